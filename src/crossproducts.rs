@@ -1,0 +1,150 @@
+//! What the Gaussian likelihood needs of the rows: one pass, then never the rows again.
+//!
+//! For each level, the rows of `[Z X y]` are reduced by Givens rotations to the triangular factor R
+//! of Z with the rotated rows B of `[X y]`; what is orthogonal to Z goes into one shared
+//! cross-product W. So `[X y]ᵀV⁻¹[X y] = (W + Σ_j B_jᵀ(I + R_j Σ R_jᵀ/σ²)⁻¹B_j)/σ²`: a sum of
+//! squares without cancellation, whatever the ratio of the sds, and for levels of any size.
+//! Parts add up (rotate one's rows into the other), so they may be computed in pieces.
+
+/// Levels handled side by side in one vector lane block.
+pub const LANES: usize = 4;
+pub type Lane = [f64; LANES];
+
+/// Reduced data, levels in blocks of [`LANES`]; the last block is padded with empty levels.
+#[derive(Clone, Debug)]
+pub struct CrossProducts {
+    /// Columns of Z.
+    pub q: usize,
+    /// Columns of `[X y]`.
+    pub width: usize,
+    pub n_rows: usize,
+    pub n_levels: usize,
+    /// Per block: R by rows, upper triangle, `q (q + 1) / 2` lanes.
+    pub r: Vec<Lane>,
+    /// Per block: B by rows, `q · width` lanes.
+    pub b: Vec<Lane>,
+    /// `width` × `width`, symmetric.
+    pub w: Vec<f64>,
+}
+
+/// Index of entry (a, c), a ≤ c, of an upper triangle stored by rows.
+#[inline(always)]
+pub fn upper(q: usize, a: usize, c: usize) -> usize {
+    a * q - a * (a + 1) / 2 + c
+}
+
+impl CrossProducts {
+    pub fn new(q: usize, width: usize, n_levels: usize) -> Self {
+        let blocks = if q == 0 { 0 } else { n_levels.div_ceil(LANES) };
+        Self {
+            q,
+            width,
+            n_rows: 0,
+            n_levels,
+            r: vec![[0.0; LANES]; blocks * q * (q + 1) / 2],
+            b: vec![[0.0; LANES]; blocks * q * width],
+            w: vec![0.0; width * width],
+        }
+    }
+
+    pub fn n_blocks(&self) -> usize {
+        if self.q == 0 { 0 } else { self.n_levels.div_ceil(LANES) }
+    }
+
+    /// Add one row of Z and `[X y]` (both are scratch afterwards), which belongs to `level`.
+    pub fn add_row(&mut self, level: usize, z: &mut [f64], xy: &mut [f64]) {
+        let (q, width) = (self.q, self.width);
+        let (block, lane) = (level / LANES, level % LANES);
+        let r = &mut self.r[block * q * (q + 1) / 2..];
+        for a in 0..q {
+            if z[a] == 0.0 {
+                continue;
+            }
+            let diagonal = r[upper(q, a, a)][lane];
+            let length = diagonal.hypot(z[a]);
+            let (c, s) = (diagonal / length, z[a] / length);
+            for col in a..q {
+                let entry = &mut r[upper(q, a, col)][lane];
+                (*entry, z[col]) = (c * *entry + s * z[col], c * z[col] - s * *entry);
+            }
+            let b = &mut self.b[(block * q + a) * width..];
+            for (entry, value) in b.iter_mut().zip(xy.iter_mut()) {
+                (entry[lane], *value) =
+                    (c * entry[lane] + s * *value, c * *value - s * entry[lane]);
+            }
+        }
+        for i in 0..width {
+            for j in 0..=i {
+                self.w[i * width + j] += xy[i] * xy[j];
+            }
+        }
+        self.n_rows += 1;
+    }
+
+    /// Mirror W and bring R from working columns of Z back to the user's: `R ← R · unscale`
+    /// (`unscale` is upper triangular, q × q).
+    pub fn finish(&mut self, unscale: &[f64]) {
+        let (q, width) = (self.q, self.width);
+        for i in 0..width {
+            for j in 0..i {
+                self.w[j * width + i] = self.w[i * width + j];
+            }
+        }
+        for r in self.r.chunks_exact_mut((q * (q + 1) / 2).max(1)) {
+            for a in 0..q {
+                for c in (a..q).rev() {
+                    let mut sum = [0.0; LANES];
+                    for k in a..=c {
+                        let factor = unscale[k * q + c];
+                        for lane in 0..LANES {
+                            sum[lane] += r[upper(q, a, k)][lane] * factor;
+                        }
+                    }
+                    r[upper(q, a, c)] = sum;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reduced_rows_keep_all_cross_products() {
+        // Z'Z = R'R, Z'[X y] = R'B and [X y]'[X y] = W + ΣB'B, whatever the order of rows.
+        let z = [[1.0, 0.5], [1.0, -1.0], [1.0, 2.0], [1.0, 2.0]];
+        let xy = [[1.0, 3.0], [0.2, -1.0], [0.7, 4.0], [0.0, 5.0]];
+        let mut parts = CrossProducts::new(2, 2, 1);
+        for (z, xy) in z.iter().zip(&xy) {
+            parts.add_row(0, &mut z.clone(), &mut xy.clone());
+        }
+        parts.finish(&[1.0, 0.0, 0.0, 1.0]);
+        let r = [[parts.r[0][0], parts.r[1][0]], [0.0, parts.r[2][0]]];
+        let b = [[parts.b[0][0], parts.b[1][0]], [parts.b[2][0], parts.b[3][0]]];
+        for i in 0..2 {
+            for j in 0..2 {
+                let zz: f64 = z.iter().map(|z| z[i] * z[j]).sum();
+                let rr: f64 = (0..2).map(|k| r[k][i] * r[k][j]).sum();
+                assert!((zz - rr).abs() < 1e-13);
+                let zx: f64 = z.iter().zip(&xy).map(|(z, x)| z[i] * x[j]).sum();
+                let rb: f64 = (0..2).map(|k| r[k][i] * b[k][j]).sum();
+                assert!((zx - rb).abs() < 1e-13);
+                let xx: f64 = xy.iter().map(|x| x[i] * x[j]).sum();
+                let bb: f64 = (0..2).map(|k| b[k][i] * b[k][j]).sum();
+                assert!((xx - bb - parts.w[i * 2 + j]).abs() < 1e-13);
+            }
+        }
+    }
+
+    #[test]
+    fn unscale_multiplies_from_the_right() {
+        let mut parts = CrossProducts::new(2, 1, 1);
+        parts.add_row(0, &mut [2.0, 0.0], &mut [0.0]);
+        parts.add_row(0, &mut [0.0, 3.0], &mut [0.0]);
+        parts.finish(&[1.0, 10.0, 0.0, 0.5]);
+        let r: Vec<f64> = parts.r.iter().map(|lane| lane[0].abs()).collect();
+        assert_eq!(r, [2.0, 20.0, 1.5]);
+    }
+}

@@ -1,0 +1,216 @@
+//! Convergence diagnostics: rank-normalised split R-hat, bulk and tail ESS, Monte Carlo error.
+//!
+//! Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), *Rank-normalization, folding, and
+//! localization: an improved R-hat*; Geyer's (1992) initial monotone sequence for the ESS. The
+//! details (split, quantiles, rounding of ties) follow ArviZ, against which the tests hold them.
+
+use rustfft::{FftPlanner, num_complex::Complex};
+use statrs::function::erf::erfc_inv;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Diagnosis {
+    pub mean: f64,
+    pub sd: f64,
+    pub mcse_mean: f64,
+    pub ess_bulk: f64,
+    pub ess_tail: f64,
+    pub r_hat: f64,
+    pub constant: bool,
+}
+
+/// Diagnose one parameter from its chains, each of `n` draws (row-major, chain by chain).
+pub fn diagnose(draws: &[f64], n: usize) -> Diagnosis {
+    let total = draws.len() as f64;
+    let mean = draws.iter().sum::<f64>() / total;
+    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (total - 1.0);
+    let sd = variance.sqrt();
+    let constant = draws.iter().all(|x| *x == draws[0]);
+    let mut result = Diagnosis {
+        mean,
+        sd,
+        mcse_mean: f64::NAN,
+        ess_bulk: f64::NAN,
+        ess_tail: f64::NAN,
+        r_hat: f64::NAN,
+        constant,
+    };
+    if constant || n < 4 || draws.iter().any(|x| !x.is_finite()) {
+        return result;
+    }
+    let half = split(draws, n);
+    let mut engine = Autocovariance::new(n / 2);
+    let ranked = rank_normalise(&half);
+    let mut sorted = draws.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let mut sorted_half = half.clone();
+    sorted_half.sort_unstable_by(f64::total_cmp);
+    let median = quantile(&sorted_half, 0.5);
+    let folded: Vec<f64> = half.iter().map(|x| (x - median).abs()).collect();
+    result.r_hat = r_hat(&ranked, n / 2).max(r_hat(&rank_normalise(&folded), n / 2));
+    result.ess_bulk = engine.ess(&ranked);
+    result.mcse_mean = sd / engine.ess(&half).sqrt();
+    let mut tail = |p: f64| {
+        let bound = quantile(&sorted, p);
+        let below: Vec<f64> = half.iter().map(|x| f64::from(u8::from(*x <= bound))).collect();
+        engine.ess(&below)
+    };
+    result.ess_tail = tail(0.05).min(tail(0.95));
+    result
+}
+
+/// First and last halves of every chain as chains of their own (the middle draw of an odd number
+/// is dropped).
+fn split(draws: &[f64], n: usize) -> Vec<f64> {
+    let half = n / 2;
+    let mut out = Vec::with_capacity(draws.len());
+    for chain in draws.chunks_exact(n) {
+        out.extend_from_slice(&chain[..half]);
+        out.extend_from_slice(&chain[n - half..]);
+    }
+    out
+}
+
+/// Linear interpolation between order statistics (numpy's default).
+pub fn quantile(sorted: &[f64], p: f64) -> f64 {
+    let position = p * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    let share = position - below as f64;
+    sorted[below] + share * (sorted[above] - sorted[below])
+}
+
+/// Normal scores of the pooled average ranks.
+fn rank_normalise(draws: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..draws.len()).collect();
+    order.sort_unstable_by(|&a, &b| draws[a].total_cmp(&draws[b]));
+    let mut scores = vec![0.0; draws.len()];
+    let size = draws.len() as f64;
+    let mut first = 0;
+    while first < order.len() {
+        let mut last = first;
+        while last + 1 < order.len() && draws[order[last + 1]] == draws[order[first]] {
+            last += 1;
+        }
+        let rank = 0.5 * (first + last) as f64 + 1.0;
+        // Φ⁻¹ of Blom's (rank − 3/8) / (size + 1/4)
+        let p = (rank - 0.375) / (size + 0.25);
+        let score = -std::f64::consts::SQRT_2 * erfc_inv(2.0 * p);
+        for &index in &order[first..=last] {
+            scores[index] = score;
+        }
+        first = last + 1;
+    }
+    scores
+}
+
+fn mean_and_variance(chain: &[f64]) -> (f64, f64) {
+    let n = chain.len() as f64;
+    let mean = chain.iter().sum::<f64>() / n;
+    (mean, chain.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0))
+}
+
+fn r_hat(chains: &[f64], n: usize) -> f64 {
+    let moments: Vec<(f64, f64)> = chains.chunks_exact(n).map(mean_and_variance).collect();
+    let means: Vec<f64> = moments.iter().map(|m| m.0).collect();
+    let between = n as f64 * mean_and_variance(&means).1;
+    let within = moments.iter().map(|m| m.1).sum::<f64>() / moments.len() as f64;
+    ((between / within + n as f64 - 1.0) / n as f64).sqrt()
+}
+
+struct Autocovariance {
+    n: usize,
+    padded: usize,
+    forward: Arc<dyn rustfft::Fft<f64>>,
+    inverse: Arc<dyn rustfft::Fft<f64>>,
+}
+
+impl Autocovariance {
+    fn new(n: usize) -> Self {
+        let padded = (2 * n).next_power_of_two();
+        let mut planner = FftPlanner::new();
+        Self {
+            n,
+            padded,
+            forward: planner.plan_fft_forward(padded),
+            inverse: planner.plan_fft_inverse(padded),
+        }
+    }
+
+    /// Add the autocovariance (divisor n) of two chains; real and imaginary part carry one each.
+    fn sum_into(&self, first: &[f64], second: Option<&[f64]>, sum: &mut [f64]) {
+        let (mean, _) = mean_and_variance(first);
+        let other_mean = second.map_or(0.0, |s| mean_and_variance(s).0);
+        let mut buffer = vec![Complex::default(); self.padded];
+        for (k, value) in buffer.iter_mut().enumerate().take(self.n) {
+            *value = Complex::new(first[k] - mean, second.map_or(0.0, |s| s[k] - other_mean));
+        }
+        // |FFT(a + ib)|² transforms back to the sum of both autocovariances in its real part.
+        self.forward.process(&mut buffer);
+        for value in &mut buffer {
+            *value = Complex::new(value.norm_sqr(), 0.0);
+        }
+        self.inverse.process(&mut buffer);
+        let scale = 1.0 / (self.padded * self.n) as f64;
+        for (total, value) in sum.iter_mut().zip(&buffer) {
+            *total += value.re * scale;
+        }
+    }
+
+    /// Effective sample size of chains of `n` draws.
+    fn ess(&mut self, chains: &[f64]) -> f64 {
+        let n = self.n;
+        let count = chains.len() / n;
+        if chains.iter().all(|x| *x == chains[0]) {
+            return chains.len() as f64;
+        }
+        let mut covariance = vec![0.0; n];
+        let mut pairs = chains.chunks(2 * n);
+        for pair in &mut pairs {
+            let (first, second) = pair.split_at(n);
+            self.sum_into(first, (!second.is_empty()).then_some(second), &mut covariance);
+        }
+        for value in &mut covariance {
+            *value /= count as f64;
+        }
+        let means: Vec<f64> = chains.chunks_exact(n).map(|c| mean_and_variance(c).0).collect();
+        let size = n as f64;
+        let mean_variance = covariance[0] * size / (size - 1.0);
+        let mut pooled = mean_variance * (size - 1.0) / size;
+        if count > 1 {
+            pooled += mean_and_variance(&means).1;
+        }
+        let rho = |t: usize| 1.0 - (mean_variance - covariance[t]) / pooled;
+        let mut rhos = vec![0.0; n];
+        let (mut even, mut odd) = (1.0, rho(1));
+        rhos[0] = even;
+        rhos[1] = odd;
+        let mut t = 1;
+        while t + 3 < n && even + odd > 0.0 {
+            (even, odd) = (rho(t + 1), rho(t + 2));
+            if even + odd >= 0.0 {
+                rhos[t + 1] = even;
+                rhos[t + 2] = odd;
+            }
+            t += 2;
+        }
+        // `t` passed the last kept pair; with chains too short for one pair, only lag 0 counts.
+        let last = t.saturating_sub(2);
+        if even > 0.0 && t > 1 {
+            rhos[last + 1] = even;
+        }
+        // Make the sums of pairs decrease.
+        let mut t = 1;
+        while t + 2 <= last {
+            if rhos[t + 1] + rhos[t + 2] > rhos[t - 1] + rhos[t] {
+                rhos[t + 1] = 0.5 * (rhos[t - 1] + rhos[t]);
+                rhos[t + 2] = rhos[t + 1];
+            }
+            t += 2;
+        }
+        let total = chains.len() as f64;
+        let mut tau = -1.0 + 2.0 * rhos[..=last].iter().sum::<f64>();
+        tau += rhos.get(last + 1).copied().unwrap_or(0.0);
+        total / tau.max(1.0 / total.log10())
+    }
+}

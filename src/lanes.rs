@@ -1,0 +1,63 @@
+//! Arithmetic on a lane of levels: plain loops that the compiler turns into vector instructions.
+
+use crate::crossproducts::{LANES, Lane};
+
+pub const ZERO: Lane = [0.0; LANES];
+pub const ONE: Lane = [1.0; LANES];
+
+/// Index of entry (i, j), j ≤ i, of a lower triangle stored by rows.
+#[inline(always)]
+pub fn triangular(i: usize, j: usize) -> usize {
+    i * (i + 1) / 2 + j
+}
+
+#[inline(always)]
+pub fn add_product(to: &mut Lane, a: &Lane, b: &Lane) {
+    for lane in 0..LANES {
+        to[lane] += a[lane] * b[lane];
+    }
+}
+
+#[inline(always)]
+pub fn subtract_product(to: &mut Lane, a: &Lane, b: &Lane) {
+    for lane in 0..LANES {
+        to[lane] -= a[lane] * b[lane];
+    }
+}
+
+#[inline(always)]
+pub fn add_scaled(to: &mut Lane, a: &Lane, factor: f64) {
+    for lane in 0..LANES {
+        to[lane] += a[lane] * factor;
+    }
+}
+
+#[inline(always)]
+pub fn times(a: &Lane, b: &Lane) -> Lane {
+    let mut out = ZERO;
+    for lane in 0..LANES {
+        out[lane] = a[lane] * b[lane];
+    }
+    out
+}
+
+#[inline(always)]
+pub fn reciprocal(a: &Lane) -> Lane {
+    let mut out = ZERO;
+    for lane in 0..LANES {
+        out[lane] = 1.0 / a[lane];
+    }
+    out
+}
+
+#[inline(always)]
+pub fn sum(a: &Lane) -> f64 {
+    a.iter().sum()
+}
+
+/// Sum of the logarithms of positive values, one logarithm for all where the product is finite.
+#[inline(always)]
+pub fn log_of_product(a: &Lane) -> f64 {
+    let product: f64 = a.iter().product();
+    if product.is_finite() { product.ln() } else { a.iter().map(|x| x.ln()).sum() }
+}

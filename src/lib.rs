@@ -1,0 +1,14 @@
+//! partialpool's numerical core. `python` is the only module that knows Python.
+
+pub mod conditional;
+pub mod covariance;
+pub mod crossproducts;
+pub mod diagnostics;
+pub mod gaussian;
+pub mod lanes;
+pub mod linalg;
+pub mod prior;
+pub mod sampler;
+
+#[cfg(feature = "python")]
+mod python;

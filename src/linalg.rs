@@ -1,0 +1,72 @@
+//! Small dense linear algebra on row-major slices, without allocation.
+//!
+//! Sizes here are the number of coefficients (1 to a few dozen), where a plain loop beats a library.
+
+/// Overwrite the lower triangle of the symmetric `a` (`n` × `n`) with its Cholesky factor.
+///
+/// Returns the log determinant of `a`, or `None` where `a` is not positive definite.
+pub fn cholesky(a: &mut [f64], n: usize) -> Option<f64> {
+    let mut log_det = 0.0;
+    for i in 0..n {
+        for j in 0..=i {
+            let mut s = a[i * n + j];
+            for k in 0..j {
+                s -= a[i * n + k] * a[j * n + k];
+            }
+            if i == j {
+                if !(s > 0.0 && s.is_finite()) {
+                    return None;
+                }
+                log_det += s.ln();
+                a[i * n + i] = s.sqrt();
+            } else {
+                a[i * n + j] = s / a[j * n + j];
+            }
+        }
+    }
+    Some(log_det)
+}
+
+/// Solve `L x = b` in place for the lower triangular `l`.
+pub fn solve_lower(l: &[f64], n: usize, x: &mut [f64]) {
+    for i in 0..n {
+        let mut s = x[i];
+        for k in 0..i {
+            s -= l[i * n + k] * x[k];
+        }
+        x[i] = s / l[i * n + i];
+    }
+}
+
+/// Solve `Lᵀ x = b` in place for the lower triangular `l`.
+pub fn solve_lower_transposed(l: &[f64], n: usize, x: &mut [f64]) {
+    for i in (0..n).rev() {
+        let mut s = x[i];
+        for k in i + 1..n {
+            s -= l[k * n + i] * x[k];
+        }
+        x[i] = s / l[i * n + i];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cholesky_solves_a_system_known_by_hand() {
+        let mut a = [4.0, 0.0, 2.0, 5.0]; // [[4, 2], [2, 5]]
+        let log_det = cholesky(&mut a, 2).unwrap();
+        assert!((log_det - 16f64.ln()).abs() < 1e-14);
+        let mut x = [2.0, 1.0];
+        solve_lower(&a, 2, &mut x);
+        solve_lower_transposed(&a, 2, &mut x);
+        assert!((x[0] - 0.5).abs() < 1e-15 && x[1].abs() < 1e-15);
+    }
+
+    #[test]
+    fn an_indefinite_matrix_is_no_panic() {
+        assert!(cholesky(&mut [1.0, 0.0, 2.0, 1.0], 2).is_none());
+        assert!(cholesky(&mut [f64::NAN], 1).is_none());
+    }
+}
