@@ -1,0 +1,59 @@
+"""Small real data sets for examples and tests."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _read(name: str) -> pd.DataFrame:
+    import pandas as pd
+
+    with files("partialpool.datasets").joinpath(name).open("rb") as file:
+        return pd.read_csv(file)
+
+
+def radon() -> pd.DataFrame:
+    """Radon in 919 homes of 85 Minnesota counties.
+
+    Returns
+    -------
+    DataFrame
+        ``county``; ``floor`` (0 basement, 1 first floor); ``log_radon``, the natural log of pCi/L;
+        ``log_uranium``, the natural log of the county's soil uranium in ppm.
+
+    References
+    ----------
+    Gelman & Hill (2006), *Data Analysis Using Regression and Multilevel/Hierarchical Models*;
+    through posteriordb (BSD-3).
+
+    Examples
+    --------
+    >>> radon().shape
+    (919, 4)
+    """
+    return _read("radon_mn.csv")
+
+
+def eight_schools() -> pd.DataFrame:
+    """Effect of coaching in eight schools with standard errors.
+
+    Returns
+    -------
+    DataFrame
+        ``school``, ``effect`` and ``se`` (points of the SAT-V test).
+
+    References
+    ----------
+    Rubin (1981); Gelman et al., *Bayesian Data Analysis* (3rd ed.) §5.5; through posteriordb
+    (BSD-3).
+
+    Examples
+    --------
+    >>> eight_schools()["effect"].tolist()
+    [28, 8, -3, 7, -1, 1, 18, 12]
+    """
+    return _read("eight_schools.csv")

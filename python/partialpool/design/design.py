@@ -1,0 +1,128 @@
+"""The design: the arrays that a model is made of, and their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.formula import Terms
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupFactor:
+    """One grouping factor: its levels, which row belongs to which, and its columns.
+
+    Parameters
+    ----------
+    name : str
+        The grouping column.
+    terms : tuple of str
+        The names of Z's columns, ``"Intercept"`` first where there is one.
+    blocks : tuple of (start, stop, correlated)
+        Runs of Z's columns whose coefficients may correlate or not; one column does not.
+    Z : numpy.ndarray
+        (n, q) the group columns.
+    codes : numpy.ndarray
+        (n,) each row's index into ``levels``.
+    levels : numpy.ndarray
+        The levels that occur, sorted (categorical: in their order), as they came in.
+    counts : numpy.ndarray
+        (J,) rows in each level.
+    T : numpy.ndarray
+        (q, p) maps population coefficients to group columns: ``Z @ T`` equals X's columns that lie
+        in Z's span, and is 0 for the others. A row of zeros: no population twin.
+    """
+
+    name: str
+    terms: tuple[str, ...]
+    blocks: tuple[tuple[int, int, bool], ...]
+    Z: Floats
+    codes: Ints
+    levels: NDArray[Any]
+    counts: Ints
+    T: Floats
+
+    def __post_init__(self) -> None:
+        freeze(self.Z, self.codes, self.levels, self.counts, self.T)
+
+    def __repr__(self) -> str:
+        q = len(self.terms)
+        return f"{self.name}: {len(self.levels)} levels × {q} column{'s' * (q != 1)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """The arrays that a model is made of.
+
+    Parameters
+    ----------
+    terms : Terms
+        The formula.
+    response : str
+        The response as it reads in messages.
+    y : numpy.ndarray
+        (n,) the response.
+    X : numpy.ndarray
+        (n, p) the population columns on their natural scale.
+    columns : tuple of str
+        Their names.
+    factors : tuple of GroupFactor
+        The grouping factors.
+    weights, offset, se : numpy.ndarray or None
+        (n,) each.
+    n_rows : int
+        Rows used.
+    n_dropped : int
+        Rows dropped for missing values.
+    dropped : numpy.ndarray
+        Their positions in the table.
+    recipe : dict
+        Rebuilds the same columns for new data; survives JSON.
+    """
+
+    terms: Terms
+    response: str
+    y: Floats
+    X: Floats
+    columns: tuple[str, ...]
+    factors: tuple[GroupFactor, ...]
+    weights: Floats | None
+    offset: Floats | None
+    se: Floats | None
+    n_rows: int
+    n_dropped: int
+    dropped: Ints
+    recipe: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        freeze(self.y, self.X, self.weights, self.offset, self.se, self.dropped)
+
+    def __repr__(self) -> str:
+        p = len(self.columns)
+        parts = [f"{self.n_rows} rows", f"{p} population column{'s' * (p != 1)}"]
+        parts += [repr(factor) for factor in self.factors]
+        parts += [n for n in ("weights", "offset", "se") if getattr(self, n) is not None]
+        if self.n_dropped:
+            parts.append(f"{self.n_dropped} rows dropped for missing values")
+        return ", ".join(parts)
+
+
+def freeze(*arrays: NDArray[Any] | None) -> None:
+    """Make arrays read-only.
+
+    Examples
+    --------
+    >>> a = np.zeros(1)
+    >>> freeze(a)
+    >>> a.flags.writeable
+    False
+    """
+    for array in arrays:
+        if array is not None:
+            array.flags.writeable = False

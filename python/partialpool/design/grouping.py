@@ -1,0 +1,179 @@
+"""A grouping column → levels and codes; Z's columns → their twins in the population."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.data import Column
+from partialpool.errors import InputError
+from partialpool.formula import GroupTerm, Terms, expand
+
+from .design import Floats, Ints
+
+
+def factorize(column: Column) -> tuple[NDArray[Any], Ints]:
+    """Return the levels that occur, in order, and each row's index into them.
+
+    Examples
+    --------
+    >>> levels, codes = factorize(
+    ...     Column("g", "string", np.array(["b", "a", "b"], dtype=object), np.zeros(3, dtype=bool))
+    ... )
+    >>> levels.tolist(), codes.tolist()
+    (['a', 'b'], [1, 0, 1])
+    """
+    values = column.values
+    if column.kind == "number" and values.dtype.kind == "f" and (values != np.floor(values)).any():
+        raise InputError(
+            f"the grouping column `{column.name}` holds fractions",
+            remedy="group by whole numbers, strings or categories; a measurement belongs left of "
+            "the bar",
+        )
+    if values.dtype != object:
+        levels, codes = np.unique(values, return_inverse=True)
+        return levels, codes.astype(np.int64, copy=False).reshape(-1)
+    # A dictionary finds the levels of a million strings far quicker than sorting the rows would.
+    rows = values.tolist()
+    present = dict.fromkeys(rows)
+    if column.categories is not None:
+        ordered = [c for c in column.categories if c in present]
+    else:
+        ordered = sorted(present)
+    index = {level: i for i, level in enumerate(ordered)}
+    codes = np.fromiter(map(index.__getitem__, rows), dtype=np.int64, count=len(rows))
+    return _objects(ordered), codes
+
+
+def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
+    """Return each row's index into known levels; −1 for a level not among them, or missing.
+
+    Examples
+    --------
+    >>> new = Column("g", "number", np.array([2, 5]), np.zeros(2, dtype=bool))
+    >>> match_levels(new, np.array([1, 2])).tolist()
+    [1, -1]
+    """
+    values = column.values
+    if column.missing.all():
+        return np.full(len(values), -1)
+    textual = levels.dtype == object and isinstance(levels[0], str)
+    given_text = values.dtype == object and isinstance(values[~column.missing][0], str)
+    if textual != given_text or (levels.dtype.kind == "M") != (values.dtype.kind == "M"):
+        raise InputError(
+            f"the grouping column `{column.name}` is now of kind {column.kind}",
+            remedy=f"give levels such as `{levels[0]}`, as in the data that were fitted",
+        )
+    # Python compares numbers of any width exactly, which numpy's mixed dtypes do not.
+    if levels.dtype.kind == "M":
+        known, given = levels.astype("datetime64[us]").tolist(), values.astype("datetime64[us]")
+    else:
+        known, given = levels.tolist(), values
+    index = {level: i for i, level in enumerate(known)}
+    codes = np.array([index.get(v, -1) for v in given.tolist()], dtype=np.int64)
+    codes[column.missing] = -1
+    return codes
+
+
+def encode_levels(levels: NDArray[Any]) -> dict[str, Any]:
+    """Return levels as something that survives JSON."""
+    if levels.dtype.kind == "M":
+        return {"dtype": str(levels.dtype), "values": levels.astype(np.int64).tolist()}
+    return {"dtype": str(levels.dtype), "values": levels.tolist()}
+
+
+def decode_levels(stored: dict[str, Any]) -> NDArray[Any]:
+    """Return the levels that ``encode_levels`` was given.
+
+    Examples
+    --------
+    >>> decode_levels(encode_levels(np.array([2, 3])))
+    array([2, 3])
+    """
+    if stored["dtype"] == "object":
+        return _objects(stored["values"])
+    if stored["dtype"].startswith("datetime64"):
+        return np.array(stored["values"], dtype=np.int64).astype(stored["dtype"])
+    return np.array(stored["values"], dtype=stored["dtype"])
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def ordered_groups(terms: Terms, factor: str) -> list[GroupTerm]:
+    """Return a factor's group terms, the one with the intercept first."""
+    own = [group for group in terms.groups if group.factor == factor]
+    return sorted(own, key=lambda group: () not in expand(group.terms))
+
+
+def make_blocks(parts: Sequence[tuple[int, bool]]) -> tuple[tuple[int, int, bool], ...]:
+    """Return (start, stop, correlated) of parts given by width; uncorrelated neighbours merge.
+
+    Examples
+    --------
+    >>> make_blocks([(1, True), (1, True)])
+    ((0, 2, False),)
+    """
+    blocks: list[tuple[int, int, bool]] = []
+    start = 0
+    for width, correlated in parts:
+        block = (start, start + width, correlated and width > 1)
+        start += width
+        if blocks and not block[2] and not blocks[-1][2]:
+            block = (blocks.pop()[0], block[1], False)
+        blocks.append(block)
+    return tuple(blocks)
+
+
+def twins(Z: Floats, terms: Sequence[str], X: Floats, columns: Sequence[str]) -> Floats:
+    """Return T with ``Z @ T == X`` for the columns of X that lie in Z's span, 0 for the others.
+
+    Examples
+    --------
+    >>> Z = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> X = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    >>> twins(Z, ["f[a]", "f[b]"], X, ["Intercept", "f[T.b]"]).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+    T = np.zeros((len(terms), len(columns)))
+    position = {name: k for k, name in enumerate(terms)}
+    free = list(range(len(terms)))
+    left = []
+    for j, name in enumerate(columns):
+        k = position.get(name)
+        if k is not None and np.array_equal(Z[:, k], X[:, j]):
+            T[k, j] = 1.0
+            free.remove(k)
+        else:
+            left.append(j)
+    if not free:  # every group column has its twin, and X has no dependent columns
+        return T
+    for j in left:
+        same = [k for k in free if np.array_equal(Z[:, k], X[:, j])]
+        if same:
+            T[same[0], j] = 1.0
+            continue
+        for subset in (free, list(range(len(terms)))):
+            weights = _combination(Z[:, subset], X[:, j])
+            if weights is not None:
+                T[subset, j] = weights
+                break
+    return T
+
+
+def _combination(Z: Floats, x: Floats) -> Floats | None:
+    """Return the weights with which Z's columns make x exactly, or None."""
+    scale = np.abs(Z).max(axis=0)
+    scale[scale == 0] = 1.0
+    weights = np.linalg.lstsq(Z / scale, x, rcond=None)[0] / scale
+    rounded = np.round(weights, 9)
+    for candidate in (rounded, weights):  # contrasts are mostly simple numbers: say them exactly
+        if np.abs(Z @ candidate - x).max() <= 1e-9 * max(np.abs(x).max(), 1e-300):
+            return np.asarray(candidate, dtype=np.float64)
+    return None

@@ -1,0 +1,272 @@
+"""Formulas that have no meaning, and formulas that try to run code."""
+
+import os
+
+import pytest
+
+from partialpool.errors import InputError, NotYetError
+from partialpool.formula import parse_formula
+
+BAD = {
+    "y ~ x z": "missing between `x` and `z` \\(at character 7, `z`\\)",
+    "y ~ (x": "not closed \\(at character 5",
+    "y ~ x)": "never opened \\(at character 6",
+    "y ~ log(x": "not closed \\(at character 8",
+    "y ~ log(x]": "do not match \\(at character 10",
+    "y ~ {x": "not closed",
+    "y ~ `x": "backtick is not closed",
+    "y ~ ``": "empty",
+    "y ~ log(``)": "empty",
+    "y ~ log('x": "quote is not closed",
+    "y ~ x +": "missing at the end",
+    "y ~ x:": "missing at the end",
+    "y ~ * x": "missing here \\(at character 5",
+    "y ~ x:-z": "missing here \\(at character 7",
+    "y ~ ()": "missing here",
+    "y ~ ": "nothing stands right",
+    "~ x": "response is missing",
+    "x + z": "no `~`",
+    "y ~ x ~ z": "second `~` \\(at character 7",
+    "y ~~ x": "second `~`",
+    "y ~ (x ~ z)": "second|inside brackets",
+    "(y ~ x)": "inside brackets|not closed|never opened",
+    "": "empty",
+    "  \n": "empty",
+    "y + z ~ x": "not one column",
+    "1 ~ x": "not one column",
+    "(y | g) ~ x": "left of `~`",
+    "y ~ x * (1 | g)": "only be added",
+    "y ~ x - (1 | g)": "only be added",
+    "y ~ x:(1 | g)": "only be added",
+    "y ~ (1 | g) * x": "only be added",
+    "y ~ - (1 | g)": "only be added",
+    "y ~ (1 | g) z": "operator is missing",
+    "y ~ (1 | g)(1 | g)": "operator is missing",
+    "y ~ z (1 | g)": "only be added|operator is missing",
+    "y ~ ( | g)": "left of the bar",
+    "y ~ (x | )": "right of the bar",
+    "y ~ x | g": "outside brackets",
+    "y ~ (x) | g": "outside brackets|only be added",
+    "y ~ (0 | g)": "group term is empty",
+    "y ~ ((1 | g) + x)": "inside brackets",
+    "y ~ (1 + (1 | h) | g)": "inside brackets",
+    "y ~ (1 | g | h)": "second bar",
+    "y ~ (1 | g h)": "operator is missing",
+    "y ~ (1 | 2)": "not a grouping column",
+    "y ~ (1 | log(g))": "not a grouping column",
+    "y ~ (x z | g)": "missing between",
+    "y ~ (x | g) + (1 | g)": "in both `\\(x \\| g\\)` and `\\(1 \\| g\\)`",
+    "y ~ (1 | g) + (1 + x | g)": "the intercept is in both",
+    "y ~ (0 + x | g) + (0 + x:z + x || g)": "x is in both",
+    "y ~ 2*x": "`2` is not a term",
+    "y ~ 0:x": "stands in a product",
+    "y ~ (x - 1)": "inside brackets",
+    "y ~ (0 + x)": "inside brackets",
+    "y ~ x^2": "just `x`.*\\{x\\*\\*2\\}",
+    "y ~ (x + z)**1.5": "whole number",
+    "y ~ (x + z)**99": "whole number",
+    "y ~ I(x^2)": "I\\(x\\*\\*2\\)",
+    "y ~ {x ^ 2}": "not a power",
+    "y ~ x > 0": "comparison needs braces",
+    "y ~ 1x": "start with a digit",
+    "y ~ 'x'": "string is not a term",
+    "y ~ [x]": "no meaning",
+    "y ~ x # note": "no meaning",
+    "y ~ x %in% z": "no meaning",
+    "y ~ {1 < x < 3}": "\\(a < x\\) & \\(x < b\\)",
+    "y ~ {x > 1 and z > 1}": "`&`",
+    "y ~ {not x}": "not",
+    "y ~ {2 + 3}": "uses no column",
+    "y ~ log(2)": "no column",
+    "y ~ log()": "no argument",
+    "y ~ logg(x)": "did you mean `log`",
+    "y ~ poly(x, degre=2)": "did you mean `degree`",
+    "y ~ center(C(f))": "term of its own",
+    "y ~ C(f, contr.summ)": "not a contrast.*contr.sum",
+    "y ~ {class}": "not a Python expression",
+    "y ~ log(a.b)": "in backticks",
+    "y ~ " + "(" * 100 + "x" + ")" * 100: "nested too deeply",
+    "y ~ {" + "(" * 500 + "x" + ")" * 500 + "}": "nested|not a Python",
+    "y ~ " + "x + " * 10_000 + "x": "more than 20000 characters",
+    "y ~ " + " * ".join(f"x{i}" for i in range(40)): "more than 5000 terms",
+}
+
+
+@pytest.mark.parametrize("text", BAD, ids=lambda text: text[:40])
+def test_formulas_without_meaning(text):
+    with pytest.raises(InputError, match=BAD[text]):
+        parse_formula(text)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"y ~ x", ["y ~ x"]])
+def test_only_text_is_a_formula(value):
+    with pytest.raises(InputError, match="write it as text"):
+        parse_formula(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["y ~ (1|county) + (1|state)", "y ~ (1|a/b)", "y ~ (1|a:b)", "y ~ (1 | a + b)", "y ~ ."],
+)
+def test_not_yet(text):
+    with pytest.raises(NotYetError, match="not supported"):
+        parse_formula(text)
+
+
+ATTACKS = [
+    "__import__('os').system('x')",
+    "{__import__('os').system('x')}",
+    "x.__class__",
+    "{x.__class__}",
+    "{x.__class__.__mro__[1].__subclasses__()}",
+    "log(x).__class__",
+    "log(x)[0]",
+    "log(x)()",
+    "(lambda: 1)()",
+    "{(lambda: 1)()}",
+    "{lambda: x}",
+    "{open('f')}",
+    "open('f')",
+    "eval('x')",
+    "exec('x')",
+    "getattr(x, 'y')",
+    "np.log(x)",
+    "{np.load('f')}",
+    "np",
+    "{[c for c in x]}",
+    "{[x]}",
+    "{(x, x)}",
+    "{ {x: x} }",
+    "{ {x} }",
+    "{x[0]}",
+    "{x[::]}",
+    "{(z := x)}",
+    "{x if x else x}",
+    "{f'{x}'}",
+    "{f'{open(1)}'}",
+    "{await x}",
+    "{(yield x)}",
+    "{*x}",
+    "{x; open('f')}",
+    "{x\nimport os}",
+    "{x.y}",
+    "{x @ x}",
+    "{x << 3}",
+    "{x // 2}",
+    "{x % 2}",
+    "{x is x}",
+    "{x in x}",
+    "{x + None}",
+    "{x + ...}",
+    "{x + 1j}",
+    "{x + b'a'}",
+    "{x * 'a'}",
+    "{9**9**9**9 * x}",
+    "{x + 2**2}",
+    "log(*x)",
+    "log(**x)",
+    "log(x, out=y)",
+    "log(x, y)",
+    "log(x, where=y)",
+    "log(`x`)(`x`)",
+    "`log`(x)",
+    "{`open`('f')}",
+    "lag(x)",
+    "hashed(x, levels=3)",
+    "poly(x, _state={})",
+    "poly(x, _state=x)",
+    "poly(x, degree=x)",
+    "poly(x, 2, True, 3)",
+    "bs(x, knots=x)",
+    "bs(x, knots=[open('f')])",
+    "scale(x, center=open('f'))",
+    "C(x, open('f'))",
+    "C(x, contr.__class__)",
+    "C(x, contr.treatment.__init__)",
+    "C(x, contr.treatment(open('f')))",
+    "C(x, contr.treatment(**x))",
+    "C(x, contr.custom(x))",
+    "C(x, contr)",
+    "C(x, x)",
+    "C(x, {'a': [1, 2]})",
+    "C(x, levels=open('f'))",
+    "contr.treatment(x)",
+    "Treatment(x)",
+    "Q(open('f'))",
+    "Q('x', 'y')",
+    "Q('x').y",
+    "{x + __builtins__}",
+    "{x + __FORMULAIC_STATE__}",
+    "I(open)",  # a column that is called open: parses, and names a column
+]
+
+
+@pytest.mark.parametrize("place", ["y ~ {}", "y ~ x + ({} | g)", "{} ~ x", "y ~ (1 | {})"])
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_code_is_refused_or_is_only_a_column_name(attack, place):
+    try:
+        terms = parse_formula(place.replace("{}", attack, 1))
+    except InputError:
+        return
+    assert attack in ("np", "I(open)")  # names like any other: columns, which the table must have
+    assert {"np", "open"} & set(terms.columns)
+
+
+HOSTILE = [
+    "__import__('os').abort()",
+    "x'); open('f",
+    '"] + open(1) + ["',
+    "{x}",
+    "\\",
+    "a\nb",
+    "ppcol_n_78_",
+    "__FORMULAIC_STATE__",
+    "lambda",
+    "ﬁ",
+    "µ",
+    " ",
+    "{0}",
+    "%s",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_and_strings_are_only_names_and_strings(name, monkeypatch):
+    import json
+
+    import numpy as np
+
+    from partialpool.design import build_design, rebuild
+
+    def forbidden(*args, **kwargs):
+        raise AssertionError("code from a name was run")
+
+    x = np.array([1.0, 2.0, 4.0, 3.0, 8.0])
+    data = {
+        "y": x**2,
+        name: x,
+        "s": np.array([name, "b", name, "b", "c"], dtype=object),
+        f"g {name}": ["a", "a", "b", "b", "b"],
+    }
+    text = f"y ~ center(`{name}`) + {{s == {name!r}}} + (0 + `{name}` | `g {name}`)"
+    terms = parse_formula(text)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "abort", forbidden)
+        patch.setattr(os, "system", forbidden)
+        design = build_design(terms, data)
+        again = rebuild(json.loads(json.dumps(design.recipe)), data)
+    assert np.allclose(design.X[:, 1], x - x.mean())
+    assert design.X[:, 2].tolist() == [1, 0, 1, 0, 0]
+    assert design.factors[0].terms == (name,)
+    assert np.array_equal(again.X, design.X)
+
+
+def test_a_recipe_is_checked_again():
+    from partialpool.design import build_design, rebuild
+
+    data = {"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 5.0]}
+    recipe = build_design(parse_formula("y ~ log(x)"), data).recipe
+    with pytest.raises(InputError, match="not a function"):
+        rebuild({**recipe, "formula": "y ~ open(x)"}, data)
+    with pytest.raises(InputError, match="version"):
+        rebuild({**recipe, "version": 99}, data)

@@ -1,0 +1,204 @@
+"""Rows dropped, weights, offset, standard errors, and designs that cannot be fitted."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from partialpool.design import build_design, rebuild
+from partialpool.errors import InputError
+from partialpool.formula import parse_formula
+
+NAN = float("nan")
+BASE = {
+    "y": [1.0, 2.0, 4.0, 3.0, 7.0],
+    "x": [1.0, 2.0, 5.0, 4.0, 0.5],
+    "g": ["a", "b", "a", "b", "a"],
+    "w": [1.0, 2.0, 3.0, 4.0, 5.0],
+    "s": ["u", "v", "u", "v", "u"],
+    "b": [True, False, True, True, False],
+}
+
+
+def design(formula, data=None, *, change=None, **options):
+    return build_design(parse_formula(formula), {**(data or BASE), **(change or {})}, **options)
+
+
+def test_rows_are_dropped_once_for_all_parts():
+    change = {
+        "y": [NAN, 2.0, 4.0, 3.0, 7.0],
+        "g": ["a", "b", None, "b", "a"],
+        "w": [1.0, 2.0, 3.0, NAN, 5.0],
+    }
+    d = design("y ~ x + (x | g)", change=change, weights="w", offset=np.arange(5.0))
+    assert (d.n_rows, d.n_dropped, d.dropped.tolist()) == (2, 3, [0, 2, 3])
+    assert d.y.tolist() == [2.0, 7.0]
+    assert d.X.shape[0] == len(d.factors[0].codes) == d.factors[0].Z.shape[0] == 2
+    assert d.weights.tolist() == [2.0, 5.0]
+    assert d.offset.tolist() == [1.0, 4.0]
+
+
+def test_a_column_that_is_not_used_may_be_missing():
+    assert design("y ~ x", change={"w": [NAN] * 5}).n_dropped == 0
+
+
+def test_se_as_array_column_or_series():
+    for se in ("w", BASE["w"], np.array(BASE["w"]), pl.Series(BASE["w"])):
+        assert design("y ~ x", se=se).se.tolist() == BASE["w"]
+
+
+def test_offset_comes_back_for_new_data():
+    recipe = json.loads(json.dumps(design("y ~ x", offset="w").recipe))
+    assert rebuild(recipe, {"x": [1.0], "w": [9.0]}).offset.tolist() == [9.0]
+    recipe = design("y ~ x", offset=[1, 2, 3, 4, 5]).recipe
+    assert rebuild(recipe, {"x": [1.0]}, offset=[3.0]).offset.tolist() == [3.0]
+    with pytest.raises(InputError, match="the fit used an offset"):
+        rebuild(recipe, {"x": [1.0]})
+    assert rebuild(design("y ~ x").recipe, {"x": [1.0]}).offset is None
+
+
+def test_conditions_and_constants_where_they_are_wanted():
+    assert design("{y > 2} ~ x", binary=True).y.tolist() == [0, 0, 1, 1, 1]
+    assert design("b ~ x", binary=True).y.tolist() == [1, 0, 1, 1, 0]
+    assert design("{1 * b} ~ x").y.tolist() == [1, 0, 1, 1, 0]
+    assert design("log(y) ~ x").y.tolist() == np.log(BASE["y"]).tolist()
+    assert design("y ~ 1", change={"y": [2.0] * 5}, se="w").y.tolist() == [2.0] * 5
+    assert design("y ~ 0 + (1 | g)").X.shape == (5, 0)
+
+
+BAD = {
+    "constant": ("y ~ x", {"y": [2.0] * 5}, {}, "is 2 in every row.*nothing to explain"),
+    "string": ("s ~ x", {}, {}, "`s` is not a number"),
+    "boolean": ("b ~ x", {}, {}, r"`b` is true or false.*\{1 \* \(b\)\}"),
+    "condition": ("{y > 2} ~ x", {}, {}, "is true or false"),
+    "categories": ("C(y) ~ x", {}, {}, "not a number"),
+    "two columns": ("poly(y, 2) ~ x", {}, {}, "2 columns"),
+    "log of zero": (
+        "log(y) ~ x",
+        {"y": [0.0, 0.0, -1.0, 2.0, 3.0]},
+        {},
+        r"`log\(y\)` is infinite in 2 rows and undefined in 1 row",
+    ),
+    "log of a predictor": (
+        "y ~ log(x)",
+        {"x": [0.0, 1, 2, 3, 4]},
+        {},
+        r"`log\(x\)` is not .* 1 row",
+    ),
+    "log in a group": ("y ~ (log(x) | g)", {"x": [0.0, 1, 2, 3, 4]}, {}, r"`log\(x\)` is not"),
+    "infinite x": ("y ~ x", {"x": [1, np.inf, -np.inf, 2, 3]}, {}, "`x` is infinite in 2 rows"),
+    "infinite y": ("y ~ x", {"y": [1, np.inf, 1, 2, 3]}, {}, "`y` is infinite in 1 row"),
+    "infinite weight": ("y ~ x", {"w": [1, np.inf, 1, 2, 3]}, {"weights": "w"}, "`w` is infinite"),
+    "all missing": ("y ~ x", {"x": [NAN] * 5}, {}, "`x` is missing in every row"),
+    "never complete": (
+        "y ~ x",
+        {"x": [NAN, 1, NAN, 1, NAN], "y": [1, NAN, 1, NAN, 1]},
+        {},
+        "no complete row",
+    ),
+    "zero weight": ("y ~ x", {"w": [0, 1, 1, 2, 3]}, {"weights": "w"}, "1 row: drop those rows"),
+    "negative weight": ("y ~ x", {"w": [-1, 0, 1, 2, 3]}, {"weights": "w"}, "in 2 rows"),
+    "zero se": ("y ~ x", {"w": [0, 1, 1, 2, 3]}, {"se": "w"}, "`se` is zero or negative"),
+    "both": ("y ~ x", {}, {"se": "w", "weights": "w"}, "both `weights` and `se`"),
+    "text weight": ("y ~ x", {}, {"weights": "s"}, "`weights` holds no numbers"),
+    "short weight": ("y ~ x", {}, {"weights": [1, 2]}, "2 values for 5 rows"),
+    "unknown weight": ("y ~ x", {}, {"weights": "ww"}, "did you mean `w`"),
+    "unknown column": ("y ~ xx", {}, {}, "no column `xx`"),
+    "function as column": ("y ~ np", {}, {}, "no column `np`"),
+    "unknown group": ("y ~ x + (1 | gg)", {}, {}, "no column `gg`.*did you mean `g`"),
+    "itself": ("y ~ y", {}, {}, "`y` is the response and a predictor"),
+    "dates": (
+        "y ~ d",
+        {"d": np.arange(5).astype("datetime64[D]")},
+        {},
+        r"holds dates: write `C\(d\)`",
+    ),
+    "log of strings": ("y ~ log(s)", {}, {}, "cannot be computed"),
+    "not of a number": ("y ~ {~x}", {}, {}, "`x` is joined by .* not true or false"),
+    "a category too many": ("y ~ C(s, levels=['u'])", {}, {}, "outside its categories"),
+    "unknown base": ("y ~ C(s, Treatment('q'))", {}, {}, "cannot be computed.*'q'"),
+    "equal names": ("y ~ `log(x)` + log(x)", {"log(x)": [1, 2, 3, 4, 6]}, {}, "two columns"),
+    "zero column": ("y ~ 0 + z", {"z": [0] * 5}, {}, "`z` is 0 in every row"),
+    "no variation": ("y ~ x + z", {"z": [3.0] * 5}, {}, "`z` has the same value in every row"),
+    "copy": ("y ~ x + z", {"z": [2.0, 4.0, 10.0, 8.0, 1.0]}, {}, "`z` equals .* `x`, `Intercept`"),
+    "dummies": ("y ~ b + C(s) + {s == 'u'}", {}, {}, "`s == 'u'` equals a combination"),
+    "level constant": ("y ~ g + s", {}, {}, r"`s\[T.v\]` equals a combination of `g\[T.b\]`"),
+    "too many": ("y ~ poly(x, 4) + w + {w**2}", {}, {}, "7 population columns but only 5 rows"),
+    "without intercept": ("y ~ 0 + x + {3 * x}", {}, {}, r"`3 \* x` equals a combination of `x`"),
+    "dummies without intercept": ("y ~ 0 + s + g", {}, {}, r"`g\[T.b\]` equals"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_fitted(name):
+    formula, change, options, message = BAD[name]
+    with pytest.raises(InputError, match=message):
+        design(formula, change=change, **options)
+
+
+def rank_data(n=50):
+    rng = np.random.default_rng(3)
+    return {"y": rng.normal(size=n), "x": rng.normal(size=n), "z": rng.normal(size=n)}, rng
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1.0, 1e12, 1e300])
+@pytest.mark.parametrize("intercept", ["1", "0"])
+def test_scale_is_not_collinearity(scale, intercept):
+    data, _ = rank_data()
+    data["x"] = data["x"] * scale
+    assert design(f"y ~ {intercept} + x + z", data).X.shape[0] == 50
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + z", "y ~ 0 + x + z", "y ~ 0 + f + x", "y ~ f * x"])
+def test_a_large_offset_is_not_collinearity(formula):
+    data, rng = rank_data()
+    data["x"] = 1e12 + data["x"]
+    data["f"] = rng.choice(["a", "b"], 50)
+    assert design(formula, data).X.shape[0] == 50
+
+
+def test_collinear_columns_are_found_beside_large_offsets_and_scales():
+    data, _ = rank_data()
+    data["w"] = 3 * data["x"] - 1e-3 * data["z"] + 7
+    data["x"] = data["x"] * 1e-9
+    data["t"] = 1e9 + np.arange(50.0)
+    with pytest.raises(InputError, match="`w` equals a combination of `x`, `z`, `Intercept`"):
+        design("y ~ t + x + z + w", data)
+
+
+def test_nearly_collinear_is_not_collinear():
+    data, rng = rank_data()
+    data["w"] = data["x"] + 1e-6 * rng.normal(size=50)
+    assert len(design("y ~ x + w", data).columns) == 3
+
+
+NEW = {
+    "category": ({"s": ["q"], "x": [1.0]}, "did not see, `q`: choose one of `u`, `v`"),
+    "missing": ({"s": ["u"], "x": [NAN]}, "`x` is missing in 1 row of the new data"),
+    "infinite": ({"s": ["u"], "x": [np.inf]}, "`x` is infinite"),
+    "no column": ({"s": ["u"]}, "no column `x`"),
+    "kind": ({"s": ["u"], "x": ["big"]}, "`x` is now of kind string"),
+    "number for a category": ({"s": [1], "x": [1.0]}, "did not see, `1`"),
+}
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_new_data_that_do_not_fit(name):
+    data, message = NEW[name]
+    recipe = json.loads(json.dumps(design("y ~ s + x").recipe))
+    with pytest.raises(InputError, match=message):
+        rebuild(recipe, data)
+    with pytest.raises(InputError, match="`x` is now of kind string"):
+        rebuild(design("y ~ x").recipe, {"x": ["big"]})
+
+
+def test_new_values_for_categories_of_numbers_and_beyond_a_spline():
+    data = {"y": np.arange(9.0) ** 2, "k": [1, 2, 3] * 3, "x": np.arange(9.0)}
+    with pytest.raises(InputError, match="`k` has a category that the fit did not see, `7`"):
+        rebuild(design("y ~ C(k)", data).recipe, {"k": [7]})
+    with pytest.raises(InputError, match="outside its categories"):
+        rebuild(design("y ~ C(k + 1)", data).recipe, {"k": [7]})
+    with pytest.raises(InputError, match='extrapolation="extend"'):
+        rebuild(design("y ~ bs(x, df=4)", data).recipe, {"x": [100.0]})
+    assert rebuild(design("y ~ C(k)", data).recipe, {"k": [3]}).X.tolist() == [[1, 0, 1]]
