@@ -1,0 +1,55 @@
+"""partialpool: Bayesian hierarchical regression, exact, fast and in plain words.
+
+The public names; heavy modules are imported where they are used.
+"""
+
+from partialpool import datasets
+from partialpool.api import default_priors, fit
+from partialpool.errors import EngineError, InputError, NotYetError, PartialPoolError
+from partialpool.model.priors import (
+    LKJ,
+    Cauchy,
+    Exponential,
+    Flat,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    NormalAtMean,
+    StudentT,
+    Uniform,
+)
+from partialpool.posterior import Finding, Fit
+from partialpool.posterior.io import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LKJ",
+    "Cauchy",
+    "EngineError",
+    "Exponential",
+    "Finding",
+    "Fit",
+    "Flat",
+    "Gamma",
+    "HalfCauchy",
+    "HalfNormal",
+    "HalfStudentT",
+    "InputError",
+    "InverseGamma",
+    "LogNormal",
+    "Normal",
+    "NormalAtMean",
+    "NotYetError",
+    "PartialPoolError",
+    "StudentT",
+    "Uniform",
+    "datasets",
+    "default_priors",
+    "fit",
+    "load",
+]

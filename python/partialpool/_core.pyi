@@ -1,0 +1,81 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Array = NDArray[np.float64]
+_Prior = tuple[str, list[float]]
+_Scalar = tuple[_Prior, float, float, float, float, bool]
+
+class CrossProducts:
+    def __new__(
+        cls,
+        z: _Array,
+        xy: _Array,
+        codes: NDArray[np.int64],
+        n_levels: int,
+        unscale: _Array,
+        row_scale: _Array | None = None,
+    ) -> CrossProducts: ...
+    @staticmethod
+    def from_parts(r: _Array, b: _Array, w: _Array, n_rows: int) -> CrossProducts: ...
+    @property
+    def n_levels(self) -> int: ...
+    def parts(self) -> tuple[_Array, _Array, _Array, int]: ...
+
+class Marginal:
+    def __new__(
+        cls,
+        data: CrossProducts,
+        sd: list[tuple[_Scalar | None, float]],
+        blocks: list[tuple[int, int, bool]],
+        lkj_eta: float,
+        correlations: list[tuple[_Prior, float, float]] | None,
+        sigma: tuple[_Scalar | None, float],
+        sampled: list[_Scalar],
+        sampled_map: _Array,
+        sampled_shift: list[float],
+        prior_rows: _Array,
+        constant: float,
+    ) -> Marginal: ...
+    @property
+    def dim(self) -> int: ...
+    def start(self) -> list[float]: ...
+    def logp_and_grad(self, u: _Array) -> tuple[float, _Array]: ...
+    def constrain(self, u: _Array) -> dict[str, Any]: ...
+    def time_evaluation(self, repeats: int) -> float: ...
+    def sample(
+        self,
+        chains: int,
+        draws: int,
+        warmup: int,
+        seed: int,
+        threads: int,
+        max_depth: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> dict[str, Any]: ...
+
+def group_draws(
+    data: CrossProducts,
+    covariance: _Array,
+    sigma: _Array,
+    coefficients: _Array,
+    first: int,
+    last: int,
+    seed: int,
+    threads: int,
+) -> _Array: ...
+def group_summary(
+    data: CrossProducts,
+    covariance: _Array,
+    sigma: _Array,
+    coefficients: _Array,
+    shift: _Array,
+    first: int,
+    last: int,
+    probabilities: tuple[float, float],
+    seed: int,
+    threads: int,
+) -> _Array: ...
+def diagnose(draws: _Array, threads: int) -> _Array: ...

@@ -1,0 +1,261 @@
+"""Save a fit in one NetCDF file and bring it back. No pickle; a damaged file never loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool import _core
+from partialpool.engine import Run
+from partialpool.errors import InputError
+from partialpool.model import Group, Model
+from partialpool.model.priors import PRIORS, Prior
+from partialpool.model.standardise import Standardisation
+from partialpool.posterior.findings import Finding
+from partialpool.posterior.fit import Fit, Provenance
+
+if TYPE_CHECKING:
+    import h5netcdf
+
+FORMAT = 1
+STATS = ("diverging", "energy", "lp", "tree_depth")
+
+
+def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
+    """Write a fit to a temporary name and rename it, so that no half file is ever seen.
+
+    Raises
+    ------
+    InputError
+        If the path cannot be written.
+    """
+    import h5netcdf
+
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(suffix=".part", prefix=path.name, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InputError(
+            f"`{path}` cannot be written ({error.strerror})", remedy="choose another folder"
+        ) from None
+    try:
+        with h5netcdf.File(temporary, "w") as file:
+            _write(file, fit)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            f"`{path}` cannot be written ({error.strerror or error})", remedy="choose another path"
+        ) from None
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> Fit:
+    """Load a fit that :meth:`Fit.save` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not a fit.
+    """
+    import h5netcdf
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no file `{path}`")
+    try:
+        with h5netcdf.File(path, "r", decode_vlen_strings=True) as file:
+            meta = json.loads(str(file.attrs.get("partialpool", "null")))
+            if not isinstance(meta, dict):
+                raise InputError(f"`{path}` is not a partialpool fit")
+            if meta["format"] > FORMAT:
+                raise InputError(
+                    f"`{path}` was written by partialpool {meta['version']}",
+                    remedy="upgrade partialpool to read it",
+                )
+            text = str(np.asarray(file.variables["meta"][...]).item())
+            return _read(file, json.loads(text))
+    except InputError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the reader do
+        raise InputError(
+            f"`{path}` is damaged or not a partialpool fit ({type(error).__name__})",
+            remedy="save the fit again",
+        ) from None
+
+
+def _write(file: h5netcdf.File, fit: Fit) -> None:
+    model, run = fit.model, fit.run
+    r, b, w, n_rows = model.data.parts()
+    arrays: dict[str, NDArray[Any]] = {
+        "b": run.b,
+        "sd": run.sd,
+        "cor": run.cor,
+        "working": run.working,
+        "reduced_r": r,
+        "reduced_b": b,
+        "reduced_w": w,
+        "centre": model.standardisation.centre,
+        "scale": model.standardisation.scale,
+        **{name: np.asarray(run.stats[name]) for name in STATS},
+    }
+    if run.sigma is not None:
+        arrays["sigma"] = run.sigma
+    group: dict[str, Any] | None = None
+    if model.group is not None:
+        kind, codes = _encode_levels(model.group.levels)
+        arrays |= {"levels": codes, "counts": model.group.counts, "T": model.group.T}
+        group = {
+            "name": model.group.name,
+            "terms": model.group.terms,
+            "pairs": model.group.pairs,
+            "kind": kind,
+        }
+    meta = {
+        "group": group,
+        "model": {
+            name: getattr(model, name)
+            for name in ("formula", "response", "family", "pooling", "columns", "order")
+        },
+        "known_errors": model.known_errors,
+        "n_rows": n_rows,
+        "y_centre": model.standardisation.y_centre,
+        "intercept": model.standardisation.intercept,
+        "priors": {name: _encode_prior(prior) for name, prior in model.priors.items()},
+        "run": {
+            "method": run.method,
+            # JSON readers elsewhere may round integers beyond 2⁵³
+            "seed": str(run.seed),
+            "warmup": run.warmup,
+            "step_size": run.step_size,
+            "seconds_warmup": run.seconds_warmup,
+            "seconds_sampling": run.seconds_sampling,
+            "interrupted": run.interrupted,
+            "failures": run.failures,
+        },
+        "provenance": asdict(fit.provenance),
+        "findings": [asdict(finding) for finding in fit.findings],
+    }
+    version = fit.provenance.versions["partialpool"]
+    file.attrs["partialpool"] = json.dumps({"format": FORMAT, "version": version})
+    # As a variable: attributes are limited to 64 KiB.
+    _put(file, "meta", np.array(json.dumps(meta), dtype=object))
+    for name, values in arrays.items():
+        _put(file, name, values)
+
+
+def _put(file: h5netcdf.File, name: str, values: NDArray[Any]) -> None:
+    dims = tuple(f"{name}_{k}" for k in range(values.ndim))
+    for dim, size in zip(dims, values.shape, strict=True):
+        file.dimensions[dim] = size
+    if values.dtype == object:
+        import h5py
+
+        variable = file.create_variable(name, dims, h5py.string_dtype())
+    else:
+        values = values.astype(np.int8) if values.dtype == bool else values
+        variable = file.create_variable(name, dims, values.dtype)
+    if values.size:
+        variable[...] = values
+
+
+def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
+    def array(name: str) -> NDArray[Any]:
+        return np.asarray(file.variables[name][...])
+
+    group = None
+    if meta["group"] is not None:
+        group = Group(
+            meta["group"]["name"],
+            tuple(meta["group"]["terms"]),
+            _decode_levels(meta["group"]["kind"], array("levels")),
+            array("counts"),
+            array("T"),
+            tuple((i, j) for i, j in meta["group"]["pairs"]),
+        )
+    standardisation = Standardisation(
+        array("centre"), array("scale"), meta["intercept"], meta["y_centre"]
+    )
+    reduced = _core.CrossProducts.from_parts(
+        array("reduced_r"), array("reduced_b"), array("reduced_w"), meta["n_rows"]
+    )
+    facts = meta["model"]
+    model = Model(
+        formula=facts["formula"],
+        response=facts["response"],
+        family=facts["family"],
+        pooling=facts["pooling"],
+        columns=tuple(facts["columns"]),
+        group=group,
+        priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
+        standardisation=standardisation,
+        order=tuple(facts["order"]),
+        known_errors=meta["known_errors"],
+        n_rows=meta["n_rows"],
+        data=reduced,
+        core=None,
+    )
+    record = meta["run"]
+    stats = {name: array(name) for name in STATS}
+    stats["diverging"] = stats["diverging"].astype(bool)
+    run = Run(
+        method=record["method"],
+        seed=int(record["seed"]),
+        warmup=record["warmup"],
+        b=array("b"),
+        sd=array("sd"),
+        cor=array("cor"),
+        sigma=None if meta["known_errors"] else array("sigma"),
+        working=array("working"),
+        stats=stats,
+        step_size=tuple(record["step_size"]),
+        seconds_warmup=record["seconds_warmup"],
+        seconds_sampling=record["seconds_sampling"],
+        interrupted=record["interrupted"],
+        failures=tuple(record["failures"]),
+    )
+    findings = [Finding(**finding) for finding in meta["findings"]]
+    return Fit(model, run, Provenance(**meta["provenance"]), findings)
+
+
+def _encode_prior(prior: Prior) -> list[Any]:
+    return [type(prior).__name__, *(getattr(prior, f.name) for f in fields(prior))]
+
+
+def _decode_prior(spec: list[Any]) -> Prior:
+    return PRIORS[spec[0]](*spec[1:])
+
+
+def _encode_levels(levels: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+    """Levels as something NetCDF holds, and how to get them back as they were."""
+    if levels.dtype == bool:
+        return "bool", levels.astype(np.int8)
+    if levels.dtype.kind == "M":
+        return str(levels.dtype), levels.astype(np.int64)
+    if levels.dtype.kind in "iuf":
+        return "number", levels
+    if all(isinstance(level, str) for level in levels.tolist()):
+        return "string", levels.astype(object)
+    texts = [json.dumps(level) for level in levels.tolist()]
+    return "json", np.array(texts, dtype=object)
+
+
+def _decode_levels(kind: str, stored: NDArray[Any]) -> NDArray[Any]:
+    if kind == "bool":
+        return stored.astype(bool)
+    if kind.startswith("datetime64"):
+        return stored.astype(kind)
+    if kind == "number":
+        return stored
+    texts = [x.decode() if isinstance(x, bytes) else x for x in stored.tolist()]
+    levels = np.empty(len(texts), dtype=object)
+    levels[:] = texts if kind == "string" else [json.loads(text) for text in texts]
+    return levels

@@ -1,0 +1,46 @@
+"""Posterior summaries: one row a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.posterior.diagnostics import diagnose
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+COLUMNS = ("mean", "sd", "lower", "upper", "mcse", "ess_bulk", "ess_tail", "r_hat")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Labels and one column of numbers for each of `COLUMNS`."""
+
+    labels: tuple[str, ...]
+    values: dict[str, Array]
+    constant: NDArray[np.bool_]
+
+    def to_frame(self) -> pd.DataFrame:
+        """As a pandas DataFrame with the labels as index."""
+        import pandas as pd
+
+        return pd.DataFrame(self.values, index=pd.Index(self.labels, name="parameter"))
+
+
+def summarise(labels: Sequence[str], draws: Array, interval: float) -> Summary:
+    """Summarise draws of shape (chain, draw, parameter); intervals are equal-tailed."""
+    found = diagnose(draws)
+    flat = draws.reshape(-1, draws.shape[2])
+    tail = (1 - interval) / 2
+    lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
+    values = {**found, "lower": lower, "upper": upper}
+    return Summary(
+        tuple(labels), {name: values[name] for name in COLUMNS}, found["constant"].astype(bool)
+    )

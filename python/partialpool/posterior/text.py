@@ -1,0 +1,137 @@
+"""A fit in plain text: what a terminal shows."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from partialpool.posterior.fit import Fit
+
+WIDTH = 100
+
+
+def number(x: float, sd: float) -> str:
+    """Write a number with as many decimals as its sd deserves (two significant digits of it).
+
+    Examples
+    --------
+    >>> number(1.49213, 0.0529), number(-1234.5, 310.0)
+    ('1.492', '-1234')
+    """
+    if not math.isfinite(x):
+        return "–" if math.isnan(x) else str(x)
+    if not (math.isfinite(sd) and sd > 0):
+        return f"{x:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(sd)))
+    return f"{x:.{decimals}f}" if decimals <= 6 and abs(x) < 1e7 else f"{x:.3g}"
+
+
+def percent(interval: float) -> tuple[str, str]:
+    """Head the interval columns: ``2.5%`` and ``97.5%``."""
+    tail = 50 * (1 - interval)
+    return f"{tail:.3g}%", f"{100 - tail:.3g}%"
+
+
+def parameter_rows(fit: Fit) -> Iterator[tuple[str, list[str], str]]:
+    """One row a parameter: label, cells (mean, sd, lower, upper, ess, r_hat), prior."""
+    summary = fit.parameter_summary
+    values = summary.values
+    for k, label in enumerate(summary.labels):
+        sd = float(values["sd"][k])
+        cells = [number(float(values[c][k]), sd) for c in ("mean", "sd", "lower", "upper")]
+        ess = min(values["ess_bulk"][k], values["ess_tail"][k])
+        cells.append("–" if math.isnan(ess) else f"{ess:.0f}")
+        cells.append("–" if math.isnan(values["r_hat"][k]) else f"{values['r_hat'][k]:.3f}")
+        prior = fit.model.priors.get(label, fit.model.priors.get(label.split("[")[0]))
+        yield label, cells, "" if prior is None else str(prior)
+
+
+def section(fit: Fit, label: str) -> str:
+    """Head a kind of parameter in words."""
+    name = fit.model.group.name if fit.model.group else ""
+    if label.startswith("b["):
+        return "Population-level coefficients"
+    if label.startswith("sd_"):
+        return f"How much the coefficients differ between levels of {name} (sd)"
+    if label.startswith("cor_"):
+        return f"How these differences go together (correlation over {name})"
+    return f"Residual sd of {fit.model.response}"
+
+
+def heading(fit: Fit) -> list[str]:
+    """Describe data, model, and engine in a few lines."""
+    model, run, facts = fit.model, fit.run, fit.provenance
+    group = model.group
+    rows = f"{facts.n_rows} rows of {facts.source}"
+    if facts.n_dropped:
+        rows += f" ({facts.n_dropped} with missing values left out)"
+    if group is not None:
+        rows += f", {group.name} with {len(group.levels)} levels"
+    return [
+        model.formula,
+        f"{model.family} family, {model.pooling} pooling; {rows}",
+        f"{run.chains} chains × {run.draws} draws after {run.warmup} of warm-up, seed {run.seed}, "
+        f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
+        f"{facts.method} engine: {facts.method_reason}",
+    ]
+
+
+def interval_note(fit: Fit) -> str:
+    """Explain the columns."""
+    low, high = percent(fit.provenance.interval)
+    return (
+        f"{low} to {high}: the {100 * fit.provenance.interval:g}% posterior interval. "
+        "ess: effective number of draws (400 or more is fine). "
+        "r_hat: chains agree where it is at most 1.01."
+    )
+
+
+def intercept_note(fit: Fit) -> str | None:
+    """Say which prior the actual intercept has when the default is set at the mean."""
+    implied = fit.model.implied_intercept_prior
+    if implied is None:
+        return None
+    return f"The prior at the mean of the predictors implies {implied} for b[Intercept] itself."
+
+
+def fit_text(fit: Fit) -> str:
+    """Write a fit as text: model, estimates with priors, findings."""
+    return "\n".join([estimates_text(fit), "", *findings_text(fit)])
+
+
+def estimates_text(fit: Fit) -> str:
+    """Write model and estimates with priors, and what the columns mean."""
+    lines = heading(fit)
+    head = ["mean", "sd", *percent(fit.provenance.interval), "ess", "r_hat"]
+    rows = list(parameter_rows(fit))
+    label_width = max(len(label) for label, _, _ in rows) + 2
+    widths = [
+        max(len(name), *(len(cells[k]) for _, cells, _ in rows)) + 2 for k, name in enumerate(head)
+    ]
+    titles = "".join(f"{name:>{width}}" for name, width in zip(head, widths, strict=True))
+    lines += ["", " " * (label_width + 2) + titles + "   prior"]
+    last = None
+    for label, cells, prior in rows:
+        title = section(fit, label)
+        if title != last:
+            lines.append(title)
+            last = title
+        numbers = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        lines.append(f"  {label:<{label_width}}{numbers}   {prior}".rstrip())
+    lines.append("")
+    notes = [interval_note(fit), intercept_note(fit)]
+    lines += [line for note in notes if note for line in textwrap.wrap(note, WIDTH)]
+    return "\n".join(lines)
+
+
+def findings_text(fit: Fit) -> list[str]:
+    """List the findings, or say that there are none."""
+    if not fit.findings:
+        return ["Findings: none. The chains agree, nothing diverged, and there are enough draws."]
+    lines = ["Findings"]
+    for finding in fit.findings:
+        lines += textwrap.wrap(str(finding), WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return lines
