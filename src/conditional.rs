@@ -12,20 +12,27 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::ops::Range;
 
+/// A diagonal of R below this share of its column means that rows do not determine a coefficient.
+pub const SINGULAR: f64 = 1e-9;
+
 /// Posterior draws of everything that the group coefficients depend on.
 pub struct Given {
     draws: usize,
     q: usize,
-    /// Per draw: Λ, q × q.
+    /// Per draw: Λ, q × q; empty where the group coefficients have a flat prior.
     lambda: Vec<f64>,
     sigma: Vec<f64>,
     /// Per draw: `(−c, 1)`, so that e = B · this.
     contrast: Vec<f64>,
+    /// From the core's coefficients to those that are reported, q × q.
+    back: Vec<f64>,
 }
 
 impl Given {
-    /// `covariance` holds Σ per draw (q × q), `coefficients` c per draw (working columns of X).
-    pub fn new(covariance: &[f64], sigma: &[f64], coefficients: &[f64], q: usize) -> Self {
+    /// `covariance` holds Σ per draw (q × q; none for a flat prior), `coefficients` c per draw
+    /// (working columns of X). What comes out is `back · r`.
+    pub fn new(covariance: &[f64], sigma: &[f64], coefficients: &[f64], back: &[f64]) -> Self {
+        let q = back.len().isqrt();
         let draws = sigma.len();
         let mut lambda = covariance.to_vec();
         for l in lambda.chunks_exact_mut((q * q).max(1)) {
@@ -37,7 +44,7 @@ impl Given {
             contrast.extend(coefficients[s * p..(s + 1) * p].iter().map(|c| -c));
             contrast.push(1.0);
         }
-        Self { draws, q, lambda, sigma: sigma.to_vec(), contrast }
+        Self { draws, q, lambda, sigma: sigma.to_vec(), contrast, back: back.to_vec() }
     }
 }
 
@@ -91,8 +98,34 @@ impl Level {
         }
     }
 
+    /// With a flat prior r = R⁻¹(e + σz): ξ stands for r, and `m` for (R/σ)ᵀ, so that the steps
+    /// after this one are the same. Levels that cannot determine r give NaN.
+    fn condition_flat(&mut self, given: &Given, draw: usize) {
+        let (q, width) = (given.q, self.b.len() / given.q);
+        let contrast = &given.contrast[draw * width..(draw + 1) * width];
+        for i in 0..q {
+            self.xi[i] = (0..width).map(|k| self.b[i * width + k] * contrast[k]).sum::<f64>();
+            for c in i..q {
+                self.m[c * q + i] = self.r[upper(q, i, c)];
+            }
+        }
+        for i in 0..q {
+            let length: f64 = (0..=i).map(|k| self.m[i * q + k].powi(2)).sum::<f64>().sqrt();
+            if self.m[i * q + i].abs() <= SINGULAR * length {
+                self.m[i * q + i] = f64::NAN;
+            }
+        }
+        solve_lower_transposed(&self.m, q, &mut self.xi);
+        for m in &mut self.m {
+            *m /= given.sigma[draw];
+        }
+    }
+
     /// Mean of ξ into `xi`, the factor of M into `m`.
     fn condition(&mut self, given: &Given, draw: usize) {
+        if given.lambda.is_empty() {
+            return self.condition_flat(given, draw);
+        }
         let q = given.q;
         let width = self.b.len() / q;
         let lambda = &given.lambda[draw * q * q..(draw + 1) * q * q];
@@ -130,24 +163,39 @@ impl Level {
         for (noise, mean) in self.column.iter_mut().zip(&self.xi) {
             *noise += mean;
         }
-        times_lambda(given, draw, &self.column, r);
+        report(given, draw, &self.column, &mut self.e, r);
     }
 
-    /// Conditional variance of each coefficient: diag(Λ M⁻¹ Λᵀ).
+    /// Conditional variance of one coefficient: ‖row of L_M⁻¹ (back Λ)ᵀ‖².
     fn variance(&mut self, given: &Given, draw: usize, coefficient: usize) -> f64 {
         let q = given.q;
-        let row = &given.lambda[draw * q * q + coefficient * q..][..q];
-        self.column.copy_from_slice(row);
+        let back = &given.back[coefficient * q..][..q];
+        if given.lambda.is_empty() {
+            self.column.copy_from_slice(back);
+        } else {
+            let lambda = &given.lambda[draw * q * q..][..q * q];
+            for (k, column) in self.column.iter_mut().enumerate() {
+                *column = (k..q).map(|i| back[i] * lambda[i * q + k]).sum();
+            }
+        }
         solve_lower(&self.m, q, &mut self.column);
         self.column.iter().map(|x| x * x).sum()
     }
 }
 
-fn times_lambda(given: &Given, draw: usize, xi: &[f64], out: &mut [f64]) {
+/// `back · Λ ξ`, using `scratch` for Λ ξ.
+fn report(given: &Given, draw: usize, xi: &[f64], scratch: &mut [f64], out: &mut [f64]) {
     let q = given.q;
-    let lambda = &given.lambda[draw * q * q..(draw + 1) * q * q];
-    for i in 0..q {
-        out[i] = (0..=i).map(|k| lambda[i * q + k] * xi[k]).sum();
+    if given.lambda.is_empty() {
+        scratch.copy_from_slice(xi);
+    } else {
+        let lambda = &given.lambda[draw * q * q..][..q * q];
+        for i in 0..q {
+            scratch[i] = (0..=i).map(|k| lambda[i * q + k] * xi[k]).sum();
+        }
+    }
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = (0..q).map(|k| given.back[i * q + k] * scratch[k]).sum();
     }
 }
 
@@ -231,7 +279,8 @@ pub fn summarise_levels(
         level.load(data, index);
         for s in 0..draws {
             level.condition(given, s);
-            times_lambda(given, s, &level.xi, &mut r);
+            let Level { xi, e, .. } = &mut level;
+            report(given, s, xi, e, &mut r);
             for i in 0..q {
                 means[i * draws + s] = shift[s * q + i] + r[i];
                 variances[i * draws + s] = level.variance(given, s, i);
@@ -270,7 +319,7 @@ mod tests {
         }
         data.finish(&[1.0]);
         let draws = 20_000;
-        let given = Given::new(&vec![1.0; draws], &vec![1.0; draws], &vec![0.0; draws], 1);
+        let given = Given::new(&vec![1.0; draws], &vec![1.0; draws], &vec![0.0; draws], &[1.0]);
         let mut out = [0.0; 4];
         let shift = vec![10.0; draws];
         summarise_levels(&data, &given, &shift, 0..1, (0.025, 0.975), 1, 1, &mut out);
@@ -283,6 +332,28 @@ mod tests {
         draw_levels(&data, &given, 0..1, 1, 2, &mut values);
         let mean = values.iter().sum::<f64>() / draws as f64;
         assert!((mean - 1.6).abs() < 4.0 * (0.2 / draws as f64).sqrt());
+    }
+
+    #[test]
+    fn a_flat_prior_gives_least_squares() {
+        // y = 1 + 2x exactly at x = 0, 1, 2: r = (1, 2), and var = σ² (Z'Z)⁻¹ = [5/6, 1/2] σ².
+        let mut data = CrossProducts::new(2, 1, 2);
+        for x in [0.0, 1.0, 2.0] {
+            data.add_row(0, &mut [1.0, x], &mut [1.0 + 2.0 * x]);
+            data.add_row(1, &mut [1.0, 3.0], &mut [x]);
+        }
+        data.finish(&[1.0, 0.0, 0.0, 1.0]);
+        let given = Given::new(&[], &[2.0], &[], &[1.0, 0.0, 0.0, 1.0]);
+        let mut level = Level::new(2, 1);
+        level.load(&data, 0);
+        level.condition(&given, 0);
+        assert!((level.xi[0] - 1.0).abs() < 1e-12 && (level.xi[1] - 2.0).abs() < 1e-12);
+        assert!((level.variance(&given, 0, 0) - 4.0 * 5.0 / 6.0).abs() < 1e-12);
+        assert!((level.variance(&given, 0, 1) - 4.0 * 0.5).abs() < 1e-12);
+        // The second level has one value of x only.
+        level.load(&data, 1);
+        level.condition(&given, 0);
+        assert!(level.xi.iter().all(|x| x.is_nan()));
     }
 
     #[test]

@@ -150,6 +150,15 @@ impl PyCrossProducts {
         ))
     }
 
+    /// What is left when every level's coefficients are projected out: `n_rows` counts the rows
+    /// that remain, those beyond the ranks of all Z_j.
+    fn projected(&self, n_rows: usize) -> Self {
+        let mut inner = CrossProducts::new(0, self.inner.width, 0);
+        inner.w.clone_from(&self.inner.w);
+        inner.n_rows = n_rows;
+        Self { inner }
+    }
+
     /// Rebuild from what `parts` gave.
     #[staticmethod]
     fn from_parts(
@@ -335,13 +344,14 @@ fn group_draws<'py>(
     covariance: PyReadonlyArray3<'_, f64>,
     sigma: PyReadonlyArray1<'_, f64>,
     coefficients: PyReadonlyArray2<'_, f64>,
+    back: PyReadonlyArray2<'_, f64>,
     first: usize,
     last: usize,
     seed: u64,
     threads: usize,
 ) -> PyResult<Bound<'py, PyArray3<f64>>> {
     let data = &data.inner;
-    let (given, draws) = given(data, &covariance, &sigma, &coefficients, first, last)?;
+    let (given, draws) = given(data, &covariance, &sigma, &coefficients, &back, first, last)?;
     let mut out = vec![0.0; (last - first) * data.q * draws];
     py.detach(|| draw_levels(data, &given, first..last, seed, threads, &mut out));
     PyArray1::from_vec(py, out).reshape([last - first, data.q, draws])
@@ -356,6 +366,7 @@ fn group_summary<'py>(
     covariance: PyReadonlyArray3<'_, f64>,
     sigma: PyReadonlyArray1<'_, f64>,
     coefficients: PyReadonlyArray2<'_, f64>,
+    back: PyReadonlyArray2<'_, f64>,
     shift: PyReadonlyArray2<'_, f64>,
     first: usize,
     last: usize,
@@ -364,7 +375,7 @@ fn group_summary<'py>(
     threads: usize,
 ) -> PyResult<Bound<'py, PyArray3<f64>>> {
     let data = &data.inner;
-    let (given, draws) = given(data, &covariance, &sigma, &coefficients, first, last)?;
+    let (given, draws) = given(data, &covariance, &sigma, &coefficients, &back, first, last)?;
     if shift.as_array().dim() != (draws, data.q) || draws == 0 {
         return Err(shape_error("shift"));
     }
@@ -386,12 +397,15 @@ fn given(
     covariance: &PyReadonlyArray3<'_, f64>,
     sigma: &PyReadonlyArray1<'_, f64>,
     coefficients: &PyReadonlyArray2<'_, f64>,
+    back: &PyReadonlyArray2<'_, f64>,
     first: usize,
     last: usize,
 ) -> PyResult<(Given, usize)> {
     let (q, draws) = (data.q, sigma.as_array().len());
-    if covariance.as_array().dim() != (draws, q, q)
+    let flat_prior = covariance.as_array().is_empty();
+    if (!flat_prior && covariance.as_array().dim() != (draws, q, q))
         || coefficients.as_array().dim() != (draws, data.width - 1)
+        || back.as_array().dim() != (q, q)
         || first > last
         || last > data.n_levels
         || q == 0
@@ -402,7 +416,7 @@ fn given(
         &flat(covariance.as_array().iter()),
         &flat(sigma.as_array().iter()),
         &flat(coefficients.as_array().iter()),
-        q,
+        &flat(back.as_array().iter()),
     );
     Ok((given, draws))
 }

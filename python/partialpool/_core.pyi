@@ -22,6 +22,7 @@ class CrossProducts:
     def from_parts(r: _Array, b: _Array, w: _Array, n_rows: int) -> CrossProducts: ...
     @property
     def n_levels(self) -> int: ...
+    def projected(self, n_rows: int) -> CrossProducts: ...
     def parts(self) -> tuple[_Array, _Array, _Array, int]: ...
 
 class Marginal:
@@ -61,6 +62,7 @@ def group_draws(
     covariance: _Array,
     sigma: _Array,
     coefficients: _Array,
+    back: _Array,
     first: int,
     last: int,
     seed: int,
@@ -71,6 +73,7 @@ def group_summary(
     covariance: _Array,
     sigma: _Array,
     coefficients: _Array,
+    back: _Array,
     shift: _Array,
     first: int,
     last: int,

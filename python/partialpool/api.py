@@ -8,12 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from partialpool.errors import InputError, NotYetError, did_you_mean
+from partialpool.errors import InputError, did_you_mean
 from partialpool.model.priors import Prior
 from partialpool.posterior import Fit, Provenance
 
 FAMILIES = ("gaussian",)
-POOLINGS = ("complete", "none", "partial")
 
 
 def fit(
@@ -91,7 +90,7 @@ def fit(
     from partialpool.data import open_table
     from partialpool.design import build_design
     from partialpool.formula import parse_formula
-    from partialpool.model import build_model
+    from partialpool.model import POOLINGS, build_model, pool
     from partialpool.posterior.findings import design_findings, run_findings
     from partialpool.posterior.fit import population_draws
     from partialpool.posterior.summary import summarise
@@ -99,8 +98,6 @@ def fit(
     began = time.perf_counter()
     _check_choice("family", family, FAMILIES)
     _check_choice("pooling", pooling, POOLINGS)
-    if pooling != "partial":
-        raise NotYetError(f'`pooling="{pooling}"` is not available yet')
     chosen = engine.choose_method(method)
     _check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
     _check_interval(interval)
@@ -109,8 +106,9 @@ def fit(
     terms = parse_formula(formula)
     table = open_table(data)
     design = build_design(terms, table, weights=weights, offset=offset, se=se)
-    model = build_model(design, priors, pooling)
-    findings = design_findings(design, model)
+    pooled = pool(design, pooling)
+    model = build_model(pooled, priors)
+    findings = design_findings(pooled, model)
     run = engine.run_marginal(
         model,
         chains=chains,

@@ -57,3 +57,26 @@ def eight_schools() -> pd.DataFrame:
     [28, 8, -3, 7, -1, 1, 18, 12]
     """
     return _read("eight_schools.csv")
+
+
+def individuals() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Five trials of each of 75 simulated individuals, and the truth about them.
+
+    Every individual has an intercept, from a normal distribution of mean 2 and sd 1, and a
+    coefficient of ``x``, from one of mean −2 and sd 1; ``y`` scatters around their line with
+    sd 2, and ``x`` is standard normal.
+
+    Returns
+    -------
+    data : DataFrame
+        ``id``, ``trial``, ``x`` and ``y``: a row a trial.
+    truth : DataFrame
+        ``id``, ``Intercept`` and ``x``: the true coefficients of each individual.
+
+    Examples
+    --------
+    >>> data, truth = individuals()
+    >>> data.shape, truth.shape
+    ((375, 4), (75, 3))
+    """
+    return _read("individuals.csv"), _read("individuals_truth.csv")

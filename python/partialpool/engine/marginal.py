@@ -81,9 +81,12 @@ def run_marginal(
 def _unpack(model: Model, chains: list[dict[str, Any]], kept: int, **facts: Any) -> Run:
     """Split rows of output into parameters on the user's scale."""
     outputs = np.stack([c["outputs"][:kept] for c in chains])
-    q = len(model.group.terms) if model.group else 0
+    # With flat priors of the group coefficients the core has no group at all.
+    q = len(model.group.terms) if model.group and not model.group.is_flat else 0
     n_cor = len(model.group.pairs) if model.group else 0
     sd, cor, sigma, working = np.split(outputs, [q, q + n_cor, q + n_cor + 1], axis=2)
+    if model.group is not None and model.group.known_sd is not None:
+        sd = sd[..., :0]
     c = np.empty_like(working)
     c[..., list(model.order)] = working
     return Run(

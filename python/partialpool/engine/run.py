@@ -24,6 +24,8 @@ class Run:
         Residual sd; None where it is not estimated.
     working : (chain, draw, p) array
         Coefficients as the core has them, from which group coefficients are drawn.
+    coef : (chain, draw, level, term) array or None
+        Group coefficients where the engine draws them itself; otherwise they are drawn on demand.
     stats : dict of (chain, draw) arrays
         ``diverging``, ``energy``, ``lp``, ``tree_depth``.
     """
@@ -37,6 +39,7 @@ class Run:
     sigma: Array | None
     working: Array
     stats: dict[str, NDArray[np.generic]]
+    coef: Array | None = None
     step_size: tuple[float, ...] = ()
     seconds_warmup: float = 0.0
     seconds_sampling: float = 0.0

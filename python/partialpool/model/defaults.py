@@ -71,8 +71,15 @@ def scales(design: Design) -> Scales:
     return Scales(float(np.mean(y)), y_sd, x_sd)
 
 
-def default_priors(design: Design) -> dict[str, Prior]:
+def default_priors(design: Design, pooling: str = "partial") -> dict[str, Prior]:
     """Default prior of every parameter, by its full name (DESIGN §3).
+
+    Parameters
+    ----------
+    design : Design
+        As the pooling sees it.
+    pooling : {"complete", "none", "partial"}
+        With ``"none"``, group coefficients have fixed priors four times as wide as those of `b`.
 
     Examples
     --------
@@ -92,6 +99,13 @@ def default_priors(design: Design) -> dict[str, Prior]:
         else:
             priors[f"b[{name}]"] = Normal(0.0, 2.5 * scale.y_sd / scale.x_sd[name])
     for factor in design.factors:
+        if pooling == "none":
+            for k, term in enumerate(factor.terms):
+                name = f"coef_{factor.name}[{term}]"
+                width = 10.0 * scale.y_sd / column_sd(factor.Z[:, k])
+                at_mean = term == INTERCEPT
+                priors[name] = NormalAtMean(scale.y_mean, width) if at_mean else Normal(0.0, width)
+            continue
         for k, term in enumerate(factor.terms):
             rate = column_sd(factor.Z[:, k]) / scale.y_sd
             priors[f"sd_{factor.name}[{term}]"] = Exponential(rate)
@@ -102,7 +116,25 @@ def default_priors(design: Design) -> dict[str, Prior]:
     return priors
 
 
-def resolve_priors(user: Mapping[str, Prior | str] | None, design: Design) -> dict[str, Prior]:
+def known_keys(design: Design, pooling: str) -> set[str]:
+    """Every key that a prior can be set on: parameters, their arrays, single correlations."""
+    names = default_priors(design, pooling)
+    return {*names, *(name.split("[")[0] for name in names), *_element_keys(design, pooling)}
+
+
+def _element_keys(design: Design, pooling: str) -> dict[str, str]:
+    """Single correlations, with the matrix that they belong to."""
+    return {
+        f"cor_{factor.name}[{pair_label(factor, pair)}]": f"cor_{factor.name}"
+        for factor in design.factors
+        for pair in pairs(factor)
+        if pooling == "partial"
+    }
+
+
+def resolve_priors(
+    user: Mapping[str, Prior | str] | None, design: Design, pooling: str = "partial"
+) -> dict[str, Prior]:
     """Put the user's priors in place of the defaults; the most specific key wins.
 
     Raises
@@ -110,15 +142,10 @@ def resolve_priors(user: Mapping[str, Prior | str] | None, design: Design) -> di
     InputError
         For a key that names no parameter of the model, or a prior that cannot apply to it.
     """
-    priors = default_priors(design)
-    given = {key: _as_prior(key, value) for key, value in (user or {}).items()}
-    element_keys = {
-        f"cor_{factor.name}[{pair_label(factor, pair)}]": f"cor_{factor.name}"
-        for factor in design.factors
-        for pair in pairs(factor)
-    }
-    groups = {key.split("[")[0] for key in priors}
-    known = {*priors, *groups, *element_keys}
+    priors = default_priors(design, pooling)
+    given = {key: as_prior(key, value) for key, value in (user or {}).items()}
+    element_keys = _element_keys(design, pooling)
+    known = known_keys(design, pooling)
     for key in given:
         if key not in known:
             remedy = f"the model has {', '.join(f'`{k}`' for k in sorted(known))}"
@@ -158,7 +185,8 @@ def _resolve_correlations(
         priors[key] = given.get(key, fallback)
 
 
-def _as_prior(key: str, value: Prior | str) -> Prior:
+def as_prior(key: str, value: Prior | str) -> Prior:
+    """Take a prior, or the text of one, as it is set on `key`."""
     if isinstance(value, str):
         return parse_prior(value)
     if isinstance(value, Prior):
@@ -196,9 +224,9 @@ def _check(name: str, prior: Prior) -> None:
                 remedy=f"set it on the whole matrix `{name.split('[')[0]}`",
             )
         return
-    if isinstance(prior, NormalAtMean) and name != f"b[{INTERCEPT}]":
+    if isinstance(prior, NormalAtMean) and not name.endswith(f"[{INTERCEPT}]"):
         raise InputError(
-            f"NormalAtMean is set on `{name}`", remedy=f"it applies to `b[{INTERCEPT}]` alone"
+            f"NormalAtMean is set on `{name}`", remedy="it applies to intercepts alone"
         )
     low, high = bounds(name, prior)
     if not low < high or (math.isinf(low) and low > 0):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.design import Design, GroupFactor
-from partialpool.errors import InputError
 from partialpool.model.defaults import (
     INTERCEPT,
     bounds,
@@ -20,6 +19,8 @@ from partialpool.model.defaults import (
     pairs,
     resolve_priors,
 )
+from partialpool.model.groupwork import WorkingGroup, working_group
+from partialpool.model.pooling import Pooled
 from partialpool.model.priors import LKJ, Flat, Normal, NormalAtMean, Prior
 from partialpool.model.standardise import Standardisation
 
@@ -32,7 +33,22 @@ LOG_2PI = math.log(2 * math.pi)
 
 @dataclass(frozen=True)
 class Group:
-    """What the posterior needs to know of a grouping factor (the rows are gone)."""
+    """What the posterior needs to know of a grouping factor (the rows are gone).
+
+    The core draws working coefficients r̃ for every level; those of the user are
+    ``coef = T b + base + back r̃``.
+
+    Attributes
+    ----------
+    pairs : tuple of (int, int)
+        Correlated columns.
+    known_sd : (q,) array or None
+        Without pooling: fixed sds of r̃, infinite for flat priors. Else they are sampled.
+    bounds : (q, 2) array or None
+        Where the coefficients must lie (uniform priors without pooling).
+    estimable : (J,) boolean array
+        Whether a level's own rows determine its coefficients.
+    """
 
     name: str
     terms: tuple[str, ...]
@@ -40,11 +56,21 @@ class Group:
     counts: NDArray[np.int64]
     T: Array
     pairs: tuple[tuple[int, int], ...]
+    base: Array
+    back: Array
+    estimable: NDArray[np.bool_]
+    known_sd: Array | None = None
+    bounds: Array | None = None
 
     @property
     def pair_labels(self) -> list[str]:
         """Labels of the correlations, as in ``Intercept,floor``."""
         return [f"{self.terms[i]},{self.terms[j]}" for i, j in self.pairs]
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the coefficients have flat (or uniform) fixed priors."""
+        return self.known_sd is not None and bool(np.isinf(self.known_sd).all())
 
 
 @dataclass(frozen=True)
@@ -74,6 +100,7 @@ class Model:
     order: tuple[int, ...]
     known_errors: bool
     n_rows: int
+    replaced: tuple[str, ...]
     data: _core.CrossProducts
     core: _core.Marginal | None
 
@@ -100,56 +127,61 @@ class Model:
         return f"Model({self.formula!r}, {self.pooling} pooling{group})"
 
 
-def build_model(
-    design: Design, priors: Mapping[str, Prior | str] | None = None, pooling: str = "partial"
-) -> Model:
+def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
     """Build the density of a Gaussian model with at most one grouping factor.
 
     Parameters
     ----------
-    design : Design
-        Response and columns.
+    pooled : Pooled
+        Response and columns as the pooling sees them.
     priors : mapping, optional
         User priors by parameter name; defaults for the rest.
-    pooling : {"partial"}
-        How group coefficients relate.
 
     Raises
     ------
     InputError
         If priors do not fit the model, or a group term is too far from 0 to compute with.
+    NotYetError
+        If group coefficients without pooling have priors that cannot be integrated.
     """
-    resolved = resolve_priors(priors, design)
+    design, pooling = pooled.design, pooled.pooling
+    resolved = resolve_priors(priors, design, pooling)
     factor = design.factors[0] if design.factors else None
     y = design.y if design.offset is None else design.y - design.offset
-    standard = Standardisation.of(design.columns, design.X, y)
+    columns = working_group(
+        factor, pooling, resolved, n_rows=len(y), y_mean=float(y[0] + np.mean(y - y[0]))
+    )
+    standard = Standardisation.of(design.columns, design.X, y, absorbed=columns.absorbs)
     X = standard.working(design.X)
-    y = y - standard.y_centre
+    y = y - standard.y_centre - columns.y_shift - columns.Z @ columns.mean
     row_scale = _row_scale(design)
-    estimate, error, residual_sd = _least_squares(X, y, row_scale, known=design.se is not None)
+    known = design.se is not None
+    estimate, error, residual_sd = _least_squares(X, y, row_scale, known=known)
     sampled = _sampled_columns(design.columns, resolved, standard)
     order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
-
-    if factor is None:
-        Z, unscale = np.empty((len(y), 0)), np.empty((0, 0))
-        codes, n_levels = np.empty(0, dtype=np.int64), 0
-    else:
-        Z, unscale = _working_group_columns(factor)
-        codes, n_levels = factor.codes, len(factor.levels)
     xy = np.column_stack([X[:, order], y])
-    data = _core.CrossProducts(Z, xy, codes, n_levels, unscale, row_scale)
-
-    lkj_eta, correlations = _correlation_prior(factor, resolved)
+    data = _core.CrossProducts(
+        columns.Z, xy, columns.codes, columns.n_levels, columns.unscale, row_scale
+    )
+    group, free_rows = None, len(y)
+    if factor is not None:
+        group = _group(factor, columns, data, standard, pooling)
+    if group is not None and group.known_sd is not None:
+        free_rows -= int(columns.ranks(data).sum())
+        if not known:
+            residual_sd = _residual_sd_within(data, free_rows, residual_sd)
+    lkj_eta, correlations = _correlation_prior(factor, pooling, resolved)
     rows, constant = _prior_rows(design.columns, resolved, standard, order)
     constant += _constant(design, standard, order[: len(order) - len(sampled)])
     sampled_map, shift = _sampled_map(sampled, standard)
+    flat = group is not None and group.is_flat
     core = _core.Marginal(
-        data,
-        _sd_specs(factor, resolved, residual_sd),
-        list(factor.blocks) if factor else [],
+        data.projected(free_rows) if flat else data,
+        [] if flat else _sd_specs(factor, columns.known_sd, resolved, residual_sd),
+        [] if flat or factor is None or pooling != "partial" else list(factor.blocks),
         lkj_eta,
         correlations,
-        _sigma_spec(design, resolved, residual_sd),
+        _sigma_spec(known, resolved, residual_sd),
         _coefficient_specs(sampled, design.columns, resolved, standard, estimate, error),
         sampled_map,
         shift,
@@ -162,21 +194,54 @@ def build_model(
         family="gaussian",
         pooling=pooling,
         columns=design.columns,
-        group=None if factor is None else _group(factor),
+        group=group,
         priors=resolved,
         standardisation=standard,
         order=tuple(order),
-        known_errors=design.se is not None,
+        known_errors=known,
         n_rows=len(y),
+        replaced=pooled.replaced,
         data=data,
         core=core,
     )
 
 
-def _group(factor: GroupFactor) -> Group:
+def _group(
+    factor: GroupFactor,
+    columns: WorkingGroup,
+    data: _core.CrossProducts,
+    standard: Standardisation,
+    pooling: str,
+) -> Group:
+    q, own = len(factor.terms), pooling == "none"
+    T, base = factor.T, columns.back @ columns.mean
+    if own:
+        base[0] += columns.y_shift
+        T = np.zeros((q, len(standard.centre)))
+        if columns.absorbs:
+            # Intercepts refer to 0, the shared columns were shifted to their means.
+            T[0] = -standard.centre
     return Group(
-        factor.name, factor.terms, factor.levels, factor.counts, factor.T, tuple(pairs(factor))
+        name=factor.name,
+        terms=factor.terms,
+        levels=factor.levels,
+        counts=factor.counts,
+        T=T,
+        pairs=() if own else tuple(pairs(factor)),
+        base=base,
+        back=columns.back,
+        estimable=columns.ranks(data) == q if own else np.ones(len(factor.levels), dtype=bool),
+        known_sd=columns.known_sd,
+        bounds=columns.bounds,
     )
+
+
+def _residual_sd_within(data: _core.CrossProducts, free_rows: int, fallback: float) -> float:
+    """Residual sd around each level's own least squares: where sigma starts without pooling."""
+    rest = data.parts()[2]
+    beyond = rest[-1, -1] - rest[-1, :-1] @ np.linalg.pinv(rest[:-1, :-1]) @ rest[:-1, -1]
+    sd = float(np.sqrt(max(beyond, 0.0) / max(free_rows - len(rest) + 1, 1)))
+    return sd if sd > 0 else fallback
 
 
 def _row_scale(design: Design) -> Array | None:
@@ -291,36 +356,19 @@ def _constant(design: Design, standard: Standardisation, integrated: list[int]) 
     return constant
 
 
-def _working_group_columns(factor: GroupFactor) -> tuple[Array, Array]:
-    """Shift and scale Z for an accurate reduction; the second matrix undoes it exactly."""
-    q = len(factor.terms)
-    scale = np.array([column_sd(factor.Z[:, k]) for k in range(q)])
-    unscale = np.diag(scale)
-    centre = np.zeros(q)
-    if q > 1 and factor.terms[0] == INTERCEPT:
-        centre[1:] = factor.Z[0, 1:] + np.mean(factor.Z[:, 1:] - factor.Z[0, 1:], axis=0)
-        scale[0], unscale[0, 0] = 1.0, 1.0
-        unscale[0, 1:] = centre[1:]
-        far = np.abs(centre) > 1e6 * scale
-        if far.any():
-            term = factor.terms[int(np.argmax(far))]
-            raise InputError(
-                f"`{term}` lies very far from 0 ({centre[far][0]:.3g}, sd {scale[far][0]:.3g}), "
-                f"and the intercepts of `{factor.name}` refer to 0",
-                where=f"group term of `{factor.name}`",
-                remedy=f"subtract its mean first, as in center({term})",
-            )
-    return np.ascontiguousarray((factor.Z - centre) / scale), unscale
-
-
 def _sd_specs(
-    factor: GroupFactor | None, priors: Mapping[str, Prior], residual_sd: float
+    factor: GroupFactor | None,
+    known_sd: Array | None,
+    priors: Mapping[str, Prior],
+    residual_sd: float,
 ) -> list[tuple[ScalarSpec | None, float]]:
     """Specify the sds of the group coefficients.
 
     They may pass through 0 (with a sign) where the prior has mass there: then the density has no
     long tail in the sampler's coordinates when data say little about the sd.
     """
+    if known_sd is not None:
+        return [(None, float(sd)) for sd in known_sd]
     if factor is None:
         return []
     # A scale below which an sd can hardly be told from 0.
@@ -344,9 +392,9 @@ def _has_mass_at_zero(kernel: tuple[str, list[float]]) -> bool:
 
 
 def _sigma_spec(
-    design: Design, priors: Mapping[str, Prior], residual_sd: float
+    known: bool, priors: Mapping[str, Prior], residual_sd: float
 ) -> tuple[ScalarSpec | None, float]:
-    if design.se is not None:
+    if known:
         return None, 1.0
     return _scale_spec("sigma", priors["sigma"], residual_sd), 0.0
 
@@ -359,10 +407,10 @@ def _scale_spec(name: str, prior: Prior, guess: float) -> ScalarSpec:
 
 
 def _correlation_prior(
-    factor: GroupFactor | None, priors: Mapping[str, Prior]
+    factor: GroupFactor | None, pooling: str, priors: Mapping[str, Prior]
 ) -> tuple[float, list[tuple[tuple[str, list[float]], float, float]] | None]:
     """Give the LKJ parameter, or a prior for each correlation."""
-    if factor is None or not pairs(factor):
+    if factor is None or pooling != "partial" or not pairs(factor):
         return 1.0, None
     whole = priors.get(f"cor_{factor.name}")
     if isinstance(whole, LKJ):

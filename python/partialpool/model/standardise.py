@@ -36,8 +36,12 @@ class Standardisation:
     y_centre: float
 
     @classmethod
-    def of(cls, columns: tuple[str, ...], X: Array, y: Array) -> Standardisation:
+    def of(
+        cls, columns: tuple[str, ...], X: Array, y: Array, *, absorbed: bool = False
+    ) -> Standardisation:
         """Measure the columns of X and the (offset-free) response.
+
+        `absorbed`: the levels have intercepts of their own, which take up the shift of X.
 
         Examples
         --------
@@ -47,10 +51,10 @@ class Standardisation:
         """
         intercept = columns.index(INTERCEPT) if INTERCEPT in columns else None
         scale = np.array([column_sd(X[:, k]) for k in range(X.shape[1])])
-        if intercept is None:
-            return cls(np.zeros(X.shape[1]), scale, None, 0.0)
         # The mean of huge, close numbers is itself rounded; it need only be near.
-        centre = X[0] + np.mean(X - X[0], axis=0) if len(X) else np.zeros(X.shape[1])
+        centre = X[0] + np.mean(X - X[0], axis=0)
+        if intercept is None:
+            return cls(centre if absorbed else np.zeros(X.shape[1]), scale, None, 0.0)
         centre[intercept], scale[intercept] = 0.0, 1.0
         return cls(centre, scale, intercept, float(y[0] + np.mean(y - y[0])))
 

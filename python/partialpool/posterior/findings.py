@@ -11,7 +11,7 @@ import numpy as np
 from partialpool.design import Design
 from partialpool.engine import Run
 from partialpool.errors import InputError
-from partialpool.model import Model
+from partialpool.model import Model, Pooled
 from partialpool.model.defaults import INTERCEPT, bounds, column_sd, is_truncated
 from partialpool.posterior.diagnostics import energy_bfmi
 from partialpool.posterior.summary import Summary
@@ -47,11 +47,13 @@ class Finding:
         return f"{self.level} [{self.code}]: {self.message} {self.remedy}".rstrip()
 
 
-def design_findings(design: Design, model: Model) -> list[Finding]:
+def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
     """What the data and the priors already tell, before any sampling."""
+    design = pooled.design
     return [
         *_dropped_rows(design),
-        *_levels(design),
+        *_pooling(pooled, model),
+        *_levels(design, model),
         *_columns(design),
         *_priors(model),
     ]
@@ -69,7 +71,37 @@ def _dropped_rows(design: Design) -> Iterator[Finding]:
         )
 
 
-def _levels(design: Design) -> Iterator[Finding]:
+def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
+    if pooled.vanished:
+        yield Finding(
+            "vanished-terms",
+            "info",
+            f"Under complete pooling {', '.join(pooled.vanished)} vanishes: the population part "
+            "has no such term.",
+        )
+    if pooled.dropped:
+        names = ", ".join(f"`{name}`" for name in pooled.dropped)
+        yield Finding(
+            "dropped-columns",
+            "info",
+            f"Without pooling {names} cannot be told from the levels' own coefficients and is left "
+            "out.",
+        )
+    group = model.group
+    if group is not None and not group.estimable.all():
+        left = int(np.sum(~group.estimable))
+        yield Finding(
+            "not-estimable",
+            "warning",
+            f"{left} of {len(group.levels)} levels of `{group.name}` have too few or too similar "
+            "rows to determine their own coefficients without pooling.",
+            "Partial pooling estimates them all.",
+        )
+
+
+def _levels(design: Design, model: Model) -> Iterator[Finding]:
+    if model.pooling == "none":
+        return
     for factor in design.factors:
         n = len(factor.levels)
         if n == 1:
@@ -228,7 +260,7 @@ def _sampler(run: Run) -> Iterator[Finding]:
 
 def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
     """Compare quartiles of each group sd with those of its prior."""
-    if model.group is None:
+    if model.group is None or model.group.known_sd is not None:
         return
     rng = np.random.default_rng(0)
     for k, term in enumerate(model.group.terms):

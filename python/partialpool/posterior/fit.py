@@ -16,7 +16,7 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Model
 from partialpool.model.priors import Prior
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.group import coefficient_summary, deviation_draws, population_part
+from partialpool.posterior.group import coefficient_draws, coefficient_summary, deviation_draws
 from partialpool.posterior.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -128,10 +128,9 @@ class Fit:
         if parameter is None:
             return self.parameter_summary.to_frame()
         group = self.model.group
-        if group is not None and parameter in (f"r_{group.name}", f"coef_{group.name}"):
-            values = deviation_draws(self.model, self.run, 0, len(group.levels))
-            if parameter.startswith("coef"):
-                values = values + population_part(self.model, self.run)[:, :, None, :]
+        if group is not None and parameter in group_parameters(self.model):
+            drawn = deviation_draws if parameter.startswith("r_") else coefficient_draws
+            values = drawn(self.model, self.run, 0, len(group.levels))
             labels = [f"{parameter}[{lv},{t}]" for lv in group.levels for t in group.terms]
             flat = values.reshape(*values.shape[:2], -1)
             return summarise(labels, flat, self.provenance.interval).to_frame()
@@ -139,7 +138,7 @@ class Fit:
         picked = [lab for lab in frame.index if parameter in (lab, lab.split("[")[0])]
         if not picked:
             known = list(dict.fromkeys(lab.split("[")[0] for lab in frame.index))
-            known += [f"r_{group.name}", f"coef_{group.name}"] if group else []
+            known += group_parameters(self.model)
             raise InputError(f"no parameter `{parameter}`", remedy=did_you_mean(parameter, known))
         return frame.loc[picked]
 
@@ -150,7 +149,8 @@ class Fit:
         -------
         DataFrame
             Columns factor, level, term, n (rows of the level), mean, sd, lower, upper. Empty
-            without group terms. Means and sds are averaged over the variance parameters
+            without group terms (under complete pooling every level has `b`), NaN for levels that
+            cannot determine their own coefficients under flat priors without pooling. Means and sds are averaged over the variance parameters
             analytically, so they carry less Monte Carlo error than the draws.
         """
         import pandas as pd
@@ -187,7 +187,7 @@ class Fit:
         return draws_tree(self.model, self.run)
 
     def group_draws(self, levels: Sequence[Any] | None = None) -> Any:
-        """Draws of the deviations ``r`` for chosen levels.
+        """Draws of the coefficients of chosen levels.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class Fit:
         Returns
         -------
         xarray.DataArray
-            Dims (chain, draw, level, term).
+            ``coef_G`` with dims (chain, draw, level, term).
 
         Raises
         ------
@@ -251,10 +251,19 @@ def population_draws(model: Model, run: Run) -> tuple[list[str], Array]:
     parts = [run.b]
     if model.group is not None:
         name = model.group.name
-        labels += [f"sd_{name}[{term}]" for term in model.group.terms]
+        if model.group.known_sd is None:
+            labels += [f"sd_{name}[{term}]" for term in model.group.terms]
         labels += [f"cor_{name}[{pair}]" for pair in model.group.pair_labels]
         parts += [run.sd, run.cor]
     if run.sigma is not None:
         labels.append("sigma")
         parts.append(run.sigma[..., None])
     return labels, np.concatenate(parts, axis=2)
+
+
+def group_parameters(model: Model) -> list[str]:
+    """Names of the group parameters; without pooling there are no deviations."""
+    if model.group is None:
+        return []
+    names = [f"r_{model.group.name}", f"coef_{model.group.name}"]
+    return names if model.group.known_sd is None else names[1:]

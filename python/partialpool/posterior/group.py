@@ -15,53 +15,81 @@ Array = NDArray[np.float64]
 
 
 def covariances(group: Group, run: Run) -> Array:
-    """Covariance Σ of the group coefficients for every draw, flattened over chains: (s, q, q)."""
-    q = len(group.terms)
-    sd = run.sd.reshape(-1, q)
-    correlation = np.broadcast_to(np.eye(q), (len(sd), q, q)).copy()
+    """Covariance of the working coefficients for every draw, flattened over chains: (s, q, q).
+
+    Empty where their priors are flat.
+    """
+    q, s = len(group.terms), run.chains * run.draws
+    if group.known_sd is not None:
+        known = np.empty((0, q, q)) if group.is_flat else np.diag(group.known_sd**2)
+        return known if group.is_flat else np.broadcast_to(known, (s, q, q))
+    sd = run.sd.reshape(s, q)
+    correlation = np.broadcast_to(np.eye(q), (s, q, q)).copy()
     for k, (i, j) in enumerate(group.pairs):
-        correlation[:, i, j] = correlation[:, j, i] = run.cor.reshape(-1, len(group.pairs))[:, k]
+        correlation[:, i, j] = correlation[:, j, i] = run.cor.reshape(s, -1)[:, k]
     return correlation * sd[:, :, None] * sd[:, None, :]
 
 
 def _conditionals(model: Model, run: Run) -> tuple[Group, Array, Array, Array]:
     assert model.group is not None
-    working = np.ascontiguousarray(run.working.reshape(-1, run.working.shape[2]))
+    working = np.ascontiguousarray(run.working.reshape(run.chains * run.draws, run.working.shape[2]))
     sigma = np.ones(len(working)) if run.sigma is None else run.sigma.ravel()
     return model.group, covariances(model.group, run), sigma, working
 
 
+def population_part(model: Model, run: Run) -> Array:
+    """What deviations are added to, for every draw: (chain, draw, term)."""
+    assert model.group is not None
+    part: Array = run.b @ model.group.T.T + model.group.base
+    return part
+
+
 def deviation_draws(model: Model, run: Run, first: int, last: int) -> Array:
     """Draws of r for levels first..last: (chain, draw, level, term)."""
+    if run.coef is not None:
+        return run.coef[:, :, first:last] - population_part(model, run)[:, :, None, :]
     group, covariance, sigma, working = _conditionals(model, run)
     out = _core.group_draws(
-        model.data, covariance, sigma, working, first, last, run.seed, os.cpu_count() or 1
+        model.data,
+        covariance,
+        sigma,
+        working,
+        group.back,
+        first,
+        last,
+        run.seed,
+        os.cpu_count() or 1,
     )
     shape = (last - first, len(group.terms), run.chains, run.draws)
     return np.moveaxis(out.reshape(shape), (2, 3), (0, 1))
 
 
-def population_part(model: Model, run: Run) -> Array:
-    """Give T b for every draw: what the deviations are added to, (chain, draw, term)."""
-    assert model.group is not None
-    part: Array = run.b @ model.group.T.T
-    return part
+def coefficient_draws(model: Model, run: Run, first: int, last: int) -> Array:
+    """Draws of the levels' own coefficients: (chain, draw, level, term)."""
+    if run.coef is not None:
+        return run.coef[:, :, first:last]
+    return deviation_draws(model, run, first, last) + population_part(model, run)[:, :, None, :]
 
 
 def coefficient_summary(model: Model, run: Run, interval: float) -> Array:
-    """Mean, sd, lower and upper of T b + r for every level: (level, term, 4).
+    """Mean, sd, lower and upper of every level's own coefficients: (level, term, 4).
 
-    Means and sds are averaged over the draws of φ analytically. Memory does not grow with
-    levels × draws.
+    Means and sds are averaged over the draws of φ analytically where the engine integrates.
+    Memory does not grow with levels × draws.
     """
+    tail = (1 - interval) / 2
+    if run.coef is not None:
+        flat = run.coef.reshape(-1, *run.coef.shape[2:])
+        lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
+        return np.stack([flat.mean(axis=0), flat.std(axis=0, ddof=1), lower, upper], axis=-1)
     group, covariance, sigma, working = _conditionals(model, run)
     shift = np.ascontiguousarray(population_part(model, run).reshape(len(sigma), -1))
-    tail = (1 - interval) / 2
     return _core.group_summary(
         model.data,
         covariance,
         sigma,
         working,
+        group.back,
         shift,
         0,
         len(group.levels),

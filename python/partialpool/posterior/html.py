@@ -12,6 +12,7 @@ from partialpool.posterior.text import (
     parameter_rows,
     percent,
     section,
+    unpooled_note,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def fit_html(fit: Fit) -> str:
             last = title
         row = [label, *cells, prior]
         parts.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
-    notes = [note for note in (interval_note(fit), intercept_note(fit)) if note]
+    notes = [note(fit) for note in (interval_note, intercept_note, unpooled_note)]
+    notes = [note for note in notes if note]
     parts.append("</tbody></table><p><small>" + " ".join(map(escape, notes)) + "</small></p>")
     if fit.findings:
         items = "".join(f"<li>{escape(str(finding))}</li>" for finding in fit.findings)

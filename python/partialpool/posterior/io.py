@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import h5netcdf
 
 FORMAT = 1
+GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
 STATS = ("diverging", "energy", "lp", "tree_depth")
 
 
@@ -107,12 +108,17 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
         "scale": model.standardisation.scale,
         **{name: np.asarray(run.stats[name]) for name in STATS},
     }
-    if run.sigma is not None:
-        arrays["sigma"] = run.sigma
+    for name in ("sigma", "coef"):
+        if getattr(run, name) is not None:
+            arrays[name] = getattr(run, name)
     group: dict[str, Any] | None = None
     if model.group is not None:
         kind, codes = _encode_levels(model.group.levels)
-        arrays |= {"levels": codes, "counts": model.group.counts, "T": model.group.T}
+        arrays |= {"levels": codes}
+        for name in GROUP_ARRAYS:
+            values = getattr(model.group, name)
+            if values is not None:
+                arrays[f"group_{name}"] = values
         group = {
             "name": model.group.name,
             "terms": model.group.terms,
@@ -123,7 +129,7 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
         "group": group,
         "model": {
             name: getattr(model, name)
-            for name in ("formula", "response", "family", "pooling", "columns", "order")
+            for name in ("formula", "response", "family", "pooling", "columns", "order", "replaced")
         },
         "known_errors": model.known_errors,
         "n_rows": n_rows,
@@ -173,13 +179,17 @@ def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
 
     group = None
     if meta["group"] is not None:
+        parts: dict[str, Any] = {
+            name: array(f"group_{name}") if f"group_{name}" in file.variables else None
+            for name in GROUP_ARRAYS
+        }
+        parts["estimable"] = np.asarray(parts["estimable"], dtype=bool)
         group = Group(
-            meta["group"]["name"],
-            tuple(meta["group"]["terms"]),
-            _decode_levels(meta["group"]["kind"], array("levels")),
-            array("counts"),
-            array("T"),
-            tuple((i, j) for i, j in meta["group"]["pairs"]),
+            name=meta["group"]["name"],
+            terms=tuple(meta["group"]["terms"]),
+            levels=_decode_levels(meta["group"]["kind"], array("levels")),
+            pairs=tuple((i, j) for i, j in meta["group"]["pairs"]),
+            **parts,
         )
     standardisation = Standardisation(
         array("centre"), array("scale"), meta["intercept"], meta["y_centre"]
@@ -200,6 +210,7 @@ def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
         order=tuple(facts["order"]),
         known_errors=meta["known_errors"],
         n_rows=meta["n_rows"],
+        replaced=tuple(facts["replaced"]),
         data=reduced,
         core=None,
     )
@@ -215,6 +226,7 @@ def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
         cor=array("cor"),
         sigma=None if meta["known_errors"] else array("sigma"),
         working=array("working"),
+        coef=array("coef") if "coef" in file.variables else None,
         stats=stats,
         step_size=tuple(record["step_size"]),
         seconds_warmup=record["seconds_warmup"],

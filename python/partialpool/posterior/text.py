@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 
+POOLING_NAMES = {
+    "complete": "complete pooling",
+    "none": "no pooling",
+    "partial": "partial pooling",
+}
+
 
 def number(x: float, sd: float) -> str:
     """Write a number with as many decimals as its sd deserves (two significant digits of it).
@@ -72,7 +78,7 @@ def heading(fit: Fit) -> list[str]:
         rows += f", {group.name} with {len(group.levels)} levels"
     return [
         model.formula,
-        f"{model.family} family, {model.pooling} pooling; {rows}",
+        f"{model.family} family, {POOLING_NAMES[model.pooling]}; {rows}",
         f"{run.chains} chains × {run.draws} draws after {run.warmup} of warm-up, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
         f"{facts.method} engine: {facts.method_reason}",
@@ -95,6 +101,19 @@ def intercept_note(fit: Fit) -> str | None:
     if implied is None:
         return None
     return f"The prior at the mean of the predictors implies {implied} for b[Intercept] itself."
+
+
+def unpooled_note(fit: Fit) -> str | None:
+    """Say where the levels' own coefficients are, and which fixed priors they have."""
+    group = fit.model.group
+    if group is None or group.known_sd is None:
+        return None
+    names = [f"coef_{group.name}[{term}]" for term in group.terms]
+    priors = ", ".join(f"{name} ~ {fit.model.priors[name]}" for name in names)
+    return (
+        f"Every level of {group.name} has coefficients of its own, with fixed priors ({priors}); "
+        "coefficients() lists them."
+    )
 
 
 def fit_text(fit: Fit) -> str:
@@ -122,7 +141,7 @@ def estimates_text(fit: Fit) -> str:
         numbers = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         lines.append(f"  {label:<{label_width}}{numbers}   {prior}".rstrip())
     lines.append("")
-    notes = [interval_note(fit), intercept_note(fit)]
+    notes = [interval_note(fit), intercept_note(fit), unpooled_note(fit)]
     lines += [line for note in notes if note for line in textwrap.wrap(note, WIDTH)]
     return "\n".join(lines)
 

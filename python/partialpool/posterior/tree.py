@@ -8,7 +8,7 @@ import numpy as np
 
 from partialpool.engine import Run
 from partialpool.model import Group, Model
-from partialpool.posterior.group import deviation_draws, population_part
+from partialpool.posterior.group import coefficient_draws, population_part
 
 if TYPE_CHECKING:
     from xarray import DataArray, DataTree
@@ -38,18 +38,20 @@ def draws_tree(model: Model, run: Run) -> DataTree:
     if group is not None:
         dim, term = level_dim(group), f"{group.name}_term"
         coords[term] = list(group.terms)
-        variables[f"sd_{group.name}"] = (("chain", "draw", term), run.sd)
+        if group.known_sd is None:
+            variables[f"sd_{group.name}"] = (("chain", "draw", term), run.sd)
         if group.pairs:
             coords[f"{group.name}_pair"] = group.pair_labels
             variables[f"cor_{group.name}"] = (("chain", "draw", f"{group.name}_pair"), run.cor)
         size = 2 * run.chains * run.draws * len(group.levels) * len(group.terms)
         if size <= GROUP_DRAWS_LIMIT:
             coords[dim] = group.levels
-            deviations = deviation_draws(model, run, 0, len(group.levels))
-            population = population_part(model, run)[:, :, None, :]
             dims = ("chain", "draw", dim, term)
-            variables[f"r_{group.name}"] = (dims, deviations)
-            variables[f"coef_{group.name}"] = (dims, deviations + population)
+            coefficients = coefficient_draws(model, run, 0, len(group.levels))
+            if group.known_sd is None:
+                population = population_part(model, run)[:, :, None, :]
+                variables[f"r_{group.name}"] = (dims, coefficients - population)
+            variables[f"coef_{group.name}"] = (dims, coefficients)
     if run.sigma is not None:
         variables["sigma"] = (("chain", "draw"), run.sigma)
     attrs = {"formula": model.formula, "seed": run.seed, "method": run.method}
@@ -64,12 +66,12 @@ def draws_tree(model: Model, run: Run) -> DataTree:
 
 
 def group_array(model: Model, run: Run, picked: list[int]) -> DataArray:
-    """Draws of r for the levels at these positions."""
+    """Draws of the coefficients of the levels at these positions."""
     import xarray as xr
 
     group = model.group
     assert group is not None
-    parts = [deviation_draws(model, run, k, k + 1) for k in picked]
+    parts = [coefficient_draws(model, run, k, k + 1) for k in picked]
     values = (
         np.concatenate(parts, axis=2)
         if parts
@@ -79,5 +81,5 @@ def group_array(model: Model, run: Run, picked: list[int]) -> DataArray:
         values,
         dims=("chain", "draw", level_dim(group), f"{group.name}_term"),
         coords={level_dim(group): group.levels[picked], f"{group.name}_term": list(group.terms)},
-        name=f"r_{group.name}",
+        name=f"coef_{group.name}",
     )
