@@ -5,8 +5,10 @@ pub mod covariance;
 pub mod crossproducts;
 pub mod diagnostics;
 pub mod gaussian;
+pub mod joint;
 pub mod lanes;
 pub mod linalg;
+pub mod metropolis;
 pub mod prior;
 pub mod sampler;
 

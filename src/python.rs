@@ -5,6 +5,8 @@ use crate::covariance::{Block, CorrelationPrior, Covariance};
 use crate::crossproducts::{CrossProducts, LANES, upper};
 use crate::diagnostics::diagnose as diagnose_one;
 use crate::gaussian::{Marginal, MarginalDensity, Scale};
+use crate::joint::{Bounded, GroupPrior, Joint, Scratch as JointScratch};
+use crate::metropolis::walk;
 use crate::prior::{Prior, Scalar, Support};
 use crate::sampler::{ChainRun, Density, Plan, Watch, sample};
 use numpy::{
@@ -331,7 +333,14 @@ impl PyMarginal {
     ) -> PyResult<Bound<'py, PyDict>> {
         let plan = Plan { chains, draws, warmup, seed, threads, max_depth };
         let density = MarginalDensity::new(self.model.clone());
-        watched(py, &density, &plan, progress)
+        let (runs, interrupted) = watched(py, progress, |watch| sample(&density, &plan, watch))?;
+        let out = PyDict::new(py);
+        out.set_item("interrupted", interrupted)?;
+        let width = density.n_outputs();
+        let chains: Vec<_> =
+            runs.into_iter().map(|run| chain_dict(py, run, width)).collect::<PyResult<_>>()?;
+        out.set_item("chains", chains)?;
+        Ok(out)
     }
 }
 
@@ -421,25 +430,24 @@ fn given(
     Ok((given, draws))
 }
 
-/// Sample without the GIL while this thread watches for Ctrl-C and reports progress.
-fn watched<'py, D: Density + Sync>(
-    py: Python<'py>,
-    density: &D,
-    plan: &Plan,
+/// Work without the GIL while this thread watches for Ctrl-C and reports progress; tells whether
+/// the work was interrupted.
+fn watched<T: Send>(
+    py: Python<'_>,
     progress: Option<Py<PyAny>>,
-) -> PyResult<Bound<'py, PyDict>> {
+    work: impl FnOnce(&Watch) -> T + Send,
+) -> PyResult<(T, bool)> {
     let watch = Watch::default();
-    let width = density.n_outputs();
     let (mut interrupted, mut raised) = (false, None);
-    let runs = py.detach(|| {
+    let result = py.detach(|| {
         std::thread::scope(|scope| {
             let (done, finished) = mpsc::channel();
             let watch = &watch;
             let worker = scope.spawn(move || {
-                let runs = sample(density, plan, watch);
+                let result = work(watch);
                 // The watcher may have gone already; its absence is no failure.
                 let _ = done.send(());
-                runs
+                result
             });
             let tick = Duration::from_millis(100);
             while let Err(mpsc::RecvTimeoutError::Timeout) = finished.recv_timeout(tick) {
@@ -465,16 +473,146 @@ fn watched<'py, D: Density + Sync>(
             worker.join()
         })
     });
-    if let Some(error) = raised {
-        return Err(error);
+    match raised {
+        Some(error) => Err(error),
+        None => result
+            .map(|result| (result, interrupted))
+            .map_err(|_| PyRuntimeError::new_err("the sampler broke down")),
     }
-    let runs = runs.map_err(|_| PyRuntimeError::new_err("the sampler broke down"))?;
-    let out = PyDict::new(py);
-    out.set_item("interrupted", interrupted)?;
-    let chains =
-        runs.into_iter().map(|run| chain_dict(py, run, width)).collect::<PyResult<Vec<_>>>()?;
-    out.set_item("chains", chains)?;
-    Ok(out)
+}
+
+/// The joint density of all parameters on their natural scales (see joint.rs).
+#[pyclass(frozen, name = "Joint", module = "partialpool._core")]
+struct PyJoint {
+    joint: Joint,
+}
+
+/// (prior, low, high)
+type BoundedSpec = (PriorSpec, f64, f64);
+
+fn bounded((kernel, low, high): &BoundedSpec) -> PyResult<Bounded> {
+    Ok(Bounded { prior: prior(kernel)?, low: *low, high: *high })
+}
+
+fn all_bounded(specs: &[BoundedSpec]) -> PyResult<Vec<Bounded>> {
+    specs.iter().map(bounded).collect()
+}
+
+#[pymethods]
+impl PyJoint {
+    #[new]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        data: PyRef<'_, PyCrossProducts>,
+        map: PyReadonlyArray2<'_, f64>,
+        shift: Vec<f64>,
+        t: PyReadonlyArray2<'_, f64>,
+        base: Vec<f64>,
+        unback: PyReadonlyArray2<'_, f64>,
+        prior_rows: PyReadonlyArray2<'_, f64>,
+        b: Vec<BoundedSpec>,
+        sd: Vec<BoundedSpec>,
+        pairs: Vec<(usize, usize)>,
+        eta: f64,
+        elementwise: Option<Vec<BoundedSpec>>,
+        fixed_sd: Vec<f64>,
+        bounds: Vec<(f64, f64)>,
+        sigma: Option<BoundedSpec>,
+    ) -> PyResult<Self> {
+        let (q, w, p) = (data.inner.q, data.inner.width, b.len());
+        if map.as_array().dim() != (p, p)
+            || shift.len() != p
+            || p + 1 != w
+            || t.as_array().dim() != (q, p)
+            || base.len() != q
+            || unback.as_array().dim() != (q, q)
+            || prior_rows.as_array().dim() != (w, w)
+            || pairs.iter().any(|&(i, j)| i >= q || j >= q || i == j)
+            || elementwise.as_ref().is_some_and(|list| list.len() != pairs.len())
+        {
+            return Err(shape_error("joint density"));
+        }
+        let group = if q == 0 {
+            None
+        } else if sd.len() == q {
+            let elementwise = elementwise.as_deref().map(all_bounded).transpose()?;
+            let sd = all_bounded(&sd)?;
+            Some(GroupPrior::Hierarchical { sd, pairs, eta, elementwise })
+        } else if fixed_sd.len() == q && bounds.len() == q {
+            Some(GroupPrior::Fixed { sd: fixed_sd, bounds })
+        } else {
+            return Err(shape_error("group prior"));
+        };
+        let joint = Joint {
+            data: data.inner.clone(),
+            map: flat(map.as_array().iter()),
+            shift,
+            t: flat(t.as_array().iter()),
+            base,
+            unback: flat(unback.as_array().iter()),
+            prior_rows: flat(prior_rows.as_array().iter()),
+            b: all_bounded(&b)?,
+            group,
+            sigma: sigma.as_ref().map(bounded).transpose()?,
+        };
+        Ok(Self { joint })
+    }
+
+    #[getter]
+    fn dim(&self) -> usize {
+        self.joint.dim()
+    }
+
+    /// Log density, up to a constant.
+    fn logp(&self, theta: PyReadonlyArray1<'_, f64>) -> PyResult<f64> {
+        let theta = theta.as_array().to_vec();
+        if theta.len() != self.joint.dim() {
+            return Err(shape_error("theta"));
+        }
+        Ok(self.joint.logp(&theta, &mut JointScratch::default()))
+    }
+
+    /// Random-walk Metropolis from each row of `starts`.
+    #[allow(clippy::too_many_arguments)]
+    fn metropolis<'py>(
+        &self,
+        py: Python<'py>,
+        starts: PyReadonlyArray2<'_, f64>,
+        proposal_sd: Vec<f64>,
+        draws: usize,
+        warmup: usize,
+        seed: u64,
+        threads: usize,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let dim = self.joint.dim();
+        let starts: Vec<Vec<f64>> =
+            starts.as_array().outer_iter().map(|row| row.to_vec()).collect();
+        if proposal_sd.len() != dim || starts.iter().any(|start| start.len() != dim) {
+            return Err(shape_error("starts or proposal_sd"));
+        }
+        let plan = Plan { chains: starts.len(), draws, warmup, seed, threads, max_depth: 0 };
+        let joint = &self.joint;
+        let (walks, interrupted) =
+            watched(py, progress, |watch| walk(joint, &starts, &proposal_sd, &plan, watch))?;
+        let chains = walks
+            .into_iter()
+            .map(|walk| {
+                let out = PyDict::new(py);
+                let draws = PyArray1::from_vec(py, walk.draws).reshape([walk.kept, dim])?;
+                out.set_item("outputs", draws)?;
+                out.set_item("logp", PyArray1::from_vec(py, walk.logp))?;
+                out.set_item("acceptance", walk.acceptance)?;
+                out.set_item("seconds", walk.seconds)?;
+                out.set_item("failure", walk.failure)?;
+                Ok(out)
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        let out = PyDict::new(py);
+        out.set_item("interrupted", interrupted)?;
+        out.set_item("chains", chains)?;
+        Ok(out)
+    }
 }
 
 fn chain_dict<'py>(py: Python<'py>, run: ChainRun, width: usize) -> PyResult<Bound<'py, PyDict>> {
@@ -535,6 +673,7 @@ fn diagnose<'py>(
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyCrossProducts>()?;
     module.add_class::<PyMarginal>()?;
+    module.add_class::<PyJoint>()?;
     module.add_function(wrap_pyfunction!(group_draws, module)?)?;
     module.add_function(wrap_pyfunction!(group_summary, module)?)?;
     module.add_function(wrap_pyfunction!(diagnose, module)?)

@@ -103,27 +103,34 @@ impl<D: Density> CpuLogpFunc for Target<D> {
 
 /// Run all chains; the result does not depend on the number of threads.
 pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Vec<ChainRun> {
+    in_parallel(plan, |chain| {
+        let work = || run_chain(density.clone(), chain, plan, watch);
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| ChainRun {
+            failure: Some("the sampler broke down".into()),
+            ..ChainRun::default()
+        })
+    })
+}
+
+/// Do `work` for every chain on the plan's threads; results in the order of the chains.
+pub fn in_parallel<T: Default + Send>(plan: &Plan, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
-    let runs: Vec<Mutex<ChainRun>> = (0..plan.chains).map(|_| Mutex::default()).collect();
+    let results: Vec<Mutex<T>> = (0..plan.chains).map(|_| Mutex::default()).collect();
     std::thread::scope(|scope| {
         for _ in 0..plan.threads.clamp(1, plan.chains.max(1)) {
             scope.spawn(|| {
                 loop {
                     let chain = next.fetch_add(1, Relaxed);
-                    let Some(slot) = runs.get(chain) else { break };
-                    let work = || run_chain(density.clone(), chain, plan, watch);
-                    let run = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| ChainRun {
-                        failure: Some("the sampler broke down".into()),
-                        ..ChainRun::default()
-                    });
+                    let Some(slot) = results.get(chain) else { break };
+                    let result = work(chain);
                     if let Ok(mut slot) = slot.lock() {
-                        *slot = run;
+                        *slot = result;
                     }
                 }
             });
         }
     });
-    runs.into_iter().map(|slot| slot.into_inner().unwrap_or_default()).collect()
+    results.into_iter().map(|slot| slot.into_inner().unwrap_or_default()).collect()
 }
 
 fn run_chain<D: Density>(density: D, chain: usize, plan: &Plan, watch: &Watch) -> ChainRun {
@@ -135,7 +142,7 @@ fn run_chain<D: Density>(density: D, chain: usize, plan: &Plan, watch: &Watch) -
 }
 
 /// A generator of its own for each (chain, purpose), so that threads and order do not matter.
-fn generator(seed: u64, chain: usize, purpose: u64) -> ChaCha8Rng {
+pub fn generator(seed: u64, chain: usize, purpose: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(2 * chain as u64 + purpose + 1);
     rng

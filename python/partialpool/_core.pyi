@@ -57,6 +57,41 @@ class Marginal:
         progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]: ...
 
+_Bounded = tuple[_Prior, float, float]
+
+class Joint:
+    def __new__(
+        cls,
+        data: CrossProducts,
+        map: _Array,
+        shift: list[float],
+        t: _Array,
+        base: list[float],
+        unback: _Array,
+        prior_rows: _Array,
+        b: list[_Bounded],
+        sd: list[_Bounded],
+        pairs: list[tuple[int, int]],
+        eta: float,
+        elementwise: list[_Bounded] | None,
+        fixed_sd: list[float],
+        bounds: list[tuple[float, float]],
+        sigma: _Bounded | None,
+    ) -> Joint: ...
+    @property
+    def dim(self) -> int: ...
+    def logp(self, theta: _Array) -> float: ...
+    def metropolis(
+        self,
+        starts: _Array,
+        proposal_sd: list[float],
+        draws: int,
+        warmup: int,
+        seed: int,
+        threads: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> dict[str, Any]: ...
+
 def group_draws(
     data: CrossProducts,
     covariance: _Array,

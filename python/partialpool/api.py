@@ -31,6 +31,7 @@ def fit(
     warmup: int = 1000,
     seed: int | None = None,
     interval: float = 0.95,
+    proposal_sd: float | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Fit:
@@ -46,13 +47,14 @@ def fit(
         Feather, or ``file.duckdb::table``.
     family : {"gaussian"}
         Distribution of the response.
-    pooling : {"partial"}
-        How group coefficients relate.
+    pooling : {"partial", "complete", "none"}
+        Partial: coefficients of the levels come from a common distribution; complete: they are
+        the same; none: every level has its own, with fixed priors.
     priors : mapping, optional
         Priors by parameter name as the summary shows it, e.g. ``{"sd_id": pp.Uniform(0, 10)}``;
         the most specific key wins; the rest get default priors (see `default_priors`).
-    method : {"auto", "marginal"}
-        Engine.
+    method : {"auto", "marginal", "metropolis"}
+        Engine; "metropolis" is the textbook's random walk, to compare with.
     se : str or array, optional
         Known standard error of every row: the residual sd is then not estimated.
     weights : str or array, optional
@@ -65,6 +67,8 @@ def fit(
         Same seed, same draws, however many threads. By default a random one, which is shown.
     interval : float
         Mass of the equal-tailed intervals.
+    proposal_sd : float, optional
+        Sd of the steps of ``method="metropolis"``, 0.1 by default.
     threads : int, optional
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
@@ -101,6 +105,10 @@ def fit(
     chosen = engine.choose_method(method)
     _check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
     _check_interval(interval)
+    if proposal_sd is not None and chosen.method != "metropolis":
+        raise InputError(
+            "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
+        )
     seed = _check_seed(seed)
 
     terms = parse_formula(formula)
@@ -109,15 +117,12 @@ def fit(
     pooled = pool(design, pooling)
     model = build_model(pooled, priors)
     findings = design_findings(pooled, model)
-    run = engine.run_marginal(
-        model,
-        chains=chains,
-        draws=draws,
-        warmup=warmup,
-        seed=seed,
-        threads=threads or os.cpu_count() or 1,
-        progress=progress,
-    )
+    options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup, "seed": seed}
+    options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
+    if chosen.method == "metropolis":
+        run = engine.run_metropolis(model, proposal_sd=proposal_sd, **options)
+    else:
+        run = engine.run_marginal(model, **options)
     findings += run_findings(model, run, summarise(*population_draws(model, run), interval))
     return Fit(
         model,

@@ -284,7 +284,7 @@ def write_coefficients(fit: Fit, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
-    from partialpool.posterior.group import coefficient_summary
+    from partialpool.engine.conditional import coefficient_summary
 
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -221,7 +221,8 @@ class _Checked:
             if number is None or number.ndim:
                 what = repr(value) if number is None else f"an array of shape {number.shape}"
                 raise self._error(at, f"returned {what}", "return one number, such as the sum")
-            value = float(number)
+            value = number
+        value = float(value)
         if math.isnan(value) or value == math.inf:
             remedy = "return a finite number, or -inf outside the support"
             raise self._error(at, f"returned {value}", remedy)

@@ -33,14 +33,13 @@ def choose_method(method: str) -> Choice:
     """
     if method not in METHODS:
         raise InputError(f"unknown method `{method}`", remedy=did_you_mean(str(method), METHODS))
-    if method in ("nuts", "metropolis"):
-        raise NotYetError(
-            f'`method="{method}"` is not available yet', remedy='use method="marginal"'
-        )
+    if method == "nuts":
+        raise NotYetError('`method="nuts"` is not available yet', remedy='use method="marginal"')
+    if method == "metropolis":
+        return Choice("metropolis", "you asked for it: a random walk over all parameters at once")
     return Choice(
         "marginal",
         "you asked for it"
         if method == "marginal"
-        else "Gaussian with one grouping factor: group and normal coefficients are integrated "
-        "out exactly",
+        else "in a Gaussian model with one grouping factor, coefficients integrate out exactly",
     )

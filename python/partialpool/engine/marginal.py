@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from partialpool.engine.conditional import coefficient_draws, draws_within_bounds
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import Run
 from partialpool.errors import EngineError
 from partialpool.model import Model
 
 MAX_TREE_DEPTH = 10
+
+
+# Below this share of whole draws within the bounds of uniform priors, rejecting is hopeless.
+MIN_ACCEPTANCE = 0.05
 
 
 def run_marginal(
@@ -47,6 +54,58 @@ def run_marginal(
     KeyboardInterrupt
         If interrupted before any draw was kept; later, the run holds what there was.
     """
+    plan = {"chains": chains, "warmup": warmup, "seed": seed, "threads": threads}
+    run = _sample(model, draws=draws, progress=progress, **plan)
+    inside = draws_within_bounds(model, run)
+    asked = draws
+    while not inside.all() and not run.interrupted:
+        # Uniform priors of group coefficients: the draws are exact without the bounds, so keeping
+        # whole draws that respect them is exact too (level by level would bias sigma).
+        share = float(inside.mean(axis=1).min())
+        if share < MIN_ACCEPTANCE:
+            raise EngineError(
+                f"only {100 * share:.2g}% of the draws have every coefficient within its uniform "
+                "prior: widen the bounds, or use method='metropolis'."
+            )
+        if inside.sum(axis=1).min() >= draws:
+            return _keep(model, run, inside, draws)
+        asked = int(asked * max(1.2, 1.1 * draws / max(inside.sum(axis=1).min(), 1))) + 20
+        run = _sample(model, draws=asked, progress=progress, **plan)
+        inside = draws_within_bounds(model, run)
+    return run
+
+
+def _keep(model: Model, run: Run, inside: NDArray[np.bool_], draws: int) -> Run:
+    """Keep the first draws of each chain that are inside, group coefficients with them."""
+    assert model.group is not None
+    rows = [np.flatnonzero(chain)[:draws] for chain in inside]
+
+    def pick(values: NDArray[Any]) -> NDArray[Any]:
+        return np.stack([values[chain, picked] for chain, picked in enumerate(rows)])
+
+    return replace(
+        run,
+        b=pick(run.b),
+        sd=pick(run.sd),
+        cor=pick(run.cor),
+        sigma=None if run.sigma is None else pick(run.sigma),
+        working=pick(run.working),
+        coef=pick(coefficient_draws(model, run, 0, len(model.group.levels))),
+        stats={name: pick(values) for name, values in run.stats.items()},
+    )
+
+
+def _sample(
+    model: Model,
+    *,
+    chains: int,
+    draws: int,
+    warmup: int,
+    seed: int,
+    threads: int,
+    progress: bool | None,
+) -> Run:
+    """Run the core and unpack what it gives."""
     assert model.core is not None
     began = time.perf_counter()
     with Progress(chains * (draws + warmup), progress) as bar:

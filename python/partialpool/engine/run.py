@@ -27,7 +27,9 @@ class Run:
     coef : (chain, draw, level, term) array or None
         Group coefficients where the engine draws them itself; otherwise they are drawn on demand.
     stats : dict of (chain, draw) arrays
-        ``diverging``, ``energy``, ``lp``, ``tree_depth``.
+        ``lp``, and from NUTS ``diverging``, ``energy``, ``tree_depth``.
+    acceptance_rate : tuple of float
+        Share of accepted proposals in each chain (Metropolis).
     """
 
     method: str
@@ -41,6 +43,7 @@ class Run:
     stats: dict[str, NDArray[np.generic]]
     coef: Array | None = None
     step_size: tuple[float, ...] = ()
+    acceptance_rate: tuple[float, ...] = ()
     seconds_warmup: float = 0.0
     seconds_sampling: float = 0.0
     interrupted: bool = False

@@ -15,7 +15,6 @@ from partialpool.model.defaults import (
     INTERCEPT,
     bounds,
     column_sd,
-    pair_label,
     pairs,
     resolve_priors,
 )
@@ -170,8 +169,8 @@ def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None)
         free_rows -= int(columns.ranks(data).sum())
         if not known:
             residual_sd = _residual_sd_within(data, free_rows, residual_sd)
-    lkj_eta, correlations = _correlation_prior(factor, pooling, resolved)
-    rows, constant = _prior_rows(design.columns, resolved, standard, order)
+    lkj_eta, correlations = correlation_prior(group, resolved)
+    rows, constant = prior_rows(design.columns, resolved, standard, order)
     constant += _constant(design, standard, order[: len(order) - len(sampled)])
     sampled_map, shift = _sampled_map(sampled, standard)
     flat = group is not None and group.is_flat
@@ -315,7 +314,7 @@ def _coefficient_specs(
     return specs
 
 
-def _prior_rows(
+def prior_rows(
     columns: tuple[str, ...],
     priors: Mapping[str, Prior],
     standard: Standardisation,
@@ -406,17 +405,17 @@ def _scale_spec(name: str, prior: Prior, guess: float) -> ScalarSpec:
     return (prior.kernel(), low, high, guess, start, False)
 
 
-def _correlation_prior(
-    factor: GroupFactor | None, pooling: str, priors: Mapping[str, Prior]
+def correlation_prior(
+    group: Group | None, priors: Mapping[str, Prior]
 ) -> tuple[float, list[tuple[tuple[str, list[float]], float, float]] | None]:
-    """Give the LKJ parameter, or a prior for each correlation."""
-    if factor is None or pooling != "partial" or not pairs(factor):
+    """Give the LKJ parameter, or a prior with bounds for each correlation."""
+    if group is None or not group.pairs:
         return 1.0, None
-    whole = priors.get(f"cor_{factor.name}")
+    whole = priors.get(f"cor_{group.name}")
     if isinstance(whole, LKJ):
         return whole.eta, None
     elements = []
-    for pair in pairs(factor):
-        name = f"cor_{factor.name}[{pair_label(factor, pair)}]"
+    for label in group.pair_labels:
+        name = f"cor_{group.name}[{label}]"
         elements.append((priors[name].kernel(), *bounds(name, priors[name])))
     return 1.0, elements

@@ -175,7 +175,7 @@ def run_findings(model: Model, run: Run, summary: Summary) -> list[Finding]:
     """Judge the draws, and what they owe to the priors."""
     return [
         *_failures(run),
-        *_convergence(summary),
+        *_convergence(summary, run.chains),
         *_sampler(run),
         *_prior_alone(model, run),
     ]
@@ -204,7 +204,7 @@ def _named(labels: Sequence[str], picked: np.ndarray) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _convergence(summary: Summary) -> Iterator[Finding]:
+def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
     if summary.constant.any():
         yield Finding(
             "constant-chain",
@@ -213,12 +213,13 @@ def _convergence(summary: Summary) -> Iterator[Finding]:
             "not move.",
             "Check the priors of these parameters.",
         )
-    r_hat = np.nan_to_num(summary.values["r_hat"], nan=1.0)
+    r_hat = np.nan_to_num(summary.values["r_hat"], nan=1.0, posinf=np.inf)
     if (r_hat > 1.01).any():
+        who = "Chains disagree" if chains > 1 else "The two halves of the chain disagree"
         yield Finding(
             "r-hat",
             "error" if r_hat.max() > 1.1 else "warning",
-            f"Chains disagree about {_named(summary.labels, r_hat > 1.01)} (R-hat up to "
+            f"{who} about {_named(summary.labels, r_hat > 1.01)} (R-hat up to "
             f"{r_hat.max():.3g}, should be at most 1.01).",
             "Ask for more warm-up and draws; if that does not help, the model is not determined "
             "by data and priors.",
@@ -236,6 +237,9 @@ def _convergence(summary: Summary) -> Iterator[Finding]:
 
 
 def _sampler(run: Run) -> Iterator[Finding]:
+    if run.method == "metropolis":
+        yield from _acceptance(run)
+        return
     diverging = int(np.sum(run.stats["diverging"]))
     total = run.chains * run.draws
     if diverging:
@@ -255,6 +259,26 @@ def _sampler(run: Run) -> Iterator[Finding]:
             f"In {int(low.sum())} of {run.chains} chains the energy moves slowly (E-BFMI "
             f"{np.nanmin(bfmi):.2g}, should be at least 0.3): tails may be explored poorly.",
             "Ask for more warm-up, or use priors with lighter tails.",
+        )
+
+
+def _acceptance(run: Run) -> Iterator[Finding]:
+    low, high = min(run.acceptance_rate), max(run.acceptance_rate)
+    if low < 0.05:
+        yield Finding(
+            "acceptance-rate",
+            "error" if low == 0 else "warning",
+            f"Only {100 * low:.2g}% of the Metropolis proposals were accepted: the chain hardly "
+            "moves.",
+            "Make proposal_sd smaller.",
+        )
+    elif high > 0.7:
+        yield Finding(
+            "acceptance-rate",
+            "warning",
+            f"{100 * high:.2g}% of the Metropolis proposals were accepted: the steps are so small "
+            "that the chain explores slowly.",
+            "Make proposal_sd larger.",
         )
 
 

@@ -16,7 +16,7 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Model
 from partialpool.model.priors import Prior
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.group import coefficient_draws, coefficient_summary, deviation_draws
+from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
 from partialpool.posterior.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class Fit:
         DataFrame
             Columns factor, level, term, n (rows of the level), mean, sd, lower, upper. Empty
             without group terms (under complete pooling every level has `b`), NaN for levels that
-            cannot determine their own coefficients under flat priors without pooling. Means and sds are averaged over the variance parameters
+            cannot determine their own coefficients under flat priors without pooling. Where the
+            engine integrates, means and sds are averaged over the variance parameters
             analytically, so they carry less Monte Carlo error than the draws.
         """
         import pandas as pd

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
-STATS = ("diverging", "energy", "lp", "tree_depth")
+STATS = ("diverging", "energy", "lp", "tree_depth")  # those that an engine has
 
 
 def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
@@ -40,6 +40,8 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
     import h5netcdf
 
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise InputError(f"`{path}` is not an ordinary file", remedy="choose another path")
     try:
         handle, temporary = tempfile.mkstemp(suffix=".part", prefix=path.name, dir=path.parent)
         os.close(handle)
@@ -50,6 +52,10 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
     try:
         with h5netcdf.File(temporary, "w") as file:
             _write(file, fit)
+        # A temporary file is private; the result is like any file of the user.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(
@@ -106,7 +112,7 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
         "reduced_w": w,
         "centre": model.standardisation.centre,
         "scale": model.standardisation.scale,
-        **{name: np.asarray(run.stats[name]) for name in STATS},
+        **{name: np.asarray(values) for name, values in run.stats.items()},
     }
     for name in ("sigma", "coef"):
         if getattr(run, name) is not None:
@@ -142,6 +148,7 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
             "seed": str(run.seed),
             "warmup": run.warmup,
             "step_size": run.step_size,
+            "acceptance_rate": run.acceptance_rate,
             "seconds_warmup": run.seconds_warmup,
             "seconds_sampling": run.seconds_sampling,
             "interrupted": run.interrupted,
@@ -215,8 +222,9 @@ def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
         core=None,
     )
     record = meta["run"]
-    stats = {name: array(name) for name in STATS}
-    stats["diverging"] = stats["diverging"].astype(bool)
+    stats = {name: array(name) for name in STATS if name in file.variables}
+    if "diverging" in stats:
+        stats["diverging"] = stats["diverging"].astype(bool)
     run = Run(
         method=record["method"],
         seed=int(record["seed"]),
@@ -229,6 +237,7 @@ def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
         coef=array("coef") if "coef" in file.variables else None,
         stats=stats,
         step_size=tuple(record["step_size"]),
+        acceptance_rate=tuple(record["acceptance_rate"]),
         seconds_warmup=record["seconds_warmup"],
         seconds_sampling=record["seconds_sampling"],
         interrupted=record["interrupted"],

@@ -79,7 +79,7 @@ def heading(fit: Fit) -> list[str]:
     return [
         model.formula,
         f"{model.family} family, {POOLING_NAMES[model.pooling]}; {rows}",
-        f"{run.chains} chains × {run.draws} draws after {run.warmup} of warm-up, seed {run.seed}, "
+        f"{run.chains} chain{'s' * (run.chains > 1)} × {run.draws} draws after {run.warmup} of warm-up, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
         f"{facts.method} engine: {facts.method_reason}",
     ]
@@ -152,5 +152,11 @@ def findings_text(fit: Fit) -> list[str]:
         return ["Findings: none. The chains agree, nothing diverged, and there are enough draws."]
     lines = ["Findings"]
     for finding in fit.findings:
-        lines += textwrap.wrap(str(finding), WIDTH, initial_indent="  ", subsequent_indent="    ")
+        lines += textwrap.wrap(
+            str(finding),
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
     return lines

@@ -8,7 +8,7 @@ import numpy as np
 
 from partialpool.engine import Run
 from partialpool.model import Group, Model
-from partialpool.posterior.group import coefficient_draws, population_part
+from partialpool.engine.conditional import coefficient_draws, population_part
 
 if TYPE_CHECKING:
     from xarray import DataArray, DataTree
@@ -31,7 +31,6 @@ def draws_tree(model: Model, run: Run) -> DataTree:
     coords: dict[str, object] = {
         "chain": np.arange(run.chains),
         "draw": np.arange(run.draws),
-        "term": list(model.columns),
     }
     variables: dict[str, tuple[tuple[str, ...], object]] = {"b": (("chain", "draw", "term"), run.b)}
     group = model.group

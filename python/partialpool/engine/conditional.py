@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.engine import Run
+from partialpool.engine.run import Run
 from partialpool.model import Group, Model
 
 Array = NDArray[np.float64]
@@ -32,7 +32,9 @@ def covariances(group: Group, run: Run) -> Array:
 
 def _conditionals(model: Model, run: Run) -> tuple[Group, Array, Array, Array]:
     assert model.group is not None
-    working = np.ascontiguousarray(run.working.reshape(run.chains * run.draws, run.working.shape[2]))
+    working = np.ascontiguousarray(
+        run.working.reshape(run.chains * run.draws, run.working.shape[2])
+    )
     sigma = np.ones(len(working)) if run.sigma is None else run.sigma.ravel()
     return model.group, covariances(model.group, run), sigma, working
 
@@ -69,6 +71,24 @@ def coefficient_draws(model: Model, run: Run, first: int, last: int) -> Array:
     if run.coef is not None:
         return run.coef[:, :, first:last]
     return deviation_draws(model, run, first, last) + population_part(model, run)[:, :, None, :]
+
+
+def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
+    """Which draws have every level's coefficients within their bounds: (chain, draw).
+
+    Levels that cannot determine their coefficients do not count. Memory stays small.
+    """
+    inside = np.ones((run.chains, run.draws), dtype=bool)
+    group = model.group
+    if group is None or group.bounds is None:
+        return inside
+    low, high = group.bounds.T
+    chunk = max(1, 2_000_000 // (run.chains * run.draws))
+    for first in range(0, len(group.levels), chunk):
+        draws = coefficient_draws(model, run, first, min(first + chunk, len(group.levels)))
+        outside = (draws < low) | (draws > high)
+        inside &= ~outside.any(axis=(2, 3))
+    return inside
 
 
 def coefficient_summary(model: Model, run: Run, interval: float) -> Array:

@@ -1,0 +1,171 @@
+"""Random-walk Metropolis on the joint density of all parameters: the textbook's sampler.
+
+It walks on (b, coef, sd, cor, sigma) on their natural scales, moving all of them at once by normal
+steps of size `proposal_sd`. It is here to be compared with: prefer the default engine.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.engine.progress import Progress
+from partialpool.engine.run import Run
+from partialpool.errors import EngineError, InputError
+from partialpool.model import Model
+from partialpool.model.defaults import bounds
+from partialpool.model.joint import Layout, build_joint
+
+Array = NDArray[np.float64]
+
+DEFAULT_PROPOSAL_SD = 0.1
+MEMORY_LIMIT = 8e9  # bytes of kept draws
+
+
+def run_metropolis(
+    model: Model,
+    *,
+    chains: int,
+    draws: int,
+    warmup: int,
+    seed: int,
+    threads: int,
+    proposal_sd: float | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """Sample a Gaussian model by random-walk Metropolis.
+
+    Parameters
+    ----------
+    model : Model
+        What to sample.
+    chains, draws, warmup, seed, threads, progress
+        As for the marginal engine; warm-up draws are dropped, nothing is adapted.
+    proposal_sd : float, optional
+        Sd of the normal step of every parameter, 0.1 by default.
+
+    Raises
+    ------
+    InputError
+        If `proposal_sd` is not a positive number, or draws of all parameters do not fit in memory.
+    EngineError
+        If no starting point has positive density.
+    """
+    step = _check_proposal_sd(proposal_sd)
+    layout = Layout.of(model)
+    if chains * draws * layout.dim * 8 > MEMORY_LIMIT:
+        raise InputError(
+            f"Metropolis keeps every draw of all {layout.dim} parameters, which is "
+            f"{chains * draws * layout.dim * 8 / 1e9:.0f} GB here",
+            remedy='ask for fewer draws, or use method="marginal"',
+        )
+    joint = build_joint(model)
+    starts = np.array([starting_point(model, layout, seed, chain) for chain in range(chains)])
+    began = time.perf_counter()
+    with Progress(chains * (draws + warmup), progress) as bar:
+        raw = joint.metropolis(
+            starts, [step] * layout.dim, draws, warmup, seed, threads, bar.update
+        )
+    seconds = time.perf_counter() - began
+    good = [chain for chain in raw["chains"] if chain["failure"] is None]
+    failures = tuple(c["failure"] for c in raw["chains"] if c["failure"] is not None)
+    if not good:
+        raise EngineError(f"no chain could be sampled: {failures[0]}")
+    if raw["interrupted"]:
+        longest = max(len(c["outputs"]) for c in good)
+        good = [c for c in good if len(c["outputs"]) >= max(4, longest // 2)]
+        if not good:
+            raise KeyboardInterrupt
+    kept = min(len(c["outputs"]) for c in good)
+    return _unpack(
+        model,
+        layout,
+        good,
+        kept,
+        seed=seed,
+        warmup=warmup,
+        seconds_sampling=seconds,
+        seconds_warmup=seconds * warmup / (warmup + draws),
+        interrupted=bool(raw["interrupted"]),
+        failures=failures,
+    )
+
+
+def _check_proposal_sd(value: float | None) -> float:
+    if value is None:
+        return DEFAULT_PROPOSAL_SD
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"`proposal_sd` is {value!r}", remedy="give a positive number")
+    if not (math.isfinite(value) and value > 0):
+        raise InputError(f"`proposal_sd` is {value:g}", remedy="give a number above 0")
+    return float(value)
+
+
+def starting_point(model: Model, layout: Layout, seed: int, chain: int) -> Array:
+    """Draw where a chain starts: coefficients N(0, 1), scales U(0, 1) + ½, no correlation.
+
+    Each is put inside its bounds where it lies outside.
+    """
+    rng = np.random.default_rng([seed, chain])
+    theta = np.zeros(layout.dim)
+    theta[layout.b] = rng.normal(size=layout.b.stop - layout.b.start)
+    theta[layout.coef] = rng.normal(size=layout.coef.stop - layout.coef.start)
+    for part in (layout.sd, layout.sigma):
+        theta[part] = 0.5 + rng.uniform(size=part.stop - part.start)
+    _put_inside(model, layout, theta, rng)
+    return theta
+
+
+def _put_inside(model: Model, layout: Layout, theta: Array, rng: np.random.Generator) -> None:
+    names = [f"b[{name}]" for name in model.columns]
+    limits = [bounds(name, model.priors[name]) for name in names]
+    group = model.group
+    if group is not None:
+        if group.bounds is not None:
+            limits += [tuple(pair) for pair in group.bounds] * len(group.levels)
+        else:
+            limits += [(-math.inf, math.inf)] * (len(group.levels) * len(group.terms))
+        if group.known_sd is None:
+            keys = [f"sd_{group.name}[{term}]" for term in group.terms]
+            limits += [bounds(key, model.priors[key]) for key in keys]
+        for label in group.pair_labels:
+            key = f"cor_{group.name}[{label}]"
+            limits.append(bounds(key, model.priors[key]) if key in model.priors else (-1.0, 1.0))
+    if not model.known_errors:
+        limits.append(bounds("sigma", model.priors["sigma"]))
+    for k, (low, high) in enumerate(limits):
+        if low < theta[k] < high:
+            continue
+        if math.isfinite(low) and math.isfinite(high):
+            theta[k] = low + (high - low) * rng.uniform(0.25, 0.75)
+        else:
+            theta[k] = low + rng.uniform() if math.isfinite(low) else high - rng.uniform()
+
+
+def _unpack(
+    model: Model, layout: Layout, chains: list[dict[str, Any]], kept: int, **facts: Any
+) -> Run:
+    theta = np.stack([c["outputs"][:kept] for c in chains])
+    group, shape = model.group, theta.shape[:2]
+    b = theta[..., layout.b]
+    working = model.standardisation.to_working(b)[..., list(model.order)]
+    coef = None
+    if group is not None:
+        coef = theta[..., layout.coef].reshape(*shape, len(group.levels), len(group.terms))
+    lp = np.stack([c["logp"][:kept] for c in chains])
+    return Run(
+        method="metropolis",
+        b=b,
+        sd=theta[..., layout.sd],
+        cor=theta[..., layout.cor],
+        sigma=None if model.known_errors else theta[..., layout.sigma][..., 0],
+        working=np.ascontiguousarray(working),
+        coef=coef,
+        stats={"lp": lp},
+        acceptance_rate=tuple(c["acceptance"] for c in chains),
+        **facts,
+    )

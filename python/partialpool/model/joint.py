@@ -1,0 +1,88 @@
+"""The joint density of all parameters on their natural scales, for random-walk Metropolis."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool import _core
+from partialpool.model.defaults import bounds
+from partialpool.model.model import Model, correlation_prior, prior_rows
+from partialpool.model.priors import Normal
+
+Array = NDArray[np.float64]
+Bounded = tuple[tuple[str, list[float]], float, float]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each kind of parameter lies in the vector that the core walks on."""
+
+    b: slice
+    coef: slice
+    sd: slice
+    cor: slice
+    sigma: slice
+    dim: int
+
+    @classmethod
+    def of(cls, model: Model) -> Layout:
+        """Lay out the parameters of a model: b, coefficients level by level, sd, cor, sigma."""
+        group = model.group
+        hierarchical = group is not None and group.known_sd is None
+        sizes = [
+            len(model.columns),
+            len(group.levels) * len(group.terms) if group else 0,
+            len(group.terms) if group and hierarchical else 0,
+            len(group.pairs) if group else 0,
+            0 if model.known_errors else 1,
+        ]
+        ends = np.cumsum(sizes)
+        parts = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
+        return cls(*parts, dim=int(ends[-1]))
+
+
+def build_joint(model: Model) -> _core.Joint:
+    """Build the joint density of a model (see src/joint.rs)."""
+    standard, order, group = model.standardisation, list(model.order), model.group
+    p = len(model.columns)
+    # Working coefficients are affine in b: read the map off unit vectors.
+    shift = standard.to_working(np.zeros(p))
+    matrix = (standard.to_working(np.eye(p)) - shift).T
+    rows, _ = prior_rows(model.columns, model.priors, standard, order)
+    q = len(group.terms) if group else 0
+    hierarchical = group is not None and group.known_sd is None
+    names = [f"sd_{group.name}[{term}]" for term in group.terms] if group and hierarchical else []
+    eta, elementwise = correlation_prior(group, model.priors) if hierarchical else (1.0, None)
+    limits = np.tile([-math.inf, math.inf], (q, 1))
+    if group is not None and group.bounds is not None:
+        limits = group.bounds
+    known = [] if group is None or group.known_sd is None else group.known_sd.tolist()
+    return _core.Joint(
+        model.data,
+        np.ascontiguousarray(matrix[order]),
+        shift[order].tolist(),
+        np.ascontiguousarray(group.T) if group else np.empty((0, p)),
+        group.base.tolist() if group else [],
+        np.linalg.inv(group.back) if group else np.empty((0, 0)),
+        rows,
+        [_bounded(model, f"b[{name}]") for name in model.columns],
+        [_bounded(model, name) for name in names],
+        [(int(i), int(j)) for i, j in group.pairs] if group else [],
+        eta,
+        elementwise,
+        known,
+        [(float(low), float(high)) for low, high in limits],
+        None if model.known_errors else _bounded(model, "sigma"),
+    )
+
+
+def _bounded(model: Model, name: str) -> Bounded:
+    prior = model.priors[name]
+    # Normal priors of b are in the prior rows.
+    normal = name.startswith("b[") and isinstance(prior, Normal)
+    kernel = ("flat", []) if normal else prior.kernel()
+    return (kernel, *bounds(name, prior))

@@ -1,0 +1,78 @@
+"""Write a figure to a file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from partialpool.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 200
+# No date inside, so that the same figure gives the same file.
+METADATA: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+
+
+def check_path(path: str | os.PathLike[str]) -> Path:
+    """Check that a figure can get this name, before any work is done for it.
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of ``.png``, ``.svg`` and ``.pdf``.
+    """
+    checked = Path(path)
+    if checked.suffix.lower() not in METADATA:
+        suffix = f"as `{checked.suffix}`" if checked.suffix else "without a suffix"
+        raise InputError(
+            f"a figure cannot be written {suffix} (`{checked}`)",
+            remedy="end the name in .png, .svg or .pdf",
+        )
+    return checked
+
+
+def save(fig: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, SVG or PDF, by the suffix of its name.
+
+    It is written to a temporary name and renamed, so that no half file is ever seen.
+
+    Parameters
+    ----------
+    fig : Figure
+        The figure.
+    path : str or path
+        Where to; an existing file is replaced.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown or the path cannot be written.
+    """
+    path = check_path(path)
+    suffix = path.suffix.lower()
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with temporary.open("xb") as file:
+            fig.savefig(file, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            f"`{path}` cannot be written ({error.strerror or error})", remedy="choose another path"
+        ) from None
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # a parent that is no folder: nothing was written
+        return

@@ -1,0 +1,94 @@
+"""Names beside their points, where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partialpool.plots.scales import Array
+from partialpool.plots.style import FONT, INK, SMALL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+AWAY = 7.0  # points between a dot and its name
+SIDES = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
+ALIGN = {-1: "right", 0: "center", 1: "left"}
+UPRIGHT = {-1: "top", 0: "center", 1: "bottom"}
+STEPS = np.linspace(0, 1, 25)[:, None]
+
+
+def place_labels(
+    ax: Axes, points: Array, names: Sequence[str], lines: Sequence[Array], *, boxed: bool = False
+) -> None:
+    """Write each name on the side of its point where it hides least.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes with settled limits and place in the figure.
+    points : array, n × 2
+        In the units of the axes.
+    names : sequence of str
+        Names of the points.
+    lines : sequence of array, 2 × 2
+        Lines that names should not cross.
+    boxed : bool
+        Whether names have a white box behind them.
+    """
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    scale = figure.dpi / 72
+    dots = ax.transData.transform(points) / scale
+    along = [ax.transData.transform(line[0] + STEPS * (line[1] - line[0])) for line in lines]
+    crossed = np.concatenate([np.empty((0, 2)), *along]) / scale
+    (left, bottom), (right, top) = ax.bbox.get_points() / scale
+    taken: list[tuple[float, float, float, float]] = []
+    for k, (dot, name) in enumerate(zip(dots, names, strict=True)):
+        width, height = 0.58 * SMALL * len(name), 1.1 * SMALL
+        best, best_cost, best_box = SIDES[0], np.inf, (0.0, 0.0, 0.0, 0.0)
+        for side in SIDES:
+            reach = AWAY if 0 in side else 0.7 * AWAY
+            x = dot[0] + side[0] * reach + (side[0] - 1) / 2 * width
+            y = dot[1] + side[1] * reach + (side[1] - 1) / 2 * height
+            box = (x, y, x + width, y + height)
+            out = max(0, left - x, x + width - right, bottom - y, y + height - top)
+            cost = (
+                100 * (out > 0)
+                + 40 * sum(_overlap(box, other) for other in taken)
+                + 10 * _held(box, np.delete(dots, k, axis=0))
+                + _held(box, crossed)
+            )
+            if cost < best_cost:
+                best, best_cost, best_box = side, cost, box
+        taken.append(best_box)
+        reach = AWAY if 0 in best else 0.7 * AWAY
+        ax.annotate(
+            name,
+            tuple(points[k]),
+            xytext=(best[0] * reach, best[1] * reach),
+            textcoords="offset points",
+            ha=ALIGN[best[0]],
+            va=UPRIGHT[best[1]],
+            fontsize=SMALL,
+            family=FONT,
+            color=INK,
+            zorder=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+            if boxed
+            else None,
+        )
+
+
+def _overlap(
+    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _held(box: tuple[float, float, float, float], points: Array) -> int:
+    """How many points a box covers."""
+    low, high = np.array(box[:2]) - 2, np.array(box[2:]) + 2
+    return int(((points >= low) & (points <= high)).all(axis=1).sum())

@@ -1,0 +1,275 @@
+"""The shrinkage figure: the estimates of every level, one panel a pooling."""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.plots.marks import draw_panel, label_panel, target_name
+from partialpool.plots.scales import Array, logarithmic, row_ticks
+from partialpool.plots.scene import LINES, SHOWN, Panel, Scene, make_scene
+from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Inches.
+PANEL_WIDTH, PANEL_HEIGHT = 3.4, 3.9  # with titles and labels
+LINE, ROW = 0.17, 0.22  # a line of the caption, a row of the legend
+HEADING = 0.45
+GAP = 0.12
+
+NUMBERS = {1: "one pooling", 2: "two poolings", 3: "three poolings", 4: "four poolings"}
+
+
+def shrinkage(
+    panels: Sequence[Panel],
+    terms: Sequence[str],
+    levels: Sequence[object],
+    counts: NDArray[Any],
+    *,
+    factor: str,
+    truth: Array | None = None,
+    reference: Array | None = None,
+    choose: tuple[str, str] | None = None,
+    interval: float = 0.95,
+    title: str | None = None,
+) -> Figure:
+    """Draw the estimates of every level, one panel a pooling, with the same axes.
+
+    Two coefficients span the plane; with one, the levels stand by their number of rows. A thin
+    line leads from each estimate to its truth or, where that is not known, to its no-pooling
+    estimate.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        The poolings, from left to right.
+    terms : sequence of str
+        Names of the coefficients.
+    levels : sequence
+        Names of the levels.
+    counts : array
+        Rows of each level.
+    factor : str
+        What the levels are levels of.
+    truth : array, levels × coefficients, optional
+        The true coefficients.
+    reference : array, levels × coefficients, optional
+        The no-pooling estimates; rows of NaN have none.
+    choose : pair of str, optional
+        The two terms to draw; by default the first two.
+    interval : float
+        Mass of the intervals, and of the ellipse around the population mean.
+    title : str, optional
+        Another title.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure.
+
+    Raises
+    ------
+    InputError
+        If `choose` does not name two of the terms.
+
+    Examples
+    --------
+    >>> estimates = np.array([[1.0, 2.0], [2.0, 1.0]])
+    >>> panels = [Panel("No pooling", estimates), Panel("Partial pooling", 0.5 * estimates)]
+    >>> fig = shrinkage(
+    ...     panels,
+    ...     ["Intercept", "x"],
+    ...     ["a", "b"],
+    ...     np.array([3, 4]),
+    ...     factor="id",
+    ...     reference=estimates,
+    ... )
+    >>> [ax.get_xlabel() for ax in fig.axes]
+    ['Intercept', 'Intercept']
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    scene = make_scene(
+        panels,
+        terms,
+        levels,
+        np.asarray(counts),
+        factor=factor,
+        truth=truth,
+        reference=reference,
+        choose=choose,
+        interval=interval,
+    )
+    fig = Figure(facecolor="white")
+    FigureCanvasAgg(fig)
+    axes = list(fig.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0])
+    _style(axes, scene, [axis_label(terms[k]) for k in scene.columns])
+    outside = [draw_panel(ax, scene, panel) for ax, panel in zip(axes, panels, strict=True)]
+    _head(axes, panels, outside)
+    heading = title or f"The levels of {factor} under {NUMBERS.get(len(panels), 'poolings')}"
+    _lay_out(fig, scene, len(panels), heading, caption(scene, panels))
+    for ax, panel in zip(axes, panels, strict=True):
+        label_panel(ax, scene, panel)
+    fig._repr_png_ = partial(_png, fig)  # type: ignore[attr-defined]  # what notebooks show
+    return fig
+
+
+def axis_label(term: str) -> str:
+    """Name a coefficient on an axis.
+
+    Examples
+    --------
+    >>> axis_label("Intercept"), axis_label("floor")
+    ('Intercept', 'Coefficient of floor')
+    """
+    return term if term == "Intercept" else f"Coefficient of {term}"
+
+
+def caption(scene: Scene, panels: Sequence[Panel]) -> str:
+    """Say in a few sentences what is seen."""
+    target = target_name(scene)
+    if scene.position is None and len(scene.columns) == 2 and scene.knows_truth:
+        target = "true coefficients"
+    words = [f"Each dot is one level's estimate ({len(scene.levels):,} levels of {scene.factor})"]
+    if scene.target is not None:
+        words[0] += f"; the thin line leads to its {target}"
+        words[0] += ", so short lines are good." if scene.knows_truth else "."
+    else:
+        words[0] += "."
+    if scene.sized:
+        words.append("The larger the dot, the more rows the level has.")
+    if any("partial" in panel.title.lower() for panel in panels):
+        words.append("Partial pooling draws uncertain estimates towards the population mean.")
+    if len(scene.shown) < len(scene.levels):
+        words.append(f"{SHOWN:,} of the levels are drawn.")
+    if scene.target is not None and len(scene.lined) < len(scene.levels):
+        words.append(f"Lines are drawn for {LINES:,} levels.")
+    return " ".join(words)
+
+
+def _style(axes: Sequence[Axes], scene: Scene, labels: Sequence[str]) -> None:
+    """Limits, ticks and labels, the same in all panels."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
+
+    axes[0].set_xlim(*scene.xlim)
+    axes[0].set_ylim(*scene.ylim)
+    text: dict[str, Any] = {"fontsize": NORMAL, "family": FONT, "color": INK}
+    for k, ax in enumerate(axes):
+        ax.set_facecolor("white")
+        ax.set_axisbelow(True)
+        ax.grid(True, color=PALE, linewidth=0.6, linestyle="-")
+        ax.tick_params(
+            labelsize=SMALL, labelfontfamily=FONT, color=GREY, labelcolor=INK, labelleft=k == 0
+        )
+        ax.spines[:].set_color(GREY)
+        ax.spines[:].set_linewidth(0.8)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.yaxis.set_major_locator(MaxNLocator(6))
+        if scene.position is None:
+            ax.xaxis.set_major_locator(MaxNLocator(6))
+            ax.set_xlabel(plain(labels[0]), **text)
+        else:
+            log = logarithmic(scene.counts)
+            ticks = row_ticks(scene.counts)
+            ax.xaxis.set_major_locator(FixedLocator([math.log10(n) if log else n for n in ticks]))
+            ax.xaxis.set_major_formatter(FixedFormatter([f"{n:,}" for n in ticks]))
+            ax.set_xlabel(f"Rows of the level{' (log scale)' if log else ''}", **text)
+    axes[0].set_ylabel(plain(labels[-1]), **text)
+
+
+def _head(axes: Sequence[Axes], panels: Sequence[Panel], outside: Sequence[int]) -> None:
+    """Title of each panel, and under it what it leaves out."""
+    notes = []
+    for panel, n in zip(panels, outside, strict=True):
+        out = f"{n:,} level{'s' if n > 1 else ''} outside the frame" if n else ""
+        note = "; ".join(part for part in (panel.note, out) if part)
+        notes.append(textwrap.wrap(note, 46))
+    lines = max(len(note) for note in notes)
+    for ax, panel, wrapped in zip(axes, panels, notes, strict=True):
+        ax.set_title(
+            plain(panel.title),
+            fontsize=NORMAL + 1,
+            family=FONT,
+            color=INK,
+            fontweight="bold",
+            pad=6 + 12 * lines,
+        )
+        if wrapped:
+            ax.annotate(
+                plain("\n".join(wrapped)),
+                (0.5, 1),
+                xytext=(0, 5 + 12 * (lines - len(wrapped))),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=SMALL,
+                family=FONT,
+                color=GREY,
+                annotation_clip=False,
+            )
+
+
+def _lay_out(fig: Figure, scene: Scene, n_panels: int, heading: str, words: str) -> None:
+    """Heading above, panels, and below them the legend and the caption."""
+    width = PANEL_WIDTH * max(2, n_panels) + 0.6
+    lines = textwrap.wrap(words, int(13 * width))
+    labels = list(scene.legend)
+    columns = legend_columns(labels, width)
+    rows = math.ceil(len(labels) / columns)
+    below = LINE * len(lines) + ROW * rows + 3 * GAP
+    height = HEADING + PANEL_HEIGHT + below
+    fig.set_size_inches(width, height)
+    text: dict[str, Any] = {"family": FONT, "color": INK, "ha": "center"}
+    fig.text(0.5, 1 - GAP / height, plain(heading), va="top", fontsize=LARGE, **text)
+    fig.text(0.5, GAP / height, plain("\n".join(lines)), va="bottom", fontsize=SMALL, **text)
+    fig.legend(
+        scene.legend.values(),
+        [plain(label) for label in labels],
+        loc="upper center",
+        bbox_to_anchor=(0.5, (below - 0.5 * GAP) / height),
+        ncols=columns,
+        frameon=False,
+        borderaxespad=0,
+        borderpad=0,
+        columnspacing=1.6,
+        handletextpad=0.5,
+        labelcolor=INK,
+        prop={"family": FONT, "size": SMALL},
+    )
+    fig.set_layout_engine(
+        "constrained", rect=(0, below / height, 1, 1 - (below + HEADING) / height), wspace=0.03
+    )
+    fig.draw_without_rendering()  # settles where the axes are, so that names find free places
+    fig.set_layout_engine("none")
+
+
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """As many columns as fit, with rows of about the same length.
+
+    Examples
+    --------
+    >>> legend_columns(["a dot", "a line", "a mark", "a ring"], 10.8), legend_columns(["x" * 60], 7)
+    (4, 1)
+    """
+    widest = 0.085 * max((len(label) for label in labels), default=0) + 0.6
+    most = max(1, min(len(labels), int(width / widest)))
+    rows = math.ceil(len(labels) / most)
+    return math.ceil(len(labels) / max(1, rows)) or 1
+
+
+def _png(fig: Figure) -> bytes:
+    file = io.BytesIO()
+    fig.savefig(file, format="png", dpi=110)
+    return file.getvalue()

@@ -1,0 +1,24 @@
+"""Colours, sizes and words of figures.
+
+Everything is set here and nothing is taken from matplotlib's settings where these could make a
+figure unreadable (a dark style, for example).
+"""
+
+from __future__ import annotations
+
+# Okabe and Ito's colours, which the colour-blind tell apart. Shapes and dashes say the same again
+# for a print in black and white.
+BLUE, RED, GREY, PALE, INK = "#0072B2", "#D55E00", "#6E6E6E", "#E8E8E8", "#222222"
+FONT = "DejaVu Sans"
+SMALL, NORMAL, LARGE = 9.0, 10.0, 13.0
+
+
+def plain(text: str) -> str:
+    r"""Keep matplotlib from reading dollar signs as mathematics.
+
+    Examples
+    --------
+    >>> print(plain("price in $"))
+    price in \$
+    """
+    return text.replace("$", r"\$")
