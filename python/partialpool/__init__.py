@@ -4,8 +4,9 @@ The public names; heavy modules are imported where they are used.
 """
 
 from partialpool import datasets
-from partialpool.api import default_priors, fit
+from partialpool.api import compare, default_priors, fit
 from partialpool.errors import EngineError, InputError, NotYetError, PartialPoolError
+from partialpool.metropolis import MetropolisRun, metropolis
 from partialpool.model.priors import (
     LKJ,
     Cauchy,
@@ -24,6 +25,7 @@ from partialpool.model.priors import (
 )
 from partialpool.posterior import Finding, Fit
 from partialpool.posterior.io import load
+from partialpool.simulate import Simulated, simulate
 
 __version__ = "0.1.0"
 
@@ -42,14 +44,19 @@ __all__ = [
     "InputError",
     "InverseGamma",
     "LogNormal",
+    "MetropolisRun",
     "Normal",
     "NormalAtMean",
     "NotYetError",
     "PartialPoolError",
+    "Simulated",
     "StudentT",
     "Uniform",
+    "compare",
     "datasets",
     "default_priors",
     "fit",
     "load",
+    "metropolis",
+    "simulate",
 ]

@@ -6,11 +6,17 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from partialpool.errors import InputError, did_you_mean
+from partialpool.model.pooling import POOLINGS
 from partialpool.model.priors import Prior
 from partialpool.posterior import Fit, Provenance
+
+if TYPE_CHECKING:
+    from partialpool.design import Design
+    from partialpool.engine import Choice
+    from partialpool.posterior.compare import Comparison
 
 FAMILIES = ("gaussian",)
 
@@ -90,55 +96,209 @@ def fit(
     >>> fit.summary().loc["b[floor]", "mean"].round(1)
     np.float64(-0.7)
     """
-    from partialpool import engine
     from partialpool.data import open_table
     from partialpool.design import build_design
     from partialpool.formula import parse_formula
-    from partialpool.model import POOLINGS, build_model, pool
+
+    began = time.perf_counter()
+    _check_choice("pooling", pooling, POOLINGS)
+    plan = _plan(
+        family=family,
+        method=method,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        seed=seed,
+        interval=interval,
+        proposal_sd=proposal_sd,
+        threads=threads,
+        progress=progress,
+    )
+    table = open_table(data)
+    design = build_design(parse_formula(formula), table, weights=weights, offset=offset, se=se)
+    return _fit_design(design, table.source, pooling, priors, plan, began)
+
+
+def compare(
+    formula: str,
+    data: Any,
+    *,
+    truth: Any = None,
+    priors: Mapping[str, Prior | str] | None = None,
+    family: str = "gaussian",
+    method: str = "auto",
+    se: Any = None,
+    weights: Any = None,
+    offset: Any = None,
+    chains: int = 4,
+    draws: int = 1000,
+    warmup: int = 1000,
+    seed: int | None = None,
+    interval: float = 0.95,
+    proposal_sd: float | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Comparison:
+    """Fit a model under complete, no and partial pooling, side by side.
+
+    Parameters
+    ----------
+    formula, data
+        As in :func:`fit`; the formula needs a group term.
+    truth : DataFrame, optional
+        True coefficients of every level: the grouping column and one column a term.
+    priors : mapping, optional
+        A prior applies to the poolings that have the parameter.
+    family, method, se, weights, offset, chains, draws, warmup, seed, interval
+        As in :func:`fit`.
+    proposal_sd, threads, progress
+        As in :func:`fit`.
+
+    Returns
+    -------
+    Comparison
+        ``table``, ``sentence``, ``fits``, ``plot.shrinkage()``.
+
+    Raises
+    ------
+    InputError
+        As :func:`fit`, and if `truth` lacks levels or columns, or a prior is set on a parameter
+        that no pooling has.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data, truth = pp.datasets.individuals()
+    >>> cmp = pp.compare("y ~ x + (x || id)", data, truth=truth, seed=1)
+    >>> bool(cmp.table.loc["rmse[x]", "partial"] < cmp.table.loc["rmse[x]", "none"])
+    True
+    """
+    from partialpool.data import open_table
+    from partialpool.design import build_design
+    from partialpool.formula import parse_formula
+    from partialpool.posterior.compare import Comparison, known_truth
+
+    plan = _plan(
+        family=family,
+        method=method,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        seed=seed,
+        interval=interval,
+        proposal_sd=proposal_sd,
+        threads=threads,
+        progress=progress,
+    )
+    table = open_table(data)
+    design = build_design(parse_formula(formula), table, weights=weights, offset=offset, se=se)
+    if not design.factors:
+        raise InputError(
+            f"`{formula}` has no group term, so there is nothing to pool",
+            remedy="add one such as `(1 | group)`",
+        )
+    true = None if truth is None else known_truth(truth, design.factors[0])
+    shared = _share_priors(priors, design)
+    fits = {
+        pooling: _fit_design(
+            design, table.source, pooling, shared[pooling], plan, time.perf_counter()
+        )
+        for pooling in POOLINGS
+    }
+    return Comparison(fits, design.factors[0], true)
+
+
+def _share_priors(
+    priors: Mapping[str, Prior | str] | None, design: Design
+) -> dict[str, dict[str, Prior | str]]:
+    """Give each pooling the priors of the parameters that it has."""
+    from partialpool.model import known_keys, pool
+
+    keys = {pooling: known_keys(pool(design, pooling).design, pooling) for pooling in POOLINGS}
+    known = sorted(set().union(*keys.values()))
+    for key in priors or {}:
+        if key not in known:
+            raise InputError(
+                f"a prior is set on `{key}`, which is a parameter under no pooling",
+                remedy=f"the parameters are {', '.join(f'`{k}`' for k in known)}",
+            )
+    return {
+        pooling: {key: prior for key, prior in (priors or {}).items() if key in keys[pooling]}
+        for pooling in POOLINGS
+    }
+
+
+def _plan(
+    *,
+    family: str,
+    method: str,
+    chains: int,
+    draws: int,
+    warmup: int,
+    seed: int | None,
+    interval: float,
+    proposal_sd: float | None,
+    threads: int | None,
+    progress: bool | None,
+) -> _Plan:
+    """Check the options that do not depend on the data."""
+    from partialpool.engine import choose_method
+
+    _check_choice("family", family, FAMILIES)
+    chosen = choose_method(method)
+    _check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
+    _check_interval(interval)
+    options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
+    options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
+    options["seed"] = _check_seed(seed)
+    if chosen.method == "metropolis":
+        options["proposal_sd"] = proposal_sd
+    elif proposal_sd is not None:
+        raise InputError(
+            "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
+        )
+    return _Plan(chosen, float(interval), options)
+
+
+class _Plan(NamedTuple):
+    """The engine, the interval, and the engine's options."""
+
+    chosen: Choice
+    interval: float
+    options: dict[str, Any]
+
+
+def _fit_design(
+    design: Design,
+    source: str,
+    pooling: str,
+    priors: Mapping[str, Prior | str] | None,
+    plan: _Plan,
+    began: float,
+) -> Fit:
+    """Design → model → engine → posterior."""
+    from partialpool import engine
+    from partialpool.model import build_model, pool
     from partialpool.posterior.findings import design_findings, run_findings
     from partialpool.posterior.fit import population_draws
     from partialpool.posterior.summary import summarise
 
-    began = time.perf_counter()
-    _check_choice("family", family, FAMILIES)
-    _check_choice("pooling", pooling, POOLINGS)
-    chosen = engine.choose_method(method)
-    _check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
-    _check_interval(interval)
-    if proposal_sd is not None and chosen.method != "metropolis":
-        raise InputError(
-            "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
-        )
-    seed = _check_seed(seed)
-
-    terms = parse_formula(formula)
-    table = open_table(data)
-    design = build_design(terms, table, weights=weights, offset=offset, se=se)
     pooled = pool(design, pooling)
     model = build_model(pooled, priors)
-    findings = design_findings(pooled, model)
-    options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup, "seed": seed}
-    options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
-    if chosen.method == "metropolis":
-        run = engine.run_metropolis(model, proposal_sd=proposal_sd, **options)
-    else:
-        run = engine.run_marginal(model, **options)
-    findings += run_findings(model, run, summarise(*population_draws(model, run), interval))
-    return Fit(
-        model,
-        run,
-        Provenance(
-            source=table.source,
-            n_rows=design.n_rows,
-            n_dropped=design.n_dropped,
-            method=chosen.method,
-            method_reason=chosen.reason,
-            interval=interval,
-            seconds=time.perf_counter() - began,
-            versions=_versions(),
-        ),
-        findings,
+    run = engine.run(plan.chosen, model, **plan.options)
+    summary = summarise(*population_draws(model, run), plan.interval)
+    provenance = Provenance(
+        source=source,
+        n_rows=design.n_rows,
+        n_dropped=design.n_dropped,
+        method=plan.chosen.method,
+        method_reason=plan.chosen.reason,
+        interval=plan.interval,
+        seconds=time.perf_counter() - began,
+        versions=_versions(),
     )
+    findings = design_findings(pooled, model) + run_findings(model, run, summary)
+    return Fit(model, run, provenance, findings)
 
 
 def default_priors(

@@ -41,8 +41,10 @@ class Layout:
             0 if model.known_errors else 1,
         ]
         ends = np.cumsum(sizes)
-        parts = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
-        return cls(*parts, dim=int(ends[-1]))
+        b, coef, sd, cor, sigma = (
+            slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)
+        )
+        return cls(b, coef, sd, cor, sigma, int(ends[-1]))
 
 
 def build_joint(model: Model) -> _core.Joint:
@@ -67,7 +69,7 @@ def build_joint(model: Model) -> _core.Joint:
         shift[order].tolist(),
         np.ascontiguousarray(group.T) if group else np.empty((0, p)),
         group.base.tolist() if group else [],
-        np.linalg.inv(group.back) if group else np.empty((0, 0)),
+        np.linalg.inv(group.back).astype(np.float64) if group else np.empty((0, 0)),
         rows,
         [_bounded(model, f"b[{name}]") for name in model.columns],
         [_bounded(model, name) for name in names],

@@ -5,8 +5,8 @@ Nothing here knows a fit, and pyplot is never imported, so that drawing leaves n
 
 from __future__ import annotations
 
-from partialpool.plots.files import save
+from partialpool.plots.files import check_path, save
 from partialpool.plots.scene import Panel
 from partialpool.plots.shrinkage import shrinkage
 
-__all__ = ["Panel", "save", "shrinkage"]
+__all__ = ["Panel", "check_path", "save", "shrinkage"]

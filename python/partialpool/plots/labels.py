@@ -20,9 +20,7 @@ UPRIGHT = {-1: "top", 0: "center", 1: "bottom"}
 STEPS = np.linspace(0, 1, 25)[:, None]
 
 
-def place_labels(
-    ax: Axes, points: Array, names: Sequence[str], lines: Sequence[Array], *, boxed: bool = False
-) -> None:
+def place_labels(ax: Axes, points: Array, names: Sequence[str], lines: Sequence[Array]) -> None:
     """Write each name on the side of its point where it hides least.
 
     Parameters
@@ -35,9 +33,9 @@ def place_labels(
         Names of the points.
     lines : sequence of array, 2 × 2
         Lines that names should not cross.
-    boxed : bool
-        Whether names have a white box behind them.
     """
+    from matplotlib.patheffects import withStroke
+
     figure = ax.get_figure(root=True)
     assert figure is not None
     scale = figure.dpi / 72
@@ -58,7 +56,7 @@ def place_labels(
             cost = (
                 100 * (out > 0)
                 + 40 * sum(_overlap(box, other) for other in taken)
-                + 10 * _held(box, np.delete(dots, k, axis=0))
+                + 60 * _held(box, np.delete(dots, k, axis=0))
                 + _held(box, crossed)
             )
             if cost < best_cost:
@@ -76,9 +74,7 @@ def place_labels(
             family=FONT,
             color=INK,
             zorder=7,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
-            if boxed
-            else None,
+            path_effects=[withStroke(linewidth=2.5, foreground="white", alpha=0.85)],
         )
 
 
@@ -90,5 +86,5 @@ def _overlap(
 
 def _held(box: tuple[float, float, float, float], points: Array) -> int:
     """How many points a box covers."""
-    low, high = np.array(box[:2]) - 2, np.array(box[2:]) + 2
+    low, high = np.array(box[:2]) - 3, np.array(box[2:]) + 3
     return int(((points >= low) & (points <= high)).all(axis=1).sum())

@@ -10,33 +10,33 @@ from numpy.typing import NDArray
 from partialpool.plots.labels import place_labels
 from partialpool.plots.scales import Array
 from partialpool.plots.scene import Panel, Scene
-from partialpool.plots.style import BLUE, FONT, GREY, INK, RED, SMALL, plain
+from partialpool.plots.style import BLUE, GREY, INK, RED, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SMALL_NUMBER = 30  # up to as many levels have strong lines
 LABELLED = 12  # up to as many levels have their names
+LEGEND = ["dot", "hollow", "edge", "line", "interval", "mean", "population"]  # in this order
 LONGEST = 16  # characters of a name
 WHITE = "white"
 
 
-def draw_panel(ax: Axes, scene: Scene, panel: Panel) -> int:
-    """Draw a panel, and return how many estimates lie outside the frame."""
+def draw_panel(ax: Axes, scene: Scene, panel: Panel) -> list[str]:
+    """Draw a panel, and return what to say under its title."""
     points = scene.place(panel.estimates)
     known = np.isfinite(points).all(axis=1)
     if not known.any():
-        _say(ax, "no estimates", (0.5, 0.5), "axes fraction", ha="center")
-        return 0
+        return panel_notes(panel, "no level has an estimate")
     inside = scene.inside(points)
     _draw_population(ax, scene, panel)
     if scene.position is not None and panel.intervals is not None:
         _draw_intervals(ax, scene, panel.intervals[:, scene.columns[0]])
     _draw_lines(ax, scene, points)
-    if same_point(scene, points):
-        _draw_dots(ax, scene, points[known][:1], np.array([70.0]))
+    if scene.position is None and same_estimates(scene, points):
+        _draw_dots(ax, scene, points[known][:1], np.array([190.0]))
         _draw_mean(ax, scene, panel)
-        return 0
+        return panel_notes(panel, f"all {known.sum():,} levels on one point")
     drawn = np.zeros(len(points), dtype=bool)
     drawn[scene.shown] = True
     goal = points if scene.target is None else scene.target
@@ -46,29 +46,26 @@ def draw_panel(ax: Axes, scene: Scene, panel: Panel) -> int:
         _draw_dots(ax, scene, points[which], scene.areas[which], hollow=hollow)
     _draw_edge(ax, scene, points[known & ~inside & drawn])
     _draw_mean(ax, scene, panel)
-    return int((known & ~inside).sum())
+    n = int((known & ~inside).sum())
+    return panel_notes(panel, f"{n:,} level{'s' if n > 1 else ''} outside the frame" if n else "")
+
+
+def panel_notes(panel: Panel, more: str) -> list[str]:
+    """The panel's own note, and another."""
+    return [note for note in (panel.note, more) if note]
 
 
 def label_panel(ax: Axes, scene: Scene, panel: Panel) -> None:
-    """Name the levels where there are few, or the one point that all share."""
+    """Name the levels where there are few, and where they are apart."""
     points = scene.place(panel.estimates)
     inside = scene.inside(points)
-    if same_point(scene, points):
-        n = int(np.isfinite(points).all(axis=1).sum())
-        everyone = "all" if n == len(points) else "the same for"
-        names = [f"{everyone} {n:,} levels of {scene.factor}"]
-        points = points[np.isfinite(points).all(axis=1)][:1]
-        free = True
-    elif len(points) <= LABELLED:
-        names = [shorten(name) for name, seen in zip(scene.levels, inside, strict=True) if seen]
-        points = points[inside]
-        free = False
-    else:
+    if len(points) > LABELLED or not inside.any() or same_estimates(scene, points):
         return
-    obstacles = _segments(scene, scene.place(panel.estimates))
+    names = [shorten(name) for name, seen in zip(scene.levels, inside, strict=True) if seen]
+    obstacles = _segments(scene, points)
     if panel.mean is not None and scene.position is None:
         obstacles.append(np.repeat(panel.mean[scene.columns][None], 2, axis=0))
-    place_labels(ax, points, [plain(name) for name in names], obstacles, boxed=free)
+    place_labels(ax, points[inside], [plain(name) for name in names], obstacles)
 
 
 def shorten(name: str) -> str:
@@ -83,19 +80,14 @@ def shorten(name: str) -> str:
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
-def same_point(scene: Scene, points: Array) -> bool:
-    """Whether all levels have the same estimates, so that one dot stands for all."""
+def same_estimates(scene: Scene, points: Array) -> bool:
+    """Whether all levels have the same estimates."""
     points = points[np.isfinite(points).all(axis=1)]
-    if len(points) < 2 or scene.position is not None:
+    if len(points) < 2:
         return False
     size = np.ptp(np.array([scene.xlim, scene.ylim]), axis=1)
-    return bool((np.ptp(points, axis=0) <= 1e-9 * size).all())
-
-
-def _say(ax: Axes, text: str, at: tuple[float, float], coordinates: Any, **how: Any) -> None:
-    ax.annotate(
-        plain(text), at, xycoords=coordinates, fontsize=SMALL, family=FONT, color=GREY, **how
-    )
+    apart = np.ptp(points, axis=0) > 1e-9 * size
+    return not (apart[1] if scene.position is not None else apart.any())
 
 
 def _draw_dots(
@@ -110,15 +102,16 @@ def _draw_dots(
         facecolors=WHITE if hollow else BLUE,
         edgecolors=BLUE if hollow else "none" if scene.crowd else WHITE,
         linewidths=1.2 if hollow else 0.5,
-        alpha=0.4 if scene.crowd and len(points) > 1 else 0.95,
+        alpha=0.3 if scene.crowd and len(points) > 1 else 0.95,
         zorder=4,
         rasterized=scene.crowd,
     )
-    label = f"estimate of one level of {scene.factor}"
+    label = f"estimate of one {scene.factor}"
     if hollow:
-        label = f"level without a {target_name(scene)}"
+        label = f"{scene.factor} without a {target_name(scene)}"
     _add(
         scene,
+        "hollow" if hollow else "dot",
         label,
         marker="o",
         markersize=6,
@@ -159,6 +152,7 @@ def _draw_edge(ax: Axes, scene: Scene, points: Array) -> None:
         )
     _add(
         scene,
+        "edge",
         "estimate outside the frame",
         marker=">",
         markersize=6,
@@ -209,6 +203,7 @@ def _draw_lines(ax: Axes, scene: Scene, points: Array) -> None:
     )
     _add(
         scene,
+        "line",
         f"line to its {target_name(scene)}",
         color=GREY,
         linewidth=1.0,
@@ -239,6 +234,7 @@ def _draw_intervals(ax: Axes, scene: Scene, intervals: Array) -> None:
     ax.add_collection(lines, autolim=False)
     _add(
         scene,
+        "interval",
         f"{100 * scene.interval:g}% interval",
         color=BLUE,
         alpha=0.35,
@@ -257,18 +253,17 @@ def _draw_population(ax: Axes, scene: Scene, panel: Panel) -> None:
             scene.radius,
         )
         ax.plot(*ring.T, color=RED, linewidth=1.4, linestyle=(0, (5, 2)), zorder=3.8)
-        where = "ellipse"
     else:
         k = scene.columns[0]
         reach = scene.radius * np.sqrt(panel.covariance[k, k])
         low, high = panel.mean[k] - reach, panel.mean[k] + reach
         ax.axhspan(low, high, color=RED, alpha=0.07, linewidth=0, zorder=1)
         for edge in (low, high):
-            ax.axhline(edge, color=RED, linewidth=1.2, linestyle=(0, (5, 2)), zorder=2)
-        where = "band"
+            ax.axhline(edge, color=RED, linewidth=1.2, linestyle=(0, (5, 2)), zorder=_above(scene))
     _add(
         scene,
-        f"{where} that holds {100 * scene.interval:g}% of the population",
+        "population",
+        f"where {100 * scene.interval:g}% of all levels are expected",
         color=RED,
         linewidth=1.4,
         linestyle=(0, (5, 2)),
@@ -295,8 +290,8 @@ def _draw_mean(ax: Axes, scene: Scene, panel: Panel) -> None:
         return
     mean = panel.mean[scene.columns]
     if scene.position is not None:
-        ax.axhline(mean[0], color=RED, linewidth=1.4, zorder=2)
-        _add(scene, "population mean", color=RED, linewidth=1.4)
+        ax.axhline(mean[0], color=RED, linewidth=1.4, zorder=_above(scene))
+        _add(scene, "mean", "population mean", color=RED, linewidth=1.4)
         return
     style: dict[str, Any] = {
         "marker": "D",
@@ -307,11 +302,15 @@ def _draw_mean(ax: Axes, scene: Scene, panel: Panel) -> None:
         "linestyle": "none",
     }
     ax.plot([mean[0]], [mean[1]], zorder=6, **style)
-    _add(scene, "population mean", **style)
+    _add(scene, "mean", "population mean", **style)
 
 
-def _add(scene: Scene, label: str, **style: Any) -> None:
+def _above(scene: Scene) -> float:
+    """Where lines across a panel lie: below dots, but above a crowd that would hide them."""
+    return 4.5 if scene.crowd else 2
+
+
+def _add(scene: Scene, kind: str, label: str, **style: Any) -> None:
     from matplotlib.lines import Line2D
 
-    if label not in scene.legend:
-        scene.legend[label] = Line2D([0, 1], [0, 0], **style)
+    scene.legend.setdefault(kind, Line2D([0, 1], [0, 0], label=plain(label), **style))

@@ -45,7 +45,8 @@ def positions(counts: NDArray[Any], order: Array) -> Array:
     rank[np.argsort(which, kind="stable")] = np.arange(len(at)) - np.repeat(
         np.cumsum(size) - size, size
     )
-    return at + step[which] * (rank - (size[which] - 1) / 2)
+    aside: Array = step[which] * (rank - (size[which] - 1) / 2)
+    return at + aside
 
 
 def central(values: Array, mass: float) -> Array:
@@ -94,9 +95,11 @@ def row_ticks(counts: NDArray[Any]) -> list[int]:
     Examples
     --------
     >>> row_ticks(np.array([1, 3, 116])), row_ticks(np.array([5, 5])), row_ticks(np.array([2, 9]))
-    ([1, 2, 5, 10, 20, 50, 100], [5], [2, 4, 6, 8])
+    ([1, 2, 5, 10, 20, 50, 100], [], [2, 4, 6, 8])
     """
     low, high = int(counts.min()), int(counts.max())
+    if low == high:
+        return []
     if not logarithmic(counts):
         step = next(
             s for p in range(20) for s in (10**p, 2 * 10**p, 5 * 10**p) if high - low <= 6 * s

@@ -61,7 +61,7 @@ class Scene:
     target : array, levels × 2, optional
         Where the lines lead: the truth, or the no-pooling estimates.
     legend : dict
-        Label and handle of what has been drawn so far.
+        Handles of what has been drawn so far, by kind.
     """
 
     columns: list[int]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.plots.marks import draw_panel, label_panel, target_name
+from partialpool.plots.marks import LEGEND, draw_panel, label_panel, target_name
 from partialpool.plots.scales import Array, logarithmic, row_ticks
 from partialpool.plots.scene import LINES, SHOWN, Panel, Scene, make_scene
 from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 # Inches.
 PANEL_WIDTH, PANEL_HEIGHT = 3.4, 3.9  # with titles and labels
-LINE, ROW = 0.17, 0.22  # a line of the caption, a row of the legend
+LINE, ROW = 0.17, 0.19  # a line of the caption, a row of the legend
 HEADING = 0.45
 GAP = 0.12
-
-NUMBERS = {1: "one pooling", 2: "two poolings", 3: "three poolings", 4: "four poolings"}
 
 
 def shrinkage(
@@ -115,9 +113,9 @@ def shrinkage(
     FigureCanvasAgg(fig)
     axes = list(fig.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0])
     _style(axes, scene, [axis_label(terms[k]) for k in scene.columns])
-    outside = [draw_panel(ax, scene, panel) for ax, panel in zip(axes, panels, strict=True)]
-    _head(axes, panels, outside)
-    heading = title or f"The levels of {factor} under {NUMBERS.get(len(panels), 'poolings')}"
+    notes = [draw_panel(ax, scene, panel) for ax, panel in zip(axes, panels, strict=True)]
+    _head(axes, panels, notes)
+    heading = title or f"What pooling does to each {factor}'s estimate ({len(levels):,} levels)"
     _lay_out(fig, scene, len(panels), heading, caption(scene, panels))
     for ax, panel in zip(axes, panels, strict=True):
         label_panel(ax, scene, panel)
@@ -136,25 +134,34 @@ def axis_label(term: str) -> str:
     return term if term == "Intercept" else f"Coefficient of {term}"
 
 
+def rows_label(scene: Scene) -> str:
+    """Name the axis along which levels stand by their rows."""
+    low, high = int(scene.counts.min()), int(scene.counts.max())
+    if low == high:
+        rows = f"{high:,} row{'s' if high > 1 else ''} each"
+        return rows if scene.target is None else f"{rows}, sorted by {target_name(scene)}"
+    return f"Rows of the {scene.factor}{' (log scale)' if logarithmic(scene.counts) else ''}"
+
+
 def caption(scene: Scene, panels: Sequence[Panel]) -> str:
     """Say in a few sentences what is seen."""
     target = target_name(scene)
     if scene.position is None and len(scene.columns) == 2 and scene.knows_truth:
         target = "true coefficients"
-    words = [f"Each dot is one level's estimate ({len(scene.levels):,} levels of {scene.factor})"]
+    words = [f"Each dot is one {scene.factor}'s estimate"]
     if scene.target is not None:
         words[0] += f"; the thin line leads to its {target}"
         words[0] += ", so short lines are good." if scene.knows_truth else "."
     else:
         words[0] += "."
     if scene.sized:
-        words.append("The larger the dot, the more rows the level has.")
+        words.append(f"The larger the dot, the more rows the {scene.factor} has.")
     if any("partial" in panel.title.lower() for panel in panels):
         words.append("Partial pooling draws uncertain estimates towards the population mean.")
     if len(scene.shown) < len(scene.levels):
-        words.append(f"{SHOWN:,} of the levels are drawn.")
+        words.append(f"{SHOWN:,} of the {len(scene.levels):,} levels are drawn.")
     if scene.target is not None and len(scene.lined) < len(scene.levels):
-        words.append(f"Lines are drawn for {LINES:,} levels.")
+        words.append(f"Lines are drawn for {LINES:,} of the {len(scene.levels):,} levels.")
     return " ".join(words)
 
 
@@ -175,26 +182,22 @@ def _style(axes: Sequence[Axes], scene: Scene, labels: Sequence[str]) -> None:
         ax.spines[:].set_color(GREY)
         ax.spines[:].set_linewidth(0.8)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.yaxis.set_major_locator(MaxNLocator(6))
+        ax.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         if scene.position is None:
-            ax.xaxis.set_major_locator(MaxNLocator(6))
+            ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
             ax.set_xlabel(plain(labels[0]), **text)
         else:
-            log = logarithmic(scene.counts)
             ticks = row_ticks(scene.counts)
-            ax.xaxis.set_major_locator(FixedLocator([math.log10(n) if log else n for n in ticks]))
+            at = [math.log10(n) if logarithmic(scene.counts) else n for n in ticks]
+            ax.xaxis.set_major_locator(FixedLocator(at))
             ax.xaxis.set_major_formatter(FixedFormatter([f"{n:,}" for n in ticks]))
-            ax.set_xlabel(f"Rows of the level{' (log scale)' if log else ''}", **text)
+            ax.set_xlabel(plain(rows_label(scene)), **text)
     axes[0].set_ylabel(plain(labels[-1]), **text)
 
 
-def _head(axes: Sequence[Axes], panels: Sequence[Panel], outside: Sequence[int]) -> None:
+def _head(axes: Sequence[Axes], panels: Sequence[Panel], said: Sequence[list[str]]) -> None:
     """Title of each panel, and under it what it leaves out."""
-    notes = []
-    for panel, n in zip(panels, outside, strict=True):
-        out = f"{n:,} level{'s' if n > 1 else ''} outside the frame" if n else ""
-        note = "; ".join(part for part in (panel.note, out) if part)
-        notes.append(textwrap.wrap(note, 46))
+    notes = [[line for note in notes for line in textwrap.wrap(note, 46)] for notes in said]
     lines = max(len(note) for note in notes)
     for ax, panel, wrapped in zip(axes, panels, notes, strict=True):
         ax.set_title(
@@ -224,21 +227,22 @@ def _head(axes: Sequence[Axes], panels: Sequence[Panel], outside: Sequence[int])
 def _lay_out(fig: Figure, scene: Scene, n_panels: int, heading: str, words: str) -> None:
     """Heading above, panels, and below them the legend and the caption."""
     width = PANEL_WIDTH * max(2, n_panels) + 0.6
-    lines = textwrap.wrap(words, int(13 * width))
-    labels = list(scene.legend)
+    lines = balanced(words, int(13 * width))
+    handles = [scene.legend[kind] for kind in LEGEND if kind in scene.legend]
+    labels = [str(handle.get_label()) for handle in handles]
     columns = legend_columns(labels, width)
     rows = math.ceil(len(labels) / columns)
-    below = LINE * len(lines) + ROW * rows + 3 * GAP
+    below = LINE * len(lines) + ROW * rows + 2.5 * GAP
     height = HEADING + PANEL_HEIGHT + below
     fig.set_size_inches(width, height)
     text: dict[str, Any] = {"family": FONT, "color": INK, "ha": "center"}
     fig.text(0.5, 1 - GAP / height, plain(heading), va="top", fontsize=LARGE, **text)
     fig.text(0.5, GAP / height, plain("\n".join(lines)), va="bottom", fontsize=SMALL, **text)
     fig.legend(
-        scene.legend.values(),
-        [plain(label) for label in labels],
+        handles,
+        labels,
         loc="upper center",
-        bbox_to_anchor=(0.5, (below - 0.5 * GAP) / height),
+        bbox_to_anchor=(0.5, below / height),
         ncols=columns,
         frameon=False,
         borderaxespad=0,
@@ -249,24 +253,45 @@ def _lay_out(fig: Figure, scene: Scene, n_panels: int, heading: str, words: str)
         prop={"family": FONT, "size": SMALL},
     )
     fig.set_layout_engine(
-        "constrained", rect=(0, below / height, 1, 1 - (below + HEADING) / height), wspace=0.03
+        "constrained",
+        rect=(0, (below + 0.1) / height, 1, 1 - (below + 0.1 + HEADING) / height),
+        wspace=0.03,
     )
     fig.draw_without_rendering()  # settles where the axes are, so that names find free places
     fig.set_layout_engine("none")
 
 
+def balanced(words: str, width: int) -> list[str]:
+    """Wrap into as few lines as can be, of about the same length.
+
+    Examples
+    --------
+    >>> balanced("Each dot is one level.", 20)
+    ['Each dot is', 'one level.']
+    """
+    lines = textwrap.wrap(words, width)
+    for narrower in range(width - 1, width // 2, -1):
+        tried = textwrap.wrap(words, narrower)
+        if len(tried) > len(lines):
+            break
+        lines = tried
+    return lines
+
+
 def legend_columns(labels: Sequence[str], width: float) -> int:
-    """As many columns as fit, with rows of about the same length.
+    """Find how many columns of a legend fit; they are filled one after the other.
 
     Examples
     --------
     >>> legend_columns(["a dot", "a line", "a mark", "a ring"], 10.8), legend_columns(["x" * 60], 7)
     (4, 1)
     """
-    widest = 0.085 * max((len(label) for label in labels), default=0) + 0.6
-    most = max(1, min(len(labels), int(width / widest)))
-    rows = math.ceil(len(labels) / most)
-    return math.ceil(len(labels) / max(1, rows)) or 1
+    for columns in range(len(labels), 1, -1):
+        rows = math.ceil(len(labels) / columns)
+        longest = [max(map(len, labels[k : k + rows])) for k in range(0, len(labels), rows)]
+        if 0.072 * sum(longest) + 0.65 * len(longest) <= width:
+            return len(longest)
+    return 1
 
 
 def _png(fig: Figure) -> bytes:

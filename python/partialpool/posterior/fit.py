@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine import Run
+from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Model
 from partialpool.model.priors import Prior
 from partialpool.posterior.findings import Finding
-from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
 from partialpool.posterior.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -169,11 +169,12 @@ class Fit:
                 "n": np.repeat(group.counts, q),
             }
         )
-        frame[columns[4:]] = self._coefficient_summary.reshape(-1, 4)
+        frame[columns[4:]] = self.level_summary.reshape(-1, 4)
         return frame
 
     @cached_property
-    def _coefficient_summary(self) -> Array:
+    def level_summary(self) -> Array:
+        """Mean, sd, lower and upper of every level's coefficients: (level, term, 4) (no pandas)."""
         return coefficient_summary(self.model, self.run, self.provenance.interval)
 
     @cached_property

@@ -37,8 +37,8 @@ def fit_html(fit: Fit) -> str:
             last = title
         row = [label, *cells, prior]
         parts.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
-    notes = [note(fit) for note in (interval_note, intercept_note, unpooled_note)]
-    notes = [note for note in notes if note]
+    found = (interval_note(fit), intercept_note(fit), unpooled_note(fit))
+    notes = [note for note in found if note]
     parts.append("</tbody></table><p><small>" + " ".join(map(escape, notes)) + "</small></p>")
     if fit.findings:
         items = "".join(f"<li>{escape(str(finding))}</li>" for finding in fit.findings)

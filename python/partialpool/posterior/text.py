@@ -79,7 +79,8 @@ def heading(fit: Fit) -> list[str]:
     return [
         model.formula,
         f"{model.family} family, {POOLING_NAMES[model.pooling]}; {rows}",
-        f"{run.chains} chain{'s' * (run.chains > 1)} × {run.draws} draws after {run.warmup} of warm-up, seed {run.seed}, "
+        f"{run.chains} chain{'s' * (run.chains > 1)} × {run.draws} draws after {run.warmup} of "
+        f"warm-up, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
         f"{facts.method} engine: {facts.method_reason}",
     ]

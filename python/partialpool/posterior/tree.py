@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.engine import Run
-from partialpool.model import Group, Model
 from partialpool.engine.conditional import coefficient_draws, population_part
+from partialpool.model import Group, Model
 
 if TYPE_CHECKING:
     from xarray import DataArray, DataTree

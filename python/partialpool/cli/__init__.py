@@ -1,0 +1,267 @@
+"""The command line: tables on stdout, progress and findings on stderr, errors in one line.
+
+Exit codes: 0 done; 1 the fit should not be used; 2 bad input; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import partialpool
+from partialpool.cli import options
+from partialpool.cli.files import check_targets, write_coefficients
+from partialpool.cli.output import report, say
+from partialpool.errors import EngineError, InputError
+from partialpool.posterior import Fit
+
+DONE, UNUSABLE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="partialpool",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help spares the import of rich
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; by default that of this process.
+
+    Examples
+    --------
+    >>> main(["--version"])
+    partialpool 0.1.0
+    0
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character gets its code, not an exception.
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=options.protected(given), prog_name="partialpool", standalone_mode=False)
+        return int(code or DONE)
+    except typer.TyperException as error:
+        return _usage_error(error)
+    except InputError as error:
+        return _fail(str(error), BAD_INPUT)
+    except EngineError as error:
+        return _fail(str(error), UNUSABLE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Bayesian hierarchical regression: exact, fast and in plain words."""
+    if version:
+        say(f"partialpool {partialpool.__version__}")
+    elif context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+@app.command("fit")
+def fit_command(
+    data: options.Data,
+    formula: options.Formula,
+    prior: options.Priors = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE.nc", help="Save the fit, for partialpool.load.")
+    ] = None,
+    coefficients: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
+    ] = None,
+    as_json: options.Json = False,
+    family: options.Family = "gaussian",
+    pooling: Annotated[
+        str, typer.Option(help="How group coefficients relate: partial, complete or none.")
+    ] = "partial",
+    method: options.Method = "auto",
+    se: options.StandardErrors = None,
+    weights: options.Weights = None,
+    offset: options.Offset = None,
+    chains: options.Chains = 4,
+    draws: options.Draws = 1000,
+    warmup: options.Warmup = 1000,
+    seed: options.Seed = None,
+    interval: options.Interval = 0.95,
+    proposal_sd: options.ProposalSd = None,
+    threads: options.Threads = None,
+    progress: options.ShowProgress = None,
+) -> int:
+    """Fit a hierarchical model to a table and print what it says.
+
+    Exit code 0: done; 1: the fit should not be used (a finding of level error); 2: bad input;
+    130: interrupted.
+    """
+    priors = options.read_priors(prior or [])
+    targets = check_targets(data, {"--out": out, "--coefficients": coefficients})
+    try:
+        fit = partialpool.fit(
+            formula,
+            data,
+            family=family,
+            pooling=pooling,
+            priors=priors,
+            method=method,
+            se=se,
+            weights=weights,
+            offset=offset,
+            chains=chains,
+            draws=draws,
+            warmup=warmup,
+            seed=seed,
+            interval=interval,
+            proposal_sd=proposal_sd,
+            threads=threads,
+            progress=progress,
+        )
+    except KeyboardInterrupt:  # before any draw was kept; later, the fit holds what there was
+        say("interrupted", sys.stderr)
+        return INTERRUPTED
+    # A file that cannot be written after all must not cost the user the table.
+    failed: list[InputError] = []
+    for target, write in zip(targets.values(), (Fit.save, write_coefficients), strict=True):
+        if target is not None:
+            try:
+                write(fit, target)
+            except InputError as error:
+                failed.append(error)
+    report(fit, as_json)
+    if failed:
+        raise failed[0]
+    if any(finding.code == "interrupted" for finding in fit.findings):
+        return INTERRUPTED
+    return UNUSABLE if any(finding.level == "error" for finding in fit.findings) else DONE
+
+
+@app.command("compare")
+def compare_command(
+    data: options.Data,
+    formula: options.Formula,
+    prior: options.Priors = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.png", help="Draw the estimates under each pooling."),
+    ] = None,
+    choose: Annotated[
+        str | None,
+        typer.Option(metavar="TERM,TERM", help="The two terms to draw, where there are more."),
+    ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="True coefficients: the group and a column a term."),
+    ] = None,
+    family: options.Family = "gaussian",
+    method: options.Method = "auto",
+    se: options.StandardErrors = None,
+    weights: options.Weights = None,
+    offset: options.Offset = None,
+    chains: options.Chains = 4,
+    draws: options.Draws = 1000,
+    warmup: options.Warmup = 1000,
+    seed: options.Seed = None,
+    interval: options.Interval = 0.95,
+    proposal_sd: options.ProposalSd = None,
+    threads: options.Threads = None,
+    progress: options.ShowProgress = None,
+) -> int:
+    """Fit a model under complete, no and partial pooling, side by side."""
+    priors = options.read_priors(prior or [])
+    figure = check_targets(data, {"--plot": plot})["--plot"]
+    if figure is not None:
+        from partialpool.plots import check_path
+
+        check_path(figure)
+    comparison = partialpool.compare(
+        formula,
+        data,
+        truth=truth,
+        family=family,
+        priors=priors,
+        method=method,
+        se=se,
+        weights=weights,
+        offset=offset,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        seed=seed,
+        interval=interval,
+        proposal_sd=proposal_sd,
+        threads=threads,
+        progress=progress,
+    )
+    say(repr(comparison))
+    if figure is not None:
+        from partialpool.plots import save
+
+        pair = None if choose is None else tuple(part.strip() for part in choose.split(","))
+        save(comparison.plot.shrinkage(pair), figure)  # type: ignore[arg-type]
+        say(f"Figure: {plot}")
+    return say_findings(comparison.fits)
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder for the figure.")
+    ] = "partialpool-demo",
+    seed: Annotated[int, typer.Option(help="Same seed, same draws.")] = 1,
+) -> int:
+    """Run the tutorial: two poolings by a textbook sampler and by the default engine."""
+    from partialpool.demo import run_demo
+
+    folder = Path(out).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder `{out}` cannot be made ({error.strerror})", remedy="choose another"
+        ) from None
+    say(run_demo(folder, seed))
+    # The Metropolis fits fail on purpose, so their findings do not count here.
+    return DONE
+
+
+def say_findings(fits: dict[str, Fit]) -> int:
+    """Print the findings of several fits and return the exit code that they call for."""
+    seen: dict[str, list[str]] = {}
+    for name, fit in fits.items():
+        for finding in fit.findings:
+            seen.setdefault(str(finding), []).append(name)
+    for text, names in seen.items():
+        say(f"{' and '.join(names)}: {text}", sys.stderr)
+    findings = [finding for fit in fits.values() for finding in fit.findings]
+    if any(finding.code == "interrupted" for finding in findings):
+        return INTERRUPTED
+    return UNUSABLE if any(finding.level == "error" for finding in findings) else DONE
+
+
+def _fail(message: str, code: int) -> int:
+    say("error: " + " ".join(message.split()), sys.stderr)
+    return code
+
+
+def _usage_error(error: typer.TyperException) -> int:
+    format_message: Callable[[], str] = getattr(error, "format_message", lambda: str(error))
+    message = format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "partialpool"
+    return _fail(f"{message[:1].lower()}{message[1:]} (see `{command} --help`).", BAD_INPUT)

@@ -1,0 +1,85 @@
+"""Files that a command writes: checked before sampling, written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from partialpool.errors import InputError
+from partialpool.posterior import Fit
+
+
+def check_targets(data: str, targets: Mapping[str, str | None]) -> dict[str, Path | None]:
+    """Make sure before sampling that results can be written, so that no run is lost.
+
+    Parameters
+    ----------
+    data : str
+        The table, which must not be overwritten.
+    targets : mapping
+        Path by option.
+    """
+    paths: dict[str, Path | None] = {}
+    for option, text in targets.items():
+        if text is None:
+            paths[option] = None
+            continue
+        path = Path(text).expanduser()
+        if path.exists() and not path.is_file():
+            remedy = "give the name of a file"
+            raise InputError(f"`{option} {text}` is not a file", remedy=remedy)
+        path = path.resolve()  # a link keeps its name, its target is written
+        if path == Path(data.split("::")[0]).expanduser().resolve():
+            remedy = "choose another name"
+            raise InputError(f"`{option} {text}` would overwrite the data", remedy=remedy)
+        twin = next((name for name, other in paths.items() if other == path), None)
+        if twin is not None:
+            remedy = "give each a name of its own"
+            raise InputError(f"`{twin}` and `{option}` are both `{text}`", remedy=remedy)
+        if not path.parent.is_dir():
+            remedy = "make it first, or choose another"
+            raise InputError(f"there is no folder for `{option} {text}`", remedy=remedy)
+        try:
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        paths[option] = path
+    return paths
+
+
+def write_coefficients(fit: Fit, path: Path) -> None:
+    """Write what `Fit.coefficients` gives as CSV, without the second that pandas takes to import.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["factor", "level", "term", "n", "mean", "sd", "lower", "upper"])
+            group = fit.model.group
+            if group is not None:
+                summary = fit.level_summary
+                for level, n, rows in zip(group.levels, group.counts, summary, strict=True):
+                    for term, row in zip(group.terms, rows.tolist(), strict=True):
+                        numbers = ["" if math.isnan(x) else repr(x) for x in row]
+                        writer.writerow([group.name, str(level), term, int(n), *numbers])
+        os.replace(part, path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"`{path}` cannot be written ({error.strerror or error})", remedy="choose another folder"
+    )

@@ -1,0 +1,152 @@
+"""The tutorial: 75 individuals, 5 trials each, with and without pooling, by two samplers."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import partialpool
+from partialpool.datasets import individuals
+from partialpool.engine.conditional import coefficient_draws
+from partialpool.model.priors import Normal, Uniform
+from partialpool.posterior import Fit
+from partialpool.posterior.diagnostics import diagnose
+from partialpool.posterior.fit import population_draws
+from partialpool.posterior.text import WIDTH
+
+FORMULA = "y ~ x + (x || id)"
+FIGURE = "shrinkage.png"
+
+# The models and settings of the tutorial.
+UNPOOLED: dict[str, Any] = {
+    "pooling": "none",
+    "priors": {"coef_id": Uniform(-100, 100), "sigma": Uniform(0, 10)},
+}
+HIERARCHICAL: dict[str, Any] = {
+    "pooling": "partial",
+    "priors": {"b": Normal(0, 3), "sd_id": Uniform(0, 10), "sigma": Uniform(0, 10)},
+}
+METROPOLIS: dict[str, Any] = {"method": "metropolis", "chains": 1, "draws": 8000, "warmup": 2000}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fit of the demo, in numbers."""
+
+    name: str
+    acceptance: float | None
+    ess: float
+    r_hat: float
+    seconds: float
+    rmse: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, fit: Fit, truth: np.ndarray) -> Row:
+        """Judge a fit over all of its parameters."""
+        assert fit.model.group is not None
+        _, population = population_draws(fit.model, fit.run)
+        coefficients = coefficient_draws(fit.model, fit.run, 0, len(fit.model.group.levels))
+        flat = coefficients.reshape(*coefficients.shape[:2], -1)
+        found = diagnose(np.concatenate([population, flat], axis=2))
+        error = fit.level_summary[..., 0] - truth
+        return cls(
+            name,
+            float(np.mean(fit.run.acceptance_rate)) if fit.run.acceptance_rate else None,
+            float(np.nanmin(found["ess_bulk"])),
+            float(np.nanmax(found["r_hat"])),
+            fit.provenance.seconds,
+            np.sqrt(np.mean(error**2, axis=0)),
+        )
+
+
+def run_demo(folder: Path, seed: int) -> str:
+    """Run the tutorial, write its figure, and return what to print.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the figure goes.
+    seed : int
+        Of every fit.
+    """
+    from partialpool.plots import save
+
+    data, truth = individuals()
+    true = truth.sort_values("id")[["Intercept", "x"]].to_numpy()
+
+    def fit(**options: Any) -> Fit:
+        return partialpool.fit(FORMULA, data, seed=seed, **options)
+
+    rows = [
+        Row.of("unpooled, Metropolis", fit(**UNPOOLED, **METROPOLIS, proposal_sd=0.125), true),
+        Row.of(
+            "hierarchical, Metropolis", fit(**HIERARCHICAL, **METROPOLIS, proposal_sd=0.1), true
+        ),
+        Row.of("unpooled", fit(**UNPOOLED), true),
+        Row.of("hierarchical", fit(**HIERARCHICAL), true),
+    ]
+    comparison = partialpool.compare(
+        FORMULA, data, truth=truth, priors=UNPOOLED["priors"] | HIERARCHICAL["priors"], seed=seed
+    )
+    path = folder / FIGURE
+    save(comparison.plot.shrinkage(), path)
+    lines = [
+        f"75 individuals, 5 trials each: {FORMULA}",
+        "Every individual has an intercept and a slope of its own; the truth is known, because the",
+        "data were simulated (intercepts N(2, 1), slopes N(-2, 1), residual sd 2).",
+        "",
+        *_table(rows),
+        "",
+        *(line for part in _story(rows) for line in (*textwrap.wrap(part, WIDTH), "")),
+        f"Figure: {path}",
+        f"Seed {seed}, partialpool {partialpool.__version__}.",
+    ]
+    return "\n".join(lines)
+
+
+def _table(rows: list[Row]) -> list[str]:
+    head = ("accepted", "min. ESS", "max. R-hat", "seconds", "RMSE intercept", "RMSE slope")
+    lines = [" " * 26 + "".join(f"{name:>{len(name) + 3}}" for name in head)]
+    for row in rows:
+        cells = [
+            "–" if row.acceptance is None else f"{100 * row.acceptance:.0f}%",
+            f"{row.ess:.0f}" if row.ess >= 10 else f"{row.ess:.1f}",
+            f"{row.r_hat:.2f}" if row.r_hat > 1.1 else f"{row.r_hat:.3f}",
+            f"{row.seconds:.2f}",
+            f"{row.rmse[0]:.3f}",
+            f"{row.rmse[1]:.3f}",
+        ]
+        padded = (f"{cell:>{len(name) + 3}}" for cell, name in zip(cells, head, strict=True))
+        lines.append(f"{row.name:<26}" + "".join(padded))
+    return lines
+
+
+def _story(rows: list[Row]) -> list[str]:
+    walk, walk_pooled, exact, pooled = rows
+    total = [float(np.sqrt(np.mean(row.rmse**2))) for row in rows]
+    gain = 100 * (1 - total[3] / total[2])
+    off = [
+        100 * (ours / theirs - 1)
+        for one, other in ((walk, exact), (walk_pooled, pooled))
+        for ours, theirs in zip(one.rmse, other.rmse, strict=True)
+    ]
+    return [
+        "The first two rows are the tutorial as written: one chain of random-walk Metropolis over "
+        "all parameters at once, 10,000 draws of which 2,000 are dropped. It has not converged: "
+        f"R-hat is {walk.r_hat:.1f} and {walk_pooled.r_hat:.1f} where 1.01 is the limit, and its "
+        f"8,000 draws say as much about the worst parameter as {walk.ess:.1f} and "
+        f"{walk_pooled.ess:.1f} independent ones would. That spoils its numbers: its errors differ "
+        f"by {min(off):+.0f}% to {max(off):+.0f}% from those of the same models computed properly, "
+        "in the last two rows.",
+        "There the default engine integrates the coefficients out and draws them exactly. Pooling "
+        "is what matters now: estimated each alone, individuals are off by "
+        f"{total[2]:.2f} on average; the hierarchical model, in which individuals inform each "
+        f"other, is off by {total[3]:.2f}, {gain:.0f}% less.",
+        "In the figure, lines lead from each estimate to the truth: without pooling the estimates "
+        "fly far apart, complete pooling puts all on one point, partial pooling lies between, "
+        "nearest to the truth.",
+    ]

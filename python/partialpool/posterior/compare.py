@@ -1,0 +1,288 @@
+"""The three poolings side by side: what pooling does to the estimates."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.data import open_table
+from partialpool.design import GroupFactor
+from partialpool.engine.conditional import covariances
+from partialpool.errors import InputError
+from partialpool.posterior.fit import Fit
+from partialpool.posterior.text import POOLING_NAMES, WIDTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+
+def known_truth(truth: Any, factor: GroupFactor) -> Array:
+    """Read the true coefficients of every level: (level, term).
+
+    Raises
+    ------
+    InputError
+        If the table lacks the grouping column, a term, or a level, or names a level twice.
+    """
+    source = open_table(truth)
+    for name in (factor.name, *factor.terms):
+        if name not in source.names:
+            raise InputError(
+                f"`truth` has no column `{name}`",
+                remedy=f"it needs `{factor.name}` and one column for each of "
+                + ", ".join(f"`{term}`" for term in factor.terms),
+            )
+    columns = source.take([factor.name, *factor.terms]).columns
+    levels = columns[factor.name].values.tolist()
+    if len(set(levels)) < len(levels):
+        raise InputError(f"`truth` names a level of `{factor.name}` more than once")
+    position = {level: k for k, level in enumerate(levels)}
+    missing = [level for level in factor.levels.tolist() if level not in position]
+    if missing:
+        raise InputError(
+            f"`truth` lacks {len(missing)} of the {len(factor.levels)} levels of `{factor.name}`, "
+            f"such as `{missing[0]}`",
+            remedy="give one row a level",
+        )
+    rows = [position[level] for level in factor.levels.tolist()]
+    values = []
+    for term in factor.terms:
+        column = columns[term]
+        if column.kind != "number" or column.missing[rows].any():
+            raise InputError(f"column `{term}` of `truth` has values that are not numbers")
+        values.append(column.values[rows].astype(float))
+    return np.column_stack(values)
+
+
+class Comparison:
+    """A model under complete, no and partial pooling.
+
+    Attributes
+    ----------
+    fits : dict of Fit
+        By pooling: ``"complete"``, ``"none"``, ``"partial"``.
+    """
+
+    def __init__(self, fits: Mapping[str, Fit], factor: GroupFactor, truth: Array | None) -> None:
+        self.fits = dict(fits)
+        self._factor = factor
+        self._truth = truth
+
+    @property
+    def plot(self) -> ComparisonPlots:
+        """Figures of the comparison."""
+        return ComparisonPlots(self)
+
+    @cached_property
+    def estimates(self) -> dict[str, Array]:
+        """Posterior means of every level's coefficients by pooling: (level, term).
+
+        NaN where a level cannot determine its own coefficients and there is no pooling.
+        """
+        complete = self.fits["complete"]
+        b = complete.run.b.mean(axis=(0, 1))
+        everywhere = np.tile(self._factor.T @ b, (len(self._factor.levels), 1))
+        none = self.fits["none"].level_summary[..., 0].copy()
+        none[~self.estimable] = np.nan
+        partial = self.fits["partial"].level_summary[..., 0]
+        return {"complete": everywhere, "none": none, "partial": partial}
+
+    @property
+    def estimable(self) -> NDArray[np.bool_]:
+        """Whether a level's own rows determine its coefficients."""
+        group = self.fits["none"].model.group
+        assert group is not None
+        return group.estimable
+
+    @cached_property
+    def rmse(self) -> dict[str, Array] | None:
+        """Root mean squared error of each term by pooling, over the estimable levels."""
+        if self._truth is None or not self.estimable.any():
+            return None
+        return {
+            pooling: np.sqrt(
+                np.mean((values[self.estimable] - self._truth[self.estimable]) ** 2, axis=0)
+            )
+            for pooling, values in self.estimates.items()
+        }
+
+    def rows(self) -> list[tuple[str, dict[str, float]]]:
+        """Rows of the table: a label, and a number for each pooling that has it."""
+        means = {
+            pooling: dict(
+                zip(
+                    fit.parameter_summary.labels,
+                    map(float, fit.parameter_summary.values["mean"]),
+                    strict=True,
+                )
+            )
+            for pooling, fit in self.fits.items()
+        }
+        labels = dict.fromkeys(label for found in means.values() for label in found)
+        order = {"b[": 0, "sd": 1, "co": 2, "si": 3}
+        rows = [
+            (label, {p: found[label] for p, found in means.items() if label in found})
+            for label in sorted(labels, key=lambda label: order[label[:2]])
+        ]
+        for k, term in enumerate(self._factor.terms):
+            name = f"spread of coef_{self._factor.name}[{term}]"
+            spread = {
+                pooling: float(np.std(values[self.estimable, k]))
+                for pooling, values in self.estimates.items()
+            }
+            rows.append((name, spread))
+        if self.rmse is not None:
+            for k, term in enumerate(self._factor.terms):
+                rows.append((f"rmse[{term}]", {p: float(v[k]) for p, v in self.rmse.items()}))
+        return rows
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row a quantity, a column a pooling.
+
+        Posterior means of `b`, `sd`, `cor` and `sigma` (NaN where a pooling has no such
+        parameter); the sd over levels of the estimated coefficients ("spread"); and, where the
+        truth is known, their root mean squared error. Spread and error are over the levels that
+        can be estimated without pooling.
+        """
+        import pandas as pd
+
+        rows = self.rows()
+        return pd.DataFrame(
+            [values for _, values in rows],
+            index=pd.Index([label for label, _ in rows], name="quantity"),
+            columns=list(self.fits),
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What pooling did to the estimates, in plain words."""
+        name, terms = self._factor.name, self._factor.terms
+        estimates, used = self.estimates, self.estimable
+        left = int(np.sum(~used))
+        parts = []
+        if not used.any():
+            parts.append(
+                f"No level of {name} has enough rows for coefficients of its own, so only partial "
+                "and complete pooling can estimate them."
+            )
+        elif self.rmse is not None:
+            total = {p: float(np.sqrt(np.mean(v**2))) for p, v in self.rmse.items()}
+            best = min(total, key=total.__getitem__)
+            others = " and ".join(
+                f"{total[p]:.2f} under {POOLING_NAMES[p]}" for p in total if p != best
+            )
+            parts.append(
+                f"{POOLING_NAMES[best].capitalize()} comes closest to the truth: its root mean "
+                f"squared error over all coefficients is {total[best]:.2f}, against {others}."
+            )
+        if used.any():
+            k = 0
+            apart = np.std(estimates["none"][used, k])
+            pooled = np.std(estimates["partial"][used, k])
+            parts.append(
+                f"Estimated each on its own, the levels of {name} spread with an sd of {apart:.2f} "
+                f"in {terms[k]}; partial pooling draws them together to {pooled:.2f}, because "
+                "part of that spread is noise in levels with few rows."
+                if pooled < apart
+                else f"Partial pooling leaves the spread of the levels of {name} in {terms[k]} at "
+                f"{pooled:.2f}: they have rows enough to speak for themselves."
+            )
+        if left:
+            parts.append(
+                f"{left} of {len(used)} levels cannot determine their own coefficients (too few "
+                "rows, or rows too alike): they are left out of spread and error, and only "
+                "pooling estimates them."
+            )
+        return " ".join(parts)
+
+    def __repr__(self) -> str:
+        fit = self.fits["partial"]
+        head = [fit.formula, f"{fit.provenance.n_rows} rows of {fit.provenance.source}"]
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows) + 2
+        lines = [*head, "", " " * width + "".join(f"{p:>12}" for p in self.fits)]
+        for label, values in rows:
+            cells = [f"{values[p]:.3f}" if p in values else "–" for p in self.fits]
+            lines.append(f"{label:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+        lines += ["", *textwrap.wrap(self.sentence, WIDTH)]
+        seed = fit.seed
+        lines.append(f"Seed {seed}, partialpool {fit.provenance.versions['partialpool']}.")
+        return "\n".join(lines)
+
+
+class ComparisonPlots:
+    """Figures of a comparison."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+
+    def shrinkage(
+        self, choose: tuple[str, str] | None = None, *, title: str | None = None
+    ) -> Figure:
+        """Draw every level's estimates under each pooling, with lines to where they come from.
+
+        Parameters
+        ----------
+        choose : pair of str, optional
+            The two terms to show where there are more; the first two by default.
+        title : str, optional
+            Title of the figure.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Lines lead to the truth where it is known, else to the no-pooling estimate.
+        """
+        from partialpool.plots import Panel, shrinkage
+
+        cmp = self._comparison
+        factor = cmp._factor
+        partial = cmp.fits["partial"]
+        assert partial.model.group is not None
+        b = {p: fit.run.b.mean(axis=(0, 1)) for p, fit in cmp.fits.items()}
+        panels = []
+        for pooling, estimates in cmp.estimates.items():
+            fit = cmp.fits[pooling]
+            panels.append(
+                Panel(
+                    title=POOLING_NAMES[pooling].capitalize(),
+                    estimates=estimates,
+                    intervals=None if pooling == "complete" else fit.level_summary[..., 2:],
+                    mean=None if pooling == "none" else factor.T @ b[pooling],
+                    covariance=covariances(partial.model.group, partial.run).mean(axis=0)
+                    if pooling == "partial"
+                    else None,
+                    note=_note(cmp, pooling),
+                )
+            )
+        return shrinkage(
+            panels,
+            factor.terms,
+            factor.levels.tolist(),
+            factor.counts,
+            factor=factor.name,
+            truth=cmp._truth,
+            reference=cmp.estimates["none"],
+            choose=choose,
+            interval=partial.provenance.interval,
+            title=title,
+        )
+
+
+def _note(cmp: Comparison, pooling: str) -> str:
+    notes = []
+    left = int(np.sum(~cmp.estimable))
+    if pooling == "none" and left:
+        notes.append(f"{left} levels not estimable")
+    if cmp.rmse is not None:
+        notes.append("RMSE " + ", ".join(f"{value:.2f}" for value in cmp.rmse[pooling]))
+    return "; ".join(notes)
