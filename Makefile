@@ -1,0 +1,73 @@
+# Everything starts from Python ≥ 3.11 with pip, a Rust toolchain and make. `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RADON := python/partialpool/datasets/radon_mn.csv
+
+# Stamps: the environment follows the lock file, the core follows its sources.
+ENVIRONMENT := $(VENV)/.environment
+CORE := $(VENV)/.core
+CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo setup test lint bench calibrate wheel lock clean
+
+help:  ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(CORE)  ## Set everything up and fit real data: radon in the homes of 85 counties
+	$(BIN)/partialpool fit $(RADON) "log_radon ~ floor + (floor | county)" --seed 1
+
+setup: $(CORE)  ## Make .venv with the locked requirements and the core, built in release mode
+
+test: lint  ## Set everything up and run every check: lint, types, Rust tests, Python tests
+	cargo test --release --locked --quiet
+	$(BIN)/python -m pytest
+
+lint: $(CORE)  ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	cargo fmt --check
+	cargo clippy --release --locked --quiet --all-targets -- -D warnings
+	cargo clippy --release --locked --quiet --all-targets --features python -- -D warnings
+
+bench: $(CORE)  ## Measure speed beside PyMC + nutpie and NumPyro (in an environment of their own)
+	$(BIN)/python benchmarks/run.py
+
+calibrate: $(CORE)  ## Run the simulation-based calibration at full size
+	$(BIN)/python -m pytest -m calibrate
+
+wheel: $(ENVIRONMENT)  ## Build a wheel into dist/, which installs without Rust
+	$(BIN)/maturin build --release --locked --out dist
+
+lock: $(ENVIRONMENT)  ## Refresh the lock files
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--custom-compile-command "make lock" benchmarks/peers.in --output-file benchmarks/peers.lock
+	cargo update
+
+clean:  ## Remove everything that was built
+	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis benchmarks/.venv
+	rm -f python/partialpool/_core*.so
+	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(ENVIRONMENT): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+# The build of pip finds maturin on the path; only our own crate depends on the `python` feature.
+$(CORE): $(ENVIRONMENT) $(CORE_SOURCES)
+	@command -v cargo >/dev/null || \
+		{ echo "a Rust toolchain is needed: see https://rustup.rs" >&2; exit 1; }
+	PATH="$(abspath $(BIN)):$$PATH" MATURIN_PEP517_ARGS="--locked" $(BIN)/python -m pip install \
+		--quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@

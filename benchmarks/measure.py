@@ -1,0 +1,64 @@
+"""What every program of the benchmark shares: its arguments, and how draws are judged."""
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", help="path of the CSV file")
+    parser.add_argument("--case", default="individuals")
+    parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--warmup", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--summary", action="store_true", help="print the table, measure nothing")
+    return parser.parse_args()
+
+
+def report(
+    seconds: dict[str, float],
+    population: dict[str, np.ndarray],
+    groups: dict[str, np.ndarray],
+    versions: dict[str, str],
+    density: float | None = None,
+) -> None:
+    """Print one JSON line; draws are arrays of (chain, draw) or (chain, draw, ...)."""
+    record: dict[str, Any] = {"versions": versions}
+    record |= {f"seconds_{what}": value for what, value in seconds.items()}
+    if density is not None:
+        record["nanoseconds_density"] = 1e9 * density
+    scalars = _scalars(population)
+    ess = {name: _ess(x, "bulk") for name, x in scalars.items()}
+    record["ess_population"] = min(ess.values())
+    in_groups = min(_ess(x, "bulk") for x in _scalars(groups).values())
+    record["ess_all"] = min(record["ess_population"], in_groups)
+    record["mean"] = {name: float(x.mean()) for name, x in scalars.items()}
+    record["mcse"] = {
+        name: float(x.std() / np.sqrt(_ess(x, "mean"))) for name, x in scalars.items()
+    }
+    print(json.dumps(record))
+
+
+def _scalars(draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """``{"b": (chain, draw, 2)}`` → ``{"b[0]": (chain, draw), "b[1]": (chain, draw)}``."""
+    out = {}
+    for name, values in draws.items():
+        x = np.asarray(values, dtype=float)
+        if x.ndim == 2:
+            out[name] = x
+            continue
+        flat = x.reshape(*x.shape[:2], -1)
+        out |= {f"{name}[{k}]": flat[:, :, k] for k in range(flat.shape[2])}
+    return out
+
+
+def _ess(x: np.ndarray, method: str) -> float:
+    try:
+        from arviz_stats import ess
+    except ImportError:  # ArviZ before 1.0, as the peers pin it for Python 3.11
+        from arviz import ess
+    return float(ess(x, method=method))

@@ -1,0 +1,70 @@
+# ruff: noqa: E402 (imports are timed)
+"""Fit one case with partialpool in a running process; print a JSON line of measures."""
+
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+start = time.perf_counter()
+import partialpool as pp
+
+seconds_import = time.perf_counter() - start
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cases import CASES
+from measure import arguments, report
+
+REPEATS = 7
+
+
+def sampling_seconds(fit: Any) -> float:
+    """Return the seconds from the first step of warm-up to the last draw, coefficients included."""
+    return float(fit.run.seconds_sampling)
+
+
+def density_seconds(fit: Any) -> float | None:
+    """Return the seconds of one evaluation of density and gradient; None while not exposed."""
+    measure = getattr(pp.engine, "seconds_per_evaluation", None) if hasattr(pp, "engine") else None
+    return None if measure is None else float(measure(fit))
+
+
+def main() -> None:
+    options = arguments()
+    case = CASES[options.case]
+    priors = {key: getattr(pp, name)(*values) for key, (name, *values) in case.priors.items()}
+
+    def fit_once(seed: int) -> Any:
+        return pp.fit(
+            case.formula,
+            options.data,
+            priors=priors,
+            chains=options.chains,
+            draws=options.draws,
+            warmup=options.warmup,
+            seed=seed,
+            progress=False,
+            **case.options,
+        )
+
+    fit_once(options.seed)  # warm: modules imported on first use, files in cache
+    seconds, sampling = [], []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        fit = fit_once(options.seed)
+        seconds.append(time.perf_counter() - start)
+        sampling.append(sampling_seconds(fit))
+    measured = {"import": seconds_import, "sampling": median(sampling), "fit": median(seconds)}
+    posterior = fit.draws["posterior"]
+    report(
+        seconds=measured,
+        population={name: posterior[name].to_numpy() for name in case.population},
+        groups={name: posterior[name].to_numpy() for name in case.groups},
+        versions={"partialpool": pp.__version__},
+        density=density_seconds(fit),
+    )
+
+
+if __name__ == "__main__":
+    main()
