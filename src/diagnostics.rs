@@ -45,7 +45,9 @@ pub fn diagnose(draws: &[f64], n: usize) -> Diagnosis {
     sorted.sort_unstable_by(f64::total_cmp);
     let mut sorted_half = half.clone();
     sorted_half.sort_unstable_by(f64::total_cmp);
-    let median = quantile(&sorted_half, 0.5);
+    // As the mean of the two middle values: rounding decides about ties of what is folded.
+    let middle = sorted_half.len() / 2;
+    let median = 0.5 * (sorted_half[middle - 1] + sorted_half[middle]);
     let folded: Vec<f64> = half.iter().map(|x| (x - median).abs()).collect();
     result.r_hat = r_hat(&ranked, n / 2).max(r_hat(&rank_normalise(&folded), n / 2));
     result.ess_bulk = engine.ess(&ranked);

@@ -61,7 +61,9 @@ def save(fig: Figure, path: str | os.PathLike[str]) -> None:
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as file:
-            fig.savefig(file, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+            fig.savefig(
+                file, format=suffix[1:], dpi=DPI, facecolor="white", metadata=METADATA[suffix]
+            )
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(

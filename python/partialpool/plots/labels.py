@@ -36,7 +36,7 @@ def place_labels(ax: Axes, points: Array, names: Sequence[str], lines: Sequence[
     """
     from matplotlib.patheffects import withStroke
 
-    figure = ax.get_figure(root=True)
+    figure = ax.get_figure()
     assert figure is not None
     scale = figure.dpi / 72
     dots = ax.transData.transform(points) / scale
@@ -45,7 +45,7 @@ def place_labels(ax: Axes, points: Array, names: Sequence[str], lines: Sequence[
     (left, bottom), (right, top) = ax.bbox.get_points() / scale
     taken: list[tuple[float, float, float, float]] = []
     for k, (dot, name) in enumerate(zip(dots, names, strict=True)):
-        width, height = 0.58 * SMALL * len(name), 1.1 * SMALL
+        width, height = 0.62 * SMALL * len(name), 1.1 * SMALL
         best, best_cost, best_box = SIDES[0], np.inf, (0.0, 0.0, 0.0, 0.0)
         for side in SIDES:
             reach = AWAY if 0 in side else 0.7 * AWAY
@@ -56,8 +56,8 @@ def place_labels(ax: Axes, points: Array, names: Sequence[str], lines: Sequence[
             cost = (
                 100 * (out > 0)
                 + 40 * sum(_overlap(box, other) for other in taken)
-                + 60 * _held(box, np.delete(dots, k, axis=0))
-                + _held(box, crossed)
+                + 60 * _held(box, np.delete(dots, k, axis=0), 6)
+                + _held(box, crossed, 2)
             )
             if cost < best_cost:
                 best, best_cost, best_box = side, cost, box
@@ -84,7 +84,7 @@ def _overlap(
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _held(box: tuple[float, float, float, float], points: Array) -> int:
-    """How many points a box covers."""
-    low, high = np.array(box[:2]) - 3, np.array(box[2:]) + 3
+def _held(box: tuple[float, float, float, float], points: Array, margin: float) -> int:
+    """How many points a box covers or almost covers."""
+    low, high = np.array(box[:2]) - margin, np.array(box[2:]) + margin
     return int(((points >= low) & (points <= high)).all(axis=1).sum())

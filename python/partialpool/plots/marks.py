@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from partialpool.plots.labels import place_labels
 from partialpool.plots.scales import Array
 from partialpool.plots.scene import Panel, Scene
-from partialpool.plots.style import BLUE, GREY, INK, RED, plain
+from partialpool.plots.style import BLUE, GREY, INK, RED, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 SMALL_NUMBER = 30  # up to as many levels have strong lines
 LABELLED = 12  # up to as many levels have their names
 LEGEND = ["dot", "hollow", "edge", "line", "interval", "mean", "population"]  # in this order
-LONGEST = 16  # characters of a name
 WHITE = "white"
 
 
@@ -68,18 +67,6 @@ def label_panel(ax: Axes, scene: Scene, panel: Panel) -> None:
     place_labels(ax, points[inside], [plain(name) for name in names], obstacles)
 
 
-def shorten(name: str) -> str:
-    """Cut a long name.
-
-    Examples
-    --------
-    >>> shorten("Lac qui Parle"), shorten("Llanfairpwllgwyngyll")
-    ('Lac qui Parle', 'Llanfairpwllgwy…')
-    """
-    name = " ".join(name.split())
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
-
-
 def same_estimates(scene: Scene, points: Array) -> bool:
     """Whether all levels have the same estimates."""
     points = points[np.isfinite(points).all(axis=1)]
@@ -106,9 +93,9 @@ def _draw_dots(
         zorder=4,
         rasterized=scene.crowd,
     )
-    label = f"estimate of one {scene.factor}"
+    label = f"estimate of one {scene.each}"
     if hollow:
-        label = f"{scene.factor} without a {target_name(scene)}"
+        label = f"{scene.each} without a {target_name(scene)}"
     _add(
         scene,
         "hollow" if hollow else "dot",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from partialpool.errors import InputError, did_you_mean
 from partialpool.plots.scales import Array, Limits, central, frame, positions, spread_out
+from partialpool.plots.style import shorten
 
 SIZED = 300  # up to as many levels have dots sized by their rows
 CROWD = 1_000  # from here on dots are small and see-through, and drawn as pixels in SVG and PDF
@@ -75,6 +76,11 @@ class Scene:
     xlim: Limits = (0.0, 1.0)
     ylim: Limits = (0.0, 1.0)
     legend: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def each(self) -> str:
+        """What one level is called."""
+        return shorten(self.factor, 28)
 
     @property
     def crowd(self) -> bool:

@@ -115,7 +115,8 @@ def shrinkage(
     _style(axes, scene, [axis_label(terms[k]) for k in scene.columns])
     notes = [draw_panel(ax, scene, panel) for ax, panel in zip(axes, panels, strict=True)]
     _head(axes, panels, notes)
-    heading = title or f"What pooling does to each {factor}'s estimate ({len(levels):,} levels)"
+    many = f"{len(levels):,} level{'s' if len(levels) > 1 else ''}"
+    heading = title or f"What pooling does to each {scene.each}'s estimate ({many})"
     _lay_out(fig, scene, len(panels), heading, caption(scene, panels))
     for ax, panel in zip(axes, panels, strict=True):
         label_panel(ax, scene, panel)
@@ -131,7 +132,8 @@ def axis_label(term: str) -> str:
     >>> axis_label("Intercept"), axis_label("floor")
     ('Intercept', 'Coefficient of floor')
     """
-    return term if term == "Intercept" else f"Coefficient of {term}"
+    words = term if term == "Intercept" else f"Coefficient of {term}"
+    return "\n".join(textwrap.wrap(words, 40))
 
 
 def rows_label(scene: Scene) -> str:
@@ -140,7 +142,7 @@ def rows_label(scene: Scene) -> str:
     if low == high:
         rows = f"{high:,} row{'s' if high > 1 else ''} each"
         return rows if scene.target is None else f"{rows}, sorted by {target_name(scene)}"
-    return f"Rows of the {scene.factor}{' (log scale)' if logarithmic(scene.counts) else ''}"
+    return f"Rows of the {scene.each}{' (log scale)' if logarithmic(scene.counts) else ''}"
 
 
 def caption(scene: Scene, panels: Sequence[Panel]) -> str:
@@ -148,19 +150,19 @@ def caption(scene: Scene, panels: Sequence[Panel]) -> str:
     target = target_name(scene)
     if scene.position is None and len(scene.columns) == 2 and scene.knows_truth:
         target = "true coefficients"
-    words = [f"Each dot is one {scene.factor}'s estimate"]
-    if scene.target is not None:
+    words = [f"Each dot is one {scene.each}'s estimate"]
+    if "line" in scene.legend:
         words[0] += f"; the thin line leads to its {target}"
         words[0] += ", so short lines are good." if scene.knows_truth else "."
     else:
         words[0] += "."
     if scene.sized:
-        words.append(f"The larger the dot, the more rows the {scene.factor} has.")
+        words.append(f"The larger the dot, the more rows the {scene.each} has.")
     if any("partial" in panel.title.lower() for panel in panels):
         words.append("Partial pooling draws uncertain estimates towards the population mean.")
     if len(scene.shown) < len(scene.levels):
         words.append(f"{SHOWN:,} of the {len(scene.levels):,} levels are drawn.")
-    if scene.target is not None and len(scene.lined) < len(scene.levels):
+    if "line" in scene.legend and len(scene.lined) < len(scene.levels):
         words.append(f"Lines are drawn for {LINES:,} of the {len(scene.levels):,} levels.")
     return " ".join(words)
 
@@ -232,7 +234,7 @@ def _lay_out(fig: Figure, scene: Scene, n_panels: int, heading: str, words: str)
     labels = [str(handle.get_label()) for handle in handles]
     columns = legend_columns(labels, width)
     rows = math.ceil(len(labels) / columns)
-    below = LINE * len(lines) + ROW * rows + 2.5 * GAP
+    below = LINE * len(lines) + ROW * rows + 2.2 * GAP
     height = HEADING + PANEL_HEIGHT + below
     fig.set_size_inches(width, height)
     text: dict[str, Any] = {"family": FONT, "color": INK, "ha": "center"}
@@ -269,9 +271,9 @@ def balanced(words: str, width: int) -> list[str]:
     >>> balanced("Each dot is one level.", 20)
     ['Each dot is', 'one level.']
     """
-    lines = textwrap.wrap(words, width)
+    lines = textwrap.wrap(words, width, break_on_hyphens=False)
     for narrower in range(width - 1, width // 2, -1):
-        tried = textwrap.wrap(words, narrower)
+        tried = textwrap.wrap(words, narrower, break_on_hyphens=False)
         if len(tried) > len(lines):
             break
         lines = tried
@@ -296,5 +298,5 @@ def legend_columns(labels: Sequence[str], width: float) -> int:
 
 def _png(fig: Figure) -> bytes:
     file = io.BytesIO()
-    fig.savefig(file, format="png", dpi=110)
+    fig.savefig(file, format="png", dpi=110, facecolor="white")
     return file.getvalue()

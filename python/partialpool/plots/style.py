@@ -13,6 +13,18 @@ FONT = "DejaVu Sans"
 SMALL, NORMAL, LARGE = 9.0, 10.0, 13.0
 
 
+def shorten(name: str, longest: int = 16) -> str:
+    """Cut a long name.
+
+    Examples
+    --------
+    >>> shorten("Lac qui Parle"), shorten("Llanfairpwllgwyngyll")
+    ('Lac qui Parle', 'Llanfairpwllgwy…')
+    """
+    name = " ".join(name.split())
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
 def plain(text: str) -> str:
     r"""Keep matplotlib from reading dollar signs as mathematics.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -88,8 +89,10 @@ def load(path: str | os.PathLike[str]) -> Fit:
                     f"`{path}` was written by partialpool {meta['version']}",
                     remedy="upgrade partialpool to read it",
                 )
-            text = str(np.asarray(file.variables["meta"][...]).item())
-            return _read(file, json.loads(text))
+            arrays = {name: np.asarray(file.variables[name][...]) for name in file.variables}
+            if _digest(arrays) != meta["digest"]:
+                raise InputError(f"`{path}` is damaged", remedy="save the fit again")
+            return _read(arrays, json.loads(_texts(arrays["meta"])[0]))
     except InputError:
         raise
     except Exception as error:  # whatever a damaged file makes the reader do
@@ -157,12 +160,31 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
         "provenance": asdict(fit.provenance),
         "findings": [asdict(finding) for finding in fit.findings],
     }
-    version = fit.provenance.versions["partialpool"]
-    file.attrs["partialpool"] = json.dumps({"format": FORMAT, "version": version})
     # As a variable: attributes are limited to 64 KiB.
-    _put(file, "meta", np.array(json.dumps(meta), dtype=object))
-    for name, values in arrays.items():
+    arrays["meta"] = np.array(json.dumps(meta), dtype=object)
+    stored = {name: v.astype(np.int8) if v.dtype == bool else v for name, v in arrays.items()}
+    for name, values in stored.items():
         _put(file, name, values)
+    version = fit.provenance.versions["partialpool"]
+    head = {"format": FORMAT, "version": version, "digest": _digest(stored)}
+    file.attrs["partialpool"] = json.dumps(head)
+
+
+def _digest(arrays: dict[str, NDArray[Any]]) -> str:
+    """Fingerprint of everything in the file: numbers that changed unnoticed would be believed."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = arrays[name]
+        text = values.dtype.kind in "OSUT"
+        kind = "text" if text else values.dtype.str
+        digest.update(f"{name} {kind} {values.shape}\n".encode())
+        digest.update("\0".join(_texts(values)).encode() if text else values.tobytes())
+    return digest.hexdigest()
+
+
+def _texts(values: NDArray[Any]) -> list[str]:
+    """Strings of an array of any shape, however the reader gives them."""
+    return [x.decode() if isinstance(x, bytes) else str(x) for x in values.ravel().tolist()]
 
 
 def _put(file: h5netcdf.File, name: str, values: NDArray[Any]) -> None:
@@ -174,35 +196,28 @@ def _put(file: h5netcdf.File, name: str, values: NDArray[Any]) -> None:
 
         variable = file.create_variable(name, dims, h5py.string_dtype())
     else:
-        values = values.astype(np.int8) if values.dtype == bool else values
         variable = file.create_variable(name, dims, values.dtype)
     if values.size:
         variable[...] = values
 
 
-def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
-    def array(name: str) -> NDArray[Any]:
-        return np.asarray(file.variables[name][...])
-
+def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
     group = None
     if meta["group"] is not None:
-        parts: dict[str, Any] = {
-            name: array(f"group_{name}") if f"group_{name}" in file.variables else None
-            for name in GROUP_ARRAYS
-        }
+        parts: dict[str, Any] = {name: arrays.get(f"group_{name}") for name in GROUP_ARRAYS}
         parts["estimable"] = np.asarray(parts["estimable"], dtype=bool)
         group = Group(
             name=meta["group"]["name"],
             terms=tuple(meta["group"]["terms"]),
-            levels=_decode_levels(meta["group"]["kind"], array("levels")),
+            levels=_decode_levels(meta["group"]["kind"], arrays["levels"]),
             pairs=tuple((i, j) for i, j in meta["group"]["pairs"]),
             **parts,
         )
     standardisation = Standardisation(
-        array("centre"), array("scale"), meta["intercept"], meta["y_centre"]
+        arrays["centre"], arrays["scale"], meta["intercept"], meta["y_centre"]
     )
     reduced = _core.CrossProducts.from_parts(
-        array("reduced_r"), array("reduced_b"), array("reduced_w"), meta["n_rows"]
+        arrays["reduced_r"], arrays["reduced_b"], arrays["reduced_w"], meta["n_rows"]
     )
     facts = meta["model"]
     model = Model(
@@ -222,19 +237,19 @@ def _read(file: h5netcdf.File, meta: dict[str, Any]) -> Fit:
         core=None,
     )
     record = meta["run"]
-    stats = {name: array(name) for name in STATS if name in file.variables}
+    stats = {name: arrays[name] for name in STATS if name in arrays}
     if "diverging" in stats:
         stats["diverging"] = stats["diverging"].astype(bool)
     run = Run(
         method=record["method"],
         seed=int(record["seed"]),
         warmup=record["warmup"],
-        b=array("b"),
-        sd=array("sd"),
-        cor=array("cor"),
-        sigma=None if meta["known_errors"] else array("sigma"),
-        working=array("working"),
-        coef=array("coef") if "coef" in file.variables else None,
+        b=arrays["b"],
+        sd=arrays["sd"],
+        cor=arrays["cor"],
+        sigma=None if meta["known_errors"] else arrays["sigma"],
+        working=arrays["working"],
+        coef=arrays.get("coef"),
         stats=stats,
         step_size=tuple(record["step_size"]),
         acceptance_rate=tuple(record["acceptance_rate"]),
@@ -276,7 +291,7 @@ def _decode_levels(kind: str, stored: NDArray[Any]) -> NDArray[Any]:
         return stored.astype(kind)
     if kind == "number":
         return stored
-    texts = [x.decode() if isinstance(x, bytes) else x for x in stored.tolist()]
+    texts = _texts(stored)
     levels = np.empty(len(texts), dtype=object)
     levels[:] = texts if kind == "string" else [json.loads(text) for text in texts]
     return levels

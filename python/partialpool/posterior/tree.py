@@ -32,7 +32,10 @@ def draws_tree(model: Model, run: Run) -> DataTree:
         "chain": np.arange(run.chains),
         "draw": np.arange(run.draws),
     }
-    variables: dict[str, tuple[tuple[str, ...], object]] = {"b": (("chain", "draw", "term"), run.b)}
+    variables: dict[str, tuple[tuple[str, ...], object]] = {}
+    if model.columns:
+        coords["term"] = list(model.columns)
+        variables["b"] = (("chain", "draw", "term"), run.b)
     group = model.group
     if group is not None:
         dim, term = level_dim(group), f"{group.name}_term"

@@ -1,0 +1,164 @@
+"""Saved fits come back as they were; damaged and foreign files never load."""
+
+import datetime
+
+import h5netcdf
+import numpy as np
+import pandas as pd
+import pytest
+
+import partialpool as pp
+
+RNG = np.random.default_rng(31)
+N = 24
+Y, X = RNG.normal(size=N), RNG.normal(size=N)
+LEVELS = {
+    "strings": ["a", "ü", "", "long " * 50],
+    "integers": [3, -1, 2**40, 0],
+    "unsigned": np.array([1, 2**64 - 1, 5, 7], dtype=np.uint64),
+    "floats": [0.0, 7.0, -2.0, 1e15],
+    "bools": [True, False, True, False],
+    "dates": [datetime.date(2020, 1, d) for d in (4, 1, 2, 3)],
+    "times": np.array(["2020-01-01T10", "1969-12-31", "2020-01-02", "2021-05-05"], "M8[ns]"),
+    "categories": pd.Categorical(["z", "a", "m", "b"], categories=["z", "m", "b", "a"]),
+}
+FORMULA = "y ~ x + (x | g)"
+
+
+def fitted(levels=LEVELS["strings"], formula=FORMULA, **options):
+    rows = np.resize(np.arange(4), N)
+    g = levels[rows] if hasattr(levels, "take") else [levels[k] for k in rows]
+    data = {"y": Y, "x": X, "g": g}
+    return pp.fit(formula, data, **{"draws": 30, "warmup": 30, "seed": 9} | options)
+
+
+def assert_same(one, other):
+    assert repr(other) == repr(one)
+    assert other._repr_html_() == one._repr_html_()
+    pd.testing.assert_frame_equal(other.summary(), one.summary())
+    pd.testing.assert_frame_equal(other.coefficients(), one.coefficients())
+    assert other.draws.identical(one.draws)
+    assert (other.findings, other.priors, other.seed) == (one.findings, one.priors, one.seed)
+    assert other.provenance == one.provenance
+    assert other.formula == one.formula
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+def test_levels_come_back(kind, tmp_path):
+    fit = fitted(LEVELS[kind])
+    fit.save(tmp_path / "fit.nc")
+    back = pp.load(tmp_path / "fit.nc")
+    assert_same(fit, back)
+    before, after = fit.model.group.levels, back.model.group.levels
+    assert before.dtype == after.dtype
+    assert [type(level) for level in before.tolist()] == [type(level) for level in after.tolist()]
+    level = before.tolist()[-1]
+    if kind not in ("dates", "times"):
+        assert np.array_equal(back.group_draws([level]), fit.group_draws([level]))
+
+
+MODELS = {
+    "no groups": ("y ~ x", {}),
+    "intercepts": ("y ~ x + (1 | g)", {}),
+    "no intercept": ("y ~ 0 + x + (0 + x | g)", {}),
+    "se": ("y ~ x + (1 | g)", {"se": np.ones(N)}),
+    "weights": ("y ~ x + (1 | g)", {"weights": np.full(N, 2.0), "offset": X}),
+    "sampled": (FORMULA, {"priors": {"b[x]": pp.StudentT(3), "sd_g": "half_cauchy(2)"}}),
+    "elementwise": (FORMULA, {"priors": {"cor_g": pp.Uniform(-0.5, 0.5)}}),
+    "large seed": (FORMULA, {"seed": 2**64 - 1}),
+    "one chain": (FORMULA, {"chains": 1, "interval": 0.8}),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_come_back(name, tmp_path):
+    formula, options = MODELS[name]
+    fit = fitted(formula=formula, **options)
+    fit.save(str(tmp_path / "fit.nc"))
+    assert_same(fit, pp.load(str(tmp_path / "fit.nc")))
+
+
+def test_a_loaded_fit_can_be_saved_again(tmp_path):
+    fit = fitted()
+    fit.save(tmp_path / "one.nc")
+    pp.load(tmp_path / "one.nc").save(tmp_path / "two.nc")
+    assert_same(fit, pp.load(tmp_path / "two.nc"))
+
+
+def test_saving_replaces_and_leaves_nothing_behind(tmp_path):
+    fitted(seed=1).save(tmp_path / "fit.nc")
+    fitted(seed=2).save(tmp_path / "fit.nc")
+    assert pp.load(tmp_path / "fit.nc").seed == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["fit.nc"]
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    fitted(seed=1).save(tmp_path / "fit.nc")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(pp.InputError, match=r"cannot be written .*No space left"):
+        fitted(seed=2).save(tmp_path / "fit.nc")
+    assert [path.name for path in tmp_path.iterdir()] == ["fit.nc"]
+    assert pp.load(tmp_path / "fit.nc").seed == 1
+
+
+def test_paths_that_cannot_be_written(tmp_path):
+    with pytest.raises(pp.InputError, match="cannot be written"):
+        fitted().save(tmp_path / "missing" / "fit.nc")
+    with pytest.raises(pp.InputError, match="is not an ordinary file: choose another path"):
+        fitted().save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_truncated_files_never_load(tmp_path):
+    fitted().save(tmp_path / "fit.nc")
+    whole = (tmp_path / "fit.nc").read_bytes()
+    lengths = {0, 1, 8, 100, 512, 2048, len(whole) - 1, *range(0, len(whole), len(whole) // 60)}
+    for length in sorted(lengths):
+        (tmp_path / "cut.nc").write_bytes(whole[:length])
+        with pytest.raises(pp.InputError, match="damaged or not a partialpool fit"):
+            pp.load(tmp_path / "cut.nc")
+
+
+def test_overwritten_pieces_never_load_as_something_else(tmp_path):
+    # Numbers that change unnoticed would be a silently wrong answer: a changed byte is an error,
+    # or lies where it changes nothing.
+    fit = fitted()
+    fit.save(tmp_path / "fit.nc")
+    whole = (tmp_path / "fit.nc").read_bytes()
+    wrong = 0
+    for start in np.linspace(0, len(whole) - 64, 80).astype(int):
+        (tmp_path / "bad.nc").write_bytes(whole[:start] + b"\xa5" * 64 + whole[start + 64 :])
+        try:
+            back = pp.load(tmp_path / "bad.nc")
+        except pp.InputError:
+            continue
+        wrong += repr(back) != repr(fit) or not back.draws.identical(fit.draws)
+    assert wrong == 0
+
+
+def test_foreign_files(tmp_path):
+    for name, content in {"text.nc": b"hello", "zip.nc": b"PK\x03\x04" + bytes(100)}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(pp.InputError, match="damaged or not a partialpool fit"):
+            pp.load(tmp_path / name)
+    with h5netcdf.File(tmp_path / "other.nc", "w") as file:
+        file.dimensions["x"] = 3
+        file.create_variable("x", ("x",), float)[...] = np.arange(3.0)
+    with pytest.raises(pp.InputError, match="is not a partialpool fit"):
+        pp.load(tmp_path / "other.nc")
+    with pytest.raises(pp.InputError, match="there is no file"):
+        pp.load(tmp_path / "missing.nc")
+    with pytest.raises(pp.InputError, match="there is no file"):
+        pp.load(tmp_path)
+
+
+def test_files_of_a_later_version(tmp_path):
+    fitted().save(tmp_path / "fit.nc")
+    with h5netcdf.File(tmp_path / "fit.nc", "a") as file:
+        file.attrs["partialpool"] = '{"format": 99, "version": "9.1"}'
+    with pytest.raises(pp.InputError, match=r"written by partialpool 9\.1: upgrade"):
+        pp.load(tmp_path / "fit.nc")

@@ -1,0 +1,160 @@
+"""The documents say what the program does: their code runs, and prints what they show.
+
+* Blocks of ```python run in order, one namespace for each document, in an empty folder.
+* A block of ```text right after one of ```python is what it prints.
+* Blocks of ```console: lines that begin with ``$`` are commands, which must succeed; the rest is
+  what they print. They run beside copies of the example data.
+
+Words must be the same, numbers near: draws differ in the last digits between processors, and then
+altogether. Runs of spaces count as one, times and versions as nothing.
+"""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "docs/tutorial.md")
+LINKED = (*DOCUMENTS, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+UNSTABLE = re.compile(r"\b\d+(?:\.\d+)? s\b|\b\d+\.\d+\.\d+\b")
+NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+    line: int
+    shown: str | None  # what it should print
+
+
+def blocks(document):
+    source = (ROOT / document).read_text(encoding="utf-8")
+    found = list(BLOCK.finditer(source))
+    for block, following in zip(found, [*found[1:], None], strict=True):
+        shown = None
+        if following and following[1] == "text" and not source[block.end() : following.start()].strip():
+            shown = following[2]
+        yield Block(block[1], block[2], source.count("\n", 0, block.start()) + 2, shown)
+
+
+def commands(text):
+    """Each command of a console block, with what it should print."""
+    for part in re.split(r"^\$ ", text.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield command, shown
+
+
+def numbers(text):
+    return [float(n.replace(",", "").replace("−", "-")) for n in NUMBER.findall(text)]
+
+
+def differences(shown, printed):
+    """What a reader would notice: other words, or numbers that are not near."""
+    shown, printed = UNSTABLE.sub("…", shown), UNSTABLE.sub("…", printed)
+    lines = [NUMBER.sub("#", text).split() for text in (shown, printed)]
+    if lines[0] != lines[1]:
+        return [f"other words: {' '.join(lines[1])}"]
+    pairs = zip(numbers(shown), numbers(printed), strict=True)
+    return [f"{a:g} is now {b:g}" for a, b in pairs if abs(a - b) > 0.05 + 0.15 * abs(a)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_python(document, folder):
+    namespace = {"__name__": "document"}
+    ran = 0
+    for block in blocks(document):
+        if block.language != "python":
+            continue
+        # The file's own line numbers, so that a traceback points into the document.
+        code = compile("\n" * (block.line - 1) + block.text, document, "exec")
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, namespace)
+        ran += 1
+        if block.shown is None:
+            assert not printed.getvalue(), f"{document}:{block.line} prints what is not shown"
+        else:
+            found = differences(block.shown, printed.getvalue())
+            assert not found, f"{document}:{block.line}: {found}\n{printed.getvalue()}"
+    assert ran
+
+
+def test_console(folder):
+    for data in files("partialpool.datasets").iterdir():
+        if data.name.endswith(".csv"):
+            shutil.copy(data, folder)
+    ran = 0
+    for block in blocks("README.md"):
+        for command, shown in commands(block.text) if block.language == "console" else ():
+            program, *arguments = shlex.split(command)
+            assert program == "partialpool"
+            done = subprocess.run(
+                [sys.executable, "-m", "partialpool", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                timeout=120,
+            )
+            assert done.returncode == 0, done.stdout
+            found = differences(shown, done.stdout)
+            assert not found, f"README.md:{block.line}: {found}\n{done.stdout}"
+            ran += 1
+    assert ran
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_block_is_checked(document):
+    """A block of output that follows nothing would not be compared with anything."""
+    languages = [(b.language, b.shown is not None) for b in blocks(document)]
+    shown = sum(language == "text" for language, _ in languages)
+    assert shown == sum(language == "python" and has for language, has in languages)
+    assert {language for language, _ in languages} <= {"python", "text", "console", "sh"}
+
+
+@pytest.mark.parametrize("document", LINKED)
+def test_links_lead_somewhere(document):
+    source = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", source):
+        if not target.startswith(("http", "#")):
+            path = (ROOT / document).parent / target.split("#")[0]
+            assert path.exists(), f"{document} links to {target}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "python").glob("**/*.py")) + sorted((ROOT / "src").glob("*.rs")))
+def test_architecture_names_every_file(path):
+    if path.name != "__init__.py":
+        assert f"`{path.name}`" in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("mean 1.493, 0.36 s", "mean  1.487,  12.1 s\n", True),
+        ("version 0.1.0", "version 0.2.13", True),
+        ("mean 1.493", "mean 1.9", False),
+        ("mean 1.493", "means 1.493", False),
+        ("ess 3,607", "ess 3207", True),
+        ("2 of 3", "2 of", False),
+        ("-0.65", "0.65", False),
+        ("b[1] a2", "b[1] a2", True),
+    ],
+)
+def test_what_counts_as_the_same(shown, printed, same):
+    assert (not differences(shown, printed)) == same

@@ -1,0 +1,114 @@
+"""What several tests share: dense reference mathematics, and Monte Carlo errors.
+
+Nothing here calls the package's own densities: matrices are dense, priors are written out.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+import partialpool as pp
+from partialpool.posterior.diagnostics import diagnose
+
+
+def model_of(formula, data, priors=None, **options):
+    """The model of a formula with its core density; its few draws are thrown away."""
+    return pp.fit(
+        formula, data, priors=priors, chains=1, draws=4, warmup=0, seed=1, **options
+    ).model
+
+
+def individuals():
+    with files("partialpool.datasets").joinpath("individuals.csv").open("rb") as file:
+        return pd.read_csv(file)
+
+
+def points(core, count, seed, spread=1.2):
+    """Points around the density's own start."""
+    rng = np.random.default_rng(seed)
+    return [np.array(core.start()) + spread * rng.normal(size=core.dim) for _ in range(count)]
+
+
+def log_likelihood(core, u):
+    """log p(y | φ, sampled b): the log density without the prior of what is sampled."""
+    return core.logp_and_grad(u)[0] - core.constrain(u)["log_prior"]
+
+
+def covariance(sd, cor, pairs):
+    """Σ from sds and the correlations of these pairs of columns."""
+    matrix = np.eye(len(sd))
+    for (i, j), value in zip(pairs, cor, strict=True):
+        matrix[i, j] = matrix[j, i] = value
+    return matrix * np.outer(sd, sd)
+
+
+@dataclass
+class Dense:
+    """A Gaussian model with dense matrices; prior b ~ N(mean, diag(sd²)) of these columns of X."""
+
+    y: np.ndarray
+    X: np.ndarray
+    Z: np.ndarray
+    codes: np.ndarray
+    mean: np.ndarray | None = None
+    sd: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    se: np.ndarray | None = None
+
+    def V(self, Sigma, sigma):
+        """Covariance of y given b."""
+        n = len(self.y)
+        noise = np.full(n, sigma**2)
+        if self.weights is not None:
+            noise = noise / self.weights
+        if self.se is not None:
+            noise = self.se**2
+        same = self.codes[:, None] == self.codes[None, :]
+        return np.where(same, self.Z @ Sigma @ self.Z.T, 0.0) + np.diag(noise)
+
+    def log_marginal(self, Sigma, sigma):
+        """log p(y | Σ, sigma), b integrated over its normal prior."""
+        mean = self.X @ self.mean + (0 if self.offset is None else self.offset)
+        cov = self.V(Sigma, sigma) + (self.X * self.sd**2) @ self.X.T
+        return stats.multivariate_normal(mean, cov).logpdf(self.y)
+
+    def log_restricted(self, Sigma, sigma):
+        """log ∫ p(y | b, Σ, sigma) db: the REML criterion."""
+        V = self.V(Sigma, sigma)
+        b = self.gls(Sigma, sigma)
+        fitted = self.X @ b + (0 if self.offset is None else self.offset)
+        information = self.X.T @ np.linalg.solve(V, self.X)
+        return (
+            stats.multivariate_normal(fitted, V).logpdf(self.y)
+            + 0.5 * len(b) * np.log(2 * np.pi)
+            - 0.5 * np.linalg.slogdet(information)[1]
+        )
+
+    def gls(self, Sigma, sigma):
+        """Generalised least-squares estimate of b."""
+        V = self.V(Sigma, sigma)
+        y = self.y if self.offset is None else self.y - self.offset
+        W = np.linalg.solve(V, self.X)
+        return np.linalg.solve(W.T @ self.X, W.T @ y)
+
+
+def sd_error(draws):
+    """Monte Carlo error of the sd of draws (chain, draw, parameter), by the delta method."""
+    mean, sd = draws.mean((0, 1)), draws.std((0, 1))
+    return diagnose((draws - mean) ** 2)["mcse"] / (2 * sd)
+
+
+def assert_moments(draws, mean, sd, k=5.0):
+    """Assert that draws (chain, draw, parameter) have this mean and sd, within k errors.
+
+    k = 5: a false alarm has probability 6e-7 for each number compared.
+    """
+    found = diagnose(draws)
+    z = (found["mean"] - mean) / found["mcse"]
+    assert np.all(np.abs(z) < k), f"means are off by {z} Monte Carlo errors"
+    z = (found["sd"] - sd) / sd_error(draws)
+    assert np.all(np.abs(z) < k), f"sds are off by {z} Monte Carlo errors"
