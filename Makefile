@@ -18,7 +18,9 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(CORE)  ## Set everything up and fit real data: radon in the homes of 85 counties
+demo: $(CORE)  ## Set everything up, run the tutorial, and fit real data: radon in 85 counties
+	$(BIN)/partialpool demo --out out
+	@echo
 	$(BIN)/partialpool fit $(RADON) "log_radon ~ floor + (floor | county)" --seed 1
 
 setup: $(CORE)  ## Make .venv with the locked requirements and the core, built in release mode
