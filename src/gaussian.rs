@@ -9,16 +9,16 @@
 //!   the integrated coefficients, S the sampled ones, and ĉ_I minimises `uᵀFu`.
 //!
 //! The gradient needs `Ω = uuᵀ + F_II⁻¹` (embedded), which is known only after all levels were
-//! seen: hence two passes over the levels, the first keeping K⁻¹ and K⁻¹B. DESIGN §2; Bates et al.
+//! seen: hence two passes over the levels, the first keeping RᵀK⁻¹B. DESIGN §2; Bates et al.
 //! (2015) §3; the profile over b is theirs, the prior rows and gradient are standard calculus.
 
 use crate::covariance::Covariance;
-use crate::crossproducts::{CrossProducts, LANES, Lane, upper};
+use crate::crossproducts::{CrossProducts, Lane, upper};
 use crate::lanes::{
     ONE, ZERO, add_product, add_scaled, log_of_product, reciprocal, subtract_product, sum, times,
     triangular,
 };
-use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use crate::linalg::{cholesky, solve_lower_transposed};
 use crate::prior::Scalar;
 use crate::sampler::Density;
 use rand::Rng;
@@ -119,18 +119,17 @@ pub struct MarginalDensity {
     pub model: Arc<Marginal>,
     arch: pulp::Arch,
     at: Point,
-    /// Per block: K⁻¹ (lower triangle by rows as an upper triangle) and K⁻¹B.
-    k_inverse: Vec<Lane>,
-    t: Vec<Lane>,
-    /// Lane scratch: A = RΛ' (or G), K and its factor, 1/D (with it Y = TQ), L⁻¹B.
+    /// Per block: RᵀK⁻¹B, by rows.
+    kept: Vec<Lane>,
     scratch: Vec<Lane>,
+    /// Sums over levels: BᵀK⁻¹B and RᵀK⁻¹R; RᵀK⁻¹BΩBᵀK⁻¹R.
     sums: Vec<Lane>,
+    outer: Vec<Lane>,
     f: Vec<f64>,
+    quadratic: f64,
     h: Vec<f64>,
-    u: Vec<f64>,
     q_factor: Vec<f64>,
     d_sigma: Vec<f64>,
-    d_lambda: Vec<f64>,
     d_l: Vec<f64>,
     d_cor: Vec<f64>,
 }
@@ -153,16 +152,15 @@ impl MarginalDensity {
                 c: vec![0.0; n_s],
                 c_slope: vec![0.0; n_s],
             },
-            k_inverse: vec![ZERO; blocks * triangle],
-            t: vec![ZERO; blocks * q * w],
-            scratch: vec![ZERO; q * q + triangle + q + q * w],
-            sums: vec![ZERO; (w * (w + 1) / 2).max(triangle)],
+            kept: vec![ZERO; blocks * q * w],
+            scratch: vec![ZERO; scratch_len(q, w)],
+            sums: vec![ZERO; w * (w + 1) / 2 + triangle],
+            outer: vec![ZERO; triangle],
             f: vec![0.0; w * w],
+            quadratic: 0.0,
             h: vec![0.0; n_i * n_i],
-            u: vec![0.0; w],
             q_factor: vec![0.0; w * (n_i + 1)],
             d_sigma: vec![0.0; q * q],
-            d_lambda: vec![0.0; q * q],
             d_l: vec![0.0; q * q],
             d_cor: vec![0.0; model.covariance.n_correlations()],
             model,
@@ -207,8 +205,9 @@ impl MarginalDensity {
         logp += model.covariance.correlation_factor(&u[correlations], &mut at.l, &mut self.d_cor);
         let q = model.data.q;
         for i in 0..q {
+            let ratio = at.sd[i] / at.sigma;
             for k in 0..q {
-                at.lambda[i * q + k] = at.sd[i] / at.sigma * at.l[i * q + k];
+                at.lambda[i * q + k] = ratio * at.l[i * q + k];
             }
         }
         logp
@@ -233,304 +232,145 @@ impl MarginalDensity {
         }
     }
 
-    /// First pass: log|K| summed over the levels, and F; keeps K⁻¹ and K⁻¹B.
-    fn forward(&mut self) -> f64 {
-        let arch = self.arch;
-        // Literal sizes let the compiler unroll the common cases.
-        let log_det = match (self.model.data.q, self.model.data.width) {
-            (0, _) => 0.0,
-            (1, 2) => arch.dispatch(Forward::<1, 2>(self)),
-            (1, 3) => arch.dispatch(Forward::<1, 3>(self)),
-            (1, _) => arch.dispatch(Forward::<1, ANY>(self)),
-            (2, 3) => arch.dispatch(Forward::<2, 3>(self)),
-            (2, _) => arch.dispatch(Forward::<2, ANY>(self)),
-            _ => arch.dispatch(Forward::<ANY, ANY>(self)),
+    /// First pass: log|K| summed over the levels, and F; keeps what the gradient needs.
+    #[inline(always)]
+    fn forward(&mut self, Sizes { q, w, known, .. }: Sizes) -> f64 {
+        let data = &self.model.data;
+        let size = w * (w + 1) / 2 + q * (q + 1) / 2;
+        let (lambda, kept) = (&self.at.lambda[..q * q], &mut self.kept);
+        let mut log_det = 0.0;
+        let mut near_sums = [ZERO; FEW];
+        let sums = if known {
+            let mut scratch = [ZERO; FEW];
+            let scratch = &mut scratch[..scratch_len(q, w)];
+            log_det = eliminate(data, (q, w), lambda, scratch, &mut near_sums[..size], kept);
+            self.sums.copy_from_slice(&near_sums[..size]);
+            &near_sums[..size]
+        } else {
+            self.sums.fill(ZERO);
+            if q > 0 {
+                log_det = eliminate(data, (q, w), lambda, &mut self.scratch, &mut self.sums, kept);
+            }
+            &self.sums[..size]
         };
-        let w = self.model.data.width;
+        let (f, rows) = (&mut self.f[..w * w], &data.w[..w * w]);
+        let prior_rows = &self.model.prior_rows[..w * w];
         let precision = 1.0 / (self.at.sigma * self.at.sigma);
         for i in 0..w {
             for j in 0..=i {
-                let levels = match self.model.data.q {
-                    0 => 0.0,
-                    _ => sum(&self.sums[triangular(i, j)]),
-                };
-                let sum = (self.model.data.w[i * w + j] + levels) * precision
-                    + self.model.prior_rows[i * w + j];
-                self.f[i * w + j] = sum;
-                self.f[j * w + i] = sum;
+                let levels = sum(&sums[triangular(i, j)]);
+                let sum = (rows[i * w + j] + levels) * precision + prior_rows[i * w + j];
+                f[i * w + j] = sum;
+                f[j * w + i] = sum;
             }
         }
         log_det
     }
 
-    #[inline(always)]
-    fn forward_levels(&mut self, q: usize, w: usize) -> f64 {
-        let data = &self.model.data;
-        let triangle = q * (q + 1) / 2;
-        let lambda = &self.at.lambda[..q * q];
-        let (a, rest) = self.scratch.split_at_mut(q * q);
-        let (k, rest) = rest.split_at_mut(triangle);
-        let (inverse_d, rest) = rest.split_at_mut(q);
-        let solved = &mut rest[..q * w];
-        let sums = &mut self.sums[..w * (w + 1) / 2];
-        sums.fill(ZERO);
-        let mut product = ONE;
-        let mut log_det = 0.0;
-        let blocks = data.r.chunks_exact(triangle).zip(data.b.chunks_exact(q * w));
-        let kept = self.k_inverse.chunks_exact_mut(triangle).zip(self.t.chunks_exact_mut(q * w));
-        for ((r, b), (k_inverse, t)) in blocks.zip(kept) {
-            // A = RΛ' and K = I + AAᵀ.
-            for i in 0..q {
-                for j in 0..q {
-                    let mut s = ZERO;
-                    for c in i.max(j)..q {
-                        add_scaled(&mut s, &r[upper(q, i, c)], lambda[c * q + j]);
-                    }
-                    a[i * q + j] = s;
-                }
-            }
-            for i in 0..q {
-                for j in 0..=i {
-                    let mut s = if i == j { ONE } else { ZERO };
-                    for c in 0..q {
-                        add_product(&mut s, &a[i * q + c], &a[j * q + c]);
-                    }
-                    k[triangular(i, j)] = s;
-                }
-            }
-            // K = L D Lᵀ in place, then L⁻¹ beside it; the pivots are at least 1.
-            for j in 0..q {
-                let mut pivot = k[triangular(j, j)];
-                for c in 0..j {
-                    // Below the diagonal k holds L, on it D.
-                    let l = k[triangular(j, c)];
-                    subtract_product(&mut pivot, &l, &times(&l, &k[triangular(c, c)]));
-                }
-                k[triangular(j, j)] = pivot;
-                product = times(&product, &pivot);
-                inverse_d[j] = reciprocal(&pivot);
-                for i in j + 1..q {
-                    let mut s = k[triangular(i, j)];
-                    for c in 0..j {
-                        let scaled = times(&k[triangular(i, c)], &k[triangular(c, c)]);
-                        subtract_product(&mut s, &scaled, &k[triangular(j, c)]);
-                    }
-                    k[triangular(i, j)] = times(&s, &inverse_d[j]);
-                }
-            }
-            // One logarithm for many levels: fold the product in before it can overflow.
-            if product.iter().any(|&p| p > 1e30) {
-                log_det += log_of_product(&product);
-                product = ONE;
-            }
-            // U = L⁻¹B, F += UᵀD⁻¹U, T = L⁻ᵀD⁻¹U.
-            for i in 0..q {
-                for col in 0..w {
-                    let mut s = b[i * w + col];
-                    for c in 0..i {
-                        subtract_product(&mut s, &k[triangular(i, c)], &solved[c * w + col]);
-                    }
-                    solved[i * w + col] = s;
-                    let scaled = times(&s, &inverse_d[i]);
-                    t[i * w + col] = scaled;
-                    for other in 0..=col {
-                        let value = &solved[i * w + other];
-                        add_product(&mut sums[triangular(col, other)], &scaled, value);
-                    }
-                }
-            }
-            for i in (0..q).rev() {
-                for c in i + 1..q {
-                    let l = k[triangular(c, i)];
-                    for col in 0..w {
-                        let value = t[c * w + col];
-                        subtract_product(&mut t[i * w + col], &l, &value);
-                    }
-                }
-            }
-            for j in 0..q {
-                k_inverse[triangular(j, j)] = ONE;
-                for i in j + 1..q {
-                    let mut s = ZERO;
-                    for c in j..i {
-                        let above = k_inverse[triangular(c, j)];
-                        subtract_product(&mut s, &k[triangular(i, c)], &above);
-                    }
-                    k_inverse[triangular(i, j)] = s;
-                }
-            }
-            // K⁻¹ = L⁻ᵀD⁻¹L⁻¹; row i is overwritten when no later row needs it.
-            for i in 0..q {
-                for j in 0..=i {
-                    let mut s = ZERO;
-                    for c in i..q {
-                        let scaled = times(&k_inverse[triangular(c, i)], &inverse_d[c]);
-                        add_product(&mut s, &scaled, &k_inverse[triangular(c, j)]);
-                    }
-                    k_inverse[triangular(i, j)] = s;
-                }
-            }
-        }
-        log_det + log_of_product(&product)
-    }
-
-    /// Integrate the coefficients out: fills ĉ_I (in u), the factor of F_II, and Q with QQᵀ = Ω.
+    /// Integrate the coefficients out: fills the factor of F_II, uᵀFu, and Q with QQᵀ = Ω,
+    /// whose first column is u.
     /// Returns `−½ uᵀFu − ½ log|F_II|`, or `None` where F_II is not positive definite.
-    fn integrate(&mut self) -> Option<f64> {
-        let w = self.model.data.width;
-        let (n_i, n_s) = (self.model.n_integrated(), self.model.sampled.len());
+    #[inline(always)]
+    fn integrate(&mut self, Sizes { w, n_s, n_i, .. }: Sizes) -> Option<f64> {
+        let (f, h) = (&self.f[..w * w], &mut self.h[..n_i * n_i]);
         for i in 0..n_i {
             for j in 0..n_i {
-                self.h[i * n_i + j] = self.f[i * w + j];
+                h[i * n_i + j] = f[i * w + j];
             }
         }
-        let log_det = cholesky(&mut self.h, n_i)?;
-        self.u[w - 1] = 1.0;
+        let log_det = cholesky(h, n_i)?;
+        // Columns of Q: u, then those of L⁻ᵀ (so that their outer products sum to F_II⁻¹).
+        let (u, inverse) = self.q_factor[..w * (n_i + 1)].split_at_mut(w);
+        for k in 0..n_i {
+            let pivot = 1.0 / h[k * n_i + k];
+            for j in 0..k {
+                let s: f64 = (j..k).map(|c| h[k * n_i + c] * inverse[c * w + j]).sum();
+                inverse[k * w + j] = -s * pivot;
+            }
+            inverse[k * w + k] = pivot;
+        }
+        u[w - 1] = 1.0;
         for k in 0..n_s {
-            self.u[n_i + k] = -self.at.c[k];
+            u[n_i + k] = -self.at.c[k];
+        }
+        // −ĉ_I = −L⁻ᵀ(L⁻¹(F_I· u)), each product in place.
+        for i in 0..n_i {
+            u[i] = (n_i..w).map(|j| f[i * w + j] * u[j]).sum();
+        }
+        for k in (0..n_i).rev() {
+            u[k] = (0..=k).map(|i| inverse[k * w + i] * u[i]).sum();
         }
         for i in 0..n_i {
-            self.u[i] = -(n_i..w).map(|j| self.f[i * w + j] * self.u[j]).sum::<f64>();
+            u[i] = -(i..n_i).map(|k| inverse[k * w + i] * u[k]).sum::<f64>();
         }
-        solve_lower(&self.h, n_i, &mut self.u[..n_i]);
-        solve_lower_transposed(&self.h, n_i, &mut self.u[..n_i]);
-        let mut quadratic = 0.0;
-        for i in 0..w {
-            for j in 0..w {
-                quadratic += self.u[i] * self.f[i * w + j] * self.u[j];
-            }
-        }
-        // Columns of Q: u, then those of L⁻ᵀ (so that their outer products sum to F_II⁻¹).
-        self.q_factor[..w].copy_from_slice(&self.u);
-        for column in 0..n_i {
-            let q = &mut self.q_factor[(column + 1) * w..(column + 2) * w];
-            q.fill(0.0);
-            q[column] = 1.0;
-            solve_lower_transposed(&self.h, n_i, &mut q[..n_i]);
-        }
-        Some(-0.5 * quadratic - 0.5 * log_det)
-    }
-
-    /// Second pass: dℓ/dΣ' (Σ' = Σ/σ²) into `d_sigma`.
-    #[inline(always)]
-    fn backward_levels(&mut self, q: usize, w: usize) {
-        let data = &self.model.data;
-        let columns = self.model.n_integrated() + 1;
-        let triangle = q * (q + 1) / 2;
-        let half = 0.5 / (self.at.sigma * self.at.sigma);
-        let (g, rest) = self.scratch.split_at_mut(q * q);
-        let y = &mut rest[..q];
-        let sums = &mut self.sums[..triangle];
-        sums.fill(ZERO);
-        let blocks = data.r.chunks_exact(triangle);
-        let kept = self.k_inverse.chunks_exact(triangle).zip(self.t.chunks_exact(q * w));
-        for (r, (k_inverse, t)) in blocks.zip(kept) {
-            // G = ½ (T Ω Tᵀ/σ² − K⁻¹), column by column of Q.
-            for i in 0..q {
-                for j in 0..=i {
-                    g[i * q + j] = ZERO;
-                }
-            }
-            for column in 0..columns {
-                // L⁻ᵀ is upper triangular: column k of Q ends at entry k − 1.
-                let end = if column == 0 { w } else { column };
-                let factor = &self.q_factor[column * w..column * w + end];
-                for i in 0..q {
-                    let mut s = ZERO;
-                    for (value, &factor) in t[i * w..i * w + end].iter().zip(factor) {
-                        add_scaled(&mut s, value, factor);
-                    }
-                    y[i] = s;
-                    for j in 0..=i {
-                        add_product(&mut g[i * q + j], &s, &y[j]);
-                    }
-                }
-            }
-            for i in 0..q {
-                for j in 0..=i {
-                    let (mut value, inverse) = (ZERO, &k_inverse[triangular(i, j)]);
-                    for lane in 0..LANES {
-                        value[lane] = g[i * q + j][lane] * half - 0.5 * inverse[lane];
-                    }
-                    g[i * q + j] = value;
-                    g[j * q + i] = value;
-                }
-            }
-            // dℓ/dΣ' += RᵀGR
-            for i in 0..q {
-                for (j, y) in y.iter_mut().enumerate() {
-                    let mut s = ZERO;
-                    for c in 0..=i {
-                        add_product(&mut s, &r[upper(q, c, i)], &g[c * q + j]);
-                    }
-                    *y = s;
-                }
-                for j in 0..=i {
-                    for c in 0..=j {
-                        add_product(&mut sums[triangular(i, j)], &y[c], &r[upper(q, c, j)]);
-                    }
-                }
-            }
-        }
-        for i in 0..q {
-            for j in 0..=i {
-                let total = sum(&sums[triangular(i, j)]);
-                self.d_sigma[i * q + j] = total;
-                self.d_sigma[j * q + i] = total;
-            }
-        }
+        self.quadratic = quadratic_form(f, w, u);
+        Some(-0.5 * self.quadratic - 0.5 * log_det)
     }
 
     /// Add the likelihood's gradient to the prior's in `grad`.
-    fn backward(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
-        let arch = self.arch;
-        match (self.model.data.q, self.model.data.width) {
-            (0, _) => {}
-            (1, 2) => arch.dispatch(Backward::<1, 2>(self)),
-            (1, 3) => arch.dispatch(Backward::<1, 3>(self)),
-            (1, _) => arch.dispatch(Backward::<1, ANY>(self)),
-            (2, 3) => arch.dispatch(Backward::<2, 3>(self)),
-            (2, _) => arch.dispatch(Backward::<2, ANY>(self)),
-            _ => arch.dispatch(Backward::<ANY, ANY>(self)),
+    #[inline(always)]
+    fn backward(&mut self, sizes: Sizes, u: &[f64], grad: &mut [f64]) -> Option<f64> {
+        let Sizes { q, w, n_s, n_i, known } = sizes;
+        let triangle = q * (q + 1) / 2;
+        let q_factor = &self.q_factor[..w * (n_i + 1)];
+        let mut near = [ZERO; FEW];
+        let outer = if known {
+            let mut y = [ZERO; FEW];
+            let outer = &mut near[..triangle];
+            add_outer_products(&self.kept, (q, w), q_factor, &mut y[..q], outer);
+            outer
+        } else {
+            self.outer.fill(ZERO);
+            if q > 0 {
+                let y = &mut self.scratch;
+                add_outer_products(&self.kept, (q, w), q_factor, y, &mut self.outer);
+            }
+            &mut self.outer
+        };
+        let (model, at) = (&*self.model, &self.at);
+        let (lambda, l) = (&at.lambda[..q * q], &at.l[..q * q]);
+        let (d_sigma, d_l) = (&mut self.d_sigma[..q * q], &mut self.d_l[..q * q]);
+        let precision = 1.0 / (at.sigma * at.sigma);
+        // dℓ/dΣ' = ½ (Σ RᵀK⁻¹BΩBᵀK⁻¹R/σ² − Σ RᵀK⁻¹R), Σ' = Σ/σ².
+        let sum_rr = &self.sums[w * (w + 1) / 2..];
+        for i in 0..q {
+            for j in 0..=i {
+                let (outer, rr) = (&outer[triangular(i, j)], &sum_rr[triangular(i, j)]);
+                let total = 0.5 * (sum(outer) * precision - sum(rr));
+                d_sigma[i * q + j] = total;
+                d_sigma[j * q + i] = total;
+            }
         }
-        let model = &*self.model;
-        let (q, w, at) = (model.data.q, model.data.width, &self.at);
-        let (n_i, n_s) = (model.n_integrated(), model.sampled.len());
-        // Through Λ' = diag(sd/σ) L.
+        // Through Λ' = diag(sd/σ) L, whose lower triangle is all there is.
+        let inverse = 1.0 / at.sigma;
         let mut sigma_slope = 0.0;
         let mut next = 0;
         for i in 0..q {
-            let mut d_sd = 0.0;
-            for k in 0..q {
-                let d: f64 =
-                    (0..q).map(|j| 2.0 * self.d_sigma[i * q + j] * at.lambda[j * q + k]).sum();
-                self.d_lambda[i * q + k] = d;
-                d_sd += d * at.l[i * q + k] / at.sigma;
-                self.d_l[i * q + k] = d * at.sd[i] / at.sigma;
+            let (mut d_sd, ratio) = (0.0, at.sd[i] * inverse);
+            for k in 0..=i {
+                let d: f64 = (k..q).map(|j| 2.0 * d_sigma[i * q + j] * lambda[j * q + k]).sum();
+                d_sd += d * l[i * q + k] * inverse;
+                d_l[i * q + k] = d * ratio;
             }
-            sigma_slope -= d_sd * at.sd[i] / at.sigma;
+            sigma_slope -= d_sd * ratio;
             if matches!(model.sd[i], Scale::Sampled(_)) {
                 grad[next] += d_sd * at.sd_slope[i];
                 next += 1;
             }
         }
         let correlations = next..next + self.d_cor.len();
-        let elementwise = model.covariance.elementwise_logp(&at.l, &mut self.d_l);
-        model.covariance.pull_back(&u[correlations.clone()], &self.d_l, &mut self.d_cor);
+        let elementwise = model.covariance.elementwise_logp(l, d_l);
+        model.covariance.pull_back(&u[correlations.clone()], d_l, &mut self.d_cor);
         grad[correlations.clone()].copy_from_slice(&self.d_cor);
         next = correlations.end;
         if matches!(model.sigma, Scale::Sampled(_)) {
-            // tr((F − P) Ω), with Ω = QQᵀ.
-            let mut trace = 0.0;
-            for column in self.q_factor.chunks_exact(w) {
-                for i in 0..w {
-                    for j in 0..w {
-                        let data = self.f[i * w + j] - model.prior_rows[i * w + j];
-                        trace += column[i] * data * column[j];
-                    }
-                }
+            // tr((F − P)Ω), with Ω = QQᵀ and tr(FΩ) = uᵀFu + tr(I).
+            let mut trace = self.quadratic + n_i as f64;
+            for (k, column) in q_factor.chunks_exact(w).enumerate() {
+                let end = if k == 0 { w } else { k };
+                trace -= quadratic_form(&model.prior_rows, w, &column[..end]);
             }
-            sigma_slope += (trace - model.data.n_rows as f64) / at.sigma;
+            sigma_slope += (trace - model.data.n_rows as f64) * inverse;
             grad[next] += sigma_slope * at.sigma_slope;
             next += 1;
         }
@@ -538,7 +378,7 @@ impl MarginalDensity {
             // d/dv = map' (F u)_S
             let slope: f64 = (0..n_s)
                 .map(|i| {
-                    let fu: f64 = (0..w).map(|j| self.f[(n_i + i) * w + j] * self.u[j]).sum();
+                    let fu: f64 = (0..w).map(|j| self.f[(n_i + i) * w + j] * q_factor[j]).sum();
                     model.sampled_map[i * n_s + k] * fu
                 })
                 .sum();
@@ -550,48 +390,217 @@ impl MarginalDensity {
     /// Log density at `u` (unconstrained) and its gradient. `None` outside the support or where
     /// rounding leaves no positive definite matrix.
     pub fn evaluate(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
-        let prior = self.constrain(u, grad);
-        let log_det = self.forward();
-        let integrated = self.integrate()?;
-        let elementwise = self.backward(u, grad)?;
-        let rows = self.model.data.n_rows as f64;
-        let logp = prior + elementwise + integrated + self.model.constant
-            - rows * self.at.sigma.ln()
-            - 0.5 * log_det;
-        (logp.is_finite() && grad.iter().all(|g| g.is_finite())).then_some(logp)
+        self.passes(u, grad, true)
     }
+
+    /// [`Self::evaluate`], in code for the widest vectors of the machine at hand. Without the
+    /// gradient, the element-wise priors of correlations are left out too.
+    fn passes(&mut self, u: &[f64], grad: &mut [f64], gradient: bool) -> Option<f64> {
+        let arch = self.arch;
+        let data = &self.model.data;
+        let (q, w, n_s) = (data.q, data.width, self.model.sampled.len());
+        let passes = (self, u, grad, gradient);
+        // Literal sizes let the compiler unroll the common cases and keep them in registers.
+        match (q, w, n_s) {
+            (1, 2, 0) => arch.dispatch(Passes::<1, 2>(passes)),
+            (1, 3, 0) => arch.dispatch(Passes::<1, 3>(passes)),
+            (2, 3, 0) => arch.dispatch(Passes::<2, 3>(passes)),
+            (1, ..) => arch.dispatch(Passes::<1, ANY>(passes)),
+            (2, ..) => arch.dispatch(Passes::<2, ANY>(passes)),
+            _ => arch.dispatch(Passes::<ANY, ANY>(passes)),
+        }
+    }
+}
+
+/// `xᵀAx` for the leading block of the symmetric `a` (`n` × `n`), from its lower triangle.
+#[inline(always)]
+fn quadratic_form(a: &[f64], n: usize, x: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for (i, (row, &xi)) in a.chunks_exact(n).zip(x).enumerate() {
+        let left: f64 = row[..i].iter().zip(x).map(|(a, x)| a * x).sum();
+        sum += xi * (2.0 * left + row[i] * xi);
+    }
+    sum
+}
+
+/// Sizes of a model: q, w, and how many coefficients are sampled and integrated.
+#[derive(Clone, Copy)]
+struct Sizes {
+    q: usize,
+    w: usize,
+    n_s: usize,
+    n_i: usize,
+    /// Are they known at compile time?
+    known: bool,
 }
 
 /// Stands for a size that is known only at run time.
 const ANY: usize = usize::MAX;
+/// Lanes of scratch and of sums that sizes known at compile time need at most.
+const FEW: usize = 24;
 
-/// The passes over the levels, compiled for the widest vectors of the machine at hand. (A closure
-/// would not be inlined into the code that may use them.)
-struct Forward<'a, const Q: usize, const W: usize>(&'a mut MarginalDensity);
+/// Lanes of scratch for [`eliminate`].
+fn scratch_len(q: usize, w: usize) -> usize {
+    q * q + q * (2 * q + w)
+}
 
-impl<const Q: usize, const W: usize> pulp::WithSimd for Forward<'_, Q, W> {
-    type Output = f64;
+/// First pass over the levels: returns Σ log|K|; adds BᵀK⁻¹B, then RᵀK⁻¹R, to `sums` (lower
+/// triangles) and writes RᵀK⁻¹B of each level to `kept`. All three are blocks of CᵀK⁻¹C with
+/// C = [R B], which falls out of Gaussian elimination of K in [K C].
+#[inline(always)]
+fn eliminate(
+    data: &CrossProducts,
+    (q, w): (usize, usize),
+    lambda: &[f64],
+    scratch: &mut [Lane],
+    sums: &mut [Lane],
+    kept: &mut [Lane],
+) -> f64 {
+    let triangle = q * (q + 1) / 2;
+    let n = 2 * q + w;
+    let (a, rows) = scratch.split_at_mut(q * q);
+    let rows = &mut rows[..q * n];
+    let (sum_bb, sum_rr) = sums.split_at_mut(w * (w + 1) / 2);
+    let mut product = ONE;
+    let mut log_det = 0.0;
+    let blocks = data.r.chunks_exact(triangle).zip(data.b.chunks_exact(q * w));
+    for ((r, b), kept) in blocks.zip(kept.chunks_exact_mut(q * w)) {
+        // A = RΛ', and rows [K R B] where K = I + AAᵀ is filled from its diagonal on.
+        for i in 0..q {
+            for j in 0..q {
+                let mut s = ZERO;
+                for c in i.max(j)..q {
+                    add_scaled(&mut s, &r[upper(q, i, c)], lambda[c * q + j]);
+                }
+                a[i * q + j] = s;
+            }
+        }
+        for i in 0..q {
+            let row = &mut rows[i * n..(i + 1) * n];
+            for j in i..q {
+                let mut s = if i == j { ONE } else { ZERO };
+                for c in 0..q {
+                    add_product(&mut s, &a[i * q + c], &a[j * q + c]);
+                }
+                row[j] = s;
+            }
+            for c in 0..q {
+                row[q + c] = if c < i { ZERO } else { r[upper(q, i, c)] };
+            }
+            row[2 * q..].copy_from_slice(&b[i * w..(i + 1) * w]);
+        }
+        kept.fill(ZERO);
+        // The first two are written out: their rows then stay in registers.
+        if q > 0 {
+            product = times(&product, &sweep(rows, 0, (q, w), sum_bb, sum_rr, kept));
+        }
+        if q > 1 {
+            product = times(&product, &sweep(rows, 1, (q, w), sum_bb, sum_rr, kept));
+        }
+        for pivot in 2..q {
+            product = times(&product, &sweep(rows, pivot, (q, w), sum_bb, sum_rr, kept));
+        }
+        // One logarithm for many levels: fold the product in before it can overflow.
+        if product.iter().any(|&p| p > 1e30) {
+            log_det += log_of_product(&product);
+            product = ONE;
+        }
+    }
+    log_det + log_of_product(&product)
+}
 
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _simd: S) -> f64 {
-        let data = &self.0.model.data;
-        let q = if Q == ANY { data.q } else { Q };
-        let w = if W == ANY { data.width } else { W };
-        self.0.forward_levels(q, w)
+/// One step of the elimination: adds the pivot's row's share of CᵀK⁻¹C and subtracts it from the
+/// rows below; returns the pivot, which is at least 1.
+#[inline(always)]
+fn sweep(
+    rows: &mut [Lane],
+    pivot: usize,
+    (q, w): (usize, usize),
+    sum_bb: &mut [Lane],
+    sum_rr: &mut [Lane],
+    kept: &mut [Lane],
+) -> Lane {
+    let n = 2 * q + w;
+    let (above, below) = rows.split_at_mut((pivot + 1) * n);
+    let row = &above[pivot * n..];
+    let inverse = reciprocal(&row[pivot]);
+    for i in pivot + 1..q {
+        let factor = times(&row[i], &inverse);
+        for c in i..n {
+            subtract_product(&mut below[(i - pivot - 1) * n + c], &factor, &row[c]);
+        }
+    }
+    let (r, b) = row[q..].split_at(q);
+    for i in 0..q {
+        let scaled = times(&r[i], &inverse);
+        for j in 0..=i {
+            add_product(&mut sum_rr[triangular(i, j)], &scaled, &r[j]);
+        }
+        for col in 0..w {
+            add_product(&mut kept[i * w + col], &scaled, &b[col]);
+        }
+    }
+    for col in 0..w {
+        let scaled = times(&b[col], &inverse);
+        for other in 0..=col {
+            add_product(&mut sum_bb[triangular(col, other)], &scaled, &b[other]);
+        }
+    }
+    row[pivot]
+}
+
+/// Second pass: adds MΩMᵀ, M = RᵀK⁻¹B and Ω = QQᵀ, to `sums` (lower triangle), summed over levels.
+#[inline(always)]
+fn add_outer_products(
+    kept: &[Lane],
+    (q, w): (usize, usize),
+    q_factor: &[f64],
+    y: &mut [Lane],
+    sums: &mut [Lane],
+) {
+    for m in kept.chunks_exact(q * w) {
+        for (k, column) in q_factor.chunks_exact(w).enumerate() {
+            // L⁻ᵀ is upper triangular: column k of Q ends at entry k − 1.
+            let end = if k == 0 { w } else { k };
+            for i in 0..q {
+                let mut s = ZERO;
+                for col in 0..end {
+                    add_scaled(&mut s, &m[i * w + col], column[col]);
+                }
+                y[i] = s;
+                for j in 0..=i {
+                    add_product(&mut sums[triangular(i, j)], &s, &y[j]);
+                }
+            }
+        }
     }
 }
 
-struct Backward<'a, const Q: usize, const W: usize>(&'a mut MarginalDensity);
+type PassesArguments<'a> = (&'a mut MarginalDensity, &'a [f64], &'a mut [f64], bool);
 
-impl<const Q: usize, const W: usize> pulp::WithSimd for Backward<'_, Q, W> {
-    type Output = ();
+/// A closure would not be inlined into the code that may use vectors.
+struct Passes<'a, const Q: usize, const W: usize>(PassesArguments<'a>);
+
+impl<const Q: usize, const W: usize> pulp::WithSimd for Passes<'_, Q, W> {
+    type Output = Option<f64>;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _simd: S) {
-        let data = &self.0.model.data;
-        let q = if Q == ANY { data.q } else { Q };
-        let w = if W == ANY { data.width } else { W };
-        self.0.backward_levels(q, w);
+    fn with_simd<S: pulp::Simd>(self, _simd: S) -> Option<f64> {
+        let (density, u, grad, gradient) = self.0;
+        let known = Q != ANY && W != ANY;
+        let q = if Q == ANY { density.model.data.q } else { Q };
+        let w = if W == ANY { density.model.data.width } else { W };
+        let n_s = if known { 0 } else { density.model.sampled.len() };
+        let sizes = Sizes { q, w, n_s, n_i: w - 1 - n_s, known };
+        let mut logp = density.constrain(u, grad);
+        let log_det = density.forward(sizes);
+        logp += density.integrate(sizes)?;
+        if gradient {
+            logp += density.backward(sizes, u, grad)?;
+        }
+        let (rows, sigma) = (density.model.data.n_rows as f64, density.at.sigma);
+        logp += density.model.constant - rows * sigma.ln() - 0.5 * log_det;
+        (logp.is_finite() && grad.iter().all(|g| g.is_finite())).then_some(logp)
     }
 }
 
@@ -615,9 +624,7 @@ impl Density for MarginalDensity {
     /// One row of output: φ, and the coefficients drawn exactly from their conditional.
     fn output<R: Rng + ?Sized>(&mut self, u: &[f64], rng: &mut R, out: &mut [f64]) -> bool {
         let mut unused = vec![0.0; u.len()];
-        self.constrain(u, &mut unused);
-        self.forward();
-        if self.integrate().is_none() {
+        if self.passes(u, &mut unused, false).is_none() {
             return false;
         }
         let model = &*self.model;
@@ -636,7 +643,7 @@ impl Density for MarginalDensity {
             *z = StandardNormal.sample(rng);
         }
         solve_lower_transposed(&self.h, n_i, integrated);
-        for (c, u) in integrated.iter_mut().zip(&self.u) {
+        for (c, u) in integrated.iter_mut().zip(&self.q_factor) {
             *c -= u;
         }
         sampled.copy_from_slice(&self.at.c);

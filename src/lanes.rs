@@ -11,25 +11,34 @@ pub fn triangular(i: usize, j: usize) -> usize {
     i * (i + 1) / 2 + j
 }
 
+// Sums are formed aside and stored at once: the compiler then need not wonder whether `to` overlaps
+// with what it still has to read, and uses whole vectors.
+
 #[inline(always)]
 pub fn add_product(to: &mut Lane, a: &Lane, b: &Lane) {
+    let mut out = *to;
     for lane in 0..LANES {
-        to[lane] += a[lane] * b[lane];
+        out[lane] += a[lane] * b[lane];
     }
+    *to = out;
 }
 
 #[inline(always)]
 pub fn subtract_product(to: &mut Lane, a: &Lane, b: &Lane) {
+    let mut out = *to;
     for lane in 0..LANES {
-        to[lane] -= a[lane] * b[lane];
+        out[lane] -= a[lane] * b[lane];
     }
+    *to = out;
 }
 
 #[inline(always)]
 pub fn add_scaled(to: &mut Lane, a: &Lane, factor: f64) {
+    let mut out = *to;
     for lane in 0..LANES {
-        to[lane] += a[lane] * factor;
+        out[lane] += a[lane] * factor;
     }
+    *to = out;
 }
 
 #[inline(always)]
@@ -56,7 +65,7 @@ pub fn sum(a: &Lane) -> f64 {
 }
 
 /// Sum of the logarithms of positive values, one logarithm for all where the product is finite.
-#[inline(always)]
+#[inline(never)]
 pub fn log_of_product(a: &Lane) -> f64 {
     let product: f64 = a.iter().product();
     if product.is_finite() { product.ln() } else { a.iter().map(|x| x.ln()).sum() }

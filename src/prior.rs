@@ -122,16 +122,18 @@ impl Support {
             }
             Support::Signed { unit, high } => {
                 let e = u.exp();
-                let (sinh, cosh) = (0.5 * (e - 1.0 / e), 0.5 * (e + 1.0 / e));
-                let share = unit * sinh / high;
-                let bend = 1.0 / (1.0 + share * share).sqrt();
-                let stretch = cosh * bend * bend * bend;
+                let inverse = 1.0 / e;
+                let (sinh, cosh) = (0.5 * (e - inverse), 0.5 * (e + inverse));
+                let bound = unit / high;
+                let share = bound * sinh;
+                let bend_squared = 1.0 / (1.0 + share * share);
+                let bend = bend_squared.sqrt();
+                let stretch = cosh * bend * bend_squared;
                 Mapped {
                     x: unit * sinh * bend,
                     dx_du: unit * stretch,
                     log_jacobian: stretch.ln(),
-                    log_jacobian_slope: sinh / cosh
-                        - 3.0 * share * bend * bend * (unit * cosh / high),
+                    log_jacobian_slope: sinh / cosh - 3.0 * share * bend_squared * bound * cosh,
                 }
             }
         }
