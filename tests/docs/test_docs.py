@@ -43,7 +43,11 @@ def blocks(document):
     found = list(BLOCK.finditer(source))
     for block, following in zip(found, [*found[1:], None], strict=True):
         shown = None
-        if following and following[1] == "text" and not source[block.end() : following.start()].strip():
+        if (
+            following
+            and following[1] == "text"
+            and not source[block.end() : following.start()].strip()
+        ):
             shown = following[2]
         yield Block(block[1], block[2], source.count("\n", 0, block.start()) + 2, shown)
 
@@ -66,7 +70,12 @@ def differences(shown, printed):
     if lines[0] != lines[1]:
         return [f"other words: {' '.join(lines[1])}"]
     pairs = zip(numbers(shown), numbers(printed), strict=True)
-    return [f"{a:g} is now {b:g}" for a, b in pairs if abs(a - b) > 0.05 + 0.15 * abs(a)]
+    return [f"{a:g} is now {b:g}" for a, b in pairs if abs(a - b) > _tolerance(a)]
+
+
+def _tolerance(number):
+    # Large numbers are effective sample sizes, which vary most from one set of draws to another.
+    return 0.05 + (0.35 if number >= 1000 else 0.15) * abs(number)
 
 
 @pytest.fixture
@@ -137,7 +146,9 @@ def test_links_lead_somewhere(document):
             assert path.exists(), f"{document} links to {target}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "python").glob("**/*.py")) + sorted((ROOT / "src").glob("*.rs")))
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "python").glob("**/*.py")) + sorted((ROOT / "src").glob("*.rs"))
+)
 def test_architecture_names_every_file(path):
     if path.name != "__init__.py":
         assert f"`{path.name}`" in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
@@ -150,7 +161,9 @@ def test_architecture_names_every_file(path):
         ("version 0.1.0", "version 0.2.13", True),
         ("mean 1.493", "mean 1.9", False),
         ("mean 1.493", "means 1.493", False),
-        ("ess 3,607", "ess 3207", True),
+        ("ess 3,607", "ess 2607", True),
+        ("ess 3,607", "ess 1607", False),
+        ("919 rows", "700 rows", False),
         ("2 of 3", "2 of", False),
         ("-0.65", "0.65", False),
         ("b[1] a2", "b[1] a2", True),

@@ -44,7 +44,7 @@ def options_of(name):
 
 
 def unpooled(formula, priors, data=DATA, **options):
-    return pp.fit(formula, data, pooling="none", priors=priors, draws=2000, **options)
+    return pp.fit(formula, data, pooling="none", priors=priors, **options)
 
 
 def exponential(rate):

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SMALL_NUMBER = 30  # up to as many levels have strong lines
-LABELLED = 12  # up to as many levels have their names
 LEGEND = ["dot", "hollow", "edge", "line", "interval", "mean", "population"]  # in this order
 WHITE = "white"
 
@@ -58,7 +57,7 @@ def label_panel(ax: Axes, scene: Scene, panel: Panel) -> None:
     """Name the levels where there are few, and where they are apart."""
     points = scene.place(panel.estimates)
     inside = scene.inside(points)
-    if len(points) > LABELLED or not inside.any() or same_estimates(scene, points):
+    if not scene.few or scene.named_below or not inside.any() or same_estimates(scene, points):
         return
     names = [shorten(name) for name, seen in zip(scene.levels, inside, strict=True) if seen]
     obstacles = _segments(scene, points)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Limits = tuple[float, float]
 
+FEW = 200  # of so few points a frame keeps more, as each of them matters
+
 
 def spread_out(n: int, most: int) -> NDArray[np.intp]:
     """At most so many of `n` levels, evenly spread."""
@@ -81,7 +83,8 @@ def frame(must: Array, may: Array) -> Limits:
     if len(inner) == 0:
         inner = may if len(may) else np.zeros(1)
     low, high = float(inner.min()), float(inner.max())
-    near = may[(may >= low - 0.2 * (high - low)) & (may <= high + 0.2 * (high - low))]
+    reach = (0.5 if len(may) <= FEW else 0.2) * (high - low)
+    near = may[(may >= low - reach) & (may <= high + reach)]
     if len(near):
         low, high = min(low, float(near.min())), max(high, float(near.max()))
     pad = 0.06 * (high - low) or 0.1 * abs(low) or 1.0

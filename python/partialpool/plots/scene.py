@@ -15,6 +15,7 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.plots.scales import Array, Limits, central, frame, positions, spread_out
 from partialpool.plots.style import shorten
 
+LABELLED = 12  # up to as many levels have their names
 SIZED = 300  # up to as many levels have dots sized by their rows
 CROWD = 1_000  # from here on dots are small and see-through, and drawn as pixels in SVG and PDF
 LINES = 500  # of a crowd, as many levels have their lines drawn
@@ -81,6 +82,16 @@ class Scene:
     def each(self) -> str:
         """What one level is called."""
         return shorten(self.factor, 28)
+
+    @property
+    def few(self) -> bool:
+        return len(self.levels) <= LABELLED
+
+    @property
+    def named_below(self) -> bool:
+        """Whether the x axis names the levels, as their rows are all the same."""
+        same = bool(self.counts.max() == self.counts.min())
+        return self.few and same and self.position is not None
 
     @property
     def crowd(self) -> bool:

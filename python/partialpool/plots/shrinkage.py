@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from partialpool.plots.marks import LEGEND, draw_panel, label_panel, target_name
 from partialpool.plots.scales import Array, logarithmic, row_ticks
 from partialpool.plots.scene import LINES, SHOWN, Panel, Scene, make_scene
-from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain
+from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,6 +194,11 @@ def _style(axes: Sequence[Axes], scene: Scene, labels: Sequence[str]) -> None:
             ax.xaxis.set_major_locator(FixedLocator(at))
             ax.xaxis.set_major_formatter(FixedFormatter([f"{n:,}" for n in ticks]))
             ax.set_xlabel(plain(rows_label(scene)), **text)
+            if scene.named_below and scene.position is not None:
+                names = [plain(shorten(name)) for name in scene.levels]
+                ax.set_xticks(
+                    scene.position, names, rotation=35, ha="right", rotation_mode="anchor"
+                )
     axes[0].set_ylabel(plain(labels[-1]), **text)
 
 
