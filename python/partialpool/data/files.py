@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from partialpool.errors import InputError, did_you_mean
 
 from .convert import from_array
@@ -57,12 +59,15 @@ def open_file(text: str) -> DuckSource | FrameSource:
 class DuckSource:
     """A DuckDB relation whose columns are reached by position, since DuckDB ignores case."""
 
-    def __init__(self, relation: Any, names: Sequence[Any], source: str) -> None:
+    def __init__(
+        self, relation: Any, names: Sequence[Any], source: str, *, untyped: bool = False
+    ) -> None:
         self.names = check_names(names, source)
         self.source = source
         self._relation = relation
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
+        self._untyped = untyped  # a CSV file, whose types are guessed
 
     @property
     def n_rows(self) -> int:
@@ -83,6 +88,11 @@ class DuckSource:
         select = ", ".join(f"{_cast(q, t, n)} AS c{k}" for k, (n, q, t) in enumerate(wanted))
         data = _run(self.source, lambda: self._relation.project(select).fetchnumpy())
         columns = {n: _column(n, data[f"c{k}"], t) for k, (n, _, t) in enumerate(wanted)}
+        if self._untyped:
+            columns = {
+                n: _numbers(column) if column.kind == "string" else column
+                for n, column in columns.items()
+            }
         self._n_rows = len(data["c0"])
         check_rows(self._n_rows, self.source)
         return Table(columns, self._n_rows, self.source)
@@ -94,6 +104,19 @@ def _column(name: str, values: Any, kind: Any) -> Column:
         categories = tuple(dict(kind.children)["values"])
         return Column(name, "categorical", column.values, column.missing, categories)
     return column
+
+
+def _numbers(column: Column) -> Column:
+    """Take text that is numbers throughout as numbers: DuckDB leaves a column with `inf` as one."""
+    texts = column.values[~column.missing].tolist()
+    if any("_" in text for text in texts):  # Python's digit separator, nobody else's
+        return column
+    values = np.full(len(column), np.nan)
+    try:
+        values[~column.missing] = [float(text) for text in texts]
+    except ValueError:
+        return column
+    return from_array(column.name, values)
 
 
 def _cast(quoted: str, kind: Any, name: str) -> str:
@@ -154,7 +177,7 @@ def _csv(path: Path) -> DuckSource:
         raise _unreadable(path.name, error) from None
     if len(relation.columns) != len(names):
         _check_fields(path, opener, delimiter, len(names))
-    return DuckSource(relation, names, path.name)
+    return DuckSource(relation, names, path.name, untyped=True)
 
 
 def _check_fields(path: Path, opener: Any, delimiter: str, expected: int) -> None:

@@ -68,6 +68,10 @@ def build_design(
             remedy="there is nothing to explain; check the column",
         )
     population = expand(terms.population)
+    for name in dict.fromkeys(c for term in population for f in term for c in f.columns):
+        check_stray_text(columns[name])
+    for name in response.columns:
+        check_stray_text(columns[name])
     if any(len(term) == 1 and term[0].code == response.code for term in population):
         raise InputError(
             f"`{response.label}` is the response and a predictor", remedy="take it out on the right"
@@ -146,6 +150,27 @@ def check_finite(column: Column) -> None:
                 f"the column `{column.name}` is infinite in {rows(count)}",
                 remedy="correct or drop those rows",
             )
+
+
+def check_stray_text(column: Column) -> None:
+    """Refuse text in which nearly all values are numbers: one `?` would make it categories."""
+    if column.kind != "string":
+        return
+    values = list(dict.fromkeys(column.values[~column.missing].tolist()))
+    stray = [value for value in values if not _is_number(value)]
+    if 0 < len(stray) <= 0.1 * len(values):
+        raise InputError(
+            f"the column `{column.name}` has text among its numbers (`{stray[0]}`)",
+            remedy="leave missing values empty or write NA, and correct the others",
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _response(factor: Factor, columns: Mapping[str, Column], n: int, binary: bool) -> Floats:
