@@ -9,7 +9,7 @@
 //!   the integrated coefficients, S the sampled ones, and ĉ_I minimises `uᵀFu`.
 //!
 //! The gradient needs `Ω = uuᵀ + F_II⁻¹` (embedded), which is known only after all levels were
-//! seen: hence two passes over the levels, the first keeping RᵀK⁻¹B. DESIGN §2; Bates et al.
+//! seen: hence two passes over the levels, the first keeping RᵀK⁻¹B. ARCHITECTURE.md; Bates et al.
 //! (2015) §3; the profile over b is theirs, the prior rows and gradient are standard calculus.
 
 use crate::covariance::Covariance;

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from partialpool.errors import InputError, did_you_mean
+from partialpool.checks import check_choice, check_counts, check_interval, check_seed
+from partialpool.errors import InputError
 from partialpool.model.pooling import POOLINGS
 from partialpool.model.priors import Prior
 from partialpool.posterior import Fit, Provenance
@@ -101,7 +101,7 @@ def fit(
     from partialpool.formula import parse_formula
 
     began = time.perf_counter()
-    _check_choice("pooling", pooling, POOLINGS)
+    check_choice("pooling", pooling, POOLINGS)
     plan = _plan(
         family=family,
         method=method,
@@ -244,13 +244,13 @@ def _plan(
     """Check the options that do not depend on the data."""
     from partialpool.engine import choose_method
 
-    _check_choice("family", family, FAMILIES)
+    check_choice("family", family, FAMILIES)
     chosen = choose_method(method)
-    _check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
-    _check_interval(interval)
+    check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
+    check_interval(interval)
     options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
     options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
-    options["seed"] = _check_seed(seed)
+    options["seed"] = check_seed(seed)
     if chosen.method == "metropolis":
         options["proposal_sd"] = proposal_sd
     elif proposal_sd is not None:
@@ -280,13 +280,13 @@ def _fit_design(
     from partialpool import engine
     from partialpool.model import build_model, pool
     from partialpool.posterior.findings import design_findings, run_findings
-    from partialpool.posterior.fit import population_draws
+    from partialpool.posterior.fit import drawn_parameters
     from partialpool.posterior.summary import summarise
 
     pooled = pool(design, pooling)
     model = build_model(pooled, priors)
     run = engine.run(plan.chosen, model, **plan.options)
-    summary = summarise(*population_draws(model, run), plan.interval)
+    summary = summarise(*drawn_parameters(model, run), plan.interval)
     provenance = Provenance(
         source=source,
         n_rows=design.n_rows,
@@ -333,37 +333,6 @@ def default_priors(
         parse_formula(formula), open_table(data), weights=weights, offset=offset, se=se
     )
     return model.default_priors(design)
-
-
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"unknown {name} `{value}`", remedy=did_you_mean(str(value), known))
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, value in counts.items():
-        if name == "threads" and value is None:
-            continue
-        low = 0 if name == "warmup" else 1
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise InputError(f"`{name}` is {value!r}", remedy="give a whole number")
-        if int(value) < low:  # type: ignore[arg-type]
-            raise InputError(f"`{name}` is {value}", remedy=f"give at least {low}")
-
-
-def _check_interval(interval: float) -> None:
-    if not isinstance(interval, (int, float)) or not 0 < interval < 1:
-        raise InputError(
-            f"`interval` is {interval!r}", remedy="give a number between 0 and 1, such as 0.95"
-        )
-
-
-def _check_seed(seed: int | None) -> int:
-    if seed is None:
-        return secrets.randbits(32)
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 2**64:
-        raise InputError(f"`seed` is {seed!r}", remedy="give a whole number from 0 to 2**64 - 1")
-    return int(seed)
 
 
 def _versions() -> dict[str, str]:

@@ -139,13 +139,13 @@ def _story(rows: list[Row]) -> list[str]:
         "all parameters at once, 10,000 draws of which 2,000 are dropped. It has not converged: "
         f"R-hat is {walk.r_hat:.1f} and {walk_pooled.r_hat:.1f} where 1.01 is the limit, and its "
         f"8,000 draws say as much about the worst parameter as {walk.ess:.1f} and "
-        f"{walk_pooled.ess:.1f} independent ones would. That spoils its numbers: its errors differ "
-        f"by {min(off):+.0f}% to {max(off):+.0f}% from those of the same models computed properly, "
-        "in the last two rows.",
+        f"{walk_pooled.ess:.1f} independent ones would. So its numbers are an accident of the "
+        f"seed: here its errors differ by {min(off):+.0f}% to {max(off):+.0f}% from those of the "
+        "same models computed properly, in the last two rows.",
         "There the default engine integrates the coefficients out and draws them exactly. Pooling "
-        "is what matters now: estimated each alone, individuals are off by "
-        f"{total[2]:.2f} on average; the hierarchical model, in which individuals inform each "
-        f"other, is off by {total[3]:.2f}, {gain:.0f}% less.",
+        "is what matters now: estimated each alone, individuals have a root mean squared error of "
+        f"{total[2]:.2f}; in the hierarchical model, where individuals inform each other, it is "
+        f"{total[3]:.2f}, {gain:.0f}% less.",
         "In the figure, lines lead from each estimate to the truth: without pooling the estimates "
         "fly far apart, complete pooling puts all on one point, partial pooling lies between, "
         "nearest to the truth.",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.api import _check_counts, _check_interval, _check_seed
+from partialpool.checks import check_counts, check_interval, check_seed
 from partialpool.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def metropolis(
 
     if not callable(log_density):
         raise InputError("`log_density` cannot be called", remedy="give a function of a dict")
-    _check_counts(draws=draws, warmup=warmup, chains=chains)
-    seed = _check_seed(seed)
+    check_counts(draws=draws, warmup=warmup, chains=chains)
+    seed = check_seed(seed)
     rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(chains)]
     starts = _starts(start, rngs)
     sds = _proposal_sds(proposal_sd, starts[0])
@@ -164,7 +164,7 @@ class MetropolisRun:
 
     def summary(self, interval: float = 0.95) -> pd.DataFrame:
         """Mean, sd, equal-tailed interval, mcse, ESS and R-hat: a row a parameter."""
-        _check_interval(interval)
+        check_interval(interval)
         return self._summarise(interval).to_frame()
 
     def _summarise(self, interval: float = 0.95) -> Summary:

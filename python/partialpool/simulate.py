@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.api import _check_counts, _check_seed
+from partialpool.checks import check_counts, check_seed
 from partialpool.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def simulate(
     predictors = [term for term in means if term != INTERCEPT]
     _check_names(factor, TRIAL, *means, response)
     distributions = _distributions(x, predictors)
-    seed = _check_seed(seed)
+    seed = check_seed(seed)
     for_truth, for_x, for_y = (
         np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)
     )
@@ -245,16 +245,16 @@ def _correlation_matrix(given: Any, varying: list[str]) -> Array:
 def _rows(groups: int | None, rows: Any) -> NDArray[np.int64]:
     """Give the number of rows of each group."""
     if groups is not None:
-        _check_counts(groups=groups)
+        check_counts(groups=groups)
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         same: Any = rows
-        _check_counts(rows=same)
+        check_counts(rows=same)
         return np.full(75 if groups is None else int(groups), int(same), dtype=np.int64)
     counts = list(rows)
     if not counts:
         raise InputError("`rows` is empty", remedy="give a number for each group")
     for k, count in enumerate(counts):
-        _check_counts(**{f"rows[{k}]": count})
+        check_counts(**{f"rows[{k}]": count})
     if groups is not None and len(counts) != int(groups):
         raise InputError(
             f"`rows` has {len(counts)} numbers for {groups} groups",

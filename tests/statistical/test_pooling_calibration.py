@@ -33,7 +33,7 @@ class Both:
 
 NORMAL = Both(pp.Normal(0.5, 1), stats.norm(0.5, 1))
 SLOPE = Both(pp.Normal(-1, 0.5), stats.norm(-1, 0.5))
-UNIFORM = Both(pp.Uniform(-4, 4), stats.uniform(-4, 8))
+UNIFORM = Both(pp.Uniform(-6, 6), stats.uniform(-6, 12))
 STUDENT = Both(pp.StudentT(4, 0.3, 0.5), stats.t(4, 0.3, 0.5))
 SIGMA = Both(pp.Gamma(4, 5), stats.gamma(4, scale=1 / 5))
 

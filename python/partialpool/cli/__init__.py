@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from partialpool.cli.files import check_targets, write_coefficients
 from partialpool.cli.output import report, say
 from partialpool.errors import EngineError, InputError
 from partialpool.posterior import Fit
+from partialpool.posterior.text import POOLING_NAMES, WIDTH
 
 DONE, UNUSABLE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -245,9 +247,10 @@ def say_findings(fits: dict[str, Fit]) -> int:
     seen: dict[str, list[str]] = {}
     for name, fit in fits.items():
         for finding in fit.findings:
-            seen.setdefault(str(finding), []).append(name)
+            seen.setdefault(str(finding), []).append(POOLING_NAMES[name])
     for text, names in seen.items():
-        say(f"{' and '.join(names)}: {text}", sys.stderr)
+        for line in textwrap.wrap(f"{', '.join(names)}: {text}", WIDTH, subsequent_indent="  "):
+            say(line, sys.stderr)
     findings = [finding for fit in fits.values() for finding in fit.findings]
     if any(finding.code == "interrupted" for finding in findings):
         return INTERRUPTED

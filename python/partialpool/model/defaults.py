@@ -72,7 +72,7 @@ def scales(design: Design) -> Scales:
 
 
 def default_priors(design: Design, pooling: str = "partial") -> dict[str, Prior]:
-    """Default prior of every parameter, by its full name (DESIGN §3).
+    """Default prior of every parameter, by its full name, with its scale.
 
     Parameters
     ----------

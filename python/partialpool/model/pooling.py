@@ -1,4 +1,4 @@
-"""What complete, no and partial pooling make of a design (DESIGN §2)."""
+"""What complete, no and partial pooling make of a design."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ class Comparison:
             parts.append(
                 f"Estimated each on its own, the levels of {name} spread with an sd of {apart:.2f} "
                 f"in {terms[k]}; partial pooling draws them together to {pooled:.2f}, because "
-                "part of that spread is noise in levels with few rows."
+                "part of that spread is noise, most of it in levels with few rows."
                 if pooled < apart
                 else f"Partial pooling leaves the spread of the levels of {name} in {terms[k]} at "
                 f"{pooled:.2f}: they have rows enough to speak for themselves."

@@ -263,6 +263,19 @@ def population_draws(model: Model, run: Run) -> tuple[list[str], Array]:
     return labels, np.concatenate(parts, axis=2)
 
 
+def drawn_parameters(model: Model, run: Run) -> tuple[list[str], Array]:
+    """Everything that the sampler walked over: what its convergence is judged by.
+
+    Group coefficients that are drawn exactly given the rest need no judging.
+    """
+    labels, draws = population_draws(model, run)
+    if run.coef is None or run.method == "marginal" or model.group is None:
+        return labels, draws
+    group = model.group
+    labels += [f"coef_{group.name}[{level},{t}]" for level in group.levels for t in group.terms]
+    return labels, np.concatenate([draws, run.coef.reshape(*draws.shape[:2], -1)], axis=2)
+
+
 def group_parameters(model: Model) -> list[str]:
     """Names of the group parameters; without pooling there are no deviations."""
     if model.group is None:

@@ -1,4 +1,4 @@
-"""Draws as xarray objects: the names and dimensions of DESIGN §3."""
+"""Draws as xarray objects: one variable a parameter, with named dimensions."""
 
 from __future__ import annotations
 
