@@ -5,7 +5,7 @@
 //! can be had at any time, on any number of threads, with the same numbers.
 
 use crate::crossproducts::{CrossProducts, LANES, upper};
-use crate::diagnostics::quantile;
+use crate::diagnostics::select_quantile;
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -296,12 +296,11 @@ pub fn summarise_levels(
             let mean = means[part.clone()].iter().sum::<f64>() / count;
             let between: f64 = means[part.clone()].iter().map(|m| (m - mean).powi(2)).sum();
             let within: f64 = variances[part.clone()].iter().sum();
-            let sorted = &mut values[part];
-            sorted.sort_unstable_by(f64::total_cmp);
+            let drawn = &mut values[part];
             out[i * 4] = mean;
             out[i * 4 + 1] = ((between + within) / count).sqrt();
-            out[i * 4 + 2] = quantile(sorted, probabilities.0);
-            out[i * 4 + 3] = quantile(sorted, probabilities.1);
+            out[i * 4 + 2] = select_quantile(drawn, probabilities.0);
+            out[i * 4 + 3] = select_quantile(drawn, probabilities.1);
         }
     });
 }

@@ -82,6 +82,15 @@ pub fn quantile(sorted: &[f64], p: f64) -> f64 {
     sorted[below] + share * (sorted[above] - sorted[below])
 }
 
+/// [`quantile`] of values in any order (which it changes): two order statistics need no sorting.
+pub fn select_quantile(values: &mut [f64], p: f64) -> f64 {
+    let position = p * (values.len() - 1) as f64;
+    let (_, below, rest) = values.select_nth_unstable_by(position.floor() as usize, f64::total_cmp);
+    let below = *below;
+    let above = rest.iter().copied().min_by(f64::total_cmp).unwrap_or(below);
+    below + (position - position.floor()) * (above - below)
+}
+
 /// Normal scores of the pooled average ranks.
 fn rank_normalise(draws: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..draws.len()).collect();
@@ -214,5 +223,20 @@ impl Autocovariance {
         let mut tau = -1.0 + 2.0 * rhos[..=last].iter().sum::<f64>();
         tau += rhos.get(last + 1).copied().unwrap_or(0.0);
         total / tau.max(1.0 / total.log10())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selecting_gives_the_quantile_of_the_sorted_values() {
+        let values: Vec<f64> = (0..101).map(|k| f64::from((k * 37) % 101)).collect();
+        let mut sorted = values.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        for p in [0.0, 0.025, 0.5, 0.333, 0.975, 1.0] {
+            assert_eq!(select_quantile(&mut values.clone(), p), quantile(&sorted, p));
+        }
     }
 }

@@ -50,7 +50,7 @@ MODELS = {"individuals": individuals}
 
 def main() -> None:
     options = arguments()
-    # A device per chain: faster on two cores than two devices or vectorized chains.
+    # A device per chain: faster than vectorized chains.
     numpyro.set_host_device_count(options.chains)
     start = time.perf_counter()
     model, args = MODELS[options.case](pd.read_csv(options.data))

@@ -322,7 +322,7 @@ def default_priors(
     >>> schools = pp.datasets.eight_schools()
     >>> priors = pp.default_priors("effect ~ 1 + (1 | school)", schools, se="se")
     >>> print(priors["sd_school[Intercept]"])
-    Exponential(0.09582)
+    Exponential(0.09575)
     """
     from partialpool import model
     from partialpool.data import open_table

@@ -136,7 +136,7 @@ def test_bounds_beside_a_shared_column_and_weights():
     total = log_weights + stats.norm(-1, 0.5).logpdf(b) - N * np.log(sigma)
     parts = []
     for level in range(J):
-        rows = CODES == level
+        rows = level == CODES
         w, y, x = WEIGHTS[rows], Y[rows], X[rows]
         rest = y - b[:, None] * x
         centre, unit = rest @ w / w.sum(), sigma / np.sqrt(w.sum())

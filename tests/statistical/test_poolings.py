@@ -83,8 +83,8 @@ def assert_levels(fit, exact):
 @pytest.mark.parametrize("group", GROUPS)
 def test_flat_priors_give_least_squares_of_each_level(group, name):
     options, y, precision = options_of(name)
-    fit = unpooled(f"y ~ x + {group}" if "x" in group else f"y ~ 1 + {group}", {"coef_g": pp.Flat()},
-                   seed=1, **options)  # fmt: skip
+    formula = f"y ~ {'x' if 'x' in group else '1'} + {group}"
+    fit = unpooled(formula, {"coef_g": pp.Flat()}, seed=1, **options)
     D = by_level(np.column_stack(GROUPS[group]), CODES)
     if group == "(0 + x | g)":  # the common intercept is no twin: it stays, with its own prior
         D = np.column_stack([D, ONE])

@@ -50,8 +50,8 @@ def test_numbers():
 def test_indicator_columns_are_scaled_by_their_own_sd():
     priors = pp.default_priors("y ~ kind + (kind || g)", DATA)
     indicator = (DATA["kind"] == "b").std(ddof=1)
-    assert numbers(priors["b[kind[T.b]]"]) == pytest.approx([0, 2.5 * S_Y / indicator])
-    assert numbers(priors["sd_g[kind[T.b]]"]) == pytest.approx([indicator / S_Y])
+    assert numbers(priors["b[kind[T.b]]"]) == pytest.approx([0, 2.5 * S_Y / indicator], rel=1e-12)
+    assert numbers(priors["sd_g[kind[T.b]]"]) == pytest.approx([indicator / S_Y], rel=1e-12)
 
 
 def test_parameters_follow_the_model():

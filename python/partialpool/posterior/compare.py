@@ -56,9 +56,10 @@ def known_truth(truth: Any, factor: GroupFactor) -> Array:
     values = []
     for term in factor.terms:
         column = columns[term]
-        if column.kind != "number" or column.missing[rows].any():
+        numbers = column.values[rows].astype(float) if column.kind == "number" else np.empty(0)
+        if len(numbers) < len(rows) or not np.isfinite(numbers).all() or column.missing[rows].any():
             raise InputError(f"column `{term}` of `truth` has values that are not numbers")
-        values.append(column.values[rows].astype(float))
+        values.append(numbers)
     return np.column_stack(values)
 
 

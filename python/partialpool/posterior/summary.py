@@ -37,7 +37,7 @@ class Summary:
 def summarise(labels: Sequence[str], draws: Array, interval: float) -> Summary:
     """Summarise draws of shape (chain, draw, parameter); intervals are equal-tailed."""
     found = diagnose(draws)
-    flat = draws.reshape(-1, draws.shape[2])
+    flat = draws.reshape(draws.shape[0] * draws.shape[1], draws.shape[2])
     tail = (1 - interval) / 2
     lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
     values = {**found, "lower": lower, "upper": upper}

@@ -127,12 +127,22 @@ def estimates_text(fit: Fit) -> str:
     lines = heading(fit)
     head = ["mean", "sd", *percent(fit.provenance.interval), "ess", "r_hat"]
     rows = list(parameter_rows(fit))
+    if rows:
+        lines += ["", *_table(fit, head, rows)]
+    lines.append("")
+    notes = [interval_note(fit), intercept_note(fit), unpooled_note(fit)]
+    lines += [line for note in notes if note for line in textwrap.wrap(note, WIDTH)]
+    return "\n".join(lines)
+
+
+def _table(fit: Fit, head: list[str], rows: list[tuple[str, list[str], str]]) -> list[str]:
+    """Lay out parameters under a title for each kind."""
     label_width = max(len(label) for label, _, _ in rows) + 2
     widths = [
         max(len(name), *(len(cells[k]) for _, cells, _ in rows)) + 2 for k, name in enumerate(head)
     ]
     titles = "".join(f"{name:>{width}}" for name, width in zip(head, widths, strict=True))
-    lines += ["", " " * (label_width + 2) + titles + "   prior"]
+    lines = [" " * (label_width + 2) + titles + "   prior"]
     last = None
     for label, cells, prior in rows:
         title = section(fit, label)
@@ -141,10 +151,7 @@ def estimates_text(fit: Fit) -> str:
             last = title
         numbers = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         lines.append(f"  {label:<{label_width}}{numbers}   {prior}".rstrip())
-    lines.append("")
-    notes = [interval_note(fit), intercept_note(fit), unpooled_note(fit)]
-    lines += [line for note in notes if note for line in textwrap.wrap(note, WIDTH)]
-    return "\n".join(lines)
+    return lines
 
 
 def findings_text(fit: Fit) -> list[str]:
