@@ -16,11 +16,11 @@ FALSE_ALARM = 1e-4
 
 # Lines for each level; one has a single row, one has two.
 SIZES = [1, 2, 3, 4, 6]
-# With uniform priors every level determines its line, so bounds bind in some worlds only. Where
-# hardly any draw lies within, the engine refuses: at most 1 world in 30, and leaving it out moves a
-# distribution of ranks by no more than that, a fifth of what 200 worlds could tell.
+# With uniform priors every level determines its line. Where hardly any draw lies within the bounds,
+# the engine refuses: that depends on the data alone, and given the data the truth is a draw from
+# the posterior, so the ranks of the other worlds stay uniform.
 ENOUGH = [5, 6, 9]
-REFUSED = 1 / 30
+REFUSED = 1 / 2
 LINE = ("Intercept", "x")
 
 
@@ -33,7 +33,7 @@ class Both:
 
 NORMAL = Both(pp.Normal(0.5, 1), stats.norm(0.5, 1))
 SLOPE = Both(pp.Normal(-1, 0.5), stats.norm(-1, 0.5))
-UNIFORM = Both(pp.Uniform(-6, 6), stats.uniform(-6, 12))
+UNIFORM = Both(pp.Uniform(-1, 1), stats.uniform(-1, 2))
 STUDENT = Both(pp.StudentT(4, 0.3, 0.5), stats.t(4, 0.3, 0.5))
 SIGMA = Both(pp.Gamma(4, 5), stats.gamma(4, scale=1 / 5))
 

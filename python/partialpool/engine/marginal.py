@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.engine.chains import Chains, usable_chains
 from partialpool.engine.conditional import coefficient_draws, draws_within_bounds
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import Run
@@ -111,34 +112,22 @@ def _sample(
     with Progress(chains * (draws + warmup), progress) as bar:
         raw = model.core.sample(chains, draws, warmup, seed, threads, MAX_TREE_DEPTH, bar.update)
     seconds = time.perf_counter() - began
-    good = [chain for chain in raw["chains"] if chain["failure"] is None]
-    failures = tuple(c["failure"] for c in raw["chains"] if c["failure"] is not None)
-    if raw["interrupted"]:
-        # Chains that hardly began would cost all others most of their draws.
-        longest = max((len(c["outputs"]) for c in good), default=0)
-        good = [c for c in good if len(c["outputs"]) >= max(4, longest // 2)]
-        if not good:
-            raise KeyboardInterrupt
-    if not good:
-        raise EngineError(f"no chain could be sampled: {failures[0]}")
-    kept = min(len(c["outputs"]) for c in good)
-    warm = sum(c["warmup_seconds"] for c in good)
-    busy = warm + sum(c["sampling_seconds"] for c in good)
+    usable = usable_chains(raw)
+    warm = sum(c["warmup_seconds"] for c in usable.good)
+    busy = warm + sum(c["sampling_seconds"] for c in usable.good)
     return _unpack(
         model,
-        good,
-        kept,
+        usable,
         seed=seed,
         warmup=warmup,
         seconds_warmup=seconds * warm / busy if busy else 0.0,
         seconds_sampling=seconds,
-        interrupted=bool(raw["interrupted"]),
-        failures=failures,
     )
 
 
-def _unpack(model: Model, chains: list[dict[str, Any]], kept: int, **facts: Any) -> Run:
+def _unpack(model: Model, usable: Chains, **facts: Any) -> Run:
     """Split rows of output into parameters on the user's scale."""
+    chains, kept, failures, interrupted = usable
     outputs = np.stack([c["outputs"][:kept] for c in chains])
     # With flat priors of the group coefficients the core has no group at all.
     q = len(model.group.terms) if model.group and not model.group.is_flat else 0
@@ -162,5 +151,7 @@ def _unpack(model: Model, chains: list[dict[str, Any]], kept: int, **facts: Any)
             "tree_depth": np.stack([c["depth"][:kept] for c in chains]),
         },
         step_size=tuple(c["step_size"] for c in chains),
+        failures=failures,
+        interrupted=interrupted,
         **facts,
     )

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.engine.chains import Chains, usable_chains
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import Run
-from partialpool.errors import EngineError, InputError
+from partialpool.errors import InputError
 from partialpool.model import Model
 from partialpool.model.defaults import bounds
 from partialpool.model.joint import Layout, build_joint
@@ -71,27 +72,14 @@ def run_metropolis(
             starts, [step] * layout.dim, draws, warmup, seed, threads, bar.update
         )
     seconds = time.perf_counter() - began
-    good = [chain for chain in raw["chains"] if chain["failure"] is None]
-    failures = tuple(c["failure"] for c in raw["chains"] if c["failure"] is not None)
-    if not good:
-        raise EngineError(f"no chain could be sampled: {failures[0]}")
-    if raw["interrupted"]:
-        longest = max(len(c["outputs"]) for c in good)
-        good = [c for c in good if len(c["outputs"]) >= max(4, longest // 2)]
-        if not good:
-            raise KeyboardInterrupt
-    kept = min(len(c["outputs"]) for c in good)
     return _unpack(
         model,
         layout,
-        good,
-        kept,
+        usable_chains(raw),
         seed=seed,
         warmup=warmup,
         seconds_sampling=seconds,
         seconds_warmup=seconds * warmup / (warmup + draws),
-        interrupted=bool(raw["interrupted"]),
-        failures=failures,
     )
 
 
@@ -146,9 +134,8 @@ def _put_inside(model: Model, layout: Layout, theta: Array, rng: np.random.Gener
             theta[k] = low + rng.uniform() if math.isfinite(low) else high - rng.uniform()
 
 
-def _unpack(
-    model: Model, layout: Layout, chains: list[dict[str, Any]], kept: int, **facts: Any
-) -> Run:
+def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
+    chains, kept, failures, interrupted = usable
     theta = np.stack([c["outputs"][:kept] for c in chains])
     group, shape = model.group, theta.shape[:2]
     b = theta[..., layout.b]
@@ -167,5 +154,7 @@ def _unpack(
         coef=coef,
         stats={"lp": lp},
         acceptance_rate=tuple(c["acceptance"] for c in chains),
+        failures=failures,
+        interrupted=interrupted,
         **facts,
     )

@@ -74,13 +74,14 @@ def load(path: str | os.PathLike[str]) -> Fit:
     InputError
         If the file is missing, damaged, or not a fit.
     """
-    import h5netcdf
+    import h5py
 
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file `{path}`")
     try:
-        with h5netcdf.File(path, "r", decode_vlen_strings=True) as file:
+        # h5py, because a damaged file leaves h5netcdf unable even to close it.
+        with h5py.File(path, "r") as file:
             meta = json.loads(str(file.attrs.get("partialpool", "null")))
             if not isinstance(meta, dict):
                 raise InputError(f"`{path}` is not a partialpool fit")
@@ -89,7 +90,7 @@ def load(path: str | os.PathLike[str]) -> Fit:
                     f"`{path}` was written by partialpool {meta['version']}",
                     remedy="upgrade partialpool to read it",
                 )
-            arrays = {name: np.asarray(file.variables[name][...]) for name in file.variables}
+            arrays = {name: np.asarray(v[()]) for name, v in file.items() if not _is_dimension(v)}
             if _digest(arrays) != meta["digest"]:
                 raise InputError(f"`{path}` is damaged", remedy="save the fit again")
             return _read(arrays, json.loads(_texts(arrays["meta"])[0]))
@@ -168,6 +169,11 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
     version = fit.provenance.versions["partialpool"]
     head = {"format": FORMAT, "version": version, "digest": _digest(stored)}
     file.attrs["partialpool"] = json.dumps(head)
+
+
+def _is_dimension(variable: Any) -> bool:
+    """Whether an HDF5 object is a NetCDF dimension without values of its own."""
+    return bytes(variable.attrs.get("NAME", b"")).startswith(b"This is a netCDF dimension")
 
 
 def _digest(arrays: dict[str, NDArray[Any]]) -> str:
