@@ -34,7 +34,6 @@ lint: $(CORE)  ## Check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	cargo fmt --check
-	cargo clippy --release --locked --quiet --all-targets -- -D warnings
 	cargo clippy --release --locked --quiet --all-targets --features python -- -D warnings
 
 bench: $(CORE)  ## Measure speed beside PyMC + nutpie and NumPyro (in an environment of their own)
