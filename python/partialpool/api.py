@@ -219,7 +219,7 @@ def _share_priors(
     for key in priors or {}:
         if key not in known:
             raise InputError(
-                f"a prior is set on `{key}`, which is a parameter under no pooling",
+                f"a prior is set on `{key}`, which none of the three poolings has",
                 remedy=f"the parameters are {', '.join(f'`{k}`' for k in known)}",
             )
     return {

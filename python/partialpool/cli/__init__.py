@@ -186,6 +186,8 @@ def compare_command(
 ) -> int:
     """Fit a model under complete, no and partial pooling, side by side."""
     priors = options.read_priors(prior or [])
+    if choose is not None and plot is None:
+        raise InputError("`--choose` is given without `--plot`", remedy="name the figure's file")
     figure = check_targets(data, {"--plot": plot})["--plot"]
     if figure is not None:
         from partialpool.plots import check_path

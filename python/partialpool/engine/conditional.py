@@ -91,6 +91,34 @@ def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
     return inside
 
 
+def bounds_may_bind_elsewhere(model: Model, run: Run) -> bool:
+    """Whether bounds could matter for a level whose rows leave a coefficient undetermined.
+
+    Such a level informs one combination t of its coefficients. Uniform priors act on it by the
+    length of the slice of the box with that t, which is constant (and so harmless) on an inner
+    stretch of t; this asks whether t stays there by five standard errors in every draw.
+    """
+    group = model.group
+    if group is None or group.bounds is None or group.estimable.all():
+        return False
+    if len(group.terms) > 2:
+        return True
+    R, B = model.data.parts()[:2]
+    undetermined = ~group.estimable
+    a = R[undetermined, 0] @ np.linalg.inv(group.back)  # rows of the user's Z, up to a factor
+    s = run.chains * run.draws
+    contrast = np.column_stack([-run.working.reshape(s, -1), np.ones(s)])
+    origin = population_part(model, run).reshape(s, -1)
+    sigma = 1.0 if run.sigma is None else run.sigma.reshape(s, 1)
+    t = contrast @ B[undetermined, 0].T + origin @ a.T
+    used = np.any(a != 0, axis=1)
+    ends = np.where(a[:, :, None] != 0, a[:, :, None] * group.bounds, 0.0)
+    width = np.ptp(ends, axis=2).min(axis=1) if len(group.terms) > 1 else 0.0
+    low, high = ends.min(axis=2).sum(axis=1) + width, ends.max(axis=2).sum(axis=1) - width
+    inside = (t - 5 * sigma >= low) & (t + 5 * sigma <= high)
+    return not bool(inside[:, used].all())
+
+
 def coefficient_summary(model: Model, run: Run, interval: float) -> Array:
     """Mean, sd, lower and upper of every level's own coefficients: (level, term, 4).
 

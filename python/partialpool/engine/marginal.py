@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine.chains import Chains, usable_chains
-from partialpool.engine.conditional import coefficient_draws, draws_within_bounds
+from partialpool.engine.conditional import (
+    bounds_may_bind_elsewhere,
+    coefficient_draws,
+    draws_within_bounds,
+)
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import Run
 from partialpool.errors import EngineError
@@ -57,6 +61,12 @@ def run_marginal(
     """
     plan = {"chains": chains, "warmup": warmup, "seed": seed, "threads": threads}
     run = _sample(model, draws=draws, progress=progress, **plan)
+    if bounds_may_bind_elsewhere(model, run):
+        raise EngineError(
+            "the uniform priors of the group coefficients may matter for levels whose rows do not "
+            "determine all coefficients, and this engine cannot honour them there: widen the "
+            "bounds, or use normal priors or method='metropolis'."
+        )
     inside = draws_within_bounds(model, run)
     asked = draws
     while not inside.all() and not run.interrupted:
