@@ -8,11 +8,11 @@ from statistics import median
 from typing import Any
 
 start = time.perf_counter()
-import pandas as pd
-
 import partialpool as pp
 
 seconds_import = time.perf_counter() - start
+
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cases import CASES
