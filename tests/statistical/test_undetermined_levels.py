@@ -18,9 +18,35 @@ def unpooled(bound, **options):
     return pp.fit("y ~ x + (x | g)", DATA, pooling="none", priors=priors, seed=1, **options)
 
 
-def test_bounds_that_reach_them_are_refused():
-    # At ±3 the level would need an intercept of about 6: quadrature gives sigma 1.81, flat 0.5.
-    with pytest.raises(pp.EngineError, match="cannot honour them there"):
+def sigma_by_quadrature(bound):
+    """Posterior mean of sigma: the box integrated by brute force, level by level."""
+    sigma = np.linspace(0.02, 5, 250)
+    grid = (np.arange(600) + 0.5) / 300 * bound - bound
+    log_density = np.zeros_like(sigma)
+    for level in range(3):
+        x, y = X[level == LEVELS], Y[level == LEVELS]
+        squares = sum(
+            (y_ - grid[:, None] - grid[None, :] * x_) ** 2 for x_, y_ in zip(x, y, strict=True)
+        )
+        least = squares.min()
+        inner = [np.sum(np.exp(-(squares - least) / (2 * s**2))) for s in sigma]
+        log_density += np.log(inner) - least / (2 * sigma**2) - len(y) * np.log(sigma)
+    density = np.exp(log_density - log_density.max())
+    return float(np.sum(sigma * density) / np.sum(density))
+
+
+@pytest.mark.parametrize("bound", [5, 6, 9])
+def test_bounds_that_reach_them_count(bound):
+    # The level informs t = c₀ + c₁/2 ≈ 6.2; at ±5 slices shorten from t = 2.5 on and end at 7.5.
+    row = unpooled(bound, draws=4000).summary().loc["sigma"]
+    # Three comparisons within 5 Monte Carlo errors, and 0.5% for the grids.
+    expected = sigma_by_quadrature(bound)
+    assert abs(row["mean"] - expected) < 5 * row["mcse"] + 0.005 * expected
+
+
+def test_hopeless_bounds_are_refused():
+    # At ±3 no slice has t near 6.2.
+    with pytest.raises(pp.EngineError, match="widen the bounds"):
         unpooled(3)
 
 

@@ -74,9 +74,10 @@ def coefficient_draws(model: Model, run: Run, first: int, last: int) -> Array:
 
 
 def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
-    """Which draws have every level's coefficients within their bounds: (chain, draw).
+    """Which draws to keep so that uniform priors of group coefficients hold: (chain, draw).
 
-    Levels that cannot determine their coefficients do not count. Memory stays small.
+    Draws are exact without the bounds; those with every coefficient inside are exact with them.
+    Memory stays small.
     """
     inside = np.ones((run.chains, run.draws), dtype=bool)
     group = model.group
@@ -86,37 +87,41 @@ def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
     chunk = max(1, 2_000_000 // (run.chains * run.draws))
     for first in range(0, len(group.levels), chunk):
         draws = coefficient_draws(model, run, first, min(first + chunk, len(group.levels)))
-        outside = (draws < low) | (draws > high)
+        outside = (draws < low) | (draws > high)  # never for NaN: see below
         inside &= ~outside.any(axis=(2, 3))
+    undetermined = np.flatnonzero(~group.estimable)
+    rng = np.random.default_rng([run.seed, 1])
+    for first in range(0, len(undetermined), chunk):
+        inside &= _slices_kept(model, run, undetermined[first : first + chunk], rng)
     return inside
 
 
-def bounds_may_bind_elsewhere(model: Model, run: Run) -> bool:
-    """Whether bounds could matter for a level whose rows leave a coefficient undetermined.
+def _slices_kept(
+    model: Model, run: Run, levels: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Thin the draws for levels whose rows determine one combination t of two coefficients.
 
-    Such a level informs one combination t of its coefficients. Uniform priors act on it by the
-    length of the slice of the box with that t, which is constant (and so harmless) on an inner
-    stretch of t; this asks whether t stays there by five standard errors in every draw.
+    Integrated over the rest, a uniform prior acts on t by the length of the slice of the box with
+    that t, a trapezoid in t: a draw is kept with probability length over greatest length.
     """
     group = model.group
-    if group is None or group.bounds is None or group.estimable.all():
-        return False
-    if len(group.terms) > 2:
-        return True
+    assert group is not None
+    assert group.bounds is not None
     R, B = model.data.parts()[:2]
-    undetermined = ~group.estimable
-    a = R[undetermined, 0] @ np.linalg.inv(group.back)  # rows of the user's Z, up to a factor
+    a = R[levels, 0] @ np.linalg.inv(group.back)  # rows of the user's Z, up to a factor
+    informed = np.any(a != 0, axis=1)
+    a, B = a[informed], B[levels[informed], 0]
     s = run.chains * run.draws
-    contrast = np.column_stack([-run.working.reshape(s, -1), np.ones(s)])
-    origin = population_part(model, run).reshape(s, -1)
-    sigma = 1.0 if run.sigma is None else run.sigma.reshape(s, 1)
-    t = contrast @ B[undetermined, 0].T + origin @ a.T
-    used = np.any(a != 0, axis=1)
+    contrast = np.column_stack([-run.working.reshape(s, run.working.shape[2]), np.ones(s)])
+    origin = population_part(model, run).reshape(s, len(group.terms))
+    sigma = np.ones((s, 1)) if run.sigma is None else run.sigma.reshape(s, 1)
+    t = contrast @ B.T + origin @ a.T + sigma * rng.normal(size=(s, len(a)))
     ends = np.where(a[:, :, None] != 0, a[:, :, None] * group.bounds, 0.0)
-    width = np.ptp(ends, axis=2).min(axis=1) if len(group.terms) > 1 else 0.0
-    low, high = ends.min(axis=2).sum(axis=1) + width, ends.max(axis=2).sum(axis=1) - width
-    inside = (t - 5 * sigma >= low) & (t + 5 * sigma <= high)
-    return not bool(inside[:, used].all())
+    low, high = ends.min(axis=2).sum(axis=1), ends.max(axis=2).sum(axis=1)
+    ramp = np.ptp(ends, axis=2).min(axis=1)
+    from_end = np.minimum(t - low, high - t)
+    kept = from_end >= rng.uniform(size=t.shape) * np.where(np.isfinite(ramp), ramp, 0.0)
+    return np.asarray(kept.all(axis=1).reshape(run.chains, run.draws))
 
 
 def coefficient_summary(model: Model, run: Run, interval: float) -> Array:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from partialpool.engine.chains import Chains, usable_chains
 from partialpool.engine.conditional import (
-    bounds_may_bind_elsewhere,
     coefficient_draws,
     draws_within_bounds,
 )
@@ -60,13 +59,16 @@ def run_marginal(
         If interrupted before any draw was kept; later, the run holds what there was.
     """
     plan = {"chains": chains, "warmup": warmup, "seed": seed, "threads": threads}
+    group = model.group
+    if group is not None and group.bounds is not None and len(group.terms) > 2:
+        left = int(np.sum(~group.estimable))
+        if left:
+            raise EngineError(
+                f"{left} levels of `{group.name}` cannot determine all of their coefficients, and "
+                "with more than two of them this engine cannot honour uniform priors there: use "
+                "normal priors or method='metropolis'."
+            )
     run = _sample(model, draws=draws, progress=progress, **plan)
-    if bounds_may_bind_elsewhere(model, run):
-        raise EngineError(
-            "the uniform priors of the group coefficients may matter for levels whose rows do not "
-            "determine all coefficients, and this engine cannot honour them there: widen the "
-            "bounds, or use normal priors or method='metropolis'."
-        )
     inside = draws_within_bounds(model, run)
     asked = draws
     while not inside.all() and not run.interrupted:
