@@ -6,6 +6,8 @@ them changes nothing shown here; draws are compared within 5 Monte Carlo errors:
 probability 6e-7 for each of some 100 numbers, and the seeds are fixed.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -170,3 +172,15 @@ def test_one_bounded_and_one_flat_coefficient():
     scale, lines = posterior(Y, X, CODES, bounds, RANGE, 160)
     assert share_kept(fit) < 0.9
     assert_agrees(fit, scale, lines)
+
+
+def test_interrupted_runs_keep_only_draws_within_bounds(monkeypatch):
+    def cut_short(model, **options):
+        return replace(_sample(model, **options), interrupted=True)
+
+    monkeypatch.setattr("partialpool.engine.marginal._sample", cut_short)
+    priors = {"coef_id": pp.Uniform(-17, 17)}
+    data, _ = pp.datasets.individuals()
+    fit = pp.fit("y ~ x + (x || id)", data, pooling="none", priors=priors, seed=1)
+    assert fit.run.draws < 1000
+    assert np.abs(fit.run.coef).max() <= 17

@@ -20,9 +20,10 @@ def covariances(group: Group, run: Run) -> Array:
     Empty where their priors are flat.
     """
     q, s = len(group.terms), run.chains * run.draws
+    if group.is_flat:
+        return np.empty((0, q, q))
     if group.known_sd is not None:
-        known = np.empty((0, q, q)) if group.is_flat else np.diag(group.known_sd**2)
-        return known if group.is_flat else np.broadcast_to(known, (s, q, q))
+        return np.broadcast_to(np.diag(group.known_sd**2), (s, q, q))
     sd = run.sd.reshape(s, q)
     correlation = np.broadcast_to(np.eye(q), (s, q, q)).copy()
     for k, (i, j) in enumerate(group.pairs):

@@ -10,17 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine.chains import Chains, usable_chains
-from partialpool.engine.conditional import (
-    coefficient_draws,
-    draws_within_bounds,
-)
+from partialpool.engine.conditional import coefficient_draws, draws_within_bounds
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import Run
 from partialpool.errors import EngineError
 from partialpool.model import Model
 
 MAX_TREE_DEPTH = 10
-
 
 # Below this share of whole draws within the bounds of uniform priors, rejecting is hopeless.
 MIN_ACCEPTANCE = 0.05
@@ -71,9 +67,14 @@ def run_marginal(
     run = _sample(model, draws=draws, progress=progress, **plan)
     inside = draws_within_bounds(model, run)
     asked = draws
-    while not inside.all() and not run.interrupted:
+    while not inside.all():
         # Uniform priors of group coefficients: the draws are exact without the bounds, so keeping
         # whole draws that respect them is exact too (level by level would bias sigma).
+        if run.interrupted:
+            kept = int(inside.sum(axis=1).min())
+            if kept == 0:
+                raise KeyboardInterrupt
+            return _keep(model, run, inside, kept)
         share = float(inside.mean(axis=1).min())
         if share < MIN_ACCEPTANCE:
             raise EngineError(
