@@ -280,13 +280,10 @@ def _fit_design(
     from partialpool import engine
     from partialpool.model import build_model, pool
     from partialpool.posterior.findings import design_findings, run_findings
-    from partialpool.posterior.fit import drawn_parameters
-    from partialpool.posterior.summary import summarise
 
     pooled = pool(design, pooling)
     model = build_model(pooled, priors)
     run = engine.run(plan.chosen, model, **plan.options)
-    summary = summarise(*drawn_parameters(model, run), plan.interval)
     provenance = Provenance(
         source=source,
         n_rows=design.n_rows,
@@ -297,8 +294,9 @@ def _fit_design(
         seconds=time.perf_counter() - began,
         versions=_versions(),
     )
-    findings = design_findings(pooled, model) + run_findings(model, run, summary)
-    return Fit(model, run, provenance, findings)
+    fit = Fit(model, run, provenance, design_findings(pooled, model))
+    fit.findings += run_findings(model, run, fit.judged_summary)
+    return fit
 
 
 def default_priors(

@@ -99,7 +99,6 @@ class Model:
     order: tuple[int, ...]
     known_errors: bool
     n_rows: int
-    replaced: tuple[str, ...]
     data: _core.CrossProducts
     core: _core.Marginal | None
 
@@ -199,7 +198,6 @@ def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None)
         order=tuple(order),
         known_errors=known,
         n_rows=len(y),
-        replaced=pooled.replaced,
         data=data,
         core=core,
     )

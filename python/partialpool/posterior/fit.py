@@ -105,6 +105,20 @@ class Fit:
         labels, draws = population_draws(self.model, self.run)
         return summarise(labels, draws, self.provenance.interval)
 
+    @property
+    def judged_summary(self) -> Summary:
+        """Summary of all that the sampler walked over: what its convergence is judged by.
+
+        Group coefficients that are drawn exactly given the rest need no judging.
+        """
+        group, coef = self.model.group, self.run.coef
+        if coef is None or group is None or self.run.method == "marginal":
+            return self.parameter_summary
+        labels, draws = population_draws(self.model, self.run)
+        labels += [f"coef_{group.name}[{level},{t}]" for level in group.levels for t in group.terms]
+        everything = np.concatenate([draws, coef.reshape(*draws.shape[:2], -1)], axis=2)
+        return summarise(labels, everything, self.provenance.interval)
+
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
         """Summarise parameters, a row each.
 
@@ -261,19 +275,6 @@ def population_draws(model: Model, run: Run) -> tuple[list[str], Array]:
         labels.append("sigma")
         parts.append(run.sigma[..., None])
     return labels, np.concatenate(parts, axis=2)
-
-
-def drawn_parameters(model: Model, run: Run) -> tuple[list[str], Array]:
-    """Everything that the sampler walked over: what its convergence is judged by.
-
-    Group coefficients that are drawn exactly given the rest need no judging.
-    """
-    labels, draws = population_draws(model, run)
-    if run.coef is None or run.method == "marginal" or model.group is None:
-        return labels, draws
-    group = model.group
-    labels += [f"coef_{group.name}[{level},{t}]" for level in group.levels for t in group.terms]
-    return labels, np.concatenate([draws, run.coef.reshape(*draws.shape[:2], -1)], axis=2)
 
 
 def group_parameters(model: Model) -> list[str]:

@@ -139,7 +139,7 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
         "group": group,
         "model": {
             name: getattr(model, name)
-            for name in ("formula", "response", "family", "pooling", "columns", "order", "replaced")
+            for name in ("formula", "response", "family", "pooling", "columns", "order")
         },
         "known_errors": model.known_errors,
         "n_rows": n_rows,
@@ -238,7 +238,6 @@ def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
         order=tuple(facts["order"]),
         known_errors=meta["known_errors"],
         n_rows=meta["n_rows"],
-        replaced=tuple(facts["replaced"]),
         data=reduced,
         core=None,
     )
