@@ -143,6 +143,39 @@ def test_enumerations_are_categorical(data):
     assert column.values[:2].tolist() == ["b", "a"]
 
 
+def arrow_dictionary(ordered):
+    codes, values = pa.array([1, 0, None]), pa.array(["b", "a"])
+    return pa.DictionaryArray.from_arrays(codes, values, ordered=ordered)
+
+
+UNORDERED = pd.Categorical(["a", "b", None])
+ORDER = {
+    "pandas": ({"f": UNORDERED.as_ordered()}, True),
+    "pandas unordered": ({"f": UNORDERED}, False),
+    "pandas frame": (pd.DataFrame({"f": UNORDERED.as_ordered()}), True),
+    "polars enum": (pl.DataFrame({"f": pl.Series(["a", None], dtype=pl.Enum(["b", "a"]))}), True),
+    "polars categorical": ({"f": pl.Series(["a", None], dtype=pl.Categorical)}, False),
+    "arrow": (pa.table({"f": arrow_dictionary(True)}), True),
+    "arrow unordered": (pa.table({"f": arrow_dictionary(False)}), False),
+    "duckdb": (duckdb.from_df(pd.DataFrame({"f": UNORDERED})), False),
+    "strings": ({"f": ["a", "b", None]}, False),
+}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_categories_are_ordered_only_where_the_table_says_so(name):
+    data, ordered = ORDER[name]
+    column = open_table(data).take(["f"]).columns["f"]
+    assert column.ordered is ordered
+    assert column.rows(~column.missing).ordered is ordered
+
+
+def test_the_order_survives_a_file(tmp_path):
+    pyarrow.feather.write_feather(ORDER["arrow"][0], str(tmp_path / "t.feather"))
+    column = open_table(tmp_path / "t.feather").take(["f"]).columns["f"]
+    assert (column.ordered, column.categories) == (True, ("b", "a"))
+
+
 @pytest.mark.parametrize(
     "days",
     [

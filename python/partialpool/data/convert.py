@@ -91,7 +91,9 @@ def from_objects(name: str, values: Array, missing: Array | None = None) -> Colu
     return Column(name, "string", texts, absent)
 
 
-def from_categories(name: str, codes: Array, categories: tuple[Any, ...]) -> Column:
+def from_categories(
+    name: str, codes: Array, categories: tuple[Any, ...], *, ordered: bool = False
+) -> Column:
     """Make a categorical column from codes (−1 is missing) and the categories in their order.
 
     Examples
@@ -102,7 +104,8 @@ def from_categories(name: str, codes: Array, categories: tuple[Any, ...]) -> Col
     lookup = np.empty(max(len(categories), 1), dtype=object)
     lookup[: len(categories)] = categories
     absent = codes < 0
-    return Column(name, "categorical", lookup[np.where(absent, 0, codes)], absent, categories)
+    values = lookup[np.where(absent, 0, codes)]
+    return Column(name, "categorical", values, absent, categories, ordered)
 
 
 def from_any(name: str, values: Any) -> Column:

@@ -101,6 +101,7 @@ class DuckSource:
 def _column(name: str, values: Any, kind: Any) -> Column:
     column = from_array(name, values)
     if kind.id == "enum":
+        # Not `ordered`: DuckDB makes enumerations of unordered categories too (from pandas).
         categories = tuple(dict(kind.children)["values"])
         return Column(name, "categorical", column.values, column.missing, categories)
     return column

@@ -123,16 +123,18 @@ def _categorical(name: str, series: Any) -> Column:
     if hasattr(native, "cat") and hasattr(native.cat, "codes"):  # pandas
         plain = [c.item() if isinstance(c, np.generic) else c for c in native.cat.categories]
         categories = tuple(c if isinstance(c, (str, int, float)) else str(c) for c in plain)
-        return from_categories(name, np.array(native.cat.codes, dtype=np.int64), categories)
+        codes = np.array(native.cat.codes, dtype=np.int64)
+        return from_categories(name, codes, categories, ordered=bool(native.cat.ordered))
     import narwhals as nw
 
     missing = np.array(series.is_null().to_numpy(), dtype=bool)
     column = _strings(name, series.cast(nw.String), missing)
     if series.dtype == nw.Enum:
-        categories = tuple(series.dtype.categories)
+        categories, ordered = tuple(series.dtype.categories), True
     elif hasattr(native, "type"):  # Arrow: the dictionary's own order
         chunks = native.unify_dictionaries().chunks
         categories = tuple(chunks[0].dictionary.to_pylist()) if chunks else ()
+        ordered = bool(native.type.ordered)
     else:
         # polars' Categorical has no order of its own: treat it as the strings that it holds.
         return column
@@ -141,4 +143,4 @@ def _categorical(name: str, series: Any) -> Column:
             f"the column `{name}` has categories that are not strings",
             remedy="make them strings",
         )
-    return Column(name, "categorical", column.values, missing, categories)
+    return Column(name, "categorical", column.values, missing, categories, ordered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Column:
         True in the rows without a value.
     categories : tuple, optional
         The categories in their order, for categorical columns.
+    ordered : bool
+        True where the table says that this order has a meaning.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     values: Array
     missing: Array
     categories: tuple[Any, ...] | None = None
+    ordered: bool = False
 
     def __post_init__(self) -> None:
         self.missing.flags.writeable = False
@@ -54,7 +57,7 @@ class Column:
         >>> c.rows(np.array([False, True])).values
         array([2.])
         """
-        return Column(self.name, self.kind, self.values[keep], self.missing[keep], self.categories)
+        return replace(self, values=self.values[keep], missing=self.missing[keep])
 
 
 @dataclass(frozen=True)
