@@ -5,7 +5,7 @@ import os
 import pytest
 
 from partialpool.errors import InputError, NotYetError
-from partialpool.formula import parse_formula
+from partialpool.formula import parse_formula, parse_predictor
 
 BAD = {
     "y ~ x z": "missing between `x` and `z` \\(at character 7, `z`\\)",
@@ -54,6 +54,21 @@ BAD = {
     "y ~ (1 | g h)": "operator is missing",
     "y ~ (1 | 2)": "not a grouping column",
     "y ~ (1 | log(g))": "not a grouping column",
+    "y ~ (1 | a + b)": r"`a \+ b` is not a grouping factor \(at .*`\(1 \| a\) \+ \(1 \| b\)`",
+    "y ~ (x || a * b)": r"`\(x \|\| a\) \+ \(x \|\| b\) \+ \(x \|\| a:b\)`",
+    "y ~ (1 | (`my a`/b))": r"not a grouping factor.*`\(1 \| `my a`\) \+ \(1 \| `my a`:b\)`",
+    "y ~ (1 | a - a)": "not a grouping factor",
+    "y ~ (1 | a:)": "grouping column is missing \\(at character 11, `:`\\)",
+    "y ~ (1 | /a)": "grouping column is missing \\(at character 10",
+    "y ~ (1 | a//b)": "grouping column is missing \\(at character 12",
+    "y ~ (1 | a:b c)": "operator is missing after the grouping column \\(at character 14",
+    "y ~ (1 | a:a)": "`a` is combined with itself \\(at character 12",
+    "y ~ (1 | a/b/a)": "`a` is combined with itself",
+    "y ~ (1 | a:log(b))": r"`log\(b\)` is not a grouping column",
+    "y ~ (1 | a:2)": "`2` is not a grouping column",
+    "y ~ (1 | a:b) + (1 | `a:b`)": "two grouping factors would be called `a:b`",
+    "y ~ (1 | a/b) + (1 + x | a)": r"intercept is in both `\(1 \| a / b\)` and `\(1 \+ x \| a\)`",
+    "y ~ (x | a:b) + (0 + x | b:a)": r"x is in both .*`\(1 \| a:b\) \+ \(0 \+ x \| a:b\)`",
     "y ~ (x z | g)": "missing between",
     "y ~ (x | g) + (1 | g)": "in both `\\(x \\| g\\)` and `\\(1 \\| g\\)`",
     "y ~ (1 | g) + (1 + x | g)": "the intercept is in both",
@@ -104,13 +119,33 @@ def test_only_text_is_a_formula(value):
         parse_formula(value)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["y ~ (1|county) + (1|state)", "y ~ (1|a/b)", "y ~ (1|a:b)", "y ~ (1 | a + b)", "y ~ ."],
-)
-def test_not_yet(text):
+PREDICTORS = {
+    "x + z": "no `~`: write `~ x \\+ z`",
+    "y ~ x": "`y` stands left of `~`.*: write `~ x`",
+    "{y > 0} ~ ": "stands left of `~`",
+    "~": "nothing stands right",
+    "": "is empty: write one such as `~ x`",
+    "~ x ~ z": "second `~`",
+    "~ (1 | a + b)": "not a grouping factor",
+    "~ open(x)": "not a function",
+}
+
+
+@pytest.mark.parametrize("text", PREDICTORS)
+def test_formulas_of_parameters_without_meaning(text):
+    with pytest.raises(InputError, match=PREDICTORS[text]):
+        parse_predictor(text)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"y ~ x", ["y ~ x"]])
+def test_only_text_is_a_formula_of_a_parameter(value):
+    with pytest.raises(InputError, match='write it as text, "~ x"'):
+        parse_predictor(value)
+
+
+def test_not_yet():
     with pytest.raises(NotYetError, match="not supported"):
-        parse_formula(text)
+        parse_formula("y ~ .")
 
 
 ATTACKS = [
@@ -201,7 +236,9 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize("place", ["y ~ {}", "y ~ x + ({} | g)", "{} ~ x", "y ~ (1 | {})"])
+@pytest.mark.parametrize(
+    "place", ["y ~ {}", "y ~ x + ({} | g)", "{} ~ x", "y ~ (1 | {})", "y ~ (1 | x:{})"]
+)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_code_is_refused_or_is_only_a_column_name(attack, place):
     try:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partialpool.errors import InputError
-from partialpool.formula import GroupTerm, expand, parse_formula
+from partialpool.formula import GroupTerm, expand, parse_formula, parse_predictor
 
 
 def labels(text):
@@ -16,7 +16,7 @@ def test_the_parts():
     terms = parse_formula("log_radon~floor+(floor|county)")
     assert terms.formula == "log_radon ~ floor + (floor | county)"
     assert (terms.response, terms.population) == ("log_radon", "floor")
-    assert terms.groups == (GroupTerm("floor", "county", True, "(floor | county)"),)
+    assert terms.groups == (GroupTerm("floor", "county", ("county",), True, "(floor | county)"),)
     assert terms.columns == ("log_radon", "floor", "county")
 
 
@@ -95,14 +95,59 @@ def test_strings_may_hold_anything():
     assert parse_formula(terms.formula) == terms
 
 
+def test_several_grouping_factors():
+    terms = parse_formula("y ~ x + (x | a) + (1 || `my b`) + (0 + z | a)")
+    assert [(g.factor, g.columns) for g in terms.groups] == [
+        ("a", ("a",)),
+        ("my b", ("my b",)),
+        ("a", ("a",)),
+    ]
+    assert terms.columns == ("y", "x", "a", "my b", "z")
+
+
+@pytest.mark.parametrize(
+    ("short", "written_out"),
+    [
+        ("(x | a/b)", "(x | a) + (x | a:b)"),
+        ("(1 || a/b/c)", "(1 || a) + (1 || a:b) + (1 || a:b:c)"),
+        ("(1 | a:b/c)", "(1 | a:b) + (1 | a:b:c)"),
+        ("(1 | a/b:c)", "(1 | a) + (1 | a:b:c)"),
+        ("(0 + x - z | `my a`/b.c)", "(0 + x - z | `my a`) + (0 + x - z | `my a`:b.c)"),
+        ("(1 | a/b) + (0 + x | b:a)", "(1 | a) + (1 | a:b) + (0 + x | b:a)"),
+    ],
+)
+def test_nested_factors_equal_what_they_stand_for(short, written_out):
+    a, b = parse_formula(f"y ~ x + {short}"), parse_formula(f"y ~ x + {written_out}")
+    assert a.groups == b.groups
+    assert (a.population, a.columns) == (b.population, b.columns)
+
+
+def test_a_combination_has_one_name_in_whatever_order_it_is_written():
+    first, second = parse_formula("y ~ (1 | a:b) + (0 + x | b:a)").groups
+    assert (first.factor, first.columns) == (second.factor, second.columns) == ("a:b", ("a", "b"))
+    assert parse_formula("y ~ (1 | b:a)").groups[0].factor == "b:a"
+
+
+def test_the_formula_of_a_further_parameter():
+    terms = parse_predictor("~x+(1|id)")
+    assert (terms.formula, terms.response) == ("~ x + (1 | id)", "")
+    assert (terms.population, terms.columns) == ("x", ("x", "id"))
+    assert terms.groups == parse_formula("y ~ x + (1 | id)").groups
+    assert parse_predictor("~ -1 + x").population == "-1 + x"
+    assert parse_predictor(terms.formula) == terms
+
+
 names = st.sampled_from(["x", "z", "`a b`", "log(x)", "{x + 1}", "C(f)", "ü"])
 operators = st.sampled_from([" + ", ":", "*", " / ", "+", " - "])
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(names, operators), min_size=1, max_size=6), st.booleans())
-def test_normalised_text_means_the_same(parts, grouped):
-    right = "".join(n + o for n, o in parts) + "x" + (" + (0 + x || `g h`)" if grouped else "")
+@given(
+    st.lists(st.tuples(names, operators), min_size=1, max_size=6),
+    st.sampled_from(["", " + (0 + x || `g h`)", " + (x | a / `b:c`:d) + (1 | e)"]),
+)
+def test_normalised_text_means_the_same(parts, groups):
+    right = "".join(n + o for n, o in parts) + "x" + groups
     terms = parse_formula(f"y~{right}")
     again = parse_formula(terms.formula)
     assert again == terms

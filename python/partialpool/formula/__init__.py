@@ -2,6 +2,7 @@
 
 from .algebra import Term, expand
 from .check import Factor
-from .parse import GroupTerm, Terms, parse_formula
+from .groups import GroupTerm
+from .parse import Terms, parse_formula, parse_predictor
 
-__all__ = ["Factor", "GroupTerm", "Term", "Terms", "expand", "parse_formula"]
+__all__ = ["Factor", "GroupTerm", "Term", "Terms", "expand", "parse_formula", "parse_predictor"]

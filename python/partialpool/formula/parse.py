@@ -4,32 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from partialpool.errors import InputError, NotYetError
+from partialpool.errors import InputError
 
 from .algebra import expand_tokens
+from .groups import GroupTerm, cut_groups
 from .tokens import Token, join, tokenize
-
-
-@dataclass(frozen=True)
-class GroupTerm:
-    """One group term, ``(terms | factor)``.
-
-    Parameters
-    ----------
-    terms : str
-        The text left of the bar.
-    factor : str
-        The name of the grouping column.
-    correlated : bool
-        True for ``|``, False for ``||``.
-    text : str
-        The whole term, normalised.
-    """
-
-    terms: str
-    factor: str
-    correlated: bool
-    text: str
 
 
 @dataclass(frozen=True)
@@ -41,11 +20,11 @@ class Terms:
     formula : str
         The normalised text.
     response : str
-        The text left of ``~``.
+        The text left of ``~``; empty for a further predictor.
     population : str
         The right-hand side without the group terms; ``"1"`` when nothing is left.
     groups : tuple of GroupTerm
-        The group terms in order.
+        The group terms in order, nested ones (``a/b``) written out.
     columns : tuple of str
         Every column that is used, in order of first use.
     """
@@ -81,31 +60,75 @@ def parse_formula(text: str) -> Terms:
     >>> t.response, t.population, t.groups[0].factor
     ('log_radon', 'floor', 'county')
     """
-    if not isinstance(text, str):
+    tokens, at = _tokens(text, "y ~ x + (x | id)", "write `response ~ terms`")
+    return _terms(tokens, at, _response(tokens[:at], tokens[at]))
+
+
+def parse_predictor(text: str) -> Terms:
+    """Take apart the formula of a further parameter, such as that of sigma: it has no response.
+
+    Parameters
+    ----------
+    text : str
+        For example ``"~ x + (1 | id)"``.
+
+    Returns
+    -------
+    Terms
+        As from ``parse_formula``, with an empty response.
+
+    Raises
+    ------
+    InputError
+        When the formula has no meaning or a response.
+
+    Examples
+    --------
+    >>> t = parse_predictor("~ x + (1 | id)")
+    >>> t.response, t.population, t.groups[0].factor
+    ('', 'x', 'id')
+    """
+    shown = f"write `~ {text.strip()[:60]}`" if isinstance(text, str) else ""
+    tokens, at = _tokens(text, "~ x", shown)
+    if at > 0:
         raise InputError(
-            f"the formula is a {type(text).__name__}", remedy='write it as text, "y ~ x"'
+            f"`{join(tokens[:at])}` stands left of `~`, where this formula has nothing",
+            where=tokens[0].place,
+            remedy=f"write `~ {join(tokens[at + 1 :]) or 'x'}`",
+        )
+    return _terms(tokens, at, "")
+
+
+def _tokens(text: str, example: str, no_tilde: str) -> tuple[list[Token], int]:
+    """Return the tokens and where their one ``~`` is."""
+    if not isinstance(text, str):
+        short = example.partition(" + ")[0]
+        raise InputError(
+            f"the formula is a {type(text).__name__}", remedy=f'write it as text, "{short}"'
         )
     if not text.strip():
-        raise InputError("the formula is empty", remedy="write one such as `y ~ x + (x | id)`")
+        raise InputError("the formula is empty", remedy=f"write one such as `{example}`")
     tokens = tokenize(text)
     tildes = [i for i, token in enumerate(tokens) if token.kind == "tilde"]
     if not tildes:
-        raise InputError("the formula has no `~`", remedy="write `response ~ terms`")
+        raise InputError("the formula has no `~`", remedy=no_tilde)
     if len(tildes) > 1:
         raise InputError("the formula has a second `~`", where=tokens[tildes[1]].place)
     _check_brackets(tokens)
-    left, right = tokens[: tildes[0]], tokens[tildes[0] + 1 :]
-    response = _response(left, tokens[tildes[0]])
+    return tokens, tildes[0]
+
+
+def _terms(tokens: list[Token], at: int, response: str) -> Terms:
+    right = tokens[at + 1 :]
     if not right:
         raise InputError("nothing stands right of `~`", remedy="write `1` for an intercept only")
-    rest, groups = _cut(right)
+    rest, groups = cut_groups(right)
     expand_tokens(rest or tokenize("1"))
-    _check_groups(groups)
     return Terms(
         formula=join(tokens),
         response=response,
         population=join(rest) or "1",
-        groups=tuple(group for group, _ in groups),
+        groups=groups,
         columns=tuple(dict.fromkeys(c for t in tokens if t.factor for c in t.factor.columns)),
     )
 
@@ -141,129 +164,3 @@ def _response(tokens: list[Token], tilde: Token) -> str:
             remedy=f"put an expression in braces: `{{{join(tokens)}}} ~ …`",
         )
     return tokens[0].text
-
-
-def _cut(tokens: list[Token]) -> tuple[list[Token], list[tuple[GroupTerm, list[Token]]]]:
-    """Separate the group terms from the rest of the right-hand side."""
-    rest: list[Token] = []
-    groups: list[tuple[GroupTerm, list[Token]]] = []
-    for piece in _pieces(tokens):
-        bar = next((t for t in piece if t.kind == "bar"), None)
-        if bar is None:
-            rest += piece
-        else:
-            groups.append(_group(piece, bar))
-    if rest and rest[0].text == "+" and len(rest) > 1:
-        rest = rest[1:]
-    return rest, groups
-
-
-def _pieces(tokens: list[Token]) -> list[list[Token]]:
-    """Split before every ``+`` and ``-`` that stands outside brackets."""
-    pieces: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        depth += {"open": 1, "close": -1}.get(token.kind, 0)
-        # A sign after a sign or another operator belongs to what follows it.
-        if depth == 0 and token.text in ("+", "-") and any(t.kind != "op" for t in pieces[-1]):
-            pieces.append([])
-        pieces[-1].append(token)
-    return [piece for piece in pieces if piece]
-
-
-def _group(piece: list[Token], bar: Token) -> tuple[GroupTerm, list[Token]]:
-    body = piece[1:] if piece[0].text == "+" else piece
-    if body[0].kind != "open":
-        if any(t.kind == "open" for t in body[: body.index(bar)]):
-            raise InputError(
-                "a group term can only be added",
-                where=bar.place,
-                remedy="join it to the others by `+`: `… + (x | id)`",
-            )
-        raise _bare_bar(bar)
-    depth, closes = 0, 0
-    for i, token in enumerate(body):
-        depth += {"open": 1, "close": -1}.get(token.kind, 0)
-        if depth == 0:
-            closes = i
-            break
-    if bar not in body[:closes]:
-        raise _bare_bar(bar)
-    if closes != len(body) - 1:
-        following = body[closes + 1]
-        if following.kind == "op":
-            what, remedy = "a group term can only be added", "join it by `+`"
-        else:
-            what, remedy = "an operator is missing after a bracket", "join terms by `+`"
-        raise InputError(what, where=following.place, remedy=remedy)
-    inner = body[1:-1]
-    level = 0
-    for token in inner:
-        level += {"open": 1, "close": -1}.get(token.kind, 0)
-        if token.kind == "bar" and level > 0:
-            raise InputError(
-                "a group term stands inside brackets",
-                where=token.place,
-                remedy="write it by itself: `… + (x | id)`",
-            )
-    at = inner.index(bar)
-    left, right = inner[:at], inner[at + 1 :]
-    second = next((t for t in right if t.kind == "bar"), None)
-    if second is not None:
-        raise InputError("a group term has a second bar", where=second.place)
-    if not left:
-        raise InputError(
-            "nothing stands left of the bar", where=bar.place, remedy="write `(1 | id)`"
-        )
-    if not right:
-        raise InputError(
-            "nothing stands right of the bar", where=bar.place, remedy="name the grouping column"
-        )
-    terms = expand_tokens(left)
-    if not terms:
-        raise InputError("the group term is empty", where=left[0].place, remedy="write `(1 | id)`")
-    group = GroupTerm(join(left), _factor_name(right), bar.text == "|", join(body))
-    return group, left
-
-
-def _bare_bar(bar: Token) -> InputError:
-    return InputError("a bar stands outside brackets", where=bar.place, remedy="write `(x | id)`")
-
-
-def _factor_name(tokens: list[Token]) -> str:
-    first = tokens[0]
-    if len(tokens) == 1 and first.factor is not None and first.factor.bare:
-        return first.factor.label
-    operators = [t for t in tokens if t.kind == "op"]
-    if operators and any(t.factor and t.factor.bare for t in tokens):
-        raise NotYetError(
-            f"grouping by `{join(tokens)}` is not supported yet",
-            where=operators[0].place,
-            remedy="name one column; combine several into one beforehand",
-        )
-    if len(tokens) > 1 and not operators:
-        raise InputError("an operator is missing after the grouping column", where=tokens[1].place)
-    raise InputError(
-        f"`{join(tokens)}` is not a grouping column", where=first.place, remedy="name one column"
-    )
-
-
-def _check_groups(groups: list[tuple[GroupTerm, list[Token]]]) -> None:
-    factors = list(dict.fromkeys(group.factor for group, _ in groups))
-    if len(factors) > 1:
-        raise NotYetError(
-            f"more than one grouping factor ({', '.join(factors)}) is not supported yet",
-            remedy="keep the group terms of one of them",
-        )
-    seen: dict[frozenset[str], str] = {}
-    for group, tokens in groups:
-        for term in expand_tokens(tokens):
-            key = frozenset(f.code for f in term)
-            if key in seen:
-                shown = ":".join(f.label for f in term) or "the intercept"
-                raise InputError(
-                    f"{shown} is in both `{seen[key]}` and `{group.text}`",
-                    remedy="put each into one group term; `0 +` leaves the intercept out, as in "
-                    f"`(1 | {group.factor}) + (0 + x | {group.factor})`",
-                )
-            seen[key] = group.text

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.design import Design, GroupFactor
+from partialpool.errors import NotYetError
 from partialpool.model.defaults import (
     INTERCEPT,
     bounds,
@@ -140,9 +141,16 @@ def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None)
     InputError
         If priors do not fit the model, or a group term is too far from 0 to compute with.
     NotYetError
-        If group coefficients without pooling have priors that cannot be integrated.
+        If there are several grouping factors, or group coefficients without pooling have priors
+        that cannot be integrated.
     """
     design, pooling = pooled.design, pooled.pooling
+    if len(design.factors) > 1:
+        names = ", ".join(f"`{factor.name}`" for factor in design.factors)
+        raise NotYetError(
+            f"more than one grouping factor ({names}) is not supported yet",
+            remedy="keep the group terms of one of them",
+        )
     resolved = resolve_priors(priors, design, pooling)
     factor = design.factors[0] if design.factors else None
     y = design.y if design.offset is None else design.y - design.offset
