@@ -59,8 +59,8 @@ def test_offset_comes_back_for_new_data():
 
 
 def test_conditions_and_constants_where_they_are_wanted():
-    assert design("{y > 2} ~ x", binary=True).y.tolist() == [0, 0, 1, 1, 1]
-    assert design("b ~ x", binary=True).y.tolist() == [1, 0, 1, 1, 0]
+    assert design("{y > 2} ~ x", response="binary").y.tolist() == [0, 0, 1, 1, 1]
+    assert design("b ~ x", response="binary").y.tolist() == [1, 0, 1, 1, 0]
     assert design("{1 * b} ~ x").y.tolist() == [1, 0, 1, 1, 0]
     assert design("log(y) ~ x").y.tolist() == np.log(BASE["y"]).tolist()
     assert design("y ~ 1", change={"y": [2.0] * 5}, se="w").y.tolist() == [2.0] * 5
@@ -97,8 +97,13 @@ BAD = {
         {},
         "no complete row",
     ),
-    "zero weight": ("y ~ x", {"w": [0, 1, 1, 2, 3]}, {"weights": "w"}, "1 row: drop those rows"),
-    "negative weight": ("y ~ x", {"w": [-1, 0, 1, 2, 3]}, {"weights": "w"}, "in 2 rows"),
+    "no weight": ("y ~ x", {"w": [0, 0, 0, NAN, 0]}, {"weights": "w"}, "0 in every complete row"),
+    "negative weight": (
+        "y ~ x",
+        {"w": [0, 1, -2, 2, -3]},
+        {"weights": "w"},
+        r"`weights` is negative in 2 rows \(the first is -2 in row 3, counted from 1\)",
+    ),
     "zero se": ("y ~ x", {"w": [0, 1, 1, 2, 3]}, {"se": "w"}, "`se` is zero or negative"),
     "both": ("y ~ x", {}, {"se": "w", "weights": "w"}, "both `weights` and `se`"),
     "text weight": ("y ~ x", {}, {"weights": "s"}, "`weights` holds no numbers"),

@@ -1,7 +1,7 @@
 """Terms + columns → the arrays that a model is made of, and the recipe to make them again."""
 
 from .build import build_design
-from .design import Design, GroupFactor
-from .recipe import Rebuilt, rebuild
+from .design import Design, GroupFactor, Part
+from .recipe import Rebuilt, RebuiltPart, rebuild
 
-__all__ = ["Design", "GroupFactor", "Rebuilt", "build_design", "rebuild"]
+__all__ = ["Design", "GroupFactor", "Part", "Rebuilt", "RebuiltPart", "build_design", "rebuild"]

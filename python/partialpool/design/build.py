@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from partialpool.data import Column, open_table
-from partialpool.data.convert import from_any
+from partialpool.checks import check_choice
 from partialpool.errors import InputError
-from partialpool.formula import Factor, Terms, expand
+from partialpool.formula import Terms
 from partialpool.formula.tokens import tokenize
 
-from .design import Design, Floats, GroupFactor
-from .grouping import encode_levels, factorize, make_blocks, ordered_groups, twins
-from .matrix import build_matrix, rows
-from .rank import check_rank
+from .design import Design, Floats, Part
+from .interaction import Coded
+from .predictor import build_part
+from .response import RESPONSES, build_response, check_varies
+from .roles import check_stray_text, complete_rows
 
-VERSION = 1
+VERSION = 2
 
 
 def build_design(
@@ -28,7 +27,10 @@ def build_design(
     weights: Any = None,
     offset: Any = None,
     se: Any = None,
-    binary: bool = False,
+    trials: Any = None,
+    exposure: Any = None,
+    sigma: Terms | None = None,
+    response: str = "number",
 ) -> Design:
     """Build the arrays that a model of these terms is made of.
 
@@ -38,10 +40,14 @@ def build_design(
         From ``parse_formula``.
     table : object
         Anything that ``open_table`` opens.
-    weights, offset, se : str or array, optional
-        The name of a column, or one value a row of the table.
-    binary : bool
-        Take a response of true and false as 1 and 0.
+    weights, offset, se, trials, exposure : str or array, optional
+        The name of a column, or one value a row of the table. Rows with weight 0 are left out;
+        `trials` may be one whole number for all rows.
+    sigma : Terms, optional
+        From ``parse_predictor``: a second linear predictor.
+    response : {"number", "binary", "ordered"}
+        Numbers; numbers, or true and false as 1 and 0; ordered categories as codes from 0, and
+        then the population part has no intercept column, since thresholds take its place.
 
     Returns
     -------
@@ -55,198 +61,67 @@ def build_design(
     >>> build_design(parse_formula("y ~ x + (1 | g)"), data)
     3 rows, 2 population columns, g: 2 levels × 1 column
     """
+    check_choice("response", response, RESPONSES)
     if weights is not None and se is not None:
         raise InputError("both `weights` and `se` are given", remedy="give one of them")
-    columns, roles, keep = _complete(terms, table, weights=weights, offset=offset, se=se)
-    n = int(keep.sum())
-    response = tokenize(terms.response)[0].factor
-    assert response is not None  # parse_formula saw to it
-    y = _response(response, columns, n, binary)
-    if se is None and np.ptp(y) == 0:
-        raise InputError(
-            f"the response `{response.label}` is {y[0]:g} in every row",
-            remedy="there is nothing to explain; check the column",
-        )
-    population = expand(terms.population)
-    for name in dict.fromkeys(c for term in population for f in term for c in f.columns):
+    given = {
+        "weights": weights,
+        "offset": offset,
+        "se": se,
+        "trials": trials,
+        "exposure": exposure,
+    }
+    names = terms.columns if sigma is None else (*terms.columns, *sigma.columns)
+    complete = complete_rows(names, table, **given)
+    columns, roles, n = complete.columns, complete.roles, len(complete.rows)
+    left = tokenize(terms.response)[0].factor
+    assert left is not None  # parse_formula saw to it
+    for name in left.columns:
         check_stray_text(columns[name])
-    for name in response.columns:
-        check_stray_text(columns[name])
-    if any(len(term) == 1 and term[0].code == response.code for term in population):
-        raise InputError(
-            f"`{response.label}` is the response and a predictor", remedy="take it out on the right"
-        )
-    names, X, state = build_matrix(population, columns, n)
-    check_rank(X, names)
-    factors, recipes = [], []
-    for name in dict.fromkeys(group.factor for group in terms.groups):
-        factor, recipe = _group_factor(terms, name, columns, n, X, names)
-        factors.append(factor)
-        recipes.append(recipe)
+    y, categories = build_response(left, columns, n, response)
+    known = "se" in roles or _differ(roles.get("offset"))
+    known = known or (y[0] != 0 and _differ(roles.get("exposure")))
+    check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
+    coded: dict[str, Coded] = {}
+    main, recipe = build_part(
+        terms, columns, n, response=left, coded=coded, thresholds=response == "ordered"
+    )
+    second: Part | None = None
+    stored = None
+    if sigma is not None:
+        try:
+            second, stored = build_part(sigma, columns, n, response=left, coded=coded)
+        except InputError as error:
+            where = f"{error.where}, in `sigma`" if error.where else "in `sigma`"
+            raise InputError(error.what, where=where, remedy=error.remedy) from None
+        stored["formula"] = sigma.formula
     return Design(
         terms=terms,
-        response=response.label,
+        response=left.label,
         y=y,
-        X=X,
-        columns=names,
-        factors=tuple(factors),
-        weights=_positive(roles.get("weights"), "weights", "drop those rows"),
-        offset=_role(roles.get("offset"), "offset"),
-        se=_positive(roles.get("se"), "se", "give positive standard errors"),
+        X=main.X,
+        columns=main.columns,
+        factors=main.factors,
+        sigma=second,
+        categories=categories,
+        **{role: roles.get(role) for role in given},
         n_rows=n,
-        n_dropped=int(len(keep) - n),
-        dropped=np.flatnonzero(~keep),
+        n_dropped=len(complete.dropped),
+        dropped=complete.dropped,
+        n_zero_weight=complete.n_zero_weight,
+        rows=complete.rows,
         recipe={
             "version": VERSION,
             "formula": terms.formula,
             "offset": offset if isinstance(offset, str) else None,
             "needs_offset": offset is not None,
-            "population": {"columns": list(names), "state": state},
-            "groups": recipes,
+            "exposure": exposure if isinstance(exposure, str) else None,
+            "needs_exposure": exposure is not None,
+            **recipe,
+            "sigma": stored,
         },
     )
 
 
-def _complete(
-    terms: Terms, table: Any, **given: Any
-) -> tuple[dict[str, Column], dict[str, Column], Any]:
-    """Return the columns and the roles without missing rows, and the mask of rows kept."""
-    source = open_table(table)
-    named = [value for value in given.values() if isinstance(value, str)]
-    taken = source.take((*terms.columns, *named))
-    roles = {}
-    for role, value in given.items():
-        if value is None:
-            continue
-        column = taken.columns[value] if isinstance(value, str) else from_any(role, value)
-        if len(column) != taken.n_rows:
-            raise InputError(
-                f"`{role}` has {len(column)} values for {taken.n_rows} rows",
-                remedy="give one value a row",
-            )
-        roles[role] = column
-    used = {name: taken.columns[name] for name in terms.columns}
-    keep = np.ones(taken.n_rows, dtype=bool)
-    for column in (*used.values(), *roles.values()):
-        keep &= ~column.missing
-    if not keep.any():
-        empty = [c.name for c in (*used.values(), *roles.values()) if c.missing.all()]
-        what = f"`{empty[0]}` is missing" if empty else "some value is missing"
-        raise InputError(f"no complete row is left: {what} in every row")
-    if not keep.all():
-        used = {name: column.rows(keep) for name, column in used.items()}
-        roles = {role: column.rows(keep) for role, column in roles.items()}
-    for column in (*used.values(), *roles.values()):
-        check_finite(column)
-    return used, roles, keep
-
-
-def check_finite(column: Column) -> None:
-    """Refuse a numeric column with infinite values."""
-    if column.values.dtype.kind == "f":
-        count = int(np.isinf(column.values[~column.missing]).sum())
-        if count:
-            raise InputError(
-                f"the column `{column.name}` is infinite in {rows(count)}",
-                remedy="correct or drop those rows",
-            )
-
-
-def check_stray_text(column: Column) -> None:
-    """Refuse text in which nearly all values are numbers: one `?` would make it categories."""
-    if column.kind != "string":
-        return
-    values = list(dict.fromkeys(column.values[~column.missing].tolist()))
-    stray = [value for value in values if not _is_number(value)]
-    if 0 < len(stray) <= 0.1 * len(values):
-        raise InputError(
-            f"the column `{column.name}` has text among its numbers (`{stray[0]}`)",
-            remedy="leave missing values empty or write NA, and correct the others",
-        )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _response(factor: Factor, columns: Mapping[str, Column], n: int, binary: bool) -> Floats:
-    label = factor.label
-    kind = columns[factor.columns[0]].kind if factor.bare else "number"
-    if (kind == "boolean" or factor.condition) and not binary:
-        raise InputError(
-            f"the response `{label}` is true or false",
-            remedy=f"to treat it as the numbers 0 and 1 write `{{1 * ({label})}}`",
-        )
-    if kind not in ("number", "boolean") or factor.code.startswith("C("):
-        raise InputError(f"the response `{label}` is not a number", remedy="name a numeric column")
-    if factor.bare:
-        return columns[factor.columns[0]].values.astype(np.float64)
-    from .coding import code_terms
-
-    _, values, _ = code_terms([(factor,)], columns, n)
-    if values.shape[1] != 1:
-        raise InputError(f"the response `{label}` has {values.shape[1]} columns", remedy="name one")
-    y = values[:, 0]
-    infinite, undefined = int(np.isinf(y).sum()), int(np.isnan(y).sum())
-    if infinite or undefined:
-        parts = [f"infinite in {rows(infinite)}"] * bool(infinite)
-        parts += [f"undefined in {rows(undefined)}"] * bool(undefined)
-        raise InputError(
-            f"the response `{label}` is {' and '.join(parts)}",
-            remedy="correct or drop those rows, or use another transform",
-        )
-    return np.ascontiguousarray(y)
-
-
-def _group_factor(
-    terms: Terms,
-    name: str,
-    columns: Mapping[str, Column],
-    n: int,
-    X: Floats,
-    names: tuple[str, ...],
-) -> tuple[GroupFactor, dict[str, Any]]:
-    levels, codes = factorize(columns[name])
-    parts, matrices, widths = [], [], []
-    z_names: tuple[str, ...] = ()
-    for group in ordered_groups(terms, name):
-        own, Z, state = build_matrix(expand(group.terms), columns, n)
-        twice = set(own) & set(z_names)
-        if twice:
-            raise InputError(f"`{twice.pop()}` occurs in two group terms of `{name}`")
-        z_names += own
-        matrices.append(Z)
-        widths.append((Z.shape[1], group.correlated))
-        parts.append({"columns": list(own), "state": state})
-    Z = np.ascontiguousarray(np.hstack(matrices))
-    factor = GroupFactor(
-        name=name,
-        terms=z_names,
-        blocks=make_blocks(widths),
-        Z=Z,
-        codes=codes,
-        levels=levels,
-        counts=np.bincount(codes, minlength=len(levels)),
-        T=twins(Z, z_names, X, names),
-    )
-    return factor, {"name": name, "levels": encode_levels(levels), "parts": parts}
-
-
-def _role(column: Column | None, role: str) -> Floats | None:
-    if column is None:
-        return None
-    if column.kind != "number":
-        raise InputError(f"`{role}` holds no numbers", remedy="give a numeric column")
-    return column.values.astype(np.float64)
-
-
-def _positive(column: Column | None, role: str, remedy: str) -> Floats | None:
-    values = _role(column, role)
-    if values is not None and (values <= 0).any():
-        count = rows(int((values <= 0).sum()))
-        raise InputError(f"`{role}` is zero or negative in {count}", remedy=remedy)
-    return values
+def _differ(values: Floats | None) -> bool:
+    return values is not None and bool(np.ptp(values) > 0)

@@ -21,7 +21,9 @@ class GroupFactor:
     Parameters
     ----------
     name : str
-        The grouping column.
+        Its name: the grouping columns joined by ``:``.
+    columns : tuple of str
+        The grouping columns.
     terms : tuple of str
         The names of Z's columns, ``"Intercept"`` first where there is one.
     blocks : tuple of (start, stop, correlated)
@@ -31,7 +33,8 @@ class GroupFactor:
     codes : numpy.ndarray
         (n,) each row's index into ``levels``.
     levels : numpy.ndarray
-        The levels that occur, sorted (categorical: in their order), as they came in.
+        The levels that occur, sorted (categorical: in their order), as they came in. Of several
+        columns: their values joined by ``:``, in the order of the first column's, then the next's.
     counts : numpy.ndarray
         (J,) rows in each level.
     T : numpy.ndarray
@@ -40,6 +43,7 @@ class GroupFactor:
     """
 
     name: str
+    columns: tuple[str, ...]
     terms: tuple[str, ...]
     blocks: tuple[tuple[int, int, bool], ...]
     Z: Floats
@@ -57,6 +61,36 @@ class GroupFactor:
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """One linear predictor.
+
+    Parameters
+    ----------
+    terms : Terms
+        Its formula.
+    X : numpy.ndarray
+        (n, p) the population columns on their natural scale.
+    columns : tuple of str
+        Their names.
+    factors : tuple of GroupFactor
+        The grouping factors.
+    """
+
+    terms: Terms
+    X: Floats
+    columns: tuple[str, ...]
+    factors: tuple[GroupFactor, ...]
+
+    def __post_init__(self) -> None:
+        freeze(self.X)
+
+    def __repr__(self) -> str:
+        p = len(self.columns)
+        parts = [f"{p} population column{'s' * (p != 1)}", *map(repr, self.factors)]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
 class Design:
     """The arrays that a model is made of.
 
@@ -67,14 +101,18 @@ class Design:
     response : str
         The response as it reads in messages.
     y : numpy.ndarray
-        (n,) the response.
+        (n,) the response; of ordered categories, their codes from 0.
     X : numpy.ndarray
         (n, p) the population columns on their natural scale.
     columns : tuple of str
         Their names.
     factors : tuple of GroupFactor
         The grouping factors.
-    weights, offset, se : numpy.ndarray or None
+    sigma : Part or None
+        The second linear predictor.
+    categories : tuple
+        The labels of ordered categories; empty for other responses.
+    weights, offset, se, trials, exposure : numpy.ndarray or None
         (n,) each.
     n_rows : int
         Rows used.
@@ -82,6 +120,10 @@ class Design:
         Rows dropped for missing values.
     dropped : numpy.ndarray
         Their positions in the table.
+    n_zero_weight : int
+        Complete rows left out because their weight is 0.
+    rows : numpy.ndarray
+        (n,) positions in the table of the rows used.
     recipe : dict
         Rebuilds the same columns for new data; survives JSON.
     """
@@ -92,22 +134,43 @@ class Design:
     X: Floats
     columns: tuple[str, ...]
     factors: tuple[GroupFactor, ...]
+    sigma: Part | None
+    categories: tuple[Any, ...]
     weights: Floats | None
     offset: Floats | None
     se: Floats | None
+    trials: Floats | None
+    exposure: Floats | None
     n_rows: int
     n_dropped: int
     dropped: Ints
+    n_zero_weight: int
+    rows: Ints
     recipe: dict[str, Any]
 
     def __post_init__(self) -> None:
-        freeze(self.y, self.X, self.weights, self.offset, self.se, self.dropped)
+        freeze(self.y, self.X, self.dropped, self.rows)
+        freeze(self.weights, self.offset, self.se, self.trials, self.exposure)
+
+    @property
+    def total_offset(self) -> Floats | None:
+        """The offset plus the log of the exposure; None where there is neither."""
+        if self.exposure is None:
+            return self.offset
+        own = np.log(self.exposure)
+        return own if self.offset is None else own + self.offset
 
     def __repr__(self) -> str:
-        p = len(self.columns)
-        parts = [f"{self.n_rows} rows", f"{p} population column{'s' * (p != 1)}"]
-        parts += [repr(factor) for factor in self.factors]
-        parts += [n for n in ("weights", "offset", "se") if getattr(self, n) is not None]
+        parts = [f"{self.n_rows} rows"]
+        parts.append(repr(Part(self.terms, self.X, self.columns, self.factors)))
+        if self.sigma is not None:
+            parts.append(f"sigma: {self.sigma!r}")
+        if self.categories:
+            parts.append(f"{len(self.categories)} ordered categories")
+        roles = ("weights", "offset", "se", "trials", "exposure")
+        parts += [role for role in roles if getattr(self, role) is not None]
+        if self.n_zero_weight:
+            parts.append(f"{self.n_zero_weight} rows left out for weight 0")
         if self.n_dropped:
             parts.append(f"{self.n_dropped} rows dropped for missing values")
         return ", ".join(parts)

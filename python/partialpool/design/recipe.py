@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,19 @@ import numpy as np
 from partialpool.data import Column, open_table
 from partialpool.data.convert import from_any
 from partialpool.errors import InputError
-from partialpool.formula import Term, expand, parse_formula
+from partialpool.formula import Term, Terms, expand, parse_formula, parse_predictor
 
-from .build import VERSION, check_finite
+from .build import VERSION
 from .design import Floats, Ints, freeze
 from .grouping import decode_levels, match_levels, ordered_groups
+from .interaction import match_combinations
 from .matrix import build_matrix, rows
+from .roles import check_finite
 
 
 @dataclass(frozen=True, eq=False)
-class Rebuilt:
-    """The columns of a design for new data.
+class RebuiltPart:
+    """The columns of one linear predictor for new data.
 
     Parameters
     ----------
@@ -31,20 +33,41 @@ class Rebuilt:
         (n, q) a grouping factor's columns, in the order of the design's factors.
     codes : tuple of numpy.ndarray
         (n,) index into the factor's levels; −1 for a level that the fit did not see.
-    offset : numpy.ndarray or None
-        (n,) the offset.
     """
 
     X: Floats
     Z: tuple[Floats, ...]
     codes: tuple[Ints, ...]
-    offset: Floats | None
 
     def __post_init__(self) -> None:
-        freeze(self.X, self.offset, *self.Z, *self.codes)
+        freeze(self.X, *self.Z, *self.codes)
 
 
-def rebuild(recipe: Mapping[str, Any], table: Any, *, offset: Any = None) -> Rebuilt:
+@dataclass(frozen=True, eq=False)
+class Rebuilt(RebuiltPart):
+    """The columns of a design for new data: those of the main predictor, and what goes with them.
+
+    Parameters
+    ----------
+    X, Z, codes
+        As in ``RebuiltPart``.
+    offset : numpy.ndarray or None
+        (n,) the offset plus the log of the exposure.
+    sigma : RebuiltPart or None
+        The second linear predictor.
+    """
+
+    offset: Floats | None
+    sigma: RebuiltPart | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        freeze(self.offset)
+
+
+def rebuild(
+    recipe: Mapping[str, Any], table: Any, *, offset: Any = None, exposure: Any = None
+) -> Rebuilt:
     """Build the columns of a design for new data.
 
     Parameters
@@ -52,10 +75,10 @@ def rebuild(recipe: Mapping[str, Any], table: Any, *, offset: Any = None) -> Reb
     recipe : dict
         ``Design.recipe``, possibly after a round through JSON.
     table : object
-        Anything that ``open_table`` opens. It needs no response; the grouping column may be left
-        out when its level does not matter, and then every row has a level not seen.
-    offset : str or array, optional
-        As in ``build_design``; by default the column that the fit used.
+        Anything that ``open_table`` opens. It needs no response; grouping columns may be left
+        out when their levels do not matter, and then every row has a level not seen.
+    offset, exposure : str or array, optional
+        As in ``build_design``; by default the columns that the fit used.
 
     Returns
     -------
@@ -76,44 +99,71 @@ def rebuild(recipe: Mapping[str, Any], table: Any, *, offset: Any = None) -> Reb
             f"the recipe has version {recipe.get('version')!r}, not {VERSION}",
             remedy="fit the model again with this version",
         )
-    terms = parse_formula(recipe["formula"])  # stored text is checked like any other
+    # Stored text is checked like any other.
+    parts = [(parse_formula(recipe["formula"]), recipe)]
+    if recipe["sigma"] is not None:
+        parts.append((parse_predictor(recipe["sigma"]["formula"]), recipe["sigma"]))
     source = open_table(table)
-    population = expand(terms.population)
-    groups = [(g, ordered_groups(terms, g["name"])) for g in recipe["groups"]]
-    needed = _columns(population)
-    for _, group_terms in groups:
-        for group in group_terms:
-            needed |= _columns(expand(group.terms))
-    needed |= {g["name"]: None for g, _ in groups if g["name"] in source.names}
-    if offset is None:
-        offset = recipe["offset"]
-    if offset is None and recipe["needs_offset"]:
-        raise InputError("the fit used an offset", remedy="give `offset` for the new data")
-    if isinstance(offset, str):
-        needed[offset] = None
-    columns, n = source.take(needed).columns, source.n_rows
-    predictors = _columns(population)
-    for _, group_terms in groups:
-        for group in group_terms:
-            predictors |= _columns(expand(group.terms))
+    predictors = dict.fromkeys(name for terms, _ in parts for name in _predictors(terms))
+    grouping = {name for _, part in parts for g in part["groups"] for name in g["columns"]}
+    roles = {"offset": offset, "exposure": exposure}
+    for role in roles:
+        if roles[role] is None:
+            roles[role] = recipe[role]
+        if roles[role] is None and recipe[f"needs_{role}"]:
+            used = "an" if role[0] in "aeiou" else "a"
+            raise InputError(
+                f"the fit used {used} {role}", remedy=f"give `{role}` for the new data"
+            )
+    named = [value for value in roles.values() if isinstance(value, str)]
+    present = [name for name in source.names if name in grouping]
+    columns, n = source.take((*predictors, *present, *named)).columns, source.n_rows
     for name in predictors:
         _check(columns[name])
-    X = _part(population, recipe["population"], columns, n)
+    main, *others = [_rebuild_part(terms, part, columns, n) for terms, part in parts]
+    total = _role("offset", roles["offset"], columns, n)
+    exposed = _role("exposure", roles["exposure"], columns, n)
+    if exposed is not None:
+        total = np.log(exposed) if total is None else total + np.log(exposed)
+    return Rebuilt(main.X, main.Z, main.codes, total, others[0] if others else None)
+
+
+def _rebuild_part(
+    terms: Terms, recipe: Mapping[str, Any], columns: Mapping[str, Column], n: int
+) -> RebuiltPart:
+    X = _matrix(expand(terms.population), recipe["population"], columns, n)
+    if recipe["thresholds"]:
+        X = np.ascontiguousarray(X[:, 1:])
     Zs, codes = [], []
-    for stored, group_terms in groups:
-        parts = [
-            _part(expand(group.terms), part, columns, n)
-            for group, part in zip(group_terms, stored["parts"], strict=True)
+    for stored in recipe["groups"]:
+        groups = ordered_groups(terms, stored["name"])
+        matrices = [
+            _matrix(expand(group.terms), part, columns, n)
+            for group, part in zip(groups, stored["parts"], strict=True)
         ]
-        Zs.append(np.ascontiguousarray(np.hstack(parts)))
-        column = columns.get(stored["name"])
-        levels = decode_levels(stored["levels"])
-        codes.append(np.full(n, -1) if column is None else match_levels(column, levels))
-    return Rebuilt(X, tuple(Zs), tuple(codes), _offset(offset, columns, n))
+        Zs.append(np.ascontiguousarray(np.hstack(matrices)))
+        codes.append(_codes(stored, columns, n))
+    return RebuiltPart(X, tuple(Zs), tuple(codes))
 
 
-def _columns(terms: Iterable[Term]) -> dict[str, None]:
-    return dict.fromkeys(name for term in terms for f in term for name in f.columns)
+def _codes(stored: Mapping[str, Any], columns: Mapping[str, Column], n: int) -> Ints:
+    if any(name not in columns for name in stored["columns"]):
+        return np.full(n, -1)
+    own = [
+        match_levels(columns[name], decode_levels(levels))
+        for name, levels in zip(stored["columns"], stored["levels"], strict=True)
+    ]
+    if stored["members"] is None:
+        return own[0]
+    return match_combinations(own, np.array(stored["members"], dtype=np.int64))
+
+
+def _predictors(terms: Terms) -> dict[str, None]:
+    """Return the columns that population and group columns are computed from."""
+    texts = [terms.population, *(group.terms for group in terms.groups)]
+    return {
+        name: None for text in texts for term in expand(text) for f in term for name in f.columns
+    }
 
 
 def _check(column: Column) -> None:
@@ -126,7 +176,7 @@ def _check(column: Column) -> None:
     check_finite(column)
 
 
-def _part(
+def _matrix(
     terms: tuple[Term, ...], stored: Mapping[str, Any], columns: Mapping[str, Column], n: int
 ) -> Floats:
     names, matrix, _ = build_matrix(terms, columns, n, stored["state"])
@@ -138,11 +188,18 @@ def _part(
     return matrix
 
 
-def _offset(offset: Any, columns: Mapping[str, Column], n: int) -> Floats | None:
-    if offset is None:
+def _role(role: str, value: Any, columns: Mapping[str, Column], n: int) -> Floats | None:
+    if value is None:
         return None
-    column = columns[offset] if isinstance(offset, str) else from_any("offset", offset)
+    column = columns[value] if isinstance(value, str) else from_any(role, value)
     if column.kind != "number" or len(column) != n:
-        raise InputError("`offset` is not one number a row", remedy="give a numeric column")
+        raise InputError(f"`{role}` is not one number a row", remedy="give a numeric column")
     _check(column)
-    return column.values.astype(np.float64)
+    values = column.values.astype(np.float64)
+    if role == "exposure" and (values <= 0).any():
+        count = rows(int((values <= 0).sum()))
+        raise InputError(
+            f"`exposure` is zero or negative in {count} of the new data",
+            remedy="give positive exposures",
+        )
+    return values

@@ -1,0 +1,105 @@
+"""Several grouping columns → one factor: the combinations that occur, by their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import InputError
+
+from .design import Ints
+
+Coded = tuple[NDArray[Any], Ints]
+
+
+def combine(coded: Sequence[Coded], columns: Sequence[str]) -> tuple[NDArray[Any], Ints, Ints]:
+    """Return the combinations' labels, each row's code, and the combinations themselves.
+
+    Parameters
+    ----------
+    coded : sequence of (levels, codes)
+        What ``factorize`` made of each column.
+    columns : sequence of str
+        The names of the columns.
+
+    Returns
+    -------
+    tuple
+        Labels ``"a:b"`` in the order of the first column's levels, then the second's, and so on;
+        codes; and an array (columns, combinations) of the codes that each combination is made of.
+
+    Examples
+    --------
+    >>> a = np.array(["p", "q"], dtype=object), np.array([1, 0, 1])
+    >>> b = np.array([7, 9]), np.array([1, 0, 1])
+    >>> labels, codes, members = combine([a, b], ["a", "b"])
+    >>> labels.tolist(), codes.tolist(), members.tolist()
+    (['p:7', 'q:9'], [1, 0, 1], [[0, 1], [0, 1]])
+    """
+    codes = coded[0][1]
+    members = [np.arange(len(coded[0][0]), dtype=np.int64)]
+    for levels, own in coded[1:]:
+        # Numbering the combinations anew each time keeps the numbers small.
+        pairs, codes = np.unique(codes * len(levels) + own, return_inverse=True)
+        before, last = np.divmod(pairs, len(levels))
+        members = [member[before] for member in members] + [last]
+    texts = [_texts(levels) for levels, _ in coded]
+    parts = [[text[k] for k in member] for text, member in zip(texts, members, strict=True)]
+    labels = [":".join(part) for part in zip(*parts, strict=True)]
+    _check_unique(labels, columns)
+    out = np.empty(len(labels), dtype=object)
+    out[:] = labels
+    return out, codes.astype(np.int64, copy=False).reshape(-1), np.array(members)
+
+
+def match_combinations(codes: Sequence[Ints], members: Ints) -> Ints:
+    """Return each row's index into known combinations; −1 for one not among them.
+
+    Parameters
+    ----------
+    codes : sequence of numpy.ndarray
+        Each row's index into the levels of each column, −1 for a level not known.
+    members : numpy.ndarray
+        The combinations, as ``combine`` returned them.
+
+    Examples
+    --------
+    >>> members = np.array([[0, 1], [0, 1]])
+    >>> match_combinations([np.array([1, 1, -1]), np.array([1, 0, 1])], members).tolist()
+    [1, -1, -1]
+    """
+    known, given = members[0], codes[0]
+    for own, new in zip(members[1:], codes[1:], strict=True):
+        size = int(own.max()) + 1
+        pairs, known = np.unique(known * size + own, return_inverse=True)
+        wanted = given * size + new
+        at = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+        given = np.where((given >= 0) & (new >= 0) & (pairs[at] == wanted), at, -1)
+    return given
+
+
+def _texts(levels: NDArray[Any]) -> list[str]:
+    if levels.dtype.kind == "M":
+        days = levels.astype("datetime64[D]")
+        whole = bool((days == levels).all())
+        return [str(text) for text in np.datetime_as_string(days if whole else levels)]
+    if levels.dtype.kind == "f":  # whole numbers; others are no levels
+        return [str(int(level)) for level in levels.tolist()]
+    return [str(level) for level in levels.tolist()]
+
+
+def _check_unique(labels: Sequence[str], columns: Sequence[str]) -> None:
+    if len(set(labels)) == len(labels):
+        return
+    seen: set[str] = set()
+    for label in labels:
+        if label in seen:
+            shown = ", ".join(f"`{name}`" for name in columns)
+            raise InputError(
+                f"two combinations of the grouping columns {shown} would both be called `{label}`",
+                remedy="rename values of these columns, without `:` in them",
+            )
+        seen.add(label)

@@ -1,0 +1,139 @@
+"""Terms + complete columns → one linear predictor: X, its grouping factors, and their recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from partialpool.data import Column
+from partialpool.errors import InputError
+from partialpool.formula import Factor, Terms, expand
+
+from .design import Floats, GroupFactor, Part
+from .grouping import encode_levels, factorize, make_blocks, ordered_groups, twins
+from .interaction import Coded, combine
+from .matrix import build_matrix
+from .rank import check_rank
+from .roles import check_stray_text
+
+
+def build_part(
+    terms: Terms,
+    columns: Mapping[str, Column],
+    n_rows: int,
+    *,
+    response: Factor,
+    coded: dict[str, Coded],
+    thresholds: bool = False,
+) -> tuple[Part, dict[str, Any]]:
+    """Build one linear predictor, and what rebuilds it for new data.
+
+    Parameters
+    ----------
+    terms : Terms
+        The formula.
+    columns : mapping of str to Column
+        Without missing values.
+    n_rows : int
+        The number of rows.
+    response : Factor
+        The left-hand side of the main formula, which cannot be a predictor.
+    coded : dict
+        Levels and codes of grouping columns, filled as they are needed.
+    thresholds : bool
+        True where thresholds take the place of the intercept: contrasts are coded as beside an
+        intercept, and then its column is left out.
+
+    Examples
+    --------
+    >>> from partialpool.formula import parse_formula
+    >>> from partialpool.formula.check import column_factor
+    >>> x = Column("x", "number", np.array([1.0, 2.0]), np.zeros(2, dtype=bool))
+    >>> y = column_factor("y")
+    >>> part, _ = build_part(parse_formula("y ~ x"), {"x": x}, 2, response=y, coded={})
+    >>> part.columns
+    ('Intercept', 'x')
+    """
+    population = expand(terms.population)
+    for name in dict.fromkeys(c for term in population for f in term for c in f.columns):
+        check_stray_text(columns[name])
+    if any(len(term) == 1 and term[0].code == response.code for term in population):
+        raise InputError(
+            f"`{response.label}` is the response and a predictor", remedy="take it out on the right"
+        )
+    if thresholds and () not in population:
+        # Dropping it in silence would not be the same: `0 + f` asks for a column a category.
+        raise InputError(
+            "an ordered response has thresholds in place of an intercept, so there is none to "
+            "leave out",
+            remedy="write the terms without `0 +` and `- 1`",
+        )
+    names, X, state = build_matrix(population, columns, n_rows)
+    check_rank(X, names)
+    recipe: dict[str, Any] = {
+        "population": {"columns": list(names), "state": state},
+        "thresholds": thresholds,
+        "groups": [],
+    }
+    if thresholds:
+        names, X = names[1:], np.ascontiguousarray(X[:, 1:])
+    factors = []
+    for name in dict.fromkeys(group.factor for group in terms.groups):
+        factor, stored = _group_factor(terms, name, columns, n_rows, X, names, coded)
+        factors.append(factor)
+        recipe["groups"].append(stored)
+    return Part(terms, X, names, tuple(factors)), recipe
+
+
+def _group_factor(
+    terms: Terms,
+    name: str,
+    columns: Mapping[str, Column],
+    n: int,
+    X: Floats,
+    names: tuple[str, ...],
+    coded: dict[str, Coded],
+) -> tuple[GroupFactor, dict[str, Any]]:
+    groups = ordered_groups(terms, name)
+    grouping = groups[0].columns
+    for column in grouping:
+        if column not in coded:
+            coded[column] = factorize(columns[column])
+    single = [coded[column] for column in grouping]
+    members = None
+    if len(grouping) == 1:
+        levels, codes = single[0]
+    else:
+        levels, codes, members = combine(single, grouping)
+    parts, matrices, widths = [], [], []
+    z_names: tuple[str, ...] = ()
+    for group in groups:
+        own, Z, state = build_matrix(expand(group.terms), columns, n)
+        twice = set(own) & set(z_names)
+        if twice:
+            raise InputError(f"`{twice.pop()}` occurs in two group terms of `{name}`")
+        z_names += own
+        matrices.append(Z)
+        widths.append((Z.shape[1], group.correlated))
+        parts.append({"columns": list(own), "state": state})
+    Z = np.ascontiguousarray(np.hstack(matrices))
+    factor = GroupFactor(
+        name=name,
+        columns=grouping,
+        terms=z_names,
+        blocks=make_blocks(widths),
+        Z=Z,
+        codes=codes,
+        levels=levels,
+        counts=np.bincount(codes, minlength=len(levels)),
+        T=twins(Z, z_names, X, names),
+    )
+    return factor, {
+        "name": name,
+        "columns": list(grouping),
+        "levels": [encode_levels(own) for own, _ in single],
+        "members": None if members is None else members.tolist(),
+        "parts": parts,
+    }

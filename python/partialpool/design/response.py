@@ -1,0 +1,184 @@
+"""The left-hand side → y: numbers, 0 and 1, or the codes of ordered categories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from partialpool.data import Column
+from partialpool.errors import InputError
+from partialpool.formula import Factor
+from partialpool.formula.names import quoted
+
+from .design import Floats
+from .grouping import factorize
+from .matrix import rows
+
+RESPONSES = ("number", "binary", "ordered")
+
+
+def build_response(
+    factor: Factor, columns: Mapping[str, Column], n_rows: int, kind: str
+) -> tuple[Floats, tuple[Any, ...]]:
+    """Return y, and the labels of its categories where it is ordered.
+
+    Parameters
+    ----------
+    factor : Factor
+        The left-hand side of the formula.
+    columns : mapping of str to Column
+        Without missing values.
+    n_rows : int
+        The number of rows.
+    kind : {"number", "binary", "ordered"}
+        What the response should be.
+
+    Examples
+    --------
+    >>> from partialpool.formula.check import column_factor
+    >>> y = Column("y", "number", np.array([2, 1, 3]), np.zeros(3, dtype=bool))
+    >>> codes, categories = build_response(column_factor("y"), {"y": y}, 3, "ordered")
+    >>> codes.tolist(), categories
+    ([1.0, 0.0, 2.0], (1, 2, 3))
+    """
+    label = factor.label
+    column = columns[factor.columns[0]] if factor.bare else None
+    found = "number" if column is None else column.kind
+    truth = found == "boolean" or factor.condition
+    if truth and kind == "number":
+        raise InputError(
+            f"the response `{label}` is true or false",
+            remedy=f"to treat it as the numbers 0 and 1 write `{{1 * ({label})}}`",
+        )
+    if column is not None and found in ("string", "categorical"):
+        if kind == "binary":
+            raise InputError(
+                f"the response `{label}` is neither a number nor true or false",
+                remedy=f"say what counts as 1: `{_condition(column)} ~ …`",
+            )
+        if kind == "ordered":
+            return _ordered_categories(column)
+    if found not in ("number", "boolean") or factor.code.startswith("C("):
+        raise InputError(f"the response `{label}` is not a number", remedy="name a numeric column")
+    values = _computed(factor, columns, n_rows) if column is None else column.values
+    if kind != "ordered":
+        return values.astype(np.float64), ()
+    return _ordered_numbers(label, values.astype(bool) if truth else values)
+
+
+def check_varies(
+    label: str, y: Floats, kind: str, *, trials: Floats | None = None, known: bool = False
+) -> None:
+    """Refuse a response that leaves nothing to explain.
+
+    Parameters
+    ----------
+    label : str
+        The response, for messages.
+    y : numpy.ndarray
+        Its values.
+    kind : str
+        As in ``build_response``.
+    trials : numpy.ndarray, optional
+        The numbers of trials of a binary response that counts.
+    known : bool
+        True where equal numbers can have causes: errors that are known, or an offset that varies.
+    """
+    if kind == "binary":
+        if trials is not None and np.array_equal(y, trials):
+            what = "equals `trials`"
+        elif not y.any() or (trials is None and (y == 1).all()):
+            what = f"is {y[0]:g}"
+        else:
+            return
+    elif np.ptp(y) == 0 and not known:
+        what = f"is {y[0]:g}"
+    else:
+        return
+    raise InputError(
+        f"the response `{label}` {what} in every row",
+        remedy="there is nothing to explain; check the column",
+    )
+
+
+def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Floats:
+    label = factor.label
+    from .coding import code_terms
+
+    _, values, _ = code_terms([(factor,)], columns, n)
+    if values.shape[1] != 1:
+        raise InputError(f"the response `{label}` has {values.shape[1]} columns", remedy="name one")
+    y = np.ascontiguousarray(values[:, 0])
+    infinite, undefined = int(np.isinf(y).sum()), int(np.isnan(y).sum())
+    if infinite or undefined:
+        parts = [f"infinite in {rows(infinite)}"] * bool(infinite)
+        parts += [f"undefined in {rows(undefined)}"] * bool(undefined)
+        raise InputError(
+            f"the response `{label}` is {' and '.join(parts)}",
+            remedy="correct or drop those rows, or use another transform",
+        )
+    return y
+
+
+def _condition(column: Column) -> str:
+    """Return a condition that holds for the last value of a column, as a formula writes it."""
+    value = factorize(column)[0][-1]
+    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value!r}"
+    return f"{{{quoted(column.name)} == {shown}}}"
+
+
+def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
+    if not column.ordered or column.categories is None:
+        text = "is text" if column.kind == "string" else "has categories"
+        raise InputError(
+            f"the response `{column.name}` {text} without an order",
+            remedy="give ordered categories (pandas: `ordered=True`, polars: `Enum`), or whole "
+            "numbers such as 1, 2, 3",
+        )
+    levels, codes = factorize(column)
+    place = {category: i for i, category in enumerate(column.categories)}
+    gap = _first_gap([place[level] for level in levels.tolist()])
+    if gap is not None:
+        raise _gap(column.name, column.categories[gap])
+    return _several(column.name, codes.astype(np.float64), tuple(levels.tolist()))
+
+
+def _ordered_numbers(label: str, values: Any) -> tuple[Floats, tuple[Any, ...]]:
+    fractions = int((values != np.floor(values)).sum()) if values.dtype.kind == "f" else 0
+    if fractions:
+        raise InputError(
+            f"the ordered response `{label}` is not a whole number in {rows(fractions)}",
+            remedy="number the categories 1, 2, 3, …",
+        )
+    levels, codes = np.unique(values, return_inverse=True)
+    categories = tuple(level if levels.dtype == bool else int(level) for level in levels.tolist())
+    gap = _first_gap(categories)
+    if gap is not None:
+        raise _gap(label, gap)
+    return _several(label, codes.reshape(-1).astype(np.float64), categories)
+
+
+def _first_gap(numbers: Sequence[int]) -> int | None:
+    return next((a + 1 for a, b in pairwise(numbers) if b > a + 1), None)
+
+
+def _several(
+    label: str, codes: Floats, categories: tuple[Any, ...]
+) -> tuple[Floats, tuple[Any, ...]]:
+    if len(categories) == 1:
+        raise InputError(
+            f"the response `{label}` is {categories[0]} in every row",
+            remedy="there is nothing to explain; check the column",
+        )
+    return codes, categories
+
+
+def _gap(label: str, missing: Any) -> InputError:
+    return InputError(
+        f"no row has the response `{label}` equal to {missing}, between others that occur",
+        remedy="leave that category out and number the others without a gap",
+    )
