@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 from partialpool.data import open_table
+from partialpool.design import build_design
 from partialpool.errors import InputError
+from partialpool.formula import parse_formula
 
 SOURCES = {
     "duplicate pandas": (lambda: pd.DataFrame([[1, 2]], columns=["x", "x"]), "`x` occurs more"),
@@ -145,3 +147,99 @@ def test_duckdb_tables(tmp_path):
     (tmp_path / "not.duckdb").write_bytes(b"nonsense" * 1000)
     with pytest.raises(InputError, match="cannot be read"):
         open_table(f"{tmp_path / 'not.duckdb'}::t")
+
+
+CAT = {"categories": ["lo", "mid", "hi"], "ordered": True}
+RESPONSES = {
+    "text": ("ordered", ["lo", "hi", "lo"], "is text without an order.*`ordered=True`.*whole"),
+    "unordered": ("ordered", pd.Categorical(["lo", "hi", "lo"]), "has categories without an order"),
+    "unordered polars": ("ordered", pl.Series(["b", "a", "b"], dtype=pl.Categorical), "an order"),
+    "unordered arrow": ("ordered", pa.array(["b", "a", "b"]).dictionary_encode(), "an order"),
+    "gap": ("ordered", [1, 2, 4], "no row has the response `y` equal to 3"),
+    "large gap": ("ordered", [0, 5, 10**15], "equal to 1,"),
+    "larger gap": ("ordered", [0.0, 1.0, 1e300], "equal to 2,"),
+    "gap inside": ("ordered", pd.Categorical(["lo", "hi", "lo"], **CAT), "equal to mid"),
+    "fractions": ("ordered", [1, 2.5, 3], "`y` is not a whole number in 1 row"),
+    "one number": ("ordered", [2, 2, 2], "`y` is 2 in every row.*nothing to explain"),
+    "one category": ("ordered", pd.Categorical(["lo"] * 3, **CAT), "`y` is lo in every row"),
+    "always true": ("ordered", [True] * 3, "`y` is True in every row"),
+    "dates": ("ordered", np.arange(3).astype("datetime64[D]"), "`y` is not a number"),
+    "stray text": ("ordered", [*map(str, range(20)), "?"], r"text among its numbers \(`\?`\)"),
+    "all 0": ("binary", [0, 0, 0], "`y` is 0 in every row.*nothing to explain"),
+    "all 1": ("binary", [1, 1, 1], "`y` is 1 in every row"),
+    "all false": ("binary", [False] * 3, "`y` is 0 in every row"),
+    "binary text": ("binary", ["b", "a", "b"], '`{y == "b"} ~ …`'),
+    "binary dates": ("binary", np.arange(3).astype("datetime64[D]"), "`y` is not a number"),
+    "unknown": ("binry", [0, 1, 0], "unknown response `binry`: did you mean `binary`"),
+}
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_responses(name):
+    response, y, message = RESPONSES[name]
+    data = {"y": y, "x": np.arange(len(y)) ** 2.0}
+    with pytest.raises(InputError, match=message):
+        build_design(parse_formula("y ~ x"), data, response=response)
+
+
+@pytest.mark.parametrize("text", ["y ~ 0 + x", "y ~ x - 1", "y ~ 0 + (1 | g)"])
+def test_an_ordered_response_has_no_intercept_to_leave_out(text):
+    data = {"y": [1, 2, 3, 1], "x": [1.0, 2.0, 4.0, 3.0], "g": list("abab")}
+    with pytest.raises(InputError, match=r"thresholds in place of an intercept.*without `0 \+`"):
+        build_design(parse_formula(text), data, response="ordered")
+
+
+ROLES = {
+    "zero trials": ({"trials": [1, 0, 2]}, r"in 1 row \(the first is 0 in row 2, counted from 1\)"),
+    "part of a trial": ({"trials": [1, 2.5, -1]}, "not a positive whole number in 2 rows.*2.5"),
+    "infinite trials": ({"trials": [1, np.inf, 2]}, "`trials` is infinite"),
+    "text trials": ({"trials": ["a", "b", "c"]}, "`trials` holds no numbers"),
+    "short trials": ({"trials": [3, 4]}, "`trials` has 2 values for 3 rows"),
+    "unknown trials": ({"trials": "xx"}, "no column `xx`"),
+    "one trial number": ({"trials": 2.5}, "`trials` is 2.5: give a positive whole number"),
+    "no trials": ({"trials": 0}, "`trials` is 0: give"),
+    "true trials": ({"trials": True}, "`trials` is True: give"),
+    "trials beyond measure": ({"trials": 10**400}, "`trials` is 1000.*: give"),
+    "undefined trials": ({"trials": float("nan")}, "`trials` is nan: give"),
+    "zero exposure": ({"exposure": [1.0, 2.0, 0.0]}, "zero or negative in 1 row .*in row 3"),
+    "negative exposure": ({"exposure": [-1.0, 2.0, 0.5]}, "`exposure` is zero or .* -1 in row 1"),
+    "one exposure": ({"exposure": 3.0}, "`exposure` is a single value"),
+    "infinite exposure": ({"exposure": [1.0, np.inf, 1.0]}, "`exposure` is infinite"),
+    "negative weight": ({"weights": [1.0, 0.0, -2.0]}, "negative in 1 row .*-2 in row 3.*give 0"),
+    "no weight": ({"weights": [0, 0, 0]}, "`weights` is 0 in every complete row: give some"),
+    "all trials": (
+        {"trials": [1, 2, 4], "response": "binary"},
+        "`y` equals `trials` in every row: there is nothing to explain",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_columns_with_a_role(name):
+    options, message = ROLES[name]
+    data = {"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 5.0]}
+    with pytest.raises(InputError, match=message):
+        build_design(parse_formula("y ~ x"), data, **options)
+
+
+def test_places_count_the_rows_of_the_table_also_where_some_are_dropped():
+    data = {"y": [1.0, np.nan, 4.0, 3.0], "x": [1.0, 2.0, 5.0, 4.0]}
+    with pytest.raises(InputError, match="in row 3, counted"):
+        build_design(parse_formula("y ~ x"), data, trials=[1, 1, 0, 1])
+    with pytest.raises(InputError, match="in row 3, counted"):
+        build_design(parse_formula("y ~ x"), data, weights=[1, 1, -1, 1])
+
+
+def test_combinations_that_would_share_a_name():
+    data = {"y": [1.0, 2.0, 4.0], "a": ["p:q", "p", "p"], "b": ["r", "q:r", "r"]}
+    with pytest.raises(InputError, match="`a`, `b` would both be called `p:q:r`: rename"):
+        build_design(parse_formula("y ~ 1 + (1 | a:b)"), data)
+    data = {"y": [1.0, 2.0, 4.0], "a": pd.Categorical([1, "1", 1]), "b": ["r", "r", "s"]}
+    with pytest.raises(InputError, match="would both be called `1:r`"):
+        build_design(parse_formula("y ~ 1 + (1 | a:b)"), data)
+
+
+def test_fractions_are_no_levels_of_a_combination():
+    data = {"y": [1.0, 2.0, 4.0], "a": [0.5, 1.0, 2.0], "b": ["r", "q", "r"]}
+    with pytest.raises(InputError, match="grouping column `a` holds fractions"):
+        build_design(parse_formula("y ~ 1 + (1 | b:a)"), data)

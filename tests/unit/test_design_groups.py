@@ -144,6 +144,141 @@ def test_twins_in_the_population(formula, T):
     assert np.allclose((g.Z @ g.T)[:, spanned], d.X[:, spanned], rtol=1e-12, atol=1e-12)
 
 
+def as_json(recipe):
+    return json.loads(json.dumps(recipe))
+
+
+def equal_factors(a, b):
+    arrays = ("Z", "codes", "levels", "counts", "T")
+    assert (a.name, a.columns, a.terms, a.blocks) == (b.name, b.columns, b.terms, b.blocks)
+    assert all(np.array_equal(getattr(a, k), getattr(b, k)) for k in arrays)
+
+
+def test_crossed_factors_are_each_what_they_are_alone():
+    both = design("y ~ x + (x | g) + (1 | f) + (0 + z | g)")
+    assert [factor.name for factor in both.factors] == ["g", "f"]
+    equal_factors(both.factors[0], factor("y ~ x + (x | g) + (0 + z | g)"))
+    equal_factors(both.factors[1], factor("y ~ x + (1 | f)"))
+    some = np.array([7, 3])
+    new = rebuild(as_json(both.recipe), {k: DATA[k][some] for k in "xzfg"})
+    for k, own in enumerate(both.factors):
+        assert np.array_equal(new.Z[k], own.Z[some])
+        assert np.array_equal(new.codes[k], own.codes[some])
+
+
+def test_nested_factors_equal_what_they_stand_for():
+    short = design("y ~ x + (x | f/g)")
+    written_out = design("y ~ x + (x | f) + (x | f:g)")
+    assert [factor.name for factor in short.factors] == ["f", "f:g"]
+    for a, b in zip(short.factors, written_out.factors, strict=True):
+        equal_factors(a, b)
+    recipes = [as_json({**d.recipe, "formula": ""}) for d in (short, written_out)]
+    assert recipes[0] == recipes[1]
+    assert np.array_equal(short.X, written_out.X)
+
+
+def test_terms_of_a_combination_go_together_in_whatever_order_it_is_written():
+    a = factor("y ~ x + (1 | f:g) + (0 + x | g:f)")
+    equal_factors(a, factor("y ~ x + (x || f:g)"))
+    assert factor("y ~ x + (1 | g:f)").levels[0] == "0:a"
+
+
+def test_combinations_that_occur_in_the_order_of_their_columns():
+    data = {
+        "y": [1.0, 2.0, 4.0, 3.0, 0.0],
+        "k": [10, 2, 2, 10, 2],
+        "c": pd.Categorical(list("uvuvu"), categories=["w", "v", "u"]),
+    }
+    g = factor("y ~ 1 + (1 | k:c)", data)
+    assert (g.name, g.columns) == ("k:c", ("k", "c"))
+    assert g.levels.tolist() == ["2:v", "2:u", "10:v", "10:u"]  # v before u, 2 before 10
+    assert g.codes.tolist() == [3, 0, 1, 2, 1]
+    assert g.codes.dtype == np.int64
+    assert g.counts.tolist() == [1, 2, 1, 1]
+    g = factor("y ~ 1 + (1 | k:c)", {k: v[:3] for k, v in data.items()})
+    assert g.levels.tolist() == ["2:v", "2:u", "10:u"]
+
+
+def test_combinations_of_three_columns_against_tuples():
+    data = {**DATA, "h": RNG.integers(0, 3, N)}
+    d = design("y ~ 1 + (1 | h:f:g)", data)
+    rows = list(zip(data["h"], data["f"], data["g"], strict=True))
+    known = sorted(set(rows))
+    assert d.factors[0].levels.tolist() == [":".join(map(str, row)) for row in known]
+    assert d.factors[0].codes.tolist() == [known.index(row) for row in rows]
+    new = {
+        "h": RNG.integers(-1, 4, 200),
+        "f": RNG.choice(list("abcd"), 200).astype(object),
+        "g": RNG.integers(-1, 7, 200),
+    }
+    expected = [
+        known.index(row) if row in known else -1
+        for row in zip(new["h"], new["f"], new["g"], strict=True)
+    ]
+    assert -1 in expected
+    assert len(set(expected)) > 10
+    codes = rebuild(as_json(d.recipe), new).codes[0]
+    assert codes.tolist() == expected
+    assert codes.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([2.0, 1.0, 2.0], ["1", "2"]),
+        ([True, False, True], ["False", "True"]),
+        ([datetime.date(2020, 1, 2), datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)],
+         ["2020-01-01", "2020-01-02"]),
+        (pd.Categorical([7, 9, 7], categories=[9, 7]), ["9", "7"]),
+        (np.array([2**64 - 1, 5, 2**64 - 1], dtype=np.uint64), ["5", str(2**64 - 1)]),
+    ],
+    ids=["float", "bool", "date", "int cat", "uint"],
+)  # fmt: skip
+def test_how_values_read_in_a_combination(values, texts):
+    data = {"y": [1.0, 2.0, 4.0], "v": values, "s": ["q", "q", "p"]}
+    d = design("y ~ 1 + (1 | v:s)", data)
+    first, second = texts
+    in_order = [f"{first}:q", f"{second}:p", f"{second}:q"]
+    assert d.factors[0].levels.tolist() == in_order
+    assert rebuild(as_json(d.recipe), data).codes[0].tolist() == [2, 0, 1]
+
+
+def test_combinations_that_are_not_known_or_missing():
+    data = {"y": [1.0, 2.0, 4.0, 3.0], "a": list("pqqq"), "b": [1, 1, 2, 1]}
+    recipe = as_json(design("y ~ 1 + (1 | a/b)", data).recipe)
+    new = {"a": ["p", "q", "p", "new", None, "q", "q"], "b": [1, 2, 2, 1, 1, None, 9]}
+    nested, combined = rebuild(recipe, new).codes
+    assert nested.tolist() == [0, 1, 0, -1, -1, 1, 1]
+    assert combined.tolist() == [0, 2, -1, -1, -1, -1, -1]
+    nested, combined = rebuild(recipe, {"a": ["q"]}).codes
+    assert (nested.tolist(), combined.tolist()) == ([1], [-1])
+    with pytest.raises(InputError, match="`b` is now of kind string"):
+        rebuild(recipe, {"a": ["q"], "b": ["1"]})
+
+
+def test_rows_missing_in_any_grouping_column_are_dropped_for_all():
+    data = {"y": [1.0, 2.0, 4.0, 3.0], "a": ["p", None, "q", "q"], "b": [1, 3, 2, None]}
+    d = design("y ~ 1 + (1 | a/b)", data)
+    assert d.rows.tolist() == [0, 2]
+    assert [g.levels.tolist() for g in d.factors] == [["p", "q"], ["p:1", "q:2"]]
+
+
+def test_a_million_rows_of_combinations_are_quick():
+    n = 1_000_000
+    rng = np.random.default_rng(0)
+    names = np.array([f"v{i}" for i in range(2000)], dtype=object)
+    data = {"y": rng.normal(size=n), "a": rng.integers(0, 1000, n)}
+    data["b"] = names[rng.integers(0, 2000, n)]
+    start = time.perf_counter()
+    d = design("y ~ 1 + (1 | a/b)", data)
+    codes = rebuild(d.recipe, data).codes[1]
+    seconds = time.perf_counter() - start
+    assert np.array_equal(codes, d.factors[1].codes)
+    row = 12_345
+    assert d.factors[1].levels[codes[row]] == f"{data['a'][row]}:{data['b'][row]}"
+    assert seconds < 10  # about 2 s
+
+
 def test_a_million_rows_and_levels_are_quick():
     n = 1_000_000
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 
 from partialpool.design import build_design, rebuild
 from partialpool.errors import InputError
-from partialpool.formula import parse_formula
+from partialpool.formula import parse_formula, parse_predictor
 
 NAN = float("nan")
 BASE = {
@@ -37,6 +37,127 @@ def test_rows_are_dropped_once_for_all_parts():
     assert d.X.shape[0] == len(d.factors[0].codes) == d.factors[0].Z.shape[0] == 2
     assert d.weights.tolist() == [2.0, 5.0]
     assert d.offset.tolist() == [1.0, 4.0]
+    assert d.rows.tolist() == [1, 4]
+    assert d.n_zero_weight == 0
+
+
+def test_rows_of_weight_zero_are_left_out_and_counted_apart():
+    change = {"w": [0.0, 2.0, 3.0, 0.0, 5.0], "x": [1.0, NAN, 5.0, NAN, 0.5]}
+    d = design("y ~ x + (1 | g)", change=change, weights="w")
+    assert (d.rows.tolist(), d.dropped.tolist()) == ([2, 4], [1, 3])
+    assert (d.n_rows, d.n_dropped, d.n_zero_weight) == (2, 2, 1)
+    assert d.weights.tolist() == [3.0, 5.0]
+    assert d.y.tolist() == [4.0, 7.0]
+    assert d.factors[0].levels.tolist() == ["a"]
+    assert "1 row left out for weight 0, 2 rows dropped for missing values" in repr(d)
+    assert design("y ~ x", change={"x": [np.inf, 2, 3, 5, 4]}, weights=[0, 1, 1, 1, 1]).n_rows == 4
+
+
+@pytest.mark.parametrize(
+    "trials", ["w", [1, 2, 3, 4, 5], np.arange(1.0, 6.0), pl.Series([1, 2, 3, 4, 5])]
+)
+def test_trials_by_row(trials):
+    d = design("y ~ x", change={"y": [0, 1, NAN, 2, 3]}, trials=trials, response="binary")
+    assert d.trials.tolist() == [1.0, 2.0, 4.0, 5.0]
+    assert d.y.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("trials", [7, np.int64(7), 7.0])
+def test_one_number_of_trials_for_all_rows(trials):
+    d = design("y ~ x", change={"y": [0, 1, NAN, 2, 3]}, trials=trials, response="binary")
+    assert d.trials.tolist() == [7.0] * 4
+    assert d.trials.dtype == np.float64
+
+
+def test_equal_counts_may_have_causes():
+    same = {"y": [3.0] * 5}
+    ones = {"y": [1.0] * 5}
+    assert design("y ~ x", change=same, exposure="w").y.tolist() == [3.0] * 5
+    assert design("y ~ x", change=same, offset="w").y.tolist() == [3.0] * 5
+    assert design("y ~ x", change=ones, trials=4, response="binary").y.tolist() == [1.0] * 5
+
+
+def test_exposure_is_an_offset_on_the_log_scale():
+    d = design("y ~ x", change={"w": [1.0, NAN, 3.0, 4.0, 5.0]}, exposure="w")
+    assert d.rows.tolist() == [0, 2, 3, 4]
+    assert d.exposure.tolist() == [1.0, 3.0, 4.0, 5.0]
+    assert d.offset is None
+    assert d.total_offset.tolist() == np.log([1.0, 3.0, 4.0, 5.0]).tolist()
+    both = design("y ~ x", exposure="w", offset=[1, 2, 3, 4, 5])
+    assert both.total_offset.tolist() == (np.log(BASE["w"]) + np.arange(1, 6)).tolist()
+    assert design("y ~ x", offset="w").total_offset.tolist() == BASE["w"]
+    assert design("y ~ x").total_offset is None
+
+
+def test_exposure_comes_back_for_new_data():
+    recipe = json.loads(json.dumps(design("y ~ x", exposure="w", offset="v", change=V).recipe))
+    new = {"x": [1.0], "w": [4.0], "v": [2.0]}
+    assert rebuild(recipe, new).offset.tolist() == [2.0 + np.log(4.0)]
+    assert rebuild(recipe, new, exposure=[1.0]).offset.tolist() == [2.0]
+    assert rebuild(recipe, new, offset="w", exposure="w").offset.tolist() == [4.0 + np.log(4.0)]
+    with pytest.raises(InputError, match="`exposure` is zero or negative in 1 row of the new"):
+        rebuild(recipe, {**new, "w": [0.0]})
+    with pytest.raises(InputError, match="no column `w`"):
+        rebuild(recipe, {"x": [1.0], "v": [2.0]})
+    recipe = design("y ~ x", exposure=[1, 2, 3, 4, 5]).recipe
+    assert rebuild(recipe, {"x": [1.0]}, exposure=[3.0]).offset.tolist() == [np.log(3.0)]
+    with pytest.raises(InputError, match="the fit used an exposure: give `exposure` for the new"):
+        rebuild(recipe, {"x": [1.0]})
+    with pytest.raises(InputError, match="`exposure` is not one number a row"):
+        rebuild(recipe, {"x": [1.0]}, exposure=[3.0, 4.0])
+
+
+V = {"v": [1.0, 3.0, 2.0, 1.0, 0.0]}
+
+
+def test_a_second_predictor():
+    change = {**V, "h": [1, 2, 1, NAN, 2]}
+    sigma = parse_predictor("~ v + s + (v | h/g)")
+    d = design("y ~ x + (1 | g)", change=change, sigma=sigma)
+    assert d.rows.tolist() == [0, 1, 2, 4]  # a row without a value in `h` is left out of both
+    assert d.X.shape == (4, 2)
+    assert d.sigma.terms == sigma
+    alone = design("y ~ v + s + (v | h/g)", change=change)
+    assert d.sigma.columns == alone.columns == ("Intercept", "v", "s[T.v]")
+    assert np.array_equal(d.sigma.X, alone.X)
+    for a, b in zip(d.sigma.factors, alone.factors, strict=True):
+        assert (a.name, a.terms, a.columns) == (b.name, b.terms, b.columns)
+        assert np.array_equal(a.Z, b.Z)
+        assert np.array_equal(a.T, b.T)
+        assert a.levels[a.codes].tolist() == b.levels[b.codes].tolist()
+    assert "sigma: 3 population columns, h: 2 levels × 2 columns" in repr(d)
+    assert not d.sigma.X.flags.writeable
+    assert design("y ~ x").sigma is None
+
+
+def test_a_second_predictor_comes_back_for_new_data():
+    sigma = parse_predictor("~ center(v) + (0 + v | s)")
+    d = design("y ~ x + (1 | g)", change=V, sigma=sigma)
+    recipe = json.loads(json.dumps(d.recipe))
+    new = rebuild(recipe, {"x": [9.0, 1.0], "v": [2.0, 3.0], "s": ["v", "q"]})
+    assert new.X.tolist() == [[1.0, 9.0], [1.0, 1.0]]
+    assert new.codes[0].tolist() == [-1, -1]
+    assert np.allclose(new.sigma.X, [[1.0, 2.0 - 1.4], [1.0, 3.0 - 1.4]])  # 1.4 is the mean of v
+    assert new.sigma.Z[0].tolist() == [[2.0], [3.0]]
+    assert new.sigma.codes[0].tolist() == [1, -1]
+    assert rebuild(design("y ~ x").recipe, {"x": [1.0]}).sigma is None
+    with pytest.raises(InputError, match="`v` is missing in 1 row of the new data"):
+        rebuild(recipe, {"x": [9.0], "v": [NAN]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("~ x + {2 * x}", r"`2 \* x` equals a combination of .* \(in `sigma`\)"),
+        ("~ y", r"`y` is the response and a predictor \(in `sigma`\)"),
+        ("~ log(v)", r"`log\(v\)` is not a finite number in 1 row \(in `sigma`\)"),
+        ("~ xx", "no column `xx`"),
+        ("~ (1 | x)", r"`x` holds fractions \(in `sigma`\)"),
+    ],
+)
+def test_a_second_predictor_that_cannot_be_fitted(text, message):
+    with pytest.raises(InputError, match=message):
+        design("y ~ x", change=V, sigma=parse_predictor(text))
 
 
 def test_a_column_that_is_not_used_may_be_missing():

@@ -161,7 +161,7 @@ class Design:
         return own if self.offset is None else own + self.offset
 
     def __repr__(self) -> str:
-        parts = [f"{self.n_rows} rows"]
+        parts = [_rows(self.n_rows)]
         parts.append(repr(Part(self.terms, self.X, self.columns, self.factors)))
         if self.sigma is not None:
             parts.append(f"sigma: {self.sigma!r}")
@@ -170,10 +170,14 @@ class Design:
         roles = ("weights", "offset", "se", "trials", "exposure")
         parts += [role for role in roles if getattr(self, role) is not None]
         if self.n_zero_weight:
-            parts.append(f"{self.n_zero_weight} rows left out for weight 0")
+            parts.append(f"{_rows(self.n_zero_weight)} left out for weight 0")
         if self.n_dropped:
-            parts.append(f"{self.n_dropped} rows dropped for missing values")
+            parts.append(f"{_rows(self.n_dropped)} dropped for missing values")
         return ", ".join(parts)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
 
 
 def freeze(*arrays: NDArray[Any] | None) -> None:

@@ -58,7 +58,7 @@ def build_response(
         if kind == "binary":
             raise InputError(
                 f"the response `{label}` is neither a number nor true or false",
-                remedy=f"say what counts as 1: `{_condition(column)} ~ …`",
+                remedy=f"say what counts as 1, as in `{_condition(column)} ~ …`",
             )
         if kind == "ordered":
             return _ordered_categories(column)
@@ -180,5 +180,5 @@ def _several(
 def _gap(label: str, missing: Any) -> InputError:
     return InputError(
         f"no row has the response `{label}` equal to {missing}, between others that occur",
-        remedy="leave that category out and number the others without a gap",
+        remedy="take that category out, so that the others follow one another",
     )

@@ -6,6 +6,7 @@ trials, an exposure.
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -107,7 +108,10 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
 def _column(role: str, value: Any, table: Any) -> Column:
     if role != "trials" or not isinstance(value, numbers.Real):
         return from_any(role, value)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if isinstance(value, bool) or not number.is_integer() or number <= 0:
         raise InputError(f"`trials` is {value}", remedy="give a positive whole number")
     return from_any(role, np.full(table.n_rows, number))
