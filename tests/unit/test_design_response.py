@@ -60,7 +60,9 @@ def test_two_categories(y):
     assert d.y.tolist() == [1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
     assert d.categories == (min(y), max(y))
     assert type(d.categories[0]) is type(y[0])
-    assert design("{y == 1} ~ x", y).categories == (False, True)
+    categories = design("{y == 1} ~ x", y).categories
+    assert categories[0] is False
+    assert categories[1] is True
 
 
 def test_expressions_and_missing_rows():

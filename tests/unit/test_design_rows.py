@@ -50,6 +50,8 @@ def test_rows_of_weight_zero_are_left_out_and_counted_apart():
     assert d.y.tolist() == [4.0, 7.0]
     assert d.factors[0].levels.tolist() == ["a"]
     assert "1 row left out for weight 0, 2 rows dropped for missing values" in repr(d)
+    # A weight does not matter in a row that is missing anyway.
+    assert design("y ~ x", change={"x": [NAN, 2, 3, 5, 4]}, weights=[-1, 1, 1, 1, 1]).n_rows == 4
     assert design("y ~ x", change={"x": [np.inf, 2, 3, 5, 4]}, weights=[0, 1, 1, 1, 1]).n_rows == 4
 
 

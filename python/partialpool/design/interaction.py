@@ -75,9 +75,9 @@ def match_combinations(codes: Sequence[Ints], members: Ints) -> Ints:
     for own, new in zip(members[1:], codes[1:], strict=True):
         size = int(own.max()) + 1
         pairs, known = np.unique(known * size + own, return_inverse=True)
-        wanted = given * size + new
+        wanted = given * size + new  # negative, so not among the pairs, where given is
         at = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-        given = np.where((given >= 0) & (new >= 0) & (pairs[at] == wanted), at, -1)
+        given = np.where((new >= 0) & (pairs[at] == wanted), at, -1)
     return given
 
 
