@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
 from partialpool.errors import InputError
-from partialpool.model.pooling import POOLINGS
+from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Fit, Provenance
 
@@ -26,7 +26,7 @@ def fit(
     data: Any,
     *,
     family: str = "gaussian",
-    pooling: str = "partial",
+    pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
     method: str = "auto",
     se: Any = None,
@@ -53,9 +53,10 @@ def fit(
         Feather, or ``file.duckdb::table``.
     family : {"gaussian"}
         Distribution of the response.
-    pooling : {"partial", "complete", "none"}
+    pooling : {"partial", "complete", "none"} or mapping
         Partial: coefficients of the levels come from a common distribution; complete: they are
-        the same; none: every level has its own, with fixed priors.
+        the same; none: every level has its own, with fixed priors. With several grouping factors,
+        a dict says it for each, as in ``{"id": "none"}``; the others are partial.
     priors : mapping, optional
         Priors by parameter name as the summary shows it, e.g. ``{"sd_id": pp.Uniform(0, 10)}``;
         the most specific key wins; the rest get default priors (see `default_priors`).
@@ -101,7 +102,7 @@ def fit(
     from partialpool.formula import parse_formula
 
     began = time.perf_counter()
-    check_choice("pooling", pooling, POOLINGS)
+    check_pooling(pooling)
     plan = _plan(
         family=family,
         method=method,
@@ -197,24 +198,30 @@ def compare(
             f"`{formula}` has no group term, so there is nothing to pool",
             remedy="add one such as `(1 | group)`",
         )
-    true = None if truth is None else known_truth(truth, design.factors[0])
-    shared = _share_priors(priors, design)
+    factor = design.factors[0]
+    true = None if truth is None else known_truth(truth, factor)
+    shared = _share_priors(priors, design, factor.name)
     fits = {
         pooling: _fit_design(
-            design, table.source, pooling, shared[pooling], plan, time.perf_counter()
+            design,
+            table.source,
+            {factor.name: pooling},
+            shared[pooling],
+            plan,
+            time.perf_counter(),
         )
         for pooling in POOLINGS
     }
-    return Comparison(fits, design.factors[0], true)
+    return Comparison(fits, factor, true)
 
 
 def _share_priors(
-    priors: Mapping[str, Prior | str] | None, design: Design
+    priors: Mapping[str, Prior | str] | None, design: Design, factor: str
 ) -> dict[str, dict[str, Prior | str]]:
-    """Give each pooling the priors of the parameters that it has."""
+    """Give each pooling of a factor the priors of the parameters that it has."""
     from partialpool.model import known_keys, pool
 
-    keys = {pooling: known_keys(pool(design, pooling).design, pooling) for pooling in POOLINGS}
+    keys = {pooling: known_keys(pool(design, {factor: pooling}).design) for pooling in POOLINGS}
     known = sorted(set().union(*keys.values()))
     for key in priors or {}:
         if key not in known:
@@ -271,7 +278,7 @@ class _Plan(NamedTuple):
 def _fit_design(
     design: Design,
     source: str,
-    pooling: str,
+    pooling: Pooling,
     priors: Mapping[str, Prior | str] | None,
     plan: _Plan,
     began: float,

@@ -47,12 +47,12 @@ class Row:
     @classmethod
     def of(cls, name: str, fit: Fit, truth: np.ndarray) -> Row:
         """Judge a fit over all of its parameters."""
-        assert fit.model.group is not None
+        (group,) = fit.model.groups
         _, population = population_draws(fit.model, fit.run)
-        coefficients = coefficient_draws(fit.model, fit.run, 0, len(fit.model.group.levels))
+        coefficients = coefficient_draws(fit.model, fit.run, 0, 0, len(group.levels))
         flat = coefficients.reshape(*coefficients.shape[:2], -1)
         found = diagnose(np.concatenate([population, flat], axis=2))
-        error = fit.level_summary[..., 0] - truth
+        error = fit.level_summaries[0][..., 0] - truth
         return cls(
             name,
             float(np.mean(fit.run.acceptance_rate)) if fit.run.acceptance_rate else None,

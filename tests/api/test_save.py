@@ -49,7 +49,7 @@ def test_levels_come_back(kind, tmp_path):
     fit.save(tmp_path / "fit.nc")
     back = pp.load(tmp_path / "fit.nc")
     assert_same(fit, back)
-    before, after = fit.model.group.levels, back.model.group.levels
+    before, after = fit.model.sole_group.levels, back.model.sole_group.levels
     assert before.dtype == after.dtype
     assert [type(level) for level in before.tolist()] == [type(level) for level in after.tolist()]
     level = before.tolist()[-1]

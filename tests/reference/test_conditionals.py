@@ -37,7 +37,7 @@ def conditionals(fit, columns, pairs, options):
     """Mean and covariance of r for every draw: (draw, level, q) and (draw, level, q, q)."""
     run, q = fit.run, len(columns)
     b = run.b.reshape(-1, run.b.shape[2])
-    sd, cor = run.sd.reshape(-1, q), run.cor.reshape(len(b), -1)
+    sd, cor = run.groups[0].sd.reshape(-1, q), run.groups[0].cor.reshape(len(b), -1)
     sigma = np.ones(len(b)) if run.sigma is None else run.sigma.ravel()
     precision = options.get("weights", np.ones(N))
     if "se" in options:

@@ -54,8 +54,8 @@ class Reference:
         self.options, self.priors, self.own = options, priors, own
         self.columns = [name for name in ("Intercept", "x", "z") if name in model.columns]
         assert tuple(self.columns) == model.columns
-        self.terms = model.group.terms if model.group else ()
-        self.pairs = model.group.pairs if model.group else ()
+        self.terms = model.sole_group.terms if model.sole_group else ()
+        self.pairs = model.sole_group.pairs if model.sole_group else ()
         self.q = len(self.terms)
 
     def split(self, theta):
@@ -286,7 +286,7 @@ def test_marginal_engine_and_metropolis_agree(pooling):
     assert walk.method == "metropolis"
 
     def everything(fit):
-        found = [fit.run.b, fit.run.sd, fit.run.sigma[..., None]]
+        found = [fit.run.b, *(d.sd for d in fit.run.groups), fit.run.sigma[..., None]]
         if pooling != "complete":
             coef = fit.draws["posterior"]["coef_g"].to_numpy()
             found.append(coef.reshape(*coef.shape[:2], -1))

@@ -144,7 +144,7 @@ def ranks(model, replication):
     )
     run, some = fit.run, slice(THIN - 1, None, THIN)
     sigma = None if run.sigma is None else run.sigma[0, some]
-    columns = [run.b[0, some], run.sd[0, some], run.cor[0, some]]
+    columns = [run.b[0, some], run.groups[0].sd[0, some], run.groups[0].cor[0, some]]
     if sigma is not None:
         columns.append(sigma[:, None])
     names = ["b[Intercept]", "b[x]", *(name for name in truth if not name.startswith("b["))]

@@ -21,7 +21,8 @@ SHORT = {"draws": 200, "warmup": 200, "seed": 5}
 def stacked(fit):
     """All draws but those of the groups: (chain, draw, parameter)."""
     run = fit.run
-    return np.concatenate([run.b, run.sd, run.cor, run.sigma[..., None]], axis=2)
+    groups = [part for drawn in run.groups for part in (drawn.sd, drawn.cor)]
+    return np.concatenate([run.b, *groups, run.sigma[..., None]], axis=2)
 
 
 def assert_same_posterior(one, other, factors=1.0):
@@ -106,7 +107,8 @@ def test_shift_of_a_predictor_leaves_the_population_slope():
     one, other = pp.fit(formula, tame, seed=1).run, pp.fit(formula, shifted, seed=2).run
     back = other.b @ np.array([[1, 0], [1024, 1]])
     assert_same_posterior(
-        np.concatenate([one.b, one.sd], axis=2), np.concatenate([back, other.sd], axis=2)
+        np.concatenate([one.b, one.groups[0].sd], axis=2),
+        np.concatenate([back, other.groups[0].sd], axis=2),
     )
 
 
@@ -146,7 +148,8 @@ def test_whole_weights_are_repeated_rows():
     one = pp.fit(formula, DATA, weights=weights.astype(float), priors=priors, seed=1)
     other = pp.fit(formula, repeated, priors=priors, seed=2)
     assert_same_posterior(
-        np.concatenate([one.run.b, one.run.sd], 2), np.concatenate([other.run.b, other.run.sd], 2)
+        np.concatenate([one.run.b, one.run.groups[0].sd], 2),
+        np.concatenate([other.run.b, other.run.groups[0].sd], 2),
     )
 
 

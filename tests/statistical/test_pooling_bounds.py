@@ -75,7 +75,7 @@ def share_kept(fit):
 
 
 def assert_agrees(fit, scale, lines):
-    group = fit.model.group
+    group = fit.model.sole_group
     draws = fit.draws["posterior"][f"coef_{group.name}"].to_numpy()
     assert draws.shape[:2] == (fit.run.chains, fit.run.draws) == fit.run.sigma.shape
     low, high = group.bounds.T
@@ -183,4 +183,4 @@ def test_interrupted_runs_keep_only_draws_within_bounds(monkeypatch):
     data, _ = pp.datasets.individuals()
     fit = pp.fit("y ~ x + (x || id)", data, pooling="none", priors=priors, seed=1)
     assert fit.run.draws < 1000
-    assert np.abs(fit.run.coef).max() <= 17
+    assert np.abs(fit.run.groups[0].coef).max() <= 17

@@ -63,7 +63,7 @@ def assert_scale(fit, exact):
 
 def assert_levels(fit, exact):
     """Compare draws of the coefficients, their quantiles, and the averaged summary."""
-    k = len(fit.model.group.terms) * len(fit.model.group.levels)
+    k = len(fit.model.sole_group.terms) * len(fit.model.sole_group.levels)
     draws = fit.draws["posterior"]["coef_g"].to_numpy().reshape(fit.run.chains, fit.run.draws, k)
     mean, sd = (moment[:k] for moment in exact.coefficients)
     assert_moments(draws, mean, sd)
@@ -157,7 +157,7 @@ def ragged():
 def test_levels_that_cannot_be_estimated_are_marked():
     data = ragged()
     fit = unpooled("y ~ x + (x | g)", {"coef_g": pp.Flat()}, data, seed=4)
-    assert fit.model.group.estimable.tolist() == [True] * J + [False] * 2
+    assert fit.model.sole_group.estimable.tolist() == [True] * J + [False] * 2
     (finding,) = [f for f in fit.findings if f.code == "not-estimable"]
     assert finding.level == "warning"
     assert finding.message.startswith("2 of 7 levels")
@@ -170,7 +170,7 @@ def test_levels_that_cannot_be_estimated_are_marked():
     assert_scale(fit, exact)
     np.testing.assert_allclose(lines["mean"], exact.means[0, : 2 * J], rtol=1e-9, atol=1e-9)
     without = unpooled("y ~ x + (1 | g)", {"coef_g": pp.Flat()}, data, seed=4)
-    assert without.model.group.estimable.all()
+    assert without.model.sole_group.estimable.all()
 
 
 # --- Normal priors ------------------------------------------------------------------------------

@@ -17,10 +17,11 @@ def assert_agrees(fit, exact, levels):
     """Compare b, sds, sigma, and these levels: their draws, and the averaged summary."""
     run = fit.run
     assert_moments(run.b, *exact.b)
-    phi = run.sd if run.sigma is None else np.concatenate([run.sd, run.sigma[..., None]], axis=2)
+    sd = run.groups[0].sd
+    phi = sd if run.sigma is None else np.concatenate([sd, run.sigma[..., None]], axis=2)
     known = slice(0, phi.shape[2])
     assert_moments(phi, *(moment[known] for moment in exact.phi))
-    group = fit.model.group
+    group = fit.model.sole_group
     q = len(group.terms)
     draws = fit.draws["posterior"][f"coef_{group.name}"].to_numpy()[:, :, levels]
     draws = draws.reshape(run.chains, run.draws, -1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from partialpool.errors import InputError
 from partialpool.posterior import Fit
+from partialpool.posterior.fit import COEFFICIENT_COLUMNS
 
 
 def check_targets(data: str, targets: Mapping[str, str | None]) -> dict[str, Path | None]:
@@ -64,10 +65,8 @@ def write_coefficients(fit: Fit, path: Path) -> None:
     try:
         with open(part, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["factor", "level", "term", "n", "mean", "sd", "lower", "upper"])
-            group = fit.model.group
-            if group is not None:
-                summary = fit.level_summary
+            writer.writerow(COEFFICIENT_COLUMNS)
+            for group, summary in zip(fit.model.groups, fit.level_summaries, strict=True):
                 for level, n, rows in zip(group.levels, group.counts, summary, strict=True):
                     for term, row in zip(group.terms, rows.tolist(), strict=True):
                         numbers = ["" if math.isnan(x) else repr(x) for x in row]

@@ -40,6 +40,8 @@ class GroupFactor:
     T : numpy.ndarray
         (q, p) maps population coefficients to group columns: ``Z @ T`` equals X's columns that lie
         in Z's span, and is 0 for the others. A row of zeros: no population twin.
+    pooled : bool
+        Whether the levels' coefficients have a common distribution. The pooling decides it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class GroupFactor:
     levels: NDArray[Any]
     counts: Ints
     T: Floats
+    pooled: bool = True
 
     def __post_init__(self) -> None:
         freeze(self.Z, self.codes, self.levels, self.counts, self.T)

@@ -5,10 +5,10 @@ from typing import Any
 from partialpool.engine.choose import Choice, choose_method
 from partialpool.engine.marginal import run_marginal
 from partialpool.engine.metropolis import run_metropolis
-from partialpool.engine.run import Run
+from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Model
 
-__all__ = ["Choice", "Run", "choose_method", "run", "run_marginal", "run_metropolis"]
+__all__ = ["Choice", "GroupDraws", "Run", "choose_method", "run", "run_marginal", "run_metropolis"]
 
 
 def run(choice: Choice, model: Model, **options: Any) -> Run:

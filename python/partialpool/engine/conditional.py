@@ -1,62 +1,73 @@
-"""Group coefficients: drawn on demand from their exact conditionals."""
+"""Group coefficients: drawn on demand from their exact conditionals.
+
+Functions take the position `k` of a group among those of the model.
+"""
 
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.engine.run import Run
-from partialpool.model import Group, Model
+from partialpool.model import Model
 
 Array = NDArray[np.float64]
 
 
-def covariances(group: Group, run: Run) -> Array:
+class Given(NamedTuple):
+    """What the coefficients of a group depend on, flattened over chains."""
+
+    data: _core.CrossProducts
+    covariance: Array
+    sigma: Array
+    working: Array
+
+
+def covariances(model: Model, run: Run, k: int) -> Array:
     """Covariance of the working coefficients for every draw, flattened over chains: (s, q, q).
 
     Empty where their priors are flat.
     """
+    group, draws = model.groups[k], run.groups[k]
     q, s = len(group.terms), run.chains * run.draws
     if group.is_flat:
         return np.empty((0, q, q))
     if group.known_sd is not None:
         return np.broadcast_to(np.diag(group.known_sd**2), (s, q, q))
-    sd = run.sd.reshape(s, q)
+    sd = draws.sd.reshape(s, q)
     correlation = np.broadcast_to(np.eye(q), (s, q, q)).copy()
-    for k, (i, j) in enumerate(group.pairs):
-        correlation[:, i, j] = correlation[:, j, i] = run.cor.reshape(s, -1)[:, k]
+    for pair, (i, j) in enumerate(group.pairs):
+        correlation[:, i, j] = correlation[:, j, i] = draws.cor.reshape(s, -1)[:, pair]
     return correlation * sd[:, :, None] * sd[:, None, :]
 
 
-def _conditionals(model: Model, run: Run) -> tuple[Group, Array, Array, Array]:
-    assert model.group is not None
-    working = np.ascontiguousarray(
-        run.working.reshape(run.chains * run.draws, run.working.shape[2])
-    )
-    sigma = np.ones(len(working)) if run.sigma is None else run.sigma.ravel()
-    return model.group, covariances(model.group, run), sigma, working
+def _given(model: Model, run: Run, k: int) -> Given:
+    assert model.reduced is not None
+    assert run.working is not None
+    s = run.chains * run.draws
+    working = np.ascontiguousarray(run.working.reshape(s, run.working.shape[2]))
+    sigma = np.ones(s) if run.sigma is None else run.sigma.ravel()
+    return Given(model.reduced.data, covariances(model, run, k), sigma, working)
 
 
-def population_part(model: Model, run: Run) -> Array:
+def population_part(model: Model, run: Run, k: int) -> Array:
     """What deviations are added to, for every draw: (chain, draw, term)."""
-    assert model.group is not None
-    part: Array = run.b @ model.group.T.T + model.group.base
+    group = model.groups[k]
+    part: Array = run.coefficients(group.predictor) @ group.T.T + group.base
     return part
 
 
-def deviation_draws(model: Model, run: Run, first: int, last: int) -> Array:
+def deviation_draws(model: Model, run: Run, k: int, first: int, last: int) -> Array:
     """Draws of r for levels first..last: (chain, draw, level, term)."""
-    if run.coef is not None:
-        return run.coef[:, :, first:last] - population_part(model, run)[:, :, None, :]
-    group, covariance, sigma, working = _conditionals(model, run)
+    group, coef = model.groups[k], run.groups[k].coef
+    if coef is not None:
+        return coef[:, :, first:last] - population_part(model, run, k)[:, :, None, :]
     out = _core.group_draws(
-        model.data,
-        covariance,
-        sigma,
-        working,
+        *_given(model, run, k),
         group.back,
         first,
         last,
@@ -67,11 +78,13 @@ def deviation_draws(model: Model, run: Run, first: int, last: int) -> Array:
     return np.moveaxis(out.reshape(shape), (2, 3), (0, 1))
 
 
-def coefficient_draws(model: Model, run: Run, first: int, last: int) -> Array:
+def coefficient_draws(model: Model, run: Run, k: int, first: int, last: int) -> Array:
     """Draws of the levels' own coefficients: (chain, draw, level, term)."""
-    if run.coef is not None:
-        return run.coef[:, :, first:last]
-    return deviation_draws(model, run, first, last) + population_part(model, run)[:, :, None, :]
+    coef = run.groups[k].coef
+    if coef is not None:
+        return coef[:, :, first:last]
+    population = population_part(model, run, k)[:, :, None, :]
+    return deviation_draws(model, run, k, first, last) + population
 
 
 def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
@@ -81,13 +94,13 @@ def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
     Memory stays small.
     """
     inside = np.ones((run.chains, run.draws), dtype=bool)
-    group = model.group
+    group = model.sole_group
     if group is None or group.bounds is None:
         return inside
     low, high = group.bounds.T
     chunk = max(1, 2_000_000 // (run.chains * run.draws))
     for first in range(0, len(group.levels), chunk):
-        draws = coefficient_draws(model, run, first, min(first + chunk, len(group.levels)))
+        draws = coefficient_draws(model, run, 0, first, min(first + chunk, len(group.levels)))
         outside = (draws < low) | (draws > high)  # never for NaN: see below
         inside &= ~outside.any(axis=(2, 3))
     undetermined = np.flatnonzero(~group.estimable)
@@ -105,16 +118,18 @@ def _slices_kept(
     Integrated over the rest, a uniform prior acts on t by the length of the slice of the box with
     that t, a trapezoid in t: a draw is kept with probability length over greatest length.
     """
-    group = model.group
+    group = model.sole_group
     assert group is not None
     assert group.bounds is not None
-    R, B = model.data.parts()[:2]
+    assert model.reduced is not None
+    assert run.working is not None
+    R, B = model.reduced.data.parts()[:2]
     a = R[levels, 0] @ np.linalg.inv(group.back)  # rows of the user's Z, up to a factor
     informed = np.any(a != 0, axis=1)
     a, B = a[informed], B[levels[informed], 0]
     s = run.chains * run.draws
     contrast = np.column_stack([-run.working.reshape(s, run.working.shape[2]), np.ones(s)])
-    origin = population_part(model, run).reshape(s, len(group.terms))
+    origin = population_part(model, run, 0).reshape(s, len(group.terms))
     sigma = np.ones((s, 1)) if run.sigma is None else run.sigma.reshape(s, 1)
     t = contrast @ B.T + origin @ a.T + sigma * rng.normal(size=(s, len(a)))
     ends = np.where(a[:, :, None] != 0, a[:, :, None] * group.bounds, 0.0)
@@ -125,24 +140,22 @@ def _slices_kept(
     return np.asarray(kept.all(axis=1).reshape(run.chains, run.draws))
 
 
-def coefficient_summary(model: Model, run: Run, interval: float) -> Array:
+def coefficient_summary(model: Model, run: Run, k: int, interval: float) -> Array:
     """Mean, sd, lower and upper of every level's own coefficients: (level, term, 4).
 
     Means and sds are averaged over the draws of φ analytically where the engine integrates.
     Memory does not grow with levels × draws.
     """
     tail = (1 - interval) / 2
-    if run.coef is not None:
-        flat = run.coef.reshape(-1, *run.coef.shape[2:])
+    group, coef = model.groups[k], run.groups[k].coef
+    if coef is not None:
+        flat = coef.reshape(-1, *coef.shape[2:])
         lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
         return np.stack([flat.mean(axis=0), flat.std(axis=0, ddof=1), lower, upper], axis=-1)
-    group, covariance, sigma, working = _conditionals(model, run)
-    shift = np.ascontiguousarray(population_part(model, run).reshape(len(sigma), -1))
+    given = _given(model, run, k)
+    shift = np.ascontiguousarray(population_part(model, run, k).reshape(len(given.sigma), -1))
     return _core.group_summary(
-        model.data,
-        covariance,
-        sigma,
-        working,
+        *given,
         group.back,
         shift,
         0,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from partialpool.engine.chains import Chains, usable_chains
 from partialpool.engine.conditional import coefficient_draws, draws_within_bounds
 from partialpool.engine.progress import Progress
-from partialpool.engine.run import Run
+from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import EngineError
 from partialpool.model import Model
 
@@ -55,7 +55,7 @@ def run_marginal(
         If interrupted before any draw was kept; later, the run holds what there was.
     """
     plan = {"chains": chains, "warmup": warmup, "seed": seed, "threads": threads}
-    group = model.group
+    group = model.sole_group
     if group is not None and group.bounds is not None and len(group.terms) > 2:
         left = int(np.sum(~group.estimable))
         if left:
@@ -91,7 +91,8 @@ def run_marginal(
 
 def _keep(model: Model, run: Run, inside: NDArray[np.bool_], draws: int) -> Run:
     """Keep the first draws of each chain that are inside, group coefficients with them."""
-    assert model.group is not None
+    group = model.sole_group
+    assert group is not None
     rows = [np.flatnonzero(chain)[:draws] for chain in inside]
 
     def pick(values: NDArray[Any]) -> NDArray[Any]:
@@ -100,11 +101,15 @@ def _keep(model: Model, run: Run, inside: NDArray[np.bool_], draws: int) -> Run:
     return replace(
         run,
         b=pick(run.b),
-        sd=pick(run.sd),
-        cor=pick(run.cor),
-        sigma=None if run.sigma is None else pick(run.sigma),
-        working=pick(run.working),
-        coef=pick(coefficient_draws(model, run, 0, len(model.group.levels))),
+        groups=(
+            GroupDraws(
+                pick(run.groups[0].sd),
+                pick(run.groups[0].cor),
+                pick(coefficient_draws(model, run, 0, 0, len(group.levels))),
+            ),
+        ),
+        scalars={name: pick(values) for name, values in run.scalars.items()},
+        working=None if run.working is None else pick(run.working),
         stats={name: pick(values) for name, values in run.stats.items()},
     )
 
@@ -143,19 +148,20 @@ def _unpack(model: Model, usable: Chains, **facts: Any) -> Run:
     chains, kept, failures, interrupted = usable
     outputs = np.stack([c["outputs"][:kept] for c in chains])
     # With flat priors of the group coefficients the core has no group at all.
-    q = len(model.group.terms) if model.group and not model.group.is_flat else 0
-    n_cor = len(model.group.pairs) if model.group else 0
+    assert model.reduced is not None
+    group = model.sole_group
+    q = len(group.terms) if group and not group.is_flat else 0
+    n_cor = len(group.pairs) if group else 0
     sd, cor, sigma, working = np.split(outputs, [q, q + n_cor, q + n_cor + 1], axis=2)
-    if model.group is not None and model.group.known_sd is not None:
+    if group is not None and group.known_sd is not None:
         sd = sd[..., :0]
     c = np.empty_like(working)
-    c[..., list(model.order)] = working
+    c[..., list(model.reduced.order)] = working
     return Run(
         method="marginal",
         b=model.standardisation.from_working(c),
-        sd=sd,
-        cor=cor,
-        sigma=None if model.known_errors else sigma[..., 0],
+        groups=() if group is None else (GroupDraws(sd, cor),),
+        scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
         working=working,
         stats={
             "diverging": np.stack([c["diverging"][:kept] for c in chains]),

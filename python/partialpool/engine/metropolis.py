@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from partialpool.engine.chains import Chains, usable_chains
 from partialpool.engine.progress import Progress
-from partialpool.engine.run import Run
+from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import InputError
 from partialpool.model import Model
 from partialpool.model.defaults import bounds
@@ -111,17 +111,14 @@ def starting_point(model: Model, layout: Layout, seed: int, chain: int) -> Array
 def _put_inside(model: Model, layout: Layout, theta: Array, rng: np.random.Generator) -> None:
     names = [f"b[{name}]" for name in model.columns]
     limits = [bounds(name, model.priors[name]) for name in names]
-    group = model.group
+    group = model.sole_group
     if group is not None:
         if group.bounds is not None:
             limits += [tuple(pair) for pair in group.bounds] * len(group.levels)
         else:
             limits += [(-math.inf, math.inf)] * (len(group.levels) * len(group.terms))
-        if group.known_sd is None:
-            keys = [f"sd_{group.name}[{term}]" for term in group.terms]
-            limits += [bounds(key, model.priors[key]) for key in keys]
-        for label in group.pair_labels:
-            key = f"cor_{group.name}[{label}]"
+        limits += [bounds(key, model.priors[key]) for key in group.sd_labels]
+        for key in group.cor_labels:
             limits.append(bounds(key, model.priors[key]) if key in model.priors else (-1.0, 1.0))
     if not model.known_errors:
         limits.append(bounds("sigma", model.priors["sigma"]))
@@ -137,21 +134,20 @@ def _put_inside(model: Model, layout: Layout, theta: Array, rng: np.random.Gener
 def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
     chains, kept, failures, interrupted = usable
     theta = np.stack([c["outputs"][:kept] for c in chains])
-    group, shape = model.group, theta.shape[:2]
-    b = theta[..., layout.b]
-    working = model.standardisation.to_working(b)[..., list(model.order)]
-    coef = None
+    group = model.sole_group
+    groups: tuple[GroupDraws, ...] = ()
     if group is not None:
-        coef = theta[..., layout.coef].reshape(*shape, len(group.levels), len(group.terms))
+        coef = theta[..., layout.coef]
+        coef = coef.reshape(*theta.shape[:2], len(group.levels), len(group.terms))
+        groups = (GroupDraws(theta[..., layout.sd], theta[..., layout.cor], coef),)
+    sigma = theta[..., layout.sigma]
     lp = np.stack([c["logp"][:kept] for c in chains])
     return Run(
         method="metropolis",
-        b=b,
-        sd=theta[..., layout.sd],
-        cor=theta[..., layout.cor],
-        sigma=None if model.known_errors else theta[..., layout.sigma][..., 0],
-        working=np.ascontiguousarray(working),
-        coef=coef,
+        b=theta[..., layout.b],
+        groups=groups,
+        scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
+        working=None,
         stats={"lp": lp},
         acceptance_rate=tuple(c["acceptance"] for c in chains),
         failures=failures,

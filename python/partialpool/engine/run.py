@@ -11,6 +11,26 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class GroupDraws:
+    """Draws that belong to the group terms of one factor.
+
+    Attributes
+    ----------
+    sd : (chain, draw, q) array
+        Scales of the group coefficients; no columns where they are not sampled.
+    cor : (chain, draw, pairs) array
+        Their correlations.
+    coef : (chain, draw, level, term) array or None
+        The levels' own coefficients where the engine draws them itself; otherwise they are drawn
+        on demand.
+    """
+
+    sd: Array
+    cor: Array
+    coef: Array | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """Draws of the population-level parameters and sampler statistics.
 
@@ -18,14 +38,14 @@ class Run:
     ----------
     b : (chain, draw, p) array
         Population coefficients on the user's scale.
-    sd, cor : (chain, draw, q) and (chain, draw, pairs) arrays
-        Scales and correlations of the group coefficients (no columns without a group).
-    sigma : (chain, draw) array or None
-        Residual sd; None where it is not estimated.
-    working : (chain, draw, p) array
-        Coefficients as the core has them, from which group coefficients are drawn.
-    coef : (chain, draw, level, term) array or None
-        Group coefficients where the engine draws them itself; otherwise they are drawn on demand.
+    groups : tuple of GroupDraws
+        In the order of the model's groups.
+    scalars : dict of (chain, draw) arrays
+        Every other parameter by its full name, in the order in which they are shown: ``sigma``,
+        ``nu``, ``threshold[1]``, ``b_sigma[x]``.
+    working : (chain, draw, p) array or None
+        Coefficients as the core has them, from which an engine that integrates draws those of the
+        groups.
     stats : dict of (chain, draw) arrays
         ``lp``, and from NUTS ``diverging``, ``energy``, ``tree_depth``.
     acceptance_rate : tuple of float
@@ -36,12 +56,10 @@ class Run:
     seed: int
     warmup: int
     b: Array
-    sd: Array
-    cor: Array
-    sigma: Array | None
-    working: Array
+    groups: tuple[GroupDraws, ...]
+    scalars: dict[str, Array]
+    working: Array | None
     stats: dict[str, NDArray[np.generic]]
-    coef: Array | None = None
     step_size: tuple[float, ...] = ()
     acceptance_rate: tuple[float, ...] = ()
     seconds_warmup: float = 0.0
@@ -58,6 +76,18 @@ class Run:
     def draws(self) -> int:
         """Draws kept of each chain."""
         return int(self.b.shape[1])
+
+    @property
+    def sigma(self) -> Array | None:
+        """Draws of the residual sd: (chain, draw); None where it is not estimated."""
+        return self.scalars.get("sigma")
+
+    def coefficients(self, predictor: str) -> Array:
+        """Population coefficients of a linear predictor, ``"mu"`` or ``"sigma"``: (…, column)."""
+        if predictor == "mu":
+            return self.b
+        found = [x for name, x in self.scalars.items() if name.startswith(f"b_{predictor}[")]
+        return np.stack(found, axis=-1) if found else np.empty((*self.b.shape[:2], 0))
 
     def __repr__(self) -> str:
         return f"Run({self.method}: {self.chains} chains × {self.draws} draws, seed {self.seed})"

@@ -71,15 +71,14 @@ def scales(design: Design) -> Scales:
     return Scales(float(np.mean(y)), y_sd, x_sd)
 
 
-def default_priors(design: Design, pooling: str = "partial") -> dict[str, Prior]:
+def default_priors(design: Design) -> dict[str, Prior]:
     """Default prior of every parameter, by its full name, with its scale.
 
     Parameters
     ----------
     design : Design
-        As the pooling sees it.
-    pooling : {"complete", "none", "partial"}
-        With ``"none"``, group coefficients have fixed priors four times as wide as those of `b`.
+        As the pooling sees it. Coefficients of a factor without pooling have fixed priors four
+        times as wide as those of `b`.
 
     Examples
     --------
@@ -99,7 +98,7 @@ def default_priors(design: Design, pooling: str = "partial") -> dict[str, Prior]
         else:
             priors[f"b[{name}]"] = Normal(0.0, 2.5 * scale.y_sd / scale.x_sd[name])
     for factor in design.factors:
-        if pooling == "none":
+        if not factor.pooled:
             for k, term in enumerate(factor.terms):
                 name = f"coef_{factor.name}[{term}]"
                 width = 10.0 * scale.y_sd / column_sd(factor.Z[:, k])
@@ -116,25 +115,23 @@ def default_priors(design: Design, pooling: str = "partial") -> dict[str, Prior]
     return priors
 
 
-def known_keys(design: Design, pooling: str) -> set[str]:
+def known_keys(design: Design) -> set[str]:
     """Every key that a prior can be set on: parameters, their arrays, single correlations."""
-    names = default_priors(design, pooling)
-    return {*names, *(name.split("[")[0] for name in names), *_element_keys(design, pooling)}
+    names = default_priors(design)
+    return {*names, *(name.split("[")[0] for name in names), *_element_keys(design)}
 
 
-def _element_keys(design: Design, pooling: str) -> dict[str, str]:
+def _element_keys(design: Design) -> dict[str, str]:
     """Single correlations, with the matrix that they belong to."""
     return {
         f"cor_{factor.name}[{pair_label(factor, pair)}]": f"cor_{factor.name}"
         for factor in design.factors
+        if factor.pooled
         for pair in pairs(factor)
-        if pooling == "partial"
     }
 
 
-def resolve_priors(
-    user: Mapping[str, Prior | str] | None, design: Design, pooling: str = "partial"
-) -> dict[str, Prior]:
+def resolve_priors(user: Mapping[str, Prior | str] | None, design: Design) -> dict[str, Prior]:
     """Put the user's priors in place of the defaults; the most specific key wins.
 
     Raises
@@ -142,10 +139,10 @@ def resolve_priors(
     InputError
         For a key that names no parameter of the model, or a prior that cannot apply to it.
     """
-    priors = default_priors(design, pooling)
+    priors = default_priors(design)
     given = {key: as_prior(key, value) for key, value in (user or {}).items()}
-    element_keys = _element_keys(design, pooling)
-    known = known_keys(design, pooling)
+    element_keys = _element_keys(design)
+    known = known_keys(design)
     for key in given:
         if key not in known:
             remedy = f"the model has {', '.join(f'`{k}`' for k in sorted(known))}"

@@ -57,7 +57,6 @@ class WorkingGroup:
 
 def working_group(
     factor: GroupFactor | None,
-    pooling: str,
     priors: Mapping[str, Prior],
     *,
     n_rows: int,
@@ -88,7 +87,7 @@ def working_group(
     unscale[0] += centre
     zeros, identity = np.zeros(q), np.eye(q)
     place = (factor.codes, len(factor.levels))
-    if pooling == "partial":
+    if factor.pooled:
         return WorkingGroup(Z, *place, unscale, identity, zeros)
     own = [priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
     back: Array = np.linalg.inv(unscale).astype(np.float64)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.model.defaults import bounds
-from partialpool.model.model import Model, correlation_prior, prior_rows
+from partialpool.model.marginal import correlation_prior, prior_rows
+from partialpool.model.model import Model
 from partialpool.model.priors import Normal
 
 Array = NDArray[np.float64]
@@ -31,12 +32,11 @@ class Layout:
     @classmethod
     def of(cls, model: Model) -> Layout:
         """Lay out the parameters of a model: b, coefficients level by level, sd, cor, sigma."""
-        group = model.group
-        hierarchical = group is not None and group.known_sd is None
+        group = model.sole_group
         sizes = [
             len(model.columns),
             len(group.levels) * len(group.terms) if group else 0,
-            len(group.terms) if group and hierarchical else 0,
+            len(group.sd_labels) if group else 0,
             len(group.pairs) if group else 0,
             0 if model.known_errors else 1,
         ]
@@ -49,22 +49,23 @@ class Layout:
 
 def build_joint(model: Model) -> _core.Joint:
     """Build the joint density of a model (see src/joint.rs)."""
-    standard, order, group = model.standardisation, list(model.order), model.group
+    assert model.reduced is not None
+    standard, group = model.standardisation, model.sole_group
+    order = list(model.reduced.order)
     p = len(model.columns)
     # Working coefficients are affine in b: read the map off unit vectors.
     shift = standard.to_working(np.zeros(p))
     matrix = (standard.to_working(np.eye(p)) - shift).T
     rows, _ = prior_rows(model.columns, model.priors, standard, order)
     q = len(group.terms) if group else 0
-    hierarchical = group is not None and group.known_sd is None
-    names = [f"sd_{group.name}[{term}]" for term in group.terms] if group and hierarchical else []
-    eta, elementwise = correlation_prior(group, model.priors) if hierarchical else (1.0, None)
+    names = group.sd_labels if group else []
+    eta, elementwise = correlation_prior(group, model.priors)
     limits = np.tile([-math.inf, math.inf], (q, 1))
     if group is not None and group.bounds is not None:
         limits = group.bounds
     known = [] if group is None or group.known_sd is None else group.known_sd.tolist()
     return _core.Joint(
-        model.data,
+        model.reduced.data,
         np.ascontiguousarray(matrix[order]),
         shift[order].tolist(),
         np.ascontiguousarray(group.T) if group else np.empty((0, p)),

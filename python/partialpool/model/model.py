@@ -1,4 +1,4 @@
-"""The model: design + priors → the density that the core samples, with names for its parameters."""
+"""The model: names, priors and groups, and the density that an engine samples."""
 
 from __future__ import annotations
 
@@ -10,36 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.design import Design, GroupFactor
-from partialpool.errors import NotYetError
-from partialpool.model.defaults import (
-    INTERCEPT,
-    bounds,
-    column_sd,
-    pairs,
-    resolve_priors,
-)
-from partialpool.model.groupwork import WorkingGroup, working_group
+from partialpool.model.defaults import INTERCEPT
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import LKJ, Flat, Normal, NormalAtMean, Prior
+from partialpool.model.priors import Normal, NormalAtMean, Prior
 from partialpool.model.standardise import Standardisation
 
 Array = NDArray[np.float64]
-# One sampled scalar as the core takes it: (kernel, low, high, unit, start, signed).
-ScalarSpec = tuple[tuple[str, list[float]], float, float, float, float, bool]
-
-LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
 class Group:
-    """What the posterior needs to know of a grouping factor (the rows are gone).
+    """What the posterior needs to know of the group terms of one factor (the rows are gone).
 
-    The core draws working coefficients r̃ for every level; those of the user are
-    ``coef = T b + base + back r̃``.
+    An engine that integrates draws working coefficients r̃ for every level; those of the user are
+    ``coef = T b + base + back r̃``, where b are the population coefficients of the same predictor.
 
     Attributes
     ----------
+    name : str
+        What parameters are called after: ``sd_{name}``, ``cor_{name}``, ``r_{name}``,
+        ``coef_{name}``. The factor in the predictor of the mean, else both, as in ``sigma_id``.
+    factor : str
+        The grouping column, or columns.
     pairs : tuple of (int, int)
         Correlated columns.
     known_sd : (q,) array or None
@@ -48,9 +40,12 @@ class Group:
         Where the coefficients must lie (uniform priors without pooling).
     estimable : (J,) boolean array
         Whether a level's own rows determine its coefficients.
+    predictor : {"mu", "sigma"}
+        The linear predictor that the terms belong to: of the mean, or of log sigma.
     """
 
     name: str
+    factor: str
     terms: tuple[str, ...]
     levels: NDArray[np.generic]
     counts: NDArray[np.int64]
@@ -61,11 +56,22 @@ class Group:
     estimable: NDArray[np.bool_]
     known_sd: Array | None = None
     bounds: Array | None = None
+    predictor: str = "mu"
+
+    @property
+    def sd_labels(self) -> list[str]:
+        """Full names of the sds that are sampled: none without pooling."""
+        return [] if self.known_sd is not None else [f"sd_{self.name}[{t}]" for t in self.terms]
 
     @property
     def pair_labels(self) -> list[str]:
         """Labels of the correlations, as in ``Intercept,floor``."""
         return [f"{self.terms[i]},{self.terms[j]}" for i, j in self.pairs]
+
+    @property
+    def cor_labels(self) -> list[str]:
+        """Full names of the correlations."""
+        return [f"cor_{self.name}[{pair}]" for pair in self.pair_labels]
 
     @property
     def is_flat(self) -> bool:
@@ -74,17 +80,35 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Model:
-    """A Gaussian model ready to be sampled.
+class Reduced:
+    """The rows, reduced to what a Gaussian likelihood needs.
 
     Attributes
     ----------
-    priors : dict
-        The prior of every parameter, by name.
+    data : _core.CrossProducts
+        Cross-products level by level.
     order : tuple of int
         Population columns in the order of the core: integrated ones, then sampled ones.
-    data : _core.CrossProducts
-        The rows, reduced to what the likelihood needs.
+    """
+
+    data: _core.CrossProducts
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to be sampled.
+
+    Attributes
+    ----------
+    pooling : str
+        That of every factor, or what each has, as in ``"none by id, partial by item"``.
+    priors : dict
+        The prior of every parameter, by name.
+    known_errors : bool
+        Whether the standard error of every row is given, so that there is no sigma.
+    reduced : Reduced or None
+        The rows, where the engine integrates.
     core : _core.Marginal or None
         The density; None in a fit that was loaded from a file.
     """
@@ -92,16 +116,22 @@ class Model:
     formula: str
     response: str
     family: str
+    link: str
     pooling: str
     columns: tuple[str, ...]
-    group: Group | None
+    groups: tuple[Group, ...]
     priors: Mapping[str, Prior]
     standardisation: Standardisation
-    order: tuple[int, ...]
     known_errors: bool
     n_rows: int
-    data: _core.CrossProducts
+    reduced: Reduced | None
     core: _core.Marginal | None
+
+    @property
+    def sole_group(self) -> Group | None:
+        """The group, where what asks can deal with one at most."""
+        assert len(self.groups) < 2
+        return self.groups[0] if self.groups else None
 
     @property
     def implied_intercept_prior(self) -> Normal | None:
@@ -122,12 +152,12 @@ class Model:
         return Normal(mean, math.sqrt(variance))
 
     def __repr__(self) -> str:
-        group = f", {self.group.name}: {len(self.group.levels)} levels" if self.group else ""
-        return f"Model({self.formula!r}, {self.pooling} pooling{group})"
+        groups = "".join(f", {group.name}: {len(group.levels)} levels" for group in self.groups)
+        return f"Model({self.formula!r}, {self.pooling} pooling{groups})"
 
 
 def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
-    """Build the density of a Gaussian model with at most one grouping factor.
+    """Build the density of a design as a pooling sees it.
 
     Parameters
     ----------
@@ -141,287 +171,8 @@ def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None)
     InputError
         If priors do not fit the model, or a group term is too far from 0 to compute with.
     NotYetError
-        If there are several grouping factors, or group coefficients without pooling have priors
-        that cannot be integrated.
+        If this version cannot sample the model.
     """
-    design, pooling = pooled.design, pooled.pooling
-    if len(design.factors) > 1:
-        names = ", ".join(f"`{factor.name}`" for factor in design.factors)
-        raise NotYetError(
-            f"more than one grouping factor ({names}) is not supported yet",
-            remedy="keep the group terms of one of them",
-        )
-    resolved = resolve_priors(priors, design, pooling)
-    factor = design.factors[0] if design.factors else None
-    y = design.y if design.offset is None else design.y - design.offset
-    columns = working_group(
-        factor, pooling, resolved, n_rows=len(y), y_mean=float(y[0] + np.mean(y - y[0]))
-    )
-    standard = Standardisation.of(design.columns, design.X, y, absorbed=columns.absorbs)
-    X = standard.working(design.X)
-    y = y - standard.y_centre - columns.y_shift - columns.Z @ columns.mean
-    row_scale = _row_scale(design)
-    known = design.se is not None
-    estimate, error, residual_sd = _least_squares(X, y, row_scale, known=known)
-    sampled = _sampled_columns(design.columns, resolved, standard)
-    order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
-    xy = np.column_stack([X[:, order], y])
-    data = _core.CrossProducts(
-        columns.Z, xy, columns.codes, columns.n_levels, columns.unscale, row_scale
-    )
-    group, free_rows = None, len(y)
-    if factor is not None:
-        group = _group(factor, columns, data, standard, pooling)
-    if group is not None and group.known_sd is not None:
-        free_rows -= int(columns.ranks(data).sum())
-        if not known:
-            residual_sd = _residual_sd_within(data, free_rows, residual_sd)
-    lkj_eta, correlations = correlation_prior(group, resolved)
-    rows, constant = prior_rows(design.columns, resolved, standard, order)
-    constant += _constant(design, standard, order[: len(order) - len(sampled)])
-    sampled_map, shift = _sampled_map(sampled, standard)
-    flat = group is not None and group.is_flat
-    core = _core.Marginal(
-        data.projected(free_rows) if flat else data,
-        [] if flat else _sd_specs(factor, columns.known_sd, resolved, residual_sd),
-        [] if flat or factor is None or pooling != "partial" else list(factor.blocks),
-        lkj_eta,
-        correlations,
-        _sigma_spec(known, resolved, residual_sd),
-        _coefficient_specs(sampled, design.columns, resolved, standard, estimate, error),
-        sampled_map,
-        shift,
-        rows,
-        constant,
-    )
-    return Model(
-        formula=design.terms.formula,
-        response=design.response,
-        family="gaussian",
-        pooling=pooling,
-        columns=design.columns,
-        group=group,
-        priors=resolved,
-        standardisation=standard,
-        order=tuple(order),
-        known_errors=known,
-        n_rows=len(y),
-        data=data,
-        core=core,
-    )
+    from partialpool.model.marginal import build_marginal
 
-
-def _group(
-    factor: GroupFactor,
-    columns: WorkingGroup,
-    data: _core.CrossProducts,
-    standard: Standardisation,
-    pooling: str,
-) -> Group:
-    q, own = len(factor.terms), pooling == "none"
-    T, base = factor.T, columns.back @ columns.mean
-    if own:
-        base[0] += columns.y_shift
-        T = np.zeros((q, len(standard.centre)))
-        if columns.absorbs:
-            # Intercepts refer to 0, the shared columns were shifted to their means.
-            T[0] = -standard.centre
-    return Group(
-        name=factor.name,
-        terms=factor.terms,
-        levels=factor.levels,
-        counts=factor.counts,
-        T=T,
-        pairs=() if own else tuple(pairs(factor)),
-        base=base,
-        back=columns.back,
-        estimable=columns.ranks(data) == q if own else np.ones(len(factor.levels), dtype=bool),
-        known_sd=columns.known_sd,
-        bounds=columns.bounds,
-    )
-
-
-def _residual_sd_within(data: _core.CrossProducts, free_rows: int, fallback: float) -> float:
-    """Residual sd around each level's own least squares: where sigma starts without pooling."""
-    rest = data.parts()[2]
-    beyond = rest[-1, -1] - rest[-1, :-1] @ np.linalg.pinv(rest[:-1, :-1]) @ rest[:-1, -1]
-    sd = float(np.sqrt(max(beyond, 0.0) / max(free_rows - len(rest) + 1, 1)))
-    return sd if sd > 0 else fallback
-
-
-def _row_scale(design: Design) -> Array | None:
-    """Factor that gives every row the same residual variance."""
-    if design.se is not None:
-        return 1.0 / design.se
-    return None if design.weights is None else np.sqrt(design.weights)
-
-
-def _least_squares(
-    X: Array, y: Array, row_scale: Array | None, *, known: bool
-) -> tuple[Array, Array, float]:
-    """Complete-pooling estimate, its standard errors, and the residual sd: where chains start."""
-    weight = np.ones(len(y)) if row_scale is None else row_scale
-    A, target = X * weight[:, None], y * weight
-    estimate = np.linalg.lstsq(A, target, rcond=None)[0]
-    residual = target - A @ estimate
-    sd = float(np.sqrt(np.sum(residual**2) / max(len(y) - X.shape[1], 1)))
-    if known or sd <= 0 or not math.isfinite(sd):
-        sd = 1.0 if known else max(float(np.std(y)), 1e-300)
-    spread: Array = np.sqrt(np.diag(np.linalg.pinv(A.T @ A)))
-    error: Array = np.maximum(sd * spread, 1e-300)
-    return np.asarray(estimate, dtype=np.float64), error, sd
-
-
-def _sampled_columns(
-    columns: tuple[str, ...], priors: Mapping[str, Prior], standard: Standardisation
-) -> list[int]:
-    """Columns whose coefficients cannot be integrated: a prior neither normal nor flat.
-
-    Such a prior on the actual intercept involves every slope that moves it.
-    """
-    sampled = {
-        k for k, name in enumerate(columns) if not isinstance(priors[f"b[{name}]"], (Normal, Flat))
-    }
-    if standard.intercept in sampled:
-        sampled |= {k for k in range(len(columns)) if standard.centre[k] != 0}
-    return sorted(sampled)
-
-
-def _sampled_map(sampled: list[int], standard: Standardisation) -> tuple[Array, list[float]]:
-    """Affine map from sampled coefficients b_S to working coefficients c_S."""
-    matrix = np.diag(standard.scale[sampled])
-    shift = np.zeros(len(sampled))
-    if standard.intercept in sampled:
-        row = sampled.index(standard.intercept)
-        matrix[row] = standard.centre[sampled]
-        matrix[row, row] = 1.0
-        shift[row] = -standard.y_centre
-    return matrix, shift.tolist()
-
-
-def _coefficient_specs(
-    sampled: list[int],
-    columns: tuple[str, ...],
-    priors: Mapping[str, Prior],
-    standard: Standardisation,
-    estimate: Array,
-    error: Array,
-) -> list[ScalarSpec]:
-    start = standard.from_working(estimate)
-    # An intercept moves with the slopes; its own error at the mean is unit enough.
-    unit = error / standard.scale
-    specs: list[ScalarSpec] = []
-    for k in sampled:
-        prior = priors[f"b[{columns[k]}]"]
-        low, high = prior.support
-        # Normal priors of slopes drawn along are already in the prior rows.
-        kernel = ("flat", []) if isinstance(prior, Normal) else prior.kernel()
-        specs.append((kernel, low, high, float(unit[k]), float(start[k]), False))
-    return specs
-
-
-def prior_rows(
-    columns: tuple[str, ...],
-    priors: Mapping[str, Prior],
-    standard: Standardisation,
-    order: list[int],
-) -> tuple[Array, float]:
-    """Normal priors as rows of [X y] with unit variance; returns their cross-product.
-
-    The second value is the log of their normalising constants.
-    """
-    rows, constant = [np.zeros(len(columns) + 1)], 0.0
-    for k, name in enumerate(columns):
-        prior = priors[f"b[{name}]"]
-        if not isinstance(prior, Normal):
-            continue
-        x, target = np.zeros(len(columns)), prior.mean
-        if k != standard.intercept:
-            x[k] = 1.0 / standard.scale[k]
-        else:
-            target -= standard.y_centre
-            if isinstance(prior, NormalAtMean):
-                x[k] = 1.0
-            else:
-                x = standard.intercept_row()
-        rows.append(np.append(x[order], target) / prior.sd)
-        constant -= 0.5 * LOG_2PI + math.log(prior.sd)
-    stacked = np.array(rows)
-    return stacked.T @ stacked, constant
-
-
-def _constant(design: Design, standard: Standardisation, integrated: list[int]) -> float:
-    """Give the part of the log marginal density that no parameter enters."""
-    constant = -0.5 * len(design.y) * LOG_2PI + 0.5 * len(integrated) * LOG_2PI
-    constant -= float(np.sum(np.log(standard.scale[integrated])))
-    if design.se is not None:
-        constant -= float(np.sum(np.log(design.se)))
-    if design.weights is not None:
-        constant += 0.5 * float(np.sum(np.log(design.weights)))
-    return constant
-
-
-def _sd_specs(
-    factor: GroupFactor | None,
-    known_sd: Array | None,
-    priors: Mapping[str, Prior],
-    residual_sd: float,
-) -> list[tuple[ScalarSpec | None, float]]:
-    """Specify the sds of the group coefficients.
-
-    They may pass through 0 (with a sign) where the prior has mass there: then the density has no
-    long tail in the sampler's coordinates when data say little about the sd.
-    """
-    if known_sd is not None:
-        return [(None, float(sd)) for sd in known_sd]
-    if factor is None:
-        return []
-    # A scale below which an sd can hardly be told from 0.
-    J, n = len(factor.levels), float(np.mean(factor.counts))
-    resolution = residual_sd / math.sqrt(n) / J**0.25
-    elementwise = any(name.startswith(f"cor_{factor.name}[") for name in priors)
-    specs: list[tuple[ScalarSpec | None, float]] = []
-    for k, term in enumerate(factor.terms):
-        name = f"sd_{factor.name}[{term}]"
-        unit = resolution / column_sd(factor.Z[:, k])
-        kernel, low, high, _, start, _ = _scale_spec(name, priors[name], unit)
-        signed = low == 0 and _has_mass_at_zero(kernel) and not elementwise
-        specs.append(((kernel, low, high, unit, start, signed), 0.0))
-    return specs
-
-
-def _has_mass_at_zero(kernel: tuple[str, list[float]]) -> bool:
-    """Whether the density at 0 is finite and positive."""
-    name, numbers = kernel
-    return name in ("flat", "normal", "student_t") or (name == "gamma" and numbers[0] == 1.0)
-
-
-def _sigma_spec(
-    known: bool, priors: Mapping[str, Prior], residual_sd: float
-) -> tuple[ScalarSpec | None, float]:
-    if known:
-        return None, 1.0
-    return _scale_spec("sigma", priors["sigma"], residual_sd), 0.0
-
-
-def _scale_spec(name: str, prior: Prior, guess: float) -> ScalarSpec:
-    low, high = bounds(name, prior)
-    inside = low < guess < high
-    start = guess if inside else (low + (high - low) / 2 if math.isfinite(high) else low + guess)
-    return (prior.kernel(), low, high, guess, start, False)
-
-
-def correlation_prior(
-    group: Group | None, priors: Mapping[str, Prior]
-) -> tuple[float, list[tuple[tuple[str, list[float]], float, float]] | None]:
-    """Give the LKJ parameter, or a prior with bounds for each correlation."""
-    if group is None or not group.pairs:
-        return 1.0, None
-    whole = priors.get(f"cor_{group.name}")
-    if isinstance(whole, LKJ):
-        return whole.eta, None
-    elements = []
-    for label in group.pair_labels:
-        name = f"cor_{group.name}[{label}]"
-        elements.append((priors[name].kernel(), *bounds(name, priors[name])))
-    return 1.0, elements
+    return build_marginal(pooled, priors)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.design import Design
-from partialpool.errors import InputError, NotYetError
+from partialpool.checks import check_choice
+from partialpool.design import Design, GroupFactor
+from partialpool.errors import InputError, did_you_mean
 
 POOLINGS = ("complete", "none", "partial")
+
+# One pooling for every factor, or by the name of the factor (others are partial).
+Pooling = str | Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A design as one pooling sees it.
+    """A design as its pooling sees it.
 
     Attributes
     ----------
     design : Design
-        Without group terms (complete), or without the population columns that the group columns
-        replace (none).
+        Without the group terms of factors under complete pooling, and without the population
+        columns that the group columns of a factor without pooling replace.
+    pooling : str
+        That of every factor, or what each has, as in ``"none by id, partial by item"``.
     replaced : tuple of str
         Population columns that every level now has for itself.
     dropped : tuple of str
@@ -37,13 +44,42 @@ class Pooled:
     vanished: tuple[str, ...] = ()
 
 
-def pool(design: Design, pooling: str) -> Pooled:
-    """Apply a pooling to a design.
+def check_pooling(pooling: Pooling) -> None:
+    """Refuse what names no pooling, or leaves several factors without any.
 
     Raises
     ------
     InputError
-        If there are no group terms to leave unpooled.
+        With what to say instead.
+    """
+    if not isinstance(pooling, Mapping):
+        check_choice("pooling", pooling, POOLINGS)
+        return
+    for value in pooling.values():
+        check_choice("pooling", value, POOLINGS)
+    apart = [f"`{name}`" for name, value in pooling.items() if value == "none"]
+    if len(apart) > 1:
+        raise InputError(
+            f"{' and '.join(apart)} have no pooling, and at most one factor can do without",
+            remedy='make the others "partial" or "complete"',
+        )
+
+
+def pool(design: Design, pooling: Pooling) -> Pooled:
+    """Apply a pooling to a design.
+
+    Parameters
+    ----------
+    design : Design
+        As the formula says.
+    pooling : {"partial", "complete", "none"} or mapping
+        By the name of the factor where they differ; factors that are not named are partial.
+
+    Raises
+    ------
+    InputError
+        If there are no group terms to leave unpooled, or more than one factor would be, or for a
+        factor that the formula does not have.
 
     Examples
     --------
@@ -51,65 +87,99 @@ def pool(design: Design, pooling: str) -> Pooled:
     >>> from partialpool.design import build_design
     >>> data = {"y": [1.0, 2.0, 4.0, 3.0], "x": [1, 2, 3, 5], "g": ["a", "b", "a", "b"]}
     >>> design = build_design(parse_formula("y ~ x + (1 | g)"), data)
-    >>> pool(design, "none").design.columns, pool(design, "none").replaced
+    >>> pool(design, "none").design.columns, pool(design, {"g": "none"}).replaced
     (('x',), ('Intercept',))
     """
-    if pooling == "partial" or (pooling == "complete" and not design.factors):
-        return Pooled(design, pooling)
-    if not design.factors:
-        raise InputError(
-            'pooling="none" leaves the levels of a group apart, and the formula has no group term',
-            remedy='add one such as `(1 | group)`, or use pooling="complete"',
-        )
-    if pooling == "complete":
-        vanished = [
-            f"{term} of {factor.name}"
-            for factor in design.factors
-            for k, term in enumerate(factor.terms)
-            if not factor.T[k].any()
-        ]
-        return Pooled(replace(design, factors=()), pooling, vanished=tuple(vanished))
-    if len(design.factors) > 1:
-        raise NotYetError('pooling="none" with more than one grouping factor is not available yet')
-    (factor,) = design.factors
-    twins: NDArray[np.bool_] = np.any(factor.T != 0, axis=0)
-    left = [k for k in range(len(design.columns)) if not twins[k]]
-    kept = _independent_within(factor.Z, factor.codes, len(factor.levels), design.X, left)
+    by_factor = _by_factor(design, pooling)
+    distinct = set(by_factor.values())
+    if distinct:
+        several = ", ".join(f"{value} by {name}" for name, value in by_factor.items())
+        label = several if len(distinct) > 1 else distinct.pop()
+    else:
+        label = pooling if isinstance(pooling, str) else "partial"
+    vanished = tuple(
+        f"{term} of {factor.name}"
+        for factor in design.factors
+        if by_factor[factor.name] == "complete"
+        for k, term in enumerate(factor.terms)
+        if not factor.T[k].any()
+    )
+    left = tuple(f for f in design.factors if by_factor[f.name] != "complete")
+    apart = next((f for f in left if by_factor[f.name] == "none"), None)
+    if apart is None:
+        return Pooled(replace(design, factors=left), label, vanished=vanished)
+    twins: NDArray[np.bool_] = np.any(apart.T != 0, axis=0)
+    candidates = [k for k in range(len(design.columns)) if not twins[k]]
+    kept = _independent_within(apart, design.X, candidates)
     names = design.columns
-    unpooled = replace(factor, T=np.zeros((len(factor.terms), len(kept))))
     return Pooled(
         replace(
             design,
             X=np.ascontiguousarray(design.X[:, kept]),
             columns=tuple(names[k] for k in kept),
-            factors=(unpooled,),
+            factors=tuple(_cut(factor, kept, pooled=factor is not apart) for factor in left),
         ),
-        pooling,
+        label,
         replaced=tuple(name for name, twin in zip(names, twins, strict=True) if twin),
-        dropped=tuple(names[k] for k in left if k not in kept),
+        dropped=tuple(names[k] for k in candidates if k not in kept),
+        vanished=vanished,
     )
 
 
+def _by_factor(design: Design, pooling: Pooling) -> dict[str, str]:
+    """Give the pooling of every factor."""
+    check_pooling(pooling)
+    names = [factor.name for factor in design.factors]
+    if not isinstance(pooling, Mapping):
+        if pooling == "none" and len(names) != 1:
+            raise _none_of(names)
+        return dict.fromkeys(names, pooling)
+    for name in pooling:
+        if name not in names:
+            raise InputError(
+                f"`pooling` names `{name}`, which is no grouping factor of the formula",
+                remedy=did_you_mean(str(name), names) if names else "it has no group term",
+            )
+    return {name: pooling.get(name, "partial") for name in names}
+
+
+def _none_of(names: list[str]) -> InputError:
+    """Say why ``"none"`` needs one factor."""
+    if not names:
+        return InputError(
+            'pooling="none" leaves the levels of a group apart, and the formula has no group term',
+            remedy='add one such as `(1 | group)`, or use pooling="complete"',
+        )
+    choice = {name: "partial" if k else "none" for k, name in enumerate(names)}
+    shown = ", ".join(f'"{name}": "{value}"' for name, value in choice.items())
+    return InputError(
+        'pooling="none" can hold for one grouping factor, and the formula has '
+        + " and ".join(f"`{name}`" for name in names),
+        remedy=f"say for which, as in pooling={{{shown}}}",
+    )
+
+
+def _cut(factor: GroupFactor, kept: list[int], *, pooled: bool) -> GroupFactor:
+    """Give a factor beside fewer population columns; without pooling it has no part in them."""
+    return replace(factor, T=np.ascontiguousarray(factor.T[:, kept]), pooled=pooled)
+
+
 def _independent_within(
-    Z: NDArray[np.float64],
-    codes: NDArray[np.int64],
-    n_levels: int,
-    X: NDArray[np.float64],
-    candidates: list[int],
+    factor: GroupFactor, X: NDArray[np.float64], candidates: list[int]
 ) -> list[int]:
     """Columns of X that vary beyond what Z explains within every level, and beyond each other."""
     if not candidates:
         return []
     from partialpool import _core
 
-    columns = X[:, candidates]
+    columns, Z = X[:, candidates], factor.Z
     if np.any(np.all(Z == 1.0, axis=0)):
         # Level intercepts absorb any shift, and without it nothing is lost to rounding.
         columns = columns - columns.mean(axis=0)
     size = np.abs(columns).max(axis=0)
     working = np.ascontiguousarray(columns / np.where(size > 0, size, 1.0))
     unscale = np.eye(Z.shape[1])
-    reduced = _core.CrossProducts(Z, working, codes, n_levels, unscale).parts()[2]
+    reduced = _core.CrossProducts(Z, working, factor.codes, len(factor.levels), unscale).parts()[2]
     total = np.einsum("ij,ij->j", working, working)
     kept: list[int] = []
     for k in range(len(candidates)):

@@ -91,17 +91,24 @@ class Comparison:
         complete = self.fits["complete"]
         b = complete.run.b.mean(axis=(0, 1))
         everywhere = np.tile(self._factor.T @ b, (len(self._factor.levels), 1))
-        none = self.fits["none"].level_summary[..., 0].copy()
+        none = self._level_summary("none")[..., 0].copy()
         none[~self.estimable] = np.nan
-        partial = self.fits["partial"].level_summary[..., 0]
+        partial = self._level_summary("partial")[..., 0]
         return {"complete": everywhere, "none": none, "partial": partial}
 
     @property
     def estimable(self) -> NDArray[np.bool_]:
         """Whether a level's own rows determine its coefficients."""
-        group = self.fits["none"].model.group
-        assert group is not None
-        return group.estimable
+        return self.fits["none"].model.groups[self._position("none")].estimable
+
+    def _position(self, pooling: str) -> int:
+        """Position of the compared factor among the groups of a fit that has it."""
+        groups = self.fits[pooling].model.groups
+        return next(k for k, group in enumerate(groups) if group.factor == self._factor.name)
+
+    def _level_summary(self, pooling: str) -> Array:
+        """Mean, sd, lower and upper of the levels' coefficients: (level, term, 4)."""
+        return self.fits[pooling].level_summaries[self._position(pooling)]
 
     @cached_property
     def rmse(self) -> dict[str, Array] | None:
@@ -127,11 +134,10 @@ class Comparison:
             )
             for pooling, fit in self.fits.items()
         }
-        labels = dict.fromkeys(label for found in means.values() for label in found)
-        order = {"b[": 0, "sd": 1, "co": 2, "si": 3}
+        # Partial pooling has every parameter that another has.
         rows = [
             (label, {p: found[label] for p, found in means.items() if label in found})
-            for label in sorted(labels, key=lambda label: order[label[:2]])
+            for label in means["partial"]
         ]
         for k, term in enumerate(self._factor.terms):
             name = f"spread of coef_{self._factor.name}[{term}]"
@@ -248,20 +254,19 @@ class ComparisonPlots:
         cmp = self._comparison
         factor = cmp._factor
         partial = cmp.fits["partial"]
-        assert partial.model.group is not None
+        Sigma = covariances(partial.model, partial.run, cmp._position("partial")).mean(axis=0)
         b = {p: fit.run.b.mean(axis=(0, 1)) for p, fit in cmp.fits.items()}
         panels = []
         for pooling, estimates in cmp.estimates.items():
-            fit = cmp.fits[pooling]
             panels.append(
                 Panel(
                     title=POOLING_NAMES[pooling].capitalize(),
                     estimates=estimates,
-                    intervals=None if pooling == "complete" else fit.level_summary[..., 2:],
+                    intervals=None
+                    if pooling == "complete"
+                    else cmp._level_summary(pooling)[..., 2:],
                     mean=None if pooling == "none" else factor.T @ b[pooling],
-                    covariance=covariances(partial.model.group, partial.run).mean(axis=0)
-                    if pooling == "partial"
-                    else None,
+                    covariance=Sigma if pooling == "partial" else None,
                     note=_note(cmp, pooling),
                 )
             )

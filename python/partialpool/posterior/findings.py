@@ -87,22 +87,22 @@ def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
             f"Without pooling {names} cannot be told from the levels' own coefficients and is left "
             "out.",
         )
-    group = model.group
-    if group is not None and not group.estimable.all():
+    for group in model.groups:
         left = int(np.sum(~group.estimable))
-        yield Finding(
-            "not-estimable",
-            "warning",
-            f"{left} of {len(group.levels)} levels of `{group.name}` have too few or too similar "
-            "rows to determine their own coefficients without pooling.",
-            "Partial pooling estimates them all.",
-        )
+        if left:
+            yield Finding(
+                "not-estimable",
+                "warning",
+                f"{left} of {len(group.levels)} levels of `{group.factor}` have too few or too "
+                "similar rows to determine their own coefficients without pooling.",
+                "Partial pooling estimates them all.",
+            )
 
 
 def _levels(design: Design, model: Model) -> Iterator[Finding]:
-    if model.pooling == "none":
-        return
     for factor in design.factors:
+        if not factor.pooled:
+            continue
         n = len(factor.levels)
         if n == 1:
             yield Finding(
@@ -119,7 +119,7 @@ def _levels(design: Design, model: Model) -> Iterator[Finding]:
                 "levels differ.",
                 f"See whether results change with another prior on `sd_{factor.name}`.",
             )
-        if np.all(factor.counts == 1) and design.se is None and n > 1:
+        if np.all(factor.counts == 1) and "sigma" in model.priors and n > 1:
             yield Finding(
                 "sd-sigma-confounded",
                 "warning",
@@ -284,17 +284,19 @@ def _acceptance(run: Run) -> Iterator[Finding]:
 
 def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
     """Compare quartiles of each group sd with those of its prior."""
-    if model.group is None or model.group.known_sd is not None:
-        return
     rng = np.random.default_rng(0)
-    for k, term in enumerate(model.group.terms):
-        name = f"sd_{model.group.name}[{term}]"
+    sds = [
+        (name, drawn.sd[..., k])
+        for group, drawn in zip(model.groups, run.groups, strict=True)
+        for k, name in enumerate(group.sd_labels)
+    ]
+    for name, draws in sds:
         prior = model.priors[name]
         try:
             before = np.quantile(prior.draw(rng, 4000, *bounds(name, prior)), [0.25, 0.5, 0.75])
         except InputError:
             continue  # improper: it decides nothing alone
-        after = np.quantile(run.sd[..., k], [0.25, 0.5, 0.75])
+        after = np.quantile(draws, [0.25, 0.5, 0.75])
         width = before[2] - before[0]
         if after[2] - after[0] > 0.8 * width and abs(after[1] - before[1]) < 0.25 * width:
             yield Finding(

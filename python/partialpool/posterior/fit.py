@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from partialpool.engine import Run
 from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
 from partialpool.errors import InputError, did_you_mean
-from partialpool.model import Model
+from partialpool.model import Group, Model
 from partialpool.model.priors import Prior
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.summary import Summary, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
-    from xarray import DataTree
+    from xarray import DataArray, DataTree
 
 Array = NDArray[np.float64]
+
+COEFFICIENT_COLUMNS = ("factor", "level", "term", "n", "mean", "sd", "lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,15 @@ class Fit:
 
         Group coefficients that are drawn exactly given the rest need no judging.
         """
-        group, coef = self.model.group, self.run.coef
-        if coef is None or group is None or self.run.method == "marginal":
+        if self.run.method != "metropolis":
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
-        labels += [f"coef_{group.name}[{level},{t}]" for level in group.levels for t in group.terms]
-        everything = np.concatenate([draws, coef.reshape(*draws.shape[:2], -1)], axis=2)
-        return summarise(labels, everything, self.provenance.interval)
+        parts = [draws]
+        for group, drawn in zip(self.model.groups, self.run.groups, strict=True):
+            if drawn.coef is not None:
+                labels += level_labels(group, "coef")
+                parts.append(drawn.coef.reshape(*draws.shape[:2], -1))
+        return summarise(labels, np.concatenate(parts, axis=2), self.provenance.interval)
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
         """Summarise parameters, a row each.
@@ -141,12 +145,14 @@ class Fit:
         """
         if parameter is None:
             return self.parameter_summary.to_frame()
-        group = self.model.group
-        if group is not None and parameter in group_parameters(self.model):
-            drawn = deviation_draws if parameter.startswith("r_") else coefficient_draws
-            values = drawn(self.model, self.run, 0, len(group.levels))
-            labels = [f"{parameter}[{lv},{t}]" for lv in group.levels for t in group.terms]
+        found = group_parameters(self.model).get(parameter)
+        if found is not None:
+            kind, k = found
+            group = self.model.groups[k]
+            drawn = deviation_draws if kind == "r" else coefficient_draws
+            values = drawn(self.model, self.run, k, 0, len(group.levels))
             flat = values.reshape(*values.shape[:2], -1)
+            labels = level_labels(group, kind)
             return summarise(labels, flat, self.provenance.interval).to_frame()
         frame = self.parameter_summary.to_frame()
         picked = [lab for lab in frame.index if parameter in (lab, lab.split("[")[0])]
@@ -162,34 +168,37 @@ class Fit:
         Returns
         -------
         DataFrame
-            Columns factor, level, term, n (rows of the level), mean, sd, lower, upper. Empty
-            without group terms (under complete pooling every level has `b`), NaN for levels that
-            cannot determine their own coefficients under flat priors without pooling. Where the
-            engine integrates, means and sds are averaged over the variance parameters
-            analytically, so they carry less Monte Carlo error than the draws.
+            Columns factor, level, term, n (rows of the level), mean, sd, lower, upper; one factor
+            after the other. Empty without group terms (under complete pooling every level has `b`),
+            NaN for levels that cannot determine their own coefficients under flat priors without
+            pooling. Where the engine integrates, means and sds are averaged over the variance
+            parameters analytically, so they carry less Monte Carlo error than the draws.
         """
         import pandas as pd
 
-        group = self.model.group
-        columns = ["factor", "level", "term", "n", "mean", "sd", "lower", "upper"]
-        if group is None:
-            return pd.DataFrame({name: [] for name in columns})
-        q = len(group.terms)
-        frame = pd.DataFrame(
-            {
+        frames = []
+        for group, summary in zip(self.model.groups, self.level_summaries, strict=True):
+            q = len(group.terms)
+            facts = {
                 "factor": group.name,
                 "level": np.repeat(group.levels, q),
                 "term": np.tile(group.terms, len(group.levels)),
                 "n": np.repeat(group.counts, q),
             }
-        )
-        frame[columns[4:]] = self.level_summary.reshape(-1, 4)
-        return frame
+            numbers = dict(zip(COEFFICIENT_COLUMNS[4:], summary.reshape(-1, 4).T, strict=True))
+            frames.append(pd.DataFrame(facts | numbers))
+        if not frames:
+            return pd.DataFrame({name: [] for name in COEFFICIENT_COLUMNS})
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     @cached_property
-    def level_summary(self) -> Array:
-        """Mean, sd, lower and upper of every level's coefficients: (level, term, 4) (no pandas)."""
-        return coefficient_summary(self.model, self.run, self.provenance.interval)
+    def level_summaries(self) -> tuple[Array, ...]:
+        """Mean, sd, lower and upper of every level's coefficients: (level, term, 4) a group."""
+        interval = self.provenance.interval
+        return tuple(
+            coefficient_summary(self.model, self.run, k, interval)
+            for k in range(len(self.model.groups))
+        )
 
     @cached_property
     def draws(self) -> DataTree:
@@ -202,13 +211,18 @@ class Fit:
 
         return draws_tree(self.model, self.run)
 
-    def group_draws(self, levels: Sequence[Any] | None = None) -> Any:
+    def group_draws(
+        self, levels: Sequence[Any] | None = None, factor: str | None = None
+    ) -> DataArray:
         """Draws of the coefficients of chosen levels.
 
         Parameters
         ----------
         levels : sequence, optional
             Levels as they are in the data; by default all.
+        factor : str, optional
+            Whose levels, as in the column `factor` of :meth:`coefficients`; needed only where there
+            are several.
 
         Returns
         -------
@@ -218,13 +232,13 @@ class Fit:
         Raises
         ------
         InputError
-            If the model has no group terms or a level is unknown.
+            If the model has no group terms, several and `factor` does not say which, or a level is
+            unknown.
         """
         from partialpool.posterior.tree import group_array
 
-        group = self.model.group
-        if group is None:
-            raise InputError("the model has no group terms")
+        chosen = self._position(factor)
+        group = self.model.groups[chosen]
         if levels is None:
             picked = list(range(len(group.levels)))
         else:
@@ -236,7 +250,22 @@ class Fit:
                     remedy=did_you_mean(str(unknown[0]), [str(lv) for lv in position]),
                 )
             picked = [position[level] for level in levels]
-        return group_array(self.model, self.run, picked)
+        return group_array(self.model, self.run, chosen, picked)
+
+    def _position(self, factor: str | None) -> int:
+        """Position of the group of this name; it need not be given where there is but one."""
+        names = [group.name for group in self.model.groups]
+        if not names:
+            raise InputError("the model has no group terms")
+        if factor is None and len(names) > 1:
+            raise InputError(
+                "the model has several grouping factors",
+                remedy=f"say which: `factor=` {' or '.join(repr(name) for name in names)}",
+            )
+        if factor is not None and factor not in names:
+            remedy = did_you_mean(str(factor), names)
+            raise InputError(f"the model has no group terms of `{factor}`", remedy=remedy)
+        return 0 if factor is None else names.index(factor)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fit in one NetCDF file, from which :func:`partialpool.load` brings it back.
@@ -262,24 +291,39 @@ class Fit:
 
 
 def population_draws(model: Model, run: Run) -> tuple[list[str], Array]:
-    """Labels and draws (chain, draw, parameter) of everything but the group coefficients."""
+    """Labels and draws (chain, draw, parameter) of everything but the group coefficients.
+
+    In this order: b, other coefficients and thresholds, sds and correlations of every factor, and
+    what describes the spread around the predictor.
+    """
     labels = [f"b[{name}]" for name in model.columns]
     parts = [run.b]
-    if model.group is not None:
-        name = model.group.name
-        if model.group.known_sd is None:
-            labels += [f"sd_{name}[{term}]" for term in model.group.terms]
-        labels += [f"cor_{name}[{pair}]" for pair in model.group.pair_labels]
-        parts += [run.sd, run.cor]
-    if run.sigma is not None:
-        labels.append("sigma")
-        parts.append(run.sigma[..., None])
+    early = [name for name in run.scalars if name.startswith(("b_", "threshold"))]
+    late = [name for name in run.scalars if name not in early]
+    parts += [run.scalars[name][..., None] for name in early]
+    labels += early
+    for group, drawn in zip(model.groups, run.groups, strict=True):
+        labels += [*group.sd_labels, *group.cor_labels]
+        parts += [drawn.sd, drawn.cor]
+    parts += [run.scalars[name][..., None] for name in late]
+    labels += late
     return labels, np.concatenate(parts, axis=2)
 
 
-def group_parameters(model: Model) -> list[str]:
-    """Names of the group parameters; without pooling there are no deviations."""
-    if model.group is None:
-        return []
-    names = [f"r_{model.group.name}", f"coef_{model.group.name}"]
-    return names if model.group.known_sd is None else names[1:]
+def group_parameters(model: Model) -> dict[str, tuple[str, int]]:
+    """Names of the group parameters: which kind ("r" or "coef") of which group.
+
+    Without pooling there are no deviations.
+    """
+    return {
+        f"{kind}_{group.name}": (kind, k)
+        for k, group in enumerate(model.groups)
+        for kind in ("r", "coef")
+        if kind == "coef" or group.known_sd is None
+    }
+
+
+def level_labels(group: Group, kind: str) -> list[str]:
+    """Full names of the deviations ("r") or coefficients ("coef") of every level."""
+    name = f"{kind}_{group.name}"
+    return [f"{name}[{level},{term}]" for level in group.levels for term in group.terms]

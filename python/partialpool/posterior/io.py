@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.engine import Run
+from partialpool.engine import GroupDraws, Run
 from partialpool.errors import InputError
-from partialpool.model import Group, Model
+from partialpool.model import Group, Model, Reduced
 from partialpool.model.priors import PRIORS, Prior
 from partialpool.model.standardise import Standardisation
 from partialpool.posterior.findings import Finding
@@ -25,8 +26,12 @@ from partialpool.posterior.fit import Fit, Provenance
 if TYPE_CHECKING:
     import h5netcdf
 
-FORMAT = 1
+FORMAT = 2
+MODEL_FACTS = ("formula", "response", "family", "link", "pooling", "columns")
+GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor")
+# Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
 GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
+GROUP_DRAWS = ("sd", "cor", "coef")
 STATS = ("diverging", "energy", "lp", "tree_depth")  # those that an engine has
 
 
@@ -90,6 +95,11 @@ def load(path: str | os.PathLike[str]) -> Fit:
                     f"`{path}` was written by partialpool {meta['version']}",
                     remedy="upgrade partialpool to read it",
                 )
+            if meta["format"] < FORMAT:
+                raise InputError(
+                    f"`{path}` was written by an older version of partialpool and cannot be read",
+                    remedy="fit again, and save the fit",
+                )
             arrays = {name: np.asarray(v[()]) for name, v in file.items() if not _is_dimension(v)}
             if _digest(arrays) != meta["digest"]:
                 raise InputError(f"`{path}` is damaged", remedy="save the fit again")
@@ -105,44 +115,34 @@ def load(path: str | os.PathLike[str]) -> Fit:
 
 def _write(file: h5netcdf.File, fit: Fit) -> None:
     model, run = fit.model, fit.run
-    r, b, w, n_rows = model.data.parts()
     arrays: dict[str, NDArray[Any]] = {
         "b": run.b,
-        "sd": run.sd,
-        "cor": run.cor,
-        "working": run.working,
-        "reduced_r": r,
-        "reduced_b": b,
-        "reduced_w": w,
         "centre": model.standardisation.centre,
         "scale": model.standardisation.scale,
         **{name: np.asarray(values) for name, values in run.stats.items()},
+        **{f"scalar{k}": values for k, values in enumerate(run.scalars.values())},
     }
-    for name in ("sigma", "coef"):
-        if getattr(run, name) is not None:
-            arrays[name] = getattr(run, name)
-    group: dict[str, Any] | None = None
-    if model.group is not None:
-        kind, codes = _encode_levels(model.group.levels)
-        arrays |= {"levels": codes}
-        for name in GROUP_ARRAYS:
-            values = getattr(model.group, name)
-            if values is not None:
-                arrays[f"group_{name}"] = values
-        group = {
-            "name": model.group.name,
-            "terms": model.group.terms,
-            "pairs": model.group.pairs,
-            "kind": kind,
-        }
+    if run.working is not None:
+        arrays["working"] = run.working
+    reduced: dict[str, Any] | None = None
+    if model.reduced is not None:
+        r, b, w, n_rows = model.reduced.data.parts()
+        arrays |= {"reduced_r": r, "reduced_b": b, "reduced_w": w}
+        reduced = {"order": model.reduced.order, "n_rows": n_rows}
+    groups = []
+    for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
+        kind, arrays[f"group{k}_levels"] = _encode_levels(group.levels)
+        parts = {name: getattr(group, name) for name in GROUP_ARRAYS}
+        parts |= {name: getattr(drawn, name) for name in GROUP_DRAWS}
+        arrays |= {f"group{k}_{name}": x for name, x in parts.items() if x is not None}
+        groups.append({name: getattr(group, name) for name in GROUP_FACTS} | {"kind": kind})
     meta = {
-        "group": group,
-        "model": {
-            name: getattr(model, name)
-            for name in ("formula", "response", "family", "pooling", "columns", "order")
-        },
+        "groups": groups,
+        "scalars": list(run.scalars),
+        "reduced": reduced,
+        "model": {name: getattr(model, name) for name in MODEL_FACTS},
         "known_errors": model.known_errors,
-        "n_rows": n_rows,
+        "n_rows": model.n_rows,
         "y_centre": model.standardisation.y_centre,
         "intercept": model.standardisation.intercept,
         "priors": {name: _encode_prior(prior) for name, prior in model.priors.items()},
@@ -208,37 +208,24 @@ def _put(file: h5netcdf.File, name: str, values: NDArray[Any]) -> None:
 
 
 def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
-    group = None
-    if meta["group"] is not None:
-        parts: dict[str, Any] = {name: arrays.get(f"group_{name}") for name in GROUP_ARRAYS}
-        parts["estimable"] = np.asarray(parts["estimable"], dtype=bool)
-        group = Group(
-            name=meta["group"]["name"],
-            terms=tuple(meta["group"]["terms"]),
-            levels=_decode_levels(meta["group"]["kind"], arrays["levels"]),
-            pairs=tuple((i, j) for i, j in meta["group"]["pairs"]),
-            **parts,
-        )
     standardisation = Standardisation(
         arrays["centre"], arrays["scale"], meta["intercept"], meta["y_centre"]
     )
-    reduced = _core.CrossProducts.from_parts(
-        arrays["reduced_r"], arrays["reduced_b"], arrays["reduced_w"], meta["n_rows"]
-    )
+    reduced = None
+    if meta["reduced"] is not None:
+        data = _core.CrossProducts.from_parts(
+            arrays["reduced_r"], arrays["reduced_b"], arrays["reduced_w"], meta["reduced"]["n_rows"]
+        )
+        reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]
     model = Model(
-        formula=facts["formula"],
-        response=facts["response"],
-        family=facts["family"],
-        pooling=facts["pooling"],
-        columns=tuple(facts["columns"]),
-        group=group,
+        **facts | {"columns": tuple(facts["columns"])},
+        groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
         standardisation=standardisation,
-        order=tuple(facts["order"]),
         known_errors=meta["known_errors"],
         n_rows=meta["n_rows"],
-        data=reduced,
+        reduced=reduced,
         core=None,
     )
     record = meta["run"]
@@ -250,11 +237,11 @@ def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
         seed=int(record["seed"]),
         warmup=record["warmup"],
         b=arrays["b"],
-        sd=arrays["sd"],
-        cor=arrays["cor"],
-        sigma=None if meta["known_errors"] else arrays["sigma"],
-        working=arrays["working"],
-        coef=arrays.get("coef"),
+        groups=tuple(
+            GroupDraws(**_parts(arrays, k, GROUP_DRAWS)) for k in range(len(model.groups))
+        ),
+        scalars={name: arrays[f"scalar{k}"] for k, name in enumerate(meta["scalars"])},
+        working=arrays.get("working"),
         stats=stats,
         step_size=tuple(record["step_size"]),
         acceptance_rate=tuple(record["acceptance_rate"]),
@@ -265,6 +252,25 @@ def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
     )
     findings = [Finding(**finding) for finding in meta["findings"]]
     return Fit(model, run, Provenance(**meta["provenance"]), findings)
+
+
+def _read_group(arrays: dict[str, NDArray[Any]], k: int, facts: dict[str, Any]) -> Group:
+    parts = _parts(arrays, k, GROUP_ARRAYS)
+    parts["estimable"] = np.asarray(parts["estimable"], dtype=bool)
+    return Group(
+        name=facts["name"],
+        factor=facts["factor"],
+        terms=tuple(facts["terms"]),
+        levels=_decode_levels(facts["kind"], arrays[f"group{k}_levels"]),
+        pairs=tuple((i, j) for i, j in facts["pairs"]),
+        predictor=facts["predictor"],
+        **parts,
+    )
+
+
+def _parts(arrays: dict[str, NDArray[Any]], k: int, names: Sequence[str]) -> dict[str, Any]:
+    """Arrays of the group at position k by name; None for those that it does not have."""
+    return {name: arrays.get(f"group{k}_{name}") for name in names}
 
 
 def _encode_prior(prior: Prior) -> list[Any]:

@@ -18,6 +18,18 @@ POOLING_NAMES = {
     "partial": "partial pooling",
 }
 
+# What describes the spread around the predictor, by the name of the parameter.
+DISPERSIONS = {
+    "sigma": "Residual sd",
+    "nu": "Degrees of freedom",
+    "shape": "Shape",
+    "phi": "Precision",
+    "zi": "Share of extra zeros",
+    "hu": "Share of zeros",
+}
+
+PREDICTORS = {"mu": "coefficients", "sigma": "coefficients of log sigma"}
+
 
 def number(x: float, sd: float) -> str:
     """Write a number with as many decimals as its sd deserves (two significant digits of it).
@@ -57,28 +69,36 @@ def parameter_rows(fit: Fit) -> Iterator[tuple[str, list[str], str]]:
 
 def section(fit: Fit, label: str) -> str:
     """Head a kind of parameter in words."""
-    name = fit.model.group.name if fit.model.group else ""
-    if label.startswith("b["):
-        return "Population-level coefficients"
-    if label.startswith("sd_"):
-        return f"How much the coefficients differ between levels of {name} (sd)"
-    if label.startswith("cor_"):
-        return f"How these differences go together (correlation over {name})"
-    return f"Residual sd of {fit.model.response}"
+    name = label.split("[")[0]
+    if name == "threshold":
+        return "Thresholds"
+    for group in fit.model.groups:
+        if name == f"sd_{group.name}":
+            what = PREDICTORS[group.predictor]
+            return f"How much the {what} differ between levels of {group.factor} (sd)"
+        if name == f"cor_{group.name}":
+            return f"How these differences go together (correlation over {group.factor})"
+    for predictor, what in PREDICTORS.items():
+        if name == ("b" if predictor == "mu" else f"b_{predictor}"):
+            return f"Population-level {what}"
+    return f"{DISPERSIONS.get(name, name)} of {fit.model.response}"
 
 
 def heading(fit: Fit) -> list[str]:
     """Describe data, model, and engine in a few lines."""
     model, run, facts = fit.model, fit.run, fit.provenance
-    group = model.group
     rows = f"{facts.n_rows} rows of {facts.source}"
     if facts.n_dropped:
         rows += f" ({facts.n_dropped} with missing values left out)"
-    if group is not None:
-        rows += f", {group.name} with {len(group.levels)} levels"
+    factors = {group.factor: len(group.levels) for group in model.groups}
+    rows += "".join(f", {name} with {n} levels" for name, n in factors.items())
+    family = f"{model.family} family"
+    if (model.family, model.link) != ("gaussian", "identity"):
+        family += f" ({model.link} link)"
+    pooling = POOLING_NAMES.get(model.pooling, f"pooling {model.pooling}")
     return [
         model.formula,
-        f"{model.family} family, {POOLING_NAMES[model.pooling]}; {rows}",
+        f"{family}, {pooling}; {rows}",
         f"{run.chains} chain{'s' * (run.chains > 1)} × {run.draws} draws after {run.warmup} of "
         f"warm-up, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
@@ -106,8 +126,8 @@ def intercept_note(fit: Fit) -> str | None:
 
 def unpooled_note(fit: Fit) -> str | None:
     """Say where the levels' own coefficients are, and which fixed priors they have."""
-    group = fit.model.group
-    if group is None or group.known_sd is None:
+    group = next((group for group in fit.model.groups if group.known_sd is not None), None)
+    if group is None:
         return None
     names = [f"coef_{group.name}[{term}]" for term in group.terms]
     priors = ", ".join(f"{name} ~ {fit.model.priors[name]}" for name in names)

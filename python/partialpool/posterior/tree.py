@@ -5,83 +5,115 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.engine import Run
 from partialpool.engine.conditional import coefficient_draws, population_part
-from partialpool.model import Group, Model
+from partialpool.model import Model
 
 if TYPE_CHECKING:
     from xarray import DataArray, DataTree
 
+Variable = tuple[tuple[str, ...], NDArray[np.generic]]
+
 # Group draws are part of the tree up to this many numbers (r and coef together: 0.4 GB).
 GROUP_DRAWS_LIMIT = 50_000_000
 
-RESERVED_DIMS = ("chain", "draw", "term")
+CHAIN_DRAW = ("chain", "draw")
 
-
-def level_dim(group: Group) -> str:
-    """Name of the dimension over levels; a factor called `draw` must not collide."""
-    return f"{group.name}_level" if group.name in RESERVED_DIMS else group.name
+# Dimension of the parameters that are vectors: by their name, `name_term` for the others.
+VECTOR_DIMS = {"b_sigma": "sigma_term", "threshold": "threshold_number"}
 
 
 def draws_tree(model: Model, run: Run) -> DataTree:
     """All draws and sampler statistics as a DataTree with groups posterior and sample_stats."""
     import xarray as xr
 
-    coords: dict[str, object] = {
-        "chain": np.arange(run.chains),
-        "draw": np.arange(run.draws),
-    }
-    variables: dict[str, tuple[tuple[str, ...], object]] = {}
+    coords: dict[str, object] = {"chain": np.arange(run.chains), "draw": np.arange(run.draws)}
+    variables: dict[str, Variable] = {}
     if model.columns:
         coords["term"] = list(model.columns)
-        variables["b"] = (("chain", "draw", "term"), run.b)
-    group = model.group
-    if group is not None:
-        dim, term = level_dim(group), f"{group.name}_term"
+        variables["b"] = ((*CHAIN_DRAW, "term"), run.b)
+    for name, elements in _vectors(run).items():
+        dim = _vector_dim(name, model)
+        coords[dim] = [int(element) if element.isdigit() else element for element in elements]
+        stacked = np.stack([run.scalars[f"{name}[{element}]"] for element in elements], axis=-1)
+        variables[name] = ((*CHAIN_DRAW, dim), stacked)
+    left = GROUP_DRAWS_LIMIT
+    for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
+        dim, term, pair = level_dim(model, run, k), f"{group.name}_term", f"{group.name}_pair"
         coords[term] = list(group.terms)
         if group.known_sd is None:
-            variables[f"sd_{group.name}"] = (("chain", "draw", term), run.sd)
+            variables[f"sd_{group.name}"] = ((*CHAIN_DRAW, term), drawn.sd)
         if group.pairs:
-            coords[f"{group.name}_pair"] = group.pair_labels
-            variables[f"cor_{group.name}"] = (("chain", "draw", f"{group.name}_pair"), run.cor)
+            coords[pair] = group.pair_labels
+            variables[f"cor_{group.name}"] = ((*CHAIN_DRAW, pair), drawn.cor)
         size = 2 * run.chains * run.draws * len(group.levels) * len(group.terms)
-        if size <= GROUP_DRAWS_LIMIT:
+        if size <= left:
+            left -= size
             coords[dim] = group.levels
-            dims = ("chain", "draw", dim, term)
-            coefficients = coefficient_draws(model, run, 0, len(group.levels))
+            dims = (*CHAIN_DRAW, dim, term)
+            coefficients = coefficient_draws(model, run, k, 0, len(group.levels))
             if group.known_sd is None:
-                population = population_part(model, run)[:, :, None, :]
+                population = population_part(model, run, k)[:, :, None, :]
                 variables[f"r_{group.name}"] = (dims, coefficients - population)
             variables[f"coef_{group.name}"] = (dims, coefficients)
-    if run.sigma is not None:
-        variables["sigma"] = (("chain", "draw"), run.sigma)
+    for name, values in run.scalars.items():
+        if "[" not in name:
+            variables[name] = (CHAIN_DRAW, values)
     attrs = {"formula": model.formula, "seed": run.seed, "method": run.method}
-    stats = {name: (("chain", "draw"), values) for name, values in run.stats.items()}
-    chain_draw = {name: coords[name] for name in ("chain", "draw")}
+    stats = {name: (CHAIN_DRAW, values) for name, values in run.stats.items()}
     return xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset(variables, coords, attrs),
-            "sample_stats": xr.Dataset(stats, chain_draw),
+            "sample_stats": xr.Dataset(stats, {name: coords[name] for name in CHAIN_DRAW}),
         }
     )
 
 
-def group_array(model: Model, run: Run, picked: list[int]) -> DataArray:
-    """Draws of the coefficients of the levels at these positions."""
+def group_array(model: Model, run: Run, k: int, picked: list[int]) -> DataArray:
+    """Draws of the coefficients of the levels at these positions, of the group at position k."""
     import xarray as xr
 
-    group = model.group
-    assert group is not None
-    parts = [coefficient_draws(model, run, k, k + 1) for k in picked]
+    group = model.groups[k]
+    parts = [coefficient_draws(model, run, k, level, level + 1) for level in picked]
     values = (
         np.concatenate(parts, axis=2)
         if parts
         else np.empty((run.chains, run.draws, 0, len(group.terms)))
     )
+    dim, term = level_dim(model, run, k), f"{group.name}_term"
     return xr.DataArray(
         values,
-        dims=("chain", "draw", level_dim(group), f"{group.name}_term"),
-        coords={level_dim(group): group.levels[picked], f"{group.name}_term": list(group.terms)},
+        dims=(*CHAIN_DRAW, dim, term),
+        coords={dim: group.levels[picked], term: list(group.terms)},
         name=f"coef_{group.name}",
     )
+
+
+def level_dim(model: Model, run: Run, k: int) -> str:
+    """Name of the dimension over levels: the factor, unless something else is called that."""
+    taken = {*CHAIN_DRAW, "term", "b", *run.scalars, *_vectors(run)}
+    taken |= {_vector_dim(name, model) for name in _vectors(run)}
+    for group in model.groups:
+        taken |= {f"{kind}_{group.name}" for kind in ("sd", "cor", "r", "coef")}
+        taken |= {f"{group.name}_term", f"{group.name}_pair"}
+    factor = model.groups[k].factor
+    return f"{factor}_level" if factor in taken else factor
+
+
+def _vectors(run: Run) -> dict[str, list[str]]:
+    """Parameters with several elements among the scalars, and the labels of these elements."""
+    vectors: dict[str, list[str]] = {}
+    for label in run.scalars:
+        name, bracket, rest = label.partition("[")
+        if bracket:
+            vectors.setdefault(name, []).append(rest.removesuffix("]"))
+    return vectors
+
+
+def _vector_dim(name: str, model: Model) -> str:
+    """Name of the dimension of a vector; a factor called `sigma` must not collide."""
+    dim = VECTOR_DIMS.get(name, f"{name}_term")
+    taken = any(dim in (f"{g.name}_term", f"{g.name}_pair") for g in model.groups)
+    return f"{name}_term" if taken else dim
