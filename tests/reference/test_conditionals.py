@@ -102,10 +102,8 @@ def test_population_coefficients_follow_their_conditional():
     P, m = np.diag([1 / 0.8**2, 1 / 0.4**2]), np.array([1, 0.5])
     design = np.column_stack([np.ones(N), X])
     dense, z = Dense(Y, design, design, G), []
-    for sd, cor, sigma, b in zip(
-        *(getattr(fit.run, name).reshape(600, -1) for name in ("sd", "cor", "sigma", "b")),
-        strict=True,
-    ):
+    phi = fit.run.groups[0].sd, fit.run.groups[0].cor, fit.run.sigma, fit.run.b
+    for sd, cor, sigma, b in zip(*(part.reshape(600, -1) for part in phi), strict=True):
         W = np.linalg.solve(dense.V(covariance(sd, cor, [(0, 1)]), sigma[0]), design)
         H = W.T @ design + P
         mean = np.linalg.solve(H, W.T @ Y + P @ m)
