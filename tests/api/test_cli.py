@@ -111,6 +111,14 @@ def test_every_option_of_fit_with_its_default():
             assert ours[name].default == parameter.default, name
 
 
+def test_pooling_by_factor(capsys):
+    options = ["--draws", 50, "--warmup", 50, "--seed", 1]
+    one = fit_json(capsys, RADON, SIMPLE, "--pooling", "county=complete", *options)
+    other = fit_json(capsys, RADON, SIMPLE, "--pooling", "complete", *options)
+    assert one["pooling"] == "complete"
+    assert one["parameters"] == other["parameters"]
+
+
 # --- Streams and exit codes ---------------------------------------------------------------------
 
 
@@ -405,6 +413,11 @@ BAD_OPTIONS = {
     "threads": (["--threads", "0"], "`threads` is 0"),
     "family": (["--family", "gausian"], "did you mean `gaussian`?"),
     "pooling": (["--pooling", "partly"], "pooling"),
+    "pooling of a factor": (["--pooling", "id=partly"], "did you mean `partial`?"),
+    "pooling of no factor": (["--pooling", "item=none"], "`item`", "`id`"),
+    "pooling without value": (["--pooling", "id="], "factor=pooling"),
+    "pooling in part": (["--pooling", "id=none,partial"], "`--pooling partial`", "factor=pooling"),
+    "two poolings": (["--pooling", "id=none,id=partial"], "`--pooling` is given twice for `id`"),
     "method": (["--method", "gibbs"], "method"),
     "not yet": (["--method", "nuts"], "not available yet"),
     "errors": (["--se", "xx"], "`xx`"),

@@ -92,7 +92,11 @@ def fit_command(
     as_json: options.Json = False,
     family: options.Family = "gaussian",
     pooling: Annotated[
-        str, typer.Option(help="How group coefficients relate: partial, complete or none.")
+        str,
+        typer.Option(
+            help="How group coefficients relate: partial, complete or none; where factors differ, "
+            "such as id=none,item=partial."
+        ),
     ] = "partial",
     method: options.Method = "auto",
     se: options.StandardErrors = None,
@@ -119,7 +123,7 @@ def fit_command(
             formula,
             data,
             family=family,
-            pooling=pooling,
+            pooling=options.read_pooling(pooling),
             priors=priors,
             method=method,
             se=se,

@@ -86,21 +86,45 @@ def read_priors(texts: Sequence[str]) -> dict[str, str]:
     """
     priors: dict[str, str] = {}
     for text in texts:
-        position = _equals_sign(text)
-        name, prior = text[:position].strip(), text[position + 1 :].strip()
-        if position < 0 or not name or not prior:
-            raise InputError(
-                f"`--prior {text}` is not of the form name=prior",
-                remedy='write it like --prior "sigma=exponential(2)"',
-            )
-        if name in priors:
-            raise InputError(f"`--prior` is given twice for `{name}`", remedy="give it once")
-        priors[name] = prior
+        _add_pair(priors, "--prior", text, "name=prior", '--prior "sigma=exponential(2)"')
     return priors
 
 
-def _equals_sign(text: str) -> int:
-    depth, quoted = 0, False
+def read_pooling(text: str) -> str | dict[str, str]:
+    """Take one pooling for all factors, or ``factor=pooling`` with commas between.
+
+    Examples
+    --------
+    >>> read_pooling("none"), read_pooling("id=none, item=partial")
+    ('none', {'id': 'none', 'item': 'partial'})
+    """
+    if not _outside(text, "="):
+        return text
+    poolings: dict[str, str] = {}
+    start = 0
+    for end in [*_outside(text, ","), len(text)]:
+        pair = text[start:end].strip()
+        _add_pair(poolings, "--pooling", pair, "factor=pooling", "--pooling id=none,item=partial")
+        start = end + 1
+    return poolings
+
+
+def _add_pair(pairs: dict[str, str], option: str, text: str, form: str, example: str) -> None:
+    """Add ``name=value``, split at the first ``=`` outside brackets and backticks."""
+    position = next(iter(_outside(text, "=")), -1)
+    name, value = text[:position].strip(), text[position + 1 :].strip()
+    if position < 0 or not name or not value:
+        raise InputError(
+            f"`{option} {text}` is not of the form {form}", remedy=f"write it like {example}"
+        )
+    if name in pairs:
+        raise InputError(f"`{option}` is given twice for `{name}`", remedy="give it once")
+    pairs[name] = value
+
+
+def _outside(text: str, wanted: str) -> list[int]:
+    """Positions of a character outside brackets and backticks."""
+    found, depth, quoted = [], 0, False
     for position, character in enumerate(text):
         if character == "`":
             quoted = not quoted
@@ -110,6 +134,6 @@ def _equals_sign(text: str) -> int:
             depth += 1
         elif character in ")]}":
             depth -= 1
-        elif character == "=" and depth == 0:
-            return position
-    return -1
+        elif character == wanted and depth == 0:
+            found.append(position)
+    return found

@@ -1,0 +1,299 @@
+"""Models with several groups, a predictor of log sigma and other parameters, made by hand.
+
+No engine samples them yet: this is what the posterior does with any number of groups.
+"""
+
+import h5netcdf
+import numpy as np
+import pandas as pd
+import pytest
+
+import partialpool as pp
+from partialpool.engine import GroupDraws, Run
+from partialpool.model import Group, Model
+from partialpool.model.standardise import Standardisation
+from partialpool.posterior import Fit, Provenance
+from partialpool.posterior.findings import run_findings
+from partialpool.posterior.fit import population_draws
+
+CHAINS, DRAWS = 2, 50
+
+
+def group(name, factor, terms, levels, T, pairs=(), **options):
+    return Group(
+        name=name,
+        factor=factor,
+        terms=terms,
+        levels=np.array(levels, dtype=object),
+        counts=np.arange(1, len(levels) + 1),
+        T=np.array(T, dtype=float),
+        pairs=pairs,
+        base=np.zeros(len(terms)),
+        back=np.eye(len(terms)),
+        estimable=np.ones(len(levels), dtype=bool),
+        **options,
+    )
+
+
+GROUPS = (
+    group("id", "id", ("Intercept", "x"), ["p", "q", "r"], [[1, 0], [0, 1]], ((0, 1),)),
+    group("school:item", "school:item", ("Intercept",), [1, 2], [[1, 0]]),
+    group("sigma_id", "id", ("x",), ["p", "q", "r"], [[0, 1]], predictor="sigma"),
+)
+SCALARS = ("nu", "b_sigma[Intercept]", "b_sigma[x]", "threshold[1]", "threshold[2]", "shape")
+LABELS = [
+    "b[Intercept]",
+    "b[x]",
+    "b_sigma[Intercept]",
+    "b_sigma[x]",
+    "threshold[1]",
+    "threshold[2]",
+    "sd_id[Intercept]",
+    "sd_id[x]",
+    "cor_id[Intercept,x]",
+    "sd_school:item[Intercept]",
+    "sd_sigma_id[x]",
+    "nu",
+    "shape",
+]
+
+
+def made(method="nuts", pooling="partial"):
+    """A fit with draws from nowhere."""
+    rng = np.random.default_rng(4)
+    shape = (CHAINS, DRAWS)
+    model = Model(
+        formula="y ~ x + …",
+        response="y",
+        family="student",
+        link="identity",
+        pooling=pooling,
+        columns=("Intercept", "x"),
+        groups=GROUPS,
+        priors={label: pp.HalfNormal(1) for label in LABELS if label.startswith("sd_")},
+        standardisation=Standardisation(np.array([0.0, 3.0]), np.array([1.0, 2.0]), 0, 0.5),
+        known_errors=False,
+        n_rows=30,
+        reduced=None,
+        core=None,
+    )
+    drawn = tuple(
+        GroupDraws(
+            sd=np.abs(rng.normal(size=(*shape, len(g.terms)))),
+            cor=rng.uniform(-1, 1, size=(*shape, len(g.pairs))),
+            coef=rng.normal(size=(*shape, len(g.levels), len(g.terms))),
+        )
+        for g in GROUPS
+    )
+    run = Run(
+        method=method,
+        seed=3,
+        warmup=10,
+        b=rng.normal(size=(*shape, 2)),
+        groups=drawn,
+        scalars={name: rng.uniform(1, 2, size=shape) for name in SCALARS},
+        working=None,
+        stats={
+            "diverging": np.zeros(shape, dtype=bool),
+            "energy": rng.normal(size=shape),
+            "lp": rng.normal(size=shape),
+        },
+        acceptance_rate=(0.3, 0.3) if method == "metropolis" else (),
+    )
+    facts = Provenance("the table", 30, 0, method, "by hand", 0.9, 1.0, {"partialpool": "0.1.0"})
+    return Fit(model, run, facts, [])
+
+
+FIT = made()
+
+
+def test_order_of_the_population_parameters():
+    labels, draws = population_draws(FIT.model, FIT.run)
+    assert labels == LABELS
+    assert draws.shape == (CHAINS, DRAWS, len(LABELS))
+    ids, items, sigmas = FIT.run.groups
+    by_label = dict(zip(labels, np.moveaxis(draws, 2, 0), strict=True))
+    expected = FIT.run.scalars | {
+        "b[x]": FIT.run.b[..., 1],
+        "sd_id[x]": ids.sd[..., 1],
+        "cor_id[Intercept,x]": ids.cor[..., 0],
+        "sd_school:item[Intercept]": items.sd[..., 0],
+        "sd_sigma_id[x]": sigmas.sd[..., 0],
+    }
+    for label, values in expected.items():
+        assert np.array_equal(by_label[label], values)
+    assert list(FIT.summary().index) == LABELS
+
+
+def test_convergence_is_judged_by_what_metropolis_walked_over():
+    assert FIT.judged_summary.labels == tuple(LABELS)
+    labels = made("metropolis").judged_summary.labels
+    assert labels[: len(LABELS)] == tuple(LABELS)
+    assert labels[len(LABELS) :] == (
+        *(f"coef_id[{level},{term}]" for level in "pqr" for term in ("Intercept", "x")),
+        *(f"coef_school:item[{level},Intercept]" for level in (1, 2)),
+        *(f"coef_sigma_id[{level},x]" for level in "pqr"),
+    )
+
+
+def test_summaries_of_each_group():
+    ids, items, sigmas = FIT.run.groups
+    frame = FIT.summary("coef_school:item")
+    assert list(frame.index) == ["coef_school:item[1,Intercept]", "coef_school:item[2,Intercept]"]
+    np.testing.assert_allclose(frame["mean"], items.coef.mean((0, 1))[:, 0])
+    # Deviations of a group are from the coefficients of its own predictor.
+    own = FIT.run.scalars["b_sigma[x]"]
+    np.testing.assert_allclose(
+        FIT.summary("r_sigma_id")["mean"], (sigmas.coef[..., 0] - own[..., None]).mean((0, 1))
+    )
+    np.testing.assert_allclose(
+        FIT.summary("r_id")["mean"], (ids.coef - FIT.run.b[:, :, None]).mean((0, 1)).ravel()
+    )
+    assert list(FIT.summary("b_sigma").index) == ["b_sigma[Intercept]", "b_sigma[x]"]
+    with pytest.raises(pp.InputError, match="did you mean `r_sigma_id`"):
+        FIT.summary("r_sigma_i")
+
+
+def test_coefficients_of_all_groups():
+    frame = FIT.coefficients()
+    assert frame["factor"].tolist() == ["id"] * 6 + ["school:item"] * 2 + ["sigma_id"] * 3
+    assert frame["level"].tolist() == [*"ppqqrr", 1, 2, *"pqr"]
+    assert frame["term"].tolist() == [*["Intercept", "x"] * 3, *["Intercept"] * 2, *["x"] * 3]
+    assert frame["n"].tolist() == [1, 1, 2, 2, 3, 3, 1, 2, 1, 2, 3]
+    means = [drawn.coef.mean((0, 1)).ravel() for drawn in FIT.run.groups]
+    np.testing.assert_allclose(frame["mean"], np.concatenate(means))
+    assert [summary.shape for summary in FIT.level_summaries] == [(3, 2, 4), (2, 1, 4), (3, 1, 4)]
+
+
+def test_group_draws_need_to_know_which():
+    picked = FIT.group_draws([2], factor="school:item")
+    assert picked.dims == ("chain", "draw", "school:item", "school:item_term")
+    assert np.array_equal(picked, FIT.run.groups[1].coef[:, :, [1]])
+    assert FIT.group_draws(factor="sigma_id").dims[2:] == ("id", "sigma_id_term")
+    with pytest.raises(pp.InputError, match=r"several .*'id' or 'school:item' or 'sigma_id'"):
+        FIT.group_draws(["p"])
+    with pytest.raises(pp.InputError, match="no group terms of `ids`: did you mean `id`"):
+        FIT.group_draws(["p"], factor="ids")
+    with pytest.raises(pp.InputError, match="`z` is no level of `id`"):
+        FIT.group_draws(["z"], factor="id")
+
+
+def test_draws_tree():
+    posterior = FIT.draws["posterior"]
+    dims = {str(name): values.dims[2:] for name, values in posterior.data_vars.items()}
+    assert dims == {
+        "b": ("term",),
+        "b_sigma": ("sigma_term",),
+        "threshold": ("threshold_number",),
+        "sd_id": ("id_term",),
+        "cor_id": ("id_pair",),
+        "r_id": ("id", "id_term"),
+        "coef_id": ("id", "id_term"),
+        "sd_school:item": ("school:item_term",),
+        "r_school:item": ("school:item", "school:item_term"),
+        "coef_school:item": ("school:item", "school:item_term"),
+        "sd_sigma_id": ("sigma_id_term",),
+        "r_sigma_id": ("id", "sigma_id_term"),
+        "coef_sigma_id": ("id", "sigma_id_term"),
+        "nu": (),
+        "shape": (),
+    }
+    picked = posterior["b_sigma"].sel(sigma_term="x")
+    assert np.array_equal(picked, FIT.run.scalars["b_sigma[x]"])
+    assert np.array_equal(
+        posterior["threshold"].sel(threshold_number=2), FIT.run.scalars["threshold[2]"]
+    )
+    back = posterior["r_sigma_id"].sel(sigma_id_term="x") + picked
+    np.testing.assert_allclose(back, FIT.run.groups[2].coef[..., 0])
+
+
+def test_group_draws_stay_out_of_the_tree_where_they_are_too_many(monkeypatch):
+    # r and coef of `id` fill it, those of `school:item` do not fit beside them.
+    size = 2 * CHAINS * DRAWS * 3 * 2
+    monkeypatch.setattr("partialpool.posterior.tree.GROUP_DRAWS_LIMIT", size)
+    names = list(made().draws["posterior"].data_vars)
+    assert "coef_id" in names
+    assert "sd_school:item" in names
+    assert not {"coef_school:item", "coef_sigma_id"} & set(names)
+
+
+def test_text_and_html():
+    text = repr(FIT)
+    html = FIT._repr_html_()
+    assert (
+        "student family (identity link), partial pooling; 30 rows of the table, id with 3" in text
+    )
+    assert "id with 3 levels, school:item with 2 levels\n" in text
+    titles = [
+        "Population-level coefficients",
+        "Population-level coefficients of log sigma",
+        "Thresholds",
+        "How much the coefficients differ between levels of id (sd)",
+        "How these differences go together (correlation over id)",
+        "How much the coefficients differ between levels of school:item (sd)",
+        "How much the coefficients of log sigma differ between levels of id (sd)",
+        "Degrees of freedom of y",
+        "Shape of y",
+    ]
+    lines = text.splitlines()
+    assert [line for line in lines if line in titles] == titles
+    for title in titles:
+        assert f">{title}</th>" in html
+    mixed = made(pooling="none by id, partial by school:item")
+    assert "pooling none by id, partial by school:item; 30 rows" in repr(mixed)
+
+
+def test_findings_look_at_the_sds_of_every_group():
+    # HalfNormal(1) draws under a HalfNormal(1) prior: the data said nothing.
+    found = run_findings(FIT.model, FIT.run, FIT.judged_summary)
+    named = [f.message.split("`")[1] for f in found if f.code == "prior-decides"]
+    assert named == [label for label in LABELS if label.startswith("sd_")]
+
+
+def test_save_and_load(tmp_path):
+    FIT.save(tmp_path / "fit.nc")
+    back = pp.load(tmp_path / "fit.nc")
+    assert repr(back) == repr(FIT)
+    assert back._repr_html_() == FIT._repr_html_()
+    pd.testing.assert_frame_equal(back.coefficients(), FIT.coefficients())
+    assert back.draws.identical(FIT.draws)
+    assert list(back.run.scalars) == list(SCALARS)
+    assert (back.run.working, back.model.reduced, back.run.sigma) == (None, None, None)
+    assert (back.model.link, back.model.family) == ("identity", "student")
+    for one, other in zip(FIT.model.groups, back.model.groups, strict=True):
+        assert (one.name, one.factor, one.predictor) == (other.name, other.factor, other.predictor)
+        assert (one.terms, one.pairs) == (other.terms, other.pairs)
+        assert one.levels.tolist() == other.levels.tolist()
+        assert (other.known_sd, other.bounds) == (None, None)
+        for name in ("counts", "T", "base", "back", "estimable"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+            assert getattr(one, name).dtype == getattr(other, name).dtype
+    for one, other in zip(FIT.run.groups, back.run.groups, strict=True):
+        for name in ("sd", "cor", "coef"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_files_of_an_older_version(tmp_path):
+    FIT.save(tmp_path / "fit.nc")
+    with h5netcdf.File(tmp_path / "fit.nc", "a") as file:
+        file.attrs["partialpool"] = '{"format": 1, "version": "0.1.0", "digest": ""}'
+    with pytest.raises(pp.InputError, match=r"written by an older version .*: fit again"):
+        pp.load(tmp_path / "fit.nc")
+
+
+def test_the_sole_group():
+    assert pp.fit("y ~ 1", {"y": [1.0, 2.0, 4.0]}, draws=4, warmup=4).model.sole_group is None
+    with pytest.raises(AssertionError):
+        _ = FIT.model.sole_group
+
+
+@pytest.mark.parametrize("factor", ["sigma", "b", "coef_sigma", "chain"])
+def test_factors_called_like_something_else(factor):
+    rng = np.random.default_rng(1)
+    data = {"y": rng.normal(size=12), factor: np.resize(["u", "v", "w"], 12)}
+    fit = pp.fit(f"y ~ 1 + (1 | {factor})", data, draws=10, warmup=10, seed=1)
+    posterior = fit.draws["posterior"]
+    level = factor if factor == "coef_sigma" else f"{factor}_level"
+    assert posterior[f"coef_{factor}"].dims == ("chain", "draw", level, f"{factor}_term")
+    assert fit.group_draws(["v"]).dims == posterior[f"coef_{factor}"].dims
+    assert np.array_equal(posterior["sigma"], fit.run.sigma)
