@@ -4,6 +4,7 @@ pub mod conditional;
 pub mod covariance;
 pub mod crossproducts;
 pub mod diagnostics;
+pub mod family;
 pub mod gaussian;
 pub mod joint;
 pub mod lanes;
@@ -11,6 +12,7 @@ pub mod linalg;
 pub mod metropolis;
 pub mod prior;
 pub mod sampler;
+pub mod vmath;
 
 #[cfg(feature = "python")]
 mod python;

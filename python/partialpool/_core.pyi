@@ -116,4 +116,15 @@ def group_summary(
     seed: int,
     threads: int,
 ) -> _Array: ...
+def family_rows(
+    kind: str,
+    link: str,
+    y: _Array,
+    trials: _Array,
+    weights: _Array,
+    eta: _Array,
+    log_sigma: _Array,
+    aux: _Array,
+) -> tuple[_Array, _Array, _Array, _Array]: ...
+def link_probabilities(link: str, eta: _Array) -> _Array: ...
 def diagnose(draws: _Array, threads: int) -> _Array: ...

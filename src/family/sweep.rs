@@ -1,0 +1,185 @@
+//! The loop over rows that all families share.
+//!
+//! Rows are worked on in blocks of a fixed size, held in arrays: the compiler then knows lengths
+//! and that nothing overlaps, and turns the formula of a row into vector code. Sums run in a fixed
+//! number of lanes, so that they are the same on every machine.
+
+use crate::vmath::ln;
+use std::ops::Range;
+
+pub const BLOCK: usize = 64;
+const LANES: usize = 8;
+
+pub type Block = [f64; BLOCK];
+
+/// What a row adds, and its slopes.
+pub struct Row<const A: usize> {
+    /// Log likelihood, less the logarithm of `factor`.
+    pub logp: f64,
+    /// Between 1 and 4. The logarithm of a product over rows is cheaper than their logarithms; its
+    /// absolute error is that of rounding.
+    pub factor: f64,
+    pub eta: f64,
+    pub aux: [f64; A],
+}
+
+/// A family at given dispersion parameters: its row's numbers (`C` columns) and linear predictor to
+/// log likelihood.
+pub trait Density<const C: usize, const A: usize> {
+    /// Whether `factor` is used.
+    const FACTOR: bool = false;
+
+    /// `log_sigma` is 0 where rows have no residual sd of their own. Implementations are
+    /// `#[inline(always)]`: a call would keep the loop from being vector code.
+    fn row(&self, columns: [f64; C], eta: f64, log_sigma: f64) -> Row<A>;
+}
+
+/// Results of a block.
+struct Filled<const A: usize> {
+    logp: Block,
+    factor: Block,
+    aux: [Block; A],
+}
+
+/// The rows of a block; slopes by the linear predictor replace it in `eta`.
+#[inline(always)]
+fn fill<D: Density<C, A>, const C: usize, const A: usize>(
+    density: &D,
+    columns: &[Block; C],
+    eta: &mut Block,
+    log_sigma: &Block,
+    filled: &mut Filled<A>,
+) {
+    for i in 0..BLOCK {
+        let mut at = [0.0; C];
+        for c in 0..C {
+            at[c] = columns[c][i];
+        }
+        let row = density.row(at, eta[i], log_sigma[i]);
+        filled.logp[i] = row.logp;
+        if D::FACTOR {
+            filled.factor[i] = row.factor;
+        }
+        eta[i] = row.eta;
+        for a in 0..A {
+            filled.aux[a][i] = row.aux[a];
+        }
+    }
+}
+
+/// A row of weight 0 counts for nothing, whatever its density.
+#[inline(always)]
+fn weigh(values: &mut Block, weights: &Block) {
+    for i in 0..BLOCK {
+        values[i] = if weights[i] > 0.0 { weights[i] * values[i] } else { 0.0 };
+    }
+}
+
+#[inline(always)]
+fn add(sums: &mut [f64; LANES], values: &Block) {
+    for chunk in values.chunks_exact(LANES) {
+        for lane in 0..LANES {
+            sums[lane] += chunk[lane];
+        }
+    }
+}
+
+#[inline(always)]
+fn multiply(products: &mut [f64; LANES], values: &Block) {
+    for chunk in values.chunks_exact(LANES) {
+        for lane in 0..LANES {
+            products[lane] *= chunk[lane];
+        }
+    }
+}
+
+/// Sums over rows: of log likelihoods and of slopes by dispersion parameters.
+pub struct Sums<const A: usize> {
+    pub logp: f64,
+    pub aux: [f64; A],
+}
+
+/// All rows of `eta`; `columns` and `weights` (empty: 1) are those of all rows of the likelihood,
+/// of which `range` is meant. If `log_sigma` is not empty, the first of the slopes is that by the
+/// row's own log residual sd: it replaces it and is not summed.
+#[inline(always)]
+pub fn sweep<D: Density<C, A>, const C: usize, const A: usize>(
+    density: &D,
+    columns: [&[f64]; C],
+    weights: &[f64],
+    range: Range<usize>,
+    eta: &mut [f64],
+    log_sigma: &mut [f64],
+) -> Sums<A> {
+    let mut logp = [0.0; LANES];
+    let mut aux = [[0.0; LANES]; A];
+    let mut logs = 0.0;
+    let mut filled = Filled { logp: [0.0; BLOCK], factor: [1.0; BLOCK], aux: [[0.0; BLOCK]; A] };
+    let mut first = 0;
+    while first < eta.len() {
+        let size = BLOCK.min(eta.len() - first);
+        let rows = range.start + first..range.start + first + size;
+        let mut inputs = [[0.0; BLOCK]; C];
+        for c in 0..C {
+            inputs[c] = padded(&columns[c][rows.clone()]);
+        }
+        let mut slopes = padded(&eta[first..first + size]);
+        let own = match log_sigma.get(first..first + size) {
+            Some(rows) => padded(rows),
+            None => [0.0; BLOCK],
+        };
+        fill(density, &inputs, &mut slopes, &own, &mut filled);
+        if !weights.is_empty() {
+            let weights = padded(&weights[rows]);
+            if D::FACTOR {
+                for i in 0..BLOCK {
+                    filled.logp[i] -= ln(filled.factor[i]);
+                    filled.factor[i] = 1.0;
+                }
+            }
+            weigh(&mut filled.logp, &weights);
+            weigh(&mut slopes, &weights);
+            for a in 0..A {
+                weigh(&mut filled.aux[a], &weights);
+            }
+        }
+        eta[first..first + size].copy_from_slice(&slopes[..size]);
+        if size < BLOCK {
+            filled.logp[size..].fill(0.0);
+            filled.factor[size..].fill(1.0);
+            for a in 0..A {
+                filled.aux[a][size..].fill(0.0);
+            }
+        }
+        add(&mut logp, &filled.logp);
+        for a in 0..A {
+            if a == 0 && !log_sigma.is_empty() {
+                log_sigma[first..first + size].copy_from_slice(&filled.aux[0][..size]);
+            } else {
+                add(&mut aux[a], &filled.aux[a]);
+            }
+        }
+        if D::FACTOR {
+            // 64 factors of at most 4: far from overflow.
+            let mut products = [1.0; LANES];
+            multiply(&mut products, &filled.factor);
+            logs += products.iter().product::<f64>().ln();
+        }
+        first += size;
+    }
+    let mut sums = Sums { logp: logp.iter().sum::<f64>() - logs, aux: [0.0; A] };
+    for a in 0..A {
+        sums.aux[a] = aux[a].iter().sum();
+    }
+    sums
+}
+
+#[inline(always)]
+fn padded(values: &[f64]) -> Block {
+    let mut block = [0.0; BLOCK];
+    match values.first_chunk::<BLOCK>() {
+        Some(full) => block = *full,
+        None => block[..values.len()].copy_from_slice(values),
+    }
+    block
+}
