@@ -1,12 +1,14 @@
-//! Gaussian responses, whose residual sd is a dispersion parameter or has a predictor of its own.
+//! Responses whose residual sd is a dispersion parameter or has a predictor of its own: gaussian,
+//! Student's t, log-normal.
 
 use super::Kind;
-use super::link::HALF_LOG_2PI;
 use super::sweep::{Density, Row, sweep};
-use crate::vmath::exp;
+use crate::vmath::{HALF_LOG_2PI, exp, ln_1p, ln_gamma_step};
 use std::ops::Range;
 
 pub struct Continuous {
+    student_t: bool,
+    /// The response, or its logarithm.
     y: Vec<f64>,
     /// Square roots of the weights.
     root: Vec<f64>,
@@ -14,26 +16,42 @@ pub struct Continuous {
 }
 
 impl Continuous {
-    pub fn new(_kind: Kind, y: Vec<f64>, weights: &[f64]) -> Self {
+    pub fn new(kind: Kind, mut y: Vec<f64>, weights: &[f64]) -> Self {
         let n = y.len();
         let root = if weights.is_empty() {
             vec![1.0; n]
         } else {
             weights.iter().map(|w| w.sqrt()).collect()
         };
-        let constant = root.iter().map(|r| r.ln()).sum::<f64>() - n as f64 * HALF_LOG_2PI;
-        Self { y, root, constant }
+        let student_t = kind == Kind::StudentT;
+        let mut constant = root.iter().map(|r| r.ln()).sum::<f64>();
+        if !student_t {
+            constant -= n as f64 * HALF_LOG_2PI;
+        }
+        if kind == Kind::LogNormal {
+            for y in &mut y {
+                *y = y.ln();
+                constant -= *y;
+            }
+        }
+        Self { student_t, y, root, constant }
     }
 
     pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
         let n = self.y.len() as f64;
-        match aux {
-            [] => self.constant,
-            [sigma, ..] => {
-                d_aux[0] -= n / sigma;
-                self.constant - n * sigma.ln()
-            }
+        let mut logp = self.constant;
+        let (sigma, nu) = split(aux, self.student_t);
+        if let Some(sigma) = sigma {
+            logp -= n * sigma.ln();
+            d_aux[0] -= n / sigma;
         }
+        if let (Some(nu), Some(slope)) = (nu, d_aux.last_mut()) {
+            // Γ((ν + 1)/2) / (Γ(ν/2) √(νπ))
+            let (step, step_slope) = ln_gamma_step(0.5 * nu, 0.5);
+            logp += n * (step - 0.5 * (nu * std::f64::consts::PI).ln());
+            *slope += n * (0.5 * step_slope - 0.5 / nu);
+        }
+        logp
     }
 
     #[inline(always)]
@@ -46,15 +64,43 @@ impl Continuous {
         d_aux: &mut [f64],
     ) -> f64 {
         let columns = [self.y.as_slice(), &self.root];
-        if log_sigma.is_empty() {
-            let density = Gaussian::<false> { inverse_sigma: 1.0 / aux[0] };
-            let sums = sweep(&density, columns, &[], range, eta, log_sigma);
-            d_aux[0] += sums.aux[0];
-            sums.logp
-        } else {
-            let density = Gaussian::<true> { inverse_sigma: 1.0 };
-            sweep(&density, columns, &[], range, eta, log_sigma).logp
+        let (sigma, nu) = split(aux, self.student_t);
+        let (logp, slopes) = match (sigma, nu) {
+            (Some(sigma), None) => {
+                let density = Gaussian::<false> { inverse_sigma: 1.0 / sigma };
+                let sums = sweep(&density, columns, &[], range, eta, log_sigma);
+                (sums.logp, [sums.aux[0], 0.0])
+            }
+            (None, None) => {
+                let density = Gaussian::<true> { inverse_sigma: 1.0 };
+                (sweep(&density, columns, &[], range, eta, log_sigma).logp, [0.0; 2])
+            }
+            (Some(sigma), Some(nu)) => {
+                let density = StudentT::<false> { inverse_sigma: 1.0 / sigma, nu };
+                let sums = sweep(&density, columns, &[], range, eta, log_sigma);
+                (sums.logp, sums.aux)
+            }
+            (None, Some(nu)) => {
+                let density = StudentT::<true> { inverse_sigma: 1.0, nu };
+                let sums = sweep(&density, columns, &[], range, eta, log_sigma);
+                (sums.logp, [sums.aux[1], 0.0])
+            }
+        };
+        for (to, slope) in d_aux.iter_mut().zip(slopes) {
+            *to += slope;
         }
+        logp
+    }
+}
+
+/// Residual sd, unless rows have their own, and degrees of freedom, if there are any.
+#[inline(always)]
+fn split(aux: &[f64], student_t: bool) -> (Option<f64>, Option<f64>) {
+    match *aux {
+        [sigma, nu] => (Some(sigma), Some(nu)),
+        [nu] if student_t => (None, Some(nu)),
+        [sigma] => (Some(sigma), None),
+        _ => (None, None),
     }
 }
 
@@ -75,6 +121,34 @@ impl<const OWN: bool> Density<2, 1> for Gaussian<OWN> {
             factor: 1.0,
             eta: z * scale,
             aux: [if OWN { square - 1.0 } else { square * inverse }],
+        }
+    }
+}
+
+struct StudentT<const OWN: bool> {
+    inverse_sigma: f64,
+    nu: f64,
+}
+
+/// `−(ν + 1)/2 · ln(1 + z²/ν)`
+impl<const OWN: bool> Density<2, 2> for StudentT<OWN> {
+    #[inline(always)]
+    fn row(&self, [y, root]: [f64; 2], eta: f64, log_sigma: f64) -> Row<2> {
+        let inverse = if OWN { exp(-log_sigma) } else { self.inverse_sigma };
+        let scale = root * inverse;
+        let z = (y - eta) * scale;
+        let square = z * z;
+        let ratio = square / self.nu;
+        let log = ln_1p(ratio);
+        // The weight that a row has in an estimate of location.
+        let weight = (self.nu + 1.0) / (self.nu + square);
+        let logp = -0.5 * (self.nu + 1.0) * log;
+        let d_nu = 0.5 * (weight * ratio - log);
+        Row {
+            logp: if OWN { logp - log_sigma } else { logp },
+            factor: 1.0,
+            eta: weight * z * scale,
+            aux: [if OWN { weight * square - 1.0 } else { weight * square * inverse }, d_nu],
         }
     }
 }

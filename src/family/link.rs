@@ -1,9 +1,9 @@
 //! Probabilities as functions of the linear predictor.
 
 use super::Link;
-use crate::vmath::{exp, ln, ln_1p, normal_tail_ratio, one_minus_exp, one_minus_exp_ratio};
-
-pub const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
+use crate::vmath::{
+    HALF_LOG_2PI, exp, exp_and_rest, ln, ln_1p, ln_1p_and_inverse, ln_with, normal_tail_ratio,
+};
 
 /// A probability p and q = 1 − p at a linear predictor, each with all its digits: their logarithms,
 /// and the slopes of those.
@@ -16,8 +16,21 @@ pub struct Share {
     pub log_q_slope: f64,
 }
 
+/// One trial.
+pub struct Trial {
+    /// Log probability of what happened, less the logarithm of `factor` if the link has one.
+    pub log: f64,
+    pub factor: f64,
+    pub slope: f64,
+}
+
 pub trait Inverse {
+    const FACTOR: bool = false;
+
     fn at(eta: f64) -> Share;
+
+    /// A success for `sign` = 1, a failure for −1.
+    fn trial(sign: f64, eta: f64) -> Trial;
 }
 
 pub struct Logit;
@@ -26,12 +39,13 @@ pub struct Cloglog;
 
 /// With e = exp(−|η|): `ln p = min(η, 0) − ln(1 + e)`, and the slopes are q and −p.
 impl Inverse for Logit {
+    const FACTOR: bool = true;
+
     #[inline(always)]
     fn at(eta: f64) -> Share {
         let e = exp(-eta.abs());
-        let log = ln_1p(e);
-        let inverse = 1.0 / (1.0 + e);
-        let (high, low) = (inverse, e * inverse);
+        let (log, high) = ln_1p_and_inverse(e);
+        let low = e * high;
         let (p, q) = if eta > 0.0 { (high, low) } else { (low, high) };
         Share {
             p,
@@ -41,6 +55,15 @@ impl Inverse for Logit {
             log_p_slope: q,
             log_q_slope: -p,
         }
+    }
+
+    #[inline(always)]
+    fn trial(sign: f64, eta: f64) -> Trial {
+        let m = sign * eta;
+        let e = exp(-m.abs());
+        let factor = 1.0 + e;
+        let other = if m > 0.0 { e } else { 1.0 };
+        Trial { log: negative_part(m), factor, slope: sign * other / factor }
     }
 }
 
@@ -65,6 +88,22 @@ impl Inverse for Probit {
             log_q_slope: if positive { -tail_slope } else { -body_slope },
         }
     }
+
+    #[inline(always)]
+    fn trial(sign: f64, eta: f64) -> Trial {
+        let m = sign * eta;
+        let ratio = normal_tail_ratio(m.abs());
+        let log_density = -0.5 * m * m - HALF_LOG_2PI;
+        let likely = m > 0.0;
+        let density = exp(if likely { log_density } else { 0.0 });
+        let tail = density * ratio;
+        let body = 1.0 - tail;
+        // The probability, over the density unless `likely`.
+        let p = if likely { body } else { ratio };
+        let lost = if likely { (1.0 - body) - tail } else { 0.0 };
+        let log = ln_with(p, lost) + if likely { 0.0 } else { log_density };
+        Trial { log, factor: 1.0, slope: sign * density / p }
+    }
 }
 
 /// `p = 1 − exp(−μ)` with μ = exp(η): `ln p = η + ln((1 − exp(−μ))/μ)` has no cancellation where μ
@@ -72,19 +111,27 @@ impl Inverse for Probit {
 impl Inverse for Cloglog {
     #[inline(always)]
     fn at(eta: f64) -> Share {
+        let success = Self::trial(1.0, eta);
         let mu = exp(eta);
-        let q = exp(-mu);
-        let p = one_minus_exp(mu);
-        let ratio = one_minus_exp_ratio(mu);
-        // 1/ratio = μ/p, and q μ/p is the slope; where q is 0, μ may be infinite.
+        let (q, p) = exp_and_rest(mu);
+        Share { p, q, log_p: success.log, log_q: -mu, log_p_slope: success.slope, log_q_slope: -mu }
+    }
+
+    #[inline(always)]
+    fn trial(sign: f64, eta: f64) -> Trial {
+        let mu = exp(eta);
+        let (q, p) = exp_and_rest(mu);
+        let ratio = if mu < 1e-16 { 1.0 } else { p / mu };
+        let small = mu < 1.0;
+        let lost = if small { 0.0 } else { (1.0 - p) - q };
+        let log = ln_with(if small { ratio } else { p }, lost) + if small { eta } else { 0.0 };
+        // q μ/p; where q is 0, μ may be infinite.
         let slope = if q > 0.0 { q / ratio } else { 0.0 };
-        Share {
-            p,
-            q,
-            log_p: if eta < 0.0 { eta + ln(ratio) } else { ln_1p(-q) },
-            log_q: -mu,
-            log_p_slope: slope,
-            log_q_slope: -mu,
+        let success = sign > 0.0;
+        Trial {
+            log: if success { log } else { -mu },
+            factor: 1.0,
+            slope: if success { slope } else { -mu },
         }
     }
 }

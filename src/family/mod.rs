@@ -5,15 +5,21 @@
 //! of distinct responses, and a [`sweep::Density`], the formula of a row. Everything adds up to the
 //! full log density, normalising constants included.
 
+mod beta;
 mod binary;
 mod continuous;
 mod counts;
 pub mod link;
+mod ordinal;
+mod positive;
 mod sweep;
 
+use beta::Beta;
 use binary::Binary;
 use continuous::Continuous;
 use counts::Counts;
+use ordinal::Ordinal;
+use positive::Positive;
 use std::ops::Range;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +117,9 @@ enum Family {
     Continuous(Continuous),
     Binary(Binary),
     Counts(Counts),
+    Positive(Positive),
+    Beta(Beta),
+    Ordinal(Ordinal),
 }
 
 impl Likelihood {
@@ -154,12 +163,18 @@ impl Likelihood {
             return Err(format!("{kind:?} cannot give row {row}: {}", y[row]));
         }
         let family = match kind {
-            Kind::Gaussian => Family::Continuous(Continuous::new(kind, y, &weights)),
-            Kind::Bernoulli | Kind::Binomial => {
-                Family::Binary(Binary::new(link, y, &trials, &weights))
+            Kind::Gaussian | Kind::StudentT | Kind::LogNormal => {
+                Family::Continuous(Continuous::new(kind, y, &weights))
             }
-            Kind::Poisson => Family::Counts(Counts::new(kind, y, weights)),
-            _ => return Err(format!("{kind:?} is not there yet")),
+            Kind::Bernoulli | Kind::Binomial => {
+                Family::Binary(Binary::new(link, y, trials, weights))
+            }
+            Kind::Gamma | Kind::Exponential | Kind::Weibull => {
+                Family::Positive(Positive::new(kind, y, weights))
+            }
+            Kind::Beta => Family::Beta(Beta::new(link, &y, weights)),
+            Kind::Cumulative => Family::Ordinal(Ordinal::new(link, &y, weights)),
+            _ => Family::Counts(Counts::new(kind, y, weights)),
         };
         Ok(Self { kind, n_rows, family })
     }
@@ -175,9 +190,11 @@ impl Likelihood {
 
     /// Dispersion parameters, the residual sd among them (thresholds of an ordinal response).
     pub fn n_aux(&self) -> usize {
-        match self.kind {
-            Kind::Gaussian | Kind::LogNormal => 1,
-            _ => 0,
+        match (&self.family, self.kind) {
+            (Family::Ordinal(family), _) => family.n_thresholds(),
+            (_, Kind::Bernoulli | Kind::Binomial | Kind::Poisson | Kind::Exponential) => 0,
+            (_, Kind::StudentT | Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial) => 2,
+            _ => 1,
         }
     }
 
@@ -187,7 +204,10 @@ impl Likelihood {
         match &self.family {
             Family::Continuous(family) => family.shared(aux, d_aux),
             Family::Binary(family) => family.shared(),
-            Family::Counts(family) => family.shared(),
+            Family::Counts(family) => family.shared(aux, d_aux),
+            Family::Positive(family) => family.shared(aux, d_aux),
+            Family::Beta(family) => family.shared(aux, d_aux),
+            Family::Ordinal(family) => family.shared(aux, d_aux),
         }
     }
 
@@ -207,7 +227,10 @@ impl Likelihood {
         match &self.family {
             Family::Continuous(family) => family.rows(range, aux, eta, log_sigma, d_aux),
             Family::Binary(family) => family.rows(range, eta),
-            Family::Counts(family) => family.rows(range, eta),
+            Family::Counts(family) => family.rows(range, aux, eta, d_aux),
+            Family::Positive(family) => family.rows(range, aux, eta, d_aux),
+            Family::Beta(family) => family.rows(range, aux, eta, d_aux),
+            Family::Ordinal(family) => family.rows(range, aux, eta, d_aux),
         }
     }
 }

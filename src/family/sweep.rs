@@ -12,6 +12,8 @@ const LANES: usize = 8;
 
 pub type Block = [f64; BLOCK];
 
+const ZEROS: Block = [0.0; BLOCK];
+
 /// What a row adds, and its slopes.
 pub struct Row<const A: usize> {
     /// Log likelihood, less the logarithm of `factor`.
@@ -45,7 +47,7 @@ struct Filled<const A: usize> {
 #[inline(always)]
 fn fill<D: Density<C, A>, const C: usize, const A: usize>(
     density: &D,
-    columns: &[Block; C],
+    columns: [&Block; C],
     eta: &mut Block,
     log_sigma: &Block,
     filled: &mut Filled<A>,
@@ -93,6 +95,102 @@ fn multiply(products: &mut [f64; LANES], values: &Block) {
     }
 }
 
+/// Rows of a few numbers each, worked on block after block.
+pub struct Work<const A: usize> {
+    filled: Filled<A>,
+    logp: [f64; LANES],
+    /// Logarithms of the factors.
+    logs: f64,
+}
+
+impl<const A: usize> Work<A> {
+    #[inline(always)]
+    pub fn new() -> Self {
+        let filled = Filled { logp: [0.0; BLOCK], factor: [1.0; BLOCK], aux: [[0.0; BLOCK]; A] };
+        Self { filled, logp: [0.0; LANES], logs: 0.0 }
+    }
+
+    /// Up to [`BLOCK`] rows. Slopes replace `eta`, and `log_sigma` if it is not empty; those by
+    /// dispersion parameters are returned, 0 beyond the rows.
+    #[inline(always)]
+    pub fn block<D: Density<C, A>, const C: usize>(
+        &mut self,
+        density: &D,
+        inputs: [&Block; C],
+        weights: &[f64],
+        eta: &mut [f64],
+        log_sigma: &mut [f64],
+    ) -> &[Block; A] {
+        let size = eta.len();
+        let Self { filled, .. } = self;
+        let (mut tail, own_tail, weights_tail);
+        let slopes = match eta.first_chunk_mut() {
+            Some(full) => full,
+            None => {
+                tail = padded(eta);
+                &mut tail
+            }
+        };
+        let own = match log_sigma.first_chunk() {
+            Some(full) => full,
+            None if log_sigma.is_empty() => &ZEROS,
+            None => {
+                own_tail = padded(log_sigma);
+                &own_tail
+            }
+        };
+        fill(density, inputs, slopes, own, filled);
+        if !weights.is_empty() {
+            let weights = match weights.first_chunk() {
+                Some(full) => full,
+                None => {
+                    weights_tail = padded(weights);
+                    &weights_tail
+                }
+            };
+            if D::FACTOR {
+                for i in 0..BLOCK {
+                    filled.logp[i] -= ln(filled.factor[i]);
+                    filled.factor[i] = 1.0;
+                }
+            }
+            weigh(&mut filled.logp, weights);
+            weigh(slopes, weights);
+            for a in 0..A {
+                weigh(&mut filled.aux[a], weights);
+            }
+        }
+        if size < BLOCK {
+            let slopes = *slopes;
+            eta.copy_from_slice(&slopes[..size]);
+        }
+        if !log_sigma.is_empty() {
+            log_sigma.copy_from_slice(&filled.aux[0][..size]);
+        }
+        if size < BLOCK {
+            filled.logp[size..].fill(0.0);
+            filled.factor[size..].fill(1.0);
+            for a in 0..A {
+                filled.aux[a][size..].fill(0.0);
+            }
+        }
+        add(&mut self.logp, &filled.logp);
+        if D::FACTOR {
+            // 64 factors of at most 4: far from overflow.
+            let mut products = [1.0; LANES];
+            multiply(&mut products, &filled.factor);
+            self.logs += products.iter().product::<f64>().ln();
+        }
+        &filled.aux
+    }
+
+    /// Log likelihood of all rows so far.
+    #[inline(always)]
+    pub fn logp(&self) -> f64 {
+        self.logp.iter().sum::<f64>() - self.logs
+    }
+}
+
 /// Sums over rows: of log likelihoods and of slopes by dispersion parameters.
 pub struct Sums<const A: usize> {
     pub logp: f64,
@@ -101,7 +199,7 @@ pub struct Sums<const A: usize> {
 
 /// All rows of `eta`; `columns` and `weights` (empty: 1) are those of all rows of the likelihood,
 /// of which `range` is meant. If `log_sigma` is not empty, the first of the slopes is that by the
-/// row's own log residual sd: it replaces it and is not summed.
+/// row's own log residual sd: it replaces it, and its sum means nothing.
 #[inline(always)]
 pub fn sweep<D: Density<C, A>, const C: usize, const A: usize>(
     density: &D,
@@ -111,75 +209,45 @@ pub fn sweep<D: Density<C, A>, const C: usize, const A: usize>(
     eta: &mut [f64],
     log_sigma: &mut [f64],
 ) -> Sums<A> {
-    let mut logp = [0.0; LANES];
+    let mut work = Work::<A>::new();
     let mut aux = [[0.0; LANES]; A];
-    let mut logs = 0.0;
-    let mut filled = Filled { logp: [0.0; BLOCK], factor: [1.0; BLOCK], aux: [[0.0; BLOCK]; A] };
     let mut first = 0;
     while first < eta.len() {
-        let size = BLOCK.min(eta.len() - first);
-        let rows = range.start + first..range.start + first + size;
-        let mut inputs = [[0.0; BLOCK]; C];
-        for c in 0..C {
-            inputs[c] = padded(&columns[c][rows.clone()]);
-        }
-        let mut slopes = padded(&eta[first..first + size]);
-        let own = match log_sigma.get(first..first + size) {
-            Some(rows) => padded(rows),
-            None => [0.0; BLOCK],
-        };
-        fill(density, &inputs, &mut slopes, &own, &mut filled);
-        if !weights.is_empty() {
-            let weights = padded(&weights[rows]);
-            if D::FACTOR {
-                for i in 0..BLOCK {
-                    filled.logp[i] -= ln(filled.factor[i]);
-                    filled.factor[i] = 1.0;
-                }
+        let chunk = first..eta.len().min(first + BLOCK);
+        let rows = range.start + chunk.start..range.start + chunk.end;
+        let mut inputs = [&ZEROS; C];
+        let mut tails;
+        if chunk.len() < BLOCK {
+            tails = [ZEROS; C];
+            for c in 0..C {
+                tails[c] = padded(&columns[c][rows.clone()]);
             }
-            weigh(&mut filled.logp, &weights);
-            weigh(&mut slopes, &weights);
-            for a in 0..A {
-                weigh(&mut filled.aux[a], &weights);
+            inputs = tails.each_ref();
+        } else {
+            for c in 0..C {
+                inputs[c] = columns[c][rows.clone()].first_chunk().unwrap_or(&ZEROS);
             }
         }
-        eta[first..first + size].copy_from_slice(&slopes[..size]);
-        if size < BLOCK {
-            filled.logp[size..].fill(0.0);
-            filled.factor[size..].fill(1.0);
-            for a in 0..A {
-                filled.aux[a][size..].fill(0.0);
-            }
-        }
-        add(&mut logp, &filled.logp);
+        let weights = if weights.is_empty() { weights } else { &weights[rows] };
+        let own = if log_sigma.is_empty() { 0..0 } else { chunk.clone() };
+        let (eta, own) = (&mut eta[chunk.clone()], &mut log_sigma[own]);
+        let slopes = work.block(density, inputs, weights, eta, own);
         for a in 0..A {
-            if a == 0 && !log_sigma.is_empty() {
-                log_sigma[first..first + size].copy_from_slice(&filled.aux[0][..size]);
-            } else {
-                add(&mut aux[a], &filled.aux[a]);
-            }
+            add(&mut aux[a], &slopes[a]);
         }
-        if D::FACTOR {
-            // 64 factors of at most 4: far from overflow.
-            let mut products = [1.0; LANES];
-            multiply(&mut products, &filled.factor);
-            logs += products.iter().product::<f64>().ln();
-        }
-        first += size;
+        first = chunk.end;
     }
-    let mut sums = Sums { logp: logp.iter().sum::<f64>() - logs, aux: [0.0; A] };
+    let mut sums = Sums { logp: work.logp(), aux: [0.0; A] };
     for a in 0..A {
         sums.aux[a] = aux[a].iter().sum();
     }
     sums
 }
 
+/// A copy, filled up with zeros.
 #[inline(always)]
 fn padded(values: &[f64]) -> Block {
-    let mut block = [0.0; BLOCK];
-    match values.first_chunk::<BLOCK>() {
-        Some(full) => block = *full,
-        None => block[..values.len()].copy_from_slice(values),
-    }
+    let mut block = ZEROS;
+    block[..values.len()].copy_from_slice(values);
     block
 }

@@ -1,0 +1,113 @@
+//! Responses above 0 with a log link to their mean: gamma, exponential, Weibull.
+
+use super::Kind;
+use super::sweep::{Density, Row, sweep};
+use crate::vmath::{exp, ln_gamma, ln_gamma_rest};
+use std::ops::Range;
+
+pub struct Positive {
+    kind: Kind,
+    log_y: Vec<f64>,
+    weights: Vec<f64>,
+    total: f64,
+    /// `−Σ ln y`
+    constant: f64,
+}
+
+impl Positive {
+    pub fn new(kind: Kind, mut y: Vec<f64>, weights: Vec<f64>) -> Self {
+        let (mut total, mut constant) = (0.0, 0.0);
+        for (i, y) in y.iter_mut().enumerate() {
+            let weight = weights.get(i).copied().unwrap_or(1.0);
+            *y = y.ln();
+            total += weight;
+            constant -= weight * *y;
+        }
+        Self { kind, log_y: y, weights, total, constant }
+    }
+
+    pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
+        let (value, slope) = match (self.kind, aux) {
+            (Kind::Gamma, &[shape]) => {
+                let (rest, slope) = ln_gamma_rest(shape);
+                (-rest, -slope)
+            }
+            (Kind::Weibull, &[shape]) => (shape.ln(), 1.0 / shape),
+            // A gamma distribution with shape 1.
+            _ => (-1.0, 0.0),
+        };
+        if let [to] = d_aux {
+            *to += self.total * slope;
+        }
+        self.constant + self.total * value
+    }
+
+    #[inline(always)]
+    pub fn rows(
+        &self,
+        range: Range<usize>,
+        aux: &[f64],
+        eta: &mut [f64],
+        d_aux: &mut [f64],
+    ) -> f64 {
+        let (columns, weights) = ([self.log_y.as_slice()], &self.weights);
+        let sums = match (self.kind, aux) {
+            (Kind::Weibull, &[shape]) => {
+                sweep(&Weibull::new(shape), columns, weights, range, eta, &mut [])
+            }
+            _ => {
+                let shape = aux.first().copied().unwrap_or(1.0);
+                sweep(&Gamma { shape }, columns, weights, range, eta, &mut [])
+            }
+        };
+        if let [to] = d_aux {
+            *to += sums.aux[0];
+        }
+        sums.logp
+    }
+}
+
+struct Gamma {
+    shape: f64,
+}
+
+/// `shape (1 + d − eᵈ)` with d = ln(y/μ); the rest is −`ln_gamma_rest(shape)` − ln y.
+impl Density<1, 1> for Gamma {
+    #[inline(always)]
+    fn row(&self, [log_y]: [f64; 1], eta: f64, _: f64) -> Row<1> {
+        let d = log_y - eta;
+        let ratio = exp(d);
+        let unit = 1.0 + d - ratio;
+        Row { logp: self.shape * unit, factor: 1.0, eta: self.shape * (ratio - 1.0), aux: [unit] }
+    }
+}
+
+struct Weibull {
+    shape: f64,
+    /// Log of mean over scale, `ln Γ(1 + 1/shape)`, and shape times its slope.
+    log_mean: f64,
+    slope: f64,
+}
+
+impl Weibull {
+    fn new(shape: f64) -> Self {
+        let (log_mean, slope) = ln_gamma(1.0 + 1.0 / shape);
+        Self { shape, log_mean, slope: -slope / shape }
+    }
+}
+
+/// `k d − exp(k d)` with k the shape and d = ln(y/scale); the rest is ln k − ln y.
+impl Density<1, 1> for Weibull {
+    #[inline(always)]
+    fn row(&self, [log_y]: [f64; 1], eta: f64, _: f64) -> Row<1> {
+        let d = log_y - eta + self.log_mean;
+        let log_hazard = self.shape * d;
+        let hazard = exp(log_hazard);
+        Row {
+            logp: log_hazard - hazard,
+            factor: 1.0,
+            eta: self.shape * (hazard - 1.0),
+            aux: [(d + self.slope) * (1.0 - hazard)],
+        }
+    }
+}
