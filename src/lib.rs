@@ -6,13 +6,17 @@ pub mod crossproducts;
 pub mod diagnostics;
 pub mod family;
 pub mod gaussian;
+pub mod general;
 pub mod joint;
 pub mod lanes;
 pub mod linalg;
 pub mod metropolis;
+pub mod pilot;
+pub mod predictor;
 pub mod prior;
 pub mod sampler;
 pub mod vmath;
+pub mod whitening;
 
 #[cfg(feature = "python")]
 mod python;

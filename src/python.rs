@@ -23,6 +23,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+mod general;
+
 /// (kernel, its numbers)
 type PriorSpec = (String, Vec<f64>);
 /// (prior, low, high, unit, start, signed)
@@ -209,7 +211,7 @@ impl PyMarginal {
         sd: Vec<(Option<ScalarSpec>, f64)>,
         blocks: Vec<(usize, usize, bool)>,
         lkj_eta: f64,
-        correlations: Option<Vec<(PriorSpec, f64, f64)>>,
+        correlations: Option<Vec<BoundedSpec>>,
         sigma: (Option<ScalarSpec>, f64),
         sampled: Vec<ScalarSpec>,
         sampled_map: PyReadonlyArray2<'_, f64>,
@@ -231,14 +233,7 @@ impl PyMarginal {
             .into_iter()
             .map(|(start, stop, correlated)| Block { start, stop, correlated })
             .collect();
-        let correlation_prior = match correlations {
-            None => CorrelationPrior::Lkj { eta: lkj_eta },
-            Some(list) => CorrelationPrior::Elementwise(
-                list.iter()
-                    .map(|(kernel, low, high)| Ok((prior(kernel)?, *low, *high)))
-                    .collect::<PyResult<_>>()?,
-            ),
-        };
+        let correlation_prior = correlation_prior(lkj_eta, correlations)?;
         let n_priors = match &correlation_prior {
             CorrelationPrior::Elementwise(list) => Some(list.len()),
             CorrelationPrior::Lkj { .. } => None,
@@ -334,16 +329,40 @@ impl PyMarginal {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let plan = Plan { chains, draws, warmup, seed, threads, max_depth };
-        let density = MarginalDensity::new(self.model.clone());
-        let (runs, interrupted) = watched(py, progress, |watch| sample(&density, &plan, watch))?;
-        let out = PyDict::new(py);
-        out.set_item("interrupted", interrupted)?;
-        let width = density.n_outputs();
-        let chains: Vec<_> =
-            runs.into_iter().map(|run| chain_dict(py, run, width)).collect::<PyResult<_>>()?;
-        out.set_item("chains", chains)?;
-        Ok(out)
+        sampled(py, &MarginalDensity::new(self.model.clone()), &plan, progress)
     }
+}
+
+/// Sample a density while this thread watches; what comes out, chain by chain.
+fn sampled<'py, D: Density + Sync>(
+    py: Python<'py>,
+    density: &D,
+    plan: &Plan,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (runs, interrupted) = watched(py, progress, |watch| sample(density, plan, watch))?;
+    let out = PyDict::new(py);
+    out.set_item("interrupted", interrupted)?;
+    let width = density.n_outputs();
+    let chains: Vec<_> =
+        runs.into_iter().map(|run| chain_dict(py, run, width)).collect::<PyResult<_>>()?;
+    out.set_item("chains", chains)?;
+    Ok(out)
+}
+
+/// LKJ, or a prior for each correlation.
+fn correlation_prior(
+    lkj_eta: f64,
+    correlations: Option<Vec<BoundedSpec>>,
+) -> PyResult<CorrelationPrior> {
+    Ok(match correlations {
+        None => CorrelationPrior::Lkj { eta: lkj_eta },
+        Some(list) => CorrelationPrior::Elementwise(
+            list.iter()
+                .map(|(kernel, low, high)| Ok((prior(kernel)?, *low, *high)))
+                .collect::<PyResult<_>>()?,
+        ),
+    })
 }
 
 /// Draws of r for levels first..last, as level × coefficient × draw.
@@ -761,6 +780,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyCrossProducts>()?;
     module.add_class::<PyMarginal>()?;
     module.add_class::<PyJoint>()?;
+    module.add_class::<general::PyFactor>()?;
+    module.add_class::<general::PyPart>()?;
+    module.add_class::<general::PyGeneral>()?;
     module.add_function(wrap_pyfunction!(group_draws, module)?)?;
     module.add_function(wrap_pyfunction!(group_summary, module)?)?;
     module.add_function(wrap_pyfunction!(family_rows, module)?)?;
