@@ -92,6 +92,74 @@ class Joint:
         progress: Callable[[int, int], object] | None,
     ) -> dict[str, Any]: ...
 
+_Row = tuple[_Prior, list[float], float]
+
+class Factor:
+    @staticmethod
+    def hierarchical(
+        codes: NDArray[np.int64],
+        z: _Array,
+        n_levels: int,
+        sd: list[_Scalar],
+        blocks: list[tuple[int, int, bool]],
+        lkj_eta: float,
+        correlations: list[_Bounded] | None,
+        twin: _Array | None,
+    ) -> Factor: ...
+    @staticmethod
+    def normal(
+        codes: NDArray[np.int64], z: _Array, n_levels: int, factor: _Array, mean: list[float]
+    ) -> Factor: ...
+    @staticmethod
+    def separate(
+        codes: NDArray[np.int64], z: _Array, n_levels: int, scalars: list[_Scalar]
+    ) -> Factor: ...
+
+class Part:
+    def __new__(
+        cls,
+        x: _Array,
+        offset: _Array | None,
+        start: list[float],
+        bounded: list[_Scalar | None],
+        map: _Array,
+        unmap: _Array,
+        shift: list[float],
+        priors: list[_Row],
+        factors: list[Factor],
+    ) -> Part: ...
+
+class General:
+    def __new__(
+        cls,
+        family: str,
+        link: str,
+        y: _Array,
+        trials: _Array | None,
+        weights: _Array | None,
+        parts: list[Part],
+        dispersion: list[_Scalar],
+        thresholds: tuple[list[float], list[_Row]] | None,
+    ) -> General: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def n_outputs(self) -> int: ...
+    def start(self) -> list[float]: ...
+    def logp_and_grad(self, u: _Array) -> tuple[float, _Array]: ...
+    def constrain(self, u: _Array) -> _Array: ...
+    def time_evaluation(self, repeats: int) -> float: ...
+    def sample(
+        self,
+        chains: int,
+        draws: int,
+        warmup: int,
+        seed: int,
+        threads: int,
+        max_depth: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> dict[str, Any]: ...
+
 def group_draws(
     data: CrossProducts,
     covariance: _Array,

@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
-from partialpool.errors import InputError
+from partialpool.errors import InputError, did_you_mean
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Fit, Provenance
 
 if TYPE_CHECKING:
-    from partialpool.design import Design
-    from partialpool.engine import Choice
+    from partialpool.design import Design, GroupFactor
+    from partialpool.model import Pooled
+    from partialpool.model.families import Family
     from partialpool.posterior.compare import Comparison
-
-FAMILIES = ("gaussian",)
 
 
 def fit(
@@ -26,12 +25,16 @@ def fit(
     data: Any,
     *,
     family: str = "gaussian",
+    link: str | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
     method: str = "auto",
+    sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
     offset: Any = None,
+    exposure: Any = None,
+    trials: Any = None,
     chains: int = 4,
     draws: int = 1000,
     warmup: int = 1000,
@@ -51,8 +54,13 @@ def fit(
     data : DataFrame, dict of arrays, or path
         pandas, polars, pyarrow, a DuckDB relation, a dict, or a path to CSV, Parquet, Arrow or
         Feather, or ``file.duckdb::table``.
-    family : {"gaussian"}
-        Distribution of the response.
+    family : str
+        Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
+        negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
+        exponential, weibull; beta; cumulative for ordered categories.
+    link : str, optional
+        How the mean depends on the linear predictor, where the family has several (logit, probit,
+        cloglog); by default the first.
     pooling : {"partial", "complete", "none"} or mapping
         Partial: coefficients of the levels come from a common distribution; complete: they are
         the same; none: every level has its own, with fixed priors. With several grouping factors,
@@ -60,14 +68,25 @@ def fit(
     priors : mapping, optional
         Priors by parameter name as the summary shows it, e.g. ``{"sd_id": pp.Uniform(0, 10)}``;
         the most specific key wins; the rest get default priors (see `default_priors`).
-    method : {"auto", "marginal", "metropolis"}
-        Engine; "metropolis" is the textbook's random walk, to compare with.
+    method : {"auto", "marginal", "nuts", "metropolis"}
+        Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
+        samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
+        with. "auto" takes the first that can.
+    sigma : str, optional
+        Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
+        predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
     se : str or array, optional
         Known standard error of every row: the residual sd is then not estimated.
     weights : str or array, optional
-        Precision weights: the residual variance of a row is ``sigma² / weight``.
+        With gaussian, student_t and lognormal, precision weights: the residual variance of a row is
+        ``sigma² / weight``. With other families a row counts `weight` times. Rows with weight 0 are
+        left out.
     offset : str or array, optional
         Added to the linear predictor.
+    exposure : str or array, optional
+        Time or size over which a count was collected (log links): its logarithm is an offset.
+    trials : str, array or int, optional
+        Number of trials of every row, for ``family="binomial"``.
     chains, draws, warmup : int
         Number of chains, and of kept and warm-up draws of each.
     seed : int, optional
@@ -97,14 +116,11 @@ def fit(
     >>> fit.summary().loc["b[floor]", "mean"].round(1)
     np.float64(-0.7)
     """
-    from partialpool.data import open_table
-    from partialpool.design import build_design
-    from partialpool.formula import parse_formula
-
     began = time.perf_counter()
     check_pooling(pooling)
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     plan = _plan(
-        family=family,
         method=method,
         chains=chains,
         draws=draws,
@@ -115,9 +131,7 @@ def fit(
         threads=threads,
         progress=progress,
     )
-    table = open_table(data)
-    design = build_design(parse_formula(formula), table, weights=weights, offset=offset, se=se)
-    return _fit_design(design, table.source, pooling, priors, plan, began)
+    return _fit(table, pooling, priors, plan, began)
 
 
 def compare(
@@ -126,11 +140,16 @@ def compare(
     *,
     truth: Any = None,
     priors: Mapping[str, Prior | str] | None = None,
+    factor: str | None = None,
     family: str = "gaussian",
+    link: str | None = None,
     method: str = "auto",
+    sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
     offset: Any = None,
+    exposure: Any = None,
+    trials: Any = None,
     chains: int = 4,
     draws: int = 1000,
     warmup: int = 1000,
@@ -150,9 +169,11 @@ def compare(
         True coefficients of every level: the grouping column and one column a term.
     priors : mapping, optional
         A prior applies to the poolings that have the parameter.
-    family, method, se, weights, offset, chains, draws, warmup, seed, interval
+    factor : str, optional
+        The grouping factor whose pooling is compared, by default the first; others are partial.
+    family, link, method, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
-    proposal_sd, threads, progress
+    chains, draws, warmup, seed, interval, proposal_sd, threads, progress
         As in :func:`fit`.
 
     Returns
@@ -174,13 +195,11 @@ def compare(
     >>> bool(cmp.table.loc["rmse[x]", "partial"] < cmp.table.loc["rmse[x]", "none"])
     True
     """
-    from partialpool.data import open_table
-    from partialpool.design import build_design
-    from partialpool.formula import parse_formula
     from partialpool.posterior.compare import Comparison, known_truth
 
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     plan = _plan(
-        family=family,
         method=method,
         chains=chains,
         draws=draws,
@@ -191,37 +210,96 @@ def compare(
         threads=threads,
         progress=progress,
     )
-    table = open_table(data)
-    design = build_design(parse_formula(formula), table, weights=weights, offset=offset, se=se)
+    compared = _compared_factor(table.design, formula, factor)
+    true = None if truth is None else known_truth(truth, compared)
+    shared = _share_priors(priors, table, compared.name)
+    fits = {
+        pooling: _fit(table, {compared.name: pooling}, shared[pooling], plan, time.perf_counter())
+        for pooling in POOLINGS
+    }
+    return Comparison(fits, compared, true)
+
+
+class _Table(NamedTuple):
+    """A table as the formula sees it, with the family of its response."""
+
+    design: Design
+    source: str
+    family: Family
+    link: str
+
+    def pool(self, pooling: Pooling) -> Pooled:
+        """The design as a pooling sees it."""
+        from partialpool.model import pool
+
+        return pool(self.design, pooling, self.family, self.link)
+
+
+def _read(
+    formula: str, data: Any, family: str, link: str | None, sigma: str | None, **roles: Any
+) -> _Table:
+    """Data, formula and roles → design, checked against the family."""
+    from partialpool.data import open_table
+    from partialpool.design import build_design
+    from partialpool.formula import parse_formula, parse_predictor
+    from partialpool.model.families import family_of
+
+    record, chosen = family_of(family, link)
+    if sigma is not None and all(one.name != "sigma" for one in record.dispersion):
+        raise InputError(
+            f"`sigma` has a formula, but the {family} family has no residual sd",
+            remedy="leave it out, or use gaussian, student_t or lognormal",
+        )
+    if roles["se"] is not None and family != "gaussian":
+        raise InputError(
+            f"`se` is given, but the family is {family}",
+            remedy="known standard errors belong to the gaussian family",
+        )
+    if roles["se"] is not None and sigma is not None:
+        raise InputError("both `se` and a formula of `sigma` are given", remedy="give one of them")
+    if roles["exposure"] is not None and chosen != "log":
+        raise InputError(
+            f"`exposure` is given, but the link is {chosen}",
+            remedy="exposure needs a log link, such as that of poisson; see `offset`",
+        )
+    terms = parse_formula(formula)
+    source = open_table(data)
+    design = build_design(
+        terms,
+        source,
+        response=record.response,
+        sigma=None if sigma is None else parse_predictor(sigma),
+        **roles,
+    )
+    record.check(design.y, design.trials, design.rows)
+    return _Table(design, source.source, record, chosen)
+
+
+def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFactor:
+    """Find the factor whose pooling is compared."""
     if not design.factors:
         raise InputError(
             f"`{formula}` has no group term, so there is nothing to pool",
             remedy="add one such as `(1 | group)`",
         )
-    factor = design.factors[0]
-    true = None if truth is None else known_truth(truth, factor)
-    shared = _share_priors(priors, design, factor.name)
-    fits = {
-        pooling: _fit_design(
-            design,
-            table.source,
-            {factor.name: pooling},
-            shared[pooling],
-            plan,
-            time.perf_counter(),
+    by_name = {factor.name: factor for factor in design.factors}
+    if name is not None and name not in by_name:
+        raise InputError(
+            f"`{name}` is no grouping factor of the formula", remedy=did_you_mean(name, by_name)
         )
-        for pooling in POOLINGS
-    }
-    return Comparison(fits, factor, true)
+    return design.factors[0] if name is None else by_name[name]
 
 
 def _share_priors(
-    priors: Mapping[str, Prior | str] | None, design: Design, factor: str
+    priors: Mapping[str, Prior | str] | None, table: _Table, factor: str
 ) -> dict[str, dict[str, Prior | str]]:
     """Give each pooling of a factor the priors of the parameters that it has."""
-    from partialpool.model import known_keys, pool
+    from partialpool.model import known_keys
 
-    keys = {pooling: known_keys(pool(design, {factor: pooling}).design) for pooling in POOLINGS}
+    keys = {
+        pooling: known_keys(table.pool({factor: pooling}).design, table.family)
+        for pooling in POOLINGS
+    }
     known = sorted(set().union(*keys.values()))
     for key in priors or {}:
         if key not in known:
@@ -235,9 +313,16 @@ def _share_priors(
     }
 
 
+class _Plan(NamedTuple):
+    """The engine that was asked for, the interval, and the engine's options."""
+
+    method: str
+    interval: float
+    options: dict[str, Any]
+
+
 def _plan(
     *,
-    family: str,
     method: str,
     chains: int,
     draws: int,
@@ -249,35 +334,25 @@ def _plan(
     progress: bool | None,
 ) -> _Plan:
     """Check the options that do not depend on the data."""
-    from partialpool.engine import choose_method
+    from partialpool.engine import METHODS
 
-    check_choice("family", family, FAMILIES)
-    chosen = choose_method(method)
+    check_choice("method", method, METHODS)
     check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
     check_interval(interval)
     options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
     options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
     options["seed"] = check_seed(seed)
-    if chosen.method == "metropolis":
+    if method == "metropolis":
         options["proposal_sd"] = proposal_sd
     elif proposal_sd is not None:
         raise InputError(
             "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
         )
-    return _Plan(chosen, float(interval), options)
+    return _Plan(method, float(interval), options)
 
 
-class _Plan(NamedTuple):
-    """The engine, the interval, and the engine's options."""
-
-    chosen: Choice
-    interval: float
-    options: dict[str, Any]
-
-
-def _fit_design(
-    design: Design,
-    source: str,
+def _fit(
+    table: _Table,
     pooling: Pooling,
     priors: Mapping[str, Prior | str] | None,
     plan: _Plan,
@@ -285,18 +360,19 @@ def _fit_design(
 ) -> Fit:
     """Design → model → engine → posterior."""
     from partialpool import engine
-    from partialpool.model import build_model, pool
+    from partialpool.model import build_model
     from partialpool.posterior.findings import design_findings, run_findings
 
-    pooled = pool(design, pooling)
-    model = build_model(pooled, priors)
-    run = engine.run(plan.chosen, model, **plan.options)
+    pooled = table.pool(pooling)
+    chosen = engine.choose_method(plan.method, pooled, priors)
+    model = build_model(pooled, priors, integrate=chosen.method != "nuts")
+    run = engine.run(chosen, model, **plan.options)
     provenance = Provenance(
-        source=source,
-        n_rows=design.n_rows,
-        n_dropped=design.n_dropped,
-        method=plan.chosen.method,
-        method_reason=plan.chosen.reason,
+        source=table.source,
+        n_rows=table.design.n_rows,
+        n_dropped=table.design.n_dropped,
+        method=chosen.method,
+        method_reason=chosen.reason,
         interval=plan.interval,
         seconds=time.perf_counter() - began,
         versions=_versions(),
@@ -307,13 +383,23 @@ def _fit_design(
 
 
 def default_priors(
-    formula: str, data: Any, *, se: Any = None, weights: Any = None, offset: Any = None
+    formula: str,
+    data: Any,
+    *,
+    family: str = "gaussian",
+    link: str | None = None,
+    sigma: str | None = None,
+    se: Any = None,
+    weights: Any = None,
+    offset: Any = None,
+    exposure: Any = None,
+    trials: Any = None,
 ) -> dict[str, Prior]:
     """Give the default prior of every parameter of a model, with its numbers.
 
     Parameters
     ----------
-    formula, data, se, weights, offset
+    formula, data, family, link, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
 
     Returns
@@ -330,14 +416,10 @@ def default_priors(
     Exponential(0.09575)
     """
     from partialpool import model
-    from partialpool.data import open_table
-    from partialpool.design import build_design
-    from partialpool.formula import parse_formula
 
-    design = build_design(
-        parse_formula(formula), open_table(data), weights=weights, offset=offset, se=se
-    )
-    return model.default_priors(design)
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
+    return model.default_priors(table.design, table.family)
 
 
 def _versions() -> dict[str, str]:

@@ -87,7 +87,6 @@ def test_bad_input_is_one_clear_sentence(case):
     ("formula", "message"),
     [
         ("y ~ x", "has no group term, so there is nothing to pool: add one such as `(1 | group)`."),
-        ("y ~ x + (1 | id) + (1 | trial)", "more than one grouping factor"),
     ],
 )
 def test_formulas_that_cannot_be_compared(formula, message):

@@ -148,15 +148,6 @@ def test_not_yet():
         parse_formula("y ~ .")
 
 
-@pytest.mark.parametrize("text", ["y ~ (1 | a) + (1 | b)", "y ~ (1 | a/b)"])
-def test_models_do_not_have_several_grouping_factors_yet(text):
-    import partialpool as pp
-
-    data = {"y": [1.0, 2.0, 4.0, 3.0], "a": list("ppqq"), "b": list("uvuv")}
-    with pytest.raises(NotYetError, match="more than one grouping factor"):
-        pp.fit(text, data)
-
-
 ATTACKS = [
     "__import__('os').system('x')",
     "{__import__('os').system('x')}",

@@ -27,7 +27,15 @@ Priors = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON object instead of a table.")]
 Family = Annotated[str, typer.Option(help="Distribution of the response.")]
-Method = Annotated[str, typer.Option(help="Engine: auto, marginal or metropolis.")]
+Link = Annotated[
+    str | None,
+    typer.Option(help="Link of the mean, such as probit.  [default: the family's first]"),
+]
+Method = Annotated[str, typer.Option(help="Engine: auto, marginal, nuts or metropolis.")]
+SigmaFormula = Annotated[
+    str | None,
+    typer.Option("--sigma", metavar="FORMULA", help='Formula of log sigma: "~ x + (1 | id)".'),
+]
 StandardErrors = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Known standard error of every row.")
 ]
@@ -36,6 +44,12 @@ Weights = Annotated[
 ]
 Offset = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Added to the linear predictor.")
+]
+Exposure = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Time or size that counts were collected over.")
+]
+Trials = Annotated[
+    str | None, typer.Option(metavar="COLUMN|N", help="Trials of every row (binomial).")
 ]
 Chains = Annotated[int, typer.Option(help="Number of chains.")]
 Draws = Annotated[int, typer.Option(help="Draws to keep of each chain.")]
@@ -74,6 +88,17 @@ def protected(arguments: list[str]) -> list[str]:
         else argument
         for argument in arguments
     ]
+
+
+def read_trials(text: str | None) -> str | int | None:
+    """Take one number for all rows, or the name of a column.
+
+    Examples
+    --------
+    >>> read_trials("20"), read_trials("n")
+    (20, 'n')
+    """
+    return int(text) if text is not None and text.isdecimal() else text
 
 
 def read_priors(texts: Sequence[str]) -> dict[str, str]:

@@ -2,16 +2,28 @@
 
 from typing import Any
 
-from partialpool.engine.choose import Choice, choose_method
+from partialpool.engine.choose import METHODS, Choice, choose_method
 from partialpool.engine.marginal import run_marginal
 from partialpool.engine.metropolis import run_metropolis
+from partialpool.engine.nuts import run_nuts
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Model
 
-__all__ = ["Choice", "GroupDraws", "Run", "choose_method", "run", "run_marginal", "run_metropolis"]
+__all__ = [
+    "METHODS",
+    "Choice",
+    "GroupDraws",
+    "Run",
+    "choose_method",
+    "run",
+    "run_marginal",
+    "run_metropolis",
+    "run_nuts",
+]
+
+ENGINES = {"marginal": run_marginal, "metropolis": run_metropolis, "nuts": run_nuts}
 
 
 def run(choice: Choice, model: Model, **options: Any) -> Run:
     """Run the chosen engine."""
-    engine = run_metropolis if choice.method == "metropolis" else run_marginal
-    return engine(model, **options)
+    return ENGINES[choice.method](model, **options)

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from partialpool.errors import EngineError
+from partialpool.errors import EngineError, InputError
+
+MEMORY_LIMIT = 8e9  # bytes of kept draws
+
+
+def check_memory(rows: int, width: int) -> None:
+    """Refuse to keep more draws than a machine is likely to hold.
+
+    Raises
+    ------
+    InputError
+        If `rows` draws of `width` parameters are too many.
+    """
+    size = 8.0 * rows * width
+    if size > MEMORY_LIMIT:
+        raise InputError(
+            f"every draw of all {width} parameters would be kept, {size / 1e9:.0f} GB in all",
+            remedy="ask for fewer draws or chains",
+        )
 
 
 class Chains(NamedTuple):

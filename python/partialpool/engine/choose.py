@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from partialpool.errors import InputError, NotYetError, did_you_mean
+from partialpool.errors import InputError
+from partialpool.model import Pooled
+from partialpool.model.defaults import as_prior
+from partialpool.model.priors import Flat, Normal, Prior, Uniform
 
 METHODS = ("auto", "marginal", "nuts", "metropolis")
 
@@ -16,30 +20,62 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose_method(method: str) -> Choice:
-    """Choose the engine for a Gaussian model with at most one grouping factor.
+def choose_method(
+    method: str, pooled: Pooled, priors: Mapping[str, Prior | str] | None = None
+) -> Choice:
+    """Choose the engine for a design as its pooling sees it.
 
     Raises
     ------
     InputError
-        For an unknown method.
-    NotYetError
-        For one that this version lacks.
+        If the engine that was asked for cannot sample this model.
 
     Examples
     --------
-    >>> choose_method("auto").method
+    >>> from partialpool.design import build_design
+    >>> from partialpool.formula import parse_formula
+    >>> from partialpool.model import pool
+    >>> design = build_design(parse_formula("y ~ x"), {"y": [1.0, 3.0, 2.0], "x": [0, 1, 2]})
+    >>> choose_method("auto", pool(design, "partial")).method
     'marginal'
     """
-    if method not in METHODS:
-        raise InputError(f"unknown method `{method}`", remedy=did_you_mean(str(method), METHODS))
+    obstacle = _obstacle(pooled, priors or {})
     if method == "nuts":
-        raise NotYetError('`method="nuts"` is not available yet', remedy='use method="marginal"')
-    if method == "metropolis":
-        return Choice("metropolis", "you asked for it: a random walk over all parameters at once")
-    return Choice(
-        "marginal",
-        "you asked for it"
-        if method == "marginal"
-        else "in a Gaussian model with one grouping factor, coefficients integrate out exactly",
-    )
+        return Choice("nuts", "you asked for it: NUTS on all parameters")
+    if obstacle is None:
+        if method == "metropolis":
+            return Choice(
+                "metropolis", "you asked for it: a random walk over all parameters at once"
+            )
+        asked = "you asked for it"
+        why = "in a Gaussian model with one grouping factor, coefficients integrate out exactly"
+        return Choice("marginal", asked if method == "marginal" else why)
+    if method != "auto":
+        raise InputError(
+            f'method="{method}" cannot sample this model: {obstacle}',
+            remedy="leave `method` out, and NUTS will",
+        )
+    return Choice("nuts", f"{obstacle}, so NUTS samples all parameters")
+
+
+def _obstacle(pooled: Pooled, priors: Mapping[str, Prior | str]) -> str | None:
+    """Say why coefficients do not integrate out, if so."""
+    design = pooled.design
+    if pooled.family.name != "gaussian":
+        return f"the {pooled.family.name} family is not Gaussian"
+    if design.sigma is not None:
+        return "log sigma has a formula of its own"
+    if len(design.factors) > 1:
+        return f"there are {len(design.factors)} grouping factors"
+    for factor in design.factors:
+        if factor.pooled:
+            continue
+        whole = f"coef_{factor.name}"
+        keys = [f"{whole}[{term}]" for term in factor.terms]
+        found = [priors.get(key, priors.get(whole)) for key in keys]
+        own = [Normal() if one is None else as_prior(whole, one) for one in found]
+        flat = [isinstance(prior, (Flat, Uniform)) for prior in own]
+        normal = [isinstance(prior, Normal) for prior in own]
+        if not (all(flat) or all(normal)):
+            return f"the priors on `{whole}` are neither all normal nor all flat or uniform"
+    return None

@@ -62,7 +62,7 @@ def run_marginal(
             raise EngineError(
                 f"{left} levels of `{group.name}` cannot determine all of their coefficients, and "
                 "with more than two of them this engine cannot honour uniform priors there: use "
-                "normal priors or method='metropolis'."
+                "normal priors or method='nuts'."
             )
     run = _sample(model, draws=draws, progress=progress, **plan)
     inside = draws_within_bounds(model, run)
@@ -79,7 +79,7 @@ def run_marginal(
         if share < MIN_ACCEPTANCE:
             raise EngineError(
                 f"only {100 * share:.2g}% of the draws have every coefficient within its uniform "
-                "prior: widen the bounds, or use method='metropolis'."
+                "prior: widen the bounds, or use method='nuts'."
             )
         if inside.sum(axis=1).min() >= draws:
             return _keep(model, run, inside, draws)

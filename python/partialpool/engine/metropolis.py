@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.engine.chains import Chains, usable_chains
+from partialpool.engine.chains import Chains, check_memory, usable_chains
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import InputError
@@ -24,7 +24,6 @@ from partialpool.model.joint import Layout, build_joint
 Array = NDArray[np.float64]
 
 DEFAULT_PROPOSAL_SD = 0.1
-MEMORY_LIMIT = 8e9  # bytes of kept draws
 
 
 def run_metropolis(
@@ -58,12 +57,7 @@ def run_metropolis(
     """
     step = _check_proposal_sd(proposal_sd)
     layout = Layout.of(model)
-    if chains * draws * layout.dim * 8 > MEMORY_LIMIT:
-        raise InputError(
-            f"Metropolis keeps every draw of all {layout.dim} parameters, which is "
-            f"{chains * draws * layout.dim * 8 / 1e9:.0f} GB here",
-            remedy='ask for fewer draws, or use method="marginal"',
-        )
+    check_memory(chains * draws, layout.dim)
     joint = build_joint(model)
     starts = np.array([starting_point(model, layout, seed, chain) for chain in range(chains)])
     began = time.perf_counter()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
+from partialpool.model.families import FAMILIES, Family
 from partialpool.model.priors import (
     LKJ,
     Exponential,
@@ -23,15 +24,56 @@ from partialpool.model.priors import (
 )
 
 INTERCEPT = "Intercept"
+GAUSSIAN = FAMILIES["gaussian"]
+
+# Where dispersion parameters may lie.
+RANGES = {d.name: (d.low, d.high) for family in FAMILIES.values() for d in family.dispersion}
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A linear predictor of a design: that of the mean (``mu``) or that of log sigma."""
+
+    name: str
+    columns: tuple[str, ...]
+    X: NDArray[np.float64]
+    factors: tuple[GroupFactor, ...]
+
+    @property
+    def prefix(self) -> str:
+        """Name of its population coefficients: ``b`` or ``b_sigma``."""
+        return "b" if self.name == "mu" else f"b_{self.name}"
+
+
+def predictors(design: Design) -> tuple[Predictor, ...]:
+    """Give the linear predictors of a design."""
+    main = Predictor("mu", design.columns, design.X, design.factors)
+    if design.sigma is None:
+        return (main,)
+    part = design.sigma
+    return main, Predictor("sigma", part.columns, part.X, part.factors)
+
+
+def group_name(predictor: str, factor: GroupFactor) -> str:
+    """Name a factor as its parameters do: ``id`` as in ``sd_id``, ``sigma_id`` for log sigma."""
+    return factor.name if predictor == "mu" else f"{predictor}_{factor.name}"
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Sample sds that the default priors are scaled by."""
+    """What the default priors are scaled by.
 
-    y_mean: float
+    Attributes
+    ----------
+    centre, unit : dict of float
+        By predictor: centre of the intercept's prior, and the sd that stands for s_y.
+    y_sd : float
+        Sample sd of the response, on the scale of sigma.
+    """
+
+    centre: dict[str, float]
+    unit: dict[str, float]
     y_sd: float
-    x_sd: dict[str, float]
 
 
 def pairs(factor: GroupFactor) -> list[tuple[int, int]]:
@@ -61,17 +103,28 @@ def column_sd(column: NDArray[np.float64]) -> float:
     return float(np.abs(column[0])) or 1.0
 
 
-def scales(design: Design) -> Scales:
-    """Compute the sample sds of response and predictors."""
-    y = design.y if design.offset is None else design.y - design.offset
+def scales(design: Design, family: Family = GAUSSIAN) -> Scales:
+    """Compute what the default priors are scaled by.
+
+    Where the link is not the identity the unit is 1; a lognormal response counts by its logarithm.
+    """
+    offset = design.total_offset
+    y = family.linear(design.y)
+    y = y if offset is None or family.unit_scale else y - offset
     y_sd = float(np.std(y, ddof=1)) if len(y) > 1 else 0.0
     if y_sd <= 0:
         y_sd = 1.0 if design.se is None else float(np.median(design.se))
-    x_sd = {name: column_sd(design.X[:, k]) for k, name in enumerate(design.columns)}
-    return Scales(float(np.mean(y)), y_sd, x_sd)
+    return Scales(
+        {
+            "mu": family.centre(design.y, design.trials, 0.0 if offset is None else offset),
+            "sigma": math.log(y_sd),
+        },
+        {"mu": 1.0 if family.unit_scale else y_sd, "sigma": 1.0},
+        y_sd,
+    )
 
 
-def default_priors(design: Design) -> dict[str, Prior]:
+def default_priors(design: Design, family: Family = GAUSSIAN) -> dict[str, Prior]:
     """Default prior of every parameter, by its full name, with its scale.
 
     Parameters
@@ -79,6 +132,8 @@ def default_priors(design: Design) -> dict[str, Prior]:
     design : Design
         As the pooling sees it. Coefficients of a factor without pooling have fixed priors four
         times as wide as those of `b`.
+    family : Family
+        Distribution of the response.
 
     Examples
     --------
@@ -90,48 +145,73 @@ def default_priors(design: Design) -> dict[str, Prior]:
     >>> print(priors["b[Intercept]"])
     Normal(2, 2.5) at the mean of the predictors
     """
-    scale = scales(design)
+    scale = scales(design, family)
     priors: dict[str, Prior] = {}
-    for name in design.columns:
-        if name == INTERCEPT:
-            priors[f"b[{name}]"] = NormalAtMean(scale.y_mean, 2.5 * scale.y_sd)
-        else:
-            priors[f"b[{name}]"] = Normal(0.0, 2.5 * scale.y_sd / scale.x_sd[name])
-    for factor in design.factors:
-        if not factor.pooled:
-            for k, term in enumerate(factor.terms):
-                name = f"coef_{factor.name}[{term}]"
-                width = 10.0 * scale.y_sd / column_sd(factor.Z[:, k])
-                at_mean = term == INTERCEPT
-                priors[name] = NormalAtMean(scale.y_mean, width) if at_mean else Normal(0.0, width)
+    for k in range(1, len(design.categories)):
+        priors[f"threshold[{k}]"] = NormalAtMean(0.0, 2.5)
+    for predictor in predictors(design):
+        unit, centre = scale.unit[predictor.name], scale.centre[predictor.name]
+        for k, column in enumerate(predictor.columns):
+            name = f"{predictor.prefix}[{column}]"
+            if column == INTERCEPT:
+                priors[name] = NormalAtMean(centre, 2.5 * unit)
+            else:
+                priors[name] = Normal(0.0, 2.5 * unit / column_sd(predictor.X[:, k]))
+        for factor in predictor.factors:
+            _add_group_priors(priors, group_name(predictor.name, factor), factor, unit, centre)
+    for parameter in family.dispersion:
+        if parameter.name == "sigma" and (design.se is not None or design.sigma is not None):
             continue
-        for k, term in enumerate(factor.terms):
-            rate = column_sd(factor.Z[:, k]) / scale.y_sd
-            priors[f"sd_{factor.name}[{term}]"] = Exponential(rate)
-        if pairs(factor):
-            priors[f"cor_{factor.name}"] = LKJ(2.0)
-    if design.se is None:
-        priors["sigma"] = Exponential(1 / scale.y_sd)
+        default = parameter.default
+        priors[parameter.name] = Exponential(1 / scale.y_sd) if default is None else default
     return priors
 
 
-def known_keys(design: Design) -> set[str]:
+def _add_group_priors(
+    priors: dict[str, Prior], name: str, factor: GroupFactor, unit: float, centre: float
+) -> None:
+    for k, term in enumerate(factor.terms):
+        size = column_sd(factor.Z[:, k])
+        prior: Prior
+        if factor.pooled:
+            key, prior = f"sd_{name}[{term}]", Exponential(size / unit)
+        elif term == INTERCEPT:
+            key, prior = f"coef_{name}[{term}]", NormalAtMean(centre, 10.0 * unit / size)
+        else:
+            key, prior = f"coef_{name}[{term}]", Normal(0.0, 10.0 * unit / size)
+        if key in priors:
+            raise InputError(
+                f"two parameters would be called `{key}`", remedy="rename a grouping column"
+            )
+        priors[key] = prior
+    if factor.pooled and pairs(factor):
+        priors[f"cor_{name}"] = LKJ(2.0)
+
+
+def known_keys(design: Design, family: Family = GAUSSIAN) -> set[str]:
     """Every key that a prior can be set on: parameters, their arrays, single correlations."""
-    names = default_priors(design)
+    names = default_priors(design, family)
     return {*names, *(name.split("[")[0] for name in names), *_element_keys(design)}
 
 
 def _element_keys(design: Design) -> dict[str, str]:
     """Single correlations, with the matrix that they belong to."""
-    return {
-        f"cor_{factor.name}[{pair_label(factor, pair)}]": f"cor_{factor.name}"
-        for factor in design.factors
+    groups = [
+        (f"cor_{group_name(predictor.name, factor)}", factor)
+        for predictor in predictors(design)
+        for factor in predictor.factors
         if factor.pooled
+    ]
+    return {
+        f"{matrix}[{pair_label(factor, pair)}]": matrix
+        for matrix, factor in groups
         for pair in pairs(factor)
     }
 
 
-def resolve_priors(user: Mapping[str, Prior | str] | None, design: Design) -> dict[str, Prior]:
+def resolve_priors(
+    user: Mapping[str, Prior | str] | None, design: Design, family: Family = GAUSSIAN
+) -> dict[str, Prior]:
     """Put the user's priors in place of the defaults; the most specific key wins.
 
     Raises
@@ -139,15 +219,17 @@ def resolve_priors(user: Mapping[str, Prior | str] | None, design: Design) -> di
     InputError
         For a key that names no parameter of the model, or a prior that cannot apply to it.
     """
-    priors = default_priors(design)
+    priors = default_priors(design, family)
     given = {key: as_prior(key, value) for key, value in (user or {}).items()}
     element_keys = _element_keys(design)
-    known = known_keys(design)
+    known = known_keys(design, family)
     for key in given:
         if key not in known:
             remedy = f"the model has {', '.join(f'`{k}`' for k in sorted(known))}"
             if key == "sigma" and design.se is not None:
                 remedy = "`se` gives the standard errors, so sigma is not estimated: leave it out"
+            elif key == "sigma" and design.sigma is not None:
+                remedy = "log sigma has a formula: set priors on `b_sigma` instead"
             elif did_you_mean(key, known).startswith("did"):
                 remedy = f"{did_you_mean(key, known)} {remedy}"
             raise InputError(f"a prior is set on `{key}`, which is no parameter", remedy=remedy)
@@ -155,8 +237,8 @@ def resolve_priors(user: Mapping[str, Prior | str] | None, design: Design) -> di
         prior = given.get(name, given.get(name.split("[")[0]))
         if prior is not None:
             priors[name] = prior
-    for factor in design.factors:
-        _resolve_correlations(priors, given, element_keys, f"cor_{factor.name}")
+    for matrix in dict.fromkeys(element_keys.values()):
+        _resolve_correlations(priors, given, element_keys, matrix)
     for name, prior in priors.items():
         _check(name, prior)
     return priors
@@ -197,7 +279,9 @@ def as_prior(key: str, value: Prior | str) -> Prior:
 def bounds(name: str, prior: Prior) -> tuple[float, float]:
     """Where a parameter may lie: its prior's support within its own range."""
     low, high = prior.support
-    if name == "sigma" or name.startswith("sd_"):
+    if name in RANGES:
+        low, high = max(low, RANGES[name][0]), min(high, RANGES[name][1])
+    elif name.startswith("sd_"):
         low = max(low, 0.0)
     elif name.startswith("cor_"):
         low, high = max(low, -1.0), min(high, 1.0)
@@ -221,7 +305,8 @@ def _check(name: str, prior: Prior) -> None:
                 remedy=f"set it on the whole matrix `{name.split('[')[0]}`",
             )
         return
-    if isinstance(prior, NormalAtMean) and not name.endswith(f"[{INTERCEPT}]"):
+    intercept = name.endswith(f"[{INTERCEPT}]") or name.startswith("threshold[")
+    if isinstance(prior, NormalAtMean) and not intercept:
         raise InputError(
             f"NormalAtMean is set on `{name}`", remedy="it applies to intercepts alone"
         )

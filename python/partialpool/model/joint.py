@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.model.defaults import bounds
-from partialpool.model.marginal import correlation_prior, prior_rows
+from partialpool.model.marginal import prior_rows
 from partialpool.model.model import Model
 from partialpool.model.priors import Normal
+from partialpool.model.scalars import correlation_prior
 
 Array = NDArray[np.float64]
 Bounded = tuple[tuple[str, list[float]], float, float]

@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from partialpool import _core
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
-from partialpool.model.defaults import bounds, column_sd, pairs, resolve_priors
+from partialpool.model.defaults import column_sd, pairs, resolve_priors
 from partialpool.model.groupwork import WorkingGroup, working_group
 from partialpool.model.model import Group, Model, Reduced
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import LKJ, Flat, Normal, NormalAtMean, Prior
+from partialpool.model.priors import Flat, Normal, NormalAtMean, Prior
+from partialpool.model.scalars import ScalarSpec, correlation_prior, scale_spec, sd_spec
 from partialpool.model.standardise import Standardisation
 
 Array = NDArray[np.float64]
-# One sampled scalar as the core takes it: (kernel, low, high, unit, start, signed).
-ScalarSpec = tuple[tuple[str, list[float]], float, float, float, float, bool]
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -261,11 +260,7 @@ def _sd_specs(
     priors: Mapping[str, Prior],
     residual_sd: float,
 ) -> list[tuple[ScalarSpec | None, float]]:
-    """Specify the sds of the group coefficients.
-
-    They may pass through 0 (with a sign) where the prior has mass there: then the density has no
-    long tail in the sampler's coordinates when data say little about the sd.
-    """
+    """Specify the sds of the group coefficients."""
     if known_sd is not None:
         return [(None, float(sd)) for sd in known_sd]
     if factor is None:
@@ -278,16 +273,8 @@ def _sd_specs(
     for k, term in enumerate(factor.terms):
         name = f"sd_{factor.name}[{term}]"
         unit = resolution / column_sd(factor.Z[:, k])
-        kernel, low, high, _, start, _ = _scale_spec(name, priors[name], unit)
-        signed = low == 0 and _has_mass_at_zero(kernel) and not elementwise
-        specs.append(((kernel, low, high, unit, start, signed), 0.0))
+        specs.append((sd_spec(name, priors[name], unit, signed=not elementwise), 0.0))
     return specs
-
-
-def _has_mass_at_zero(kernel: tuple[str, list[float]]) -> bool:
-    """Whether the density at 0 is finite and positive."""
-    name, numbers = kernel
-    return name in ("flat", "normal", "student_t") or (name == "gamma" and numbers[0] == 1.0)
 
 
 def _sigma_spec(
@@ -295,23 +282,4 @@ def _sigma_spec(
 ) -> tuple[ScalarSpec | None, float]:
     if known:
         return None, 1.0
-    return _scale_spec("sigma", priors["sigma"], residual_sd), 0.0
-
-
-def _scale_spec(name: str, prior: Prior, guess: float) -> ScalarSpec:
-    low, high = bounds(name, prior)
-    inside = low < guess < high
-    start = guess if inside else (low + (high - low) / 2 if math.isfinite(high) else low + guess)
-    return (prior.kernel(), low, high, guess, start, False)
-
-
-def correlation_prior(
-    group: Group | None, priors: Mapping[str, Prior]
-) -> tuple[float, list[tuple[tuple[str, list[float]], float, float]] | None]:
-    """Give the LKJ parameter, or a prior with bounds for each correlation."""
-    if group is None or not group.pairs:
-        return 1.0, None
-    whole = priors.get(f"cor_{group.name}")
-    if isinstance(whole, LKJ):
-        return whole.eta, None
-    return 1.0, [(priors[name].kernel(), *bounds(name, priors[name])) for name in group.cor_labels]
+    return scale_spec("sigma", priors["sigma"], residual_sd), 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from partialpool.model.defaults import INTERCEPT
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import Normal, NormalAtMean, Prior
 from partialpool.model.standardise import Standardisation
+
+if TYPE_CHECKING:
+    from partialpool.model.layout import Layout
 
 Array = NDArray[np.float64]
 
@@ -109,8 +113,14 @@ class Model:
         Whether the standard error of every row is given, so that there is no sigma.
     reduced : Reduced or None
         The rows, where the engine integrates.
-    core : _core.Marginal or None
+    core : _core.Marginal, _core.General or None
         The density; None in a fit that was loaded from a file.
+    layout : Layout or None
+        How to read what the core returns, where it samples all parameters.
+    categories : tuple
+        Labels of an ordered response.
+    sigma_formula : str
+        The formula of log sigma; empty without.
     """
 
     formula: str
@@ -125,7 +135,10 @@ class Model:
     known_errors: bool
     n_rows: int
     reduced: Reduced | None
-    core: _core.Marginal | None
+    core: _core.Marginal | _core.General | None
+    layout: Layout | None = None
+    categories: tuple[Any, ...] = ()
+    sigma_formula: str = ""
 
     @property
     def sole_group(self) -> Group | None:
@@ -156,7 +169,9 @@ class Model:
         return f"Model({self.formula!r}, {self.pooling} pooling{groups})"
 
 
-def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
+def build_model(
+    pooled: Pooled, priors: Mapping[str, Prior | str] | None = None, *, integrate: bool = True
+) -> Model:
     """Build the density of a design as a pooling sees it.
 
     Parameters
@@ -165,14 +180,18 @@ def build_model(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None)
         Response and columns as the pooling sees them.
     priors : mapping, optional
         User priors by parameter name; defaults for the rest.
+    integrate : bool
+        Integrate coefficients out (a Gaussian model with one factor), or keep all parameters.
 
     Raises
     ------
     InputError
         If priors do not fit the model, or a group term is too far from 0 to compute with.
-    NotYetError
-        If this version cannot sample the model.
     """
-    from partialpool.model.marginal import build_marginal
+    if integrate:
+        from partialpool.model.marginal import build_marginal
 
-    return build_marginal(pooled, priors)
+        return build_marginal(pooled, priors)
+    from partialpool.model.general import build_general
+
+    return build_general(pooled, priors)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from partialpool.checks import check_choice
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
+from partialpool.model.families import FAMILIES, Family
 
 POOLINGS = ("complete", "none", "partial")
 
@@ -29,6 +30,8 @@ class Pooled:
         columns that the group columns of a factor without pooling replace.
     pooling : str
         That of every factor, or what each has, as in ``"none by id, partial by item"``.
+    family, link
+        Distribution of the response, and how its mean depends on the linear predictor.
     replaced : tuple of str
         Population columns that every level now has for itself.
     dropped : tuple of str
@@ -39,6 +42,8 @@ class Pooled:
 
     design: Design
     pooling: str
+    family: Family = FAMILIES["gaussian"]
+    link: str = "identity"
     replaced: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
@@ -65,7 +70,9 @@ def check_pooling(pooling: Pooling) -> None:
         )
 
 
-def pool(design: Design, pooling: Pooling) -> Pooled:
+def pool(
+    design: Design, pooling: Pooling, family: Family = FAMILIES["gaussian"], link: str = "identity"
+) -> Pooled:
     """Apply a pooling to a design.
 
     Parameters
@@ -73,7 +80,10 @@ def pool(design: Design, pooling: Pooling) -> Pooled:
     design : Design
         As the formula says.
     pooling : {"partial", "complete", "none"} or mapping
-        By the name of the factor where they differ; factors that are not named are partial.
+        By the name of the factor where they differ; factors that are not named are partial. It is
+        about the factors of the mean; those of log sigma are partial always.
+    family, link
+        Distribution of the response.
 
     Raises
     ------
@@ -107,7 +117,7 @@ def pool(design: Design, pooling: Pooling) -> Pooled:
     left = tuple(f for f in design.factors if by_factor[f.name] != "complete")
     apart = next((f for f in left if by_factor[f.name] == "none"), None)
     if apart is None:
-        return Pooled(replace(design, factors=left), label, vanished=vanished)
+        return Pooled(replace(design, factors=left), label, family, link, vanished=vanished)
     twins: NDArray[np.bool_] = np.any(apart.T != 0, axis=0)
     candidates = [k for k in range(len(design.columns)) if not twins[k]]
     kept = _independent_within(apart, design.X, candidates)
@@ -120,6 +130,8 @@ def pool(design: Design, pooling: Pooling) -> Pooled:
             factors=tuple(_cut(factor, kept, pooled=factor is not apart) for factor in left),
         ),
         label,
+        family,
+        link,
         replaced=tuple(name for name, twin in zip(names, twins, strict=True) if twin),
         dropped=tuple(names[k] for k in candidates if k not in kept),
         vanished=vanished,

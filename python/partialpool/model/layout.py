@@ -1,0 +1,39 @@
+"""Where parameters lie in what the core returns when it samples all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partialpool.model.standardise import Standardisation
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Where the numbers of one linear predictor lie in a row of output.
+
+    Attributes
+    ----------
+    c : slice
+        Working coefficients, with an intercept of its own in front where thresholds are.
+    sd, cor, r : tuple of slice
+        One for each factor.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    standardisation: Standardisation
+    c: slice
+    sd: tuple[slice, ...]
+    cor: tuple[slice, ...]
+    r: tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read a row of output of the core: predictors, then dispersion parameters."""
+
+    predictors: tuple[Slices, ...]
+    dispersion: tuple[str, ...]
+    values: slice
+    thresholds: bool
+    size: int

@@ -1,0 +1,57 @@
+"""Sampled scalars as the core takes them: prior, support, unit and start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from partialpool.model.defaults import bounds
+from partialpool.model.model import Group
+from partialpool.model.priors import LKJ, Kernel, Prior
+
+# (kernel, low, high, unit, start, signed)
+ScalarSpec = tuple[Kernel, float, float, float, float, bool]
+BoundedSpec = tuple[Kernel, float, float]
+
+
+def scale_spec(name: str, prior: Prior, guess: float) -> ScalarSpec:
+    """Specify a positive (or otherwise bounded) parameter that is about as large as `guess`.
+
+    Examples
+    --------
+    >>> from partialpool.model.priors import Exponential
+    >>> scale_spec("sigma", Exponential(1), 2.0)
+    (('gamma', [1.0, 1.0]), 0.0, inf, 2.0, 2.0, False)
+    """
+    low, high = bounds(name, prior)
+    inside = low < guess < high
+    start = guess if inside else (low + (high - low) / 2 if math.isfinite(high) else low + guess)
+    return (prior.kernel(), low, high, guess, start, False)
+
+
+def sd_spec(name: str, prior: Prior, unit: float, *, signed: bool) -> ScalarSpec:
+    """Specify the sd of a group coefficient.
+
+    It may pass through 0 (with a sign) where the prior has mass there: then the density has no
+    long tail in the sampler's coordinates when data say little about the sd.
+    """
+    kernel, low, high, _, start, _ = scale_spec(name, prior, unit)
+    return (kernel, low, high, unit, start, signed and low == 0 and _has_mass_at_zero(kernel))
+
+
+def _has_mass_at_zero(kernel: Kernel) -> bool:
+    """Whether the density at 0 is finite and positive."""
+    name, numbers = kernel
+    return name in ("flat", "normal", "student_t") or (name == "gamma" and numbers[0] == 1.0)
+
+
+def correlation_prior(
+    group: Group | None, priors: Mapping[str, Prior]
+) -> tuple[float, list[BoundedSpec] | None]:
+    """Give the LKJ parameter, or a prior with bounds for each correlation."""
+    if group is None or not group.pairs:
+        return 1.0, None
+    whole = priors.get(f"cor_{group.name}")
+    if isinstance(whole, LKJ):
+        return whole.eta, None
+    return 1.0, [(priors[name].kernel(), *bounds(name, priors[name])) for name in group.cor_labels]
