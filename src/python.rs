@@ -738,7 +738,8 @@ fn family_rows<'py>(
 )> {
     let n = y.len();
     let all = likelihood(kind, link, y.clone(), trials.clone(), weights.clone())?;
-    let n_aux = all.n_aux() - usize::from(all.has_sigma() && !log_sigma.is_empty());
+    let least = all.n_aux() - usize::from(all.has_sigma() && !log_sigma.is_empty());
+    let n_aux = if kind == Kind::Cumulative.name() { least.max(aux.len()) } else { least };
     if eta.len() != n || ![0, n].contains(&log_sigma.len()) || aux.len() != n_aux {
         return Err(shape_error("eta, log_sigma or aux"));
     }

@@ -75,6 +75,10 @@ impl Kind {
         Self::ALL.iter().find(|known| known.0 == name).map(|known| known.1)
     }
 
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|known| known.1 == self).map_or("", |known| known.0)
+    }
+
     fn links(self) -> &'static [Link] {
         match self {
             Kind::Gaussian | Kind::StudentT | Kind::LogNormal => &[Link::Identity],
@@ -134,7 +138,7 @@ impl Likelihood {
     ) -> Result<Self, String> {
         let n_rows = y.len();
         if !kind.links().contains(&link) {
-            return Err(format!("{kind:?} has no link {link:?}"));
+            return Err(format!("{} has no link {link:?}", kind.name()));
         }
         if (kind == Kind::Binomial) == trials.is_empty() && n_rows > 0 {
             return Err("trials are for the binomial, and it needs them".into());
@@ -160,7 +164,7 @@ impl Likelihood {
             _ => whole(y[i]),
         };
         if let Some(row) = (0..n_rows).find(|&i| !row_is_possible(i)) {
-            return Err(format!("{kind:?} cannot give row {row}: {}", y[row]));
+            return Err(format!("{} cannot give row {row}: {}", kind.name(), y[row]));
         }
         let family = match kind {
             Kind::Gaussian | Kind::StudentT | Kind::LogNormal => {
@@ -188,7 +192,8 @@ impl Likelihood {
         self.kind.has_sigma()
     }
 
-    /// Dispersion parameters, the residual sd among them (thresholds of an ordinal response).
+    /// Dispersion parameters, the residual sd among them. Of an ordinal response, thresholds up to
+    /// its highest category; more may be given.
     pub fn n_aux(&self) -> usize {
         match (&self.family, self.kind) {
             (Family::Ordinal(family), _) => family.n_thresholds(),
