@@ -76,12 +76,12 @@ impl Continuous {
                 (sweep(&density, columns, &[], range, eta, log_sigma).logp, [0.0; 2])
             }
             (Some(sigma), Some(nu)) => {
-                let density = StudentT::<false> { inverse_sigma: 1.0 / sigma, nu };
+                let density = StudentT::<false>::new(1.0 / sigma, nu);
                 let sums = sweep(&density, columns, &[], range, eta, log_sigma);
                 (sums.logp, sums.aux)
             }
             (None, Some(nu)) => {
-                let density = StudentT::<true> { inverse_sigma: 1.0, nu };
+                let density = StudentT::<true>::new(1.0, nu);
                 let sums = sweep(&density, columns, &[], range, eta, log_sigma);
                 (sums.logp, [sums.aux[1], 0.0])
             }
@@ -128,6 +128,13 @@ impl<const OWN: bool> Density<2, 1> for Gaussian<OWN> {
 struct StudentT<const OWN: bool> {
     inverse_sigma: f64,
     nu: f64,
+    inverse_nu: f64,
+}
+
+impl<const OWN: bool> StudentT<OWN> {
+    fn new(inverse_sigma: f64, nu: f64) -> Self {
+        Self { inverse_sigma, nu, inverse_nu: 1.0 / nu }
+    }
 }
 
 /// `−(ν + 1)/2 · ln(1 + z²/ν)`
@@ -138,7 +145,7 @@ impl<const OWN: bool> Density<2, 2> for StudentT<OWN> {
         let scale = root * inverse;
         let z = (y - eta) * scale;
         let square = z * z;
-        let ratio = square / self.nu;
+        let ratio = square * self.inverse_nu;
         let log = ln_1p(ratio);
         // The weight that a row has in an estimate of location.
         let weight = (self.nu + 1.0) / (self.nu + square);

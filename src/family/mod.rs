@@ -244,3 +244,154 @@ fn whole(x: f64) -> bool {
     // Beyond 2⁵³ numbers are no longer counts.
     (0.0..9e15).contains(&x) && x == x.floor()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: usize = 150;
+
+    struct Rows<'a>(&'a Likelihood, Range<usize>, &'a [f64], &'a mut [f64], &'a mut [f64]);
+
+    impl pulp::WithSimd for Rows<'_> {
+        type Output = (f64, Vec<f64>);
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {
+            let Self(likelihood, range, aux, eta, log_sigma) = self;
+            let mut d_aux = vec![0.0; aux.len()];
+            let logp = likelihood.rows(range, aux, eta, log_sigma, &mut d_aux);
+            (logp, d_aux)
+        }
+    }
+
+    /// Every family with every link: possible rows with and without weights, and dispersion.
+    fn cases() -> Vec<(Likelihood, Vec<f64>)> {
+        let mut cases = Vec::new();
+        for (name, kind) in Kind::ALL {
+            assert_eq!(Kind::parse(name), Some(kind));
+            for &link in kind.links() {
+                for weighted in [false, true] {
+                    let y = (0..ROWS).map(|i| match kind {
+                        Kind::Bernoulli => (i % 2) as f64,
+                        Kind::Beta => (i as f64 + 0.5) / ROWS as f64,
+                        Kind::Gamma | Kind::Exponential | Kind::Weibull | Kind::LogNormal => {
+                            (i as f64 + 1.0) / 30.0
+                        }
+                        _ => (i % 5) as f64,
+                    });
+                    let trials = vec![6.0; if kind == Kind::Binomial { ROWS } else { 0 }];
+                    let weights =
+                        (0..if weighted { ROWS } else { 0 }).map(|i| 0.5 + i as f64 / 99.0);
+                    let likelihood =
+                        Likelihood::new(kind, link, y.collect(), trials, weights.collect())
+                            .unwrap();
+                    let aux = match kind {
+                        Kind::StudentT => vec![1.2, 4.0],
+                        Kind::Cumulative => vec![-1.0, 0.2, 0.4, 1.5],
+                        Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial => vec![1.7, 0.3],
+                        _ => vec![0.6; likelihood.n_aux()],
+                    };
+                    assert_eq!(aux.len(), likelihood.n_aux());
+                    cases.push((likelihood, aux));
+                }
+            }
+        }
+        cases
+    }
+
+    fn predictor() -> Vec<f64> {
+        (0..ROWS).map(|i| (i as f64 * 0.7).sin() * 2.5).collect()
+    }
+
+    #[test]
+    fn rows_in_parts_add_up() {
+        for (likelihood, aux) in cases() {
+            let owns = if likelihood.has_sigma() { vec![0, ROWS] } else { vec![0] };
+            for own in owns {
+                let aux = if own > 0 { &aux[1..] } else { &aux[..] };
+                let (mut eta, mut log_sigma) = (predictor(), vec![0.3; own]);
+                let mut whole_aux = vec![0.0; aux.len()];
+                let whole = likelihood.rows(0..ROWS, aux, &mut eta, &mut log_sigma, &mut whole_aux);
+                let (mut parts, mut parts_aux, mut first) = (0.0, vec![0.0; aux.len()], 0);
+                for size in [64, 1, 20, 65] {
+                    let range = first..first + size;
+                    let mut part = predictor()[range.clone()].to_vec();
+                    let mut part_own = vec![0.3; if own > 0 { size } else { 0 }];
+                    parts += likelihood.rows(
+                        range.clone(),
+                        aux,
+                        &mut part,
+                        &mut part_own,
+                        &mut parts_aux,
+                    );
+                    assert_eq!(part, eta[range.clone()], "{:?}", likelihood.kind);
+                    assert_eq!(part_own, log_sigma.get(range).unwrap_or(&[]));
+                    first += size;
+                }
+                assert_eq!(first, ROWS);
+                let close = |a: f64, b: f64| (a - b).abs() < 1e-12 * (1.0 + b.abs());
+                assert!(close(parts, whole), "{:?}: {parts} {whole}", likelihood.kind);
+                for (a, b) in parts_aux.iter().zip(&whole_aux) {
+                    assert!(close(*a, *b), "{:?}: {a} {b}", likelihood.kind);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vectors_do_not_change_a_bit() {
+        let arch = pulp::Arch::new();
+        for (likelihood, aux) in cases() {
+            let (mut plain, mut wide) = (predictor(), predictor());
+            let of_plain =
+                pulp::Arch::Scalar.dispatch(Rows(&likelihood, 0..ROWS, &aux, &mut plain, &mut []));
+            let of_wide = arch.dispatch(Rows(&likelihood, 0..ROWS, &aux, &mut wide, &mut []));
+            assert_eq!((of_plain, plain), (of_wide, wide), "{:?}", likelihood.kind);
+        }
+    }
+
+    #[test]
+    fn slopes_of_the_sum_agree_with_differences() {
+        for (likelihood, aux) in cases() {
+            let total = |aux: &[f64], shift: f64| {
+                let mut eta: Vec<f64> = predictor().iter().map(|eta| eta + shift).collect();
+                let mut d_aux = vec![0.0; aux.len()];
+                let rest = likelihood.rows(0..ROWS, aux, &mut eta, &mut [], &mut d_aux);
+                let logp = likelihood.shared(aux, &mut d_aux) + rest;
+                (logp, eta.iter().sum::<f64>(), d_aux)
+            };
+            let h = 1e-5;
+            let (logp, by_eta, by_aux) = total(&aux, 0.0);
+            let rounding = 1e-8 * (1.0 + logp.abs());
+            let slope = (total(&aux, h).0 - total(&aux, -h).0) / (2.0 * h);
+            assert!((slope - by_eta).abs() < rounding, "{:?}: {slope} {by_eta}", likelihood.kind);
+            for k in 0..aux.len() {
+                let (mut low, mut high) = (aux.clone(), aux.clone());
+                low[k] -= h;
+                high[k] += h;
+                let slope = (total(&high, 0.0).0 - total(&low, 0.0).0) / (2.0 * h);
+                assert!((slope - by_aux[k]).abs() < 10.0 * rounding, "{:?}", likelihood.kind);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let new = |kind, link, y: f64, trials, weights| {
+            Likelihood::new(kind, link, vec![y], trials, weights).err()
+        };
+        let none = Vec::new;
+        assert!(new(Kind::Poisson, Link::Log, 2.0, none(), none()).is_none());
+        assert!(new(Kind::Poisson, Link::Logit, 2.0, none(), none()).is_some());
+        assert!(new(Kind::Poisson, Link::Log, 2.5, none(), none()).is_some());
+        assert!(new(Kind::Poisson, Link::Log, 2.0, vec![3.0], none()).is_some());
+        assert!(new(Kind::Poisson, Link::Log, 2.0, none(), vec![1.0, 1.0]).is_some());
+        assert!(new(Kind::Poisson, Link::Log, 2.0, none(), vec![0.0]).is_none());
+        assert!(new(Kind::Poisson, Link::Log, 2.0, none(), vec![f64::NAN]).is_some());
+        assert!(new(Kind::Gaussian, Link::Identity, 2.0, none(), vec![0.0]).is_some());
+        assert!(new(Kind::Binomial, Link::Logit, 2.0, none(), none()).is_some());
+        assert!(new(Kind::Binomial, Link::Logit, 2.0, vec![1.0], none()).is_some());
+        assert!(new(Kind::Binomial, Link::Logit, 2.0, vec![2.0], none()).is_none());
+    }
+}
