@@ -138,6 +138,21 @@ pub struct Part {
     pub columns: Columns,
     pub coefficients: Coefficients,
     pub factors: Vec<Factor>,
+    /// Factors such that those which others are nested in come first.
+    pub order: Vec<usize>,
+}
+
+impl Part {
+    /// Where the coordinates ξ of each factor begin, from the first one's.
+    pub fn effects(&self) -> Vec<usize> {
+        let mut next = 0;
+        let size = |f: &Factor| f.whitening.n_levels * f.whitening.q;
+        let starts = self.factors.iter().map(|f| {
+            next += size(f);
+            next - size(f)
+        });
+        starts.collect()
+    }
 }
 
 /// What the family has besides the linear predictors.
@@ -279,6 +294,8 @@ struct FactorAt {
     by_l: Vec<f64>,
     by_cor: Vec<f64>,
     separate: Vec<f64>,
+    /// What nesting factors take from the levels' targets.
+    outer: Vec<f64>,
     kept: Kept,
 }
 
@@ -295,6 +312,7 @@ struct PartAt {
     factors: Vec<FactorAt>,
     r: Vec<Vec<f64>>,
     by_r: Vec<Vec<f64>>,
+    effects: Vec<usize>,
     eta: Vec<f64>,
 }
 
@@ -312,6 +330,7 @@ impl PartAt {
             factors: part.factors.iter().map(FactorAt::new).collect(),
             r: part.factors.iter().map(effects).collect(),
             by_r: part.factors.iter().map(effects).collect(),
+            effects: part.effects(),
             eta: vec![0.0; CHUNK],
         }
     }
@@ -330,6 +349,7 @@ impl FactorAt {
             by_l: vec![0.0; q * q],
             by_cor: Vec::new(),
             separate: Vec::new(),
+            outer: Vec::new(),
             kept: factor.whitening.storage(),
         };
         match &factor.prior {
@@ -379,7 +399,7 @@ impl FactorAt {
             }
             return Some(logp);
         }
-        factor.whitening.forward(&self.lambda, &self.mean, c, xi, &mut self.kept, r)
+        factor.whitening.forward(&self.lambda, &self.mean, c, &self.outer, xi, &mut self.kept, r)
     }
 
     /// Slopes by ξ into `by_xi`, by c added, by Λ kept.
@@ -462,15 +482,17 @@ impl GeneralDensity {
                 logp += at.constrain(factor, &u[next..end], &mut grad[next..end]);
                 next = end;
             }
-            let PartAt { factors, r, total, c, by_r, .. } = &mut *at;
+            let PartAt { factors, r, total, c, by_r, effects: starts, .. } = &mut *at;
             c.copy_from_slice(total);
-            for (((factor, at), r), by_r) in part.factors.iter().zip(factors).zip(r).zip(by_r) {
-                let xi = &u[effects..effects + r.len()];
-                logp += at.forward(factor, total, xi, r)?;
-                factor.take_mean(r, c);
-                by_r.fill(0.0);
-                effects += r.len();
+            for &g in &part.order {
+                let factor = &part.factors[g];
+                gather_outer(part, factor, r, &mut factors[g].outer);
+                let xi = &u[effects + starts[g]..][..r[g].len()];
+                logp += factors[g].forward(factor, total, xi, &mut r[g])?;
+                factor.take_mean(&r[g], c);
+                by_r[g].fill(0.0);
             }
+            effects += r.iter().map(Vec::len).sum::<usize>();
             at.by_c.fill(0.0);
             for prior in &coefficients.priors {
                 logp += prior.add(&at.c, 0.0, &mut at.by_c).0;
@@ -546,16 +568,17 @@ impl GeneralDensity {
                     self.by_values[k] += slope;
                 }
             }
-            let PartAt { factors, r, by_r, by_c, by_v, .. } = &mut *at;
+            let PartAt { factors, by_r, by_c, by_v, effects: starts, .. } = &mut *at;
             // Slopes by c, before those that come through the levels' targets.
             by_v.copy_from_slice(by_c);
-            for (((factor, at), r), by_r) in part.factors.iter().zip(&mut *factors).zip(r).zip(by_r)
-            {
-                factor.give_mean(by_v, by_r);
-                let here = effects..effects + r.len();
-                at.backward(factor, &u[here.clone()], by_r, by_c, &mut grad[here]);
-                effects += r.len();
+            for &g in part.order.iter().rev() {
+                let factor = &part.factors[g];
+                factor.give_mean(by_v, &mut by_r[g]);
+                let here = effects + starts[g]..effects + starts[g] + by_r[g].len();
+                factors[g].backward(factor, &u[here.clone()], &by_r[g], by_c, &mut grad[here]);
+                scatter_outer(part, factor, factors[g].kept.by_target(), by_r);
             }
+            effects += by_r.iter().map(Vec::len).sum::<usize>();
             let first = next;
             next += part.coefficients.len();
             for (factor, at) in part.factors.iter().zip(factors) {
@@ -627,6 +650,55 @@ impl pulp::WithSimd for Evaluation<'_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _simd: S) -> Option<f64> {
         self.0.evaluate_inlined(self.1, self.2)
+    }
+}
+
+/// `X r′` of the factors that this one is nested in, their means taken out where these are loose.
+fn gather_outer(part: &Part, factor: &Factor, r: &[Vec<f64>], outer: &mut Vec<f64>) {
+    let whitening = &factor.whitening;
+    if whitening.ancestors.is_empty() {
+        return;
+    }
+    outer.clear();
+    outer.resize(whitening.n_levels * whitening.q, 0.0);
+    for ancestor in &whitening.ancestors {
+        let (q, r) = (ancestor.q, &r[ancestor.factor]);
+        let loose = !part.factors[ancestor.factor].twin.is_empty();
+        for b in 0..q {
+            let each = r.iter().skip(b).step_by(q);
+            let mean = if loose { each.sum::<f64>() / (r.len() / q) as f64 } else { 0.0 };
+            for (level, outer) in outer.chunks_exact_mut(whitening.q).enumerate() {
+                let there = r[ancestor.levels[level] as usize * q + b] - mean;
+                for (a, outer) in outer.iter_mut().enumerate() {
+                    *outer += ancestor.cross[(level * whitening.q + a) * q + b] * there;
+                }
+            }
+        }
+    }
+}
+
+/// Slopes by r of the factors that this one is nested in, from those by its targets.
+fn scatter_outer(part: &Part, factor: &Factor, by_target: &[f64], by_r: &mut [Vec<f64>]) {
+    let whitening = &factor.whitening;
+    for ancestor in &whitening.ancestors {
+        let (q, by_r) = (ancestor.q, &mut by_r[ancestor.factor]);
+        let loose = !part.factors[ancestor.factor].twin.is_empty();
+        for b in 0..q {
+            let mut total = 0.0;
+            for (level, by_target) in by_target.chunks_exact(whitening.q).enumerate() {
+                let through: f64 = by_target
+                    .iter()
+                    .enumerate()
+                    .map(|(a, by)| ancestor.cross[(level * whitening.q + a) * q + b] * by)
+                    .sum();
+                by_r[ancestor.levels[level] as usize * q + b] -= through;
+                total += through;
+            }
+            if loose {
+                let share = total / (by_r.len() / q) as f64;
+                by_r.iter_mut().skip(b).step_by(q).for_each(|by| *by += share);
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod pilot;
 pub mod predictor;
 pub mod prior;
 pub mod sampler;
+mod settle;
 pub mod vmath;
 pub mod whitening;
 

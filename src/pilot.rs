@@ -8,8 +8,9 @@
 
 use crate::general::{General, GroupPrior, Part};
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
-use crate::predictor::CHUNK;
+use crate::predictor::{CHUNK, dot};
 use crate::prior::Support;
+use crate::settle::settle;
 use crate::whitening::Whitening;
 
 const ITERATIONS: usize = 40;
@@ -17,15 +18,15 @@ const ITERATIONS: usize = 40;
 const CLOSE: f64 = 0.05;
 /// Weights below this share of their mean are raised to it: steps stay within reason.
 const LEAST_WEIGHT: f64 = 1e-2;
-const DEPENDENT: &str = "the columns of the model are linearly dependent";
+pub(crate) const DEPENDENT: &str = "the columns of the model are linearly dependent";
 
 /// The state of the fit of one linear predictor.
-struct Estimate {
-    c: Vec<f64>,
-    r: Vec<Vec<f64>>,
+pub(crate) struct Estimate {
+    pub c: Vec<f64>,
+    pub r: Vec<Vec<f64>>,
     /// Prior precision of each factor's coefficients, and what they are drawn to.
-    precision: Vec<Vec<f64>>,
-    mean: Vec<Vec<f64>>,
+    pub precision: Vec<Vec<f64>>,
+    pub mean: Vec<Vec<f64>>,
 }
 
 /// Weighted cross-products of one factor with the population columns.
@@ -53,7 +54,7 @@ pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
         }
         best = now;
     }
-    settle(model, estimates, u)
+    settle(model, estimates, &u)
 }
 
 fn first_guess(part: &Part, c: Vec<f64>) -> Estimate {
@@ -131,7 +132,6 @@ fn objective(model: &General, estimates: &[Estimate], u: &[f64]) -> f64 {
 /// The likelihood at an estimate, with slopes by one predictor and by the dispersion.
 struct AtRows {
     logp: f64,
-    eta: Vec<f64>,
     slope: Vec<f64>,
     by_values: Vec<f64>,
 }
@@ -159,7 +159,6 @@ fn likelihood(
             eta
         })
         .collect();
-    let eta = asked.map_or_else(Vec::new, |(which, _)| slopes[which].clone());
     if let Some((which, shift)) = asked {
         slopes[which].iter_mut().for_each(|eta| *eta += shift);
     }
@@ -174,11 +173,11 @@ fn likelihood(
         logp += model.likelihood.rows(range, &values, eta, log_sigma, &mut by_values);
     }
     let slope = asked.map_or_else(Vec::new, |(which, _)| std::mem::take(&mut slopes[which]));
-    AtRows { logp, eta, slope, by_values }
+    AtRows { logp, slope, by_values }
 }
 
-/// Weights and working responses (the part of eta that c and r should explain).
-fn working_rows(
+/// Weights and working residuals, slopes over weights.
+pub(crate) fn working_rows(
     model: &General,
     estimates: &[Estimate],
     u: &[f64],
@@ -196,16 +195,18 @@ fn working_rows(
     for w in &mut weights {
         *w = if w.is_finite() { w.max(least) } else { least };
     }
-    let offset = &model.parts[which].columns.offset;
-    let mut target = here.eta;
-    for (i, target) in target.iter_mut().enumerate() {
-        let slope = here.slope[i];
-        *target += if slope.is_finite() { slope / weights[i] } else { 0.0 };
-        if !offset.is_empty() {
-            *target -= offset[i];
-        }
-    }
-    (weights, target)
+    let residual = |(slope, w): (&f64, &f64)| if slope.is_finite() { slope / w } else { 0.0 };
+    let residuals = here.slope.iter().zip(&weights).map(residual).collect();
+    (weights, residuals)
+}
+
+/// The part of eta that is due to c and r.
+fn explained(part: &Part, at: &Estimate) -> Vec<f64> {
+    let n = part.columns.n;
+    let mut eta = vec![0.0; n];
+    part.columns.fill(0..n, &at.c, &at.r, &mut eta);
+    eta.iter_mut().zip(&part.columns.offset).for_each(|(eta, offset)| *eta -= offset);
+    eta
 }
 
 /// One reweighted step of one predictor, halved while it does not improve the fit.
@@ -215,14 +216,18 @@ fn improve(
     u: &[f64],
     which: usize,
 ) -> Result<(), String> {
-    let (weights, target) = working_rows(model, estimates, u, which);
+    let (weights, mut target) = working_rows(model, estimates, u, which);
     let part = &model.parts[which];
+    // What c and r should explain: their present part of eta, and the residual.
+    for (target, explained) in target.iter_mut().zip(explained(part, &estimates[which])) {
+        *target += explained;
+    }
     let before = objective(model, estimates, u);
     let (old_c, old_r) = (estimates[which].c.clone(), estimates[which].r.clone());
     let sweeps = if part.factors.len() > 1 { 3 } else { 1 };
     for _ in 0..sweeps {
         for g in 0..part.factors.len().max(1) {
-            let arrow = cross_products(part, &estimates[which], &weights, &target, g);
+            let arrow = arrow(part, &estimates[which], &weights, &target, g);
             solve(&arrow, g, &mut estimates[which]).ok_or(DEPENDENT)?;
         }
     }
@@ -241,7 +246,7 @@ fn improve(
     // Variances by EM, with the start as one more level.
     for (g, factor) in part.factors.iter().enumerate() {
         let GroupPrior::Hierarchical { sd, .. } = &factor.prior else { continue };
-        let arrow = cross_products(part, &estimates[which], &weights, &target, g);
+        let arrow = arrow(part, &estimates[which], &weights, &target, g);
         let q = sd.len();
         let mut sigma = vec![0.0; q * q];
         for (k, sd) in sd.iter().enumerate() {
@@ -270,7 +275,7 @@ fn improve(
 }
 
 /// Cross-products of the population columns and one factor, the other factors held where they are.
-fn cross_products(part: &Part, at: &Estimate, weights: &[f64], target: &[f64], g: usize) -> Arrow {
+fn arrow(part: &Part, at: &Estimate, weights: &[f64], target: &[f64], g: usize) -> Arrow {
     let (n, p) = (part.columns.n, part.coefficients.len());
     let mut rest = target.to_vec();
     for (other, (grouping, r)) in part.columns.groupings.iter().zip(&at.r).enumerate() {
@@ -279,52 +284,61 @@ fn cross_products(part: &Part, at: &Estimate, weights: &[f64], target: &[f64], g
             grouping.add(0..n, &minus, &mut rest);
         }
     }
-    let (mut a, mut b) = (vec![0.0; p * p], vec![0.0; p]);
-    let all = 0..n;
-    let weighted = |k: usize| -> Vec<f64> {
-        part.columns.column(k, &all).iter().zip(weights).map(|(x, w)| x * w).collect()
-    };
-    for i in 0..p {
-        let x = weighted(i);
-        for j in 0..=i {
-            let s = crate::predictor::dot(&x, part.columns.column(j, &all));
-            a[i * p + j] = s;
-            a[j * p + i] = s;
-        }
-        b[i] = crate::predictor::dot(&x, &rest);
-    }
+    let (mut a, mut b) = population_products(part, weights, &rest);
     add_prior_curvature(part, at, &mut a, &mut b);
     let levels = match part.columns.groupings.get(g) {
         None => Whitening::none(0, p, 0),
-        Some(grouping) => {
-            let q = grouping.q;
-            let mut levels = Whitening::none(q, p, grouping.n_levels);
-            for k in 0..q {
-                let z = grouping.column(k, &all);
-                for row in 0..n {
-                    let level = grouping.codes[row] as usize;
-                    let wz = weights[row] * z[row];
-                    levels.target[level * q + k] += wz * rest[row];
-                    for l in 0..=k {
-                        let other = grouping.column(l, &all)[row];
-                        levels.information[(level * q + k) * q + l] += wz * other;
-                        if l < k {
-                            levels.information[(level * q + l) * q + k] += wz * other;
-                        }
-                    }
-                    for j in 0..p {
-                        levels.cross[(level * q + k) * p + j] += wz * part.columns.x[j * n + row];
-                    }
-                }
-            }
-            levels
-        }
+        Some(_) => level_products(part, weights, &rest, g),
     };
     Arrow { a, b, levels }
 }
 
+/// XᵀWX and XᵀWe.
+pub(crate) fn population_products(part: &Part, weights: &[f64], e: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (p, all) = (part.coefficients.len(), 0..part.columns.n);
+    let (mut a, mut b) = (vec![0.0; p * p], vec![0.0; p]);
+    for i in 0..p {
+        let column = part.columns.column(i, &all);
+        let x: Vec<f64> = column.iter().zip(weights).map(|(x, w)| x * w).collect();
+        for j in 0..=i {
+            let s = dot(&x, part.columns.column(j, &all));
+            a[i * p + j] = s;
+            a[j * p + i] = s;
+        }
+        b[i] = dot(&x, e);
+    }
+    (a, b)
+}
+
+/// Per level of a factor: ZᵀWZ, ZᵀWe (as target) and ZᵀWX.
+pub(crate) fn level_products(part: &Part, weights: &[f64], e: &[f64], g: usize) -> Whitening {
+    let (n, p) = (part.columns.n, part.coefficients.len());
+    let grouping = &part.columns.groupings[g];
+    let (q, all) = (grouping.q, 0..n);
+    let mut levels = Whitening::none(q, p, grouping.n_levels);
+    for k in 0..q {
+        let z = grouping.column(k, &all);
+        for row in 0..n {
+            let level = grouping.codes[row] as usize;
+            let wz = weights[row] * z[row];
+            levels.target[level * q + k] += wz * e[row];
+            for l in 0..=k {
+                let product = wz * grouping.column(l, &all)[row];
+                levels.information[(level * q + k) * q + l] += product;
+                if l < k {
+                    levels.information[(level * q + l) * q + k] += product;
+                }
+            }
+            for j in 0..p {
+                levels.cross[(level * q + k) * p + j] += wz * part.columns.x[j * n + row];
+            }
+        }
+    }
+    levels
+}
+
 /// The priors of c, each as a normal one with its slope and curvature here.
-fn add_prior_curvature(part: &Part, at: &Estimate, a: &mut [f64], b: &mut [f64]) {
+pub(crate) fn add_prior_curvature(part: &Part, at: &Estimate, a: &mut [f64], b: &mut [f64]) {
     let p = at.c.len();
     for prior in &part.coefficients.priors {
         let value: f64 = prior.row.iter().zip(&at.c).map(|(w, c)| w * c).sum();
@@ -370,7 +384,7 @@ fn solve(arrow: &Arrow, g: usize, estimate: &mut Estimate) -> Option<()> {
     Some(())
 }
 
-fn level_precision(levels: &Whitening, precision: &[f64], level: usize) -> Vec<f64> {
+pub(crate) fn level_precision(levels: &Whitening, precision: &[f64], level: usize) -> Vec<f64> {
     let information = &levels.information[level * precision.len()..][..precision.len()];
     precision.iter().zip(information).map(|(p, h)| p + h).collect()
 }
@@ -399,9 +413,9 @@ fn schur(arrow: &Arrow, precision: &[f64], mean: &[f64]) -> Option<(Vec<f64>, Ve
         }
         for i in 0..p {
             for j in 0..p {
-                a[i * p + j] -= crate::predictor::dot(&half[i], &half[j]);
+                a[i * p + j] -= dot(&half[i], &half[j]);
             }
-            b[i] -= crate::predictor::dot(&half[i], &half[p]);
+            b[i] -= dot(&half[i], &half[p]);
         }
     }
     Some((a, b))
@@ -430,168 +444,8 @@ fn improve_dispersion(model: &General, estimates: &[Estimate], u: &mut [f64]) {
     }
 }
 
-/// Put what was found into the model.
-fn settle(model: &mut General, mut estimates: Vec<Estimate>, u: Vec<f64>) -> Result<(), String> {
-    for (part, at) in model.parts.iter().zip(&mut estimates) {
-        move_means(part, at);
-    }
-    let mut start = Vec::new();
-    let mut effects = Vec::new();
-    for which in 0..model.parts.len() {
-        let (weights, target) = working_rows(model, &estimates, &u, which);
-        let at = &estimates[which];
-        let arrows: Vec<Arrow> = (0..model.parts[which].factors.len().max(1))
-            .map(|g| cross_products(&model.parts[which], at, &weights, &target, g))
-            .collect();
-        let loose = model.parts[which].factors.iter().any(|f| !f.twin.is_empty());
-        let precision = if loose {
-            arrows[0].a.clone()
-        } else {
-            population_precision(&arrows, at).ok_or(DEPENDENT)?
-        };
-        let part = &mut model.parts[which];
-        settle_coefficients(part, at, &precision).ok_or(DEPENDENT)?;
-        let v = part.coefficients.from_c(&at.c);
-        for (v, bounded) in v.iter().zip(&part.coefficients.bounded) {
-            start.push(bounded.as_ref().map_or(0.0, |scalar| scalar.support.unconstrain(*v)));
-        }
-        for (g, arrow) in arrows.into_iter().enumerate().take(part.factors.len()) {
-            settle_factor(part, at, g, arrow, &mut start, &mut effects);
-        }
-    }
-    start.extend(&u);
-    start.extend(effects);
-    model.start = start;
-    Ok(())
-}
-
-/// Where c stands for the sum of b and the factors' means, bring the estimate to that form.
-fn move_means(part: &Part, at: &mut Estimate) {
-    for (factor, r) in part.factors.iter().zip(&mut at.r) {
-        if factor.twin.is_empty() {
-            continue;
-        }
-        let minus: Vec<f64> = r.iter().map(|r| -r).collect();
-        factor.take_mean(&minus, &mut at.c);
-        let (q, levels) = (factor.whitening.q, factor.whitening.n_levels as f64);
-        for k in 0..q {
-            let mean = r.iter().skip(k).step_by(q).sum::<f64>() / levels;
-            r.iter_mut().skip(k).step_by(q).for_each(|r| *r -= mean);
-        }
-    }
-}
-
-/// Precision of c with all group coefficients integrated out, roughly: their variances add up.
-fn population_precision(arrows: &[Arrow], at: &Estimate) -> Option<Vec<f64>> {
-    let p = at.c.len();
-    let first = arrows.first()?;
-    if at.precision.is_empty() {
-        return Some(first.a.clone());
-    }
-    let mut variance = vec![0.0; p * p];
-    let mut base = first.a.clone();
-    ridge(&mut base, p);
-    let plain = inverse(&base, p)?;
-    for (g, arrow) in arrows.iter().enumerate() {
-        let mut a = schur(arrow, &at.precision[g], &at.mean[g])?.0;
-        ridge(&mut a, p);
-        let one = inverse(&a, p)?;
-        for ((v, one), plain) in variance.iter_mut().zip(&one).zip(&plain) {
-            *v += one - plain;
-        }
-    }
-    variance.iter_mut().zip(&plain).for_each(|(v, plain)| *v += plain);
-    inverse(&variance, p)
-}
-
-fn settle_coefficients(part: &mut Part, at: &Estimate, precision: &[f64]) -> Option<()> {
-    let coefficients = &mut part.coefficients;
-    let (p, free) = (coefficients.len(), coefficients.free());
-    let v = coefficients.from_c(&at.c);
-    let n = free.len();
-    // Precision of the free v: mapᵀ P map.
-    let mut own = vec![0.0; n * n];
-    for (a, &i) in free.iter().enumerate() {
-        for (b, &j) in free.iter().enumerate() {
-            own[a * n + b] = (0..p)
-                .flat_map(|k| (0..p).map(move |l| (k, l)))
-                .map(|(k, l)| {
-                    let map = &coefficients.map;
-                    map[k * p + i] * precision[k * p + l] * map[l * p + j]
-                })
-                .sum();
-        }
-    }
-    ridge(&mut own, n);
-    cholesky(&mut own, n)?;
-    let mut basis = vec![0.0; n * n];
-    for k in 0..n {
-        let mut column = vec![0.0; n];
-        column[k] = 1.0;
-        solve_lower_transposed(&own, n, &mut column);
-        for i in 0..n {
-            basis[i * n + k] = column[i];
-        }
-    }
-    coefficients.basis = basis;
-    coefficients.centre = free.iter().map(|&k| v[k]).collect();
-    Some(())
-}
-
-fn settle_factor(
-    part: &mut Part,
-    at: &Estimate,
-    g: usize,
-    arrow: Arrow,
-    start: &mut Vec<f64>,
-    effects: &mut Vec<f64>,
-) {
-    let factor = &mut part.factors[g];
-    let (q, levels) = (arrow.levels.q, arrow.levels.n_levels as f64);
-    let typical = |k: usize| {
-        let h = arrow.levels.information.chunks_exact(q * q).map(|h| h[k * q + k]).sum::<f64>();
-        (h / levels).sqrt()
-    };
-    match &mut factor.prior {
-        GroupPrior::Hierarchical { sd, covariance } => {
-            let sigma = inverse(&at.precision[g], q);
-            for (k, scalar) in sd.iter_mut().enumerate() {
-                let found = sigma.as_ref().map_or(scalar.start, |s| s[k * q + k].sqrt());
-                if let Support::Signed { unit, .. } = &mut scalar.support {
-                    // A size below which an sd can hardly be told from 0.
-                    let resolution = 1.0 / (typical(k) * levels.powf(0.25));
-                    if resolution.is_finite() && resolution > 0.0 {
-                        *unit = resolution.min(10.0 * scalar.start.max(found));
-                    }
-                }
-                start.push(scalar.support.unconstrain(found));
-            }
-            start.extend(std::iter::repeat_n(0.0, covariance.n_correlations()));
-            effects.extend(std::iter::repeat_n(0.0, at.r[g].len()));
-            factor.whitening = arrow.levels;
-            factor.whitening.loose_mean = !factor.twin.is_empty();
-        }
-        GroupPrior::Normal { .. } => {
-            effects.extend(std::iter::repeat_n(0.0, at.r[g].len()));
-            factor.whitening = arrow.levels;
-        }
-        GroupPrior::Separate(scalars) => {
-            for (k, (scalar, r)) in scalars.iter_mut().zip(&at.r[g]).enumerate() {
-                let information = arrow.levels.information[k / q * q * q + (k % q) * (q + 1)];
-                if let Support::Real { centre, unit } = &mut scalar.support {
-                    *centre = *r;
-                    if information > 0.0 {
-                        *unit = unit.min(1.0 / information.sqrt());
-                    }
-                }
-                effects.push(scalar.support.unconstrain(*r));
-            }
-        }
-    }
-}
-
 /// Raise a diagonal of 0, which only a column without information has.
-fn ridge(a: &mut [f64], n: usize) {
+pub(crate) fn ridge(a: &mut [f64], n: usize) {
     let largest = (0..n).map(|i| a[i * n + i].abs()).fold(0.0, f64::max);
     for i in 0..n {
         a[i * n + i] += 1e-10 * largest + 1e-300;
@@ -607,7 +461,7 @@ fn solve_ridged(a: &[f64], n: usize, x: &mut [f64]) -> Option<()> {
     Some(())
 }
 
-fn inverse(a: &[f64], n: usize) -> Option<Vec<f64>> {
+pub(crate) fn inverse(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut factor = a.to_vec();
     ridge(&mut factor, n);
     cholesky(&mut factor, n)?;

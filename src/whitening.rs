@@ -12,6 +12,10 @@
 //! `r = Λξ` is non-centred. Many rows: `Λv ≈ H⁻¹h + H^{−½}ξ` is centred, b included. The prior and the
 //! Jacobian together are `−½‖v‖² − log|K|`: nothing is divided by Λ, so an sd may be 0.
 //!
+//! Where levels are nested in those of another factor (classes in schools), h also loses `X r′`, the
+//! part that the outer level explains; the outer factor's H and G are then those that remain once
+//! the inner coefficients are integrated out.
+//!
 //! Where several factors could each take up a shift of all levels (their means and b are then hardly
 //! told apart), b stands for the sum of b and those means, and the mean of r is left to its prior:
 //! ξ is stretched along the q directions that shift all levels alike, from the width that the rows
@@ -33,8 +37,23 @@ pub struct Whitening {
     pub information: Vec<f64>,
     pub target: Vec<f64>,
     pub cross: Vec<f64>,
+    /// Factors that each level lies in, the nearest first.
+    pub ancestors: Vec<Ancestor>,
     /// Whether the mean of r is left to its prior.
     pub loose_mean: bool,
+}
+
+/// How a factor's levels depend on the coefficients of a factor that they are nested in.
+#[derive(Clone, Debug)]
+pub struct Ancestor {
+    /// Which factor of the same linear predictor.
+    pub factor: usize,
+    /// Its number of coefficients.
+    pub q: usize,
+    /// The level of it that each level lies in.
+    pub levels: Vec<u32>,
+    /// Per level, by rows: the shared information X (own q × its q).
+    pub cross: Vec<f64>,
 }
 
 /// What one evaluation keeps of each level for its slopes.
@@ -46,6 +65,13 @@ pub struct Kept {
     v: Vec<f64>,
     small: Vec<f64>,
     mean: MeanKept,
+}
+
+impl Kept {
+    /// Slopes by h, once slopes have been pulled back.
+    pub fn by_target(&self) -> &[f64] {
+        &self.h
+    }
 }
 
 /// What the stretching along the mean keeps.
@@ -72,6 +98,7 @@ impl Whitening {
             information: vec![0.0; n_levels * q * q],
             target: vec![0.0; n_levels * q],
             cross: vec![0.0; n_levels * q * p],
+            ancestors: Vec::new(),
             loose_mean: false,
         }
     }
@@ -102,18 +129,22 @@ impl Whitening {
     }
 
     /// Coefficients r of every level from ξ; returns prior and Jacobian, or `None` where K fails.
+    ///
+    /// `outer` is what nesting factors take from h: `X r′` level by level, or nothing.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     pub fn forward(
         &self,
         lambda: &[f64],
         mean: &[f64],
         c: &[f64],
+        outer: &[f64],
         xi: &[f64],
         kept: &mut Kept,
         r: &mut [f64],
     ) -> Option<f64> {
         if self.q == 1 {
-            return Some(self.forward_scalar(lambda[0], mean[0], c, xi, kept, r));
+            return Some(self.forward_scalar(lambda[0], mean[0], c, outer, xi, kept, r));
         }
         let (q, p) = (self.q, self.p);
         let (mut squares, mut log_det) = (0.0, 0.0);
@@ -125,6 +156,7 @@ impl Whitening {
             let h = &mut kept.h[at.clone()];
             h.copy_from_slice(&self.target[at.clone()]);
             for i in 0..q {
+                h[i] -= outer.get(level * q + i).unwrap_or(&0.0);
                 for j in 0..q {
                     h[i] -= information[i * q + j] * mean[j];
                 }
@@ -270,15 +302,16 @@ impl Whitening {
             self.stretch_back(lambda, kept, by_lambda);
         }
         let Kept { k, h, e, v, small, mean } = kept;
+        // From here on h makes room for its slopes, level by level.
         let (product, small) = small.split_at_mut(q * q);
         let (by_k, small) = small.split_at_mut(q * q);
         let (inner, small) = small.split_at_mut(q * q);
         let (by_s, small) = small.split_at_mut(q * q);
         let (by_v, small) = small.split_at_mut(q);
-        let (by_e, by_h) = small.split_at_mut(q);
+        let (by_e, _) = small.split_at_mut(q);
         for level in 0..self.n_levels {
             let at = level * q..(level + 1) * q;
-            let (h, e, v) = (&h[at.clone()], &e[at.clone()], &v[at.clone()]);
+            let (h, e, v) = (&mut h[at.clone()], &e[at.clone()], &v[at.clone()]);
             let (k, a) = (&k[level * q * q..][..q * q], &by_r[at.clone()]);
             let (xi, by_xi) = (&xi[at.clone()], &mut by_xi[at.clone()]);
             by_v.copy_from_slice(by_xi);
@@ -311,8 +344,11 @@ impl Whitening {
                     let through: f64 = (0..q).map(|b| product[i * q + b] * by_s[b * q + j]).sum();
                     by_lambda[i * q + j] += a[i] * v[j] + h[i] * by_e[j] + 2.0 * through;
                 }
-                by_h[i] = (0..q).map(|b| lambda[i * q + b] * by_e[b]).sum();
             }
+            for i in 0..q {
+                h[i] = (0..q).map(|b| lambda[i * q + b] * by_e[b]).sum();
+            }
+            let by_h = &*h;
             let cross = &self.cross[level * q * p..][..q * p];
             for i in 0..q {
                 for j in 0..p {
@@ -324,11 +360,13 @@ impl Whitening {
 
     /// One coefficient a level: the same in plain numbers.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
     fn forward_scalar(
         &self,
         lambda: f64,
         mean: f64,
         c: &[f64],
+        outer: &[f64],
         xi: &[f64],
         kept: &mut Kept,
         r: &mut [f64],
@@ -338,6 +376,9 @@ impl Whitening {
         let (h, k) = (&mut kept.h[..n], &mut kept.k[..n]);
         for i in 0..n {
             h[i] = target[i] - information[i] * mean;
+        }
+        for (h, outer) in h.iter_mut().zip(outer) {
+            *h -= outer;
         }
         // G is stored level by level; p is small.
         let p = self.p;
@@ -489,7 +530,7 @@ mod tests {
     fn value(w: &Whitening, lambda: &[f64], c: &[f64], xi: &[f64]) -> f64 {
         let (mut kept, mut r) = (w.storage(), vec![0.0; xi.len()]);
         let mean: Vec<f64> = (0..w.q).map(|i| 0.4 - i as f64).collect();
-        let logp = w.forward(lambda, &mean, c, xi, &mut kept, &mut r).unwrap();
+        let logp = w.forward(lambda, &mean, c, &[], xi, &mut kept, &mut r).unwrap();
         logp + r.iter().enumerate().map(|(i, r)| (r + i as f64).sin()).sum::<f64>()
     }
 
@@ -502,7 +543,7 @@ mod tests {
             let c: Vec<f64> = (0..p).map(|k| 0.3 - 0.4 * k as f64).collect();
             let (mut kept, mut r) = (w.storage(), vec![0.0; xi.len()]);
             let mean: Vec<f64> = (0..q).map(|i| 0.4 - i as f64).collect();
-            w.forward(&lambda, &mean, &c, &xi, &mut kept, &mut r).unwrap();
+            w.forward(&lambda, &mean, &c, &[], &xi, &mut kept, &mut r).unwrap();
             let by_r: Vec<f64> = r.iter().enumerate().map(|(i, r)| (r + i as f64).cos()).collect();
             let (mut by_lambda, mut by_c) = (vec![0.0; q * q], vec![0.0; p]);
             let mut by_xi = vec![0.0; xi.len()];
@@ -541,7 +582,7 @@ mod tests {
             let (mean, c, step) = ([0.4, -0.6], [0.3], 1e-6);
             let at = |xi: &[f64]| {
                 let (mut kept, mut r) = (w.storage(), vec![0.0; xi.len()]);
-                let logp = w.forward(&lambda, &mean, &c, xi, &mut kept, &mut r).unwrap();
+                let logp = w.forward(&lambda, &mean, &c, &[], xi, &mut kept, &mut r).unwrap();
                 (logp, r)
             };
             let (logp, r) = at(&xi);

@@ -1,8 +1,8 @@
 //! The door to models of any family: linear predictors, factors, and their joint density.
 
 use super::{
-    BoundedSpec, PriorSpec, ScalarSpec, correlation_prior, flat, likelihood, prior, sampled, scalar,
-    shape_error,
+    BoundedSpec, PriorSpec, ScalarSpec, correlation_prior, flat, likelihood, prior, sampled,
+    scalar, shape_error,
 };
 use crate::covariance::{Block, CorrelationPrior, Covariance};
 use crate::general::{
@@ -84,7 +84,7 @@ impl PyFactor {
         }
         let sd = sd.iter().map(scalar).collect::<PyResult<_>>()?;
         let twin = twin.map_or_else(Vec::new, |t| flat(t.as_array().iter()));
-        if twin.len() % q != 0 {
+        if !twin.len().is_multiple_of(q) {
             return Err(shape_error("twin"));
         }
         Ok(Self { grouping, prior: GroupPrior::Hierarchical { sd, covariance }, twin })
@@ -185,8 +185,9 @@ impl PyPart {
                 whitening: Whitening::none(f.grouping.q, p, f.grouping.n_levels),
                 twin: f.twin.clone(),
             })
-            .collect();
-        Ok(Self { part: Part { columns, coefficients, factors }, start })
+            .collect::<Vec<_>>();
+        let order = (0..factors.len()).collect();
+        Ok(Self { part: Part { columns, coefficients, factors, order }, start })
     }
 }
 
