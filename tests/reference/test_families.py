@@ -278,6 +278,8 @@ def test_extreme_linear_predictors(name, link):
     some, trials = response(name, 40, np.random.default_rng(5))
     if name == "cumulative":
         some = np.arange(5.0)
+    if len(trials):
+        some[:2] = 0, 12  # neither successes nor failures: 0 · ∞
     previous = None
     for y in np.unique(some[:12]) if not len(trials) else some[:12]:
         all_y = np.full(len(EXTREME), y)
@@ -495,6 +497,18 @@ def test_far_out_draws_are_possible_responses(name, link):
     assert np.all(np.diff(mean) >= 0)
 
 
+def test_far_out_counts_above_a_hurdle():
+    for name, few in (("hurdle_poisson", {}), ("hurdle_negbinomial", {"shape": 0.01})):
+        family, aux, where = FAMILIES[name], {"hu": 0.25, **few}, np.arange(2000)
+        # A count above 0 is 1 where the mean vanishes.
+        low = np.full(2000, -800.0)
+        assert family.mean(low, "log", aux)[0] == 0.75
+        assert np.isin(family.simulate(np.random.default_rng(3), low, "log", aux), [0, 1]).all()
+        high = np.full(2000, 700.0)
+        y = family.simulate(np.random.default_rng(3), high, "log", aux)
+        family.check(y, None, where)
+
+
 @pytest.mark.parametrize("link", ["logit", "probit"])
 def test_category_probabilities_are_those_of_the_core(link):
     eta, thresholds = np.array([-30.0, -1, 0.4, 2, 25]), aux_of("cumulative")
@@ -539,7 +553,7 @@ def test_unknown_names_are_answered_with_known_ones():
         ("negbinomial", 0.5, "whole numbers from 0"),
         ("hurdle_poisson", math.inf, "whole numbers from 0"),
         ("gamma", 0.0, "numbers above 0"),
-        ("lognormal", -2.0, "numbers above 0"),
+        ("lognormal", 0.0, "numbers above 0"),
         ("exponential", 0.0, "numbers above 0"),
         ("weibull", -1.0, "numbers above 0"),
         ("beta", 1.0, "above 0 and below 1"),
@@ -605,6 +619,13 @@ def test_chains_start_near_the_dispersion_that_made_the_data(name):
     for constant in (1.0,) if name != "beta" else (0.5,):
         for one in family.dispersion:
             assert one.low < family.start(np.full(5, constant), None)[one.name] < one.high
+
+
+def test_chains_start_near_a_large_shape_too():
+    for name, aux in (("gamma", 40.0), ("weibull", 12.0)):
+        eta = np.full(20_000, 0.6)
+        y = FAMILIES[name].simulate(np.random.default_rng(12), eta, "log", {"shape": aux})
+        assert FAMILIES[name].start(y, None)["shape"] == pytest.approx(aux, rel=0.1)
 
 
 def test_probabilities_of_links_keep_their_digits():
