@@ -468,6 +468,7 @@ impl GeneralDensity {
     }
 
     /// Parameters at `u`, and the log prior; its gradient into `grad`.
+    #[inline(always)]
     fn constrain(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
         let model = &*self.model;
         let (mut next, mut logp) = (0, 0.0);

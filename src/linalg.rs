@@ -34,6 +34,7 @@ pub fn cholesky(a: &mut [f64], n: usize) -> Option<f64> {
 }
 
 /// Solve `L x = b` in place for the lower triangular `l`.
+#[inline(always)]
 pub fn solve_lower(l: &[f64], n: usize, x: &mut [f64]) {
     for i in 0..n {
         let mut s = x[i];
@@ -45,6 +46,7 @@ pub fn solve_lower(l: &[f64], n: usize, x: &mut [f64]) {
 }
 
 /// Solve `Lᵀ x = b` in place for the lower triangular `l`.
+#[inline(always)]
 pub fn solve_lower_transposed(l: &[f64], n: usize, x: &mut [f64]) {
     for i in (0..n).rev() {
         let mut s = x[i];

@@ -18,6 +18,8 @@ pub struct Grouping {
     pub z: Vec<f64>,
     /// Columns that are 1 in every row need no product.
     ones: Vec<bool>,
+    /// Whether the rows of a level stand side by side.
+    sorted: bool,
 }
 
 impl Grouping {
@@ -25,7 +27,8 @@ impl Grouping {
         let n = codes.len();
         let q = z.len() / n.max(1);
         let ones = z.chunks_exact(n.max(1)).map(|c| c.iter().all(|x| *x == 1.0)).collect();
-        Self { codes, n_levels, q, z, ones }
+        let sorted = codes.is_sorted();
+        Self { codes, n_levels, q, z, ones, sorted }
     }
 
     pub fn column(&self, k: usize, range: &Range<usize>) -> &[f64] {
@@ -39,6 +42,14 @@ impl Grouping {
         if self.q == 1 && self.ones[0] {
             for (eta, &code) in eta.iter_mut().zip(codes) {
                 *eta += r[code as usize];
+            }
+            return;
+        }
+        if self.q == 2 && self.ones[0] {
+            let pairs = r.as_chunks::<2>().0;
+            for ((eta, &code), z) in eta.iter_mut().zip(codes).zip(self.column(1, &range)) {
+                let [intercept, slope] = pairs[code as usize];
+                *eta += intercept + slope * z;
             }
             return;
         }
@@ -59,6 +70,9 @@ impl Grouping {
     #[inline(always)]
     pub fn gather(&self, range: Range<usize>, slope: &[f64], by_r: &mut [f64]) {
         let codes = &self.codes[range.clone()];
+        if self.sorted {
+            return self.gather_runs(codes, range.start, slope, by_r);
+        }
         for k in 0..self.q {
             if self.ones[k] {
                 for (slope, &code) in slope.iter().zip(codes) {
@@ -69,6 +83,27 @@ impl Grouping {
                     by_r[code as usize * self.q + k] += slope * z;
                 }
             }
+        }
+    }
+}
+
+impl Grouping {
+    /// Gather level by level: sums of many rows stay in registers.
+    #[inline(always)]
+    fn gather_runs(&self, codes: &[u32], first: usize, slope: &[f64], by_r: &mut [f64]) {
+        let mut begin = 0;
+        for run in codes.chunk_by(|a, b| a == b) {
+            let end = begin + run.len();
+            let slope = &slope[begin..end];
+            let by_r = &mut by_r[run[0] as usize * self.q..][..self.q];
+            for (k, by_r) in by_r.iter_mut().enumerate() {
+                *by_r += if self.ones[k] {
+                    sum(slope)
+                } else {
+                    dot(self.column(k, &(first + begin..first + end)), slope)
+                };
+            }
+            begin = end;
         }
     }
 }
@@ -126,6 +161,19 @@ impl Columns {
     }
 }
 
+#[inline(always)]
+fn sum(a: &[f64]) -> f64 {
+    let mut strands = [0.0; 8];
+    let chunks = a.chunks_exact(8);
+    let rest: f64 = chunks.remainder().iter().sum();
+    for a in chunks {
+        for (s, a) in strands.iter_mut().zip(a) {
+            *s += a;
+        }
+    }
+    rest + strands.iter().sum::<f64>()
+}
+
 /// Sum of products in eight strands, which the compiler keeps in vector registers.
 #[inline(always)]
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -146,11 +194,18 @@ mod tests {
 
     #[test]
     fn eta_and_its_transpose_agree_with_plain_sums() {
+        for sorted in [false, true] {
+            check_against_plain_sums(sorted);
+        }
+    }
+
+    fn check_against_plain_sums(sorted: bool) {
         let n = 21;
         let x: Vec<f64> = (0..2 * n).map(|i| (i as f64 * 0.37).sin()).collect();
         let mut z = vec![1.0; n];
         z.extend((0..n).map(|i| (i as f64 * 0.71).cos()));
-        let codes: Vec<u32> = (0..n as u32).map(|i| i % 4).collect();
+        let code = |i: u32| if sorted { i / 6 } else { i % 4 };
+        let codes: Vec<u32> = (0..n as u32).map(code).collect();
         let grouping = Grouping::new(codes.clone(), 4, z.clone());
         let offset = vec![0.5; n];
         let columns = Columns { n, p: 2, x: x.clone(), offset, groupings: vec![grouping] };

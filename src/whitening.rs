@@ -143,10 +143,30 @@ impl Whitening {
         kept: &mut Kept,
         r: &mut [f64],
     ) -> Option<f64> {
-        if self.q == 1 {
-            return Some(self.forward_scalar(lambda[0], mean[0], c, outer, xi, kept, r));
+        match self.q {
+            1 => Some(self.forward_scalar(lambda[0], mean[0], c, outer, xi, kept, r)),
+            // A number that the compiler knows lets it unroll the loops.
+            2 => self.forward_of(2, lambda, mean, c, outer, xi, kept, r),
+            3 => self.forward_of(3, lambda, mean, c, outer, xi, kept, r),
+            q => self.forward_of(q, lambda, mean, c, outer, xi, kept, r),
         }
-        let (q, p) = (self.q, self.p);
+    }
+
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn forward_of(
+        &self,
+        q: usize,
+        lambda: &[f64],
+        mean: &[f64],
+        c: &[f64],
+        outer: &[f64],
+        xi: &[f64],
+        kept: &mut Kept,
+        r: &mut [f64],
+    ) -> Option<f64> {
+        let p = self.p;
+        let (lambda, mean) = (&lambda[..q * q], &mean[..q]);
         let (mut squares, mut log_det) = (0.0, 0.0);
         let product = &mut kept.small[..q * q];
         for level in 0..self.n_levels {
@@ -285,10 +305,29 @@ impl Whitening {
         by_c: &mut [f64],
         by_xi: &mut [f64],
     ) {
-        if self.q == 1 {
-            return self.backward_scalar(lambda[0], xi, by_r, kept, by_lambda, by_c, by_xi);
+        match self.q {
+            1 => self.backward_scalar(lambda[0], xi, by_r, kept, by_lambda, by_c, by_xi),
+            2 => self.backward_of(2, lambda, xi, by_r, kept, by_lambda, by_c, by_xi),
+            3 => self.backward_of(3, lambda, xi, by_r, kept, by_lambda, by_c, by_xi),
+            q => self.backward_of(q, lambda, xi, by_r, kept, by_lambda, by_c, by_xi),
         }
-        let (q, p) = (self.q, self.p);
+    }
+
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn backward_of(
+        &self,
+        q: usize,
+        lambda: &[f64],
+        xi: &[f64],
+        by_r: &[f64],
+        kept: &mut Kept,
+        by_lambda: &mut [f64],
+        by_c: &mut [f64],
+        by_xi: &mut [f64],
+    ) {
+        let p = self.p;
+        let (lambda, by_lambda) = (&lambda[..q * q], &mut by_lambda[..q * q]);
         // Slopes by v, kept where those by ξ will be.
         kept.mean.by_y.fill(0.0);
         for (level, (a, by_v)) in by_r.chunks_exact(q).zip(by_xi.chunks_exact_mut(q)).enumerate() {
@@ -465,6 +504,7 @@ impl Whitening {
 }
 
 /// Slope by S of a function of K, the Cholesky factor of S: symmetric, so that `dℓ = tr(by_s dS)`.
+#[inline(always)]
 fn cholesky_slope(k: &[f64], by_k: &[f64], q: usize, inner: &mut [f64], by_s: &mut [f64]) {
     // With P the lower triangle of KᵀK̄, its diagonal halved: ½ K⁻ᵀ(P + Pᵀ)K⁻¹.
     for i in 0..q {
