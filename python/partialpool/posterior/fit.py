@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+# Coefficients of a factor whose convergence is judged: each costs a fraction of a millisecond.
+JUDGED = 1000
+
 COEFFICIENT_COLUMNS = ("factor", "level", "term", "n", "mean", "sd", "lower", "upper")
 
 
@@ -111,16 +114,19 @@ class Fit:
     def judged_summary(self) -> Summary:
         """Summary of all that the sampler walked over: what its convergence is judged by.
 
-        Group coefficients that are drawn exactly given the rest need no judging.
+        Group coefficients that are drawn exactly given the rest need no judging; of very many,
+        a thousand spread over all levels are judged.
         """
-        if self.run.method != "metropolis":
+        if all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
         parts = [draws]
         for group, drawn in zip(self.model.groups, self.run.groups, strict=True):
             if drawn.coef is not None:
-                labels += level_labels(group, "coef")
-                parts.append(drawn.coef.reshape(*draws.shape[:2], -1))
+                own = drawn.coef.reshape(*draws.shape[:2], -1)
+                every = -(-own.shape[2] // JUDGED)
+                labels += level_labels(group, "coef")[::every]
+                parts.append(own[:, :, ::every])
         return summarise(labels, np.concatenate(parts, axis=2), self.provenance.interval)
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
