@@ -1,12 +1,9 @@
 """Simulation-based calibration: parameters from the prior, data from the model, then the fit.
 
 The rank of each true value among (thinned, nearly independent) posterior draws is uniform if and
-only if the posterior is right on average (Talts et al. 2018). Ranks of the log likelihood are
-included: they see errors that single parameters hide (Modrák et al. 2023).
-
-Each quantity gets two tests of its randomised ranks u: Kolmogorov–Smirnov (an ECDF band), and
-Σ Φ⁻¹(u)² ~ χ² for intervals that are too wide or too narrow. Bonferroni keeps the false alarm rate
-of the file at 1e-4 and the seeds are fixed.
+only if the posterior is right on average (see `calibration.py`, the judge). Ranks of the log
+likelihood are included: they see errors that single parameters hide (Modrák et al. 2023).
+Bonferroni keeps the false alarm rate of the file at 1e-4 and the seeds are fixed.
 """
 
 import numpy as np
@@ -14,9 +11,9 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
+from calibration import miscalibrated, rank, threshold
 
 THIN, KEPT = 16, 63
-FALSE_ALARM = 1e-4
 
 # Ragged levels, a single row among them; x is not centred.
 SIZES = [1, 2, 3, 4, 5, 7]
@@ -162,33 +159,19 @@ def ranks(model, replication):
         np.array([truth["b[Intercept]"], truth["b[x]"]]), r, truth.get("sigma")
     )
     draws["log likelihood"] = log_likelihood(run.b[0, some], drawn, sigma)
-    return {name: ((draws[name] < truth[name]).sum() + rng.random()) / (KEPT + 1) for name in truth}
+    return {name: rank(truth[name], draws[name], rng) for name in truth}
 
 
-def calibrated(model, replications, threshold):
-    """Quantities of a model whose ranks are not uniform, with their p-values."""
-    worlds = [ranks(model, k) for k in range(replications)]
-    wrong = {}
-    for name in worlds[0]:
-        u = np.array([world[name] for world in worlds])
-        squares = np.sum(stats.norm.ppf(u) ** 2)
-        tail = stats.chi2(len(u)).cdf(squares)
-        p = min(stats.kstest(u, "uniform").pvalue, 2 * min(tail, 1 - tail))
-        if p < threshold:
-            wrong[name] = p
-    return wrong
-
-
-# At most 10 quantities of two tests for each of the models.
-THRESHOLD = FALSE_ALARM / (20 * len(MODELS))
+# At most 10 quantities for each of the models.
+THRESHOLD = threshold(len(MODELS), 10)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_ranks_are_uniform(model):
-    assert calibrated(model, 300, THRESHOLD) == {}
+    assert miscalibrated([ranks(model, k) for k in range(300)], THRESHOLD) == {}
 
 
 @pytest.mark.calibrate
 @pytest.mark.parametrize("model", MODELS)
 def test_ranks_are_uniform_in_many_worlds(model):
-    assert calibrated(model, 4000, THRESHOLD) == {}
+    assert miscalibrated([ranks(model, k) for k in range(4000)], THRESHOLD) == {}

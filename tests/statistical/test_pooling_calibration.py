@@ -1,8 +1,7 @@
 """Simulation-based calibration without pooling and with complete pooling (see test_calibration).
 
 Truth from the prior, data from the model, then the fit: the rank of the truth among thinned draws
-is uniform. Two tests of the randomised ranks of each quantity; Bonferroni keeps the false alarm
-rate of the file at 1e-4, and the seeds are fixed.
+is uniform. Bonferroni keeps the false alarm rate of the file at 1e-4, and the seeds are fixed.
 """
 
 import numpy as np
@@ -10,9 +9,9 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
+from calibration import miscalibrated, rank, threshold
 
 THIN, KEPT = 8, 63
-FALSE_ALARM = 1e-4
 
 # Lines for each level; one has a single row, one has two.
 SIZES = [1, 2, 3, 4, 6]
@@ -126,33 +125,26 @@ def ranks(model, replication):
     for label, at in (("y", (coef, b, sigma)), ("drawn", (drawn, drawn_b, drawn_sigma))):
         value = stats.norm(predictor(*at[:2]), noise(at[2])).logpdf(y).sum(-1)
         (truth if label == "y" else draws)["log likelihood"] = value
-    return {key: ((draws[key] < truth[key]).sum() + rng.random()) / (KEPT + 1) for key in truth}
+    return {name: rank(truth[name], draws[name], rng) for name in truth}
 
 
-def miscalibrated(model, replications, threshold):
-    """Quantities of a model whose ranks are not uniform, with their p-values."""
-    worlds = [world for k in range(replications) if (world := ranks(model, k)) is not None]
-    assert len(worlds) >= (1 - REFUSED) * replications
-    wrong = {}
-    for name in worlds[0]:
-        u = np.array([world[name] for world in worlds])
-        tail = stats.chi2(len(u)).cdf(np.sum(stats.norm.ppf(u) ** 2))
-        p = min(stats.kstest(u, "uniform").pvalue, 2 * min(tail, 1 - tail))
-        if p < threshold:
-            wrong[name] = p
-    return wrong
+def worlds(model, replications):
+    """Ranks of every world in which the engine did not refuse."""
+    found = [world for k in range(replications) if (world := ranks(model, k)) is not None]
+    assert len(found) >= (1 - REFUSED) * replications
+    return found
 
 
-# At most 8 quantities of two tests for each of the models.
-THRESHOLD = FALSE_ALARM / (16 * len(MODELS))
+# At most 8 quantities for each of the models.
+THRESHOLD = threshold(len(MODELS), 8)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_ranks_are_uniform(model):
-    assert miscalibrated(model, 200, THRESHOLD) == {}
+    assert miscalibrated(worlds(model, 200), THRESHOLD) == {}
 
 
 @pytest.mark.calibrate
 @pytest.mark.parametrize("model", MODELS)
 def test_ranks_are_uniform_in_many_worlds(model):
-    assert miscalibrated(model, 3000, THRESHOLD) == {}
+    assert miscalibrated(worlds(model, 3000), THRESHOLD) == {}
