@@ -544,6 +544,15 @@ _RECORDS: tuple[Family, ...] = (
 
 FAMILIES: dict[str, Family] = {family.name: family for family in _RECORDS}
 
+# What others call them, where the nearest name would mislead or there is none.
+_ELSEWHERE = {
+    "normal": "gaussian",
+    "binary": "bernoulli",
+    "logistic": "bernoulli",
+    "ordinal": "cumulative",
+    "ordered": "cumulative",
+}
+
 
 def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
     """Return a family and its link (the default link where none is given).
@@ -558,8 +567,12 @@ def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
     >>> family_of("bernoulli", "probit")[1]
     'probit'
     """
-    if name not in FAMILIES:
-        raise InputError(f"unknown family `{name}`", remedy=did_you_mean(str(name), FAMILIES))
+    if not isinstance(name, str) or name not in FAMILIES:
+        known = f"did you mean `{_ELSEWHERE[str(name)]}`?" if str(name) in _ELSEWHERE else ""
+        known = known or did_you_mean(str(name), FAMILIES)
+        if not known.startswith("did"):
+            known = f"choose one of {', '.join(f'`{one}`' for one in FAMILIES)}"
+        raise InputError(f"unknown family `{name}`", remedy=known)
     family = FAMILIES[name]
     if link is None:
         return family, family.links[0]
