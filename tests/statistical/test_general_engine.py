@@ -375,7 +375,7 @@ def test_one_factor_against_quadrature(family):
     priors = {"b": pp.Normal(0.2, 1.5), "sd_g": pp.HalfNormal(1)}
     found = fit("y ~ 1 + (1 | g)", {"y": y, "g": g}, family=family, priors=priors, draws=4000)
     # Gauss–Legendre over 4.5 prior sds of b, 6 of sd and 8 sds of r/sd: twice the nodes change the
-    # ninth digit.
+    # eighth digit.
     b, w_b = np.polynomial.legendre.leggauss(80)
     b, w_b = 0.2 + 6.75 * b, w_b * stats.norm.pdf(6.75 * b, 0, 1.5)
     sd, w_sd = np.polynomial.legendre.leggauss(60)
