@@ -227,6 +227,7 @@ class _Table(NamedTuple):
     source: str
     family: Family
     link: str
+    roles: dict[str, str]
 
     def pool(self, pooling: Pooling) -> Pooled:
         """The design as a pooling sees it."""
@@ -272,7 +273,13 @@ def _read(
         **roles,
     )
     record.check(design.y, design.trials, design.rows)
-    return _Table(design, source.source, record, chosen)
+    given = {role: _shown(value) for role, value in roles.items() if value is not None}
+    return _Table(design, source.source, record, chosen, given)
+
+
+def _shown(role: Any) -> str:
+    """Name what a role was given as: a column, a number, or one value a row."""
+    return str(role) if isinstance(role, (str, int, float)) else "one value a row"
 
 
 def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFactor:
@@ -361,7 +368,8 @@ def _fit(
     """Design → model → engine → posterior."""
     from partialpool import engine
     from partialpool.model import build_model
-    from partialpool.posterior.findings import design_findings, run_findings
+    from partialpool.posterior.data_findings import design_findings
+    from partialpool.posterior.findings import run_findings
 
     pooled = table.pool(pooling)
     chosen = engine.choose_method(plan.method, pooled, priors)
@@ -376,6 +384,7 @@ def _fit(
         interval=plan.interval,
         seconds=time.perf_counter() - began,
         versions=_versions(),
+        roles=table.roles,
     )
     fit = Fit(model, run, provenance, design_findings(pooled, model))
     fit.findings += run_findings(model, run, fit.judged_summary)

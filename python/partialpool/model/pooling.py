@@ -112,7 +112,8 @@ def pool(
         for factor in design.factors
         if by_factor[factor.name] == "complete"
         for k, term in enumerate(factor.terms)
-        if not factor.T[k].any()
+        # The thresholds of an ordered response stand for its intercept.
+        if not factor.T[k].any() and not (design.categories and term == "Intercept")
     )
     left = tuple(f for f in design.factors if by_factor[f.name] != "complete")
     apart = next((f for f in left if by_factor[f.name] == "none"), None)

@@ -1,4 +1,7 @@
-"""Findings: what a user should know before trusting a fit, in plain sentences."""
+"""Findings: what a user should know before trusting a fit, in plain sentences.
+
+Here those of a run; what the data tell by themselves is in `data_findings.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from partialpool.design import Design
 from partialpool.engine import Run
 from partialpool.errors import InputError
-from partialpool.model import Model, Pooled
-from partialpool.model.defaults import INTERCEPT, bounds, column_sd, is_truncated
+from partialpool.model import Model
+from partialpool.model.defaults import RANGES, bounds
+from partialpool.model.priors import Prior
 from partialpool.posterior.diagnostics import energy_bfmi
 from partialpool.posterior.summary import Summary
 
@@ -47,130 +50,6 @@ class Finding:
         return f"{self.level} [{self.code}]: {self.message} {self.remedy}".rstrip()
 
 
-def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
-    """What the data and the priors already tell, before any sampling."""
-    design = pooled.design
-    return [
-        *_dropped_rows(design),
-        *_pooling(pooled, model),
-        *_levels(design, model),
-        *_columns(design),
-        *_priors(model),
-    ]
-
-
-def _dropped_rows(design: Design) -> Iterator[Finding]:
-    if design.n_dropped:
-        total = design.n_rows + design.n_dropped
-        yield Finding(
-            "dropped-rows",
-            "info" if design.n_dropped < 0.1 * total else "warning",
-            f"{design.n_dropped} of {total} rows have missing values in the columns used and "
-            "were left out.",
-            "If values are not missing at random, estimates may be biased.",
-        )
-
-
-def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
-    if pooled.vanished:
-        yield Finding(
-            "vanished-terms",
-            "info",
-            f"Under complete pooling {', '.join(pooled.vanished)} vanishes: the population part "
-            "has no such term.",
-        )
-    if pooled.dropped:
-        names = ", ".join(f"`{name}`" for name in pooled.dropped)
-        yield Finding(
-            "dropped-columns",
-            "info",
-            f"Without pooling {names} cannot be told from the levels' own coefficients and is left "
-            "out.",
-        )
-    for group in model.groups:
-        left = int(np.sum(~group.estimable))
-        if left:
-            yield Finding(
-                "not-estimable",
-                "warning",
-                f"{left} of {len(group.levels)} levels of `{group.factor}` have too few or too "
-                "similar rows to determine their own coefficients without pooling.",
-                "Partial pooling estimates them all.",
-            )
-
-
-def _levels(design: Design, model: Model) -> Iterator[Finding]:
-    for factor in design.factors:
-        if not factor.pooled:
-            continue
-        n = len(factor.levels)
-        if n == 1:
-            yield Finding(
-                "one-level",
-                "warning",
-                f"`{factor.name}` has only one level, so its sds come from the prior alone.",
-                "Leave the group term out.",
-            )
-        elif n < 5:
-            yield Finding(
-                "few-levels",
-                "info",
-                f"`{factor.name}` has only {n} levels, so the data say little about how much "
-                "levels differ.",
-                f"See whether results change with another prior on `sd_{factor.name}`.",
-            )
-        if np.all(factor.counts == 1) and "sigma" in model.priors and n > 1:
-            yield Finding(
-                "sd-sigma-confounded",
-                "warning",
-                f"Every level of `{factor.name}` has one row, so its sd and the residual sd "
-                "cannot be told apart: only the prior separates them.",
-                "Give known standard errors (`se=`), or leave the group term out.",
-            )
-
-
-def _columns(design: Design) -> Iterator[Finding]:
-    sds = {
-        name: column_sd(design.X[:, k])
-        for k, name in enumerate(design.columns)
-        if name != INTERCEPT
-    }
-    if sds and max(sds.values()) > 1e4 * min(sds.values()):
-        small, large = min(sds, key=sds.__getitem__), max(sds, key=sds.__getitem__)
-        yield Finding(
-            "different-scales",
-            "info",
-            f"The predictors `{small}` (sd {sds[small]:.3g}) and `{large}` (sd {sds[large]:.3g}) "
-            "are on very different scales: results are accurate but hard to read.",
-            "Express them in units of similar size.",
-        )
-    for factor in design.factors:
-        for k, term in enumerate(factor.terms):
-            if INTERCEPT not in factor.terms or term == INTERCEPT:
-                continue
-            column = factor.Z[:, k]
-            if abs(float(np.mean(column))) > 10 * column_sd(column):
-                yield Finding(
-                    "far-from-zero",
-                    "warning",
-                    f"`{term}` lies far from 0, where the intercepts of `{factor.name}` refer "
-                    "to: their sd and its prior are about an extrapolation.",
-                    f"Use center({term}) in the group term.",
-                )
-
-
-def _priors(model: Model) -> Iterator[Finding]:
-    for name, prior in model.priors.items():
-        if is_truncated(name, prior):
-            low, high = bounds(name, prior)
-            where = f"below {low:g}" if np.isinf(high) else f"outside {low:g} to {high:g}"
-            yield Finding(
-                "prior-truncated",
-                "info",
-                f"The prior {prior} on `{name}` is cut off {where}, where `{name}` cannot lie.",
-            )
-
-
 def run_findings(model: Model, run: Run, summary: Summary) -> list[Finding]:
     """Judge the draws, and what they owe to the priors."""
     return [
@@ -178,6 +57,7 @@ def run_findings(model: Model, run: Run, summary: Summary) -> list[Finding]:
         *_convergence(summary, run.chains),
         *_sampler(run),
         *_prior_alone(model, run),
+        *_near_zero(model, run),
     ]
 
 
@@ -220,7 +100,7 @@ def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
             "r-hat",
             "error" if r_hat.max() > 1.1 else "warning",
             f"{who} about {_named(summary.labels, r_hat > 1.01)} (R-hat up to "
-            f"{r_hat.max():.3g}, should be at most 1.01).",
+            f"{r_hat.max():.4g}, should be at most 1.01).",
             "Ask for more warm-up and draws; if that does not help, the model is not determined "
             "by data and priors.",
         )
@@ -282,19 +162,21 @@ def _acceptance(run: Run) -> Iterator[Finding]:
         )
 
 
+def _scales(model: Model, run: Run) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """Sds of every factor: label, factor, term, draws."""
+    for group, drawn in zip(model.groups, run.groups, strict=True):
+        for k, name in enumerate(group.sd_labels):
+            yield name, group.factor, group.terms[k], drawn.sd[..., k]
+
+
 def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
-    """Compare quartiles of each group sd with those of its prior."""
-    rng = np.random.default_rng(0)
-    sds = [
-        (name, drawn.sd[..., k])
-        for group, drawn in zip(model.groups, run.groups, strict=True)
-        for k, name in enumerate(group.sd_labels)
-    ]
-    for name, draws in sds:
-        prior = model.priors[name]
-        try:
-            before = np.quantile(prior.draw(rng, 4000, *bounds(name, prior)), [0.25, 0.5, 0.75])
-        except InputError:
+    """Compare quartiles of sds and dispersion parameters with those of their priors."""
+    drawn = {name: draws for name, _, _, draws in _scales(model, run)}
+    drawn |= {name: draws for name, draws in run.scalars.items() if name in RANGES}
+    for name, draws in drawn.items():
+        prior = model.priors.get(name)
+        before = None if prior is None else _quantiles(name, prior, (0.25, 0.5, 0.75))
+        if before is None:
             continue  # improper: it decides nothing alone
         after = np.quantile(draws, [0.25, 0.5, 0.75])
         width = before[2] - before[0]
@@ -305,4 +187,31 @@ def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
                 f"The posterior of `{name}` is hardly narrower than its prior {prior}: the data "
                 "say almost nothing about it.",
                 "Report it as an assumption, or choose the prior from what you know.",
+            )
+
+
+def _quantiles(name: str, prior: Prior, at: Sequence[float]) -> np.ndarray | None:
+    """Quantiles of a prior where the parameter can lie; None where it has no mass to share out."""
+    try:
+        return np.quantile(prior.draw(np.random.default_rng(0), 4000, *bounds(name, prior)), at)
+    except InputError:
+        return None
+
+
+def _near_zero(model: Model, run: Run) -> Iterator[Finding]:
+    """Find sds that the data hold near 0: highest density there, and far less room than before."""
+    for name, factor, term, draws in _scales(model, run):
+        most = float(np.quantile(draws, 0.95))
+        # The half of a normal distribution has 16% below a tenth of this; a density that is 0 at 0
+        # less than 10%.
+        if most <= 0 or np.mean(draws < 0.1 * most) < 0.1:
+            continue
+        before = _quantiles(name, model.priors[name], (0.95,))
+        if before is None or most < 0.25 * before[0]:
+            yield Finding(
+                "sd-near-zero",
+                "info",
+                f"The posterior of `{name}` piles up at 0 (95% of it is below {most:.2g}): levels "
+                f"of `{factor}` hardly differ in {term}, or too little for these data to show.",
+                "It may stay, at little cost; without it the model says the same.",
             )

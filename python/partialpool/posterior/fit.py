@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +25,21 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Coefficients of a factor whose convergence is judged: each costs a fraction of a millisecond.
-JUDGED = 1000
-
 COEFFICIENT_COLUMNS = ("factor", "level", "term", "n", "mean", "sd", "lower", "upper")
+
+# Levels of a factor whose convergence is looked at: it takes half a millisecond for each.
+MOST_JUDGED = 500
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a fit comes from, for the record."""
+    """Where a fit comes from, for the record.
+
+    Attributes
+    ----------
+    roles : dict of str
+        What was given beside the formula, such as ``{"trials": "n"}``.
+    """
 
     source: str
     n_rows: int
@@ -43,6 +49,7 @@ class Provenance:
     interval: float
     seconds: float
     versions: dict[str, str]
+    roles: dict[str, str] = field(default_factory=dict)
 
 
 class Fit:
@@ -114,8 +121,8 @@ class Fit:
     def judged_summary(self) -> Summary:
         """Summary of all that the sampler walked over: what its convergence is judged by.
 
-        Group coefficients that are drawn exactly given the rest need no judging; of very many,
-        a thousand spread over all levels are judged.
+        Group coefficients that are drawn exactly given the rest need no judging. Of those that
+        the sampler walked over, those of some levels speak for the others.
         """
         if all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
@@ -123,10 +130,9 @@ class Fit:
         parts = [draws]
         for group, drawn in zip(self.model.groups, self.run.groups, strict=True):
             if drawn.coef is not None:
-                own = drawn.coef.reshape(*draws.shape[:2], -1)
-                every = -(-own.shape[2] // JUDGED)
-                labels += level_labels(group, "coef")[::every]
-                parts.append(own[:, :, ::every])
+                step = -(-len(group.levels) // MOST_JUDGED)
+                labels += level_labels(group, "coef", step)
+                parts.append(drawn.coef[:, :, ::step].reshape(*draws.shape[:2], -1))
         return summarise(labels, np.concatenate(parts, axis=2), self.provenance.interval)
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
@@ -329,7 +335,7 @@ def group_parameters(model: Model) -> dict[str, tuple[str, int]]:
     }
 
 
-def level_labels(group: Group, kind: str) -> list[str]:
-    """Full names of the deviations ("r") or coefficients ("coef") of every level."""
+def level_labels(group: Group, kind: str, step: int = 1) -> list[str]:
+    """Full names of the deviations ("r") or coefficients ("coef") of every `step`-th level."""
     name = f"{kind}_{group.name}"
-    return [f"{name}[{level},{term}]" for level in group.levels for term in group.terms]
+    return [f"{name}[{level},{term}]" for level in group.levels[::step] for term in group.terms]

@@ -1,0 +1,247 @@
+"""Findings that need no draws: what data, design and priors already tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from partialpool.design import Design, GroupFactor
+from partialpool.model import Model, Pooled
+from partialpool.model.defaults import (
+    INTERCEPT,
+    bounds,
+    column_sd,
+    default_priors,
+    group_name,
+    is_truncated,
+    predictors,
+)
+from partialpool.posterior.findings import Finding
+from partialpool.posterior.separation import separation
+
+# Scatter around the predictor that an sd with one row a level cannot be told from.
+SCATTER = {"sigma": "the residual sd", "shape": "`shape`", "phi": "`phi`"}
+
+RARE = 5
+"""An ordered category with fewer rows says little about where its thresholds are."""
+
+
+def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
+    """What the data and the priors already tell, before any sampling."""
+    design = pooled.design
+    return [
+        *_left_out(design),
+        *_pooling(pooled, model),
+        *_responses(pooled),
+        *separation(pooled),
+        *_levels(pooled, model),
+        *_same_levels(design),
+        *_columns(design),
+        *_priors(pooled, model),
+    ]
+
+
+def _left_out(design: Design) -> Iterator[Finding]:
+    total = design.n_rows + design.n_dropped + design.n_zero_weight
+    if design.n_dropped:
+        yield Finding(
+            "dropped-rows",
+            "info" if design.n_dropped < 0.1 * total else "warning",
+            f"{design.n_dropped} of {total} rows have missing values in the columns used and "
+            "were left out.",
+            "If values are not missing at random, estimates may be biased.",
+        )
+    if design.n_zero_weight:
+        many = design.n_zero_weight > 1
+        yield Finding(
+            "zero-weight",
+            "info",
+            f"{design.n_zero_weight} of {total} rows {'have' if many else 'has'} weight 0 and "
+            f"{'were' if many else 'was'} left out.",
+        )
+
+
+def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
+    if pooled.vanished:
+        yield Finding(
+            "vanished-terms",
+            "info",
+            f"Under complete pooling {', '.join(pooled.vanished)} vanishes: the population part "
+            "has no such term.",
+        )
+    if pooled.dropped:
+        names = ", ".join(f"`{name}`" for name in pooled.dropped)
+        yield Finding(
+            "dropped-columns",
+            "info",
+            f"Without pooling {names} cannot be told from the levels' own coefficients and is left "
+            "out.",
+        )
+    for group in model.groups:
+        left = int(np.sum(~group.estimable))
+        if left:
+            yield Finding(
+                "not-estimable",
+                "warning",
+                f"{left} of {len(group.levels)} levels of `{group.factor}` have too few or too "
+                "similar rows to determine their own coefficients without pooling.",
+                "Partial pooling estimates them all.",
+            )
+
+
+def _responses(pooled: Pooled) -> Iterator[Finding]:
+    design, family = pooled.design, pooled.family
+    name = next((d.name for d in family.dispersion if d.name in ("zi", "hu")), None)
+    if name is not None and not np.any(design.y == 0):
+        yield Finding(
+            "no-zeros",
+            "warning",
+            f"`{name}` is about zeros, and `{design.response}` has none: nothing but its prior and "
+            "the number of rows says how likely they are.",
+            f'Use family="{family.name.split("_")[-1]}", unless zeros could have occurred.',
+        )
+    if design.categories:
+        counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))
+        rare = [f"{design.categories[k]} ({counts[k]})" for k in np.flatnonzero(counts < RARE)]
+        if rare:
+            shown = ", ".join(rare[:4]) + (f" and {len(rare) - 4} more" if len(rare) > 4 else "")
+            yield Finding(
+                "rare-categories",
+                "info",
+                f"Categories of `{design.response}` with fewer than {RARE} rows: {shown}. The data "
+                "say little about the thresholds beside them.",
+                "Join them with their neighbours, or report the thresholds with their intervals.",
+            )
+
+
+def _levels(pooled: Pooled, model: Model) -> Iterator[Finding]:
+    for predictor in predictors(pooled.design):
+        for factor in predictor.factors:
+            if not factor.pooled:
+                continue
+            n = len(factor.levels)
+            if n == 1:
+                yield Finding(
+                    "one-level",
+                    "warning",
+                    f"`{factor.name}` has only one level, so its sds come from the prior alone.",
+                    "Leave the group term out.",
+                )
+            elif n < 5:
+                yield Finding(
+                    "few-levels",
+                    "info",
+                    f"`{factor.name}` has only {n} levels, so the data say little about how much "
+                    "levels differ.",
+                    "See whether results change with another prior on "
+                    f"`sd_{group_name(predictor.name, factor)}`.",
+                )
+            one_each = n > 1 and bool(np.all(factor.counts == 1))
+            if one_each and INTERCEPT in factor.terms and predictor.name == "mu":
+                yield from _one_row_levels(factor, pooled, model)
+
+
+def _one_row_levels(factor: GroupFactor, pooled: Pooled, model: Model) -> Iterator[Finding]:
+    """Judge a factor that gives every row an intercept of its own."""
+    design, family = pooled.design, pooled.family
+    names = [name for name in SCATTER if name in model.priors]
+    if design.sigma is not None and set(design.sigma.columns) <= {INTERCEPT}:
+        names += ["sigma"] if not design.sigma.factors else []
+    one_trial = family.name == "bernoulli"
+    if design.trials is not None:
+        one_trial = bool(np.all(design.trials == 1))
+    if names:
+        if "sigma" in names and design.weights is not None and np.ptp(design.weights) > 0:
+            return  # the residual variance of a row depends on its weight, that of a level not
+        known = "Give known standard errors (`se=`), or leave" * (family.name == "gaussian")
+        yield Finding(
+            f"sd-{names[0]}-confounded",
+            "warning",
+            f"Every level of `{factor.name}` has one row, so its sd and {SCATTER[names[0]]} "
+            "cannot be told apart: only the prior separates them.",
+            f"{known or 'Leave'} the group term out.",
+        )
+    elif design.categories or one_trial:
+        yield Finding(
+            "sd-undetermined",
+            "warning",
+            f"Every level of `{factor.name}` has one row, and one such response says nothing about "
+            "how much levels differ: the sd comes from its prior, and it stretches all other "
+            "coefficients.",
+            "Leave the group term out.",
+        )
+    elif design.se is None and design.sigma is None:
+        yield Finding(
+            "overdispersion",
+            "info",
+            f"Every level of `{factor.name}` has one row, so its sd says how much more the "
+            f"responses scatter than the {family.name} family does by itself.",
+        )
+
+
+def _same_levels(design: Design) -> Iterator[Finding]:
+    """Find factors that split the rows alike and share a term."""
+    for predictor in predictors(design):
+        for one, other in combinations(predictor.factors, 2):
+            n = len(one.levels)
+            shared = [term for term in one.terms if term in other.terms]
+            if n != len(other.levels) or n < 2 or not shared:
+                continue
+            if not np.array_equal(np.sort(one.counts), np.sort(other.counts)):
+                continue
+            if len(np.unique(one.codes * n + other.codes)) == n:
+                yield Finding(
+                    "same-levels",
+                    "warning",
+                    f"`{one.name}` and `{other.name}` split the rows in the same way, so they "
+                    f"cannot be told apart in {', '.join(shared)}: only the priors share the "
+                    "differences out between them.",
+                    "Keep one of them.",
+                )
+
+
+def _columns(design: Design) -> Iterator[Finding]:
+    for predictor in predictors(design):
+        sds = {
+            name: column_sd(predictor.X[:, k])
+            for k, name in enumerate(predictor.columns)
+            if name != INTERCEPT
+        }
+        if sds and max(sds.values()) > 1e4 * min(sds.values()):
+            small, large = min(sds, key=sds.__getitem__), max(sds, key=sds.__getitem__)
+            yield Finding(
+                "different-scales",
+                "info",
+                f"The predictors `{small}` (sd {sds[small]:.3g}) and `{large}` (sd "
+                f"{sds[large]:.3g}) are on very different scales: results are accurate but hard to "
+                "read.",
+                "Express them in units of similar size.",
+            )
+        for factor in predictor.factors:
+            for k, term in enumerate(factor.terms):
+                if INTERCEPT not in factor.terms or term == INTERCEPT or not factor.pooled:
+                    continue
+                column = factor.Z[:, k]
+                if abs(float(np.mean(column))) > 10 * column_sd(column):
+                    yield Finding(
+                        "far-from-zero",
+                        "warning",
+                        f"`{term}` lies far from 0, where the intercepts of `{factor.name}` refer "
+                        "to: their sd and its prior are about an extrapolation.",
+                        f"Use center({term}) in the group term.",
+                    )
+
+
+def _priors(pooled: Pooled, model: Model) -> Iterator[Finding]:
+    defaults = default_priors(pooled.design, pooled.family)
+    for name, prior in model.priors.items():
+        if is_truncated(name, prior) and defaults.get(name) != prior:
+            low, high = bounds(name, prior)
+            where = f"below {low:g}" if np.isinf(high) else f"outside {low:g} to {high:g}"
+            yield Finding(
+                "prior-truncated",
+                "info",
+                f"The prior {prior} on `{name}` is cut off {where}, where `{name}` cannot lie.",
+            )
