@@ -1,6 +1,6 @@
 """Models with several groups, a predictor of log sigma and other parameters, made by hand.
 
-No engine samples them yet: this is what the posterior does with any number of groups.
+What the posterior does with any number of groups, whichever engine drew them.
 """
 
 import h5netcdf
@@ -65,7 +65,7 @@ def made(method="nuts", pooling="partial"):
     model = Model(
         formula="y ~ x + …",
         response="y",
-        family="student",
+        family="student_t",
         link="identity",
         pooling=pooling,
         columns=("Intercept", "x"),
@@ -76,6 +76,8 @@ def made(method="nuts", pooling="partial"):
         n_rows=30,
         reduced=None,
         core=None,
+        categories=("low", "middle", "high"),
+        sigma_formula="~ x + (x | id)",
     )
     drawn = tuple(
         GroupDraws(
@@ -100,7 +102,17 @@ def made(method="nuts", pooling="partial"):
         },
         acceptance_rate=(0.3, 0.3) if method == "metropolis" else (),
     )
-    facts = Provenance("the table", 30, 0, method, "by hand", 0.9, 1.0, {"partialpool": "0.1.0"})
+    facts = Provenance(
+        source="the table",
+        n_rows=30,
+        n_dropped=0,
+        method=method,
+        method_reason="by hand",
+        interval=0.9,
+        seconds=1.0,
+        versions={"partialpool": "0.1.0"},
+        roles={"weights": "w"},
+    )
     return Fit(model, run, facts, [])
 
 
@@ -125,15 +137,32 @@ def test_order_of_the_population_parameters():
     assert list(FIT.summary().index) == LABELS
 
 
-def test_convergence_is_judged_by_what_metropolis_walked_over():
-    assert FIT.judged_summary.labels == tuple(LABELS)
-    labels = made("metropolis").judged_summary.labels
+@pytest.mark.parametrize("method", ["nuts", "metropolis"])
+def test_convergence_is_judged_by_what_the_sampler_walked_over(method):
+    labels = made(method).judged_summary.labels
     assert labels[: len(LABELS)] == tuple(LABELS)
     assert labels[len(LABELS) :] == (
         *(f"coef_id[{level},{term}]" for level in "pqr" for term in ("Intercept", "x")),
         *(f"coef_school:item[{level},Intercept]" for level in (1, 2)),
         *(f"coef_sigma_id[{level},x]" for level in "pqr"),
     )
+
+
+def test_convergence_is_judged_by_some_of_many_levels(monkeypatch):
+    monkeypatch.setattr("partialpool.posterior.fit.MOST_JUDGED", 2)
+    judged = made().judged_summary
+    labels = judged.labels[len(LABELS) :]
+    assert [label for label in labels if label.startswith("coef_id[")] == [
+        f"coef_id[{level},{term}]" for level in "pr" for term in ("Intercept", "x")
+    ]
+    assert sum("school" in label for label in labels) == 2
+    means = dict(zip(judged.labels, judged.values["mean"], strict=True))
+    assert means["coef_id[r,x]"] == pytest.approx(FIT.run.groups[0].coef[:, :, 2, 1].mean())
+
+
+def test_exact_draws_need_no_judging():
+    fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), draws=9, warmup=9, seed=1)
+    assert fit.judged_summary.labels == tuple(fit.summary().index)
 
 
 def test_summaries_of_each_group():
@@ -220,25 +249,30 @@ def test_group_draws_stay_out_of_the_tree_where_they_are_too_many(monkeypatch):
 def test_text_and_html():
     text = repr(FIT)
     html = FIT._repr_html_()
-    assert (
-        "student family (identity link), partial pooling; 30 rows of the table, id with 3" in text
-    )
+    assert "student_t family, partial pooling; 30 rows of the table, id with 3 levels" in text
     assert "id with 3 levels, school:item with 2 levels\n" in text
     titles = [
         "Population-level coefficients",
         "Population-level coefficients of log sigma",
-        "Thresholds",
+        "Thresholds of y, between low | middle | high",
         "How much the coefficients differ between levels of id (sd)",
         "How these differences go together (correlation over id)",
         "How much the coefficients differ between levels of school:item (sd)",
         "How much the coefficients of log sigma differ between levels of id (sd)",
-        "Degrees of freedom of y",
-        "Shape of y",
+        "Degrees of freedom of y (few: heavy tails)",
+        "Shape of y",  # student_t has none: named as it is
     ]
     lines = text.splitlines()
     assert [line for line in lines if line in titles] == titles
     for title in titles:
         assert f">{title}</th>" in html
+    for note in (
+        "log sigma ~ x + (x | id)",
+        "weights: w",
+        "exp(b_sigma) multiplies the residual sd",
+    ):
+        assert note in text
+        assert note in html
     mixed = made(pooling="none by id, partial by school:item")
     assert "pooling none by id, partial by school:item; 30 rows" in repr(mixed)
 
@@ -259,7 +293,8 @@ def test_save_and_load(tmp_path):
     assert back.draws.identical(FIT.draws)
     assert list(back.run.scalars) == list(SCALARS)
     assert (back.run.working, back.model.reduced, back.run.sigma) == (None, None, None)
-    assert (back.model.link, back.model.family) == ("identity", "student")
+    assert back.model.categories == FIT.model.categories
+    assert (back.model.link, back.model.family) == ("identity", "student_t")
     for one, other in zip(FIT.model.groups, back.model.groups, strict=True):
         assert (one.name, one.factor, one.predictor) == (other.name, other.factor, other.predictor)
         assert (one.terms, one.pairs) == (other.terms, other.pairs)

@@ -33,13 +33,16 @@ def fit_record(fit: Fit) -> dict[str, Any]:
     columns = {name: values.tolist() for name, values in summary.values.items()}
     return {
         "formula": fit.formula,
+        "sigma": fit.model.sigma_formula or None,
         "family": fit.model.family,
+        "link": fit.model.link,
         "pooling": fit.pooling,
         "method": fit.method,
         "method_reason": fit.method_reason,
         "source": facts.source,
         "n_rows": facts.n_rows,
         "n_dropped": facts.n_dropped,
+        "roles": facts.roles,
         "chains": fit.run.chains,
         "draws": fit.run.draws,
         "warmup": fit.run.warmup,

@@ -36,7 +36,7 @@ class Dispersion:
     default : Prior or None
         Its default prior; None means Exponential(1/s_y), with the sd of the response.
     describes : str
-        What it is, in words for tables.
+        What it is, in words for tables, where ``{y}`` stands for the response.
     """
 
     name: str
@@ -46,24 +46,43 @@ class Dispersion:
     describes: str
 
 
-_SIGMA = Dispersion("sigma", None, 0.0, math.inf, "residual sd")
+_SIGMA = Dispersion("sigma", None, 0.0, math.inf, "residual sd of {y}")
+_SIGMA_LOG = Dispersion("sigma", None, 0.0, math.inf, "residual sd of log({y})")
+# The sd is larger, sigma √(nu/(nu − 2)).
+_SIGMA_T = Dispersion("sigma", None, 0.0, math.inf, "residual scale of {y}")
 # Juárez & Steel (2010): from heavy tails to nearly normal, a tenth of the mass below 5 and a tenth
 # above 39. Above 1 the mean exists.
-_NU = Dispersion("nu", Gamma(2, 0.1), 1.0, math.inf, "degrees of freedom")
+_NU = Dispersion("nu", Gamma(2, 0.1), 1.0, math.inf, "degrees of freedom of {y} (few: heavy tails)")
 # The variance is mu + mu²/shape. A tenth of the mass lies below 0.27, half above 2, a tenth above
 # 128: a long tail towards Poisson, and little near 0, where the variance has no bound. It is the
 # default of brms.
-_SHAPE_COUNTS = Dispersion("shape", InverseGamma(0.4, 0.3), 0.0, math.inf, "shape")
+_SHAPE_COUNTS = Dispersion(
+    "shape",
+    InverseGamma(0.4, 0.3),
+    0.0,
+    math.inf,
+    "shape of {y}: counts with mean m have variance m + m²/shape",
+)
 # The coefficient of variation is 1/√shape: 95% between 0.09 and 4.3, median 0.6.
-_SHAPE_GAMMA = Dispersion("shape", LogNormal(1, 2), 0.0, math.inf, "shape")
+_SHAPE_GAMMA = Dispersion(
+    "shape", LogNormal(1, 2), 0.0, math.inf, "shape of {y}: with mean m, its variance is m²/shape"
+)
 # Hazards from steeply falling to steeply rising: median 1.6, 95% between 0.23 and 12. Constant (1)
 # is half an sd from the centre.
-_SHAPE_WEIBULL = Dispersion("shape", LogNormal(0.5, 1), 0.0, math.inf, "shape")
+_SHAPE_WEIBULL = Dispersion(
+    "shape", LogNormal(0.5, 1), 0.0, math.inf, "shape of {y} (above 1: the hazard rises)"
+)
 # The sd around a mean of ½ is 1/(2 √(1 + phi)): 95% between 0.04 and 0.40, median 0.15; a uniform
 # distribution (phi = 2) has 0.29.
-_PHI = Dispersion("phi", LogNormal(2.3, 1.5), 0.0, math.inf, "precision")
-_ZI = Dispersion("zi", Uniform(0, 1), 0.0, 1.0, "probability of an extra zero")
-_HU = Dispersion("hu", Uniform(0, 1), 0.0, 1.0, "probability of zero")
+_PHI = Dispersion(
+    "phi",
+    LogNormal(2.3, 1.5),
+    0.0,
+    math.inf,
+    "precision of {y}: with mean m, its variance is m (1 - m)/(1 + phi)",
+)
+_ZI = Dispersion("zi", Uniform(0, 1), 0.0, 1.0, "probability of an extra zero in {y}")
+_HU = Dispersion("hu", Uniform(0, 1), 0.0, 1.0, "probability of a zero in {y}")
 
 
 @dataclass(frozen=True)
@@ -525,8 +544,8 @@ def _positive_counts(rng: np.random.Generator, mu: Array, aux: Aux) -> Array:
 
 _RECORDS: tuple[Family, ...] = (
     _Continuous("gaussian"),
-    _Continuous("student_t", dispersion=(_SIGMA, _NU)),
-    _Continuous("lognormal", logarithm=True, needs="numbers above 0"),
+    _Continuous("student_t", dispersion=(_SIGMA_T, _NU)),
+    _Continuous("lognormal", dispersion=(_SIGMA_LOG,), logarithm=True, needs="numbers above 0"),
     _Binary("bernoulli", needs="0 or 1"),
     _Binary("binomial", needs="whole numbers from 0 to `trials`", response="number"),
     _Count("poisson"),

@@ -16,6 +16,7 @@ from partialpool.engine.conditional import covariances
 from partialpool.errors import InputError
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.text import POOLING_NAMES, WIDTH
+from partialpool.posterior.words import family_words, given_words, scale_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +156,7 @@ class Comparison:
     def table(self) -> pd.DataFrame:
         """A row a quantity, a column a pooling.
 
-        Posterior means of `b`, `sd`, `cor` and `sigma` (NaN where a pooling has no such
+        Posterior means of `b`, `sd`, `cor`, `sigma` and the like (NaN where a pooling has no such
         parameter); the sd over levels of the estimated coefficients ("spread"); and, where the
         truth is known, their root mean squared error. Spread and error are over the levels that
         can be estimated without pooling.
@@ -173,6 +174,9 @@ class Comparison:
     def sentence(self) -> str:
         """What pooling did to the estimates, in plain words."""
         name, terms = self._factor.name, self._factor.terms
+        scale = scale_name(self.fits["partial"].model)
+        where = f" (on the {scale} scale)" if scale else ""
+        term = f"{terms[0]}{where}"
         estimates, used = self.estimates, self.estimable
         left = int(np.sum(~used))
         parts = []
@@ -189,19 +193,19 @@ class Comparison:
             )
             parts.append(
                 f"{POOLING_NAMES[best].capitalize()} comes closest to the truth: its root mean "
-                f"squared error over all coefficients is {total[best]:.2f}, against {others}."
+                f"squared error over all coefficients{where} is {total[best]:.2f}, "
+                f"against {others}."
             )
         if used.any():
-            k = 0
-            apart = np.std(estimates["none"][used, k])
-            pooled = np.std(estimates["partial"][used, k])
+            apart = np.std(estimates["none"][used, 0])
+            pooled = np.std(estimates["partial"][used, 0])
             parts.append(
                 f"Estimated each on its own, the levels of {name} spread with an sd of {apart:.2f} "
-                f"in {terms[k]}; partial pooling draws them together to {pooled:.2f}, because "
+                f"in {term}; partial pooling draws them together to {pooled:.2f}, because "
                 "part of that spread is noise, most of it in levels with few rows."
                 if pooled < apart
-                else f"Partial pooling leaves the spread of the levels of {name} in {terms[k]} at "
-                f"{pooled:.2f}: they have rows enough to speak for themselves."
+                else f"Partial pooling leaves the spread of the levels of {name} in {term} "
+                f"at {pooled:.2f}: they have rows enough to speak for themselves."
             )
         if left:
             parts.append(
@@ -213,7 +217,20 @@ class Comparison:
 
     def __repr__(self) -> str:
         fit = self.fits["partial"]
-        head = [fit.formula, f"{fit.provenance.n_rows} rows of {fit.provenance.source}"]
+        model, facts = fit.model, fit.provenance
+        data = f"{facts.n_rows} rows of {facts.source}"
+        if (model.family, model.link) != ("gaussian", "identity"):
+            data = f"{family_words(model)}; {data}"
+        head = [fit.formula, data]
+        if model.sigma_formula:
+            head.insert(1, f"log sigma {model.sigma_formula}")
+        if facts.roles:
+            head.append(given_words(facts.roles))
+        others = [name for name in {g.factor: 0 for g in model.groups} if name != self._factor.name]
+        if others:
+            head.append(
+                f"Pooling of {self._factor.name} is compared; {' and '.join(others)}: partial"
+            )
         rows = self.rows()
         width = max(len(label) for label, _ in rows) + 2
         lines = [*head, "", " " * width + "".join(f"{p:>12}" for p in self.fits)]

@@ -5,15 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from partialpool.posterior.text import (
-    heading,
-    intercept_note,
-    interval_note,
-    parameter_rows,
-    percent,
-    section,
-    unpooled_note,
-)
+from partialpool.posterior.text import heading, notes, parameter_rows, percent, section
 
 if TYPE_CHECKING:
     from partialpool.posterior.fit import Fit
@@ -37,9 +29,8 @@ def fit_html(fit: Fit) -> str:
             last = title
         row = [label, *cells, prior]
         parts.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
-    found = (interval_note(fit), intercept_note(fit), unpooled_note(fit))
-    notes = [note for note in found if note]
-    parts.append("</tbody></table><p><small>" + " ".join(map(escape, notes)) + "</small></p>")
+    said = " ".join(map(escape, notes(fit)))
+    parts.append(f"</tbody></table><p><small>{said}</small></p>")
     if fit.findings:
         items = "".join(f"<li>{escape(str(finding))}</li>" for finding in fit.findings)
         parts.append(f"<p>Findings</p><ul>{items}</ul>")

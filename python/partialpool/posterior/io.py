@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import h5netcdf
 
 FORMAT = 2
-MODEL_FACTS = ("formula", "response", "family", "link", "pooling", "columns")
+MODEL_FACTS = ("formula", "response", "family", "link", "pooling", "columns", "sigma_formula")
 GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor")
 # Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
 GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
@@ -141,6 +141,7 @@ def _write(file: h5netcdf.File, fit: Fit) -> None:
         "scalars": list(run.scalars),
         "reduced": reduced,
         "model": {name: getattr(model, name) for name in MODEL_FACTS},
+        "categories": [c if isinstance(c, (bool, int, str)) else str(c) for c in model.categories],
         "known_errors": model.known_errors,
         "n_rows": model.n_rows,
         "y_centre": model.standardisation.y_centre,
@@ -223,6 +224,7 @@ def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
         groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
         standardisation=standardisation,
+        categories=tuple(meta["categories"]),
         known_errors=meta["known_errors"],
         n_rows=meta["n_rows"],
         reduced=reduced,

@@ -7,6 +7,15 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from partialpool.posterior.words import (
+    dispersion_words,
+    family_words,
+    given_words,
+    prior_words,
+    scale_words,
+    threshold_words,
+)
+
 if TYPE_CHECKING:
     from partialpool.posterior.fit import Fit
 
@@ -16,16 +25,6 @@ POOLING_NAMES = {
     "complete": "complete pooling",
     "none": "no pooling",
     "partial": "partial pooling",
-}
-
-# What describes the spread around the predictor, by the name of the parameter.
-DISPERSIONS = {
-    "sigma": "Residual sd",
-    "nu": "Degrees of freedom",
-    "shape": "Shape",
-    "phi": "Precision",
-    "zi": "Share of extra zeros",
-    "hu": "Share of zeros",
 }
 
 PREDICTORS = {"mu": "coefficients", "sigma": "coefficients of log sigma"}
@@ -64,14 +63,14 @@ def parameter_rows(fit: Fit) -> Iterator[tuple[str, list[str], str]]:
         cells.append("–" if math.isnan(ess) else f"{ess:.0f}")
         cells.append("–" if math.isnan(values["r_hat"][k]) else f"{values['r_hat'][k]:.3f}")
         prior = fit.model.priors.get(label, fit.model.priors.get(label.split("[")[0]))
-        yield label, cells, "" if prior is None else str(prior)
+        yield label, cells, "" if prior is None else prior_words(label, prior)
 
 
 def section(fit: Fit, label: str) -> str:
     """Head a kind of parameter in words."""
     name = label.split("[")[0]
     if name == "threshold":
-        return "Thresholds"
+        return threshold_words(fit.model)
     for group in fit.model.groups:
         if name == f"sd_{group.name}":
             what = PREDICTORS[group.predictor]
@@ -81,7 +80,7 @@ def section(fit: Fit, label: str) -> str:
     for predictor, what in PREDICTORS.items():
         if name == ("b" if predictor == "mu" else f"b_{predictor}"):
             return f"Population-level {what}"
-    return f"{DISPERSIONS.get(name, name)} of {fit.model.response}"
+    return dispersion_words(fit.model, name)
 
 
 def heading(fit: Fit) -> list[str]:
@@ -91,14 +90,15 @@ def heading(fit: Fit) -> list[str]:
     if facts.n_dropped:
         rows += f" ({facts.n_dropped} with missing values left out)"
     factors = {group.factor: len(group.levels) for group in model.groups}
-    rows += "".join(f", {name} with {n} levels" for name, n in factors.items())
-    family = f"{model.family} family"
-    if (model.family, model.link) != ("gaussian", "identity"):
-        family += f" ({model.link} link)"
+    rows += "".join(f", {name} with {n} level{'s' * (n != 1)}" for name, n in factors.items())
     pooling = POOLING_NAMES.get(model.pooling, f"pooling {model.pooling}")
+    if not model.groups and model.pooling == "partial":
+        pooling = "no group terms"
     return [
         model.formula,
-        f"{family}, {pooling}; {rows}",
+        *([f"log sigma {model.sigma_formula}"] if model.sigma_formula else []),
+        f"{family_words(model)}, {pooling}; {rows}",
+        *([given_words(facts.roles)] if facts.roles else []),
         f"{run.chains} chain{'s' * (run.chains > 1)} × {run.draws} draws after {run.warmup} of "
         f"warm-up, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
@@ -116,12 +116,32 @@ def interval_note(fit: Fit) -> str:
     )
 
 
+def scale_note(fit: Fit) -> str | None:
+    """Say what coefficients mean that are not on the scale of the response."""
+    words = scale_words(fit.model)
+    if not fit.model.sigma_formula:
+        return words
+    return " ".join(filter(None, [words, "exp(b_sigma) multiplies the residual sd."]))
+
+
 def intercept_note(fit: Fit) -> str | None:
-    """Say which prior the actual intercept has when the default is set at the mean."""
+    """Say which prior the actual intercept has when the default is set at the mean.
+
+    An ordered response has thresholds instead.
+    """
     implied = fit.model.implied_intercept_prior
     if implied is None:
+        if fit.model.categories:
+            shifted = "; levels shift them" * bool(fit.model.groups)
+            return f"Thresholds are those where all predictors are 0{shifted}."
         return None
     return f"The prior at the mean of the predictors implies {implied} for b[Intercept] itself."
+
+
+def notes(fit: Fit) -> list[str]:
+    """Give the sentences that stand under the table."""
+    every = (interval_note(fit), scale_note(fit), intercept_note(fit), unpooled_note(fit))
+    return [note for note in every if note]
 
 
 def unpooled_note(fit: Fit) -> str | None:
@@ -144,14 +164,17 @@ def fit_text(fit: Fit) -> str:
 
 def estimates_text(fit: Fit) -> str:
     """Write model and estimates with priors, and what the columns mean."""
-    lines = heading(fit)
+    lines = [
+        line
+        for fact in heading(fit)
+        for line in textwrap.wrap(fact, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    ]
     head = ["mean", "sd", *percent(fit.provenance.interval), "ess", "r_hat"]
     rows = list(parameter_rows(fit))
     if rows:
         lines += ["", *_table(fit, head, rows)]
     lines.append("")
-    notes = [interval_note(fit), intercept_note(fit), unpooled_note(fit)]
-    lines += [line for note in notes if note for line in textwrap.wrap(note, WIDTH)]
+    lines += [line for note in notes(fit) for line in textwrap.wrap(note, WIDTH)]
     return "\n".join(lines)
 
 
