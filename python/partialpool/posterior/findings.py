@@ -165,8 +165,9 @@ def _acceptance(run: Run) -> Iterator[Finding]:
 def _scales(model: Model, run: Run) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Sds of every factor: label, factor, term, draws."""
     for group, drawn in zip(model.groups, run.groups, strict=True):
+        of = "" if group.predictor == "mu" else f" of log {group.predictor}"
         for k, name in enumerate(group.sd_labels):
-            yield name, group.factor, group.terms[k], drawn.sd[..., k]
+            yield name, group.factor, group.terms[k] + of, drawn.sd[..., k]
 
 
 def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
@@ -213,5 +214,5 @@ def _near_zero(model: Model, run: Run) -> Iterator[Finding]:
                 "info",
                 f"The posterior of `{name}` piles up at 0 (95% of it is below {most:.2g}): levels "
                 f"of `{factor}` hardly differ in {term}, or too little for these data to show.",
-                "It may stay, at little cost; without it the model says the same.",
+                "The term may stay: pooling then draws the levels close together.",
             )
