@@ -23,7 +23,7 @@ from partialpool.model.priors import (
     StudentT,
     Uniform,
 )
-from partialpool.posterior import Finding, Fit
+from partialpool.posterior import Estimate, Finding, Fit
 from partialpool.posterior.io import load
 from partialpool.simulate import Simulated, simulate
 
@@ -33,6 +33,7 @@ __all__ = [
     "LKJ",
     "Cauchy",
     "EngineError",
+    "Estimate",
     "Exponential",
     "Finding",
     "Fit",

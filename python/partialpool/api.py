@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
+from partialpool.engine.choose import MAXIMISED
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
-from partialpool.posterior import Fit, Provenance
+from partialpool.posterior import Estimate, Fit, Provenance
 
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
@@ -43,7 +44,7 @@ def fit(
     proposal_sd: float | None = None,
     threads: int | None = None,
     progress: bool | None = None,
-) -> Fit:
+) -> Fit | Estimate:
     """Fit a hierarchical model.
 
     Parameters
@@ -68,10 +69,11 @@ def fit(
     priors : mapping, optional
         Priors by parameter name as the summary shows it, e.g. ``{"sd_id": pp.Uniform(0, 10)}``;
         the most specific key wins; the rest get default priors (see `default_priors`).
-    method : {"auto", "marginal", "nuts", "metropolis"}
+    method : {"auto", "marginal", "nuts", "metropolis", "reml", "ml"}
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
-        with. "auto" takes the first that can.
+        with. "auto" takes the first that can. "reml" and "ml" do not sample: they find the maximum
+        of the (restricted) likelihood, as lme4 does (Gaussian, one grouping factor or none).
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
@@ -102,7 +104,8 @@ def fit(
 
     Returns
     -------
-    Fit
+    Fit or Estimate
+        The posterior; with ``method="reml"`` or ``"ml"`` an estimate.
 
     Raises
     ------
@@ -131,7 +134,8 @@ def fit(
         threads=threads,
         progress=progress,
     )
-    return _fit(table, pooling, priors, plan, began)
+    fitted = _estimate if plan.method in MAXIMISED else _fit
+    return fitted(table, pooling, priors, plan, began)
 
 
 def compare(
@@ -197,6 +201,11 @@ def compare(
     """
     from partialpool.posterior.compare import Comparison, known_truth
 
+    if method in MAXIMISED:
+        raise InputError(
+            f'method="{method}" estimates one model, and no pooling cannot be estimated so',
+            remedy="leave `method` out to compare posteriors, or use `fit`",
+        )
     roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
     table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     plan = _plan(
@@ -346,6 +355,10 @@ def _plan(
     check_choice("method", method, METHODS)
     check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
     check_interval(interval)
+    if method in MAXIMISED:
+        _check_no_sampling(
+            method, chains=chains, draws=draws, warmup=warmup, seed=seed, threads=threads
+        )
     options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
     options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
     options["seed"] = check_seed(seed)
@@ -356,6 +369,26 @@ def _plan(
             "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
         )
     return _Plan(method, float(interval), options)
+
+
+# Options of sampling, with their defaults.
+SAMPLING: dict[str, int | None] = {
+    "chains": 4,
+    "draws": 1000,
+    "warmup": 1000,
+    "seed": None,
+    "threads": None,
+}
+
+
+def _check_no_sampling(method: str, **options: int | None) -> None:
+    """Refuse options of sampling where nothing is drawn."""
+    for name, value in options.items():
+        if value != SAMPLING[name]:
+            raise InputError(
+                f'`{name}` is given with method="{method}", which draws nothing',
+                remedy="leave it out",
+            )
 
 
 def _fit(
@@ -375,20 +408,45 @@ def _fit(
     chosen = engine.choose_method(plan.method, pooled, priors)
     model = build_model(pooled, priors, integrate=chosen.method != "nuts")
     run = engine.run(chosen, model, **plan.options)
-    provenance = Provenance(
+    provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
+    fit = Fit(model, run, provenance, design_findings(pooled, model))
+    fit.findings += run_findings(model, run, fit.judged_summary)
+    return fit
+
+
+def _estimate(
+    table: _Table,
+    pooling: Pooling,
+    priors: Mapping[str, Prior | str] | None,
+    plan: _Plan,
+    began: float,
+) -> Estimate:
+    """Design → likelihood → maximum → estimate."""
+    from partialpool import engine
+    from partialpool.model.likelihood import build_likelihood
+    from partialpool.posterior.estimate_text import estimate_findings
+
+    pooled = table.pool(pooling)
+    engine.check_maximised(plan.method, pooled, priors)
+    likelihood = build_likelihood(pooled, restricted=plan.method == "reml")
+    found = engine.maximise(likelihood)
+    findings = estimate_findings(pooled, likelihood.model, found)
+    provenance = _provenance(table, plan.method, "you asked for it", plan, began)
+    return Estimate(likelihood.model, found, provenance, findings)
+
+
+def _provenance(table: _Table, method: str, reason: str, plan: _Plan, began: float) -> Provenance:
+    return Provenance(
         source=table.source,
         n_rows=table.design.n_rows,
         n_dropped=table.design.n_dropped,
-        method=chosen.method,
-        method_reason=chosen.reason,
+        method=method,
+        method_reason=reason,
         interval=plan.interval,
         seconds=time.perf_counter() - began,
         versions=_versions(),
         roles=table.roles,
     )
-    fit = Fit(model, run, provenance, design_findings(pooled, model))
-    fit.findings += run_findings(model, run, fit.judged_summary)
-    return fit
 
 
 def default_priors(

@@ -79,7 +79,9 @@ def run_demo(folder: Path, seed: int) -> str:
     true = truth.sort_values("id")[["Intercept", "x"]].to_numpy()
 
     def fit(**options: Any) -> Fit:
-        return partialpool.fit(FORMULA, data, seed=seed, **options)
+        found = partialpool.fit(FORMULA, data, seed=seed, **options)
+        assert isinstance(found, Fit)
+        return found
 
     rows = [
         Row.of("unpooled, Metropolis", fit(**UNPOOLED, **METROPOLIS, proposal_sd=0.125), true),

@@ -9,6 +9,7 @@ import contextlib
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ import partialpool
 from partialpool.cli import options
 from partialpool.cli.files import check_targets, write_coefficients
 from partialpool.cli.output import report, say
+from partialpool.engine import MAXIMISED
 from partialpool.errors import EngineError, InputError
 from partialpool.posterior import Fit
 from partialpool.posterior.text import POOLING_NAMES, WIDTH
@@ -121,6 +123,11 @@ def fit_command(
     130: interrupted.
     """
     priors = options.read_priors(prior or [])
+    if out is not None and method in MAXIMISED:
+        raise InputError(
+            f"`--out` is given with `--method {method}`, and it saves posteriors",
+            remedy="leave it out, or use `--json` or `--coefficients`",
+        )
     targets = check_targets(data, {"--out": out, "--coefficients": coefficients})
     try:
         fit = partialpool.fit(
@@ -151,10 +158,11 @@ def fit_command(
         return INTERRUPTED
     # A file that cannot be written after all must not cost the user the table.
     failed: list[InputError] = []
-    for target, write in zip(targets.values(), (Fit.save, write_coefficients), strict=True):
-        if target is not None:
+    writers = (fit.save if isinstance(fit, Fit) else None, partial(write_coefficients, fit))
+    for target, write in zip(targets.values(), writers, strict=True):
+        if target is not None and write is not None:
             try:
-                write(fit, target)
+                write(target)
             except InputError as error:
                 failed.append(error)
     report(fit, as_json)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from partialpool.errors import InputError
-from partialpool.posterior import Fit
+from partialpool.posterior import Estimate, Fit
 from partialpool.posterior.fit import COEFFICIENT_COLUMNS
 
 
@@ -53,7 +53,7 @@ def check_targets(data: str, targets: Mapping[str, str | None]) -> dict[str, Pat
     return paths
 
 
-def write_coefficients(fit: Fit, path: Path) -> None:
+def write_coefficients(fit: Fit | Estimate, path: Path) -> None:
     """Write what `Fit.coefficients` gives as CSV, without the second that pandas takes to import.
 
     Raises

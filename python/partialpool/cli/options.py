@@ -31,7 +31,12 @@ Link = Annotated[
     str | None,
     typer.Option(help="Link of the mean, such as probit.  [default: the family's first]"),
 ]
-Method = Annotated[str, typer.Option(help="Engine: auto, marginal, nuts or metropolis.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="Engine: auto, marginal, nuts or metropolis; reml or ml: estimates without priors."
+    ),
+]
 SigmaFormula = Annotated[
     str | None,
     typer.Option("--sigma", metavar="FORMULA", help='Formula of log sigma: "~ x + (1 | id)".'),

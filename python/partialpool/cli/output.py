@@ -7,24 +7,38 @@ import json
 import math
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
 from partialpool.errors import InputError
-from partialpool.posterior import Fit
+from partialpool.posterior import Estimate, Fit
 
 
-def report(fit: Fit, as_json: bool) -> None:
+def report(fit: Fit | Estimate, as_json: bool) -> None:
     """Print a fit, and its findings apart."""
-    from partialpool.posterior.text import estimates_text, findings_text
-
     if as_json:
-        say(json.dumps(fit_record(fit), indent=2, allow_nan=False))
+        record = fit_record(fit) if isinstance(fit, Fit) else estimate_record(fit)
+        say(json.dumps(record, indent=2, allow_nan=False))
     else:
-        say(estimates_text(fit))
+        say(_estimates(fit))
     if fit.findings or not as_json:
         blank = "" if as_json else "\n"
-        say(blank + "\n".join(findings_text(fit)), sys.stderr)
+        say(blank + "\n".join(_findings(fit)), sys.stderr)
+
+
+def _estimates(fit: Fit | Estimate) -> str:
+    from partialpool.posterior.estimate_text import table_text
+    from partialpool.posterior.text import estimates_text
+
+    return estimates_text(fit) if isinstance(fit, Fit) else table_text(fit)
+
+
+def _findings(fit: Fit | Estimate) -> list[str]:
+    from partialpool.posterior.estimate_text import estimate_findings_text
+    from partialpool.posterior.text import findings_text
+
+    return findings_text(fit) if isinstance(fit, Fit) else estimate_findings_text(fit)
 
 
 def fit_record(fit: Fit) -> dict[str, Any]:
@@ -50,14 +64,45 @@ def fit_record(fit: Fit) -> dict[str, Any]:
         "interval": facts.interval,
         "seconds": facts.seconds,
         "versions": facts.versions,
-        "parameters": [
-            {"parameter": label}
-            | {name: x[k] if math.isfinite(x[k]) else None for name, x in columns.items()}
-            for k, label in enumerate(summary.labels)
-        ],
+        "parameters": _rows(summary.labels, columns),
         "priors": {name: str(prior) for name, prior in fit.priors.items()},
         "findings": [asdict(finding) for finding in fit.findings],
     }
+
+
+def estimate_record(estimate: Estimate) -> dict[str, Any]:
+    """Give an estimate as JSON holds it: model, provenance, criteria, parameters, findings."""
+    facts, found = estimate.provenance, estimate.maximum
+    columns = {name: values.tolist() for name, values in estimate.numbers.items()}
+    return {
+        "formula": estimate.formula,
+        "family": estimate.model.family,
+        "pooling": estimate.pooling,
+        "method": estimate.method,
+        "source": facts.source,
+        "n_rows": facts.n_rows,
+        "n_dropped": facts.n_dropped,
+        "interval": facts.interval,
+        "seconds": facts.seconds,
+        "versions": facts.versions,
+        "log_likelihood": estimate.log_likelihood,
+        "deviance": estimate.deviance,
+        "n_parameters": estimate.n_parameters,
+        "aic": estimate.aic,
+        "bic": estimate.bic,
+        "converged": found.converged,
+        "parameters": _rows(estimate.labels, columns),
+        "findings": [asdict(finding) for finding in estimate.findings],
+    }
+
+
+def _rows(labels: Sequence[str], columns: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    """One object a parameter; numbers that JSON lacks are null."""
+    return [
+        {"parameter": label}
+        | {name: x[k] if math.isfinite(x[k]) else None for name, x in columns.items()}
+        for k, label in enumerate(labels)
+    ]
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

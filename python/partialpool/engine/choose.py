@@ -10,7 +10,10 @@ from partialpool.model import Pooled
 from partialpool.model.defaults import as_prior
 from partialpool.model.priors import Flat, Normal, Prior, Uniform
 
-METHODS = ("auto", "marginal", "nuts", "metropolis")
+# Methods that maximise the likelihood instead of sampling the posterior.
+MAXIMISED = ("reml", "ml")
+
+METHODS = ("auto", "marginal", "nuts", "metropolis", *MAXIMISED)
 
 
 class Choice(NamedTuple):
@@ -56,6 +59,37 @@ def choose_method(
             remedy="leave `method` out, and NUTS will",
         )
     return Choice("nuts", f"{obstacle}, so NUTS samples all parameters")
+
+
+def check_maximised(
+    method: str, pooled: Pooled, priors: Mapping[str, Prior | str] | None = None
+) -> None:
+    """Refuse what method "reml" or "ml" cannot fit.
+
+    Raises
+    ------
+    InputError
+        For priors, no pooling, or a model whose coefficients do not integrate out.
+    """
+    if priors:
+        raise InputError(
+            f'priors are given with method="{method}", and they have no part in it',
+            remedy="leave them out, or leave `method` out to sample the posterior",
+        )
+    apart = [factor.name for factor in pooled.design.factors if not factor.pooled]
+    if apart:
+        raise InputError(
+            f'method="{method}" estimates how much levels differ, and without pooling the levels '
+            f"of `{apart[0]}` have no common distribution",
+            remedy='use pooling="partial" or "complete", or leave `method` out',
+        )
+    obstacle = _obstacle(pooled, {})
+    if obstacle is not None:
+        raise InputError(
+            f'method="{method}" fits Gaussian models with one grouping factor or none, and '
+            f"{obstacle}",
+            remedy="leave `method` out to sample the posterior",
+        )
 
 
 def _obstacle(pooled: Pooled, priors: Mapping[str, Prior | str]) -> str | None:

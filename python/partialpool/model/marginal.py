@@ -247,11 +247,13 @@ def _constant(design: Design, standard: Standardisation, integrated: list[int]) 
     """Give the part of the log marginal density that no parameter enters."""
     constant = -0.5 * len(design.y) * LOG_2PI + 0.5 * len(integrated) * LOG_2PI
     constant -= float(np.sum(np.log(standard.scale[integrated])))
-    if design.se is not None:
-        constant -= float(np.sum(np.log(design.se)))
-    if design.weights is not None:
-        constant += 0.5 * float(np.sum(np.log(design.weights)))
-    return constant
+    return constant + log_row_scale(design)
+
+
+def log_row_scale(design: Design) -> float:
+    """Log density of the rows less that of the scaled rows: sum of the logs of their factors."""
+    scale = _row_scale(design)
+    return 0.0 if scale is None else float(np.sum(np.log(scale)))
 
 
 def _sd_specs(

@@ -1,0 +1,246 @@
+"""Estimate: the maximum of the likelihood of a model, where no prior has a part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.engine.maximum import Maximum
+from partialpool.errors import InputError, did_you_mean
+from partialpool.model import Model
+from partialpool.posterior.findings import Finding
+from partialpool.posterior.fit import COEFFICIENT_COLUMNS, Provenance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+ESTIMATE_COLUMNS = ("estimate", "standard_error", "lower", "upper")
+
+# What a Fit has and an Estimate has not.
+OF_A_POSTERIOR = (
+    "draws",
+    "group_draws",
+    "loo",
+    "parameter_summary",
+    "plot",
+    "predict",
+    "priors",
+    "report",
+    "run",
+    "save",
+    "seed",
+)
+
+
+class NoPosteriorError(InputError, AttributeError):
+    """Something was asked of an estimate that only a posterior has."""
+
+
+class Estimate:
+    """Estimates by restricted maximum likelihood (REML) or maximum likelihood (ML).
+
+    What ``pp.fit(…, method="reml")`` returns: the estimates of lme4's ``lmer``, without draws.
+
+    Attributes
+    ----------
+    model : Model
+        Names of parameters and levels.
+    maximum : Maximum
+        The numbers, and how they were found.
+    provenance : Provenance
+        Data, method, versions, time.
+    findings : list of Finding
+        What to know before trusting the estimates; empty when all is well.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> radon = pp.datasets.radon()
+    >>> estimate = pp.fit("log_radon ~ floor + (1 | county)", radon, method="reml")
+    >>> estimate.summary()["estimate"].round(3).to_dict()
+    {'b[Intercept]': 1.492, 'b[floor]': -0.663, 'sd_county[Intercept]': 0.315, 'sigma': 0.726}
+    >>> round(estimate.deviance, 2)
+    2097.52
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        maximum: Maximum,
+        provenance: Provenance,
+        findings: Sequence[Finding],
+    ) -> None:
+        self.model = model
+        self.maximum = maximum
+        self.provenance = provenance
+        self.findings = list(findings)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_A_POSTERIOR:
+            method = self.__dict__["provenance"].method
+            raise NoPosteriorError(
+                f'`{name}` belongs to a posterior, and method="{method}" gives one point',
+                remedy="leave `method` out to sample",
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # What was fitted
+
+    @property
+    def formula(self) -> str:
+        """The formula."""
+        return self.model.formula
+
+    @property
+    def pooling(self) -> str:
+        """How group coefficients relate."""
+        return self.model.pooling
+
+    @property
+    def method(self) -> str:
+        """``"reml"`` or ``"ml"``."""
+        return self.provenance.method
+
+    # What came out
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the parameters, in the order of the summary."""
+        labels = [f"b[{name}]" for name in self.model.columns]
+        for group in self.model.groups:
+            labels += [*group.sd_labels, *group.cor_labels]
+        return labels if self.maximum.sigma is None else [*labels, "sigma"]
+
+    @cached_property
+    def numbers(self) -> dict[str, Array]:
+        """Columns of the summary (no pandas)."""
+        found = self.maximum
+        scales = [*found.sd, *found.cor, *([] if found.sigma is None else [found.sigma])]
+        estimate = np.concatenate([found.b, scales])
+        error = np.full(len(estimate), math.nan)
+        error[: len(found.b)] = np.sqrt(np.diag(found.vcov))
+        reach = self._reach * error
+        columns = (estimate, error, estimate - reach, estimate + reach)
+        return dict(zip(ESTIMATE_COLUMNS, columns, strict=True))
+
+    @property
+    def _reach(self) -> float:
+        """Half the width of an interval, in standard errors."""
+        return NormalDist().inv_cdf((1 + self.provenance.interval) / 2)
+
+    def summary(self, parameter: str | None = None) -> pd.DataFrame:
+        """Estimates, a row a parameter.
+
+        Parameters
+        ----------
+        parameter : str, optional
+            Only this parameter: ``"b"``, ``"sd_county"``, ``"b[x]"``. By default all.
+
+        Returns
+        -------
+        DataFrame
+            Columns estimate, standard_error, lower, upper. Intervals are Wald's: the estimate and
+            so many standard errors, as if sds, correlations and sigma were known. These have NaN:
+            their likelihood is too skewed for a standard error to describe.
+
+        Raises
+        ------
+        InputError
+            If there is no such parameter.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(self.numbers, index=pd.Index(self.labels, name="parameter"))
+        if parameter is None:
+            return frame
+        picked = [lab for lab in frame.index if parameter in (lab, lab.split("[")[0])]
+        if not picked:
+            known = list(dict.fromkeys(lab.split("[")[0] for lab in frame.index))
+            raise InputError(f"no parameter `{parameter}`", remedy=did_you_mean(parameter, known))
+        return frame.loc[picked]
+
+    def coefficients(self) -> pd.DataFrame:
+        """Coefficients of every level, a row for each level and term.
+
+        Returns
+        -------
+        DataFrame
+            Columns as those of ``Fit.coefficients``: factor, level, term, n, mean, sd, lower,
+            upper. The mean is the best linear unbiased prediction (conditional mode) of the level's
+            own coefficient, ``b + r``; the sd is that of its error given the estimated sds,
+            correlations and sigma, with the error of `b` in it. Empty without group terms.
+        """
+        import pandas as pd
+
+        frames = []
+        for group, summary in zip(self.model.groups, self.level_summaries, strict=True):
+            q = len(group.terms)
+            facts = {
+                "factor": group.name,
+                "level": np.repeat(group.levels, q),
+                "term": np.tile(group.terms, len(group.levels)),
+                "n": np.repeat(group.counts, q),
+            }
+            numbers = dict(zip(COEFFICIENT_COLUMNS[4:], summary.reshape(-1, 4).T, strict=True))
+            frames.append(pd.DataFrame(facts | numbers))
+        return frames[0] if frames else pd.DataFrame({name: [] for name in COEFFICIENT_COLUMNS})
+
+    @cached_property
+    def level_summaries(self) -> tuple[Array, ...]:
+        """Mean, sd, lower and upper of every level's coefficients: (level, term, 4) a group."""
+        if not self.model.groups:
+            return ()
+        mean, sd = self.maximum.coef, self.maximum.coef_sd
+        reach = self._reach * sd
+        return (np.stack([mean, sd, mean - reach, mean + reach], axis=-1),)
+
+    @property
+    def vcov(self) -> pd.DataFrame:
+        """Covariance of the estimates of b, given the other estimates."""
+        import pandas as pd
+
+        names = [f"b[{name}]" for name in self.model.columns]
+        return pd.DataFrame(self.maximum.vcov, index=names, columns=names)
+
+    # How good it is
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log likelihood at the maximum; with REML, of what is left once b is integrated out."""
+        return -0.5 * self.maximum.deviance
+
+    @property
+    def deviance(self) -> float:
+        """Minus twice the log likelihood: lme4's deviance, with REML its criterion."""
+        return self.maximum.deviance
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of population coefficients, variances and covariances."""
+        return self.maximum.n_parameters
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, as in lme4: ``deviance + 2 n_parameters``.
+
+        With REML it compares models that have the same population terms; use ML for others.
+        """
+        return self.deviance + 2 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, as in lme4: ``deviance + log(rows) n_parameters``; as for `aic`."""
+        return self.deviance + math.log(self.model.n_rows) * self.n_parameters
+
+    def __repr__(self) -> str:
+        from partialpool.posterior.estimate_text import estimate_text
+
+        return estimate_text(self)
