@@ -25,8 +25,10 @@ MAX_STEPS = 200
 # Deviance that a further step would gain: below, the point is the maximum to the last digits.
 CONVERGED = 1e-11
 
-# Relative sds of the starting points, of which the best is taken.
+# Relative sds of the starting points. With few levels the likelihood may have several maxima, so
+# the search runs from each; else from the best.
 STARTS = np.logspace(-2.5, 2.5, 6)
+FEW = 1000
 
 # Beyond this ratio of a group sd to the residual sd, the likelihood is not going to turn.
 FAR = 1e7
@@ -61,6 +63,8 @@ class Maximum:
         Whether no step would gain anything.
     determined : bool
         Whether the likelihood falls on all sides.
+    several : bool
+        Whether searches from different starts ended in different maxima.
     """
 
     b: Array
@@ -76,6 +80,7 @@ class Maximum:
     steps: int
     converged: bool
     determined: bool
+    several: bool
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -91,8 +96,25 @@ def maximise(likelihood: Likelihood) -> Maximum:
         If rows are too few, or fitted so closely that the likelihood has no maximum.
     """
     _check_rows(likelihood)
-    place = _entries(likelihood)
-    point = _start(likelihood)
+    starts = _starts(likelihood)
+    if len(likelihood.R) > FEW:
+        starts = starts[:1]
+    found = [_descend(start) for start in starts]
+    lowest = min(point.value for point, _, _ in found)
+    near = lowest + 1e-9 * (1 + abs(lowest))
+    # Of equal maxima the one that is most surely one.
+    point, steps, gain = min((f for f in found if f[0].value <= near), key=lambda f: f[2])
+    far = float(np.abs(factor_of(point.G)).max(initial=0.0)) > FAR
+    ends = {round(point.value, 3) for point, _, left in found if left < 1e3 * CONVERGED}
+    converged = gain < 1e3 * CONVERGED and not far
+    return _result(
+        point, steps, converged=converged, several=len(ends) > 1 and max(ends) - min(ends) > 0.01
+    )
+
+
+def _descend(point: Point) -> tuple[Point, int, float]:
+    """Go to the maximum from a start: where it is, the steps, and what another would gain."""
+    place = _entries(point.of)
     point, steps, gain = _newton(point, place)
     for _ in range(5):
         point = _snap(point)
@@ -101,8 +123,7 @@ def maximise(likelihood: Likelihood) -> Maximum:
             break
         point, more, gain = _newton(away, place)
         steps += more
-    far = float(np.abs(factor_of(point.G)).max(initial=0.0)) > FAR
-    return _result(point, steps, converged=gain < 1e3 * CONVERGED and not far)
+    return point, steps, gain
 
 
 def _check_rows(likelihood: Likelihood) -> None:
@@ -120,7 +141,11 @@ def _check_rows(likelihood: Likelihood) -> None:
     flat = likelihood.B.reshape(-1, len(W))
     total = W[-1, -1] + float(flat[:, -1] @ flat[:, -1])
     rank = int(np.sum(np.abs(np.diagonal(likelihood.R, axis1=1, axis2=2)) > 0))
-    if within <= 1e-22 * total and n - rank - np.linalg.matrix_rank(W[:-1, :-1]) > 0:
+    # W is a cross-product: what cancels in it is known to some digits of its own size only.
+    if (
+        within <= max(1e-13 * W[-1, -1], 1e-26 * total)
+        and n - rank - np.linalg.matrix_rank(W[:-1, :-1]) > 0
+    ):
         raise InputError(
             "the coefficients fit every row exactly, so the residual sd would be 0 and the "
             "likelihood infinite",
@@ -135,11 +160,11 @@ def _entries(likelihood: Likelihood) -> tuple[NDArray[np.int64], NDArray[np.int6
     return rows, columns
 
 
-def _start(likelihood: Likelihood) -> Point:
+def _starts(likelihood: Likelihood) -> list[Point]:
+    """Points to search from, the best first."""
     q = likelihood.R.shape[2]
-    if q == 0:
-        return likelihood.at(np.empty((0, 0)))
-    return min((likelihood.at(t**2 * np.eye(q)) for t in STARTS), key=lambda point: point.value)
+    sizes = STARTS if q else STARTS[:1]
+    return sorted((likelihood.at(t**2 * np.eye(q)) for t in sizes), key=lambda point: point.value)
 
 
 def _newton(
@@ -156,7 +181,7 @@ def _newton(
         values, vectors = np.linalg.eigh(curvature)
         # Against the slope along directions of negative curvature too: saddles repel.
         along = vectors.T @ slope
-        values = np.maximum(np.abs(values), 1e-9 * max(1.0, float(np.abs(values).max())))
+        values = np.maximum(np.abs(values), 1e-12 * float(np.abs(values).max()) + 1e-300)
         move = -vectors @ (along / values)
         gain = float(np.sum(along**2 / values))
         if gain < CONVERGED or float(np.abs(L).max()) > FAR:
@@ -282,7 +307,7 @@ def _determined(point: Point) -> bool:
     return bool(np.linalg.eigvalsh(curvature)[0] > FLAT)
 
 
-def _result(point: Point, steps: int, *, converged: bool) -> Maximum:
+def _result(point: Point, steps: int, *, converged: bool, several: bool) -> Maximum:
     """Bring the estimates to the user's scale."""
     likelihood = point.of
     model = likelihood.model
@@ -315,6 +340,7 @@ def _result(point: Point, steps: int, *, converged: bool) -> Maximum:
         steps=steps,
         converged=converged,
         determined=_determined(point),
+        several=several,
     )
 
 

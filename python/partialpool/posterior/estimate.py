@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,6 +133,8 @@ class Estimate:
     @property
     def _reach(self) -> float:
         """Half the width of an interval, in standard errors."""
+        from statistics import NormalDist
+
         return NormalDist().inv_cdf((1 + self.provenance.interval) / 2)
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:

@@ -47,6 +47,13 @@ def _search(model: Model, found: Maximum) -> Iterator[Finding]:
             "determine them.",
             "Simplify the group term, or give known standard errors (`se=`).",
         )
+    if found.several:
+        yield Finding(
+            "several-maxima",
+            "warning",
+            "The likelihood has several maxima; the highest that was found is reported.",
+            "Simplify the group term, or leave `method` out: a posterior has room for all of them.",
+        )
 
 
 def _singular(model: Model, found: Maximum) -> Iterator[Finding]:
