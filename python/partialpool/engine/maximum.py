@@ -357,12 +357,10 @@ def _halves(point: Point) -> tuple[list[Array], list[int]]:
 
 
 def _correlation(one: Array, other: Array) -> float:
-    """Correlation of two coefficients; exactly ±1 where the covariance has rank 1."""
+    """Correlation of two coefficients; exactly ±1 where their rows have one entry (rank 1)."""
     size = float(np.linalg.norm(one) * np.linalg.norm(other))
     if size == 0:
         return math.nan
-    if len(one) == 1:
-        return float(np.sign(one[0] * other[0]))
     return float(np.clip(one @ other / size, -1.0, 1.0))
 
 
