@@ -262,3 +262,15 @@ def test_unpooled_model_of_the_tutorial():
     np.testing.assert_allclose(fit.coefficients()["mean"], mean, rtol=1e-9, atol=1e-9)
     draws = fit.draws["posterior"]["coef_id"].to_numpy().reshape(4, 1000, 150)
     assert_moments(draws, mean, sd)
+
+
+def test_slopes_of_levels_beside_a_shared_intercept_far_from_zero():
+    # The response is centred then, and the priors of the slopes must not move with it.
+    data = DATA | {"y": 1000 + Y}
+    priors = {"coef_g": pp.Normal(0, 0.5)}
+    options = {"pooling": "none", "priors": priors, "seed": 6}
+    exact = pp.fit("y ~ x + (0 + x | g)", data, method="marginal", **options).coefficients()
+    fit = pp.fit("y ~ x + (0 + x | g)", data, method="nuts", **options)
+    draws = fit.run.groups[0].coef[..., 0]
+    # The means of the reference are averaged, so nearly all of the error is that of the draws.
+    assert_moments(draws, exact["mean"].to_numpy(), exact["sd"].to_numpy())

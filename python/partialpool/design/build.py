@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
 
 from partialpool.checks import check_choice
+from partialpool.data import Table
 from partialpool.errors import InputError
 from partialpool.formula import Terms
 from partialpool.formula.tokens import tokenize
@@ -110,17 +112,23 @@ def build_design(
         dropped=complete.dropped,
         n_zero_weight=complete.n_zero_weight,
         rows=complete.rows,
+        table=Table(columns, n, "the rows that were fitted"),
         recipe={
             "version": VERSION,
             "formula": terms.formula,
-            "offset": offset if isinstance(offset, str) else None,
-            "needs_offset": offset is not None,
-            "exposure": exposure if isinstance(exposure, str) else None,
-            "needs_exposure": exposure is not None,
+            **{role: _stored(value) for role, value in given.items()},
+            **{f"needs_{role}": value is not None for role, value in given.items()},
             **recipe,
             "sigma": stored,
         },
     )
+
+
+def _stored(value: Any) -> str | int | None:
+    """Return what new data may use again: the name of a column, or one number for all rows."""
+    if isinstance(value, numbers.Real):
+        return int(value)  # trials, which are whole
+    return value if isinstance(value, str) else None
 
 
 def _differ(values: Floats | None) -> bool:

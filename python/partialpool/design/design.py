@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.data import Table
 from partialpool.formula import Terms
 
 Floats = NDArray[np.float64]
@@ -127,6 +128,8 @@ class Design:
         Complete rows left out because their weight is 0.
     rows : numpy.ndarray
         (n,) positions in the table of the rows used.
+    table : Table
+        The columns of the formulas in these rows, as they came.
     recipe : dict
         Rebuilds the same columns for new data; survives JSON.
     """
@@ -149,6 +152,7 @@ class Design:
     dropped: Ints
     n_zero_weight: int
     rows: Ints
+    table: Table
     recipe: dict[str, Any]
 
     def __post_init__(self) -> None:

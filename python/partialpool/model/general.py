@@ -109,6 +109,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         layout=Layout(tuple(slices), dispersion, values, thresholds, size),
         categories=design.categories,
         sigma_formula="" if design.sigma is None else design.sigma.terms.formula,
+        recipe=design.recipe,
     )
 
 
@@ -296,18 +297,12 @@ class _Builder:
     def _unpooled(
         self, factor: GroupFactor, place: tuple[NDArray[np.int64], Array, int]
     ) -> _core.Factor:
-        own = [self.priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
-        if all(isinstance(prior, Normal) for prior in own):
-            mean = np.array([prior.typical[0] for prior in own])
-            sd = np.array([prior.typical[1] for prior in own])
-            unscale = np.eye(len(own))
-            if isinstance(own[0], NormalAtMean):
-                # Independent where the other group columns are at their means.
-                unscale[0, 1:] = factor.Z[:, 1:].mean(axis=0)
-            mean[0] -= self.standard.y_centre
-            back = np.linalg.inv(unscale)
+        normal = self._normal(factor)
+        if normal is not None:
+            mean, sd, back = normal
             root = np.ascontiguousarray(back * sd)
             return _core.Factor.normal(*place, root, (back @ mean).tolist())
+        own = self._own_priors(factor)
         y_sd = scales(self.design, self.family).y_sd
         specs: list[ScalarSpec] = []
         for k, prior in enumerate(own):
@@ -319,13 +314,35 @@ class _Builder:
             specs.append((prior.kernel(), low, high, unit, guess, False))
         return _core.Factor.separate(*place, specs)
 
+    def _own_priors(self, factor: GroupFactor) -> list[Prior]:
+        return [self.priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
+
+    def _normal(self, factor: GroupFactor) -> tuple[Array, Array, Array] | None:
+        """Give mean, sd and `back`: without pooling, coefficients are ``back N(mean, sd²)``.
+
+        None where their priors are not all normal. Intercepts of the levels leave the population
+        without one, so the response is not centred where they are.
+        """
+        own = self._own_priors(factor)
+        if not all(isinstance(prior, Normal) for prior in own):
+            return None
+        mean = np.array([prior.typical[0] for prior in own])
+        sd = np.array([prior.typical[1] for prior in own])
+        unscale = np.eye(len(own))
+        if isinstance(own[0], NormalAtMean):
+            # Independent where the other group columns are at their means.
+            unscale[0, 1:] = factor.Z[:, 1:].mean(axis=0)
+        return mean, sd, np.asarray(np.linalg.inv(unscale), dtype=np.float64)
+
     def groups(self) -> list[Group]:
         """What the posterior needs to know of each factor: ``coef = T b + r``."""
         found = []
         for factor in self.predictor.factors:
             q, own = len(factor.terms), not factor.pooled
             T = factor.T
+            fixed = (np.zeros(q), np.full(q, np.nan), np.eye(q))
             if own:
+                fixed = self._normal(factor) or fixed
                 T = np.zeros((q, len(self.names)))
                 if self.standard.intercept is None and factor.terms[0] == INTERCEPT:
                     # Intercepts refer to 0, the shared columns were shifted to their means.
@@ -339,10 +356,10 @@ class _Builder:
                     counts=factor.counts,
                     T=T,
                     pairs=() if own else tuple(pairs(factor)),
-                    base=np.zeros(q),
-                    back=np.eye(q),
+                    base=fixed[2] @ fixed[0],
+                    back=fixed[2],
                     estimable=_estimable(factor) if own else np.ones(len(factor.levels), bool),
-                    known_sd=np.full(q, np.nan) if own else None,
+                    known_sd=fixed[1] if own else None,
                     predictor=self.predictor.name,
                 )
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,8 @@ class Group:
     pairs : tuple of (int, int)
         Correlated columns.
     known_sd : (q,) array or None
-        Without pooling: fixed sds of r̃, infinite for flat priors. Else they are sampled.
+        Without pooling: fixed sds of r̃, infinite for flat priors, NaN for priors that are neither
+        flat nor normal. Else they are sampled.
     bounds : (q, 2) array or None
         Where the coefficients must lie (uniform priors without pooling).
     estimable : (J,) boolean array
@@ -121,6 +122,8 @@ class Model:
         Labels of an ordered response.
     sigma_formula : str
         The formula of log sigma; empty without.
+    recipe : mapping
+        Rebuilds the columns of the design for new data; survives JSON.
     """
 
     formula: str
@@ -139,6 +142,7 @@ class Model:
     layout: Layout | None = None
     categories: tuple[Any, ...] = ()
     sigma_formula: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sole_group(self) -> Group | None:
