@@ -409,7 +409,7 @@ def _fit(
     model = build_model(pooled, priors, integrate=chosen.method != "nuts")
     run = engine.run(chosen, model, **plan.options)
     provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
-    fit = Fit(model, run, provenance, design_findings(pooled, model))
+    fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary)
     return fit
 

@@ -127,8 +127,8 @@ def build_design(
 def _stored(value: Any) -> str | int | None:
     """Return what new data may use again: the name of a column, or one number for all rows."""
     if isinstance(value, numbers.Real):
-        return int(value)  # trials, which are whole
-    return value if isinstance(value, str) else None
+        return int(float(value))  # trials, which are whole
+    return str(value) if isinstance(value, str) else None
 
 
 def _differ(values: Floats | None) -> bool:

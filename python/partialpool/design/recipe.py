@@ -99,12 +99,9 @@ def rebuild(
             f"the recipe has version {recipe.get('version')!r}, not {VERSION}",
             remedy="fit the model again with this version",
         )
-    # Stored text is checked like any other.
-    parts = [(parse_formula(recipe["formula"]), recipe)]
-    if recipe["sigma"] is not None:
-        parts.append((parse_predictor(recipe["sigma"]["formula"]), recipe["sigma"]))
+    parts = _parts(recipe)
     source = open_table(table)
-    predictors = dict.fromkeys(name for terms, _ in parts for name in _predictors(terms))
+    predictors = _all_predictors(parts)
     grouping = {name for _, part in parts for g in part["groups"] for name in g["columns"]}
     roles = {"offset": offset, "exposure": exposure}
     for role in roles:
@@ -126,6 +123,24 @@ def rebuild(
     if exposed is not None:
         total = np.log(exposed) if total is None else total + np.log(exposed)
     return Rebuilt(main.X, main.Z, main.codes, total, others[0] if others else None)
+
+
+def recipe_predictors(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns that new data must have, beside grouping columns and roles."""
+    return tuple(_all_predictors(_parts(recipe)))
+
+
+def _parts(recipe: Mapping[str, Any]) -> list[tuple[Terms, Mapping[str, Any]]]:
+    """Return the terms of each linear predictor with their recipe."""
+    # Stored text is checked like any other.
+    parts = [(parse_formula(recipe["formula"]), recipe)]
+    if recipe["sigma"] is not None:
+        parts.append((parse_predictor(recipe["sigma"]["formula"]), recipe["sigma"]))
+    return parts
+
+
+def _all_predictors(parts: list[tuple[Terms, Mapping[str, Any]]]) -> dict[str, None]:
+    return dict.fromkeys(name for terms, _ in parts for name in _predictors(terms))
 
 
 def _rebuild_part(

@@ -101,7 +101,7 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
     for column in (*columns.values(), *roles.values()):
         check_finite(column)
     values = {role: column.values.astype(np.float64) for role, column in roles.items()}
-    _check_values(values, rows)
+    check_values(values, rows)
     return Complete(columns, values, rows, dropped, taken.n_rows - len(rows) - len(dropped))
 
 
@@ -134,7 +134,8 @@ _POSITIVE = {
 }
 
 
-def _check_values(values: Mapping[str, Floats], rows: Ints) -> None:
+def check_values(values: Mapping[str, Floats], rows: Ints) -> None:
+    """Refuse errors and exposures that are not positive, and trials that are no counts."""
     for role, remedy in _POSITIVE.items():
         if role in values:
             own = values[role]

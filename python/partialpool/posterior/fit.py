@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from partialpool.posterior.summary import Summary, summarise
 if TYPE_CHECKING:
     import pandas as pd
     from xarray import DataArray, DataTree
+
+    from partialpool.design import Design
 
 Array = NDArray[np.float64]
 
@@ -67,15 +69,23 @@ class Fit:
         Data, engine, versions, time.
     findings : list of Finding
         What to know before trusting the fit; empty when all is well.
+    design : Design or None
+        The rows that were fitted, as the pooling sees them; None in a fit loaded from a file.
     """
 
     def __init__(
-        self, model: Model, run: Run, provenance: Provenance, findings: Sequence[Finding]
+        self,
+        model: Model,
+        run: Run,
+        provenance: Provenance,
+        findings: Sequence[Finding],
+        design: Design | None = None,
     ) -> None:
         self.model = model
         self.run = run
         self.provenance = provenance
         self.findings = list(findings)
+        self.design = design
 
     # What was fitted
 
@@ -278,6 +288,199 @@ class Fit:
             remedy = did_you_mean(str(factor), names)
             raise InputError(f"the model has no group terms of `{factor}`", remedy=remedy)
         return 0 if factor is None else names.index(factor)
+
+    def predict(
+        self,
+        new: Any = None,
+        kind: str = "mean",
+        new_levels: str = "sample",
+        interval: float = 0.95,
+        *,
+        seed: int | None = None,
+        offset: Any = None,
+        exposure: Any = None,
+        trials: Any = None,
+        se: Any = None,
+        weights: Any = None,
+    ) -> pd.DataFrame:
+        """Predict rows, for levels that are known or never seen.
+
+        Parameters
+        ----------
+        new : DataFrame, dict of arrays, or path, optional
+            The rows to predict, as :func:`partialpool.fit` takes tables; by default those that were
+            fitted. They need no response.
+        kind : {"mean", "observation", "linear"}
+            The expected response given the parameters, a new observation, or the linear predictor
+            with its offset.
+        new_levels : {"sample", "population", "error"}
+            What levels have that the fit did not see: draws from the population, shared by the rows
+            of a level; the coefficients of the population; or an error. Without pooling there is no
+            population, and a new level has only its prior.
+        interval : float
+            Mass of the equal-tailed intervals.
+        seed : int, optional
+            Of the random numbers for new levels and observations; by default that of the fit.
+        offset, exposure, trials, se, weights : str, array or number, optional
+            As in :func:`partialpool.fit`; by default the columns that the fit used. Rows have
+            weight 1 where the new data lack that column.
+
+        Returns
+        -------
+        DataFrame
+            The columns of the rows, and mean, sd, lower, upper. Of ordered categories the numbers
+            are codes from 0, and with ``kind="mean"`` the probability of each is in ``p[label]``.
+            ``attrs["notes"]`` says which rows have no prediction because a value is missing, and
+            what was made of new levels.
+
+        Raises
+        ------
+        InputError
+            If a column is lacking or of another kind, or holds a category that the fit did not see.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
+        >>> new = fit.predict({"floor": [0, 0], "county": [1, 999]})
+        >>> bool(new["sd"][1] > new["sd"][0])
+        True
+        """
+        from partialpool.posterior.predict import predict
+
+        roles = {"offset": offset, "exposure": exposure, "trials": trials}
+        roles |= {"se": se, "weights": weights}
+        return predict(
+            self,
+            new,
+            kind=kind,
+            new_levels=new_levels,
+            interval=interval,
+            seed=seed,
+            roles=roles,
+        )
+
+    def posterior_predictive(
+        self,
+        new: Any = None,
+        kind: str = "observation",
+        new_levels: str = "sample",
+        draws: int | None = None,
+        seed: int | None = None,
+        *,
+        offset: Any = None,
+        exposure: Any = None,
+        trials: Any = None,
+        se: Any = None,
+        weights: Any = None,
+    ) -> DataArray:
+        """Draw what :meth:`predict` summarises.
+
+        Parameters
+        ----------
+        new, kind, new_levels, seed, offset, exposure, trials, se, weights
+            As in :meth:`predict`.
+        draws : int, optional
+            How many draws of each chain to use, evenly spaced; by default all.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims (chain, draw, row); rows of the fit are numbered as in its table, from 0.
+
+        Raises
+        ------
+        InputError
+            As in :meth:`predict`, and if the draws would not fit in memory.
+        """
+        from partialpool.posterior.predict import posterior_predictive
+
+        roles = {"offset": offset, "exposure": exposure, "trials": trials}
+        roles |= {"se": se, "weights": weights}
+        return posterior_predictive(
+            self, new, kind=kind, new_levels=new_levels, draws=draws, seed=seed, roles=roles
+        )
+
+    def effects(
+        self,
+        by: str,
+        at: Mapping[str, Any] | None = None,
+        groups: str = "integrate",
+        kind: str = "mean",
+        interval: float = 0.95,
+        *,
+        data: Any = None,
+        draws: int | None = None,
+        offset: Any = None,
+        exposure: Any = None,
+        trials: Any = None,
+        weights: Any = None,
+    ) -> pd.DataFrame:
+        """Average what the population is predicted to do: marginal effects of a predictor.
+
+        Also known as average predictions, average comparisons and average slopes.
+
+        Parameters
+        ----------
+        by : str
+            The predictor, a column of the data. All rows get each of its values in turn.
+        at : mapping, optional
+            Values by column: a list for `by`, whose first is what the others are compared with; one
+            value for other predictors, which all rows then have. By default `by` takes its
+            categories or, where it has more than five numbers, its quartiles.
+        groups : {"integrate", "none"}
+            Average over the population of levels, or take a level without deviations. Levels
+            without pooling keep their own coefficients.
+        kind : {"mean", "linear"}
+            On the scale of the response, or of the linear predictor.
+        interval : float
+            Mass of the equal-tailed intervals.
+        data : DataFrame, dict of arrays, or path, optional
+            The rows to average over; by default those that were fitted, which a fit loaded from a
+            file does not hold.
+        draws : int, optional
+            How many draws of each chain to use, evenly spaced; by default all.
+        offset, exposure, trials, weights : str, array or number, optional
+            As in :meth:`predict`: ``trials=1`` gives shares, ``exposure=1`` rates.
+
+        Returns
+        -------
+        DataFrame
+            Columns quantity, value, reference, mean, sd, lower, upper. "prediction": the average
+            response at a value; "contrast": its difference from that at the reference; "slope": for
+            a number, the average derivative where the rows are. ``attrs["groups"]`` says how levels
+            were averaged over.
+
+        Raises
+        ------
+        InputError
+            If there is no such predictor or value, or no data.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
+        >>> fit.effects("floor")[["quantity", "value", "mean"]].round(1)
+             quantity  value  mean
+        0  prediction    0.0   1.5
+        1  prediction    1.0   0.8
+        2    contrast    1.0  -0.7
+        3       slope    NaN  -0.7
+        """
+        from partialpool.posterior.effects import effects
+
+        roles = {"offset": offset, "exposure": exposure, "trials": trials, "weights": weights}
+        return effects(
+            self,
+            by,
+            at or {},
+            groups=groups,
+            kind=kind,
+            interval=interval,
+            data=data,
+            draws=draws,
+            roles=roles,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fit in one NetCDF file, from which :func:`partialpool.load` brings it back.

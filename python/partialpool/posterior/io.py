@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     import h5netcdf
 
 FORMAT = 2
-MODEL_FACTS = ("formula", "response", "family", "link", "pooling", "columns", "sigma_formula")
+MODEL_FACTS = (
+    "formula",
+    "response",
+    "family",
+    "link",
+    "pooling",
+    "columns",
+    "categories",
+    "sigma_formula",
+    "recipe",
+)
 GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor")
 # Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
 GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
@@ -220,7 +230,7 @@ def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
         reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]
     model = Model(
-        **facts | {"columns": tuple(facts["columns"])},
+        **facts | {name: tuple(facts[name]) for name in ("columns", "categories")},
         groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
         standardisation=standardisation,

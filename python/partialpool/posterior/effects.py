@@ -1,0 +1,362 @@
+"""Marginal effects: average predictions, contrasts and slopes of one predictor."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.checks import check_choice, check_interval
+from partialpool.data import Column
+from partialpool.data.convert import from_any
+from partialpool.design.recipe import recipe_predictors
+from partialpool.errors import InputError, did_you_mean
+from partialpool.formula import expand, parse_formula, parse_predictor
+from partialpool.model import Group, Model
+from partialpool.posterior.evaluate import Evaluator
+from partialpool.posterior.predict import pick_draws, summarise_rows
+from partialpool.posterior.rows import (
+    Gathered,
+    Rows,
+    build_rows,
+    check_known,
+    gather_fitted,
+    gather_new,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from partialpool.posterior.fit import Fit
+
+Array = NDArray[np.float64]
+
+GROUPS = ("integrate", "none")
+KINDS = ("mean", "linear")
+COLUMNS = ("quantity", "value", "reference", "mean", "sd", "lower", "upper")
+
+FEW = 5  # as many distinct numbers are taken one by one
+STEP = 1e-4  # of an sd: half the width of a finite difference
+
+# Families whose mean is the exponential of the linear predictor, up to a factor.
+EXPONENTIAL = (
+    "lognormal",
+    "poisson",
+    "negbinomial",
+    "zero_inflated_poisson",
+    "zero_inflated_negbinomial",
+    "gamma",
+    "exponential",
+    "weibull",
+)
+
+
+def effects(
+    fit: Fit,
+    by: str,
+    at: Mapping[str, Any],
+    *,
+    groups: str,
+    kind: str,
+    interval: float,
+    data: Any,
+    draws: int | None,
+    roles: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Average predictions over rows; see :meth:`Fit.effects`."""
+    import pandas as pd
+
+    check_choice("groups", groups, GROUPS)
+    check_choice("kind", kind, KINDS)
+    check_interval(interval)
+    model = fit.model
+    _check_predictors(model, by, at)
+    apart = [group for group in model.groups if group.known_sd is not None]
+    if data is None:
+        gathered = gather_fitted(model, fit.design, roles, kind=kind, argument="data")
+    else:
+        gathered = gather_new(model, data, roles, kind=kind, needed=apart)
+    if gathered.table.n_rows == 0:
+        raise InputError("no row is complete, so there is nothing to average over")
+    average = _Average(fit, groups, kind, draws, apart, list(gathered.notes))
+    for name, value in at.items():
+        if name != by:
+            gathered = _set(gathered, name, value)
+    column = gathered.table.columns[by]
+    numeric = column.kind == "number" and not _categorical(model, by)
+    values = _values(column, numeric, at.get(by))
+    predicted = [average(_set(gathered, by, value)) for value in values]
+    found = [("prediction", v, None, x) for v, x in zip(values, predicted, strict=True)]
+    found += [
+        ("contrast", v, values[0], x - predicted[0])
+        for v, x in zip(values[1:], predicted[1:], strict=True)
+    ]
+    if numeric:
+        found.append(("slope", None, None, average.slope(gathered, by)))
+    summary = summarise_rows(np.stack([x for *_, x in found]), interval)
+    facts = zip(*(row[:3] for row in found), strict=True)
+    columns: dict[str, Any] = dict(zip(COLUMNS, map(list, facts), strict=False))
+    columns |= dict(zip(COLUMNS[3:], summary.T, strict=True))
+    frame = pd.DataFrame(columns)
+    frame.attrs |= {
+        "by": by,
+        "kind": kind,
+        "groups": average.how,
+        "interval": float(interval),
+        "n_rows": gathered.table.n_rows,
+        "notes": average.notes,
+    }
+    return frame
+
+
+class _Average:
+    """The average of the expected response over rows, for every draw."""
+
+    def __init__(
+        self,
+        fit: Fit,
+        groups: str,
+        kind: str,
+        draws: int | None,
+        apart: Sequence[Group],
+        notes: list[str],
+    ) -> None:
+        self.fit, self.model, self.kind, self.apart = fit, fit.model, kind, apart
+        chosen = pick_draws(fit, draws)
+        self.picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
+        self.notes = notes
+        pooled = [group for group in self.model.groups if group.known_sd is None]
+        names = {group.predictor for group in pooled}
+        self.integrate = groups == "integrate" and bool(pooled) and kind == "mean"
+        if self.integrate and "sigma" in names and self.model.family == "lognormal":
+            raise InputError(
+                "the residual sds of the levels vary, so the expected lognormal response over the "
+                "population of levels is infinite",
+                remedy='use groups="none" or kind="linear"',
+            )
+        # Levels of log sigma alone do not move the mean of other families.
+        self.integrate = self.integrate and "mu" in names
+        self.rule = self._rule()
+        self.how = self._how(groups, bool(pooled))
+
+    def _rule(self) -> str:
+        """How the normal distribution of the levels is integrated over."""
+        family, link = self.model.family, self.model.link
+        if not self.integrate or link == "identity":
+            return "linear"  # the expected response is that of the average level
+        if family in EXPONENTIAL:
+            return "exponential"
+        if link == "probit" and family != "cumulative":
+            return "probit"
+        return "quadrature"
+
+    def _how(self, groups: str, pooled: bool) -> str:
+        if not pooled:
+            return "there are no levels of a population"
+        if groups == "none":
+            return "left out: a level without deviations"
+        if self.kind == "linear" or not self.integrate or self.rule == "linear":
+            return "integrated over the population, where deviations average to 0"
+        if self.rule == "quadrature":
+            return "integrated over the population by Gauss-Hermite quadrature"
+        return "integrated over the population in closed form"
+
+    def __call__(self, gathered: Gathered) -> Array:
+        """Give the average over the rows: (draw,)."""
+        rows = build_rows(self.model, gathered, self.apart)
+        check_known(self.model, rows)
+        rows, counts = _distinct(rows)
+        total = np.zeros(len(self.picked))
+        lost = 0
+        for at, mean in self._means(rows):
+            known = ~np.isnan(mean).any(axis=1)
+            lost += int(counts[at][~known].sum())
+            total += counts[at][known] @ mean[known]
+        if lost:
+            self._say(lost)
+        average: Array = total / (counts.sum() - lost)
+        return average
+
+    def slope(self, gathered: Gathered, by: str) -> Array:
+        """Give the average derivative where the rows are: (draw,)."""
+        x = gathered.table.columns[by].values.astype(np.float64)
+        step = STEP * (float(np.std(x)) or max(abs(float(x[0])), 1.0))
+        # Not beyond the data, where some transforms are not defined.
+        low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())
+        if np.ptp(x) == 0:
+            low, high = x - step, x + step
+        ends = []
+        for values in (low, high):
+            column = replace(gathered.table.columns[by], values=values)
+            ends.append(build_rows(self.model, _with(gathered, column), self.apart))
+        total, lost = np.zeros(len(self.picked)), 0
+        pairs = zip(self._means(ends[0]), self._means(ends[1]), strict=True)
+        for (at, below), (_, above) in pairs:
+            change = (above - below) / (high - low)[at][:, None]
+            known = ~np.isnan(change).any(axis=1)
+            lost += int((~known).sum())
+            total += change[known].sum(axis=0)
+        slope: Array = total / (len(x) - lost)
+        return slope
+
+    def _say(self, lost: int) -> None:
+        note = (
+            f"{lost} row{'s' * (lost != 1)} in levels whose own rows do not determine their "
+            "coefficients are left out"
+        )
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _means(self, rows: Rows) -> Iterator[tuple[NDArray[np.int64], Array]]:
+        """Give expected responses, a part of the rows at a time."""
+        evaluator = Evaluator(
+            self.model,
+            self.fit.run,
+            rows,
+            new_levels="population",
+            seed=self.fit.run.seed,
+            picked=self.picked,
+        )
+        # In the order of the rows, so that two ends of a difference meet.
+        evaluator.order = np.arange(len(rows))
+        for _, at in evaluator.chunks(max(1, 2 * len(self.model.categories))):
+            with np.errstate(invalid="ignore", over="ignore"):
+                yield at, self._mean(evaluator, at)
+
+    def _mean(self, evaluator: Evaluator, at: NDArray[np.int64]) -> Array:
+        eta = evaluator.linear(at)
+        if self.kind == "linear":
+            return eta
+        if self.rule == "linear":
+            return evaluator.mean(at, eta)
+        variance = self._variance(evaluator, at)
+        if self.rule == "exponential":
+            return evaluator.mean(at, eta + variance / 2)
+        if self.rule == "probit":
+            return evaluator.mean(at, eta / np.sqrt(1 + variance))
+        sd = np.sqrt(variance)
+        nodes, weights = _normal_nodes(float(sd.max(initial=0.0)))
+        total = np.zeros(eta.shape)
+        for node, weight in zip(nodes, weights, strict=True):
+            total += weight * evaluator.mean(at, eta + node * sd)
+        return total
+
+    def _variance(self, evaluator: Evaluator, at: NDArray[np.int64]) -> Array:
+        """Variance of the linear predictor between levels of the population: (row, draw)."""
+        total = np.zeros((len(at), len(self.picked)))
+        for member in evaluator.rows.members:
+            group = self.model.groups[member.k]
+            if group.known_sd is None and group.predictor == "mu":
+                Z, covariance = member.Z[at], evaluator.covariance(member.k)
+                q = Z.shape[1]
+                squares = (Z[:, :, None] * Z[:, None, :]).reshape(len(at), q * q)
+                total += squares @ covariance.reshape(-1, q * q).T
+        return np.maximum(total, 0.0)
+
+
+def _normal_nodes(sd: float) -> tuple[Array, Array]:
+    """Nodes and weights for averages over a standard normal, more of them where it is spread out.
+
+    Examples
+    --------
+    >>> nodes, weights = _normal_nodes(1.0)
+    >>> bool(abs(weights @ nodes**4 - 3) < 1e-12)
+    True
+    """
+    n = 15 if sd < 1 else 31 if sd < 2.5 else 63 if sd < 6 else 127
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n)
+    return nodes, weights / math.sqrt(2 * math.pi)
+
+
+def _distinct(rows: Rows) -> tuple[Rows, Array]:
+    """Merge rows that are alike in everything that enters their expectation, and count them."""
+    columns = [rows.X, *(member.Z for member in rows.members)]
+    columns += [x[:, None] for x in (rows.offset, *rows.roles.values()) if x is not None]
+    columns += [x for x in (rows.sigma_X,) if x is not None]
+    columns += [member.codes[:, None].astype(np.float64) for member in rows.members]
+    table = np.ascontiguousarray(np.hstack([np.zeros((len(rows), 1)), *columns]))
+    _, first, counts = np.unique(table, axis=0, return_index=True, return_counts=True)
+    merged = Rows(
+        rows.X[first],
+        None if rows.offset is None else rows.offset[first],
+        None if rows.sigma_X is None else rows.sigma_X[first],
+        tuple(replace(m, Z=m.Z[first], codes=m.codes[first]) for m in rows.members),
+        {role: values[first] for role, values in rows.roles.items()},
+    )
+    return merged, counts.astype(np.float64)
+
+
+def _check_predictors(model: Model, by: str, at: Mapping[str, Any]) -> None:
+    known = recipe_predictors(model.recipe)
+    for name in (by, *at):
+        if name not in known:
+            remedy = did_you_mean(str(name), known) if known else "the formula has none"
+            raise InputError(f"`{name}` is no predictor of the formula", remedy=remedy)
+
+
+def _categorical(model: Model, name: str) -> bool:
+    """Whether the formula takes a column of numbers as categories."""
+    recipe = model.recipe
+    parts = [parse_formula(recipe["formula"])]
+    if recipe["sigma"] is not None:
+        parts.append(parse_predictor(recipe["sigma"]["formula"]))
+    texts = [text for p in parts for text in (p.population, *(g.terms for g in p.groups))]
+    factors = [factor for text in texts for term in expand(text) for factor in term]
+    return any(factor.code.startswith("C(") and name in factor.columns for factor in factors)
+
+
+def _values(column: Column, numeric: bool, given: Any) -> list[Any]:
+    """Values that the rows get in turn."""
+    if given is not None:
+        if isinstance(given, (str, bytes)) or not hasattr(given, "__len__"):
+            given = [given]
+        values = list(given)
+        if not values:
+            raise InputError(f"`at` lists no value of `{column.name}`", remedy="give some")
+        return [v.item() if isinstance(v, np.generic) else v for v in values]
+    if column.categories is not None:
+        present = set(column.values.tolist())
+        return [category for category in column.categories if category in present]
+    distinct = np.unique(column.values)
+    if numeric and len(distinct) > FEW:
+        distinct = np.unique(np.quantile(column.values.astype(np.float64), [0, 0.25, 0.5, 0.75, 1]))
+    if column.kind == "date":
+        return list(distinct)
+    return [float(v) for v in distinct] if numeric else list(distinct.tolist())
+
+
+def _set(gathered: Gathered, name: str, value: Any) -> Gathered:
+    """Give all rows one value of a column."""
+    column = gathered.table.columns[name]
+    if column.kind == "number":
+        fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        fits = fits and math.isfinite(value)
+        what = "a finite number"
+    elif column.kind == "boolean":
+        fits, what = isinstance(value, (bool, np.bool_)) or value in (0, 1), "true or false"
+        value = bool(value) if fits else value
+    else:
+        one = from_any(name, [value])
+        kind = "string" if column.kind == "categorical" else column.kind
+        own = all(isinstance(v, str) for v in column.values[:1])
+        fits = one.kind == kind or (column.kind == "categorical" and not own)
+        fits, what = fits and not one.missing[0], f"a {column.kind} value"
+        value = one.values[0] if column.kind == "date" else value
+    if not fits:
+        raise InputError(f"`at` gives `{name}` the value {value!r}", remedy=f"give {what}")
+    dtype = column.values.dtype
+    if dtype.kind in "iu" and not float(value).is_integer():
+        dtype = np.dtype(np.float64)
+    values = np.empty(len(column), dtype=dtype)
+    values[:] = value
+    return _with(gathered, replace(column, values=values))
+
+
+def _with(gathered: Gathered, column: Column) -> Gathered:
+    columns = gathered.table.columns | {column.name: column}
+    return replace(gathered, table=replace(gathered.table, columns=columns))

@@ -1,0 +1,243 @@
+"""Predictions: for the rows that were fitted or new ones, for levels known or never seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.checks import check_choice, check_counts, check_interval, check_seed
+from partialpool.engine.chains import check_memory
+from partialpool.errors import InputError
+from partialpool.model import Group, Model
+from partialpool.posterior.evaluate import Evaluator, check_new_levels
+from partialpool.posterior.rows import (
+    Gathered,
+    Rows,
+    build_rows,
+    check_known,
+    gather_fitted,
+    gather_new,
+    table_frame,
+    unseen_notes,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from xarray import DataArray
+
+    from partialpool.posterior.fit import Fit
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+KINDS = ("mean", "observation", "linear")
+NEW_LEVELS = ("sample", "population", "error")
+COLUMNS = ("mean", "sd", "lower", "upper")
+
+HOW = {
+    "sample": "drawn from the population",
+    "population": "given the coefficients of the population",
+}
+HOW_PRIOR = "without pooling, drawn from the fixed prior"
+
+
+class _Ready:
+    """Rows that can be predicted, with the notes about them."""
+
+    def __init__(
+        self,
+        fit: Fit,
+        new: Any,
+        kind: str,
+        new_levels: str,
+        seed: int | None,
+        roles: Mapping[str, Any],
+    ) -> None:
+        check_choice("kind", kind, KINDS)
+        check_choice("new_levels", new_levels, NEW_LEVELS)
+        model = fit.model
+        self.seed = fit.run.seed if seed is None else check_seed(seed)
+        self.gathered: Gathered
+        if new is None:
+            self.gathered = gather_fitted(model, fit.design, roles, kind=kind, argument="new")
+        else:
+            self.gathered = gather_new(
+                model,
+                new,
+                roles,
+                kind=kind,
+                needed=model.groups,
+                optional=new_levels == "population",
+            )
+        self.rows: Rows = build_rows(model, self.gathered, model.groups)
+        self.notes = list(self.gathered.notes)
+        if new_levels == "error":
+            check_known(model, self.rows)
+        else:
+            check_new_levels(model, self.rows, new_levels)
+            self.notes += unseen_notes(model, self.rows, lambda group: _how(group, new_levels))
+
+    def evaluator(self, fit: Fit, new_levels: str, picked: Ints | None = None) -> Evaluator:
+        """What computes the draws."""
+        return Evaluator(
+            fit.model, fit.run, self.rows, new_levels=new_levels, seed=self.seed, picked=picked
+        )
+
+
+def _how(group: Group, new_levels: str) -> str:
+    return HOW[new_levels] if group.known_sd is None else HOW_PRIOR
+
+
+def predict(
+    fit: Fit,
+    new: Any,
+    *,
+    kind: str,
+    new_levels: str,
+    interval: float,
+    seed: int | None,
+    roles: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Summarise predictions, a row each; see :meth:`Fit.predict`."""
+    import pandas as pd
+
+    check_interval(interval)
+    ready = _Ready(fit, new, kind, new_levels, seed, roles)
+    if new is None:
+        assert fit.design is not None
+        frame = table_frame(fit.design.table)
+        frame.index = pd.Index(fit.design.rows, name="row")
+    else:
+        frame = table_frame(new)
+    evaluator, model = ready.evaluator(fit, new_levels), fit.model
+    labels = _probability_labels(model, kind)
+    for name in (*COLUMNS, *labels):
+        if new is not None and name in map(str, frame.columns):
+            raise InputError(
+                f"the new data have a column `{name}`, as the predictions do", remedy="rename it"
+            )
+    n, at_table = ready.gathered.n_given, ready.gathered.positions
+    out = np.full((n if new is not None else len(at_table), 4), np.nan)
+    shares = np.full((len(out), len(labels)), np.nan)
+    place = at_table if new is not None else np.arange(len(at_table))
+    for first, at in evaluator.chunks(max(1, 2 * len(labels))):
+        # Overflow to infinity, and undetermined levels, are results like others.
+        with np.errstate(invalid="ignore", over="ignore"):
+            if labels:
+                p = evaluator.probabilities(at, evaluator.linear(at))
+                shares[place[at]] = p.mean(axis=1)
+                values = np.asarray(p @ np.arange(len(labels), dtype=float))
+            else:
+                values = _values(evaluator, kind, first, at)
+            out[place[at]] = summarise_rows(values, interval)
+    undetermined = int(np.isnan(out[place, 0]).sum())
+    if undetermined:
+        ready.notes.append(
+            f"{undetermined} row{'s' * (undetermined != 1)} in levels whose own rows do not "
+            "determine their coefficients have no prediction"
+        )
+    columns = dict(zip(COLUMNS, out.T, strict=True)) | dict(zip(labels, shares.T, strict=True))
+    frame = frame.assign(**columns)
+    frame.attrs |= _facts(fit, kind, ready) | {"interval": float(interval)}
+    return frame
+
+
+def posterior_predictive(
+    fit: Fit,
+    new: Any,
+    *,
+    kind: str,
+    new_levels: str,
+    draws: int | None,
+    seed: int | None,
+    roles: Mapping[str, Any],
+) -> DataArray:
+    """Draw predictions; see :meth:`Fit.posterior_predictive`."""
+    import xarray as xr
+
+    ready = _Ready(fit, new, kind, new_levels, seed, roles)
+    chosen = pick_draws(fit, draws)
+    picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
+    n = ready.gathered.n_given
+    check_memory(len(picked), n)
+    evaluator = ready.evaluator(fit, new_levels, picked)
+    out = np.full((n, len(picked)), np.nan)
+    place = ready.gathered.positions if new is not None else np.arange(n)
+    for first, at in evaluator.chunks(max(1, 2 * len(_probability_labels(fit.model, kind)))):
+        with np.errstate(invalid="ignore", over="ignore"):
+            out[place[at]] = _values(evaluator, kind, first, at)
+    return xr.DataArray(
+        np.moveaxis(out.reshape(n, fit.run.chains, len(chosen)), 0, 2),
+        dims=("chain", "draw", "row"),
+        coords={
+            "chain": np.arange(fit.run.chains),
+            "draw": chosen,
+            "row": np.arange(n) if new is not None else ready.gathered.positions,
+        },
+        name=fit.model.response,
+        attrs=_facts(fit, kind, ready),
+    )
+
+
+def pick_draws(fit: Fit, draws: int | None) -> Ints:
+    """Choose that many draws of each chain, evenly spaced.
+
+    Raises
+    ------
+    InputError
+        If there are fewer.
+    """
+    if draws is None:
+        return np.arange(fit.run.draws)
+    check_counts(draws=draws)
+    if draws > fit.run.draws:
+        raise InputError(
+            f"`draws` is {draws}, and each chain has {fit.run.draws}", remedy="ask for fewer"
+        )
+    return np.arange(draws) * fit.run.draws // draws
+
+
+def summarise_rows(values: Array, interval: float) -> Array:
+    """Mean, sd, lower and upper over the draws of every row: (row, 4).
+
+    Examples
+    --------
+    >>> summarise_rows(np.array([[1.0, 2.0, 3.0]]), 0.5)
+    array([[2. , 1. , 1.5, 2.5]])
+    """
+    tail, n = (1 - interval) / 2, values.shape[1]
+    # Two order statistics beside each quantile, by one partition for all.
+    at = np.array([tail, 1 - tail]) * (n - 1)
+    low = np.floor(at).astype(np.int64)
+    high = np.minimum(low + 1, n - 1)
+    ordered = np.partition(values, np.unique([low, high]), axis=1)
+    below, above = ordered[:, low], ordered[:, high]
+    quantiles = below + np.where(above > below, (above - below) * (at - low), 0.0)
+    sd = values.std(axis=1, ddof=1) if n > 1 else np.zeros(len(values))
+    found = np.column_stack([values.mean(axis=1), sd, quantiles])
+    found[np.isnan(values).any(axis=1)] = np.nan
+    return found
+
+
+def _values(evaluator: Evaluator, kind: str, first: int, at: Ints) -> Array:
+    by_kind: dict[str, Callable[[], Array]] = {
+        "mean": lambda: evaluator.mean(at),
+        "linear": lambda: evaluator.linear(at),
+        "observation": lambda: evaluator.observations(first, at),
+    }
+    return by_kind[kind]()
+
+
+def _probability_labels(model: Model, kind: str) -> tuple[str, ...]:
+    """Name the columns of the probabilities of ordered categories."""
+    return tuple(f"p[{label}]" for label in model.categories) if kind == "mean" else ()
+
+
+def _facts(fit: Fit, kind: str, ready: _Ready) -> dict[str, Any]:
+    facts: dict[str, Any] = {"kind": kind, "seed": ready.seed, "notes": ready.notes}
+    if fit.model.categories:
+        facts["categories"] = list(fit.model.categories)
+    return facts
