@@ -17,7 +17,7 @@ import typer
 
 import partialpool
 from partialpool.cli import options
-from partialpool.cli.files import check_targets, write_coefficients
+from partialpool.cli.files import check_targets, write_coefficients, write_frame
 from partialpool.cli.output import report, say
 from partialpool.engine import MAXIMISED
 from partialpool.errors import EngineError, InputError
@@ -255,6 +255,69 @@ def compare_command(
         save(comparison.plot.shrinkage(pair), figure)  # type: ignore[arg-type]
         say(f"Figure: {plot}")
     return say_findings(comparison.fits)
+
+
+@app.command("predict")
+def predict_command(
+    fit: Annotated[
+        str, typer.Argument(metavar="FIT", help="File that `partialpool fit --out` wrote.")
+    ],
+    data: options.Data,
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="mean: the expected response; observation: a new one; linear: its predictor."
+        ),
+    ] = "mean",
+    new_levels: Annotated[
+        str,
+        typer.Option(
+            "--new-levels",
+            help="Levels never seen: sample from the population, take the population, or error.",
+        ),
+    ] = "sample",
+    interval: options.Interval = 0.95,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE.csv", help="Write the rows here, not to stdout.")
+    ] = None,
+    offset: options.Offset = None,
+    exposure: options.Exposure = None,
+    trials: options.Trials = None,
+    se: options.StandardErrors = None,
+    weights: options.Weights = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same numbers.  [default: that of the fit]")
+    ] = None,
+) -> int:
+    """Predict the rows of a table from a fit that was saved."""
+    check_targets(fit, {"--out": out}, what="fit")
+    target = check_targets(data, {"--out": out})["--out"]
+    frame = partialpool.load(fit).predict(
+        data,
+        kind=kind,
+        new_levels=new_levels,
+        interval=interval,
+        seed=seed,
+        offset=offset,
+        exposure=exposure,
+        trials=options.read_trials(trials),
+        se=se,
+        weights=weights,
+    )
+    facts = (
+        f"{kind} and {100 * interval:g}% interval of {len(frame)} rows, "
+        f"seed {frame.attrs['seed']}, partialpool {partialpool.__version__}"
+    )
+    if target is None:
+        say(frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep=""))
+        say("")
+        say(facts)
+    else:
+        write_frame(frame, target)
+        say(f"{facts}: {out}")
+    for note in frame.attrs["notes"]:
+        say(f"note: {note}", sys.stderr)
+    return DONE
 
 
 @app.command("demo")

@@ -8,13 +8,19 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from partialpool.errors import InputError
 from partialpool.posterior import Estimate, Fit
 from partialpool.posterior.fit import COEFFICIENT_COLUMNS
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def check_targets(data: str, targets: Mapping[str, str | None]) -> dict[str, Path | None]:
+
+def check_targets(
+    data: str, targets: Mapping[str, str | None], *, what: str = "data"
+) -> dict[str, Path | None]:
     """Make sure before sampling that results can be written, so that no run is lost.
 
     Parameters
@@ -23,6 +29,8 @@ def check_targets(data: str, targets: Mapping[str, str | None]) -> dict[str, Pat
         The table, which must not be overwritten.
     targets : mapping
         Path by option.
+    what : str
+        What the table is called in messages.
     """
     paths: dict[str, Path | None] = {}
     for option, text in targets.items():
@@ -36,7 +44,7 @@ def check_targets(data: str, targets: Mapping[str, str | None]) -> dict[str, Pat
         path = path.resolve()  # a link keeps its name, its target is written
         if path == Path(data.split("::")[0]).expanduser().resolve():
             remedy = "choose another name"
-            raise InputError(f"`{option} {text}` would overwrite the data", remedy=remedy)
+            raise InputError(f"`{option} {text}` would overwrite the {what}", remedy=remedy)
         twin = next((name for name, other in paths.items() if other == path), None)
         if twin is not None:
             remedy = "give each a name of its own"
@@ -71,6 +79,24 @@ def write_coefficients(fit: Fit | Estimate, path: Path) -> None:
                     for term, row in zip(group.terms, rows.tolist(), strict=True):
                         numbers = ["" if math.isnan(x) else repr(x) for x in row]
                         writer.writerow([group.name, str(level), term, int(n), *numbers])
+        os.replace(part, path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write the rows of a DataFrame as CSV.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        frame.to_csv(part, index=False, lineterminator="\n")
         os.replace(part, path)
     except OSError as error:
         raise _unwritable(path, error) from None

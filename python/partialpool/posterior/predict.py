@@ -136,8 +136,8 @@ def predict(
     undetermined = int(np.isnan(out[place, 0]).sum())
     if undetermined:
         ready.notes.append(
-            f"{undetermined} row{'s' * (undetermined != 1)} in levels whose own rows do not "
-            "determine their coefficients have no prediction"
+            f"no prediction for {undetermined} row{'s' * (undetermined != 1)} in levels whose own "
+            "rows do not determine their coefficients"
         )
     columns = dict(zip(COLUMNS, out.T, strict=True)) | dict(zip(labels, shares.T, strict=True))
     frame = frame.assign(**columns)

@@ -216,7 +216,7 @@ def gather_new(
     if not complete.all():
         lacking = [c.name for c in (*kept.values(), *columns.values()) if c.missing.any()]
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(lacking))
-        notes.append(f"{_rows(~complete)} with missing values ({names}) have no prediction")
+        notes.append(f"no prediction for {_rows(~complete)} with missing values ({names})")
     if "weights" in columns:
         complete &= _weighted(columns["weights"], notes)
     positions = np.flatnonzero(complete)
@@ -406,7 +406,7 @@ def _weighted(column: Column, notes: list[str]) -> NDArray[np.bool_]:
             f"`weights` is negative in {_rows(weights < 0)}", remedy="give positive weights"
         )
     if (weights == 0).any():
-        notes.append(f"{_rows(weights == 0)} with weight 0 have no prediction")
+        notes.append(f"no prediction for {_rows(weights == 0)} with weight 0")
     return np.asarray(weights > 0)
 
 
