@@ -279,7 +279,8 @@ def _normal_nodes(sd: float, link: str) -> tuple[Array, Array]:
     step = min(0.5, STEPS[link] / max(sd, 1e-9))
     # Exponentials move the bulk of what is averaged up by the sd.
     top = REACH + (sd if link == "log" else 0.0)
-    nodes = step * np.arange(-math.ceil(REACH / step), math.ceil(top / step) + 1)
+    ends = -math.ceil(REACH / step), math.ceil(top / step) + 1
+    nodes = np.asarray(step * np.arange(*ends), dtype=np.float64)
     weights = np.exp(-(nodes**2) / 2)
     return nodes, weights * (step / math.sqrt(2 * math.pi))
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from partialpool.engine.maximum import Maximum
 from partialpool.model import Model, Pooled
-from partialpool.posterior.findings import Finding, design_findings
+from partialpool.posterior.data_findings import design_findings
+from partialpool.posterior.findings import Finding
 from partialpool.posterior.text import POOLING_NAMES, WIDTH, number, percent
 
 if TYPE_CHECKING:
