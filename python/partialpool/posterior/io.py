@@ -34,7 +34,6 @@ MODEL_FACTS = (
     "link",
     "pooling",
     "columns",
-    "categories",
     "sigma_formula",
     "recipe",
 )
@@ -230,11 +229,11 @@ def _read(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Fit:
         reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]
     model = Model(
-        **facts | {name: tuple(facts[name]) for name in ("columns", "categories")},
+        **facts | {"columns": tuple(facts["columns"])},
+        categories=tuple(meta["categories"]),
         groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
         standardisation=standardisation,
-        categories=tuple(meta["categories"]),
         known_errors=meta["known_errors"],
         n_rows=meta["n_rows"],
         reduced=reduced,
