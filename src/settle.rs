@@ -34,8 +34,10 @@ pub(crate) fn settle(
         share_information(part, &weights, &mut levels);
         let mut base = population_products(part, &weights, &residuals).0;
         add_prior_curvature(part, at, &mut base, &mut vec![0.0; at.c.len()]);
-        let precision = integrate(part, at, &base, &mut levels).ok_or(DEPENDENT)?;
-        settle_coefficients(part, at, &precision).ok_or(DEPENDENT)?;
+        let precision = integrate(part, at, &base, &mut levels).unwrap_or_else(|| base.clone());
+        settle_coefficients(part, at, &precision)
+            .or_else(|| settle_coefficients(part, at, &base))
+            .ok_or(DEPENDENT)?;
         let v = part.coefficients.from_c(&at.c);
         for (v, bounded) in v.iter().zip(&part.coefficients.bounded) {
             start.push(bounded.as_ref().map_or(0.0, |scalar| scalar.support.unconstrain(*v)));
@@ -145,9 +147,16 @@ fn integrate(
     let p = at.c.len();
     let roots: Vec<usize> = part.order.iter().copied().filter(|g| is_root(part, *g)).collect();
     let mut left = vec![base.to_vec(); part.factors.len()];
+    // One chain of nested factors below each root: two that are nested in the same factor, but not
+    // in each other, would both claim the same information.
+    let mut innermost: Vec<Option<usize>> = vec![None; part.factors.len()];
     for &g in part.order.iter().rev() {
         let own = levels[g].clone();
         let root = own.ancestors.last().map_or(g, |ancestor| ancestor.factor);
+        let chain = *innermost[root].get_or_insert(g);
+        if chain != g && !levels[chain].ancestors.iter().any(|a| a.factor == g) {
+            continue;
+        }
         for level in 0..own.n_levels {
             eliminate(&own, &at.precision[g], level, levels, &mut left[root])?;
         }
