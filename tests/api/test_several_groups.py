@@ -3,6 +3,8 @@
 What the posterior does with any number of groups, whichever engine drew them.
 """
 
+from dataclasses import replace
+
 import h5netcdf
 import numpy as np
 import pandas as pd
@@ -282,6 +284,25 @@ def test_findings_look_at_the_sds_of_every_group():
     found = run_findings(FIT.model, FIT.run, FIT.judged_summary)
     named = [f.message.split("`")[1] for f in found if f.code == "prior-decides"]
     assert named == [label for label in LABELS if label.startswith("sd_")]
+
+
+def test_findings_allow_for_chance_where_many_levels_are_judged():
+    summary = FIT.judged_summary
+    coef = np.array([label.startswith("coef_") for label in summary.labels])
+    good = summary.values | {
+        "ess_bulk": np.full(len(coef), 1e3),
+        "ess_tail": np.full(len(coef), 1e3),
+    }
+
+    def about(others, levels):
+        values = good | {"r_hat": np.where(coef, levels, others)}
+        found = run_findings(FIT.model, FIT.run, replace(summary, values=values))
+        return [f.message for f in found if f.code == "r-hat"]
+
+    assert about(1.009, 1.04) == []
+    assert "`coef_id[p,Intercept]`" in about(1.009, 1.06)[0]
+    assert "`b[Intercept]`" in about(1.02, 1.04)[0]
+    assert "coef_" not in about(1.02, 1.04)[0]
 
 
 def test_save_and_load(tmp_path):

@@ -22,6 +22,9 @@ from typing import NamedTuple
 
 import pytest
 
+from partialpool.model.families import FAMILIES
+from partialpool.posterior.words import prior_words
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "docs/tutorial.md")
 LINKED = (*DOCUMENTS, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -126,6 +129,26 @@ def test_console(folder):
             assert not found, f"README.md:{block.line}: {found}\n{done.stdout}"
             ran += 1
     assert ran
+
+
+def test_readme_lists_every_family():
+    """Names, links and the parameters beside the coefficients, with their default priors."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in readme.splitlines()]
+    listed = {row[0].strip("`"): row for row in rows if row and row[0].strip("`") in FAMILIES}
+    assert list(listed) == sorted(FAMILIES, key=list(listed).index)
+    for name, family in FAMILIES.items():
+        _, _, links, parameters = listed[name]
+        assert links.split(" (")[0] == ", ".join(family.links)
+        expected = []
+        for one in family.dispersion:
+            if one.default is None:
+                expected.append(f"{one.name} ~ Exponential(1/s)")
+            else:
+                expected.append(f"{one.name} ~ {prior_words(one.name, one.default)}")
+        if name == "cumulative":
+            expected = ["threshold[k] ~ Normal(0, 2.5)"]
+        assert parameters == ", ".join(expected)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
