@@ -191,7 +191,7 @@ impl PyPart {
     }
 }
 
-/// The joint density of a model of any family (see general.rs).
+/// The joint density of a model of any family (see general/).
 #[pyclass(frozen, name = "General", module = "partialpool._core")]
 pub struct PyGeneral {
     model: Arc<General>,

@@ -1,4 +1,4 @@
-"""A model of any family: the joint density of all parameters, for NUTS (see src/general.rs)."""
+"""A model of any family: the joint density of all parameters, for NUTS (see src/general/)."""
 
 from __future__ import annotations
 
