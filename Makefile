@@ -54,7 +54,8 @@ lock: $(ENVIRONMENT)  ## Refresh the lock files
 	cargo update
 
 clean:  ## Remove everything that was built
-	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis benchmarks/.venv
+	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		benchmarks/.venv benchmarks/.data
 	rm -f python/partialpool/_core*.so
 	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -48,11 +48,11 @@ def _scalars(draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     out = {}
     for name, values in draws.items():
         x = np.asarray(values, dtype=float)
-        if x.ndim == 2:
-            out[name] = x
-            continue
         flat = x.reshape(*x.shape[:2], -1)
-        out |= {f"{name}[{k}]": flat[:, :, k] for k in range(flat.shape[2])}
+        if flat.shape[2] == 1:
+            out[name] = flat[:, :, 0]
+        else:
+            out |= {f"{name}[{k}]": flat[:, :, k] for k in range(flat.shape[2])}
     return out
 
 
