@@ -407,7 +407,14 @@ def _fit(
     pooled = table.pool(pooling)
     chosen = engine.choose_method(plan.method, pooled, priors)
     model = build_model(pooled, priors, integrate=chosen.method != "nuts")
-    run = engine.run(chosen, model, **plan.options)
+    try:
+        run = engine.run(chosen, model, **plan.options)
+    except engine.BoundsError as error:
+        if plan.method != "auto":
+            raise
+        chosen = engine.Choice("nuts", f"{error.what}, so NUTS samples all parameters")
+        model = build_model(pooled, priors, integrate=False)
+        run = engine.run(chosen, model, **plan.options)
     provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary)

@@ -158,10 +158,28 @@ def test_bounds_beside_a_shared_column_and_weights():
     assert_moments(fit.run.b, *(moment[:1] for moment in scale))
 
 
-def test_bounds_that_hold_hardly_any_draw_are_refused():
+def test_bounds_that_hold_hardly_any_draw_need_nuts():
     priors = {"coef_g": pp.Uniform(5, 6)}
-    with pytest.raises(pp.EngineError, match="widen the bounds, or use method='metropolis'"):
-        pp.fit("y ~ x + (x | g)", DATA, pooling="none", priors=priors, seed=4)
+    options = {"pooling": "none", "priors": priors, "seed": 4}
+    with pytest.raises(pp.EngineError, match="widen the bounds, or use method='nuts'"):
+        pp.fit("y ~ x + (x | g)", DATA, method="marginal", **options)
+    fit = pp.fit("y ~ x + (x | g)", DATA, **options)
+    assert fit.method == "nuts"
+    assert "of the draws have every coefficient within" in fit.method_reason
+    coef = fit.run.groups[0].coef
+    assert coef.min() > 5
+    assert coef.max() < 6
+
+
+def test_nuts_honours_bounds_as_rejecting_does():
+    priors = {"coef_g[Intercept]": pp.Uniform(0.2, 1.9), "coef_g[x]": pp.Uniform(-2, 2)}
+    options = {"pooling": "none", "priors": priors | {"sigma": pp.Uniform(0, 5)}, "seed": 6}
+    whole = pp.fit("y ~ x + (x | g)", DATA, draws=4000, **options)
+    joint = pp.fit("y ~ x + (x | g)", DATA, draws=4000, method="nuts", **options)
+    for name in ("coef_g", "sigma"):
+        one, other = whole.summary(name), joint.summary(name)
+        error = np.hypot(one["mcse"], other["mcse"])
+        assert np.all(np.abs(one["mean"] - other["mean"]) < 5 * error)
 
 
 def test_one_bounded_and_one_flat_coefficient():

@@ -44,10 +44,11 @@ def test_bounds_that_reach_them_count(bound):
     assert abs(row["mean"] - expected) < 5 * row["mcse"] + 0.005 * expected
 
 
-def test_hopeless_bounds_are_refused():
+def test_hopeless_bounds_need_nuts():
     # At ±3 no slice has t near 6.2.
     with pytest.raises(pp.EngineError, match="widen the bounds"):
-        unpooled(3)
+        unpooled(3, method="marginal")
+    assert unpooled(3).method == "nuts"
 
 
 def test_wide_bounds_are_the_same_as_none():

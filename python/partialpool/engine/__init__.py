@@ -9,7 +9,7 @@ from partialpool.engine.choose import (
     check_maximised,
     choose_method,
 )
-from partialpool.engine.marginal import run_marginal
+from partialpool.engine.marginal import BoundsError, run_marginal
 from partialpool.engine.maximum import Maximum, maximise
 from partialpool.engine.metropolis import run_metropolis
 from partialpool.engine.nuts import run_nuts
@@ -19,6 +19,7 @@ from partialpool.model import Model
 __all__ = [
     "MAXIMISED",
     "METHODS",
+    "BoundsError",
     "Choice",
     "GroupDraws",
     "Maximum",

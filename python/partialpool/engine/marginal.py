@@ -22,6 +22,14 @@ MAX_TREE_DEPTH = 10
 MIN_ACCEPTANCE = 0.05
 
 
+class BoundsError(EngineError):
+    """Integrating and rejecting cannot honour uniform priors; sampling all parameters can."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        super().__init__(f"{what}: {remedy}.")
+
+
 def run_marginal(
     model: Model,
     *,
@@ -51,6 +59,8 @@ def run_marginal(
     ------
     EngineError
         If no chain could be run.
+    BoundsError
+        If uniform priors of group coefficients leave next to nothing of what was drawn.
     KeyboardInterrupt
         If interrupted before any draw was kept; later, the run holds what there was.
     """
@@ -59,10 +69,10 @@ def run_marginal(
     if group is not None and group.bounds is not None and len(group.terms) > 2:
         left = int(np.sum(~group.estimable))
         if left:
-            raise EngineError(
-                f"{left} levels of `{group.name}` cannot determine all of their coefficients, and "
-                "with more than two of them this engine cannot honour uniform priors there: use "
-                "normal priors or method='nuts'."
+            raise BoundsError(
+                f"{left} levels of `{group.name}` cannot determine all of their coefficients "
+                "within uniform priors",
+                "use normal priors or method='nuts'",
             )
     run = _sample(model, draws=draws, progress=progress, **plan)
     inside = draws_within_bounds(model, run)
@@ -77,9 +87,10 @@ def run_marginal(
             return _keep(model, run, inside, kept)
         share = float(inside.mean(axis=1).min())
         if share < MIN_ACCEPTANCE:
-            raise EngineError(
+            raise BoundsError(
                 f"only {100 * share:.2g}% of the draws have every coefficient within its uniform "
-                "prior: widen the bounds, or use method='nuts'."
+                "prior",
+                "widen the bounds, or use method='nuts'",
             )
         if inside.sum(axis=1).min() >= draws:
             return _keep(model, run, inside, draws)
