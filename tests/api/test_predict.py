@@ -206,6 +206,24 @@ def test_rows_of_a_new_level_share_its_draw_and_others_do_not(several):
     )
 
 
+def test_factors_that_share_a_label_do_not_share_draws():
+    fit = fitted("y ~ 1 + (1 | h) + (1 | k)", draws=1000)
+    new = {"h": ["new", "p"], "k": ["u", "new"]}
+    eta = linear_draws(fit, new)
+    population = linear_draws(fit, new, new_levels="population")
+    sds = np.stack([drawn.sd[..., 0].ravel() for drawn in fit.run.groups], axis=-1)
+    z = (eta - population) / sds
+    assert abs(np.corrcoef(z.T)[0, 1]) < 5 / np.sqrt(len(z))
+
+
+def test_new_combinations_are_levels_of_their_own():
+    fit = fitted("y ~ 1 + (1 | g:h)")
+    eta = linear_draws(fit, {"g": [90, 90, 91, 90], "h": ["p", "q", "p", "p"]})
+    assert np.array_equal(eta[:, 0], eta[:, 3])
+    assert not np.any(eta[:, 0] == eta[:, 1])
+    assert not np.any(eta[:, 0] == eta[:, 2])
+
+
 @pytest.mark.parametrize("kind", ["mean", "observation", "linear"])
 def test_the_size_of_the_parts_changes_nothing(several, monkeypatch, kind):
     rng = np.random.default_rng(1)
