@@ -26,8 +26,7 @@ G, H = RNG.permutation(np.arange(N) % 4), RNG.integers(0, 3, N)
 X, Z = RNG.normal(0.7, 1.2, N), RNG.normal(-2.0, 0.6, N)
 ROWS = {"g": G, "h": H, "x": X, "z": Z}
 COLUMN = {"Intercept": np.ones(N), "x": X, "z": Z}
-CODES = {"g": G, "h": H, "g:h": np.unique(np.column_stack([G, H]), axis=0, return_inverse=True)[1]}
-CODES["g:h"] = CODES["g:h"].reshape(-1)
+CODES = {"g": G, "h": H, "g:h": np.unique(3 * G + H, return_inverse=True)[1]}
 WEIGHTS, OFFSET = RNG.uniform(0.3, 2.5, N), RNG.normal(0, 0.6, N)
 SE, EXPOSURE = RNG.uniform(0.3, 2, N), RNG.uniform(0.5, 4, N)
 TRIALS = RNG.integers(1, 9, N).astype(float)
