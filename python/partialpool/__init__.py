@@ -4,7 +4,7 @@ The public names; heavy modules are imported where they are used.
 """
 
 from partialpool import datasets
-from partialpool.api import compare, default_priors, fit
+from partialpool.api import compare, default_priors, fit, prior_predictive
 from partialpool.errors import EngineError, InputError, NotYetError, PartialPoolError
 from partialpool.metropolis import MetropolisRun, metropolis
 from partialpool.model.priors import (
@@ -25,6 +25,7 @@ from partialpool.model.priors import (
 )
 from partialpool.posterior import Estimate, Finding, Fit
 from partialpool.posterior.io import load
+from partialpool.posterior.ranking import compare_fits
 from partialpool.simulate import Simulated, simulate
 
 __version__ = "0.1.0"
@@ -54,10 +55,12 @@ __all__ = [
     "StudentT",
     "Uniform",
     "compare",
+    "compare_fits",
     "datasets",
     "default_priors",
     "fit",
     "load",
     "metropolis",
+    "prior_predictive",
     "simulate",
 ]

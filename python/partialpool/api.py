@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from partialpool.model import Pooled
     from partialpool.model.families import Family
     from partialpool.posterior.compare import Comparison
+    from partialpool.posterior.prior_predictive import PriorPredictive
 
 
 def fit(
@@ -494,6 +495,65 @@ def default_priors(
     roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
     table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     return model.default_priors(table.design, table.family)
+
+
+def prior_predictive(
+    formula: str,
+    data: Any,
+    *,
+    family: str = "gaussian",
+    link: str | None = None,
+    pooling: Pooling = "partial",
+    priors: Mapping[str, Prior | str] | None = None,
+    sigma: str | None = None,
+    se: Any = None,
+    weights: Any = None,
+    offset: Any = None,
+    exposure: Any = None,
+    trials: Any = None,
+    draws: int = 1000,
+    seed: int | None = None,
+) -> PriorPredictive:
+    """Draw parameters from their priors, and data from these: what the priors expect.
+
+    Parameters
+    ----------
+    formula, data, family, link, pooling, priors, sigma, se, weights, offset, exposure, trials
+        As in :func:`fit`. Default priors look at the scale of the response.
+    draws : int
+        Number of data sets.
+    seed : int, optional
+        Same seed, same draws.
+
+    Returns
+    -------
+    PriorPredictive
+        ``parameters``, ``responses``, ``check`` and ``plot``.
+
+    Raises
+    ------
+    InputError
+        As :func:`fit`, and if a prior is improper, so that nothing can be drawn from it.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> prior = pp.prior_predictive(
+    ...     "log_radon ~ floor + (1 | county)", pp.datasets.radon(), draws=200, seed=1
+    ... )
+    >>> prior.responses.shape
+    (200, 919)
+    """
+    from partialpool.model import build_model
+    from partialpool.posterior.prior_predictive import PriorPredictive
+
+    check_pooling(pooling)
+    check_counts(draws=draws)
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
+    pooled = table.pool(pooling)
+    model = build_model(pooled, priors, integrate=False)
+    return PriorPredictive(model, pooled.design, draws, check_seed(seed))
 
 
 def _versions() -> dict[str, str]:

@@ -15,6 +15,9 @@ import partialpool as pp
 QUICK = {"draws": 200, "warmup": 200, "seed": 1}
 POOLINGS = ["complete", "none", "partial"]
 LINES = "y ~ x + (x || id)"
+HELD_OUT = [
+    "elpd", "elpd difference", "elpd difference se", "held-out rmse", "effective parameters",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +40,11 @@ def test_rows_and_columns(comparison):
     assert list(table.index) == [
         "b[Intercept]", "b[x]", "sd_id[Intercept]", "sd_id[x]", "sigma",
         "spread of coef_id[Intercept]", "spread of coef_id[x]", "rmse[Intercept]", "rmse[x]",
+        *HELD_OUT,
     ]  # fmt: skip
     assert np.array_equal(
         table.isna().to_numpy(),
-        [[False, True, False]] * 2 + [[True, True, False]] * 2 + [[False] * 3] * 5,
+        [[False, True, False]] * 2 + [[True, True, False]] * 2 + [[False] * 3] * 10,
     )
     for pooling, fit in comparison.fits.items():
         means = fit.summary()["mean"]
@@ -95,7 +99,13 @@ def test_text_holds_the_table_and_the_sentence(comparison):
     text = repr(comparison)
     assert comparison.sentence in " ".join(text.split())
     assert f"Seed 1, partialpool {pp.__version__}." in text
-    for label, row in comparison.table.iterrows():
+    table = comparison.table
+    difference = [
+        f"{table.loc['elpd difference', p]:.1f} ± {table.loc['elpd difference se', p]:.1f}"
+        for p in POOLINGS
+    ]
+    assert f"elpd difference {' '.join(difference)}" in " ".join(text.split())
+    for label, row in table.drop(index=["elpd difference", "elpd difference se"]).iterrows():
         (line,) = [line for line in text.splitlines() if line.startswith(f"{label}  ")]
         cells = line.removeprefix(label).split()
         assert cells == ["–" if np.isnan(x) else f"{x:.3f}" for x in row]
@@ -169,7 +179,7 @@ def test_known_standard_errors():
     schools = pp.datasets.eight_schools()
     cmp = pp.compare("effect ~ 1 + (1 | school)", schools, se="se", **QUICK)
     assert list(cmp.table.index) == [
-        "b[Intercept]", "sd_school[Intercept]", "spread of coef_school[Intercept]",
+        "b[Intercept]", "sd_school[Intercept]", "spread of coef_school[Intercept]", *HELD_OUT,
     ]  # fmt: skip
     assert np.isnan(cmp.table.loc["b[Intercept]", "none"])
     assert cmp.fits["none"].summary().empty

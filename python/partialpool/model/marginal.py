@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +49,10 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         raise NotYetError(f"more than one grouping factor ({names}) is not available yet")
     resolved = resolve_priors(priors, design)
     factor = design.factors[0] if design.factors else None
-    y = design.y if design.offset is None else design.y - design.offset
-    columns = working_group(factor, resolved, n_rows=len(y), y_mean=float(y[0] + np.mean(y - y[0])))
-    standard = Standardisation.of(design.columns, design.X, y, absorbed=columns.absorbs)
-    X = standard.working(design.X)
-    y = y - standard.y_centre - columns.y_shift - columns.Z @ columns.mean
-    row_scale = _row_scale(design)
+    X, y, columns, standard, row_scale, order, n_sampled = working_rows(design, resolved)
     known = design.se is not None
     estimate, error, residual_sd = _least_squares(X, y, row_scale, known=known)
-    sampled = _sampled_columns(design.columns, resolved, standard)
-    order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
+    sampled = order[len(order) - n_sampled :]
     xy = np.column_stack([X[:, order], y])
     data = _core.CrossProducts(
         columns.Z, xy, columns.codes, columns.n_levels, columns.unscale, row_scale
@@ -103,6 +98,45 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         core=core,
         recipe=design.recipe,
     )
+
+
+class WorkingRows(NamedTuple):
+    """The rows of a Gaussian model with one factor as the core takes them.
+
+    Attributes
+    ----------
+    X, y : arrays
+        Working columns of the population, and what is left of the response beside them.
+    columns : WorkingGroup
+        Those of the group.
+    row_scale : (n,) array or None
+        Factor that gives every row the same residual variance.
+    order : list of int
+        Population columns in the order of the core: integrated ones, then sampled ones.
+    n_sampled : int
+        How many are sampled.
+    """
+
+    X: Array
+    y: Array
+    columns: WorkingGroup
+    standard: Standardisation
+    row_scale: Array | None
+    order: list[int]
+    n_sampled: int
+
+
+def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
+    """Shift and scale the rows of a design, given the prior of every parameter."""
+    factor = design.factors[0] if design.factors else None
+    y = design.y if design.offset is None else design.y - design.offset
+    columns = working_group(factor, priors, n_rows=len(y), y_mean=float(y[0] + np.mean(y - y[0])))
+    standard = Standardisation.of(design.columns, design.X, y, absorbed=columns.absorbs)
+    X = standard.working(design.X)
+    y = y - standard.y_centre - columns.y_shift - columns.Z @ columns.mean
+    sampled = _sampled_columns(design.columns, priors, standard)
+    order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
+    return WorkingRows(X, y, columns, standard, _row_scale(design), order, len(sampled))
 
 
 def _group(

@@ -15,6 +15,8 @@ from partialpool.design import GroupFactor
 from partialpool.engine.conditional import covariances
 from partialpool.errors import InputError
 from partialpool.posterior.fit import Fit
+from partialpool.posterior.loo import GOOD_K, leave_levels
+from partialpool.posterior.ranking import Ranking, rank, verdict
 from partialpool.posterior.text import POOLING_NAMES, WIDTH
 from partialpool.posterior.words import family_words, given_words, scale_name
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
+
+# Beyond so many rows, scores are computed only when asked for: they take longer than the fits.
+MOST_ROWS = 5000
+DIFFERENCE = "elpd difference"
 
 
 def known_truth(truth: Any, factor: GroupFactor) -> Array:
@@ -123,6 +129,36 @@ class Comparison:
             for pooling, values in self.estimates.items()
         }
 
+    def loo(self, by: str | None = None) -> Ranking:
+        """Rank the poolings by how well they predict rows, or levels, that they have not seen.
+
+        Parameters
+        ----------
+        by : str, optional
+            ``"group"`` or the name of the compared factor: leave out its levels. No pooling is then
+            left out of the ranking: what it says of a new level comes from the prior alone.
+
+        Raises
+        ------
+        InputError
+            If `by` names no such factor, or levels cannot be left out (see :meth:`Fit.loo`).
+        """
+        if by is None:
+            return rank({name: fit.loo() for name, fit in self.fits.items()}, self.fits)
+        if by not in ("group", self._factor.name):
+            raise InputError(
+                f"the poolings differ in `{self._factor.name}`, not in `{by}`",
+                remedy='leave out its levels with by="group"',
+            )
+        picked = {name: fit for name, fit in self.fits.items() if name != "none"}
+        return rank({name: leave_levels(f, self._factor) for name, f in picked.items()}, picked)
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """The poolings by leave-one-out score; None where rows are too many to do it unasked."""
+        rows = self.fits["partial"].provenance.n_rows
+        return self.loo() if rows <= MOST_ROWS else None
+
     def rows(self) -> list[tuple[str, dict[str, float]]]:
         """Rows of the table: a label, and a number for each pooling that has it."""
         means = {
@@ -150,6 +186,14 @@ class Comparison:
         if self.rmse is not None:
             for k, term in enumerate(self._factor.terms):
                 rows.append((f"rmse[{term}]", {p: float(v[k]) for p, v in self.rmse.items()}))
+        if self.ranking is not None:
+            scores = self.ranking.scores
+            rows.append(("elpd", {p: self.ranking.elpd(p)[0] for p in scores}))
+            difference = {p: self.ranking.difference(p) for p in scores}
+            rows.append((DIFFERENCE, {p: pair[0] for p, pair in difference.items()}))
+            rows.append((f"{DIFFERENCE} se", {p: pair[1] for p, pair in difference.items()}))
+            rows.append(("held-out rmse", {p: loo.rmse for p, loo in scores.items()}))
+            rows.append(("effective parameters", {p: loo.p_eff for p, loo in scores.items()}))
         return rows
 
     @cached_property
@@ -159,7 +203,9 @@ class Comparison:
         Posterior means of `b`, `sd`, `cor`, `sigma` and the like (NaN where a pooling has no such
         parameter); the sd over levels of the estimated coefficients ("spread"); and, where the
         truth is known, their root mean squared error. Spread and error are over the levels that
-        can be estimated without pooling.
+        can be estimated without pooling. Then, leaving out one row at a time: the sum of the log
+        predictive densities ("elpd"), its difference to the best with its standard error, the root
+        mean squared error of the predictive means, and the effective number of parameters.
         """
         import pandas as pd
 
@@ -213,7 +259,34 @@ class Comparison:
                 "rows, or rows too alike): they are left out of spread and error, and only "
                 "pooling estimates them."
             )
+        parts += self._predictions()
         return " ".join(parts)
+
+    def _predictions(self) -> list[str]:
+        """Say which pooling predicts best, and how far to trust that."""
+        ranking = self.ranking
+        if ranking is None:
+            return [
+                f"With more than {MOST_ROWS} rows, held-out accuracy is computed only when asked "
+                "for, by `.loo()`."
+            ]
+        text = verdict(ranking, POOLING_NAMES)
+        known = f"rows of known levels of {self._factor.name}"
+        parts = [text.replace("predicting rows", f"predicting {known}", 1)]
+        for name, loo in ranking.scores.items():
+            count = int(np.sum(loo.pareto_k > GOOD_K))
+            if count:
+                parts.append(
+                    f"Under {POOLING_NAMES[name]} the scores of {count} rows are not reliable "
+                    f"(Pareto k above {GOOD_K}); `pp.compare_fits(cmp.fits, k=10)` fits again "
+                    "without them."
+                )
+        left = int(np.sum(~ranking.used))
+        if left:
+            parts.append(
+                f"{left} rows that alone determine a coefficient with a flat prior are left out."
+            )
+        return parts
 
     def __repr__(self) -> str:
         fit = self.fits["partial"]
@@ -233,10 +306,16 @@ class Comparison:
             )
         rows = self.rows()
         width = max(len(label) for label, _ in rows) + 2
-        lines = [*head, "", " " * width + "".join(f"{p:>12}" for p in self.fits)]
+        lines = [*head, "", " " * width + "".join(f"{p:>16}" for p in self.fits)]
+        errors = dict(rows).get(f"{DIFFERENCE} se", {})
         for label, values in rows:
-            cells = [f"{values[p]:.3f}" if p in values else "–" for p in self.fits]
-            lines.append(f"{label:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+            if label == f"{DIFFERENCE} se":
+                continue
+            if label == DIFFERENCE:
+                cells = [f"{values[p]:.1f} ± {errors[p]:.1f}" for p in self.fits]
+            else:
+                cells = [f"{values[p]:.3f}" if p in values else "–" for p in self.fits]
+            lines.append(f"{label:<{width}}" + "".join(f"{cell:>16}" for cell in cells))
         lines += ["", *textwrap.wrap(self.sentence, WIDTH)]
         seed = fit.seed
         lines.append(f"Seed {seed}, partialpool {fit.provenance.versions['partialpool']}.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from xarray import DataArray, DataTree
 
     from partialpool.design import Design
+    from partialpool.posterior.checks import Check
+    from partialpool.posterior.loo import Loo
 
 Array = NDArray[np.float64]
 
@@ -71,6 +73,8 @@ class Fit:
         What to know before trusting the fit; empty when all is well.
     design : Design or None
         The rows that were fitted, as the pooling sees them; None in a fit loaded from a file.
+    held_out : dict of Loo
+        What :meth:`loo` and :meth:`kfold` have computed so far.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Fit:
         self.provenance = provenance
         self.findings = list(findings)
         self.design = design
+        self.held_out: dict[str, Loo] = {}
 
     # What was fitted
 
@@ -481,6 +486,110 @@ class Fit:
             draws=draws,
             roles=roles,
         )
+
+    # How well it predicts
+
+    def loo(self, by: str | None = None) -> Loo:
+        """Score predictions of rows, or of whole levels, by a posterior that has not seen them.
+
+        Parameters
+        ----------
+        by : str, optional
+            ``"group"`` or the name of the grouping factor: leave out one level after the other,
+            and score all of its rows together. By default one row after the other.
+
+        Returns
+        -------
+        Loo
+            Sum of the log scores with its standard error, effective number of parameters,
+            scores and held-out means row by row.
+
+        Raises
+        ------
+        InputError
+            If the fit was loaded from a file and this was not computed before it was saved, or
+            levels are to be left out of a model whose group coefficients do not integrate out
+            (:meth:`kfold` can do that).
+
+        Notes
+        -----
+        In a Gaussian model with at most one grouping factor, coefficients are integrated out: the
+        held-out density given sds, correlations and sigma is exact, and only the posterior of
+        these few is reweighted. In other models the posterior of all parameters is reweighted.
+        Weights are smoothed (PSIS, Vehtari et al. 2024).
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
+        >>> bool(fit.loo().elpd > fit.loo(by="county").elpd)
+        True
+        """
+        from partialpool.posterior.loo import loo
+
+        return loo(self, by)
+
+    def kfold(self, k: int = 10, by: str | None = None, seed: int = 0) -> Loo:
+        """Score predictions of rows by refits without them: slower than :meth:`loo`, but safe.
+
+        Parameters
+        ----------
+        k : int
+            Number of parts into which the rows, or the levels, are dealt at random.
+        by : str, optional
+            ``"group"`` or the name of a grouping factor: its levels stay whole, so that every row
+            is predicted as one of a new level. Each row counts by itself.
+        seed : int
+            Deals the rows; the fits have the seed of this one.
+
+        Returns
+        -------
+        Loo
+
+        Raises
+        ------
+        InputError
+            If the fit was loaded from a file, or there are fewer rows or levels than parts.
+
+        Notes
+        -----
+        All refits have the priors of this fit, with the numbers that all rows gave them.
+        """
+        from partialpool.posterior.kfold import kfold
+
+        return kfold(self, k, by, seed)
+
+    def check(self, draws: int = 1000, seed: int = 0) -> Check:
+        """Compare the data with data that the model makes.
+
+        Parameters
+        ----------
+        draws : int
+            Number of replicated data sets.
+        seed : int
+            Seed of the replicates.
+
+        Returns
+        -------
+        Check
+            A table of statistics with their predictive p-values, findings where the model cannot
+            make the data, and figures in ``.plot``.
+
+        Raises
+        ------
+        InputError
+            If the fit was loaded from a file.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
+        >>> fit.check(draws=200).table.index[:2].tolist()
+        ['mean', 'sd']
+        """
+        from partialpool.posterior.checks import check
+
+        return check(self, draws, seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fit in one NetCDF file, from which :func:`partialpool.load` brings it back.

@@ -1,0 +1,465 @@
+"""Posterior predictive checks: whether the model can make data like these."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.checks import check_counts, check_seed
+from partialpool.errors import InputError, did_you_mean
+from partialpool.posterior.findings import Finding
+from partialpool.posterior.fitted_rows import (
+    chunks,
+    family_of_fit,
+    responses,
+    row_predictors,
+    rows_of,
+    thinned,
+)
+from partialpool.posterior.text import WIDTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from partialpool.design import Design, GroupFactor
+    from partialpool.posterior.fit import Fit
+
+Array = NDArray[np.float64]
+
+# Predictive p-values beyond these count as a failure to make the data.
+LOW, HIGH = 0.01, 0.99
+SHOWN = 40  # replicated data sets that are drawn one by one
+BARS = 40  # values or bins at most
+NODES = 400  # of a density
+COLUMNS = ("observed", "mean", "lower", "upper", "p")
+
+
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """A number that sums up the responses, of the data and of each replicate.
+
+    Attributes
+    ----------
+    name : str
+        As in the table.
+    words : str
+        As in a sentence.
+    """
+
+    name: str
+    words: str
+    observed: float
+    replicated: Array
+
+    @property
+    def p(self) -> float:
+        """Share of replicates in which it is larger; ties count half."""
+        return float(
+            np.mean(self.replicated > self.observed) + np.mean(self.replicated == self.observed) / 2
+        )
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where 95% of the replicates lie."""
+        low, high = np.quantile(self.replicated, [0.025, 0.975], method="nearest")
+        return float(low), float(high)
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Mean response of each level of a factor: of the data, and the replicates' mean and 95%."""
+
+    factor: str
+    levels: NDArray[Any]
+    counts: NDArray[np.int64]
+    observed: Array
+    mean: Array
+    lower: Array
+    upper: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What a model makes beside what was observed.
+
+    Attributes
+    ----------
+    statistics : tuple of Statistic
+        Mean, sd, extremes, zeros, spread between levels.
+    groups : tuple of Groups
+        Mean response level by level.
+    findings : tuple of Finding
+        Where the model cannot make the data.
+    """
+
+    response: str
+    maker: str
+    draws: int
+    statistics: tuple[Statistic, ...]
+    groups: tuple[Groups, ...]
+    findings: tuple[Finding, ...]
+    categories: tuple[str, ...]
+    edges: Array
+    observed: Array
+    replicated: Array
+
+    @property
+    def plot(self) -> CheckPlots:
+        """Figures: ``density()`` or ``bars()``, ``statistics()``, ``groups()``."""
+        return CheckPlots(self)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a statistic: observed, mean and 95% of the replicates, predictive p-value."""
+        import pandas as pd
+
+        rows = [
+            (s.observed, float(np.mean(s.replicated)), *s.interval, s.p) for s in self.statistics
+        ]
+        names = pd.Index([s.name for s in self.statistics], name="statistic")
+        return pd.DataFrame(rows, index=names, columns=list(COLUMNS))
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether the responses are whole numbers or categories."""
+        return len(self.categories) > 0
+
+    def __repr__(self) -> str:
+        width = max(len(s.name) for s in self.statistics) + 2
+        head = f"{self.response}: the data beside {self.draws} data sets that the {self.maker} made"
+        lines = [head, "", " " * width + "".join(f"{name:>12}" for name in COLUMNS)]
+        for s in self.statistics:
+            values = (s.observed, float(np.mean(s.replicated)), *s.interval)
+            cells = [f"{value:.4g}" for value in values] + [f"{s.p:.3f}"]
+            lines.append(f"{s.name:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+        lines.append("")
+        note = (
+            "lower to upper: where 95% of the data sets lie. p: share of them with a larger value; "
+            f"below {LOW:g} or above {HIGH:g} the {self.maker} cannot make the data."
+        )
+        lines += textwrap.wrap(note, WIDTH)
+        if not self.findings:
+            lines.append(f"Findings: none. The {self.maker} can make data like these.")
+        for finding in self.findings:
+            lines += textwrap.wrap(str(finding), WIDTH, subsequent_indent="  ")
+        return "\n".join(lines)
+
+
+class CheckPlots:
+    """Figures of a check."""
+
+    def __init__(self, found: Check) -> None:
+        self._found = found
+
+    def density(self) -> Figure:
+        """Draw the density of the responses over those of replicated data sets.
+
+        Raises
+        ------
+        InputError
+            If the responses are whole numbers or categories.
+        """
+        found = self._found
+        if found.is_discrete:
+            raise InputError(
+                f"`{found.response}` takes few values and has no density",
+                remedy="draw `.plot.bars()`",
+            )
+        from partialpool.plots.checks import densities
+
+        grid, observed, replicated = _densities(found.edges, found.observed, found.replicated)
+        return densities(grid, observed, replicated[:SHOWN], label=found.response)
+
+    def bars(self) -> Figure:
+        """Draw how often each value occurs, beside the replicates.
+
+        Raises
+        ------
+        InputError
+            If the responses are continuous.
+        """
+        found = self._found
+        if not found.is_discrete:
+            raise InputError(f"`{found.response}` is continuous", remedy="draw `.plot.density()`")
+        from partialpool.plots.checks import bars
+
+        middle = found.replicated.mean(axis=0)
+        low, high = np.quantile(found.replicated, [0.025, 0.975], axis=0)
+        return bars(found.categories, found.observed, middle, low, high, label=found.response)
+
+    def statistics(self) -> Figure:
+        """Draw every statistic: the replicates as a histogram, the data as a line."""
+        from partialpool.plots.checks import statistics
+
+        shown = [s for s in self._found.statistics if np.ptp(s.replicated) > 0]
+        shown = shown or list(self._found.statistics)
+        return statistics(
+            [s.name for s in shown],
+            [s.observed for s in shown],
+            [s.replicated for s in shown],
+            [s.p for s in shown],
+            label=self._found.response,
+        )
+
+    def groups(self, factor: str | None = None) -> Figure:
+        """Draw the mean response of every level of a factor, beside the replicates.
+
+        Raises
+        ------
+        InputError
+            If the model has no group terms, or none of this factor.
+        """
+        names = [group.factor for group in self._found.groups]
+        if not names:
+            raise InputError("the model has no group terms")
+        if factor is not None and factor not in names:
+            raise InputError(
+                f"the model has no group terms of `{factor}`", remedy=did_you_mean(factor, names)
+            )
+        from partialpool.plots.checks import groups
+
+        group = self._found.groups[0 if factor is None else names.index(factor)]
+        return groups(
+            group.levels.tolist(),
+            group.counts,
+            group.observed,
+            group.mean,
+            group.lower,
+            group.upper,
+            factor=group.factor,
+            label=self._found.response,
+        )
+
+
+def check(fit: Fit, draws: int, seed: int, *, prior: bool = False) -> Check:
+    """Compute what :meth:`Fit.check` gives; `prior`: the draws are from the priors."""
+    check_counts(draws=draws)
+    design = rows_of(fit)
+    picked = thinned(fit, draws)
+    family = family_of_fit(fit)
+    whole = family.response != "number" or "whole" in family.needs
+    sums = _Sums.start(design, len(picked), whole)
+    rng = np.random.default_rng([check_seed(seed), fit.run.seed])
+    for rows in chunks(design, max(1, 4_000_000 // len(picked))):
+        made = responses(fit, row_predictors(fit, rows, picked), rows, picked, rng)
+        sums.add(made, rows)
+    statistics = tuple(sums.statistics())
+    return Check(
+        response=design.response,
+        maker="priors" if prior else "model",
+        draws=len(picked),
+        statistics=statistics,
+        groups=tuple(sums.groups()),
+        findings=tuple(_findings(fit, statistics, len(picked), prior)),
+        categories=sums.categories,
+        edges=sums.edges,
+        observed=sums.observed_bins,
+        replicated=sums.bins,
+    )
+
+
+@dataclass(eq=False)
+class _Sums:
+    """Running sums over rows, so that no data set is ever held whole."""
+
+    design: Design
+    whole: bool
+    shift: float
+    edges: Array
+    bins: Array
+    first: Array
+    second: Array
+    low: Array
+    high: Array
+    zeros: Array
+    by_level: list[Array]
+
+    @classmethod
+    def start(cls, design: Design, draws: int, whole: bool) -> _Sums:
+        edges = _edges(design.y, whole, len(design.categories))
+        zero = np.zeros(draws)
+        return cls(
+            design=design,
+            whole=whole,
+            shift=float(np.mean(design.y)),
+            edges=edges,
+            bins=np.zeros((draws, len(edges) - 1)),
+            first=zero.copy(),
+            second=zero.copy(),
+            low=np.full(draws, np.inf),
+            high=np.full(draws, -np.inf),
+            zeros=zero.copy(),
+            by_level=[np.zeros((draws, len(f.levels))) for f in design.factors],
+        )
+
+    def add(self, made: Array, rows: NDArray[np.int64]) -> None:
+        """Count in the responses of some rows: (draw, row)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.first += (made - self.shift).sum(axis=1)
+            self.second += ((made - self.shift) ** 2).sum(axis=1)
+        self.low = np.minimum(self.low, made.min(axis=1))
+        self.high = np.maximum(self.high, made.max(axis=1))
+        self.zeros += (made == 0).sum(axis=1)
+        self.bins += _histograms(made, self.edges)
+        for factor, sums in zip(self.design.factors, self.by_level, strict=True):
+            codes = factor.codes[rows]
+            order = np.argsort(codes, kind="stable")
+            levels, starts = np.unique(codes[order], return_index=True)
+            with np.errstate(over="ignore", invalid="ignore"):
+                sums[:, levels] += np.add.reduceat(made[:, order], starts, axis=1)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the bins of whole numbers."""
+        if not self.whole:
+            return ()
+        if self.design.categories:
+            return tuple(str(category) for category in self.design.categories)
+        starts, ends = self.edges[:-1] + 0.5, self.edges[1:] - 0.5
+        names = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(starts, ends, strict=True)]
+        return (*names[:-1], f"{starts[-1]:g}+" if np.isinf(ends[-1]) else names[-1])
+
+    @property
+    def observed_bins(self) -> Array:
+        """Observed responses by bin."""
+        return np.asarray(_histograms(self.design.y[None], self.edges)[0])
+
+    def statistics(self) -> Iterator[Statistic]:
+        """What the responses are summed up by."""
+        y, n, what = self.design.y, self.design.n_rows, self.design.response
+        if self.design.categories:
+            for k, name in enumerate(self.categories):
+                observed = float(self.observed_bins[k]) / n
+                words = f"the share of rows in category `{name}`"
+                yield Statistic(f"share of {name}", words, observed, self.bins[:, k] / n)
+            return
+        mean = self.shift + self.first / n
+        yield Statistic("mean", f"the mean of {what}", float(np.mean(y)), mean)
+        if self.whole and max(float(y.max()), float(np.max(self.high))) <= 1:
+            # The mean of zeros and ones tells all of them.
+            yield from self._spreads()
+            return
+        with np.errstate(invalid="ignore"):
+            sd = np.sqrt(np.maximum(self.second / n - (self.first / n) ** 2, 0))
+        sd = np.nan_to_num(sd, nan=np.inf)
+        yield Statistic("sd", f"the sd of {what}", float(np.std(y)), sd)
+        yield Statistic("min", f"the smallest {what}", float(y.min()), self.low)
+        yield Statistic("max", f"the largest {what}", float(y.max()), self.high)
+        if self.whole:
+            words = f"the share of rows in which {what} is 0"
+            yield Statistic("share of zeros", words, float(np.mean(y == 0)), self.zeros / n)
+        yield from self._spreads()
+
+    def _means(self) -> Iterator[tuple[GroupFactor, Array, Array]]:
+        """Mean response by level: (level), (draw, level)."""
+        for factor, sums in zip(self.design.factors, self.by_level, strict=True):
+            observed = np.bincount(factor.codes, self.design.y, len(factor.levels)) / factor.counts
+            yield factor, observed, sums / factor.counts
+
+    def _spreads(self) -> Iterator[Statistic]:
+        for factor, observed, made in self._means():
+            if len(factor.levels) < 2:
+                continue
+            name = f"sd of means by {factor.name}"
+            words = f"the sd of the mean {self.design.response} of the levels of {factor.name}"
+            with np.errstate(over="ignore", invalid="ignore"):
+                spread = np.nan_to_num(made.std(axis=1), nan=np.inf)
+            yield Statistic(name, words, float(observed.std()), spread)
+
+    def groups(self) -> Iterator[Groups]:
+        """Mean response level by level."""
+        for factor, observed, made in self._means():
+            low, high = np.quantile(made, [0.025, 0.975], axis=0)
+            yield Groups(
+                factor.name,
+                factor.levels,
+                factor.counts,
+                observed,
+                made.mean(axis=0),
+                low,
+                high,
+            )
+
+
+def _edges(y: Array, whole: bool, categories: int) -> Array:
+    """Bins for the responses: values of whole numbers, or a fine grid that reaches beyond."""
+    if categories:
+        return np.linspace(-0.5, categories - 0.5, categories + 1)
+    low, high = float(y.min()), float(y.max())
+    if whole:
+        step = max(1, int(np.ceil((high + 1) / BARS)))
+        count = int(high // step) + 1
+        # What lies beyond counts as more.
+        return np.append(np.arange(count + 1) * float(step) - 0.5, np.inf)
+    reach = 0.3 * (high - low) or 1.0
+    return np.linspace(low - reach, high + reach, NODES + 1)
+
+
+def _histograms(values: Array, edges: Array) -> Array:
+    """Count values by bin, row by row; those outside are left out."""
+    place = np.searchsorted(edges, values, side="right") - 1
+    size = len(edges) - 1
+    inside = (place >= 0) & (place < size)
+    flat = (np.arange(len(values))[:, None] * size + place)[inside]
+    return np.asarray(
+        np.bincount(flat, minlength=len(values) * size).reshape(len(values), size), dtype=float
+    )
+
+
+def _densities(edges: Array, observed: Array, replicated: Array) -> tuple[Array, Array, Array]:
+    """Smooth counts of a fine grid into densities, all with Silverman's bandwidth of the data."""
+    grid = (edges[:-1] + edges[1:]) / 2
+    step = float(grid[1] - grid[0])
+    n = observed.sum()
+    mean = float(grid @ observed / n)
+    sd = float(np.sqrt((grid - mean) ** 2 @ observed / n))
+    shares = np.cumsum(observed) / n
+    middle = float(grid[np.searchsorted(shares, 0.75)] - grid[np.searchsorted(shares, 0.25)])
+    width = max(0.9 * min(sd, middle / 1.34 or sd) * n**-0.2, step)
+    kernel = np.exp(-0.5 * ((grid[:, None] - grid) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    return grid, kernel @ observed / n, replicated @ kernel / n
+
+
+_DISPERSED = {
+    "poisson": 'Try family="negbinomial", whose variance is free.',
+    "binomial": "Add a group term with a level for each row, which makes the variance free.",
+    "gaussian": 'Try family="student_t", whose tails are heavier, or a formula of `sigma`.',
+    "exponential": 'Try family="gamma" or "weibull", whose shape is free.',
+}
+
+
+def _findings(
+    fit: Fit, statistics: tuple[Statistic, ...], draws: int, prior: bool
+) -> Iterator[Finding]:
+    for one in statistics:
+        if LOW <= one.p <= HIGH:
+            continue
+        low, high = one.interval
+        side = "larger" if one.p < LOW else "smaller"
+        which = "nearly all" if 0 < one.p < 1 else "all"
+        yield Finding(
+            "priors-cannot-make-the-data" if prior else "cannot-make-the-data",
+            "warning",
+            f"The {'priors' if prior else 'model'} cannot make data like these: {one.words} is "
+            f"{one.observed:.4g}, {side} than in {which} of {draws} made data sets (95% of them "
+            f"have {low:.4g} to {high:.4g}).",
+            "Widen or move the priors." if prior else _remedy(fit, one),
+        )
+
+
+def _remedy(fit: Fit, one: Statistic) -> str:
+    family = fit.model.family
+    zeros = one.name == "share of zeros" and one.p < LOW
+    if zeros and family in ("poisson", "negbinomial"):
+        return f'Try family="zero_inflated_{family}" or "hurdle_{family}", or a negbinomial.'
+    if one.name in ("sd", "min", "max") and family in _DISPERSED:
+        return _DISPERSED[family]
+    if one.name.startswith("sd of means by"):
+        return "Check the pooling and the priors of the sds of that factor."
+    return "Add predictors or group terms, or choose another family."

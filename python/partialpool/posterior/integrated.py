@@ -1,0 +1,366 @@
+"""Held-out densities of a Gaussian model with coefficients integrated out, given the rest.
+
+Given φ = (sds, correlations, sigma, and coefficients whose prior is not normal or flat), the rows
+are jointly normal. With V block-diagonal by level and A = XᵀV⁻¹X + P (P: prior precision of b),
+the precision of y is ``Q = V⁻¹ − V⁻¹X A⁻¹XᵀV⁻¹``, and ``α = V⁻¹(y − X b̂)`` is Q times the deviation
+of y from its prior mean. Then, of row i given all others, the mean is ``y_i − α_i/Q_ii`` and the
+variance ``1/Q_ii``; of a whole level given the others, Q's block says the same, here by way of
+``A − X_jᵀV_j⁻¹X_j``, so that nothing is larger than (p, p). And of row i given all rows, itself
+included, the linear predictor has mean ``y_i − σ²α_i`` and variance ``σ² − σ⁴Q_ii``.
+
+All levels' cross-products are computed once. Rows are scaled to the same residual variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.model.marginal import prior_rows, working_rows
+from partialpool.model.priors import Flat, Normal, Uniform
+from partialpool.posterior.fitted_rows import CHUNK, LOG_2PI, n_draws, rows_of
+
+if TYPE_CHECKING:
+    from partialpool.design import Design
+    from partialpool.posterior.fit import Fit
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Of its own precision σ⁻², what others leave a row: below this, nothing else determines it.
+UNDETERMINED = 1e-9
+
+
+def integrates(fit: Fit) -> bool:
+    """Whether the group coefficients of a fit integrate out, so that this file applies.
+
+    Uniform priors without pooling count as flat where no draw had to be dropped for them.
+    """
+    design = rows_of(fit)
+    if fit.model.family != "gaussian" or design.sigma is not None or len(design.factors) > 1:
+        return False
+    for factor in design.factors:
+        if factor.pooled:
+            continue
+        own = [fit.model.priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
+        normal = all(isinstance(prior, Normal) for prior in own)
+        flat = all(isinstance(prior, (Flat, Uniform)) for prior in own)
+        bounded = any(isinstance(prior, Uniform) for prior in own)
+        dropped = fit.run.method != "marginal" or fit.run.groups[0].coef is not None
+        if not (normal or (flat and not (bounded and dropped))):
+            return False
+    return True
+
+
+class Parameters(NamedTuple):
+    """Draws of φ and what they give: (draw, …).
+
+    Attributes
+    ----------
+    Sigma : (s, q, q) array or None
+        Covariance of the group coefficients; None where their priors are flat.
+    u : (s, m) array
+        What the columns ``[X y]`` are multiplied with to give the residuals ``y − X b̂``.
+    inverse : (s, p, p) array
+        A⁻¹, over the integrated columns.
+    log_det : (s,) array
+        Of A.
+    """
+
+    Sigma: Array | None
+    sigma: Array
+    u: Array
+    inverse: Array
+    log_det: Array
+
+
+class RowScores(NamedTuple):
+    """Of some rows, given φ: (draw, row) each.
+
+    Attributes
+    ----------
+    rows : array of int
+        Their positions.
+    log_density : array
+        log p(y_i | all other rows, φ); NaN where other rows say nothing and priors are flat.
+    mean : array
+        Mean of y_i given all other rows and φ.
+    log_score : array
+        log density of a second response like y_i, given all rows and φ, at y_i.
+    """
+
+    rows: Ints
+    log_density: Array
+    mean: Array
+    log_score: Array
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The rows, sorted by level and scaled.
+
+    Attributes
+    ----------
+    B : (n, p + 1) array
+        Working columns: integrated, sampled, response.
+    Z : (n, q) array
+        Group columns, for coefficients with the covariance that `Sigma` has.
+    codes : (n,) array of int
+        Level of every row.
+    order : (n,) array of int
+        Position of every row in the design.
+    scale : (n,) array
+        What rows were multiplied with.
+    P : (p + 1, p + 1) array
+        Normal priors of b, as the cross-product of rows.
+    """
+
+    B: Array
+    Z: Array
+    codes: Ints
+    n_levels: int
+    order: Ints
+    scale: Array
+    P: Array
+    n_integrated: int
+    y: Array
+
+    @cached_property
+    def counts(self) -> Ints:
+        """Rows of each level."""
+        return np.bincount(self.codes, minlength=self.n_levels)
+
+    def _sum(self, left: Array, right: Array) -> Array:
+        """Cross-products level by level: (level, columns, columns)."""
+        shape = (self.n_levels, left.shape[1], right.shape[1])
+        sums = np.zeros(shape)
+        present = np.flatnonzero(self.counts)
+        starts = (np.cumsum(self.counts) - self.counts)[present]
+        for k in range(left.shape[1]):
+            products = left[:, k, None] * right
+            if len(present):
+                sums[present, k] = np.add.reduceat(products, starts, axis=0)
+        return sums
+
+    @cached_property
+    def ZZ(self) -> Array:
+        """ZᵀZ by level."""
+        return self._sum(self.Z, self.Z)
+
+    @cached_property
+    def ZB(self) -> Array:
+        """ZᵀB by level."""
+        return self._sum(self.Z, self.B)
+
+    @cached_property
+    def BB(self) -> Array:
+        """BᵀB by level."""
+        return self._sum(self.B, self.B)
+
+    @cached_property
+    def flat_W(self) -> Array:
+        """W under flat priors: (ZᵀZ)⁻¹, or the pseudo-inverse where rows do not determine all."""
+        return np.asarray(np.linalg.pinv(self.ZZ, rcond=1e-12, hermitian=True))
+
+    def W(self, draws: Parameters, first: int, last: int) -> Array:
+        """W with ``V_j⁻¹ = (I − Z W Zᵀ)/σ²``, for levels first..last: (draw or 1, level, q, q)."""
+        if draws.Sigma is None:
+            return self.flat_W[None, first:last]
+        Sigma = draws.Sigma[:, None]
+        q = Sigma.shape[-1]
+        if q == 1:
+            return np.asarray(
+                Sigma / (draws.sigma[:, None, None, None] ** 2 + Sigma * self.ZZ[first:last])
+            )
+        system = Sigma @ self.ZZ[first:last]
+        system[..., np.arange(q), np.arange(q)] += draws.sigma[:, None, None] ** 2
+        solved = np.linalg.solve(system, np.broadcast_to(Sigma, system.shape))
+        return np.asarray((solved + np.swapaxes(solved, -1, -2)) / 2)
+
+    def residual_products(self, draws: Parameters, first: int, last: int) -> Array:
+        """``B_jᵀ V_j⁻¹ B_j`` for levels first..last: (draw, level, m, m)."""
+        ZB = self.ZB[first:last]
+        inside = np.swapaxes(ZB, -1, -2) @ self.W(draws, first, last) @ ZB
+        return np.asarray((self.BB[first:last] - inside) / draws.sigma[:, None, None, None] ** 2)
+
+
+def blocks(fit: Fit, codes: Ints | None = None, n_levels: int = 0) -> Blocks:
+    """Prepare the rows of a fit; `codes` group them where the model itself does not."""
+    design = rows_of(fit)
+    working = working_rows(design, fit.model.priors)
+    scale = np.ones(len(working.y)) if working.row_scale is None else working.row_scale
+    Z = np.empty((len(scale), 0))
+    if design.factors:
+        codes, n_levels = working.columns.codes, working.columns.n_levels
+        Z = working.columns.Z @ working.columns.unscale
+    elif codes is None:
+        codes, n_levels = np.zeros(len(scale), dtype=np.int64), 1
+    order = np.argsort(codes, kind="stable")
+    B = np.column_stack([working.X[:, working.order], working.y]) * scale[:, None]
+    P, _ = prior_rows(design.columns, fit.model.priors, working.standard, working.order)
+    return Blocks(
+        B=np.ascontiguousarray(B[order]),
+        Z=np.ascontiguousarray((Z * scale[:, None])[order]),
+        codes=codes[order],
+        n_levels=n_levels,
+        order=order,
+        scale=scale[order],
+        P=P,
+        n_integrated=len(working.order) - working.n_sampled,
+        y=design.y[order],
+    )
+
+
+def parameters(fit: Fit, rows: Blocks, picked: Ints) -> Parameters:
+    """Draws of φ, and b̂ and A⁻¹ for each."""
+    design, run = rows_of(fit), fit.run
+    working = working_rows(design, fit.model.priors)
+    s = len(picked)
+    sigma = np.ones(s) if run.sigma is None else run.sigma.ravel()[picked]
+    Sigma: Array | None = np.empty((s, 0, 0))
+    if design.factors:
+        Sigma = _covariances(fit, design, working.columns.known_sd, picked)
+    p, m = rows.n_integrated, rows.B.shape[1]
+    u = np.zeros((s, m))
+    u[:, -1] = 1.0
+    if working.n_sampled:
+        b = run.b.reshape(n_draws(fit), -1)[picked]
+        u[:, p:-1] = -working.standard.to_working(b)[:, working.order[p:]]
+    draws = Parameters(Sigma, sigma, u, np.empty((s, p, p)), np.empty(s))
+    size = max(1, CHUNK // max(1, rows.n_levels * (m * m + 4 * _system(rows))))
+    for first in range(0, s, size):
+        part = slice(first, first + size)
+        some = _part(draws, part)
+        F = rows.P + rows.residual_products(some, 0, rows.n_levels).sum(axis=1)
+        A, rest = F[:, :p, :p], np.einsum("sij,sj->si", F[:, :p], u[part])
+        draws.inverse[part] = np.linalg.inv(A)
+        draws.log_det[part] = np.linalg.slogdet(A)[1]
+        u[part, :p] = -np.linalg.solve(A, rest[..., None])[..., 0]
+    return draws
+
+
+def _system(rows: Blocks) -> int:
+    """Size of a level's system of equations."""
+    return max(1, int(rows.Z.shape[1]) ** 2)
+
+
+def _part(draws: Parameters, part: slice) -> Parameters:
+    Sigma = None if draws.Sigma is None else draws.Sigma[part]
+    return Parameters(
+        Sigma, draws.sigma[part], draws.u[part], draws.inverse[part], draws.log_det[part]
+    )
+
+
+def _covariances(fit: Fit, design: Design, known_sd: Array | None, picked: Ints) -> Array | None:
+    """Covariance of the group coefficients for each draw; None where their priors are flat."""
+    if known_sd is not None:
+        if np.isinf(known_sd).all():
+            return None
+        q = len(known_sd)
+        return np.broadcast_to(np.diag(known_sd**2), (len(picked), q, q))
+    from partialpool.engine.conditional import covariances
+
+    return covariances(fit.model, fit.run, 0)[picked]
+
+
+def row_scores(rows: Blocks, draws: Parameters) -> Iterator[RowScores]:
+    """Leave out one row after the other; some rows at a time."""
+    s, (n, m), q = len(draws.sigma), rows.B.shape, rows.Z.shape[1]
+    p = rows.n_integrated
+    size = max(1, CHUNK // (s * (m + q * q + 6)))
+    variance = draws.sigma[:, None] ** 2
+    for first in range(0, n, size):
+        part = slice(first, min(first + size, n))
+        codes, Z, B, scale = rows.codes[part], rows.Z[part], rows.B[part], rows.scale[part]
+        low, high = int(codes[0]), int(codes[-1]) + 1
+        W = rows.W(draws, low, high)[:, codes - low]
+        ZW = np.einsum("ia,siab->sib", Z, W)
+        precision = (1.0 - np.einsum("sia,ia->si", ZW, Z)) / variance
+        VB = (B - np.einsum("sia,iam->sim", ZW, rows.ZB[codes])) / variance[:, :, None]
+        alpha = np.einsum("sim,sm->si", VB, draws.u)
+        taken = np.einsum("sij,sjk,sik->si", VB[..., :p], draws.inverse, VB[..., :p], optimize=True)
+        Q = precision - taken
+        Q = np.where(Q * variance > UNDETERMINED, Q, np.nan)
+        log_scale = np.log(scale)
+        log_density = 0.5 * (np.log(Q) - alpha**2 / Q - LOG_2PI) + log_scale
+        # A second response: mean y − σ²α, variance 2σ² − σ⁴Q.
+        spread = 2 * variance - variance**2 * np.nan_to_num(Q)
+        log_score = -0.5 * (LOG_2PI + np.log(spread) + (variance * alpha) ** 2 / spread) + log_scale
+        mean = rows.y[part] - alpha / (Q * scale)
+        yield RowScores(rows.order[part], log_density, mean, log_score)
+
+
+def level_scores(rows: Blocks, draws: Parameters) -> Array:
+    """Log p(rows of a level | all other rows, φ): (draw, level).
+
+    NaN where other rows do not determine coefficients with flat priors.
+    """
+    s, m, p = len(draws.sigma), rows.B.shape[1], rows.n_integrated
+    q, J = rows.Z.shape[1], rows.n_levels
+    log_scale = np.bincount(rows.codes, np.log(rows.scale), minlength=J)
+    scores = np.empty((s, J))
+    size = max(1, CHUNK // (s * (2 * m * m + 2 * _system(rows))))
+    log_variance = 2 * np.log(draws.sigma)[:, None]
+    for first in range(0, J, size):
+        last = min(first + size, J)
+        products = rows.residual_products(draws, first, last)
+        within = np.einsum("si,sjik,sk->sj", draws.u, products, draws.u, optimize=True)
+        log_det = rows.counts[first:last] * log_variance
+        if draws.Sigma is None:
+            scores[:, first:last] = np.nan
+            continue
+        if q:
+            system = draws.Sigma[:, None] @ rows.ZZ[first:last]
+            system = system / draws.sigma[:, None, None, None] ** 2 + np.eye(q)
+            log_det = log_det + np.linalg.slogdet(system)[1]
+        between = np.zeros_like(within)
+        if p:
+            G = products[..., :p, :p]
+            share = np.eye(p) - draws.inverse[:, None] @ G
+            sign, log_left = np.linalg.slogdet(share)
+            determined = (sign > 0) & (log_left > p * np.log(UNDETERMINED))
+            share[~determined] = np.eye(p)
+            t = np.einsum("sjik,sk->sji", products[..., :p, :], draws.u)
+            # (A − G)⁻¹ = (I − A⁻¹G)⁻¹ A⁻¹
+            solved = np.linalg.solve(share, draws.inverse[:, None] @ t[..., None])[..., 0]
+            between = np.einsum("sji,sji->sj", t, solved)
+            log_det = log_det - np.where(determined, log_left, np.nan)
+        counts = rows.counts[first:last]
+        scores[:, first:last] = -0.5 * (counts * LOG_2PI + log_det + within + between)
+    return scores + log_scale
+
+
+def undetermined_rows(fit: Fit, picked: Ints, draws: Ints) -> Array:
+    """Draw what flat coefficients add to rows of levels that do not determine all of them.
+
+    Their rows determine their own linear predictors all the same: (draw, row).
+    """
+    design = rows_of(fit)
+    working = working_rows(design, fit.model.priors)
+    columns, factor = working.columns, design.factors[0]
+    scale = np.ones(design.n_rows) if working.row_scale is None else working.row_scale
+    b = fit.run.b.reshape(n_draws(fit), fit.run.b.shape[-1])[draws]
+    c = working.standard.to_working(b)
+    sigma = np.ones(n_draws(fit)) if fit.run.sigma is None else fit.run.sigma.ravel()
+    out = np.empty((len(draws), len(picked)))
+    for level in np.unique(factor.codes[picked]):
+        rows = np.flatnonzero(factor.codes == level)
+        Z = columns.Z[rows] * scale[rows, None]
+        left, size, _ = np.linalg.svd(Z, full_matrices=False)
+        basis = left[:, size > 1e-9 * max(size[0], 1e-300)]
+        rest = (working.y[rows] - c @ working.X[rows].T) * scale[rows]
+        rng = np.random.default_rng([fit.run.seed, 2, int(level)])
+        noise = rng.normal(size=(n_draws(fit), basis.shape[1]))[draws]
+        fitted = (rest @ basis + sigma[draws, None] * noise) @ basis.T / scale[rows]
+        # In terms of the user: shifts that the working response lacks, and X as it is.
+        shift = working.standard.y_centre + columns.y_shift + columns.Z[rows] @ columns.mean
+        fitted += shift + c @ working.X[rows].T - b @ design.X[rows].T
+        place = {int(row): k for k, row in enumerate(rows)}
+        mine = np.flatnonzero(factor.codes[picked] == level)
+        out[:, mine] = fitted[:, [place[int(row)] for row in picked[mine]]]
+    return out

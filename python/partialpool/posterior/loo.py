@@ -1,0 +1,360 @@
+"""How well a fit predicts what it has not seen: leave-one-out scores, and what to trust of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import InputError, did_you_mean
+from partialpool.posterior.findings import Finding
+from partialpool.posterior.fitted_rows import (
+    chunks,
+    log_densities,
+    means,
+    n_draws,
+    row_predictors,
+    rows_of,
+    thinned,
+)
+from partialpool.posterior.integrated import (
+    blocks,
+    integrates,
+    level_scores,
+    parameters,
+    row_scores,
+)
+from partialpool.posterior.text import WIDTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from partialpool.design import GroupFactor
+    from partialpool.posterior.fit import Fit
+
+Array = NDArray[np.float64]
+
+# Above this, the weights of a few draws decide (Vehtari et al. 2024).
+GOOD_K = 0.7
+# Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
+MOST, FEWEST = 4_000_000, 1000
+
+METHODS = {
+    "integrated": "coefficients integrated out",
+    "psis": "importance sampling",
+    "kfold": "refits",
+}
+ARRAYS = ("labels", "elpd_i", "log_score", "pareto_k", "y", "mean")
+
+
+@dataclass(frozen=True, eq=False)
+class Loo:
+    """Scores of predictions of what a posterior has not seen.
+
+    Attributes
+    ----------
+    method : {"integrated", "psis", "kfold"}
+        How the posteriors without a row were had: coefficients integrated out and the rest
+        reweighted, all parameters reweighted, or refits.
+    unit : str
+        ``"row"``, or the grouping factor whose levels were left out.
+    folds : int
+        Number of refits.
+    labels : array
+        Positions of the rows in the table from 0, or the levels.
+    elpd_i : array
+        Log predictive density of each; NaN where nothing else determines it.
+    log_score : array
+        The same under the full posterior, which has seen it; NaN of levels.
+    pareto_k : array
+        Reliability of each: below 0.7 is fine. Empty for refits.
+    y, mean : array
+        Responses and their held-out predictive means; empty for levels.
+    findings : tuple of Finding
+        What cannot be trusted.
+    """
+
+    method: str
+    unit: str
+    folds: int
+    labels: NDArray[Any]
+    elpd_i: Array
+    log_score: Array
+    pareto_k: Array
+    y: Array
+    mean: Array
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Which of them have a score."""
+        return np.isfinite(self.elpd_i)
+
+    @property
+    def n(self) -> int:
+        """How many have a score."""
+        return int(self.used.sum())
+
+    @property
+    def elpd(self) -> float:
+        """Expected log predictive density: the sum of the scores."""
+        return float(self.elpd_i[self.used].sum())
+
+    @property
+    def se(self) -> float:
+        """Standard error of `elpd`, from the spread of the scores."""
+        return sum_error(self.elpd_i[self.used])
+
+    @property
+    def p_eff(self) -> float:
+        """Effective number of parameters: how much better rows are known by a fit that saw them."""
+        return float((self.log_score - self.elpd_i)[self.used].sum())
+
+    @property
+    def rmse(self) -> float:
+        """Root mean squared error of the held-out predictive means."""
+        if not len(self.y):
+            return math.nan
+        return float(np.sqrt(np.mean((self.y - self.mean)[self.used] ** 2)))
+
+    @property
+    def pointwise(self) -> pd.DataFrame:
+        """A row for each: its score, Pareto k, response and held-out mean."""
+        import pandas as pd
+
+        columns = {"elpd": self.elpd_i, "log_score": self.log_score}
+        others = {"pareto_k": self.pareto_k, "y": self.y, "mean": self.mean}
+        columns |= {name: values for name, values in others.items() if len(values)}
+        return pd.DataFrame(columns, index=pd.Index(self.labels, name=self.unit))
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Give all that it holds as arrays, the texts as one string of JSON, for a file."""
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        meta: dict[str, Any] = {"method": self.method, "unit": self.unit, "folds": self.folds}
+        meta["findings"] = [asdict(finding) for finding in self.findings]
+        if self.labels.dtype.kind not in "iuf":
+            meta["labels"] = self.labels.astype(str).tolist()
+            del arrays["labels"]
+        arrays["meta"] = np.array(json.dumps(meta), dtype=object)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Loo:
+        """Build it from what :meth:`to_arrays` gave; levels that are no numbers become text."""
+        text = arrays["meta"].item()
+        meta = json.loads(text.decode() if isinstance(text, bytes) else text)
+        labels = arrays["labels"] if "labels" in arrays else np.array(meta["labels"], dtype=object)
+        numbers = {name: np.asarray(arrays[name], dtype=float) for name in ARRAYS[1:]}
+        return cls(
+            meta["method"],
+            meta["unit"],
+            int(meta["folds"]),
+            labels,
+            **numbers,
+            findings=tuple(Finding(**finding) for finding in meta["findings"]),
+        )
+
+    def __repr__(self) -> str:
+        rows = "row" if self.unit == "row" else f"level of {self.unit}"
+        if self.method == "kfold":
+            left = "row by row" if self.unit == "row" else f"with levels of {self.unit} kept whole"
+            how = f"{self.folds} refits without a part of the rows each, {left}"
+            first = f"Held-out log predictive density of {self.n} rows"
+        else:
+            how = f"leaving out one {rows} at a time, {METHODS[self.method]}"
+            first = f"Held-out log predictive density of {self.n} {rows.replace(' of', 's of')}"
+            first += "s" if self.unit == "row" else ""
+        text = f"{first}: {self.elpd:.1f} ± {self.se:.1f} ({how})."
+        if math.isfinite(self.p_eff):
+            text += f" The model has the freedom of {self.p_eff:.1f} parameters."
+        if math.isfinite(self.rmse):
+            text += f" Held-out means miss by {self.rmse:.4g} (root mean square)."
+        lines = textwrap.wrap(text, WIDTH)
+        for finding in self.findings:
+            lines += textwrap.wrap(
+                str(finding), WIDTH, initial_indent="  ", subsequent_indent="    "
+            )
+        return "\n".join(lines)
+
+
+def sum_error(values: Array) -> float:
+    """Standard error of a sum of independent values."""
+    return float(np.sqrt(len(values) * np.var(values, ddof=1))) if len(values) > 1 else math.nan
+
+
+def loo(fit: Fit, by: str | None = None) -> Loo:
+    """Compute what :meth:`Fit.loo` gives, once."""
+    factor = None
+    if by is not None:
+        names = {group.factor for group in fit.model.groups if group.predictor == "mu"}
+        if by == "group" and len(names) == 1:
+            by = names.pop()
+        elif by not in names:
+            raise _no_factor(by, sorted(names))
+    key = "loo" if by is None else f"loo by {by}"
+    if key not in fit.held_out:
+        design = rows_of(fit)
+        if by is not None:
+            factor = next(f for f in design.factors if f.name == by)
+        fit.held_out[key] = _rows(fit) if factor is None else leave_levels(fit, factor)
+    return fit.held_out[key]
+
+
+def _no_factor(by: str, names: list[str]) -> InputError:
+    if not names:
+        return InputError(
+            "the model has no group terms, so it has no levels to leave out",
+            remedy="leave `by` out, or use compare(…).loo(by='group')",
+        )
+    remedy = f"say which of {', '.join(names)}" if by == "group" else did_you_mean(by, names)
+    return InputError(f"`{by}` names no single grouping factor of the model", remedy=remedy)
+
+
+def leave_levels(fit: Fit, factor: GroupFactor) -> Loo:
+    """Leave out one level of a factor after the other.
+
+    The factor is the model's own, or any where it has none (complete pooling).
+    """
+    own = [f.name for f in rows_of(fit).factors]
+    if not integrates(fit) or own not in ([], [factor.name]):
+        raise InputError(
+            f"levels of `{factor.name}` can be left out one by one only where all group "
+            "coefficients integrate out; reweighting the draws would not be reliable",
+            remedy=f'refit without them: `kfold(by="{factor.name}")`',
+        )
+    picked = thinned(fit, max(FEWEST, MOST // len(factor.levels)))
+    rows = blocks(fit, factor.codes, len(factor.levels))
+    scores = level_scores(rows, parameters(fit, rows, picked))
+    elpd, k, _ = reweigh(scores, efficiency(fit))
+    empty = np.empty(0)
+    found = [*_unreliable(k, elpd, f"levels of `{factor.name}`", f'kfold(by="{factor.name}")')]
+    unknown = np.full(len(elpd), np.nan)
+    if any(not f.pooled for f in rows_of(fit).factors):
+        found.append(
+            Finding(
+                "prior-only",
+                "warning",
+                f"Without pooling, the other levels say nothing about a level of `{factor.name}`: "
+                "these scores tell only what the priors expect.",
+                "Do not compare them with those of other models.",
+            )
+        )
+    return Loo(
+        "integrated", factor.name, 0, factor.levels, elpd, unknown, k, empty, empty, tuple(found)
+    )
+
+
+def _rows(fit: Fit) -> Loo:
+    design = rows_of(fit)
+    n, exact = design.n_rows, integrates(fit)
+    elpd, log_score, k, mean = (np.full(n, np.nan) for _ in range(4))
+    relative = efficiency(fit)
+    draws = thinned(fit, max(FEWEST, MOST // n))
+    if exact:
+        sorted_rows = blocks(fit)
+        for scores in row_scores(sorted_rows, parameters(fit, sorted_rows, draws)):
+            at = scores.rows
+            elpd[at], k[at], weights = reweigh(scores.log_density, relative)
+            mean[at] = np.sum(weights * scores.mean, axis=0)
+            log_score[at] = log_mean(scores.log_score)
+    else:
+        for at in chunks(design, max(1, 2_000_000 // len(draws))):
+            predictors = row_predictors(fit, at, draws)
+            density = log_densities(fit, predictors, at, draws)
+            elpd[at], k[at], weights = reweigh(density, relative)
+            mean[at] = np.sum(weights * means(fit, predictors, at, draws), axis=0)
+            log_score[at] = log_mean(density)
+    found = _unreliable(k, elpd, "rows", "kfold()")
+    method = "integrated" if exact else "psis"
+    return Loo(method, "row", 0, design.rows, elpd, log_score, k, design.y, mean, tuple(found))
+
+
+def efficiency(fit: Fit) -> float:
+    """Effective draws per draw, on average over the parameters."""
+    ess = fit.parameter_summary.values["ess_bulk"]
+    ess = ess[np.isfinite(ess)]
+    return float(np.clip(np.mean(ess) / n_draws(fit), 0.01, 1.0)) if len(ess) else 1.0
+
+
+def log_mean(values: Array) -> Array:
+    """Log of the mean over draws (first axis) of what is given by its logarithm."""
+    most = np.max(values, axis=0)
+    return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
+
+
+def reweigh(log_density: Array, relative: float) -> tuple[Array, Array, Array]:
+    """Score each column (draw, row) by draws reweighted to a posterior that has not seen it.
+
+    Returns
+    -------
+    elpd, pareto_k : (row,) arrays
+        NaN for columns with a NaN.
+    weights : (draw, row) array
+        Normalised.
+    """
+    s, n = log_density.shape
+    weights = np.full((s, n), 1.0 / s)
+    elpd, k = np.full(n, np.nan), np.full(n, np.nan)
+    known = np.isfinite(log_density).all(axis=0)
+    alike = known & (np.ptp(np.where(known, log_density, 0.0), axis=0) < 1e-10)
+    elpd[alike], k[alike] = log_density[0, alike], 0.0
+    rest = np.flatnonzero(known & ~alike)
+    if len(rest):
+        columns = np.ascontiguousarray(log_density[:, rest].T)
+        log_weights, k[rest] = _smoothed(columns, relative)
+        smoothed = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+        smoothed /= smoothed.sum(axis=1, keepdims=True)
+        most = columns.max(axis=1, keepdims=True)
+        elpd[rest] = most[:, 0] + np.log(np.sum(smoothed * np.exp(columns - most), axis=1))
+        weights[:, rest] = smoothed.T
+    return elpd, k, weights
+
+
+def _smoothed(log_density: Array, relative: float) -> tuple[Array, Array]:
+    """Log weights (row, draw), and Pareto k: infinite where there is no tail to fit one to."""
+    from arviz_stats.base.array import array_stats
+
+    try:
+        with np.errstate(all="ignore"):  # equal draws in a tail; k is then not finite
+            log_weights, k = array_stats.psislw(log_density, r_eff=relative)  # type: ignore[no-untyped-call]
+        fitted = np.isfinite(k) & np.isfinite(log_weights).all(axis=1)
+        return np.where(fitted[:, None], log_weights, -log_density), np.where(fitted, k, np.inf)
+    except ValueError:  # fewer than 25 draws, or a tail of equal draws
+        if len(log_density) > 1:
+            rows = [_smoothed(row[None], relative) for row in log_density]
+            return np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
+    return -log_density, np.array([np.inf])
+
+
+def _unreliable(k: Array, elpd: Array, what: str, remedy: str) -> list[Finding]:
+    found = []
+    count, total = int(np.sum(k > GOOD_K)), len(k)
+    if count:
+        found.append(
+            Finding(
+                "pareto-k",
+                "warning",
+                f"The scores of {count} of {total} {what} cannot be trusted (Pareto k up to "
+                f"{np.nanmax(k):.2f}, should be at most {GOOD_K}): without them the posterior "
+                "would be a different one.",
+                f"Use {remedy}, which fits again without them.",
+            )
+        )
+    lost = int(np.sum(~np.isfinite(elpd)))
+    if lost:
+        found.append(
+            Finding(
+                "not-predictable",
+                "warning",
+                f"{lost} of {total} {what} have no score: nothing else determines them, because "
+                "priors are flat. They are left out.",
+                "Give coefficients proper priors.",
+            )
+        )
+    return found

@@ -1,0 +1,258 @@
+"""Data that the priors expect: parameters and responses drawn without looking at the likelihood."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.engine import GroupDraws, Run
+from partialpool.errors import InputError
+from partialpool.model import Model
+from partialpool.model.defaults import (
+    INTERCEPT,
+    Predictor,
+    bounds,
+    group_name,
+    pairs,
+    predictors,
+)
+from partialpool.model.priors import LKJ, NormalAtMean, Prior
+from partialpool.posterior.checks import Check, CheckPlots, check
+from partialpool.posterior.fit import Fit, Provenance, population_draws
+from partialpool.posterior.fitted_rows import chunks, responses, row_predictors, rows_of
+from partialpool.posterior.text import WIDTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from partialpool.design import Design, GroupFactor
+
+Array = NDArray[np.float64]
+
+
+class PriorPredictive:
+    """Draws of parameters from their priors, and of responses from these.
+
+    Attributes
+    ----------
+    priors : dict of Prior
+        By parameter name.
+    """
+
+    def __init__(self, model: Model, design: Design, draws: int, seed: int) -> None:
+        run = prior_run(model, design, draws, seed)
+        facts = Provenance("the table", design.n_rows, 0, "prior", "", 0.95, 0.0, {})
+        self._fit = Fit(model, run, facts, [], design=design)
+        self._seed = seed
+        self.priors = dict(model.priors)
+
+    @cached_property
+    def parameters(self) -> pd.DataFrame:
+        """A row a draw, a column a population-level parameter."""
+        import pandas as pd
+
+        labels, draws = population_draws(self._fit.model, self._fit.run)
+        return pd.DataFrame(draws[0], columns=pd.Index(labels, name="parameter"))
+
+    @cached_property
+    def responses(self) -> Array:
+        """Responses for the rows of the data: (draw, row)."""
+        design = rows_of(self._fit)
+        picked = np.arange(self._fit.run.draws)
+        rng = np.random.default_rng([self._seed, 4])
+        made = np.empty((len(picked), design.n_rows))
+        for rows in chunks(design, max(1, 4_000_000 // len(picked))):
+            predicted = row_predictors(self._fit, rows, picked)
+            made[:, rows] = responses(self._fit, predicted, rows, picked, rng)
+        return made
+
+    @cached_property
+    def check(self) -> Check:
+        """The data beside what the priors make."""
+        return check(self._fit, self._fit.run.draws, self._seed, prior=True)
+
+    @property
+    def plot(self) -> CheckPlots:
+        """Figures: ``density()`` or ``bars()``, ``statistics()``, ``groups()``."""
+        return self.check.plot
+
+    def __repr__(self) -> str:
+        head = textwrap.wrap(f"Prior predictive draws of {self._fit.formula}", WIDTH)
+        return "\n".join([*head, repr(self.check)])
+
+
+def prior_run(model: Model, design: Design, draws: int, seed: int) -> Run:
+    """Draw all parameters from their priors, as a run of one chain.
+
+    Raises
+    ------
+    InputError
+        If a prior is improper.
+    """
+    draw = _Draw(model.priors, np.random.default_rng([seed, 3]), draws)
+    scalars: dict[str, Array] = {}
+    groups: list[GroupDraws] = []
+    b = np.empty((draws, 0))
+    for predictor in predictors(design):
+        own = draw.population(predictor)
+        if predictor.name == "mu":
+            b = own
+            for k, cut in enumerate(draw.thresholds(predictor, own).T):
+                scalars[f"threshold[{k + 1}]"] = cut[None]
+        else:
+            names = [f"{predictor.prefix}[{column}]" for column in predictor.columns]
+            scalars |= {name: own[None, :, k] for k, name in enumerate(names)}
+        groups += [draw.group(predictor, factor, own) for factor in predictor.factors]
+    for name in model.priors:
+        if "[" not in name and not name.startswith("cor_"):
+            scalars[name] = draw.scalar(name)[None]
+    return Run(
+        method="prior",
+        seed=seed,
+        warmup=0,
+        b=b[None],
+        groups=tuple(groups),
+        scalars=scalars,
+        working=None,
+        stats={},
+    )
+
+
+class _Draw:
+    """Draws from the priors of a model."""
+
+    def __init__(self, priors: Mapping[str, Prior], rng: np.random.Generator, draws: int) -> None:
+        self._priors, self._rng, self._draws = priors, rng, draws
+
+    def scalar(self, name: str) -> Array:
+        """Draw one parameter within its range."""
+        prior = self._priors[name]
+        try:
+            return prior.draw(self._rng, self._draws, *bounds(name, prior))
+        except InputError as error:
+            raise InputError(
+                f"nothing can be drawn from the prior {prior} of `{name}`",
+                remedy="give it a proper prior",
+            ) from error
+
+    def at_mean(self, name: str) -> bool:
+        """Whether the prior of an intercept is at the mean of the predictors."""
+        return isinstance(self._priors.get(name), NormalAtMean)
+
+    def population(self, predictor: Predictor) -> Array:
+        """Coefficients of a predictor: (draw, column)."""
+        names = [f"{predictor.prefix}[{column}]" for column in predictor.columns]
+        b = np.column_stack([np.empty((self._draws, 0)), *map(self.scalar, names)])
+        for k, name in enumerate(names):
+            if self.at_mean(name):
+                others = [j for j in range(len(names)) if j != k]
+                b[:, k] -= b[:, others] @ predictor.X[:, others].mean(axis=0)
+        return b
+
+    def thresholds(self, predictor: Predictor, b: Array) -> Array:
+        """Increasing thresholds: (draw, threshold), without columns where there are none."""
+        names = [name for name in self._priors if name.startswith("threshold[")]
+        if not names:
+            return np.empty((self._draws, 0))
+        alike = len({self._priors[name] for name in names}) == 1
+        kept = np.empty((0, len(names)))
+        for _ in range(10_000):
+            cuts = np.column_stack([self.scalar(name) for name in names])
+            if alike:
+                # In order, they have the density of those that happen to be.
+                cuts = np.sort(cuts, axis=1)
+            increasing = np.all(np.diff(cuts, axis=1) > 0, axis=1)
+            kept = np.concatenate([kept, cuts[increasing]])
+            if len(kept) >= self._draws:
+                break
+        else:
+            raise InputError("the priors of the thresholds leave hardly any increasing ones")
+        cuts = kept[: self._draws]
+        shifted = [self.at_mean(name) for name in names]
+        cuts[:, shifted] += (b @ predictor.X.mean(axis=0))[:, None]
+        return cuts
+
+    def group(self, predictor: Predictor, factor: GroupFactor, b: Array) -> GroupDraws:
+        """Sds, correlations and coefficients of a factor."""
+        name, q, J = group_name(predictor.name, factor), len(factor.terms), len(factor.levels)
+        s, none = self._draws, np.empty((1, self._draws, 0))
+        if not factor.pooled:
+            own = f"coef_{name}"
+            coef = np.empty((s, J, q))
+            for k, term in enumerate(factor.terms):
+                many = _Draw(self._priors, self._rng, s * J)
+                coef[..., k] = many.scalar(f"{own}[{term}]").reshape(s, J)
+            if self.at_mean(f"{own}[{INTERCEPT}]"):
+                coef[..., 0] -= coef[..., 1:] @ factor.Z[:, 1:].mean(axis=0)
+                coef[..., 0] -= (b @ predictor.X.mean(axis=0))[:, None]
+            return GroupDraws(none, none, coef[None])
+        sd = np.column_stack([self.scalar(f"sd_{name}[{term}]") for term in factor.terms])
+        root, cor = self._correlations(name, factor)
+        r = np.einsum("sab,sjb->sja", root, self._rng.normal(size=(s, J, q))) * sd[:, None]
+        coef = r + (b @ factor.T.T)[:, None]
+        return GroupDraws(sd[None], cor[None], coef[None])
+
+    def _correlations(self, name: str, factor: GroupFactor) -> tuple[Array, Array]:
+        """Cholesky factors of correlation matrices (draw, q, q), and the correlations of pairs."""
+        s, q = self._draws, len(factor.terms)
+        own = pairs(factor)
+        root = np.broadcast_to(np.eye(q), (s, q, q)).copy()
+        whole = self._priors.get(f"cor_{name}")
+        if isinstance(whole, LKJ):
+            for start, stop, correlated in factor.blocks:
+                if correlated:
+                    block = slice(start, stop)
+                    root[:, block, block] = lkj_roots(self._rng, whole.eta, stop - start, s)
+        elif own:
+            root = self._elementwise(name, factor)
+        matrix = root @ np.swapaxes(root, 1, 2)
+        cor = np.stack([matrix[:, i, j] for i, j in own], axis=1) if own else np.empty((s, 0))
+        return root, cor
+
+    def _elementwise(self, name: str, factor: GroupFactor) -> Array:
+        """Draw correlations one by one and keep those that are positive definite together."""
+        s, q = self._draws, len(factor.terms)
+        kept = np.empty((0, q, q))
+        for _ in range(1000):
+            matrix = np.broadcast_to(np.eye(q), (s, q, q)).copy()
+            for i, j in pairs(factor):
+                label = f"cor_{name}[{factor.terms[i]},{factor.terms[j]}]"
+                matrix[:, i, j] = matrix[:, j, i] = self.scalar(label)
+            positive = np.linalg.eigvalsh(matrix)[:, 0] > 1e-12
+            kept = np.concatenate([kept, np.linalg.cholesky(matrix[positive])])
+            if len(kept) >= s:
+                return kept[:s]
+        raise InputError(
+            f"the priors of the correlations of `{name}` leave hardly any correlation matrix",
+            remedy="use an LKJ prior",
+        )
+
+
+def lkj_roots(rng: np.random.Generator, eta: float, size: int, draws: int) -> Array:
+    """Cholesky factors of correlation matrices with an LKJ prior: (draw, size, size).
+
+    Canonical partial correlations are independent and beta-distributed (Lewandowski, Kurowicka &
+    Joe 2009).
+
+    Examples
+    --------
+    >>> L = lkj_roots(np.random.default_rng(1), 2.0, 3, 4)
+    >>> bool(np.allclose(np.sum(L**2, axis=2), 1))
+    True
+    """
+    root = np.zeros((draws, size, size))
+    root[:, 0, 0] = 1.0
+    for i in range(1, size):
+        left = np.ones(draws)
+        for k in range(i):
+            shape = eta + (size - 2 - k) / 2
+            partial = 2 * rng.beta(shape, shape, draws) - 1
+            root[:, i, k] = partial * np.sqrt(left)
+            left = left * (1 - partial**2)
+        root[:, i, i] = np.sqrt(left)
+    return root

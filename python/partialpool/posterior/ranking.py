@@ -1,0 +1,270 @@
+"""Fits of the same data side by side: which predicts best, and is the difference clear."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.errors import InputError
+from partialpool.model.families import FAMILIES
+from partialpool.posterior.findings import Finding
+from partialpool.posterior.fit import Fit
+from partialpool.posterior.fitted_rows import rows_of
+from partialpool.posterior.loo import Loo, sum_error
+from partialpool.posterior.text import WIDTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+# Differences of fewer standard errors than this may be chance; so may those of fewer than four
+# units, whatever their error says (Sivula, Magnusson & Vehtari 2020).
+CLEAR_ERRORS, CLEAR_UNITS = 2.0, 4.0
+COLUMNS = ("elpd", "se", "difference", "difference_se", "p_eff", "rmse", "weight")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Held-out accuracy of several fits of the same data, the best first.
+
+    Attributes
+    ----------
+    scores : dict of Loo
+        By name, in the order of rank.
+    findings : tuple of Finding
+        What cannot be trusted.
+    """
+
+    scores: dict[str, Loo]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Rows (or levels) that every fit has a score for."""
+        return np.asarray(np.all([loo.used for loo in self.scores.values()], axis=0))
+
+    def elpd(self, name: str) -> tuple[float, float]:
+        """Sum of the scores that every fit has, and its error."""
+        own = self.scores[name].elpd_i[self.used]
+        return float(own.sum()), sum_error(own)
+
+    def difference(self, name: str) -> tuple[float, float]:
+        """How much lower a fit scores than the best, and the error of that (paired)."""
+        used = self.used
+        best = next(iter(self.scores.values())).elpd_i[used]
+        lower = self.scores[name].elpd_i[used] - best
+        return float(lower.sum()), 0.0 if not lower.any() else sum_error(lower)
+
+    def is_clear(self, name: str) -> bool:
+        """Whether a fit is clearly worse than the best."""
+        lower, error = self.difference(name)
+        return lower < -CLEAR_UNITS and lower < -CLEAR_ERRORS * error
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Stacking weights: the mixture of the fits that predicts best."""
+        used = self.used
+        scores = np.column_stack([loo.elpd_i[used] for loo in self.scores.values()])
+        return dict(zip(self.scores, map(float, stacking_weights(scores)), strict=True))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a fit: elpd, its difference to the best, errors, and stacking weights."""
+        import pandas as pd
+
+        weights = self.weights
+        rows = [
+            (*self.elpd(name), *self.difference(name), loo.p_eff, loo.rmse, weights[name])
+            for name, loo in self.scores.items()
+        ]
+        return pd.DataFrame(
+            rows, index=pd.Index(list(self.scores), name="fit"), columns=list(COLUMNS)
+        )
+
+    @property
+    def sentence(self) -> str:
+        """Which fit predicts best and whether that is clear, in plain words."""
+        return verdict(self, {name: f"`{name}`" for name in self.scores})
+
+    def __repr__(self) -> str:
+        table = self.table
+        width = max(len(name) for name in table.index) + 2
+        heads = {"elpd": 10, "difference": 20, "weight": 9, "p_eff": 9, "rmse": 11}
+        lines = [" " * width + "".join(f"{name:>{size}}" for name, size in heads.items())]
+        for name, row in table.iterrows():
+            difference = f"{row['difference']:.1f} ± {row['difference_se']:.1f}"
+            cells = [f"{row['elpd']:.1f}", difference, f"{row['weight']:.2f}"]
+            cells += ["–" if math.isnan(row[c]) else f"{row[c]:.4g}" for c in ("p_eff", "rmse")]
+            sized = zip(cells, heads.values(), strict=True)
+            lines.append(f"{name:<{width}}" + "".join(f"{cell:>{size}}" for cell, size in sized))
+        lines += ["", *textwrap.wrap(self.sentence, WIDTH)]
+        for finding in self.findings:
+            lines += textwrap.wrap(str(finding), WIDTH, subsequent_indent="  ")
+        return "\n".join(lines)
+
+
+def verdict(ranking: Ranking, names: Mapping[str, str]) -> str:
+    """Say which fit predicts best for what was left out, and whether the others are clearly worse.
+
+    Parameters
+    ----------
+    names : mapping
+        What the fits are called in the sentence.
+    """
+    order = list(ranking.scores)
+    best, others = order[0], order[1:]
+    unit, method = ranking.scores[best].unit, ranking.scores[best].method
+    what = "rows" if unit == "row" or method == "kfold" else f"levels of {unit}"
+    if not others:
+        return f"There is only {names[best]}."
+    head = f"{names[best]} is best at predicting {what} that were left out"
+    head = head[0].upper() + head[1:]
+    parts = []
+    for name in others:
+        lower, error = ranking.difference(name)
+        parts.append(f"{names[name]} by {-lower:.1f} ± {error:.1f}")
+    text = f"{head}: in log predictive density it is ahead of {_listed(parts)}."
+    doubtful = [names[name] for name in others if not ranking.is_clear(name)]
+    if doubtful:
+        return f"{text} The lead over {_listed(doubtful)} may be chance."
+    return f"{text} {'That is' if len(others) == 1 else 'These differences are'} clear."
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+
+
+def compare_fits(fits: Mapping[str, Fit], by: str | None = None, k: int | None = None) -> Ranking:
+    """Rank fits of the same data by how well they predict what was left out.
+
+    Parameters
+    ----------
+    fits : dict of Fit
+        By any names. Formula, family, pooling and priors may differ; the rows must be the same.
+    by : str, optional
+        Leave out levels of this grouping factor in place of rows, as in :meth:`Fit.loo`.
+    k : int, optional
+        Refit without parts of the rows, as in :meth:`Fit.kfold`, in place of reweighting.
+
+    Returns
+    -------
+    Ranking
+        ``table``, ``sentence``, stacking weights (Yao, Vehtari, Simpson & Gelman 2018), findings.
+
+    Raises
+    ------
+    InputError
+        If there are no two fits, or their rows or responses differ.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = pp.datasets.radon()
+    >>> fits = {
+    ...     "with floor": pp.fit("log_radon ~ floor + (1 | county)", data, seed=1),
+    ...     "without": pp.fit("log_radon ~ 1 + (1 | county)", data, seed=1),
+    ... }
+    >>> pp.compare_fits(fits).table.index.tolist()
+    ['with floor', 'without']
+    """
+    if len(fits) < 2:
+        raise InputError("there is nothing to compare", remedy="give two fits or more, by name")
+    for name, fit in fits.items():
+        if not isinstance(fit, Fit):
+            raise InputError(f"`{name}` is {type(fit).__name__}", remedy="give fits of pp.fit")
+    _check_same_rows(fits)
+    if k is None:
+        return rank({name: fit.loo(by) for name, fit in fits.items()}, fits)
+    return rank({name: fit.kfold(k, by) for name, fit in fits.items()}, fits)
+
+
+def _check_same_rows(fits: Mapping[str, Fit]) -> None:
+    first, base = next(iter(fits.items()))
+    own = rows_of(base)
+    for name, fit in fits.items():
+        other = rows_of(fit)
+        same = own.n_rows == other.n_rows and np.array_equal(own.rows, other.rows)
+        if not same:
+            raise InputError(
+                f"`{first}` and `{name}` are fits of different rows ({own.n_rows} and "
+                f"{other.n_rows})",
+                remedy="fit them to the same table, without rows that miss values for one of them",
+            )
+        if not np.array_equal(own.y, other.y):
+            raise InputError(
+                f"`{first}` and `{name}` have different responses ({own.response} and "
+                f"{other.response})",
+                remedy="log densities compare only for the same numbers; put a transform into the "
+                'family, as family="lognormal" does',
+            )
+
+
+def rank(scores: Mapping[str, Loo], fits: Mapping[str, Fit]) -> Ranking:
+    """Rank fits of the same rows by their scores."""
+    found = [
+        Finding(f.code, f.level, f"{name}: {f.message}", f.remedy)
+        for name, loo in scores.items()
+        for f in loo.findings
+    ]
+    discrete = {_is_discrete(fit.model.family) for fit in fits.values()}
+    if len(discrete) > 1:
+        found.append(
+            Finding(
+                "different-measures",
+                "warning",
+                "Some of these families give probabilities of whole numbers, others densities: "
+                "their scores compare only where numbers are measured in steps of 1.",
+            )
+        )
+    used = np.all([loo.used for loo in scores.values()], axis=0)
+    total = {name: float(loo.elpd_i[used].sum()) for name, loo in scores.items()}
+    order = sorted(scores, key=lambda name: -total[name])
+    return Ranking({name: scores[name] for name in order}, tuple(found))
+
+
+def _is_discrete(family: str) -> bool:
+    record: Any = FAMILIES[family]
+    return record.response != "number" or "whole" in record.needs
+
+
+def stacking_weights(scores: Array) -> Array:
+    """Weights of the mixture of models with the highest log score.
+
+    Parameters
+    ----------
+    scores : (row, model) array
+        Held-out log densities.
+
+    Returns
+    -------
+    (model,) array
+        They sum to 1.
+
+    Notes
+    -----
+    The sum of logs is concave in the weights; expectation-maximisation climbs it without leaving
+    the simplex. Only differences within a row count, so that densities never underflow.
+
+    Examples
+    --------
+    >>> stacking_weights(np.log([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])).round(2)
+    array([0.71, 0.29])
+    """
+    density = np.exp(scores - scores.max(axis=1, keepdims=True))
+    weights = np.full(scores.shape[1], 1 / scores.shape[1])
+    if not len(scores):
+        return weights
+    for _ in range(100_000):
+        gain = np.mean(density / (density @ weights)[:, None], axis=0)
+        weights = weights * gain
+        # At the optimum no gain is above 1: the log score is within this of its maximum.
+        if gain.max() - 1 < 1e-7:
+            break
+    return np.asarray(weights / weights.sum())
