@@ -7,6 +7,7 @@ from scipy import stats
 
 import partialpool as pp
 from helpers import covariance
+from partialpool.posterior.fitted_rows import RowDraws, log_densities, row_predictors
 from partialpool.posterior.integrated import (
     blocks,
     integrates,
@@ -16,7 +17,6 @@ from partialpool.posterior.integrated import (
 )
 from partialpool.posterior.kfold import deal
 from partialpool.posterior.loo import Loo
-from partialpool.posterior.rows import RowDraws, log_densities, row_predictors
 
 FEW = {"chains": 1, "draws": 5, "warmup": 50, "seed": 3}
 
