@@ -19,6 +19,10 @@ pub trait Density: Clone + Send {
     fn n_outputs(&self) -> usize;
     /// A reasonable point, around which chains start.
     fn start(&self) -> Vec<f64>;
+    /// Acceptance the step size aims at during warm-up: higher means smaller steps.
+    fn target_accept(&self) -> f64 {
+        0.8
+    }
     /// Log density at the unconstrained `u`; `None` where it is not finite.
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64>;
     /// Constrained parameters, with whatever is drawn from exact conditionals; false on failure.
@@ -176,7 +180,7 @@ fn try_chain<D: Density>(
     }
     let mut walk = generator(plan.seed, chain, 1);
     let start = starting_point(&mut density, &mut walk)?;
-    let settings = DiagNutsSettings {
+    let mut settings = DiagNutsSettings {
         num_tune: plan.warmup as u64,
         num_draws: plan.draws as u64,
         maxdepth: plan.max_depth,
@@ -184,6 +188,7 @@ fn try_chain<D: Density>(
         seed: plan.seed,
         ..Default::default()
     };
+    settings.adapt_options.step_size_settings.target_accept = density.target_accept();
     let math = CpuMath::new(Target(density.clone()));
     let mut nuts = settings.new_chain(chain as u64, math, &mut walk).map_err(|e| e.to_string())?;
     nuts.set_position(&start).map_err(|e| e.to_string())?;

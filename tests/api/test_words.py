@@ -185,7 +185,7 @@ def test_a_saved_fit_says_the_same(tmp_path):
 
 def test_json_says_the_link(tmp_path, capsys):
     pd.DataFrame(table("binomial")).to_csv(tmp_path / "t.csv", index=False)
-    arguments = [str(tmp_path / "t.csv"), "y ~ x", "--draws", "20", "--warmup", "20", "--seed", "1"]
+    arguments = [str(tmp_path / "t.csv"), "y ~ x", "--seed", "1"]
     assert main(["fit", *arguments, "--json", "--family", "binomial", "--trials", "n"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["family"], record["link"], record["sigma"]) == ("binomial", "logit", None)

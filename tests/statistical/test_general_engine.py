@@ -149,27 +149,24 @@ def sparse():
     return {"yes": yes.astype(float), "g": g}
 
 
-# Runs at the defaults: seeds, and the divergent draws that they may have in all. Of 100 runs of
-# eight schools three had one, of 28 of sparse groups six had 1 to 4, of 8 of the others none had
-# any. A funnel in coordinates that do not fit it gives hundreds.
+# Runs at the defaults, and how many seeds. A funnel in coordinates that do not fit it gives
+# hundreds of divergent draws; of 100, 6, 30 and 40 seeds of these none had any.
 HARD = {
-    "eight schools": (
-        "effect ~ 1 + (1 | school)", pp.datasets.eight_schools, {"se": "se"}, 4, 2
-    ),
-    "radon": ("log_radon ~ floor + (floor | county)", pp.datasets.radon, {}, 2, 1),
+    "eight schools": ("effect ~ 1 + (1 | school)", pp.datasets.eight_schools, {"se": "se"}, 4),
+    "radon": ("log_radon ~ floor + (floor | county)", pp.datasets.radon, {}, 2),
     "radon, binary": (
-        "{floor > 0} ~ log_uranium + (1 | county)", pp.datasets.radon, {"family": "bernoulli"}, 4, 1
+        "{floor > 0} ~ log_uranium + (1 | county)", pp.datasets.radon, {"family": "bernoulli"}, 4
     ),
-    "sparse": ("yes ~ 1 + (1 | g)", sparse, {"family": "bernoulli"}, 3, 6),
+    "sparse": ("yes ~ 1 + (1 | g)", sparse, {"family": "bernoulli"}, 4),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HARD)
 def test_the_sampler_copes_at_its_defaults(name):
-    formula, data, options, seeds, allowed = HARD[name]
+    formula, data, options, seeds = HARD[name]
     runs = [fit(formula, data(), seed=seed + 1, **options) for seed in range(seeds)]
-    assert sum(int(run.run.stats["diverging"].sum()) for run in runs) <= allowed
     for run in runs:
+        assert not run.run.stats["diverging"].any()
         summary = pd.concat([run.summary(), run.summary(f"coef_{run.model.groups[0].name}")])
         assert summary["r_hat"].max() <= 1.01
         assert summary["ess_bulk"].min() >= 400
