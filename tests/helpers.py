@@ -3,6 +3,8 @@
 Nothing here calls the package's own densities: matrices are dense, priors are written out.
 """
 
+import dataclasses
+import json
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -112,3 +114,26 @@ def assert_moments(draws, mean, sd, k=5.0):
     assert np.all(np.abs(z) < k), f"means are off by {z} Monte Carlo errors"
     z = (found["sd"] - sd) / sd_error(draws)
     assert np.all(np.abs(z) < k), f"sds are off by {z} Monte Carlo errors"
+
+
+def assert_same_rows(one, other):
+    """Every field of two designs; arrays exactly."""
+    for name in (field.name for field in dataclasses.fields(one)):
+        own, wanted = getattr(one, name), getattr(other, name)
+        if name in ("factors", "sigma"):
+            own, wanted = np.atleast_1d(own), np.atleast_1d(wanted)
+            assert len(own) == len(wanted)
+            for a, b in zip(own, wanted, strict=True):
+                if a is not None or b is not None:
+                    assert_same_rows(a, b)
+        elif name == "table":
+            assert own.names == wanted.names
+            for column in own.names:
+                assert_same_rows(own.columns[column], wanted.columns[column])
+        elif name == "recipe":
+            assert own == json.loads(json.dumps(wanted))
+        elif isinstance(wanted, np.ndarray):
+            assert own.dtype == wanted.dtype
+            np.testing.assert_array_equal(own, wanted)
+        else:
+            assert own == wanted

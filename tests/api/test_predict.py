@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import partialpool as pp
+from helpers import assert_same_rows
 from partialpool import cli
 from partialpool.model.families import FAMILIES
 from partialpool.posterior import evaluate
@@ -568,8 +569,11 @@ SAVED = {
     "exposure": ("negbinomial", "y ~ center(x) + (1 | h)", {"exposure": "w"}),
     "ordered": ("cumulative", "y ~ bs(x, df=4) + (1 | h)", {}),
     "none nuts": ("poisson", "y ~ x + k + (1 | g)", {"pooling": "none"}),
+    "complete": ("bernoulli", "y ~ x + f + (1 | g)", {"pooling": "complete"}),
+    "other": ("hurdle_poisson", "y ~ x + c + (1 | g) + (1 | h)", {"pooling": {"h": "none"}}),
 }
-EXTRA = {"w": RNG.uniform(1, 2, N), "n": np.full(N, 7)}
+EXTRA = {"w": RNG.uniform(1, 2, N), "n": np.full(N, 7), "f": X > 2}
+EXTRA["c"] = pd.Categorical(K, categories=["w", "u", "v", "never"], ordered=True)
 PROGRAM = textwrap.dedent(
     """
     import sys
@@ -610,15 +614,20 @@ def test_a_loaded_fit_predicts_the_same_in_another_process(name, tmp_path):
         fit.model.sigma_formula,
     )
     assert json.loads(json.dumps(fit.model.recipe)) == model.recipe
-    assert (fit.design.n_rows, back.design) == (N, None)
+    assert_same_rows(back.design, fit.design)
+    pd.testing.assert_frame_equal(back.predict(), fit.predict(), check_exact=True)
+    pd.testing.assert_frame_equal(back.effects(by), fit.effects(by), check_exact=True)
+    assert repr(back.check(draws=50)) == repr(fit.check(draws=50))
+    np.testing.assert_array_equal(back.loo().elpd_i, fit.loo().elpd_i)
 
 
-def test_a_loaded_fit_asks_for_rows(fit, tmp_path):
-    fit.save(tmp_path / "fit.nc")
+def test_a_fit_saved_without_its_rows_asks_for_them(fit, tmp_path):
+    fit.save(tmp_path / "fit.nc", rows=False)
     back = pp.load(tmp_path / "fit.nc")
-    with pytest.raises(pp.InputError, match=r"does not hold the rows .*: give them as `new`"):
+    assert back.design is None
+    with pytest.raises(pp.InputError, match=r"saved without the rows .*: give them as `new`"):
         back.predict()
-    with pytest.raises(pp.InputError, match=r"does not hold the rows .*: give them as `data`"):
+    with pytest.raises(pp.InputError, match=r"saved without the rows .*: give them as `data`"):
         back.effects("x")
     pd.testing.assert_frame_equal(back.effects("x", data=data_of()), fit.effects("x"))
 

@@ -1,6 +1,7 @@
 """Saved fits come back as they were; damaged and foreign files never load."""
 
 import datetime
+from pathlib import Path
 
 import h5netcdf
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 import partialpool as pp
+from helpers import assert_same_rows
 
 RNG = np.random.default_rng(31)
 N = 24
@@ -23,6 +25,7 @@ LEVELS = {
     "categories": pd.Categorical(["z", "a", "m", "b"], categories=["z", "m", "b", "a"]),
 }
 FORMULA = "y ~ x + (x | g)"
+FILES = Path(__file__).parent / "files"
 
 
 def fitted(levels=LEVELS["strings"], formula=FORMULA, **options):
@@ -41,6 +44,7 @@ def assert_same(one, other):
     assert (other.findings, other.priors, other.seed) == (one.findings, one.priors, one.seed)
     assert other.provenance == one.provenance
     assert other.formula == one.formula
+    assert_same_rows(other.design, one.design)
 
 
 @pytest.mark.parametrize("kind", LEVELS)
@@ -85,6 +89,39 @@ def test_a_loaded_fit_can_be_saved_again(tmp_path):
     assert_same(fit, pp.load(tmp_path / "two.nc"))
 
 
+def test_rows_with_missing_values_and_weight_zero_come_back(tmp_path):
+    data = {"y": Y.copy(), "x": X, "g": np.resize(list("abc"), N), "w": np.resize([1.0, 2, 0], N)}
+    data["y"][3] = np.nan
+    fit = pp.fit("y ~ x + (1 | g)", data, weights="w", draws=30, warmup=30, seed=9)
+    fit.save(tmp_path / "fit.nc")
+    back = pp.load(tmp_path / "fit.nc")
+    assert_same(fit, back)
+    assert (back.design.n_dropped, back.design.n_zero_weight) == (1, 8)
+    assert back.loo().pointwise.index.tolist() == fit.loo().pointwise.index.tolist()
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+def test_held_out_scores_come_back(kind, tmp_path):
+    fit = fitted(LEVELS[kind])
+    before = [fit.loo(), fit.loo(by="group"), fit.kfold(k=2)]
+    fit.save(tmp_path / "fit.nc", rows=False)
+    back = pp.load(tmp_path / "fit.nc")
+    assert back.design is None
+    for one, other in zip(before, [back.loo(), back.loo(by="group"), back.kfold(k=2)], strict=True):
+        assert repr(other) == repr(one)
+        assert other.findings == one.findings
+        pd.testing.assert_frame_equal(other.pointwise, one.pointwise, check_exact=True)
+    with pytest.raises(pp.InputError, match=r"saved without the rows .*: compute this before"):
+        back.kfold(k=3)
+
+
+def test_a_loaded_fit_is_refitted_alike(tmp_path):
+    fit = fitted()
+    fit.save(tmp_path / "fit.nc")
+    back = pp.load(tmp_path / "fit.nc")
+    assert np.array_equal(back.kfold(k=2).elpd_i, fit.kfold(k=2).elpd_i)
+
+
 def test_saving_replaces_and_leaves_nothing_behind(tmp_path):
     fitted(seed=1).save(tmp_path / "fit.nc")
     fitted(seed=2).save(tmp_path / "fit.nc")
@@ -116,7 +153,7 @@ def test_paths_that_cannot_be_written(tmp_path):
 def test_truncated_files_never_load(tmp_path):
     fitted().save(tmp_path / "fit.nc")
     whole = (tmp_path / "fit.nc").read_bytes()
-    lengths = {0, 1, 8, 100, 512, 2048, len(whole) - 1, *range(0, len(whole), len(whole) // 60)}
+    lengths = {0, 1, 8, 100, 512, 2048, len(whole) - 1, *range(0, len(whole), 4096)}
     for length in sorted(lengths):
         (tmp_path / "cut.nc").write_bytes(whole[:length])
         with pytest.raises(pp.InputError, match="damaged or not a partialpool fit"):
@@ -161,4 +198,24 @@ def test_files_of_a_later_version(tmp_path):
     with h5netcdf.File(tmp_path / "fit.nc", "a") as file:
         file.attrs["partialpool"] = '{"format": 99, "version": "9.1"}'
     with pytest.raises(pp.InputError, match=r"written by partialpool 9\.1: upgrade"):
+        pp.load(tmp_path / "fit.nc")
+
+
+def test_files_of_an_earlier_version(tmp_path):
+    """Format 2, as it was written: it has no rows and no scores."""
+    back = pp.load(FILES / "format2.nc")
+    assert back.formula == "y ~ x + (1 | g)"
+    assert back.coefficients()["level"].tolist() == ["a", "b", "c"]
+    assert back.predict({"x": [0.0], "g": ["a"]}).shape == (1, 6)
+    with pytest.raises(pp.InputError, match="saved without the rows"):
+        back.check()
+    back.save(tmp_path / "again.nc")
+    assert repr(pp.load(tmp_path / "again.nc")) == repr(back)
+
+
+def test_files_of_the_first_version(tmp_path):
+    fitted().save(tmp_path / "fit.nc")
+    with h5netcdf.File(tmp_path / "fit.nc", "a") as file:
+        file.attrs["partialpool"] = '{"format": 1, "version": "0.0.1"}'
+    with pytest.raises(pp.InputError, match=r"an older version .*: fit again"):
         pp.load(tmp_path / "fit.nc")

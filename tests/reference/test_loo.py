@@ -16,7 +16,6 @@ from partialpool.posterior.integrated import (
     row_scores,
 )
 from partialpool.posterior.kfold import deal
-from partialpool.posterior.loo import Loo
 
 FEW = {"chains": 1, "draws": 5, "warmup": 50, "seed": 3}
 
@@ -393,17 +392,6 @@ def test_one_row_a_group_is_no_trouble_where_plain_importance_sampling_fails():
     exact = pp.fit("effect ~ 1 + (1 | school)", schools, se="se", seed=1).loo()
     assert exact.method == "integrated"
     assert exact.pareto_k.max() < 0.7
-
-
-def test_arrays_bring_everything_back(small):
-    _, fit = small
-    for loo in (fit.loo(), fit.loo(by="group")):
-        again = Loo.from_arrays(loo.to_arrays())
-        assert repr(again) == repr(loo)
-        assert again.elpd == loo.elpd
-        np.testing.assert_array_equal(again.labels, loo.labels)
-        np.testing.assert_array_equal(again.mean, loo.mean)
-        assert again.findings == loo.findings
 
 
 def test_rmse_and_effective_parameters(small):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from partialpool.errors import InputError
 from partialpool.posterior import Estimate, Fit
 from partialpool.posterior.fit import COEFFICIENT_COLUMNS
+from partialpool.writing import replacing, unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def check_targets(
             with tempfile.TemporaryFile(dir=path.parent):
                 pass
         except OSError as error:
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error) from None
         paths[option] = path
     return paths
 
@@ -69,21 +69,14 @@ def write_coefficients(fit: Fit | Estimate, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COEFFICIENT_COLUMNS)
-            for group, summary in zip(fit.model.groups, fit.level_summaries, strict=True):
-                for level, n, rows in zip(group.levels, group.counts, summary, strict=True):
-                    for term, row in zip(group.terms, rows.tolist(), strict=True):
-                        numbers = ["" if math.isnan(x) else repr(x) for x in row]
-                        writer.writerow([group.name, str(level), term, int(n), *numbers])
-        os.replace(part, path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COEFFICIENT_COLUMNS)
+        for group, summary in zip(fit.model.groups, fit.level_summaries, strict=True):
+            for level, n, rows in zip(group.levels, group.counts, summary, strict=True):
+                for term, row in zip(group.terms, rows.tolist(), strict=True):
+                    numbers = ["" if math.isnan(x) else repr(x) for x in row]
+                    writer.writerow([group.name, str(level), term, int(n), *numbers])
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
@@ -94,17 +87,5 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        frame.to_csv(part, index=False, lineterminator="\n")
-        os.replace(part, path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"`{path}` cannot be written ({error.strerror or error})", remedy="choose another folder"
-    )
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")

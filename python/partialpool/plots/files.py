@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import InputError
+from partialpool.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,23 +58,5 @@ def save(fig: Figure, path: str | os.PathLike[str]) -> None:
     """
     path = check_path(path)
     suffix = path.suffix.lower()
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as file:
-            fig.savefig(
-                file, format=suffix[1:], dpi=DPI, facecolor="white", metadata=METADATA[suffix]
-            )
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(
-            f"`{path}` cannot be written ({error.strerror or error})", remedy="choose another path"
-        ) from None
-    finally:
-        _remove(temporary)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:  # a parent that is no folder: nothing was written
-        return
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        fig.savefig(file, format=suffix[1:], dpi=DPI, facecolor="white", metadata=METADATA[suffix])

@@ -72,7 +72,7 @@ class Fit:
     findings : list of Finding
         What to know before trusting the fit; empty when all is well.
     design : Design or None
-        The rows that were fitted, as the pooling sees them; None in a fit loaded from a file.
+        The rows that were fitted, as the pooling sees them; None in a fit saved without them.
     held_out : dict of Loo
         What :meth:`loo` and :meth:`kfold` have computed so far.
     """
@@ -441,8 +441,7 @@ class Fit:
         interval : float
             Mass of the equal-tailed intervals.
         data : DataFrame, dict of arrays, or path, optional
-            The rows to average over; by default those that were fitted, which a fit loaded from a
-            file does not hold.
+            The rows to average over; by default those that were fitted.
         draws : int, optional
             How many draws of each chain to use, evenly spaced; by default all.
         offset, exposure, trials, weights : str, array or number, optional
@@ -507,8 +506,8 @@ class Fit:
         Raises
         ------
         InputError
-            If the fit was loaded from a file and this was not computed before it was saved, or
-            levels are to be left out of a model whose group coefficients do not integrate out
+            If the fit was saved without its rows and this was not computed before, or levels
+            are to be left out of a model whose group coefficients do not integrate out
             (:meth:`kfold` can do that).
 
         Notes
@@ -549,7 +548,7 @@ class Fit:
         Raises
         ------
         InputError
-            If the fit was loaded from a file, or there are fewer rows or levels than parts.
+            If the fit was saved without its rows, or there are fewer rows or levels than parts.
 
         Notes
         -----
@@ -578,7 +577,7 @@ class Fit:
         Raises
         ------
         InputError
-            If the fit was loaded from a file.
+            If the fit was saved without its rows.
 
         Examples
         --------
@@ -591,8 +590,18 @@ class Fit:
 
         return check(self, draws, seed)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, rows: bool = True) -> None:
         """Save the fit in one NetCDF file, from which :func:`partialpool.load` brings it back.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; an older file is replaced once the new one is whole.
+        rows : bool
+            Whether to keep the rows that were fitted (the columns of the formula), which
+            :meth:`check`, :meth:`loo` and :meth:`kfold` need, and :meth:`predict` and
+            :meth:`effects` where they are given no others. Without them the file holds parameters,
+            names of levels, and the scores that :meth:`loo` and :meth:`kfold` gave before.
 
         Raises
         ------
@@ -601,7 +610,7 @@ class Fit:
         """
         from partialpool.posterior.io import save_fit
 
-        save_fit(self, path)
+        save_fit(self, path, rows=rows)
 
     def __repr__(self) -> str:
         from partialpool.posterior.text import fit_text

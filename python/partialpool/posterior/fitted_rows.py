@@ -52,12 +52,12 @@ def rows_of(fit: Fit) -> Design:
     Raises
     ------
     InputError
-        If it was loaded from a file, which does not hold them.
+        If it was saved without them.
     """
     if fit.design is None:
         raise InputError(
-            "this fit was loaded from a file, which does not hold the rows that it was made from",
-            remedy="compute this before the fit is saved, or fit again",
+            "this fit was saved without the rows that were fitted",
+            remedy="compute this before saving, save with `rows=True`, or fit again",
         )
     return fit.design
 

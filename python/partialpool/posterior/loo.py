@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +48,6 @@ METHODS = {
     "psis": "importance sampling",
     "kfold": "refits",
 }
-ARRAYS = ("labels", "elpd_i", "log_score", "pareto_k", "y", "mean")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,33 +129,6 @@ class Loo:
         others = {"pareto_k": self.pareto_k, "y": self.y, "mean": self.mean}
         columns |= {name: values for name, values in others.items() if len(values)}
         return pd.DataFrame(columns, index=pd.Index(self.labels, name=self.unit))
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Give all that it holds as arrays, the texts as one string of JSON, for a file."""
-        arrays = {name: getattr(self, name) for name in ARRAYS}
-        meta: dict[str, Any] = {"method": self.method, "unit": self.unit, "folds": self.folds}
-        meta["findings"] = [asdict(finding) for finding in self.findings]
-        if self.labels.dtype.kind not in "iuf":
-            meta["labels"] = self.labels.astype(str).tolist()
-            del arrays["labels"]
-        arrays["meta"] = np.array(json.dumps(meta), dtype=object)
-        return arrays
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Loo:
-        """Build it from what :meth:`to_arrays` gave; levels that are no numbers become text."""
-        text = arrays["meta"].item()
-        meta = json.loads(text.decode() if isinstance(text, bytes) else text)
-        labels = arrays["labels"] if "labels" in arrays else np.array(meta["labels"], dtype=object)
-        numbers = {name: np.asarray(arrays[name], dtype=float) for name in ARRAYS[1:]}
-        return cls(
-            meta["method"],
-            meta["unit"],
-            int(meta["folds"]),
-            labels,
-            **numbers,
-            findings=tuple(Finding(**finding) for finding in meta["findings"]),
-        )
 
     def __repr__(self) -> str:
         rows = "row" if self.unit == "row" else f"level of {self.unit}"

@@ -146,11 +146,11 @@ def gather_fitted(
     Raises
     ------
     InputError
-        If the fit came from a file, which holds no rows.
+        If the fit was saved without its rows.
     """
     if design is None:
         raise InputError(
-            "a fit that was loaded from a file does not hold the rows that were fitted",
+            "this fit was saved without the rows that were fitted",
             remedy=f"give them as `{argument}`",
         )
     check_roles(model, given)

@@ -1,0 +1,215 @@
+"""A fit ↔ arrays, and a record in JSON of all that is not numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool import _core
+from partialpool.engine import GroupDraws, Run
+from partialpool.model import Group, Model, Reduced
+from partialpool.model.priors import PRIORS, Prior
+from partialpool.model.standardise import Standardisation
+from partialpool.posterior.findings import Finding
+from partialpool.posterior.fit import Fit, Provenance
+from partialpool.posterior.loo import Loo
+from partialpool.posterior.row_record import (
+    decode_levels,
+    encode_levels,
+    read_rows,
+    texts,
+    write_rows,
+)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+MODEL_FACTS = (
+    "formula",
+    "response",
+    "family",
+    "link",
+    "pooling",
+    "columns",
+    "sigma_formula",
+    "recipe",
+)
+GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor")
+# Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
+GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
+GROUP_DRAWS = ("sd", "cor", "coef")
+STATS = ("diverging", "energy", "lp", "tree_depth")  # those that an engine has
+LOO_FACTS = ("method", "unit", "folds")
+LOO_ARRAYS = ("elpd_i", "log_score", "pareto_k", "y", "mean")
+
+
+def write_fit(fit: Fit, *, rows: bool) -> dict[str, NDArray[Any]]:
+    """Give all that a fit holds as arrays of numbers and texts.
+
+    Parameters
+    ----------
+    rows : bool
+        Whether the rows that were fitted are among them.
+    """
+    model, run = fit.model, fit.run
+    arrays: dict[str, NDArray[Any]] = {
+        "b": run.b,
+        "centre": model.standardisation.centre,
+        "scale": model.standardisation.scale,
+        **{name: np.asarray(values) for name, values in run.stats.items()},
+        **{f"scalar{k}": values for k, values in enumerate(run.scalars.values())},
+    }
+    if run.working is not None:
+        arrays["working"] = run.working
+    reduced: dict[str, Any] | None = None
+    if model.reduced is not None:
+        r, b, w, n_rows = model.reduced.data.parts()
+        arrays |= {"reduced_r": r, "reduced_b": b, "reduced_w": w}
+        reduced = {"order": model.reduced.order, "n_rows": n_rows}
+    groups = []
+    for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
+        kind, arrays[f"group{k}_levels"] = encode_levels(group.levels)
+        parts = {name: getattr(group, name) for name in GROUP_ARRAYS}
+        parts |= {name: getattr(drawn, name) for name in GROUP_DRAWS}
+        arrays |= {f"group{k}_{name}": x for name, x in parts.items() if x is not None}
+        groups.append({name: getattr(group, name) for name in GROUP_FACTS} | {"kind": kind})
+    meta = {
+        "groups": groups,
+        "scalars": list(run.scalars),
+        "reduced": reduced,
+        "model": {name: getattr(model, name) for name in MODEL_FACTS},
+        "categories": [c if isinstance(c, (bool, int, str)) else str(c) for c in model.categories],
+        "known_errors": model.known_errors,
+        "n_rows": model.n_rows,
+        "y_centre": model.standardisation.y_centre,
+        "intercept": model.standardisation.intercept,
+        "priors": {name: _encode_prior(prior) for name, prior in model.priors.items()},
+        "run": {
+            "method": run.method,
+            # JSON readers elsewhere may round integers beyond 2⁵³
+            "seed": str(run.seed),
+            "warmup": run.warmup,
+            "step_size": run.step_size,
+            "acceptance_rate": run.acceptance_rate,
+            "seconds_warmup": run.seconds_warmup,
+            "seconds_sampling": run.seconds_sampling,
+            "interrupted": run.interrupted,
+            "failures": run.failures,
+        },
+        "provenance": asdict(fit.provenance),
+        "findings": [asdict(finding) for finding in fit.findings],
+        "held_out": _write_scores(fit.held_out, arrays),
+        "rows": write_rows(fit.design, arrays) if rows and fit.design is not None else None,
+    }
+    # As a variable: attributes are limited to 64 KiB.
+    arrays["meta"] = np.array(json.dumps(meta), dtype=object)
+    return {name: v.astype(np.int8) if v.dtype == bool else v for name, v in arrays.items()}
+
+
+def read_fit(arrays: Arrays) -> Fit:
+    """Build the fit that :func:`write_fit` was given."""
+    meta = json.loads(texts(arrays["meta"])[0])
+    standardisation = Standardisation(
+        arrays["centre"], arrays["scale"], meta["intercept"], meta["y_centre"]
+    )
+    reduced = None
+    if meta["reduced"] is not None:
+        data = _core.CrossProducts.from_parts(
+            arrays["reduced_r"], arrays["reduced_b"], arrays["reduced_w"], meta["reduced"]["n_rows"]
+        )
+        reduced = Reduced(data, tuple(meta["reduced"]["order"]))
+    facts = meta["model"]
+    model = Model(
+        **facts | {"columns": tuple(facts["columns"])},
+        categories=tuple(meta["categories"]),
+        groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
+        priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
+        standardisation=standardisation,
+        known_errors=meta["known_errors"],
+        n_rows=meta["n_rows"],
+        reduced=reduced,
+        core=None,
+    )
+    record = meta["run"]
+    stats = {name: arrays[name] for name in STATS if name in arrays}
+    if "diverging" in stats:
+        stats["diverging"] = stats["diverging"].astype(bool)
+    run = Run(
+        method=record["method"],
+        seed=int(record["seed"]),
+        warmup=record["warmup"],
+        b=arrays["b"],
+        groups=tuple(
+            GroupDraws(**_parts(arrays, k, GROUP_DRAWS)) for k in range(len(model.groups))
+        ),
+        scalars={name: arrays[f"scalar{k}"] for k, name in enumerate(meta["scalars"])},
+        working=arrays.get("working"),
+        stats=stats,
+        step_size=tuple(record["step_size"]),
+        acceptance_rate=tuple(record["acceptance_rate"]),
+        seconds_warmup=record["seconds_warmup"],
+        seconds_sampling=record["seconds_sampling"],
+        interrupted=record["interrupted"],
+        failures=tuple(record["failures"]),
+    )
+    findings = [Finding(**finding) for finding in meta["findings"]]
+    stored = meta.get("rows")
+    design = None if stored is None else read_rows(arrays, stored, model)
+    fit = Fit(model, run, Provenance(**meta["provenance"]), findings, design)
+    fit.held_out |= _read_scores(arrays, meta.get("held_out", []))
+    return fit
+
+
+def _write_scores(
+    held_out: Mapping[str, Loo], arrays: dict[str, NDArray[Any]]
+) -> list[dict[str, Any]]:
+    record = []
+    for k, (key, loo) in enumerate(held_out.items()):
+        kind, arrays[f"held_out{k}_labels"] = encode_levels(loo.labels)
+        arrays |= {f"held_out{k}_{name}": getattr(loo, name) for name in LOO_ARRAYS}
+        facts = {name: getattr(loo, name) for name in LOO_FACTS}
+        findings = [asdict(finding) for finding in loo.findings]
+        record.append({"key": key, "kind": kind, "facts": facts, "findings": findings})
+    return record
+
+
+def _read_scores(arrays: Arrays, record: Sequence[Mapping[str, Any]]) -> dict[str, Loo]:
+    found = {}
+    for k, one in enumerate(record):
+        parts: dict[str, Any] = dict(one["facts"])
+        parts["labels"] = decode_levels(one["kind"], arrays[f"held_out{k}_labels"])
+        parts |= {name: arrays[f"held_out{k}_{name}"] for name in LOO_ARRAYS}
+        parts["findings"] = tuple(Finding(**finding) for finding in one["findings"])
+        found[one["key"]] = Loo(**parts)
+    return found
+
+
+def _read_group(arrays: Arrays, k: int, facts: dict[str, Any]) -> Group:
+    parts = _parts(arrays, k, GROUP_ARRAYS)
+    parts["estimable"] = np.asarray(parts["estimable"], dtype=bool)
+    return Group(
+        name=facts["name"],
+        factor=facts["factor"],
+        terms=tuple(facts["terms"]),
+        levels=decode_levels(facts["kind"], arrays[f"group{k}_levels"]),
+        pairs=tuple((i, j) for i, j in facts["pairs"]),
+        predictor=facts["predictor"],
+        **parts,
+    )
+
+
+def _parts(arrays: Arrays, k: int, names: Sequence[str]) -> dict[str, Any]:
+    """Arrays of the group at position k by name; None for those that it does not have."""
+    return {name: arrays.get(f"group{k}_{name}") for name in names}
+
+
+def _encode_prior(prior: Prior) -> list[Any]:
+    return [type(prior).__name__, *(getattr(prior, f.name) for f in fields(prior))]
+
+
+def _decode_prior(spec: list[Any]) -> Prior:
+    return PRIORS[spec[0]](*spec[1:])
