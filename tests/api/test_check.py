@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import partialpool as pp
+from partialpool.cli import main
 from partialpool.posterior.prior_predictive import lkj_roots
 
 QUICK = {"chains": 2, "draws": 300, "warmup": 300, "seed": 1}
@@ -292,3 +293,46 @@ def test_correlation_matrices_of_three_columns():
     law = stats.beta(2, 2, loc=-1, scale=2)
     for i, j in ((1, 0), (2, 0), (2, 1)):
         assert stats.kstest(R[:, i, j], law.cdf).pvalue > 1e-4
+
+
+# --- The command line -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path):
+    data = counts(True) | {"h": np.resize(list("pq"), 300)}
+    fit = pp.fit("y ~ x + (1 | g) + (1 | h)", data, family="poisson", **QUICK)
+    fit.save(tmp_path / "fit.nc")
+    return fit, tmp_path
+
+
+def test_command_prints_what_check_says_and_draws_every_figure(saved, capsys):
+    fit, folder = saved
+    arguments = [str(folder / "fit.nc"), "--draws", "200", "--seed", "3"]
+    assert main(["check", *arguments, "--plots", str(folder / "new" / "figures")]) == 0
+    out, err = capsys.readouterr()
+    found = fit.check(draws=200, seed=3)
+    assert found.findings
+    assert out.startswith(f"{fit.formula}\n{found.text}\n")
+    assert out.endswith(f"seed 3, partialpool 0.1.0\nFigures: {folder / 'new' / 'figures'}\n")
+    assert err.strip() == found.findings_text
+    names = sorted(path.name for path in (folder / "new" / "figures").iterdir())
+    assert names == ["bars.png", "groups-2.png", "groups.png", "statistics.png"]
+    assert repr(found) == f"{found.text}\n{found.findings_text}"
+
+
+def test_command_says_when_there_is_nothing_to_check_with(saved, capsys):
+    fit, folder = saved
+    (folder / "file").write_text("not a folder")
+    assert main(["check", str(folder / "fit.nc"), "--plots", str(folder / "file")]) == 2
+    assert "cannot be made" in capsys.readouterr().err
+    fit.save(folder / "bare.nc", rows=False)
+    assert main(["check", str(folder / "bare.nc")]) == 2
+    assert "saved without the rows that were fitted: compute" in capsys.readouterr().err
+
+
+def test_command_fit_leaves_rows_out_of_the_file_when_asked(tmp_path, capsys):
+    pd.DataFrame(counts(False)).to_csv(tmp_path / "t.csv", index=False)
+    options = ["--draws", "50", "--warmup", "50", "--seed", "1", "--no-rows"]
+    main(["fit", str(tmp_path / "t.csv"), "y ~ x", *options, "--out", str(tmp_path / "fit.nc")])
+    assert pp.load(tmp_path / "fit.nc").design is None

@@ -10,14 +10,13 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import partialpool
 from partialpool.cli import options
-from partialpool.cli.files import check_targets, write_coefficients, write_frame
+from partialpool.cli.files import check_targets, make_folder, write_coefficients, write_frame
 from partialpool.cli.output import report, say
 from partialpool.engine import MAXIMISED
 from partialpool.errors import EngineError, InputError
@@ -85,8 +84,12 @@ def fit_command(
     formula: options.Formula,
     prior: options.Priors = None,
     out: Annotated[
-        str | None, typer.Option(metavar="FILE.nc", help="Save the fit, for partialpool.load.")
+        str | None,
+        typer.Option(metavar="FILE.nc", help="Save the fit, for predict, check and pp.load."),
     ] = None,
+    rows: Annotated[
+        bool, typer.Option(help="Whether `--out` keeps the rows; `check` needs them.")
+    ] = True,
     coefficients: Annotated[
         str | None,
         typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
@@ -158,7 +161,8 @@ def fit_command(
         return INTERRUPTED
     # A file that cannot be written after all must not cost the user the table.
     failed: list[InputError] = []
-    writers = (fit.save if isinstance(fit, Fit) else None, partial(write_coefficients, fit))
+    saver = partial(fit.save, rows=rows) if isinstance(fit, Fit) else None
+    writers = (saver, partial(write_coefficients, fit))
     for target, write in zip(targets.values(), writers, strict=True):
         if target is not None and write is not None:
             try:
@@ -259,9 +263,7 @@ def compare_command(
 
 @app.command("predict")
 def predict_command(
-    fit: Annotated[
-        str, typer.Argument(metavar="FIT", help="File that `partialpool fit --out` wrote.")
-    ],
+    fit: options.Saved,
     data: options.Data,
     kind: Annotated[
         str,
@@ -320,6 +322,31 @@ def predict_command(
     return DONE
 
 
+@app.command("check")
+def check_command(
+    fit: options.Saved,
+    plots: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder for the figures of the checks.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Number of data sets that the model makes.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Same seed, same data sets.")] = 0,
+) -> int:
+    """Compare the data of a saved fit with data that the model makes."""
+    folder = None if plots is None else make_folder(plots)
+    saved = partialpool.load(fit)
+    found = saved.check(draws=draws, seed=seed)
+    say(f"{saved.formula}\n{found.text}\n")
+    say(f"seed {seed}, partialpool {partialpool.__version__}")
+    if folder is not None:
+        from partialpool.plots import save
+
+        for name, draw in found.plot.all().items():
+            save(draw(), folder / f"{name}.png")
+        say(f"Figures: {plots}")
+    say("\n" + found.findings_text, sys.stderr)
+    return DONE
+
+
 @app.command("demo")
 def demo_command(
     out: Annotated[
@@ -330,14 +357,7 @@ def demo_command(
     """Run the tutorial: two poolings by a textbook sampler and by the default engine."""
     from partialpool.demo import run_demo
 
-    folder = Path(out).expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"the folder `{out}` cannot be made ({error.strerror})", remedy="choose another"
-        ) from None
-    say(run_demo(folder, seed))
+    say(run_demo(make_folder(out), seed))
     # The Metropolis fits fail on purpose, so their findings do not count here.
     return DONE
 

@@ -61,6 +61,24 @@ def check_targets(
     return paths
 
 
+def make_folder(text: str) -> Path:
+    """Make a folder, unless there is one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    folder = Path(text).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder `{text}` cannot be made ({error.strerror})", remedy="choose another"
+        ) from None
+    return folder
+
+
 def write_coefficients(fit: Fit | Estimate, path: Path) -> None:
     """Write what `Fit.coefficients` gives as CSV, without the second that pandas takes to import.
 

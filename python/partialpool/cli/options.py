@@ -15,6 +15,9 @@ Data = Annotated[
         metavar="DATA", help="CSV, Parquet, Arrow or Feather file, or file.duckdb::table."
     ),
 ]
+Saved = Annotated[
+    str, typer.Argument(metavar="FIT", help="File that `partialpool fit --out` wrote.")
+]
 Formula = Annotated[str, typer.Argument(metavar="FORMULA", help='Such as "y ~ x + (x | county)".')]
 Priors = Annotated[
     list[str] | None,

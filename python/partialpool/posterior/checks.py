@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,6 +132,11 @@ class Check:
         return len(self.categories) > 0
 
     def __repr__(self) -> str:
+        return f"{self.text}\n{self.findings_text}"
+
+    @property
+    def text(self) -> str:
+        """The table as text, with what its columns are."""
         width = max(len(s.name) for s in self.statistics) + 2
         head = f"{self.response}: the data beside {self.draws} data sets that the {self.maker} made"
         lines = [head, "", " " * width + "".join(f"{name:>12}" for name in COLUMNS)]
@@ -138,17 +144,21 @@ class Check:
             values = (s.observed, float(np.mean(s.replicated)), *s.interval)
             cells = [f"{value:.4g}" for value in values] + [f"{s.p:.3f}"]
             lines.append(f"{s.name:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
-        lines.append("")
         note = (
             "lower to upper: where 95% of the data sets lie. p: share of them with a larger value; "
             f"below {LOW:g} or above {HIGH:g} the {self.maker} cannot make the data."
         )
-        lines += textwrap.wrap(note, WIDTH)
+        return "\n".join([*lines, "", *textwrap.wrap(note, WIDTH)])
+
+    @property
+    def findings_text(self) -> str:
+        """The findings as text, or that there are none."""
         if not self.findings:
-            lines.append(f"Findings: none. The {self.maker} can make data like these.")
-        for finding in self.findings:
-            lines += textwrap.wrap(str(finding), WIDTH, subsequent_indent="  ")
-        return "\n".join(lines)
+            return f"Findings: none. The {self.maker} can make data like these."
+        lines = [
+            textwrap.wrap(str(finding), WIDTH, subsequent_indent="  ") for finding in self.findings
+        ]
+        return "\n".join(line for finding in lines for line in finding)
 
 
 class CheckPlots:
@@ -156,6 +166,18 @@ class CheckPlots:
 
     def __init__(self, found: Check) -> None:
         self._found = found
+
+    def all(self) -> dict[str, Callable[[], Figure]]:
+        """Give the figures that there are for these data by name, each to be called.
+
+        Of several factors the first is ``"groups"``, the second ``"groups-2"``.
+        """
+        found = {"bars": self.bars} if self._found.is_discrete else {"density": self.density}
+        found["statistics"] = self.statistics
+        for k, group in enumerate(self._found.groups):
+            name = f"groups-{k + 1}" if k else "groups"
+            found[name] = partial(self.groups, group.factor)
+        return found
 
     def density(self) -> Figure:
         """Draw the density of the responses over those of replicated data sets.
