@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import stats
 
 import partialpool as pp
 from helpers import assert_same_rows
@@ -778,6 +779,24 @@ def test_effects_with_some_draws_and_other_scales():
     np.testing.assert_allclose(found[:5], rates["t"].mean(), rtol=1e-10)
 
 
+def test_effects_on_the_probabilities_of_categories():
+    """A probit is integrated in closed form; codes weigh to the mean response."""
+    fit = fitted("y ~ x + (1 | g)", "cumulative", link="probit")
+    at = {"x": [1.0, 2.0]}
+    found = fit.effects("x", at, kind="probability")
+    assert found["category"].tolist() == ["low", "mid", "high"] * 4
+    predictions = found[found["quantity"] == "prediction"]["mean"].to_numpy().reshape(2, 3)
+    scale = np.sqrt(1 + fit.run.groups[0].sd[..., 0].ravel() ** 2)
+    cuts = np.stack([fit.run.scalars[f"threshold[{k}]"].ravel() for k in (1, 2)])
+    for x, row in zip(at["x"], predictions, strict=True):
+        below = stats.norm.cdf((cuts - x * fit.run.b[..., 0].ravel()) / scale).mean(axis=1)
+        np.testing.assert_allclose(row, np.diff([0, *below, 1]), atol=1e-7)
+    codes = fit.effects("x", at)["mean"].to_numpy()
+    np.testing.assert_allclose(found["mean"].to_numpy().reshape(4, 3) @ [0, 1, 2], codes, atol=1e-9)
+    change = found[found["quantity"].isin(["contrast", "slope"])]
+    np.testing.assert_allclose(change["mean"].to_numpy().reshape(2, 3).sum(axis=1), 0, atol=1e-9)
+
+
 def test_effects_without_pooling_keep_the_levels():
     fit = fitted(family="bernoulli", formula="y ~ x + (1 | g)", pooling="none")
     coef = fit.group_draws().to_numpy().reshape(-1, J)
@@ -823,6 +842,7 @@ def test_lognormal_levels_of_sigma_have_no_expectation():
         ("k", {"at": {"k": [1]}}, "`at` gives `k` the value 1: give a string value"),
         ("x", {"groups": "all"}, "unknown groups `all`"),
         ("x", {"kind": "observation"}, "unknown kind `observation`"),
+        ("x", {"kind": "probability"}, "the gaussian family has no categories: use kind"),
         ("x", {"interval": 0}, "`interval` is 0"),
         ("x", {"draws": 61}, "each chain has 60"),
         ("x", {"trials": 2}, "this model has no use for it"),

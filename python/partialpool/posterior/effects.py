@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 GROUPS = ("integrate", "none")
-KINDS = ("mean", "linear")
+KINDS = ("mean", "probability", "linear")
 COLUMNS = ("quantity", "value", "reference", "mean", "sd", "lower", "upper")
 
 FEW = 5  # as many distinct numbers are taken one by one
@@ -79,6 +79,11 @@ def effects(
     check_choice("kind", kind, KINDS)
     check_interval(interval)
     model = fit.model
+    if kind == "probability" and not model.categories:
+        raise InputError(
+            f"the {model.family} family has no categories",
+            remedy='use kind="mean", which is a probability where the response is 0 or 1',
+        )
     _check_predictors(model, by, at)
     apart = [group for group in model.groups if group.known_sd is not None]
     if data is None:
@@ -102,9 +107,13 @@ def effects(
     ]
     if numeric:
         found.append(("slope", None, None, average.slope(gathered, by)))
-    summary = summarise_rows(np.stack([x for *_, x in found]), interval)
-    facts = zip(*(row[:3] for row in found), strict=True)
+    labels = model.categories if kind == "probability" else (None,)
+    draws_of = np.concatenate([x.reshape(-1, len(labels)).T for *_, x in found])
+    summary = summarise_rows(draws_of, interval)
+    facts = zip(*(row[:3] for row in found for _ in labels), strict=True)
     columns: dict[str, Any] = dict(zip(COLUMNS, map(list, facts), strict=False))
+    if kind == "probability":
+        columns["category"] = [*labels] * len(found)
     columns |= dict(zip(COLUMNS[3:], summary.T, strict=True))
     frame = pd.DataFrame(columns)
     frame.attrs |= {
@@ -119,7 +128,7 @@ def effects(
 
 
 class _Average:
-    """The average of the expected response over rows, for every draw."""
+    """The average of the expected response over rows: (draw,), or (draw, category)."""
 
     def __init__(
         self,
@@ -136,7 +145,7 @@ class _Average:
         self.notes = notes
         pooled = [group for group in self.model.groups if group.known_sd is None]
         names = {group.predictor for group in pooled}
-        self.integrate = groups == "integrate" and bool(pooled) and kind == "mean"
+        self.integrate = groups == "integrate" and bool(pooled) and kind != "linear"
         if self.integrate and "sigma" in names and self.model.family == "lognormal":
             raise InputError(
                 "the residual sds of the levels vary, so the expected lognormal response over the "
@@ -171,23 +180,22 @@ class _Average:
         return "integrated over the population in closed form"
 
     def __call__(self, gathered: Gathered) -> Array:
-        """Give the average over the rows: (draw,)."""
+        """Give the average over the rows."""
         rows = build_rows(self.model, gathered, self.apart)
         check_known(self.model, rows)
         rows, counts = _distinct(rows)
-        total = np.zeros(len(self.picked))
+        total: Array | float = 0.0
         lost = 0
         for at, mean in self._means(rows):
-            known = ~np.isnan(mean).any(axis=1)
+            known = _known(mean)
             lost += int(counts[at][~known].sum())
-            total += counts[at][known] @ mean[known]
+            total = total + np.tensordot(counts[at][known], mean[known], axes=1)
         if lost:
             self._say(lost)
-        average: Array = total / (counts.sum() - lost)
-        return average
+        return np.asarray(total / (counts.sum() - lost))
 
     def slope(self, gathered: Gathered, by: str) -> Array:
-        """Give the average derivative where the rows are: (draw,)."""
+        """Give the average derivative where the rows are."""
         x = gathered.table.columns[by].values.astype(np.float64)
         step = STEP * (float(np.std(x)) or max(abs(float(x[0])), 1.0))
         # Not beyond the data, where some transforms are not defined.
@@ -198,15 +206,15 @@ class _Average:
         for values in (low, high):
             column = replace(gathered.table.columns[by], values=values)
             ends.append(build_rows(self.model, _with(gathered, column), self.apart))
-        total, lost = np.zeros(len(self.picked)), 0
+        total: Array | float = 0.0
+        lost = 0
         pairs = zip(self._means(ends[0]), self._means(ends[1]), strict=True)
         for (at, below), (_, above) in pairs:
-            change = (above - below) / (high - low)[at][:, None]
-            known = ~np.isnan(change).any(axis=1)
+            known = _known(above - below)
             lost += int((~known).sum())
-            total += change[known].sum(axis=0)
-        slope: Array = total / (len(x) - lost)
-        return slope
+            weights = 1 / (high - low)[at][known]
+            total = total + np.tensordot(weights, (above - below)[known], axes=1)
+        return np.asarray(total / (len(x) - lost))
 
     def _say(self, lost: int) -> None:
         note = (
@@ -237,7 +245,7 @@ class _Average:
         if self.kind == "linear":
             return eta
         if self.rule == "linear":
-            return evaluator.mean(at, eta)
+            return self._response(evaluator, at, eta)
         variance = self._variance(evaluator, at)
         if self.rule == "exponential":
             return evaluator.mean(at, eta + variance / 2)
@@ -245,10 +253,16 @@ class _Average:
             return evaluator.mean(at, eta / np.sqrt(1 + variance))
         sd = np.sqrt(variance)
         nodes, weights = _normal_nodes(float(sd.max(initial=0.0)), self.model.link)
-        total = np.zeros(eta.shape)
+        total: Array | float = 0.0
         for node, weight in zip(nodes, weights, strict=True):
-            total += weight * evaluator.mean(at, eta + node * sd)
-        return total
+            total = total + weight * self._response(evaluator, at, eta + node * sd)
+        return np.asarray(total)
+
+    def _response(self, evaluator: Evaluator, at: NDArray[np.int64], eta: Array) -> Array:
+        """Expected response, or the probability of each category: (row, draw[, category])."""
+        if self.kind == "probability":
+            return evaluator.probabilities(at, eta)
+        return evaluator.mean(at, eta)
 
     def _variance(self, evaluator: Evaluator, at: NDArray[np.int64]) -> Array:
         """Variance of the linear predictor between levels of the population: (row, draw)."""
@@ -261,6 +275,11 @@ class _Average:
                 squares = (Z[:, :, None] * Z[:, None, :]).reshape(len(at), q * q)
                 total += squares @ covariance.reshape(-1, q * q).T
         return np.maximum(total, 0.0)
+
+
+def _known(values: Array) -> NDArray[np.bool_]:
+    """Rows without an undetermined number."""
+    return np.asarray(~np.isnan(values.reshape(len(values), -1)).any(axis=1))
 
 
 def _normal_nodes(sd: float, link: str) -> tuple[Array, Array]:

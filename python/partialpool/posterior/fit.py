@@ -436,8 +436,9 @@ class Fit:
         groups : {"integrate", "none"}
             Average over the population of levels, or take a level without deviations. Levels
             without pooling keep their own coefficients.
-        kind : {"mean", "linear"}
-            On the scale of the response, or of the linear predictor.
+        kind : {"mean", "probability", "linear"}
+            On the scale of the response (of ordered categories, their codes from 0); the
+            probability of each ordered category; or on the scale of the linear predictor.
         interval : float
             Mass of the equal-tailed intervals.
         data : DataFrame, dict of arrays, or path, optional
@@ -452,8 +453,9 @@ class Fit:
         DataFrame
             Columns quantity, value, reference, mean, sd, lower, upper. "prediction": the average
             response at a value; "contrast": its difference from that at the reference; "slope": for
-            a number, the average derivative where the rows are. ``attrs["groups"]`` says how levels
-            were averaged over.
+            a number, the average derivative where the rows are. With ``kind="probability"`` there
+            is a row for each of the column `category`. ``attrs["groups"]`` says how levels were
+            averaged over.
 
         Raises
         ------
