@@ -15,7 +15,7 @@ from partialpool.model.priors import PRIORS
 from partialpool.posterior.diagnostics import diagnose
 from partialpool.posterior.fit import population_draws
 from partialpool.posterior.log_prior import log_density, log_priors
-from partialpool.posterior.sensitivity import log_likelihood
+from partialpool.posterior.sensitivity import distances, log_likelihood
 
 QUICK = {"chains": 2, "draws": 300, "warmup": 300, "seed": 1}
 RADON = pp.datasets.radon()
@@ -304,6 +304,30 @@ def test_every_kind_of_model(kind):
     assert np.isfinite(found.table.drop(columns="diagnosis").to_numpy()).all()
     assert (found.likelihood > 0).all()
     assert repr(found)
+
+
+@pytest.mark.parametrize(
+    ("formula", "name", "options"),
+    [
+        ("yes ~ x + (1 | g)", "b[Intercept]", {"family": "bernoulli"}),
+        ("yes ~ x + (1 | g)", "threshold[1]", {"family": "cumulative"}),
+        ("y ~ x + (1 | g)", "b_sigma[Intercept]", {"sigma": "~ x"}),
+        ("y ~ x + (1 | g)", "b[Intercept]", {}),
+    ],
+)
+def test_priors_are_where_the_sampler_has_them(formula, name, options):
+    """Where a prior decides alone, its log density is that of a normal: -z²/2, on average -1/2."""
+    priors = {name: pp.NormalAtMean(0.3, 0.001)}
+    fit = pp.fit(formula, models(), priors=priors, **options, **QUICK)
+    assert log_priors(fit)[name].mean() == pytest.approx(-0.5, abs=0.2)
+
+
+def test_constant_draws_have_no_sensitivity():
+    rng = np.random.default_rng(1)
+    draws = np.column_stack([np.ones(500), rng.normal(size=500)])
+    found = distances(draws, -(draws[:, 1] ** 2))
+    assert found[0] == 0
+    assert found[1] > 0
 
 
 def test_few_draws_and_no_parameters():
