@@ -242,8 +242,8 @@ def _finding(kind: str, names: list[str], prior: str, movement: str) -> Finding:
             kind,
             "warning",
             f"Prior and data seem to pull in different directions for {named}: {movement}. {prior}",
-            "Check the units, and whether that prior says what you know. Use a wider one if not; "
-            "if so, report that it holds against the data.",
+            "If this movement matters, ask whether that prior, with its units, says what you know: "
+            "use a wider one if not; if so, report that it holds against the data.",
         )
     estimates = f"The estimates of {named} rest on their priors" if several else ""
     estimates = estimates or f"The estimate of {named} rests on its prior"
