@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from partialpool.design import Design
     from partialpool.posterior.checks import Check
     from partialpool.posterior.loo import Loo
+    from partialpool.posterior.sensitivity import Sensitivity
 
 Array = NDArray[np.float64]
 
@@ -592,6 +593,48 @@ class Fit:
 
         return check(self, draws, seed)
 
+    def sensitivity(self) -> Sensitivity:
+        """Tell how far the estimates depend on the priors, without another fit.
+
+        Returns
+        -------
+        Sensitivity
+            A table of the population-level parameters: sensitivity to the priors and to the data
+            (0.05 or more counts), means under weaker and stronger priors, and a diagnosis; findings
+            where an estimate rests on its prior, or prior and data disagree.
+
+        Raises
+        ------
+        InputError
+            If the fit was saved without its rows.
+
+        Notes
+        -----
+        The density of all priors, and that of all responses given all parameters, is raised to
+        powers near 1 in turn, and the draws are reweighted to the posterior that this would give
+        (Kallioinen et al. 2023, with smoothed weights as in PSIS). The means are for priors to the
+        power 0.8 and 1.25. Scaled are the priors of population coefficients, thresholds, sds,
+        correlations and dispersion parameters. The normal distribution of group coefficients given
+        their sds is not, for it is part of the model, and neither are the levels' own priors under
+        no pooling. Flat and uniform priors have no strength to be scaled.
+
+        With hundreds of levels the sensitivities to the data are noisy; those to the priors are
+        not.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
+        >>> found = fit.sensitivity()
+        >>> found.findings
+        ()
+        >>> found.table["diagnosis"].unique().tolist()
+        ['fine']
+        """
+        from partialpool.posterior.sensitivity import sensitivity
+
+        return sensitivity(self)
+
     def save(self, path: str | os.PathLike[str], *, rows: bool = True) -> None:
         """Save the fit in one NetCDF file, from which :func:`partialpool.load` brings it back.
 
@@ -601,9 +644,10 @@ class Fit:
             Where to; an older file is replaced once the new one is whole.
         rows : bool
             Whether to keep the rows that were fitted (the columns of the formula), which
-            :meth:`check`, :meth:`loo` and :meth:`kfold` need, and :meth:`predict` and
-            :meth:`effects` where they are given no others. Without them the file holds parameters,
-            names of levels, and the scores that :meth:`loo` and :meth:`kfold` gave before.
+            :meth:`check`, :meth:`sensitivity`, :meth:`loo` and :meth:`kfold` need, and
+            :meth:`predict` and :meth:`effects` where they are given no others. Without them the
+            file holds parameters, names of levels, and the scores that :meth:`loo` and
+            :meth:`kfold` gave before.
 
         Raises
         ------

@@ -277,7 +277,7 @@ def reweigh(log_density: Array, relative: float) -> tuple[Array, Array, Array]:
     rest = np.flatnonzero(known & ~alike)
     if len(rest):
         columns = np.ascontiguousarray(log_density[:, rest].T)
-        log_weights, k[rest] = _smoothed(columns, relative)
+        log_weights, k[rest] = smooth_weights(columns, relative)
         smoothed = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
         smoothed /= smoothed.sum(axis=1, keepdims=True)
         most = columns.max(axis=1, keepdims=True)
@@ -286,8 +286,11 @@ def reweigh(log_density: Array, relative: float) -> tuple[Array, Array, Array]:
     return elpd, k, weights
 
 
-def _smoothed(log_density: Array, relative: float) -> tuple[Array, Array]:
-    """Log weights (row, draw), and Pareto k: infinite where there is no tail to fit one to."""
+def smooth_weights(log_density: Array, relative: float) -> tuple[Array, Array]:
+    """Smooth the log weights of 1/density (row, draw): these, and Pareto k.
+
+    It is infinite where there is no tail to fit one to.
+    """
     from arviz_stats.base.array import array_stats
 
     try:
@@ -295,9 +298,9 @@ def _smoothed(log_density: Array, relative: float) -> tuple[Array, Array]:
             log_weights, k = array_stats.psislw(log_density, r_eff=relative)  # type: ignore[no-untyped-call]
         fitted = np.isfinite(k) & np.isfinite(log_weights).all(axis=1)
         return np.where(fitted[:, None], log_weights, -log_density), np.where(fitted, k, np.inf)
-    except ValueError:  # fewer than 25 draws, or a tail of equal draws
+    except (IndexError, ValueError):  # fewer than 25 draws, or a tail of equal draws
         if len(log_density) > 1:
-            rows = [_smoothed(row[None], relative) for row in log_density]
+            rows = [smooth_weights(row[None], relative) for row in log_density]
             return np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
     return -log_density, np.array([np.inf])
 
