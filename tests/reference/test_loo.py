@@ -7,7 +7,7 @@ from scipy import stats
 
 import partialpool as pp
 from helpers import covariance
-from partialpool.posterior.fitted_rows import RowDraws, log_densities, row_predictors
+from partialpool.posterior.fitted_rows import row_draws
 from partialpool.posterior.integrated import (
     blocks,
     integrates,
@@ -325,24 +325,38 @@ def test_kfold_without_pooling_keeps_priors_at_the_mean_of_all_rows():
     np.testing.assert_allclose(folds.elpd_i[good], fit.loo().elpd_i[good], atol=0.12)
 
 
+def test_kfold_under_flat_priors_scores_what_the_other_rows_determine():
+    """Under flat priors a level needs other rows of its own, two for an intercept and a slope."""
+    data = table(seed=7, sizes=(1, 2, 5, 6))
+    flat = {"coef_g": pp.Flat()}
+    fit = pp.fit("y ~ x + (x | g)", data, pooling="none", priors=flat, seed=1, draws=2000)
+    folds, loo = fit.kfold(k=14), fit.loo()
+    few = data["g"].to_numpy() < 2
+    np.testing.assert_array_equal(np.isnan(folds.elpd_i), few)
+    np.testing.assert_array_equal(np.isnan(loo.elpd_i), few)
+    good = loo.pareto_k < 0.5
+    assert good.sum() > 5
+    np.testing.assert_allclose(folds.elpd_i[good], loo.elpd_i[good], atol=0.12)
+    assert np.isnan(fit.kfold(k=4, by="g").elpd_i).all()
+
+
 def test_densities_of_weighted_rows():
     """Weights are those of a precision, with known errors or not; else they count rows."""
     data = table()
     student = pp.fit("y ~ x + (1 | g)", data, family="student_t", weights="weight", **FEW)
     rows, draws = np.arange(len(data)), np.arange(5)
-    eta, log_sigma = row_predictors(student, rows, draws)
+    drawn = row_draws(student, rows, draws)
     b, coef = student.run.b[0], student.run.groups[0].coef[0]
     expected = b[:, 1:] * data["x"].to_numpy() + coef[:, data["g"], 0]
-    np.testing.assert_allclose(eta, expected, atol=1e-9)
+    np.testing.assert_allclose(drawn.eta, expected, atol=1e-9)
     sigma = student.run.sigma.ravel()[:, None] / np.sqrt(data["weight"].to_numpy())
     nu = student.run.scalars["nu"].ravel()[:, None]
-    density = log_densities(student, RowDraws(eta, log_sigma), rows, draws)
+    density = drawn.log_densities()
     law = stats.t(nu, expected, sigma)
     np.testing.assert_allclose(density, law.logpdf(data["y"].to_numpy()), atol=1e-9)
     data["count"] = np.arange(len(data)) % 4
     counts = pp.fit("count ~ x", data, family="poisson", weights="weight", **FEW)
-    predicted = row_predictors(counts, rows, draws)
-    density = log_densities(counts, predicted, rows, draws)
+    density = row_draws(counts, rows, draws).log_densities()
     law = stats.poisson(np.exp(counts.run.b[0] @ counts.design.X.T))
     expected = data["weight"].to_numpy() * law.logpmf(data["count"].to_numpy())
     np.testing.assert_allclose(density, expected, atol=1e-9)

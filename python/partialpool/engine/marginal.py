@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.engine.chains import Chains, usable_chains
+from partialpool import _core
+from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import coefficient_draws, draws_within_bounds
-from partialpool.engine.progress import Progress
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import EngineError
 from partialpool.model import Model
-
-MAX_TREE_DEPTH = 10
 
 # Below this share of whole draws within the bounds of uniform priors, rejecting is hopeless.
 MIN_ACCEPTANCE = 0.05
@@ -125,41 +122,12 @@ def _keep(model: Model, run: Run, inside: NDArray[np.bool_], draws: int) -> Run:
     )
 
 
-def _sample(
-    model: Model,
-    *,
-    chains: int,
-    draws: int,
-    warmup: int,
-    seed: int,
-    threads: int,
-    progress: bool | None,
-) -> Run:
-    """Run the core and unpack what it gives."""
-    assert model.core is not None
-    began = time.perf_counter()
-    with Progress(chains * (draws + warmup), progress) as bar:
-        raw = model.core.sample(chains, draws, warmup, seed, threads, MAX_TREE_DEPTH, bar.update)
-    seconds = time.perf_counter() - began
-    usable = usable_chains(raw)
-    warm = sum(c["warmup_seconds"] for c in usable.good)
-    busy = warm + sum(c["sampling_seconds"] for c in usable.good)
-    return _unpack(
-        model,
-        usable,
-        seed=seed,
-        warmup=warmup,
-        seconds_warmup=seconds * warm / busy if busy else 0.0,
-        seconds_sampling=seconds,
-    )
-
-
-def _unpack(model: Model, usable: Chains, **facts: Any) -> Run:
-    """Split rows of output into parameters on the user's scale."""
-    chains, kept, failures, interrupted = usable
-    outputs = np.stack([c["outputs"][:kept] for c in chains])
-    # With flat priors of the group coefficients the core has no group at all.
+def _sample(model: Model, **plan: Any) -> Run:
+    """Run the core, and split its rows into parameters on the user's scale."""
+    assert isinstance(model.core, _core.Marginal)
     assert model.reduced is not None
+    outputs, facts = sample_nuts(model.core, **plan)
+    # With flat priors of the group coefficients the core has no group at all.
     group = model.sole_group
     q = len(group.terms) if group and not group.is_flat else 0
     n_cor = len(group.pairs) if group else 0
@@ -174,14 +142,5 @@ def _unpack(model: Model, usable: Chains, **facts: Any) -> Run:
         groups=() if group is None else (GroupDraws(sd, cor),),
         scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
         working=working,
-        stats={
-            "diverging": np.stack([c["diverging"][:kept] for c in chains]),
-            "energy": np.stack([c["energy"][:kept] for c in chains]),
-            "lp": np.stack([c["logp"][:kept] for c in chains]),
-            "tree_depth": np.stack([c["depth"][:kept] for c in chains]),
-        },
-        step_size=tuple(c["step_size"] for c in chains),
-        failures=failures,
-        interrupted=interrupted,
         **facts,
     )

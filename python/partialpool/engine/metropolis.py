@@ -126,8 +126,7 @@ def _put_inside(model: Model, layout: Layout, theta: Array, rng: np.random.Gener
 
 
 def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
-    chains, kept, failures, interrupted = usable
-    theta = np.stack([c["outputs"][:kept] for c in chains])
+    theta = usable.stack("outputs")
     group = model.sole_group
     groups: tuple[GroupDraws, ...] = ()
     if group is not None:
@@ -135,16 +134,15 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
         coef = coef.reshape(*theta.shape[:2], len(group.levels), len(group.terms))
         groups = (GroupDraws(theta[..., layout.sd], theta[..., layout.cor], coef),)
     sigma = theta[..., layout.sigma]
-    lp = np.stack([c["logp"][:kept] for c in chains])
     return Run(
         method="metropolis",
         b=theta[..., layout.b],
         groups=groups,
         scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
         working=None,
-        stats={"lp": lp},
-        acceptance_rate=tuple(c["acceptance"] for c in chains),
-        failures=failures,
-        interrupted=interrupted,
+        stats={"lp": usable.stack("logp")},
+        acceptance_rate=tuple(c["acceptance"] for c in usable.good),
+        failures=usable.failures,
+        interrupted=usable.interrupted,
         **facts,
     )

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.engine.chains import Chains, check_memory, usable_chains
-from partialpool.engine.progress import Progress
+from partialpool.engine.chains import check_memory, sample_nuts
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Model
 from partialpool.model.layout import Layout, Slices
 
 Array = NDArray[np.float64]
-
-MAX_TREE_DEPTH = 10
 
 
 def run_nuts(
@@ -52,28 +48,20 @@ def run_nuts(
     assert isinstance(core, _core.General)
     assert layout is not None
     check_memory(chains * draws, layout.size)
-    began = time.perf_counter()
-    with Progress(chains * (draws + warmup), progress) as bar:
-        raw = core.sample(chains, draws, warmup, seed, threads, MAX_TREE_DEPTH, bar.update)
-    seconds = time.perf_counter() - began
-    usable = usable_chains(raw)
-    warm = sum(c["warmup_seconds"] for c in usable.good)
-    busy = warm + sum(c["sampling_seconds"] for c in usable.good)
-    return _unpack(
-        model,
-        layout,
-        usable,
-        seed=seed,
+    rows, facts = sample_nuts(
+        core,
+        chains=chains,
+        draws=draws,
         warmup=warmup,
-        seconds_warmup=seconds * warm / busy if busy else 0.0,
-        seconds_sampling=seconds,
+        seed=seed,
+        threads=threads,
+        progress=progress,
     )
+    return _unpack(model, layout, rows, facts)
 
 
-def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
+def _unpack(model: Model, layout: Layout, rows: Array, facts: dict[str, Any]) -> Run:
     """Split rows of output into parameters on the user's scale."""
-    chains, kept = usable.good, usable.kept
-    rows = np.stack([c["outputs"][:kept] for c in chains])
     groups: list[GroupDraws] = []
     scalars: dict[str, Array] = {}
     coefficients = {s.name: population(s, layout, rows) for s in layout.predictors}
@@ -95,15 +83,6 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
         groups=tuple(groups),
         scalars=scalars,
         working=None,
-        stats={
-            "diverging": np.stack([c["diverging"][:kept] for c in chains]),
-            "energy": np.stack([c["energy"][:kept] for c in chains]),
-            "lp": np.stack([c["logp"][:kept] for c in chains]),
-            "tree_depth": np.stack([c["depth"][:kept] for c in chains]),
-        },
-        step_size=tuple(c["step_size"] for c in chains),
-        failures=usable.failures,
-        interrupted=usable.interrupted,
         **facts,
     )
 

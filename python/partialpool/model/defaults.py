@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,8 +190,12 @@ def _add_group_priors(
 
 def known_keys(design: Design, family: Family = GAUSSIAN) -> set[str]:
     """Every key that a prior can be set on: parameters, their arrays, single correlations."""
-    names = default_priors(design, family)
-    return {*names, *(name.split("[")[0] for name in names), *_element_keys(design)}
+    return _keys(default_priors(design, family), _element_keys(design))
+
+
+def _keys(names: Iterable[str], elements: Iterable[str]) -> set[str]:
+    """Parameters by their full names, their arrays, single correlations."""
+    return {part for name in names for part in (name, name.split("[")[0])} | set(elements)
 
 
 def _element_keys(design: Design) -> dict[str, str]:
@@ -222,7 +226,7 @@ def resolve_priors(
     priors = default_priors(design, family)
     given = {key: as_prior(key, value) for key, value in (user or {}).items()}
     element_keys = _element_keys(design)
-    known = known_keys(design, family)
+    known = _keys(priors, element_keys)
     for key in given:
         if key not in known:
             remedy = f"the model has {', '.join(f'`{k}`' for k in sorted(known))}"

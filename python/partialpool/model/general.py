@@ -15,6 +15,7 @@ from partialpool.errors import NotYetError
 from partialpool.model.defaults import (
     INTERCEPT,
     Predictor,
+    Scales,
     bounds,
     column_sd,
     group_name,
@@ -23,7 +24,7 @@ from partialpool.model.defaults import (
     resolve_priors,
     scales,
 )
-from partialpool.model.families import Family
+from partialpool.model.groupwork import ranks
 from partialpool.model.layout import Layout, Slices
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
@@ -51,7 +52,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         If priors do not fit the model.
     """
     design, family = pooled.design, pooled.family
-    resolved = resolve_priors(priors, design, family)
+    resolved, scale = resolve_priors(priors, design, family), scales(design, family)
     y, total_offset = design.y, design.total_offset
     thresholds = bool(design.categories)
     order = _row_order(design)
@@ -67,7 +68,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
             shift if main and located else np.zeros(len(y)),
             absorbed=thresholds or _absorbs(predictor.factors, resolved),
         )
-        builder = _Builder(predictor, standard, resolved, design, family, order)
+        builder = _Builder(predictor, standard, resolved, design, scale, order)
         parts.append(builder.part(total_offset if main else None))
         groups += builder.groups()
         found, position = builder.slices(position)
@@ -86,10 +87,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         None if design.trials is None else np.ascontiguousarray(design.trials[order]),
         None if design.weights is None else np.ascontiguousarray(design.weights[order]),
         parts,
-        [
-            scale_spec(name, resolved[name], _start_of(name, start, design, family))
-            for name in dispersion
-        ],
+        [scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion],
         _thresholds(design, resolved, slices[0].standardisation) if thresholds else None,
     )
     return Model(
@@ -137,9 +135,9 @@ def _known_errors(log_error: Array) -> _core.Part:
     return _core.Part(X, log_error, [], [], nothing, nothing, [], [], [])
 
 
-def _start_of(name: str, start: Mapping[str, float], design: Design, family: Family) -> float:
+def _start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
     found = float(start.get(name, math.nan))
-    return found if math.isfinite(found) and found > 0 else scales(design, family).y_sd
+    return found if math.isfinite(found) and found > 0 else scale.y_sd
 
 
 def _place_effects(
@@ -166,7 +164,7 @@ class _Builder:
     standard: Standardisation
     priors: Mapping[str, Prior]
     design: Design
-    family: Family
+    scale: Scales
     order: NDArray[np.int64]
 
     @property
@@ -197,7 +195,7 @@ class _Builder:
         start = np.zeros(p + extra)
         if self.standard.intercept is not None:
             at = self.standard.intercept
-            centre = scales(self.design, self.family).centre[self.predictor.name]
+            centre = self.scale.centre[self.predictor.name]
             start[at] = centre - self.standard.y_centre
         if extra:
             start[0] = -_first_threshold(self.design)
@@ -279,7 +277,7 @@ class _Builder:
         )
         if not factor.pooled:
             return self._unpooled(factor, place)
-        unit = scales(self.design, self.family).unit[self.predictor.name]
+        unit = self.scale.unit[self.predictor.name]
         eta, elementwise = correlation_prior(group, self.priors)
         sds = [
             sd_spec(
@@ -303,7 +301,7 @@ class _Builder:
             root = np.ascontiguousarray(back * sd)
             return _core.Factor.normal(*place, root, (back @ mean).tolist())
         own = self._own_priors(factor)
-        y_sd = scales(self.design, self.family).y_sd
+        y_sd = self.scale.y_sd
         specs: list[ScalarSpec] = []
         for k, prior in enumerate(own):
             low, high = prior.support
@@ -400,10 +398,7 @@ def _estimable(factor: GroupFactor) -> NDArray[np.bool_]:
     data = _core.CrossProducts(
         np.ascontiguousarray(factor.Z), np.ones((len(factor.Z), 1)), factor.codes, levels, np.eye(q)
     )
-    R = data.parts()[0]
-    size = np.sqrt(np.einsum("jac,jac->jc", R, R))
-    determined = np.abs(np.einsum("jaa->ja", R)) > 1e-9 * size
-    return np.asarray(determined.all(axis=1))
+    return np.asarray(ranks(data) == q)
 
 
 def _first_threshold(design: Design) -> float:

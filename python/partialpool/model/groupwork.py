@@ -46,13 +46,14 @@ class WorkingGroup:
     known_sd: Array | None = None
     bounds: Array | None = None
 
-    def ranks(self, data: _core.CrossProducts) -> NDArray[np.int64]:
-        """Number of coefficients that each level's rows determine."""
-        R = data.parts()[0]
-        size = np.sqrt(np.einsum("jac,jac->jc", R, R))
-        diagonal = np.abs(np.einsum("jaa->ja", R))
-        determined: NDArray[np.int64] = np.sum(diagonal > SINGULAR * size, axis=1)
-        return determined
+
+def ranks(data: _core.CrossProducts) -> NDArray[np.int64]:
+    """Number of coefficients that each level's rows determine."""
+    R = data.parts()[0]
+    size = np.sqrt(np.einsum("jac,jac->jc", R, R))
+    diagonal = np.abs(np.einsum("jaa->ja", R))
+    determined: NDArray[np.int64] = np.sum(diagonal > SINGULAR * size, axis=1)
+    return determined
 
 
 def working_group(

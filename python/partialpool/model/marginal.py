@@ -13,7 +13,7 @@ from partialpool import _core
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
 from partialpool.model.defaults import column_sd, pairs, resolve_priors
-from partialpool.model.groupwork import WorkingGroup, working_group
+from partialpool.model.groupwork import WorkingGroup, ranks, working_group
 from partialpool.model.model import Group, Model, Reduced
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import Flat, Normal, NormalAtMean, Prior
@@ -61,7 +61,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     if factor is not None:
         group = _group(factor, columns, data, standard)
     if group is not None and group.known_sd is not None:
-        free_rows -= int(columns.ranks(data).sum())
+        free_rows -= int(ranks(data).sum())
         if not known:
             residual_sd = _residual_sd_within(data, free_rows, residual_sd)
     lkj_eta, correlations = correlation_prior(group, resolved)
@@ -163,7 +163,7 @@ def _group(
         pairs=() if own else tuple(pairs(factor)),
         base=base,
         back=columns.back,
-        estimable=columns.ranks(data) == q if own else np.ones(len(factor.levels), dtype=bool),
+        estimable=ranks(data) == q if own else np.ones(len(factor.levels), dtype=bool),
         known_sd=columns.known_sd,
         bounds=columns.bounds,
     )

@@ -17,8 +17,7 @@ from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
     chunks,
     family_of_fit,
-    responses,
-    row_predictors,
+    row_draws,
     rows_of,
     thinned,
 )
@@ -269,7 +268,7 @@ def check(fit: Fit, draws: int, seed: int, *, prior: bool = False) -> Check:
     sums = _Sums.start(design, len(picked), whole)
     rng = np.random.default_rng([check_seed(seed), fit.run.seed])
     for rows in chunks(design, max(1, 4_000_000 // len(picked))):
-        made = responses(fit, row_predictors(fit, rows, picked), rows, picked, rng)
+        made = row_draws(fit, rows, picked).responses(rng)
         sums.add(made, rows)
     statistics = tuple(sums.statistics())
     return Check(

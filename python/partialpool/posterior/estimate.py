@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine.maximum import Maximum
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError
 from partialpool.model import Model
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.fit import COEFFICIENT_COLUMNS, Provenance
+from partialpool.posterior.fit import Provenance, coefficient_frame, rows_called
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,13 +160,7 @@ class Estimate:
         import pandas as pd
 
         frame = pd.DataFrame(self.numbers, index=pd.Index(self.labels, name="parameter"))
-        if parameter is None:
-            return frame
-        picked = [lab for lab in frame.index if parameter in (lab, lab.split("[")[0])]
-        if not picked:
-            known = list(dict.fromkeys(lab.split("[")[0] for lab in frame.index))
-            raise InputError(f"no parameter `{parameter}`", remedy=did_you_mean(parameter, known))
-        return frame.loc[picked]
+        return frame if parameter is None else rows_called(parameter, frame)
 
     def coefficients(self) -> pd.DataFrame:
         """Coefficients of every level, a row for each level and term.
@@ -179,20 +173,7 @@ class Estimate:
             own coefficient, ``b + r``; the sd is that of its error given the estimated sds,
             correlations and sigma, with the error of `b` in it. Empty without group terms.
         """
-        import pandas as pd
-
-        frames = []
-        for group, summary in zip(self.model.groups, self.level_summaries, strict=True):
-            q = len(group.terms)
-            facts = {
-                "factor": group.name,
-                "level": np.repeat(group.levels, q),
-                "term": np.tile(group.terms, len(group.levels)),
-                "n": np.repeat(group.counts, q),
-            }
-            numbers = dict(zip(COEFFICIENT_COLUMNS[4:], summary.reshape(-1, 4).T, strict=True))
-            frames.append(pd.DataFrame(facts | numbers))
-        return frames[0] if frames else pd.DataFrame({name: [] for name in COEFFICIENT_COLUMNS})
+        return coefficient_frame(self.model.groups, self.level_summaries)
 
     @cached_property
     def level_summaries(self) -> tuple[Array, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +86,11 @@ class Evaluator:
         cuts = [values for name, values in run.scalars.items() if name.startswith("threshold[")]
         if cuts:
             self.aux["threshold"] = np.stack([cut.ravel() for cut in cuts], axis=-1)[self.picked]
-        self.order = self._order()
         self._roots: dict[int, Array] = {}
 
-    def _order(self) -> Ints:
+    @cached_property
+    def order(self) -> Ints:
+        """Positions of the rows, those of a level of the largest group together."""
         if not self.rows.members:
             return np.arange(len(self.rows))
         largest = max(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -183,12 +183,7 @@ class Fit:
             labels = level_labels(group, kind)
             return summarise(labels, flat, self.provenance.interval).to_frame()
         frame = self.parameter_summary.to_frame()
-        picked = [lab for lab in frame.index if parameter in (lab, lab.split("[")[0])]
-        if not picked:
-            known = list(dict.fromkeys(lab.split("[")[0] for lab in frame.index))
-            known += group_parameters(self.model)
-            raise InputError(f"no parameter `{parameter}`", remedy=did_you_mean(parameter, known))
-        return frame.loc[picked]
+        return rows_called(parameter, frame, others=group_parameters(self.model))
 
     def coefficients(self) -> pd.DataFrame:
         """Coefficients of every level, a row for each level and term.
@@ -202,22 +197,7 @@ class Fit:
             pooling. Where the engine integrates, means and sds are averaged over the variance
             parameters analytically, so they carry less Monte Carlo error than the draws.
         """
-        import pandas as pd
-
-        frames = []
-        for group, summary in zip(self.model.groups, self.level_summaries, strict=True):
-            q = len(group.terms)
-            facts = {
-                "factor": group.name,
-                "level": np.repeat(group.levels, q),
-                "term": np.tile(group.terms, len(group.levels)),
-                "n": np.repeat(group.counts, q),
-            }
-            numbers = dict(zip(COEFFICIENT_COLUMNS[4:], summary.reshape(-1, 4).T, strict=True))
-            frames.append(pd.DataFrame(facts | numbers))
-        if not frames:
-            return pd.DataFrame({name: [] for name in COEFFICIENT_COLUMNS})
-        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+        return coefficient_frame(self.model.groups, self.level_summaries)
 
     @cached_property
     def level_summaries(self) -> tuple[Array, ...]:
@@ -706,3 +686,38 @@ def level_labels(group: Group, kind: str, step: int = 1) -> list[str]:
     """Full names of the deviations ("r") or coefficients ("coef") of every `step`-th level."""
     name = f"{kind}_{group.name}"
     return [f"{name}[{level},{term}]" for level in group.levels[::step] for term in group.terms]
+
+
+def rows_called(parameter: str, frame: pd.DataFrame, others: Iterable[str] = ()) -> pd.DataFrame:
+    """Rows of a table of parameters for one of them, ``"b[x]"``, or an array, ``"b"``.
+
+    Raises
+    ------
+    InputError
+        If there is none; it names the nearest among these and `others`.
+    """
+    picked = [lab for lab in frame.index if parameter in (lab, lab.split("[")[0])]
+    if not picked:
+        known = list(dict.fromkeys([*(lab.split("[")[0] for lab in frame.index), *others]))
+        raise InputError(f"no parameter `{parameter}`", remedy=did_you_mean(parameter, known))
+    return frame.loc[picked]
+
+
+def coefficient_frame(groups: Sequence[Group], summaries: Sequence[Array]) -> pd.DataFrame:
+    """Table of every level's coefficients from their summaries: (level, term, 4) a group."""
+    import pandas as pd
+
+    frames = []
+    for group, summary in zip(groups, summaries, strict=True):
+        q = len(group.terms)
+        facts = {
+            "factor": group.name,
+            "level": np.repeat(group.levels, q),
+            "term": np.tile(group.terms, len(group.levels)),
+            "n": np.repeat(group.counts, q),
+        }
+        numbers = dict(zip(COEFFICIENT_COLUMNS[4:], summary.reshape(-1, 4).T, strict=True))
+        frames.append(pd.DataFrame(facts | numbers))
+    if not frames:
+        return pd.DataFrame({name: [] for name in COEFFICIENT_COLUMNS})
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

@@ -1,49 +1,108 @@
-"""The fitted rows again: draws of their linear predictors, densities, responses and means.
+"""The fitted rows again: their linear predictors, log densities, responses and means, draw by draw.
 
-Draws are flattened over chains. Everything is made for some rows at a time, so that memory does not
-grow with draws × rows; `chunks` gives rows in an order in which levels lie side by side.
+What the parameters say of rows is computed in `evaluate.py`; here it meets the responses. Draws are
+flattened over chains. Everything is made for some rows at a time, so that memory does not grow with
+draws × rows; `chunks` gives rows in an order in which levels lie side by side.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.engine.conditional import coefficient_draws, deviation_draws
 from partialpool.errors import InputError
-from partialpool.model.defaults import predictors
 from partialpool.model.families import FAMILIES, Family
+from partialpool.posterior.evaluate import Evaluator
+from partialpool.posterior.rows import design_rows
 
 if TYPE_CHECKING:
-    from partialpool.design import Design, GroupFactor
+    from partialpool.design import Design
     from partialpool.posterior.fit import Fit
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-CHUNK = 4_000_000
 LOG_2PI = math.log(2 * math.pi)
 
 
-class RowDraws(NamedTuple):
-    """Linear predictors of rows: (draw, row).
+@dataclass(frozen=True, eq=False)
+class RowDraws:
+    """Rows and what some draws of the parameters say of them: (draw, row).
 
     Attributes
     ----------
+    y : (row,) array
+        The responses.
+    trials, weights : (row,) array or None
+        Numbers of trials; weights that count rows, not those of a precision.
     eta : array
-        That of the mean, offset included; of ordered categories, to be compared with thresholds.
+        Linear predictor of the mean, offset included; of ordered categories, to be compared with
+        thresholds.
     log_sigma : array or None
         Log residual sd of every row, weights and known errors included; None where the family has
         none.
+    aux : dict of array
+        Dispersion parameters: (draw, 1); thresholds: (draw, 1, threshold).
     """
 
+    family: Family
+    link: str
+    y: Array
+    trials: Array | None
+    weights: Array | None
     eta: Array
     log_sigma: Array | None
+    aux: dict[str, Array]
+
+    def log_densities(self) -> Array:
+        """Log density of each response given all parameters; weights multiply it."""
+        if self.family.name == "gaussian":
+            assert self.log_sigma is not None
+            z = (self.y - self.eta) * np.exp(-self.log_sigma)
+            return np.asarray(-0.5 * (LOG_2PI + z * z) - self.log_sigma)
+        n_draws, n_rows = self.eta.shape
+        names = [one.name for one in self.family.dispersion if one.name != "sigma"]
+        names += ["threshold"] if "threshold" in self.aux else []
+        nothing = np.empty(0)
+
+        def densities(first: int, last: int, values: Array) -> Array:
+            times = last - first
+            trials, weights = (
+                nothing if x is None else np.tile(x, times) for x in (self.trials, self.weights)
+            )
+            return _core.family_rows(
+                self.family.name,
+                self.link,
+                np.tile(self.y, times),
+                trials,
+                weights,
+                np.ravel(self.eta[first:last]),
+                nothing if self.log_sigma is None else np.ravel(self.log_sigma[first:last]),
+                values,
+            )[0].reshape(times, n_rows)
+
+        if not names:
+            return densities(0, n_draws, nothing)
+        values = np.hstack([self.aux[name].reshape(n_draws, -1) for name in names])
+        return np.concatenate([densities(s, s + 1, values[s]) for s in range(n_draws)])
+
+    def responses(self, rng: np.random.Generator) -> Array:
+        """Draw responses."""
+        return np.asarray(
+            self.family.simulate(rng, self.eta, self.link, self.aux, self.trials, self.log_sigma)
+        )
+
+    def means(self) -> Array:
+        """Expected responses given all parameters."""
+        return np.asarray(
+            self.family.mean(self.eta, self.link, self.aux, self.trials, self.log_sigma)
+        )
 
 
 def rows_of(fit: Fit) -> Design:
@@ -90,10 +149,10 @@ def chunks(design: Design, size: int) -> Iterator[Ints]:
         yield order[first : first + max(size, 1)]
 
 
-def row_predictors(
+def row_draws(
     fit: Fit, rows: Ints | None = None, draws: Ints | None = None, design: Design | None = None
 ) -> RowDraws:
-    """Draw the linear predictors of fitted rows.
+    """Compute what draws of the parameters say of fitted rows.
 
     Parameters
     ----------
@@ -102,165 +161,51 @@ def row_predictors(
     rows, draws : arrays of int, optional
         Positions among the rows of the design, and among the draws of all chains; by default all.
     design : Design, optional
-        Rows with the columns and levels of the fit's own, in place of them.
+        Rows with the columns and levels of the fit's own, in place of them. Predictors are NaN in
+        levels that the fit's own rows do not determine under flat priors.
     """
     own = rows_of(fit)
     design = own if design is None else design
     rows = np.arange(design.n_rows) if rows is None else rows
     draws = np.arange(n_draws(fit)) if draws is None else draws
-    found: dict[str, Array] = {}
-    k = 0
-    for predictor in predictors(design):
-        b = fit.run.coefficients(predictor.name)
-        b = b.reshape(n_draws(fit), b.shape[-1])[draws]
-        eta = b @ predictor.X[rows].T
-        for factor in predictor.factors:
-            eta += _group_part(fit, k, factor, rows, draws)
-            k += 1
-        found[predictor.name] = eta
-    offset = design.total_offset
-    if offset is not None:
-        found["mu"] = found["mu"] + offset[rows]
-    return RowDraws(found["mu"], _log_sigma(fit, design, rows, draws, found.get("sigma")))
-
-
-def _group_part(fit: Fit, k: int, factor: GroupFactor, rows: Ints, draws: Ints) -> Array:
-    """What the coefficients of a factor add: deviations from b, or own ones without pooling."""
-    codes, Z = factor.codes[rows], factor.Z[rows]
-    total = np.zeros((len(draws), len(rows)))
-    if not len(rows):
-        return total
-    drawn = deviation_draws if factor.pooled else coefficient_draws
-    levels, place = np.unique(codes, return_inverse=True)
-    first, last = int(levels[0]), int(levels[-1]) + 1
-    # Levels far apart are drawn one by one, near ones in one go.
-    if last - first <= 4 * len(levels):
-        values = drawn(fit.model, fit.run, k, first, last)
-        values = values.reshape(-1, *values.shape[2:])[draws]
-        place = codes - first
-    else:
-        parts = [drawn(fit.model, fit.run, k, int(j), int(j) + 1) for j in levels]
-        values = np.concatenate([p.reshape(-1, *p.shape[2:])[draws] for p in parts], axis=1)
-    for term in range(Z.shape[1]):
-        total += values[:, place, term] * Z[:, term]
-    group = fit.model.groups[k]
-    undetermined = ~group.estimable[codes]
-    if group.is_flat and undetermined.any():
-        from partialpool.posterior.integrated import undetermined_rows
-
-        picked = np.flatnonzero(undetermined)
-        total[:, picked] = undetermined_rows(fit, rows[picked], draws)
-    return total
-
-
-def _log_sigma(
-    fit: Fit, design: Design, rows: Ints, draws: Ints, predictor: Array | None
-) -> Array | None:
-    if all(one.name != "sigma" for one in family_of_fit(fit).dispersion):
-        return None
-    if design.se is not None:
-        log_sigma = np.broadcast_to(np.log(design.se[rows]), (len(draws), len(rows)))
-    elif predictor is not None:
-        log_sigma = predictor
-    else:
-        assert fit.run.sigma is not None
-        single = np.log(fit.run.sigma.ravel()[draws])[:, None]
-        log_sigma = np.broadcast_to(single, (len(draws), len(rows)))
-    if design.weights is not None:
-        log_sigma = log_sigma - 0.5 * np.log(design.weights[rows])
-    return log_sigma
-
-
-def dispersion_draws(fit: Fit, draws: Ints) -> dict[str, Array]:
-    """Draws of the dispersion parameters but sigma: (draw, 1); thresholds: (draw, 1, threshold)."""
-    scalars = fit.run.scalars
-    names = [d.name for d in family_of_fit(fit).dispersion if d.name != "sigma"]
-    found = {name: scalars[name].ravel()[draws][:, None] for name in names}
-    cuts = [x.ravel()[draws] for name, x in scalars.items() if name.startswith("threshold[")]
-    if cuts:
-        found["threshold"] = np.stack(cuts, axis=-1)[:, None, :]
-    return found
-
-
-def log_densities(
-    fit: Fit, predictors: RowDraws, rows: Ints, draws: Ints, design: Design | None = None
-) -> Array:
-    """Log density of each response given all parameters: (draw, row).
-
-    Weights other than those of a precision multiply it.
-    """
-    design = rows_of(fit) if design is None else design
-    eta, log_sigma = predictors
-    y = design.y[rows]
-    if fit.model.family == "gaussian":
-        assert log_sigma is not None
-        z = (y - eta) * np.exp(-log_sigma)
-        return np.asarray(-0.5 * (LOG_2PI + z * z) - log_sigma)
-    trials = np.empty(0) if design.trials is None else design.trials[rows]
-    weighted = log_sigma is None and design.weights is not None
-    weights = design.weights[rows] if weighted and design.weights is not None else np.empty(0)
-    aux = dispersion_draws(fit, draws)
-    parameters = [x.reshape(len(draws), -1) for x in aux.values()]
-    nothing = np.empty(0)
-
-    def densities(first: int, last: int, values: Array) -> Array:
-        times = last - first
-        own = nothing if log_sigma is None else np.ravel(log_sigma[first:last])
-        return _core.family_rows(
-            fit.model.family,
-            fit.model.link,
-            np.tile(y, times),
-            np.tile(trials, times),
-            np.tile(weights, times),
-            np.ravel(eta[first:last]),
-            own,
-            values,
-        )[0].reshape(times, len(rows))
-
-    if not parameters:
-        return densities(0, len(draws), nothing)
-    values = np.ascontiguousarray(np.concatenate(parameters, axis=1))
-    return np.concatenate([densities(s, s + 1, values[s]) for s in range(len(draws))])
-
-
-def responses(
-    fit: Fit,
-    predictors: RowDraws,
-    rows: Ints,
-    draws: Ints,
-    rng: np.random.Generator,
-    design: Design | None = None,
-) -> Array:
-    """Draw responses of rows: (draw, row)."""
-    return np.asarray(_ask(fit, "simulate", rng, predictors, rows, draws, design))
-
-
-def means(
-    fit: Fit, predictors: RowDraws, rows: Ints, draws: Ints, design: Design | None = None
-) -> Array:
-    """Expected responses of rows given all parameters: (draw, row)."""
-    return np.asarray(_ask(fit, "mean", None, predictors, rows, draws, design))
-
-
-def _ask(
-    fit: Fit,
-    what: str,
-    rng: np.random.Generator | None,
-    predictors: RowDraws,
-    rows: Ints,
-    draws: Ints,
-    design: Design | None,
-) -> Any:
-    """Ask the family for means or responses of rows."""
-    design = rows_of(fit) if design is None else design
-    family = family_of_fit(fit)
-    trials = None if design.trials is None else design.trials[rows]
-    first = () if rng is None else (rng,)
-    return getattr(family, what)(
-        *first,
-        predictors.eta,
-        fit.model.link,
-        dispersion_draws(fit, draws),
-        trials,
-        predictors.log_sigma,
+    model = fit.model
+    evaluator = Evaluator(
+        model,
+        fit.run,
+        design_rows(model, design),
+        new_levels="sample",
+        seed=fit.run.seed,
+        picked=draws,
     )
+    eta = np.ascontiguousarray(evaluator.linear(rows).T)
+    if design is own:
+        _fill_undetermined(fit, design, eta, rows, draws)
+    log_sigma, weights = evaluator.log_sigma(rows), design.weights
+    if log_sigma is not None:
+        log_sigma = log_sigma.T
+    elif "sigma" in evaluator.aux:
+        log_sigma = np.log(evaluator.aux["sigma"])[:, None]
+    return RowDraws(
+        family_of_fit(fit),
+        model.link,
+        design.y[rows],
+        None if design.trials is None else design.trials[rows],
+        None if weights is None or log_sigma is not None else weights[rows],
+        eta,
+        None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape),
+        {name: values[:, None] for name, values in evaluator.aux.items()},
+    )
+
+
+def _fill_undetermined(fit: Fit, design: Design, eta: Array, rows: Ints, draws: Ints) -> None:
+    """Put in the rows of levels that do not determine their coefficients under flat priors.
+
+    The rows determine their own linear predictors all the same.
+    """
+    for k, group in enumerate(fit.model.groups):
+        if group.is_flat:  # the model's only group
+            picked = np.flatnonzero(~group.estimable[design.factors[k].codes[rows]])
+            if len(picked):
+                from partialpool.posterior.integrated import undetermined_rows
+
+                eta[:, picked] = undetermined_rows(fit, rows[picked], draws)

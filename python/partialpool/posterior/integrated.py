@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from partialpool.model.marginal import prior_rows, working_rows
 from partialpool.model.priors import Flat, Normal, Uniform
-from partialpool.posterior.fitted_rows import CHUNK, LOG_2PI, n_draws, rows_of
+from partialpool.posterior.evaluate import CHUNK
+from partialpool.posterior.fitted_rows import LOG_2PI, n_draws, rows_of
 
 if TYPE_CHECKING:
     from partialpool.design import Design
@@ -336,9 +337,9 @@ def level_scores(rows: Blocks, draws: Parameters) -> Array:
 
 
 def undetermined_rows(fit: Fit, picked: Ints, draws: Ints) -> Array:
-    """Draw what flat coefficients add to rows of levels that do not determine all of them.
+    """Draw linear predictors of rows in levels that do not determine all flat coefficients.
 
-    Their rows determine their own linear predictors all the same: (draw, row).
+    Their rows determine their own linear predictors all the same: (draw, row), offset included.
     """
     design = rows_of(fit)
     working = working_rows(design, fit.model.priors)
@@ -357,9 +358,11 @@ def undetermined_rows(fit: Fit, picked: Ints, draws: Ints) -> Array:
         rng = np.random.default_rng([fit.run.seed, 2, int(level)])
         noise = rng.normal(size=(n_draws(fit), basis.shape[1]))[draws]
         fitted = (rest @ basis + sigma[draws, None] * noise) @ basis.T / scale[rows]
-        # In terms of the user: shifts that the working response lacks, and X as it is.
+        # What the working response lacks.
         shift = working.standard.y_centre + columns.y_shift + columns.Z[rows] @ columns.mean
-        fitted += shift + c @ working.X[rows].T - b @ design.X[rows].T
+        if design.offset is not None:
+            shift = shift + design.offset[rows]
+        fitted += shift + c @ working.X[rows].T
         place = {int(row): k for k, row in enumerate(rows)}
         mine = np.flatnonzero(factor.codes[picked] == level)
         out[:, mine] = fitted[:, [place[int(row)] for row in picked[mine]]]

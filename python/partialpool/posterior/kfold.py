@@ -22,9 +22,7 @@ from partialpool.posterior.fit import Fit
 from partialpool.posterior.fitted_rows import (
     chunks,
     family_of_fit,
-    log_densities,
-    means,
-    row_predictors,
+    row_draws,
     rows_of,
     thinned,
 )
@@ -106,9 +104,8 @@ def _scores(fit: Fit, design: Design, rows: Ints) -> Iterator[tuple[Ints, Array,
     draws = thinned(fit, 4000)
     for chunk in chunks(_take(design, rows), max(1, 2_000_000 // len(draws))):
         at = rows[chunk]
-        predictors = row_predictors(fit, at, draws, design)
-        density = log_densities(fit, predictors, at, draws, design)
-        yield at, density, means(fit, predictors, at, draws, design).mean(axis=0)
+        drawn = row_draws(fit, at, draws, design)
+        yield at, drawn.log_densities(), drawn.means().mean(axis=0)
 
 
 def refit(fit: Fit, design: Design, priors: Mapping[str, Prior]) -> Fit:

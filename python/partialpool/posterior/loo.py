@@ -12,15 +12,7 @@ from numpy.typing import NDArray
 
 from partialpool.errors import InputError, did_you_mean
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.fitted_rows import (
-    chunks,
-    log_densities,
-    means,
-    n_draws,
-    row_predictors,
-    rows_of,
-    thinned,
-)
+from partialpool.posterior.fitted_rows import chunks, n_draws, row_draws, rows_of, thinned
 from partialpool.posterior.integrated import (
     blocks,
     integrates,
@@ -235,10 +227,10 @@ def _rows(fit: Fit) -> Loo:
             log_score[at] = log_mean(scores.log_score)
     else:
         for at in chunks(design, max(1, 2_000_000 // len(draws))):
-            predictors = row_predictors(fit, at, draws)
-            density = log_densities(fit, predictors, at, draws)
+            drawn = row_draws(fit, at, draws)
+            density = drawn.log_densities()
             elpd[at], k[at], weights = reweigh(density, relative)
-            mean[at] = np.sum(weights * means(fit, predictors, at, draws), axis=0)
+            mean[at] = np.sum(weights * drawn.means(), axis=0)
             log_score[at] = log_mean(density)
     found = _unreliable(k, elpd, "rows", "kfold()")
     method = "integrated" if exact else "psis"

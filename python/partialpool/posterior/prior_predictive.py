@@ -24,7 +24,7 @@ from partialpool.model.defaults import (
 from partialpool.model.priors import LKJ, NormalAtMean, Prior
 from partialpool.posterior.checks import Check, CheckPlots, check
 from partialpool.posterior.fit import Fit, Provenance, population_draws
-from partialpool.posterior.fitted_rows import chunks, responses, row_predictors, rows_of
+from partialpool.posterior.fitted_rows import chunks, row_draws, rows_of
 from partialpool.posterior.text import WIDTH
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class PriorPredictive:
         rng = np.random.default_rng([self._seed, 4])
         made = np.empty((len(picked), design.n_rows))
         for rows in chunks(design, max(1, 4_000_000 // len(picked))):
-            predicted = row_predictors(self._fit, rows, picked)
-            made[:, rows] = responses(self._fit, predicted, rows, picked, rng)
+            made[:, rows] = row_draws(self._fit, rows, picked).responses(rng)
         return made
 
     @cached_property

@@ -17,6 +17,7 @@ from partialpool.design.recipe import recipe_predictors
 from partialpool.design.roles import check_values
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
+from partialpool.model.defaults import predictors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +97,19 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.X)
+
+
+def design_rows(model: Model, design: Design) -> Rows:
+    """Take the rows of a design with the model's columns and levels as they are."""
+    factors = [factor for predictor in predictors(design) for factor in predictor.factors]
+    own = {role: getattr(design, role) for role in wanted_roles(model, "observation")}
+    return Rows(
+        design.X,
+        design.total_offset,
+        None if design.sigma is None else design.sigma.X,
+        tuple(Member(k, factor.Z, factor.codes, ()) for k, factor in enumerate(factors)),
+        {role: values for role, values in own.items() if values is not None},
+    )
 
 
 def wanted_roles(model: Model, kind: str) -> tuple[str, ...]:
@@ -204,12 +218,12 @@ def gather_new(
                 f"there is no grouping column `{name}` in {source.source}",
                 remedy='add it, or leave its levels out with new_levels="population"',
             )
-    predictors = recipe_predictors(model.recipe)
+    used = recipe_predictors(model.recipe)
     roles = _roles(model, source.names, source.source, given, wanted_roles(model, kind), notes)
     named = [value for value in roles.values() if isinstance(value, str)]
-    table = source.take((*predictors, *grouping, *named))
+    table = source.take((*used, *grouping, *named))
     columns = {role: _role(role, value, table, table.n_rows) for role, value in roles.items()}
-    kept = {name: table.columns[name] for name in (*predictors, *grouping)}
+    kept = {name: table.columns[name] for name in (*used, *grouping)}
     complete = np.ones(table.n_rows, dtype=bool)
     for column in (*kept.values(), *columns.values()):
         complete &= ~column.missing
