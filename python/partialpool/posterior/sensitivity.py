@@ -21,9 +21,8 @@ from partialpool.posterior.fit import population_draws
 from partialpool.posterior.fitted_rows import (
     Ints,
     chunks,
-    log_densities,
     n_draws,
-    row_predictors,
+    row_draws,
     rows_of,
     thinned,
 )
@@ -153,7 +152,7 @@ def log_likelihood(fit: Fit, draws: Ints) -> Array:
     """Log density of all responses given all parameters: (draw,)."""
     total = np.zeros(len(draws))
     for rows in chunks(rows_of(fit), max(1, 2_000_000 // len(draws))):
-        total += log_densities(fit, row_predictors(fit, rows, draws), rows, draws).sum(axis=1)
+        total += row_draws(fit, rows, draws).log_densities().sum(axis=1)
     return total
 
 
