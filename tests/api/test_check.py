@@ -313,9 +313,10 @@ def test_command_prints_what_check_says_and_draws_every_figure(saved, capsys):
     out, err = capsys.readouterr()
     found = fit.check(draws=200, seed=3)
     assert found.findings
-    assert out.startswith(f"{fit.formula}\n{found.text}\n")
+    owed = fit.sensitivity()
+    assert out.startswith(f"{fit.formula}\n{found.text}\n\n{owed.text}\n")
     assert out.endswith(f"seed 3, partialpool 0.1.0\nFigures: {folder / 'new' / 'figures'}\n")
-    assert err.strip() == found.findings_text
+    assert err.strip() == f"{found.findings_text}\n{owed.findings_text}"
     names = sorted(path.name for path in (folder / "new" / "figures").iterdir())
     assert names == ["bars.png", "groups-2.png", "groups.png", "statistics.png"]
     assert repr(found) == f"{found.text}\n{found.findings_text}"

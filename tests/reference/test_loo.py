@@ -420,3 +420,9 @@ def test_rmse_and_effective_parameters(small):
     expected = np.log(density.mean(axis=0)).sum() - loo.elpd
     assert loo.p_eff == pytest.approx(expected, abs=0.05)
     assert 3 < loo.p_eff < 9
+    # Of levels: of all responses of a level together.
+    levels = fit.loo(by="g")
+    together = [np.prod(density[:, data["g"] == level], axis=1) for level in levels.labels]
+    expected = np.log(np.mean(together, axis=1)) - levels.elpd_i
+    np.testing.assert_allclose(levels.log_score - levels.elpd_i, expected, atol=1e-8)
+    assert levels.p_eff == pytest.approx(expected.sum())

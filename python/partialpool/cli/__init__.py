@@ -331,11 +331,12 @@ def check_command(
     draws: Annotated[int, typer.Option(help="Number of data sets that the model makes.")] = 1000,
     seed: Annotated[int, typer.Option(help="Same seed, same data sets.")] = 0,
 ) -> int:
-    """Compare the data of a saved fit with data that the model makes."""
+    """Compare the data of a saved fit with data that the model makes, and see what priors do."""
     folder = None if plots is None else make_folder(plots)
     saved = partialpool.load(fit)
     found = saved.check(draws=draws, seed=seed)
-    say(f"{saved.formula}\n{found.text}\n")
+    owed = saved.sensitivity()
+    say(f"{saved.formula}\n{found.text}\n\n{owed.text}\n")
     say(f"seed {seed}, partialpool {partialpool.__version__}")
     if folder is not None:
         from partialpool.plots import save
@@ -343,7 +344,7 @@ def check_command(
         for name, draw in found.plot.all().items():
             save(draw(), folder / f"{name}.png")
         say(f"Figures: {plots}")
-    say("\n" + found.findings_text, sys.stderr)
+    say(f"\n{found.findings_text}\n{owed.findings_text}", sys.stderr)
     return DONE
 
 

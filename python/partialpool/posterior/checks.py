@@ -15,13 +15,14 @@ from partialpool.checks import check_counts, check_seed
 from partialpool.errors import InputError, did_you_mean
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
+    add_by_level,
     chunks,
     family_of_fit,
     row_draws,
     rows_of,
     thinned,
 )
-from partialpool.posterior.text import WIDTH
+from partialpool.posterior.text import WIDTH, wrap_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,10 +155,7 @@ class Check:
         """The findings as text, or that there are none."""
         if not self.findings:
             return f"Findings: none. The {self.maker} can make data like these."
-        lines = [
-            textwrap.wrap(str(finding), WIDTH, subsequent_indent="  ") for finding in self.findings
-        ]
-        return "\n".join(line for finding in lines for line in finding)
+        return "\n".join(wrap_findings(self.findings))
 
 
 class CheckPlots:
@@ -329,11 +327,8 @@ class _Sums:
         self.zeros += (made == 0).sum(axis=1)
         self.bins += _histograms(made, self.edges)
         for factor, sums in zip(self.design.factors, self.by_level, strict=True):
-            codes = factor.codes[rows]
-            order = np.argsort(codes, kind="stable")
-            levels, starts = np.unique(codes[order], return_index=True)
             with np.errstate(over="ignore", invalid="ignore"):
-                sums[:, levels] += np.add.reduceat(made[:, order], starts, axis=1)
+                add_by_level(sums, made, factor.codes[rows])
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from partialpool.engine.maximum import Maximum
 from partialpool.model import Model, Pooled
 from partialpool.posterior.data_findings import design_findings
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.text import POOLING_NAMES, WIDTH, number, percent
+from partialpool.posterior.text import POOLING_NAMES, WIDTH, number, percent, wrap_findings
 
 if TYPE_CHECKING:
     from partialpool.posterior.estimate import Estimate
@@ -191,13 +191,4 @@ def estimate_findings_text(estimate: Estimate) -> list[str]:
     if not estimate.findings:
         inside = ", and no sd is 0" if estimate.model.groups else ""
         return [f"Findings: none. The maximum was found{inside}."]
-    lines = ["Findings"]
-    for finding in estimate.findings:
-        lines += textwrap.wrap(
-            str(finding),
-            WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_on_hyphens=False,
-        )
-    return lines
+    return ["Findings", *wrap_findings(estimate.findings, indent="  ")]

@@ -149,6 +149,21 @@ def chunks(design: Design, size: int) -> Iterator[Ints]:
         yield order[first : first + max(size, 1)]
 
 
+def add_by_level(totals: Array, values: Array, codes: Ints) -> None:
+    """Add what rows have (draw, row) to the totals of their levels (draw, level), in place.
+
+    Examples
+    --------
+    >>> totals = np.zeros((1, 3))
+    >>> add_by_level(totals, np.array([[1.0, 2.0, 4.0]]), np.array([2, 0, 2]))
+    >>> totals
+    array([[2., 0., 5.]])
+    """
+    order = np.argsort(codes, kind="stable")
+    levels, starts = np.unique(codes[order], return_index=True)
+    totals[:, levels] += np.add.reduceat(values[:, order], starts, axis=1)
+
+
 def row_draws(
     fit: Fit, rows: Ints | None = None, draws: Ints | None = None, design: Design | None = None
 ) -> RowDraws:

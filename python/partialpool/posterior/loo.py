@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from partialpool.errors import InputError, did_you_mean
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.fitted_rows import chunks, n_draws, row_draws, rows_of, thinned
+from partialpool.posterior.fitted_rows import (
+    Ints,
+    add_by_level,
+    chunks,
+    n_draws,
+    row_draws,
+    rows_of,
+    thinned,
+)
 from partialpool.posterior.integrated import (
     blocks,
     integrates,
@@ -20,7 +28,7 @@ from partialpool.posterior.integrated import (
     parameters,
     row_scores,
 )
-from partialpool.posterior.text import WIDTH
+from partialpool.posterior.text import WIDTH, wrap_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +68,7 @@ class Loo:
     elpd_i : array
         Log predictive density of each; NaN where nothing else determines it.
     log_score : array
-        The same under the full posterior, which has seen it; NaN of levels.
+        The same under the full posterior, which has seen it; NaN of levels without pooling.
     pareto_k : array
         Reliability of each: below 0.7 is fine. Empty for refits.
     y, mean : array
@@ -102,7 +110,7 @@ class Loo:
 
     @property
     def p_eff(self) -> float:
-        """Effective number of parameters: how much better rows are known by a fit that saw them."""
+        """Effective number of parameters: how much better they are known by a fit that saw them."""
         return float((self.log_score - self.elpd_i)[self.used].sum())
 
     @property
@@ -137,12 +145,7 @@ class Loo:
             text += f" The model has the freedom of {self.p_eff:.1f} parameters."
         if math.isfinite(self.rmse):
             text += f" Held-out means miss by {self.rmse:.4g} (root mean square)."
-        lines = textwrap.wrap(text, WIDTH)
-        for finding in self.findings:
-            lines += textwrap.wrap(
-                str(finding), WIDTH, initial_indent="  ", subsequent_indent="    "
-            )
-        return "\n".join(lines)
+        return "\n".join([*textwrap.wrap(text, WIDTH), *wrap_findings(self.findings)])
 
 
 def sum_error(values: Array) -> float:
@@ -195,8 +198,8 @@ def leave_levels(fit: Fit, factor: GroupFactor) -> Loo:
     scores = level_scores(rows, parameters(fit, rows, picked))
     elpd, k, _ = reweigh(scores, efficiency(fit))
     empty = np.empty(0)
+    log_score = np.full(len(elpd), np.nan)
     found = [*_unreliable(k, elpd, f"levels of `{factor.name}`", f'kfold(by="{factor.name}")')]
-    unknown = np.full(len(elpd), np.nan)
     if any(not f.pooled for f in rows_of(fit).factors):
         found.append(
             Finding(
@@ -207,9 +210,21 @@ def leave_levels(fit: Fit, factor: GroupFactor) -> Loo:
                 "Do not compare them with those of other models.",
             )
         )
+    else:
+        log_score = log_mean(_level_densities(fit, factor, picked))
     return Loo(
-        "integrated", factor.name, 0, factor.levels, elpd, unknown, k, empty, empty, tuple(found)
+        "integrated", factor.name, 0, factor.levels, elpd, log_score, k, empty, empty, tuple(found)
     )
+
+
+def _level_densities(fit: Fit, factor: GroupFactor, draws: Ints) -> Array:
+    """Log density of all rows of each level given all parameters: (draw, level)."""
+    design = rows_of(fit)
+    total = np.zeros((len(draws), len(factor.levels)))
+    for rows in chunks(design, max(1, 2_000_000 // len(draws))):
+        density = row_draws(fit, rows, draws).log_densities()
+        add_by_level(total, density, factor.codes[rows])
+    return total
 
 
 def _rows(fit: Fit) -> Loo:

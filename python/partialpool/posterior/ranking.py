@@ -17,7 +17,7 @@ from partialpool.posterior.findings import Finding
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.fitted_rows import rows_of
 from partialpool.posterior.loo import Loo, sum_error
-from partialpool.posterior.text import WIDTH
+from partialpool.posterior.text import WIDTH, wrap_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,9 +104,7 @@ class Ranking:
             cells += ["–" if math.isnan(row[c]) else f"{row[c]:.4g}" for c in ("p_eff", "rmse")]
             sized = zip(cells, heads.values(), strict=True)
             lines.append(f"{name:<{width}}" + "".join(f"{cell:>{size}}" for cell, size in sized))
-        lines += ["", *textwrap.wrap(self.sentence, WIDTH)]
-        for finding in self.findings:
-            lines += textwrap.wrap(str(finding), WIDTH, subsequent_indent="  ")
+        lines += ["", *textwrap.wrap(self.sentence, WIDTH), *wrap_findings(self.findings)]
         return "\n".join(lines)
 
 

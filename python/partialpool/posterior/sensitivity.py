@@ -28,7 +28,7 @@ from partialpool.posterior.fitted_rows import (
 )
 from partialpool.posterior.log_prior import log_priors
 from partialpool.posterior.loo import FEWEST, GOOD_K, smooth_weights
-from partialpool.posterior.text import WIDTH, number
+from partialpool.posterior.text import WIDTH, number, wrap_findings
 from partialpool.posterior.words import prior_words
 
 if TYPE_CHECKING:
@@ -105,7 +105,13 @@ class Sensitivity:
         return frame.assign(diagnosis=self.diagnosis)
 
     def __repr__(self) -> str:
-        lines = [*textwrap.wrap(f"{self.formula}: what the estimates owe to the priors", WIDTH), ""]
+        title = "\n".join(textwrap.wrap(self.formula, WIDTH))
+        return f"{title}\n{self.text}\n{self.findings_text}"
+
+    @property
+    def text(self) -> str:
+        """The table as text, with what its columns are."""
+        lines = ["What the estimates owe to the priors", ""]
         width = max((len(label) for label in self.labels), default=0) + 2
         titles = ("prior", "likelihood", "mean", "weaker", "stronger")
         lines.append(" " * width + "".join(f"{title:>12}" for title in titles) + "  diagnosis")
@@ -118,12 +124,14 @@ class Sensitivity:
             f"more or less; {THRESHOLD:g} or more is sensitive. weaker, stronger: means with all "
             f"priors to the power {WEAKER:g} and {STRONGER:g}."
         )
-        lines += ["", *textwrap.wrap(note, WIDTH)]
+        return "\n".join([*lines, "", *textwrap.wrap(note, WIDTH)])
+
+    @property
+    def findings_text(self) -> str:
+        """The findings as text, or that there are none."""
         if not self.findings:
-            lines.append("Findings: none. The estimates do not hang on the exact priors.")
-        for finding in self.findings:
-            lines += textwrap.wrap(str(finding), WIDTH, subsequent_indent="  ")
-        return "\n".join(lines)
+            return "Findings: none. The estimates do not hang on the exact priors."
+        return "\n".join(wrap_findings(self.findings))
 
 
 def sensitivity(fit: Fit) -> Sensitivity:

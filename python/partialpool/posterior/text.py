@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from partialpool.posterior.words import (
@@ -17,6 +17,7 @@ from partialpool.posterior.words import (
 )
 
 if TYPE_CHECKING:
+    from partialpool.posterior.findings import Finding
     from partialpool.posterior.fit import Fit
 
 WIDTH = 100
@@ -201,13 +202,19 @@ def findings_text(fit: Fit) -> list[str]:
     """List the findings, or say that there are none."""
     if not fit.findings:
         return ["Findings: none. The chains agree, nothing diverged, and there are enough draws."]
-    lines = ["Findings"]
-    for finding in fit.findings:
-        lines += textwrap.wrap(
+    return ["Findings", *wrap_findings(fit.findings, indent="  ")]
+
+
+def wrap_findings(findings: Sequence[Finding], indent: str = "") -> list[str]:
+    """Write findings as lines of text."""
+    return [
+        line
+        for finding in findings
+        for line in textwrap.wrap(
             str(finding),
             WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
+            initial_indent=indent,
+            subsequent_indent=indent + "  ",
             break_on_hyphens=False,
         )
-    return lines
+    ]
