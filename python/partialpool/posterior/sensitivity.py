@@ -130,7 +130,7 @@ class Sensitivity:
     def findings_text(self) -> str:
         """The findings as text, or that there are none."""
         if not self.findings:
-            return "Findings: none. The estimates do not hang on the exact priors."
+            return "Prior sensitivity: no finding. The estimates do not hang on the exact priors."
         return "\n".join(wrap_findings(self.findings))
 
 
