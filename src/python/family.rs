@@ -19,20 +19,6 @@ pub fn likelihood(
     Likelihood::new(kind, link, y, trials, weights).map_err(PyValueError::new_err)
 }
 
-/// Rows of a likelihood in code for the widest vectors of the machine at hand; a closure would not
-/// be inlined into it.
-struct AllRows<'a>(&'a Likelihood, &'a [f64], &'a mut [f64], &'a mut [f64], &'a mut [f64]);
-
-impl pulp::WithSimd for AllRows<'_> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _simd: S) -> f64 {
-        let Self(likelihood, aux, eta, log_sigma, d_aux) = self;
-        likelihood.rows(0..likelihood.n_rows(), aux, eta, log_sigma, d_aux)
-    }
-}
-
 /// For tests: the log likelihood of each row, all constants included, its slopes by linear predictor
 /// and log residual sd (empty: rows have none of their own), and the summed slopes by `aux`.
 #[pyfunction]
@@ -60,17 +46,16 @@ pub fn family_rows<'py>(
     if eta.len() != n || ![0, n].contains(&log_sigma.len()) || aux.len() != n_aux {
         return Err(shape_error("eta, log_sigma or aux"));
     }
-    let arch = pulp::Arch::new();
     let (mut logp, mut d_aux) = (Vec::with_capacity(n), vec![0.0; n_aux]);
     for i in 0..n {
         let one = |values: &[f64]| values.get(i).copied().into_iter().collect::<Vec<_>>();
         let row = likelihood(kind, link, vec![y[i]], one(&trials), one(&weights))?;
         let (mut eta, mut log_sigma, mut unused) = ([eta[i]], one(&log_sigma), d_aux.clone());
-        let rest = arch.dispatch(AllRows(&row, &aux, &mut eta, &mut log_sigma, &mut unused));
+        let rest = row.rows_in_vectors(0..1, &aux, &mut eta, &mut log_sigma, &mut unused);
         logp.push(row.shared(&aux, &mut unused) + rest);
     }
     all.shared(&aux, &mut d_aux);
-    arch.dispatch(AllRows(&all, &aux, &mut eta, &mut log_sigma, &mut d_aux));
+    all.rows_in_vectors(0..n, &aux, &mut eta, &mut log_sigma, &mut d_aux);
     Ok((
         PyArray1::from_vec(py, logp),
         PyArray1::from_vec(py, eta),
