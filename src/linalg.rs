@@ -93,6 +93,37 @@ pub fn inverse_ridged(a: &[f64], n: usize) -> Option<Vec<f64>> {
     Some(out)
 }
 
+/// Slope by S of a function of K, the Cholesky factor of S: symmetric, so that `dℓ = tr(by_s dS)`.
+#[inline(always)]
+pub fn cholesky_slope(k: &[f64], by_k: &[f64], q: usize, inner: &mut [f64], by_s: &mut [f64]) {
+    // With P the lower triangle of KᵀK̄, its diagonal halved: ½ K⁻ᵀ(P + Pᵀ)K⁻¹.
+    for i in 0..q {
+        for j in 0..=i {
+            let s: f64 = (i..q).map(|a| k[a * q + i] * by_k[a * q + j]).sum();
+            inner[i * q + j] = 0.5 * s;
+            inner[j * q + i] = 0.5 * s;
+        }
+    }
+    // The middle is symmetric: solve Kᵀ from the left, column by column, twice.
+    for _ in 0..2 {
+        for column in 0..q {
+            for i in (0..q).rev() {
+                let mut s = inner[i * q + column];
+                for a in i + 1..q {
+                    s -= k[a * q + i] * by_s[a * q + column];
+                }
+                by_s[i * q + column] = s / k[i * q + i];
+            }
+        }
+        for i in 0..q {
+            for j in 0..q {
+                inner[i * q + j] = by_s[j * q + i];
+            }
+        }
+    }
+    by_s.copy_from_slice(inner);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
