@@ -387,13 +387,8 @@ impl MarginalDensity {
         Some(elementwise)
     }
 
-    /// Log density at `u` (unconstrained) and its gradient. `None` outside the support or where
-    /// rounding leaves no positive definite matrix.
-    pub fn evaluate(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
-        self.passes(u, grad, true)
-    }
-
-    /// [`Self::evaluate`], in code for the widest vectors of the machine at hand. Without the
+    /// Log density at `u` and its gradient, in code for the widest vectors of the machine at hand;
+    /// `None` outside the support or where rounding leaves no positive definite matrix. Without the
     /// gradient, the element-wise priors of correlations are left out too.
     fn passes(&mut self, u: &[f64], grad: &mut [f64], gradient: bool) -> Option<f64> {
         let arch = self.arch;
@@ -618,7 +613,7 @@ impl Density for MarginalDensity {
     }
 
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
-        self.evaluate(u, grad)
+        self.passes(u, grad, true)
     }
 
     /// One row of output: φ, and the coefficients drawn exactly from their conditional.

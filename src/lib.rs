@@ -15,7 +15,6 @@ pub mod pilot;
 pub mod predictor;
 pub mod prior;
 pub mod sampler;
-mod settle;
 pub mod vmath;
 pub mod whitening;
 

@@ -1,4 +1,4 @@
-//! Small dense linear algebra on row-major slices, without allocation.
+//! Small dense linear algebra on row-major slices; what densities call does not allocate.
 //!
 //! Sizes here are the number of coefficients (1 to a few dozen), where a plain loop beats a library.
 
@@ -55,6 +55,73 @@ pub fn solve_lower_transposed(l: &[f64], n: usize, x: &mut [f64]) {
         }
         x[i] = s / l[i * n + i];
     }
+}
+
+/// [`cholesky`] with the diagonal raised a little, so that a column without information is no
+/// failure.
+pub fn cholesky_ridged(a: &mut [f64], n: usize) -> Option<f64> {
+    let largest = (0..n).map(|i| a[i * n + i].abs()).fold(0.0, f64::max);
+    for i in 0..n {
+        a[i * n + i] += 1e-10 * largest + 1e-300;
+    }
+    cholesky(a, n)
+}
+
+/// Solve `A x = b` in place for the symmetric `a`, ridged.
+pub fn solve_ridged(a: &[f64], n: usize, x: &mut [f64]) -> Option<()> {
+    let mut factor = a.to_vec();
+    cholesky_ridged(&mut factor, n)?;
+    solve_lower(&factor, n, x);
+    solve_lower_transposed(&factor, n, x);
+    Some(())
+}
+
+/// The inverse of the symmetric `a`, ridged.
+pub fn inverse_ridged(a: &[f64], n: usize) -> Option<Vec<f64>> {
+    let mut factor = a.to_vec();
+    cholesky_ridged(&mut factor, n)?;
+    let mut out = vec![0.0; n * n];
+    for k in 0..n {
+        let mut column = vec![0.0; n];
+        column[k] = 1.0;
+        solve_lower(&factor, n, &mut column);
+        solve_lower_transposed(&factor, n, &mut column);
+        for i in 0..n {
+            out[i * n + k] = column[i];
+        }
+    }
+    Some(out)
+}
+
+/// Slope by S of a function of K, the Cholesky factor of S: symmetric, so that `dℓ = tr(by_s dS)`.
+#[inline(always)]
+pub fn cholesky_slope(k: &[f64], by_k: &[f64], q: usize, inner: &mut [f64], by_s: &mut [f64]) {
+    // With P the lower triangle of KᵀK̄, its diagonal halved: ½ K⁻ᵀ(P + Pᵀ)K⁻¹.
+    for i in 0..q {
+        for j in 0..=i {
+            let s: f64 = (i..q).map(|a| k[a * q + i] * by_k[a * q + j]).sum();
+            inner[i * q + j] = 0.5 * s;
+            inner[j * q + i] = 0.5 * s;
+        }
+    }
+    // The middle is symmetric: solve Kᵀ from the left, column by column, twice.
+    for _ in 0..2 {
+        for column in 0..q {
+            for i in (0..q).rev() {
+                let mut s = inner[i * q + column];
+                for a in i + 1..q {
+                    s -= k[a * q + i] * by_s[a * q + column];
+                }
+                by_s[i * q + column] = s / k[i * q + i];
+            }
+        }
+        for i in 0..q {
+            for j in 0..q {
+                inner[i * q + j] = by_s[j * q + i];
+            }
+        }
+    }
+    by_s.copy_from_slice(inner);
 }
 
 #[cfg(test)]

@@ -7,6 +7,11 @@ from numpy.typing import NDArray
 _Array = NDArray[np.float64]
 _Prior = tuple[str, list[float]]
 _Scalar = tuple[_Prior, float, float, float, float, bool]
+_Bounded = tuple[_Prior, float, float]
+_Scale = tuple[_Scalar | None, float]
+_Block = tuple[int, int, bool]
+_Row = tuple[_Prior, list[float], float]
+_Progress = Callable[[int, int], object] | None
 
 class CrossProducts:
     def __new__(
@@ -25,26 +30,13 @@ class CrossProducts:
     def projected(self, n_rows: int) -> CrossProducts: ...
     def parts(self) -> tuple[_Array, _Array, _Array, int]: ...
 
-class Marginal:
-    def __new__(
-        cls,
-        data: CrossProducts,
-        sd: list[tuple[_Scalar | None, float]],
-        blocks: list[tuple[int, int, bool]],
-        lkj_eta: float,
-        correlations: list[tuple[_Prior, float, float]] | None,
-        sigma: tuple[_Scalar | None, float],
-        sampled: list[_Scalar],
-        sampled_map: _Array,
-        sampled_shift: list[float],
-        prior_rows: _Array,
-        constant: float,
-    ) -> Marginal: ...
+class Density:
     @property
     def dim(self) -> int: ...
+    @property
+    def n_outputs(self) -> int: ...
     def start(self) -> list[float]: ...
     def logp_and_grad(self, u: _Array) -> tuple[float, _Array]: ...
-    def constrain(self, u: _Array) -> dict[str, Any]: ...
     def time_evaluation(self, repeats: int) -> float: ...
     def sample(
         self,
@@ -54,10 +46,25 @@ class Marginal:
         seed: int,
         threads: int,
         max_depth: int,
-        progress: Callable[[int, int], object] | None,
+        progress: _Progress,
     ) -> dict[str, Any]: ...
 
-_Bounded = tuple[_Prior, float, float]
+class Marginal(Density):
+    def __new__(
+        cls,
+        data: CrossProducts,
+        sd: list[_Scale],
+        blocks: list[_Block],
+        lkj_eta: float,
+        correlations: list[_Bounded] | None,
+        sigma: _Scale,
+        sampled: list[_Scalar],
+        sampled_map: _Array,
+        sampled_shift: list[float],
+        prior_rows: _Array,
+        constant: float,
+    ) -> Marginal: ...
+    def constrain(self, u: _Array) -> dict[str, Any]: ...
 
 class Joint:
     def __new__(
@@ -89,10 +96,8 @@ class Joint:
         warmup: int,
         seed: int,
         threads: int,
-        progress: Callable[[int, int], object] | None,
+        progress: _Progress,
     ) -> dict[str, Any]: ...
-
-_Row = tuple[_Prior, list[float], float]
 
 class Factor:
     @staticmethod
@@ -101,7 +106,7 @@ class Factor:
         z: _Array,
         n_levels: int,
         sd: list[_Scalar],
-        blocks: list[tuple[int, int, bool]],
+        blocks: list[_Block],
         lkj_eta: float,
         correlations: list[_Bounded] | None,
         twin: _Array | None,
@@ -129,7 +134,7 @@ class Part:
         factors: list[Factor],
     ) -> Part: ...
 
-class General:
+class General(Density):
     def __new__(
         cls,
         family: str,
@@ -141,24 +146,7 @@ class General:
         dispersion: list[_Scalar],
         thresholds: tuple[list[float], list[_Row]] | None,
     ) -> General: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def n_outputs(self) -> int: ...
-    def start(self) -> list[float]: ...
-    def logp_and_grad(self, u: _Array) -> tuple[float, _Array]: ...
     def constrain(self, u: _Array) -> _Array: ...
-    def time_evaluation(self, repeats: int) -> float: ...
-    def sample(
-        self,
-        chains: int,
-        draws: int,
-        warmup: int,
-        seed: int,
-        threads: int,
-        max_depth: int,
-        progress: Callable[[int, int], object] | None,
-    ) -> dict[str, Any]: ...
 
 def group_draws(
     data: CrossProducts,

@@ -133,13 +133,8 @@ impl GeneralDensity {
     }
 
     /// Log density and gradient; `None` where it is not finite.
-    pub fn evaluate(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
-        let arch = self.arch;
-        arch.dispatch(Evaluation(self, u, grad))
-    }
-
     #[inline(always)]
-    fn evaluate_inlined(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
+    fn evaluate(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
         let mut logp = self.constrain(u, grad)?;
         logp += self.rows();
         if !logp.is_finite() {
@@ -229,7 +224,7 @@ impl pulp::WithSimd for Evaluation<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _simd: S) -> Option<f64> {
-        self.0.evaluate_inlined(self.1, self.2)
+        self.0.evaluate(self.1, self.2)
     }
 }
 
@@ -253,7 +248,8 @@ impl Density for GeneralDensity {
     }
 
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
-        self.evaluate(u, grad)
+        let arch = self.arch;
+        arch.dispatch(Evaluation(self, u, grad))
     }
 
     fn output<R: Rng + ?Sized>(&mut self, u: &[f64], _rng: &mut R, out: &mut [f64]) -> bool {

@@ -170,7 +170,7 @@ def test_links_lead_somewhere(document):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "python").glob("**/*.py")) + sorted((ROOT / "src").glob("*.rs"))
+    "path", sorted((ROOT / "python").glob("**/*.py")) + sorted((ROOT / "src").glob("**/*.rs"))
 )
 def test_architecture_names_every_file(path):
     if path.name != "__init__.py":

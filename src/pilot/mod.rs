@@ -1,0 +1,205 @@
+//! A quick approximate fit before sampling: it sets the coordinates in which NUTS walks, and where
+//! it starts. The posterior does not depend on it, only the speed.
+//!
+//! Penalised iteratively reweighted least squares: weights and working residuals from the
+//! likelihood's slopes, population coefficients and one factor at a time solved jointly (an arrow
+//! matrix), variances of the group coefficients by EM, dispersion parameters by Newton steps.
+//! Breslow & Clayton (1993), §2.
+
+mod nesting;
+mod products;
+mod rows;
+mod settle;
+
+use crate::general::{General, GroupPrior, Part};
+use crate::linalg::inverse_ridged;
+use crate::prior::Support;
+use products::{Products, level_precision};
+use rows::{likelihood, predictors, working_rows};
+use settle::settle;
+
+const ITERATIONS: usize = 40;
+/// Change of the objective at which the fit is good enough.
+const CLOSE: f64 = 0.05;
+const DEPENDENT: &str = "the columns of the model are linearly dependent";
+
+/// The state of the fit of one linear predictor.
+struct Estimate {
+    c: Vec<f64>,
+    r: Vec<Vec<f64>>,
+    /// Prior precision of each factor's coefficients, and what they are drawn to.
+    precision: Vec<Vec<f64>>,
+    mean: Vec<Vec<f64>>,
+}
+
+/// Fit, and set the model's coordinates and start. `c` holds a first guess for each part.
+pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
+    let mut estimates: Vec<Estimate> =
+        model.parts.iter().zip(c).map(|(part, c)| first_guess(part, c)).collect();
+    let mut u = model.dispersion.start();
+    let mut best = objective(model, &estimates, &u);
+    for _ in 0..ITERATIONS {
+        for which in 0..model.parts.len() {
+            improve(model, &mut estimates, &u, which)?;
+        }
+        improve_dispersion(model, &estimates, &mut u);
+        let now = objective(model, &estimates, &u);
+        if (now - best).abs() < CLOSE {
+            break;
+        }
+        best = now;
+    }
+    settle(model, estimates, &u)
+}
+
+fn first_guess(part: &Part, c: Vec<f64>) -> Estimate {
+    let whitenings = part.factors.iter().map(|factor| &factor.whitening);
+    let r = whitenings.map(|w| vec![0.0; w.n_levels * w.q]).collect();
+    let priors = part.factors.iter().map(|f| first_prior(&f.prior, f.whitening.q));
+    let (precision, mean) = priors.unzip();
+    Estimate { c, r, precision, mean }
+}
+
+/// Precision and mean of a level's coefficients, from a prior or its start.
+fn first_prior(prior: &GroupPrior, q: usize) -> (Vec<f64>, Vec<f64>) {
+    let (mut precision, mut mean) = (vec![0.0; q * q], vec![0.0; q]);
+    match prior {
+        GroupPrior::Hierarchical { sd, .. } => {
+            for (k, sd) in sd.iter().enumerate() {
+                precision[k * q + k] = sd.start.powi(-2);
+            }
+        }
+        GroupPrior::Normal { lambda, mean: fixed } => {
+            mean.clone_from(fixed);
+            let mut sigma = vec![0.0; q * q];
+            for i in 0..q {
+                for j in 0..q {
+                    sigma[i * q + j] = (0..q).map(|k| lambda[i * q + k] * lambda[j * q + k]).sum();
+                }
+            }
+            precision = inverse_ridged(&sigma, q).unwrap_or(precision);
+        }
+        GroupPrior::Separate(scalars) => {
+            for k in 0..q {
+                mean[k] = scalars[k].start;
+                let unit = match scalars[k].support {
+                    Support::Real { unit, .. } | Support::Above { unit, .. } => unit,
+                    Support::Below { unit, .. } | Support::Signed { unit, .. } => unit,
+                    Support::Between { low, high } => high - low,
+                };
+                precision[k * q + k] = unit.powi(-2);
+            }
+        }
+    }
+    (precision, mean)
+}
+
+/// Penalised log likelihood.
+fn objective(model: &General, estimates: &[Estimate], u: &[f64]) -> f64 {
+    let logp = likelihood(model, predictors(model, estimates), u).logp;
+    penalised(logp, model, estimates)
+}
+
+/// A log likelihood with the log priors of all coefficients.
+fn penalised(logp: f64, model: &General, estimates: &[Estimate]) -> f64 {
+    let mut total = logp;
+    for (part, estimate) in model.parts.iter().zip(estimates) {
+        let mut unused = vec![0.0; estimate.c.len()];
+        for prior in &part.coefficients.priors {
+            total += prior.add(&estimate.c, 0.0, &mut unused).0;
+        }
+        for (g, factor) in part.factors.iter().enumerate() {
+            let (q, mean) = (factor.whitening.q, &estimate.mean[g]);
+            for r in estimate.r[g].chunks_exact(q.max(1)) {
+                for i in 0..q {
+                    for j in 0..q {
+                        let product = (r[i] - mean[i]) * (r[j] - mean[j]);
+                        total -= 0.5 * estimate.precision[g][i * q + j] * product;
+                    }
+                }
+            }
+        }
+    }
+    total
+}
+
+/// One reweighted step of one predictor, halved while it does not improve the fit.
+fn improve(
+    model: &General,
+    estimates: &mut [Estimate],
+    u: &[f64],
+    which: usize,
+) -> Result<(), String> {
+    let rows = working_rows(model, estimates, u, which);
+    let before = penalised(rows.logp, model, estimates);
+    let part = &model.parts[which];
+    // What c and r should explain: their present part of eta, and the residual.
+    let mut explained = rows.eta;
+    explained.iter_mut().zip(&part.columns.offset).for_each(|(eta, offset)| *eta -= offset);
+    let target: Vec<f64> = rows.residuals.iter().zip(explained).map(|(e, eta)| e + eta).collect();
+    let (old_c, old_r) = (estimates[which].c.clone(), estimates[which].r.clone());
+    let mut products = Products::new(part, &rows.weights);
+    let sweeps = if part.factors.len() > 1 { 3 } else { 1 };
+    for _ in 0..sweeps {
+        for g in 0..part.factors.len().max(1) {
+            products.solve(&mut estimates[which], &target, g).ok_or(DEPENDENT)?;
+        }
+    }
+    for _ in 0..6 {
+        if objective(model, estimates, u) >= before - CLOSE {
+            break;
+        }
+        let here = &mut estimates[which];
+        for (new, old) in here.c.iter_mut().zip(&old_c) {
+            *new = 0.5 * (*new + old);
+        }
+        for (new, old) in here.r.iter_mut().flatten().zip(old_r.iter().flatten()) {
+            *new = 0.5 * (*new + old);
+        }
+    }
+    improve_variances(part, &products, &mut estimates[which]);
+    Ok(())
+}
+
+/// Variances by EM, with the start as one more level.
+fn improve_variances(part: &Part, products: &Products, at: &mut Estimate) {
+    for (g, (factor, levels)) in part.factors.iter().zip(&products.levels).enumerate() {
+        let GroupPrior::Hierarchical { sd, .. } = &factor.prior else { continue };
+        let q = sd.len();
+        let mut sigma = vec![0.0; q * q];
+        for (k, sd) in sd.iter().enumerate() {
+            sigma[k * q + k] = sd.start * sd.start;
+        }
+        for (level, r) in at.r[g].chunks_exact(q).enumerate() {
+            let m = level_precision(levels, &at.precision[g], level);
+            let spread = inverse_ridged(&m, q).unwrap_or_else(|| vec![0.0; q * q]);
+            for i in 0..q {
+                for j in 0..q {
+                    sigma[i * q + j] += r[i] * r[j] + spread[i * q + j];
+                }
+            }
+        }
+        let count = levels.n_levels as f64 + 1.0;
+        sigma.iter_mut().for_each(|s| *s /= count);
+        if let Some(precision) = inverse_ridged(&sigma, q) {
+            at.precision[g] = precision;
+        }
+    }
+}
+
+/// Newton steps on each dispersion coordinate by itself.
+fn improve_dispersion(model: &General, estimates: &[Estimate], u: &mut [f64]) {
+    let eta = predictors(model, estimates);
+    let slope = |u: &[f64], k: usize| likelihood(model, eta.clone(), u).by_u[k];
+    for k in 0..u.len() {
+        let step = 1e-3;
+        let here = slope(u, k);
+        let mut there = u.to_vec();
+        there[k] += step;
+        let curvature = (slope(&there, k) - here) / step;
+        let newton = if curvature < 0.0 { -here / curvature } else { here.signum() * 0.5 };
+        if newton.is_finite() {
+            u[k] += newton.clamp(-1.0, 1.0);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `Density`: what NUTS walks on, and NUTS itself; the base class of `Marginal` and `General`.
+
+use super::arguments::vector;
+use super::watch::watched;
+use crate::sampler::{ChainRun, Density, Plan, Watch, sample};
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// A density of any type, made anew with its working storage whenever it is needed.
+trait AnyDensity: Send + Sync {
+    /// Dimension, and numbers in one row of output.
+    fn sizes(&self) -> (usize, usize);
+    fn start(&self) -> Vec<f64>;
+    fn logp_and_grad(&self, u: &[f64], grad: &mut [f64]) -> Option<f64>;
+    /// Mean seconds per evaluation.
+    fn seconds(&self, repeats: u32) -> f64;
+    fn sample(&self, plan: &Plan, watch: &Watch) -> Vec<ChainRun>;
+}
+
+impl<D: Density + Sync, F: Fn() -> D + Send + Sync> AnyDensity for F {
+    fn sizes(&self) -> (usize, usize) {
+        let density = self();
+        (density.dim(), density.n_outputs())
+    }
+
+    fn start(&self) -> Vec<f64> {
+        self().start()
+    }
+
+    fn logp_and_grad(&self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
+        self().logp_and_grad(u, grad)
+    }
+
+    fn seconds(&self, repeats: u32) -> f64 {
+        let mut density = self();
+        let u = density.start();
+        let mut grad = vec![0.0; u.len()];
+        let clock = Instant::now();
+        for _ in 0..repeats {
+            black_box(density.logp_and_grad(black_box(&u), &mut grad));
+        }
+        clock.elapsed().as_secs_f64() / f64::from(repeats)
+    }
+
+    fn sample(&self, plan: &Plan, watch: &Watch) -> Vec<ChainRun> {
+        sample(&self(), plan, watch)
+    }
+}
+
+/// A log density over unconstrained numbers.
+#[pyclass(frozen, subclass, name = "Density", module = "partialpool._core")]
+pub struct PyDensity {
+    density: Box<dyn AnyDensity>,
+    #[pyo3(get)]
+    dim: usize,
+    #[pyo3(get)]
+    n_outputs: usize,
+}
+
+impl PyDensity {
+    pub fn new<D: Density + Sync>(make: impl Fn() -> D + Send + Sync + 'static) -> Self {
+        let (dim, n_outputs) = make.sizes();
+        Self { density: Box::new(make), dim, n_outputs }
+    }
+}
+
+#[pymethods]
+impl PyDensity {
+    /// A reasonable point, around which chains start.
+    fn start(&self) -> Vec<f64> {
+        self.density.start()
+    }
+
+    /// Log density and gradient at the unconstrained `u`; −inf outside the support.
+    fn logp_and_grad<'py>(
+        &self,
+        py: Python<'py>,
+        u: PyReadonlyArray1<'_, f64>,
+    ) -> PyResult<(f64, Bound<'py, PyArray1<f64>>)> {
+        let u = vector(&u, self.dim, "u")?;
+        let mut grad = vec![0.0; u.len()];
+        let logp = self.density.logp_and_grad(&u, &mut grad);
+        Ok((logp.unwrap_or(f64::NEG_INFINITY), PyArray1::from_vec(py, grad)))
+    }
+
+    /// Mean seconds per evaluation of density and gradient, over `repeats` evaluations.
+    fn time_evaluation(&self, py: Python<'_>, repeats: u32) -> f64 {
+        py.detach(|| self.density.seconds(repeats))
+    }
+
+    /// Sample with NUTS. `progress(iterations, divergences)` is called about ten times a second.
+    #[allow(clippy::too_many_arguments)]
+    fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        chains: usize,
+        draws: usize,
+        warmup: usize,
+        seed: u64,
+        threads: usize,
+        max_depth: u64,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let plan = Plan { chains, draws, warmup, seed, threads, max_depth };
+        let work = |watch: &Watch| self.density.sample(&plan, watch);
+        let (runs, interrupted) = watched(py, progress, work)?;
+        let chains = runs.into_iter().map(|run| chain_dict(py, run, self.n_outputs));
+        let out = PyDict::new(py);
+        out.set_item("interrupted", interrupted)?;
+        out.set_item("chains", chains.collect::<PyResult<Vec<_>>>()?)?;
+        Ok(out)
+    }
+}
+
+fn chain_dict<'py>(py: Python<'py>, run: ChainRun, width: usize) -> PyResult<Bound<'py, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("outputs", PyArray1::from_vec(py, run.outputs).reshape([run.kept, width])?)?;
+    out.set_item("energy", PyArray1::from_vec(py, run.energy))?;
+    out.set_item("logp", PyArray1::from_vec(py, run.logp))?;
+    out.set_item("diverging", PyArray1::from_vec(py, run.diverging))?;
+    out.set_item("depth", PyArray1::from_vec(py, run.depth))?;
+    out.set_item("step_size", run.step_size)?;
+    out.set_item("gradients", run.gradients)?;
+    out.set_item("warmup_seconds", run.warmup_seconds)?;
+    out.set_item("sampling_seconds", run.sampling_seconds)?;
+    out.set_item("failure", run.failure)?;
+    Ok(out)
+}

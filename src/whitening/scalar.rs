@@ -1,0 +1,109 @@
+//! One coefficient a level: the same in plain numbers.
+
+use super::{Kept, Whitening};
+
+impl Whitening {
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn forward_scalar(
+        &self,
+        lambda: f64,
+        mean: f64,
+        c: &[f64],
+        outer: &[f64],
+        xi: &[f64],
+        kept: &mut Kept,
+        r: &mut [f64],
+    ) -> f64 {
+        let n = self.n_levels;
+        let (information, target) = (&self.information[..n], &self.target[..n]);
+        let (h, k) = (&mut kept.h[..n], &mut kept.k[..n]);
+        for i in 0..n {
+            h[i] = target[i] - information[i] * mean;
+        }
+        for (h, outer) in h.iter_mut().zip(outer) {
+            *h -= outer;
+        }
+        // G is stored level by level; p is small.
+        let p = self.p;
+        if p > 0 {
+            for (h, cross) in h.iter_mut().zip(self.cross.chunks_exact(p)) {
+                *h -= cross.iter().zip(c).map(|(g, c)| g * c).sum::<f64>();
+            }
+        }
+        let (e, v) = (&mut kept.e[..n], &mut kept.v[..n]);
+        let (xi, r) = (&xi[..n], &mut r[..n]);
+        let mut squares = 0.0;
+        let mut sum = 0.0;
+        for i in 0..n {
+            k[i] = (1.0 + lambda * lambda * information[i]).sqrt();
+            e[i] = lambda * h[i] / k[i];
+            sum += k[i] * xi[i];
+        }
+        let (mut y, mut log_root) = (0.0, 0.0);
+        if self.loose_mean {
+            let kept = &mut kept.mean;
+            let root_levels = (n as f64).sqrt();
+            let root = (1.0 + lambda * lambda * kept.information[0]).sqrt();
+            let z = sum / (root_levels * root);
+            y = (z - z / root) / root_levels;
+            log_root = root.ln();
+            (kept.root[0], kept.z[0], kept.x[0], kept.y[0]) = (root, z, z / root, y);
+        }
+        for i in 0..n {
+            v[i] = (e[i] + xi[i]) / k[i] + y;
+            squares += v[i] * v[i];
+            r[i] = mean + lambda * v[i];
+        }
+        // One logarithm for many levels.
+        let mut log_det = -log_root;
+        for part in k.chunks(32) {
+            let product: f64 = part.iter().product();
+            log_det +=
+                if product < f64::MAX { product.ln() } else { part.iter().map(|k| k.ln()).sum() };
+        }
+        -0.5 * squares - log_det
+    }
+
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn backward_scalar(
+        &self,
+        lambda: f64,
+        xi: &[f64],
+        by_r: &[f64],
+        kept: &mut Kept,
+        by_lambda: &mut [f64],
+        by_c: &mut [f64],
+        by_xi: &mut [f64],
+    ) {
+        let (n, p) = (self.n_levels, self.p);
+        let (information, by_r, by_xi) = (&self.information[..n], &by_r[..n], &mut by_xi[..n]);
+        let xi = &xi[..n];
+        if self.loose_mean {
+            let v = &kept.v[..n];
+            kept.mean.by_y[0] = (0..n).map(|i| lambda * by_r[i] - v[i]).sum();
+            self.stretch_back(&[lambda], kept, by_lambda);
+        }
+        let Kept { k, h, e, v, mean, .. } = kept;
+        let (k, h, e, v) = (&k[..n], &mut h[..n], &e[..n], &v[..n]);
+        let (y, by_sum) = (mean.y[0], mean.by_sum[0]);
+        let mut total = 0.0;
+        for i in 0..n {
+            let by_t = (lambda * by_r[i] - v[i]) / k[i];
+            let by_s = by_t / k[i];
+            let by_k = -(v[i] - y) * by_t - by_s * e[i] - 1.0 / k[i] + by_sum * xi[i];
+            total += by_r[i] * v[i] + h[i] * by_s + by_k * lambda * information[i] / k[i];
+            by_xi[i] = by_t + k[i] * by_sum;
+            h[i] = lambda * by_s;
+        }
+        by_lambda[0] += total;
+        if p > 0 {
+            for (by_h, cross) in h.iter().zip(self.cross.chunks_exact(p)) {
+                for (by_c, g) in by_c.iter_mut().zip(cross) {
+                    *by_c -= g * by_h;
+                }
+            }
+        }
+    }
+}
