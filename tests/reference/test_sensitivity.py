@@ -183,7 +183,7 @@ def test_radon_has_none(radon):
     assert found.table.index.tolist() == list(radon.parameter_summary.labels)
     np.testing.assert_allclose(found.mean, radon.parameter_summary.values["mean"])
     text = repr(found)
-    assert "Findings: none" in text
+    assert "Prior sensitivity: no finding" in text
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -338,7 +338,7 @@ def test_few_draws_and_no_parameters():
         "effect ~ 1 + (1 | school)", pp.datasets.eight_schools(), se="se", pooling="none", **QUICK
     ).sensitivity()
     assert len(alone.table) == 0
-    assert "Findings: none" in repr(alone)
+    assert "Prior sensitivity: no finding" in repr(alone)
 
 
 def test_big_tables_are_thinned(monkeypatch, radon):
