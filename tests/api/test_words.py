@@ -8,7 +8,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.cli import main
-from partialpool.model.families import FAMILIES
+from partialpool.model.families import FAMILIES, Given
 
 RNG = np.random.default_rng(7)
 N = 60
@@ -24,7 +24,9 @@ def table(family):
     if family == "cumulative":
         aux = {"threshold": np.array([-1.0, 1.0])}
     trials = np.full(N, 9.0) if family == "binomial" else None
-    y = record.simulate(np.random.default_rng(2), 0.2 + 0.5 * X, record.links[0], aux, trials)
+    y = record.simulate(
+        np.random.default_rng(2), 0.2 + 0.5 * X, Given(record.links[0], aux, trials)
+    )
     return {"y": y, "x": X, "g": G, "n": np.full(N, 9)}
 
 

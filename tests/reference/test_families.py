@@ -13,7 +13,7 @@ from scipy import integrate, special, stats
 
 from partialpool import _core
 from partialpool.errors import InputError
-from partialpool.model.families import FAMILIES, family_of
+from partialpool.model.families import FAMILIES, Given, family_of
 
 NONE = np.zeros(0)
 N = 150  # two blocks and a part of one
@@ -422,8 +422,8 @@ def test_draws_have_the_density_and_the_mean(name, link):
     trials = np.full(3, 7.0) if name == "binomial" else None
     # Beyond, the beta distribution has mass at shares that round to 1.
     eta = np.array([-1.0, 0.2, 0.9])
-    mean = family.mean(eta, link, aux, trials)
-    draws = family.simulate(rng, np.broadcast_to(eta, (size, 3)), link, aux, trials)
+    mean = family.mean(eta, Given(link, aux, trials))
+    draws = family.simulate(rng, np.broadcast_to(eta, (size, 3)), Given(link, aux, trials))
     assert draws.shape == (size, 3)
     assert draws.dtype == float
     for k in range(3):
@@ -473,15 +473,15 @@ def test_dispersion_is_broadcast_over_draws(name, link):
     if name == "cumulative":
         aux = {"threshold": np.broadcast_to(aux_of(name), (6, 1, 4))}
     trials = np.array([1.0, 5, 0, 9]) if name == "binomial" else None
-    assert family.simulate(rng, eta, link, aux, trials).shape == (6, 4)
-    mean = family.mean(eta, link, aux, trials)
-    close(mean, family.mean(eta, link, named(name), trials))
+    assert family.simulate(rng, eta, Given(link, aux, trials)).shape == (6, 4)
+    mean = family.mean(eta, Given(link, aux, trials))
+    close(mean, family.mean(eta, Given(link, named(name), trials)))
     if "sigma" in aux:
         own = np.full((6, 4), math.log(named(name)["sigma"]))
         rest = {k: v for k, v in aux.items() if k != "sigma"}
-        close(family.mean(eta, link, rest, log_sigma=own), mean)
-        a = family.simulate(np.random.default_rng(1), eta, link, aux)
-        close(family.simulate(np.random.default_rng(1), eta, link, rest, log_sigma=own), a)
+        close(family.mean(eta, Given(link, rest, log_sigma=own)), mean)
+        a = family.simulate(np.random.default_rng(1), eta, Given(link, aux))
+        close(family.simulate(np.random.default_rng(1), eta, Given(link, rest, log_sigma=own)), a)
 
 
 @pytest.mark.parametrize(("name", "link"), CASES)
@@ -489,10 +489,10 @@ def test_far_out_draws_are_possible_responses(name, link):
     family, eta = FAMILIES[name], np.array([-800.0, -50, 50, 700])
     trials = np.full(4, 7.0) if name == "binomial" else None
     aux = named(name)
-    y = family.simulate(np.random.default_rng(2), eta, link, aux, trials)
+    y = family.simulate(np.random.default_rng(2), eta, Given(link, aux, trials))
     if name not in ("lognormal",):  # its draws run out of numbers on both sides
         family.check(y[:3], None if trials is None else trials[:3], np.arange(3))
-    mean = family.mean(eta, link, aux, trials)
+    mean = family.mean(eta, Given(link, aux, trials))
     assert not np.isnan(mean).any()
     assert np.all(np.diff(mean) >= 0)
 
@@ -502,10 +502,12 @@ def test_far_out_counts_above_a_hurdle():
         family, aux, where = FAMILIES[name], {"hu": 0.25, **few}, np.arange(2000)
         # A count above 0 is 1 where the mean vanishes.
         low = np.full(2000, -800.0)
-        assert family.mean(low, "log", aux)[0] == 0.75
-        assert np.isin(family.simulate(np.random.default_rng(3), low, "log", aux), [0, 1]).all()
+        assert family.mean(low, Given("log", aux))[0] == 0.75
+        assert np.isin(
+            family.simulate(np.random.default_rng(3), low, Given("log", aux)), [0, 1]
+        ).all()
         high = np.full(2000, 700.0)
-        y = family.simulate(np.random.default_rng(3), high, "log", aux)
+        y = family.simulate(np.random.default_rng(3), high, Given("log", aux))
         family.check(y, None, where)
 
 
@@ -607,7 +609,7 @@ def test_the_centre_of_the_intercept():
 def test_chains_start_near_the_dispersion_that_made_the_data(name):
     family = FAMILIES[name]
     eta = np.full(20_000, 0.6)
-    y = family.simulate(np.random.default_rng(11), eta, family.links[0], named(name))
+    y = family.simulate(np.random.default_rng(11), eta, Given(family.links[0], named(name)))
     start = family.start(y, None)
     assert list(start) == [one.name for one in family.dispersion]
     for key, value in start.items():
@@ -624,7 +626,7 @@ def test_chains_start_near_the_dispersion_that_made_the_data(name):
 def test_chains_start_near_a_large_shape_too():
     for name, aux in (("gamma", 40.0), ("weibull", 12.0)):
         eta = np.full(20_000, 0.6)
-        y = FAMILIES[name].simulate(np.random.default_rng(12), eta, "log", {"shape": aux})
+        y = FAMILIES[name].simulate(np.random.default_rng(12), eta, Given("log", {"shape": aux}))
         assert FAMILIES[name].start(y, None)["shape"] == pytest.approx(aux, rel=0.1)
 
 

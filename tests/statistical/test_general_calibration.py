@@ -16,7 +16,7 @@ from scipy import stats
 import partialpool as pp
 from calibration import miscalibrated, rank, threshold
 from partialpool import _core
-from partialpool.model.families import FAMILIES
+from partialpool.model.families import FAMILIES, Given
 
 THIN, KEPT = 8, 50
 REFUSED = 1 / 4
@@ -235,7 +235,7 @@ def ranks(model, replication):
     truth = draw_truth(world, priors, rng)
     eta, log_sigma, aux = at_rows(world, truth)
     trials = world.options.get("trials")
-    y = world.record.simulate(rng, eta, world.link, aux, trials, log_sigma)[0]
+    y = world.record.simulate(rng, eta, Given(world.link, aux, trials, log_sigma))[0]
     if np.ptp(y) == 0 or (world.family == "cumulative" and len(np.unique(y)) < 4):
         return None
     sigma = {}

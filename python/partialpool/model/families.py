@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,25 @@ _ZI = Dispersion("zi", Uniform(0, 1), 0.0, 1.0, "probability of an extra zero in
 _HU = Dispersion("hu", Uniform(0, 1), 0.0, 1.0, "probability of a zero in {y}")
 
 
+class Given(NamedTuple):
+    """What a response depends on beside its linear predictor.
+
+    Attributes
+    ----------
+    aux : mapping
+        Dispersion parameters by name.
+    trials : array or None
+        Of the binomial family.
+    log_sigma : array or None
+        Replaces `sigma` where rows have their own residual sds.
+    """
+
+    link: str
+    aux: Aux
+    trials: Array | None = None
+    log_sigma: Array | None = None
+
+
 @dataclass(frozen=True)
 class Family:
     """A response family: `FAMILIES` holds them all.
@@ -94,7 +113,7 @@ class Family:
     >>> family, link = family_of("poisson")
     >>> link, [d.name for d in FAMILIES["negbinomial"].dispersion]
     ('log', ['shape'])
-    >>> family.simulate(np.random.default_rng(1), np.zeros(4), link, {})
+    >>> family.simulate(np.random.default_rng(1), np.zeros(4), Given(link, {}))
     array([2., 1., 1., 1.])
     """
 
@@ -152,27 +171,12 @@ class Family:
         """Rough values of the dispersion parameters, from moments of the response."""
         return {}
 
-    def mean(
-        self,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
+    def mean(self, eta: Array, given: Given) -> Array:
         """Return the expected response."""
         raise NotImplementedError
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        """Draw responses; `log_sigma` replaces `sigma` where rows have their own residual sds."""
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        """Draw responses."""
         raise NotImplementedError
 
 
@@ -198,31 +202,16 @@ class _Continuous(Family):
         start = {"sigma": sd if sd > 0 else 1.0, "nu": 10.0}
         return {one.name: start[one.name] for one in self.dispersion}
 
-    def mean(
-        self,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
+    def mean(self, eta: Array, given: Given) -> Array:
         if not self.logarithm:
-            return np.broadcast_arrays(eta, *aux.values())[0].astype(float)
+            return np.broadcast_arrays(eta, *given.aux.values())[0].astype(float)
         with np.errstate(over="ignore"):
-            mean = np.exp(eta + _sigma(aux, log_sigma) ** 2 / 2)
+            mean = np.exp(eta + _sigma(given) ** 2 / 2)
         return np.asarray(mean, dtype=float)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        sigma = _sigma(aux, log_sigma)
-        nu = aux.get("nu")
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        sigma = _sigma(given)
+        nu = given.aux.get("nu")
         shape = np.broadcast_shapes(np.shape(eta), sigma.shape, () if nu is None else np.shape(nu))
         noise = rng.standard_normal(shape) if nu is None else rng.standard_t(nu, shape)
         y = np.asarray(eta + sigma * noise, dtype=float)
@@ -250,29 +239,14 @@ class _Binary(Family):
             )
         super().check(y, trials, rows)
 
-    def mean(
-        self,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        return _probabilities(link, eta)[0] * (1.0 if trials is None else trials)
+    def mean(self, eta: Array, given: Given) -> Array:
+        return _probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        p = _probabilities(link, eta)[0]
-        if trials is None:
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        p = _probabilities(given.link, eta)[0]
+        if given.trials is None:
             return (rng.random(p.shape) < p).astype(float)
-        return rng.binomial(trials.astype(np.int64), p).astype(float)
+        return rng.binomial(given.trials.astype(np.int64), p).astype(float)
 
 
 @dataclass(frozen=True)
@@ -289,16 +263,9 @@ class _LogLink(Family):
         # Half an event where there is none.
         return math.log(max(float(np.sum(y)), 0.5) / total) - most
 
-    def mean(
-        self,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
+    def mean(self, eta: Array, given: Given) -> Array:
         with np.errstate(over="ignore"):
-            mean = np.exp(np.broadcast_arrays(eta, *aux.values())[0])
+            mean = np.exp(np.broadcast_arrays(eta, *given.aux.values())[0])
         return np.asarray(mean, dtype=float)
 
 
@@ -322,39 +289,24 @@ class _Count(_LogLink):
         }
         return {one.name: start[one.name] for one in self.dispersion}
 
-    def mean(
-        self,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        mu = super().mean(eta, link, aux)
-        if "zi" in aux:
-            return np.asarray((1 - aux["zi"]) * mu, dtype=float)
-        if "hu" in aux:
+    def mean(self, eta: Array, given: Given) -> Array:
+        mu = super().mean(eta, given)
+        if "zi" in given.aux:
+            return np.asarray((1 - given.aux["zi"]) * mu, dtype=float)
+        if "hu" in given.aux:
             # μ/(1 − P(0)), which is 1 (Poisson) where μ is 0.
-            jumps = _jumps(mu, aux)
+            jumps = _jumps(mu, given.aux)
             positive = -np.expm1(-np.maximum(jumps, 1e-300))
             ratio = np.where(mu > 1e-300, mu / positive, 1.0)
-            return np.asarray((1 - aux["hu"]) * ratio, dtype=float)
+            return np.asarray((1 - given.aux["hu"]) * ratio, dtype=float)
         return mu
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        mu = np.minimum(super().mean(eta, link, aux), _LARGEST_COUNT)
-        if "hu" in aux:
-            y, zero = _positive_counts(rng, mu, aux), aux["hu"]
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)
+        if "hu" in given.aux:
+            y, zero = _positive_counts(rng, mu, given.aux), given.aux["hu"]
         else:
-            y, zero = _counts(rng, mu, aux.get("shape"), 1.0), aux.get("zi")
+            y, zero = _counts(rng, mu, given.aux.get("shape"), 1.0), given.aux.get("zi")
         y = np.minimum(y, _LARGEST_COUNT)
         return y if zero is None else np.where(rng.random(mu.shape) < zero, 0.0, y)
 
@@ -374,22 +326,14 @@ class _Positive(_LogLink):
         shape = 1 / sd**2 if self.name == "gamma" else math.pi / math.sqrt(6) / sd
         return {one.name: min(max(shape, 0.1), 1000.0) for one in self.dispersion}
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        mu = self.mean(eta, link, aux)
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        mu = self.mean(eta, given)
         if self.name == "exponential":
             unit = rng.standard_exponential(mu.shape)
         elif self.name == "gamma":
-            unit = rng.standard_gamma(aux["shape"], mu.shape) / aux["shape"]
+            unit = rng.standard_gamma(given.aux["shape"], mu.shape) / given.aux["shape"]
         else:
-            shape = np.asarray(aux["shape"], dtype=float)
+            shape = np.asarray(given.aux["shape"], dtype=float)
             mean = np.exp(np.vectorize(math.lgamma, otypes=[float])(1 + 1 / shape))
             unit = rng.weibull(shape, mu.shape) / mean
         # Draws that round to 0 stay responses that the family can give.
@@ -410,28 +354,13 @@ class _Beta(Family):
         mean, variance = float(np.mean(y)), max(float(np.var(y)), 1e-9)
         return {"phi": min(max(mean * (1 - mean) / variance - 1, 0.1), 1000.0)}
 
-    def mean(
-        self,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        return _probabilities(link, np.broadcast_arrays(eta, *aux.values())[0])[0]
+    def mean(self, eta: Array, given: Given) -> Array:
+        return _probabilities(given.link, np.broadcast_arrays(eta, *given.aux.values())[0])[0]
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        p, q = _probabilities(link, eta)
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        p, q = _probabilities(given.link, eta)
         # Shapes above 0, and draws within what the family can give, where numbers end.
-        a, b = (np.maximum(share * aux["phi"], 1e-300) for share in (p, q))
+        a, b = (np.maximum(share * given.aux["phi"], 1e-300) for share in (p, q))
         return np.asarray(np.clip(rng.beta(a, b), np.finfo(float).tiny, 1 - 2.0**-53))
 
 
@@ -463,34 +392,20 @@ class _Cumulative(Family):
         differences = np.where(lower, p[..., 1:] - p[..., :-1], q[..., :-1] - q[..., 1:])
         return np.asarray(differences, dtype=float)
 
-    def mean(
-        self,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        p = self.probabilities(eta, link, aux["threshold"])
+    def mean(self, eta: Array, given: Given) -> Array:
+        p = self.probabilities(eta, given.link, given.aux["threshold"])
         return np.asarray(p @ np.arange(p.shape[-1], dtype=float))
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: Array,
-        link: str,
-        aux: Aux,
-        trials: Array | None = None,
-        log_sigma: Array | None = None,
-    ) -> Array:
-        thresholds = np.asarray(aux["threshold"], dtype=float)
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        thresholds = np.asarray(given.aux["threshold"], dtype=float)
         shape = np.broadcast_shapes(np.shape(eta), thresholds.shape[:-1])
-        noise = rng.logistic(size=shape) if link == "logit" else rng.standard_normal(shape)
+        noise = rng.logistic(size=shape) if given.link == "logit" else rng.standard_normal(shape)
         return np.asarray(((eta + noise)[..., None] > thresholds).sum(axis=-1), dtype=float)
 
 
-def _sigma(aux: Aux, log_sigma: Array | None) -> Array:
-    return np.asarray(aux["sigma"] if log_sigma is None else np.exp(log_sigma), dtype=float)
+def _sigma(given: Given) -> Array:
+    own = given.log_sigma
+    return np.asarray(given.aux["sigma"] if own is None else np.exp(own), dtype=float)
 
 
 def _whole(x: Array) -> NDArray[np.bool_]:

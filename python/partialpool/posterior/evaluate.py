@@ -18,7 +18,7 @@ from partialpool.engine.conditional import (
 )
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
-from partialpool.model.families import FAMILIES
+from partialpool.model.families import FAMILIES, Given
 from partialpool.model.priors import Flat, Normal, NormalAtMean
 from partialpool.posterior.rows import Member, Rows
 
@@ -130,7 +130,8 @@ class Evaluator:
         eta = self.linear(at) if eta is None else eta
         # Only the mean of a lognormal response depends on its residual sd.
         log_sigma = self.log_sigma(at) if self.model.family == "lognormal" else None
-        mean = self.family.mean(eta, self.model.link, self.aux, self._trials(at), log_sigma)
+        given = Given(self.model.link, self.aux, self._trials(at), log_sigma)
+        mean = self.family.mean(eta, given)
         return np.broadcast_to(mean, eta.shape)
 
     def observations(self, first: int, at: Ints) -> Array:
@@ -142,10 +143,12 @@ class Evaluator:
             out[block] = self.family.simulate(
                 stream(self.seed, "rows", first + start),
                 eta[block],
-                self.model.link,
-                self.aux,
-                None if trials is None else trials[block],
-                None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape)[block],
+                Given(
+                    self.model.link,
+                    self.aux,
+                    None if trials is None else trials[block],
+                    None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape)[block],
+                ),
             )
         return out
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.errors import InputError
-from partialpool.model.families import FAMILIES, Family
+from partialpool.model.families import FAMILIES, Family, Given
 from partialpool.posterior.evaluate import Evaluator
 from partialpool.posterior.rows import design_rows
 
@@ -39,70 +39,62 @@ class RowDraws:
     ----------
     y : (row,) array
         The responses.
-    trials, weights : (row,) array or None
-        Numbers of trials; weights that count rows, not those of a precision.
+    weights : (row,) array or None
+        Those that count rows, not those of a precision.
     eta : array
         Linear predictor of the mean, offset included; of ordered categories, to be compared with
         thresholds.
-    log_sigma : array or None
-        Log residual sd of every row, weights and known errors included; None where the family has
-        none.
-    aux : dict of array
-        Dispersion parameters: (draw, 1); thresholds: (draw, 1, threshold).
+    given : Given
+        Dispersion parameters (draw, 1), thresholds (draw, 1, threshold); log residual sd of every
+        row, weights and known errors included, or None where the family has none; trials (row,).
     """
 
     family: Family
-    link: str
     y: Array
-    trials: Array | None
     weights: Array | None
     eta: Array
-    log_sigma: Array | None
-    aux: dict[str, Array]
+    given: Given
 
     def log_densities(self) -> Array:
         """Log density of each response given all parameters; weights multiply it."""
+        link, aux, own_trials, log_sigma = self.given
         if self.family.name == "gaussian":
-            assert self.log_sigma is not None
-            z = (self.y - self.eta) * np.exp(-self.log_sigma)
-            return np.asarray(-0.5 * (LOG_2PI + z * z) - self.log_sigma)
+            assert log_sigma is not None
+            z = (self.y - self.eta) * np.exp(-log_sigma)
+            return np.asarray(-0.5 * (LOG_2PI + z * z) - log_sigma)
         n_draws, n_rows = self.eta.shape
         names = [one.name for one in self.family.dispersion if one.name != "sigma"]
-        names += ["threshold"] if "threshold" in self.aux else []
+        names += ["threshold"] if "threshold" in aux else []
         nothing = np.empty(0)
 
         def densities(first: int, last: int, values: Array) -> Array:
             times = last - first
             trials, weights = (
-                nothing if x is None else np.tile(x, times) for x in (self.trials, self.weights)
+                nothing if x is None else np.tile(x, times) for x in (own_trials, self.weights)
             )
             return _core.family_rows(
                 self.family.name,
-                self.link,
+                link,
                 np.tile(self.y, times),
                 trials,
                 weights,
                 np.ravel(self.eta[first:last]),
-                nothing if self.log_sigma is None else np.ravel(self.log_sigma[first:last]),
+                nothing if log_sigma is None else np.ravel(log_sigma[first:last]),
                 values,
             )[0].reshape(times, n_rows)
 
         if not names:
             return densities(0, n_draws, nothing)
-        values = np.hstack([self.aux[name].reshape(n_draws, -1) for name in names])
+        values = np.hstack([aux[name].reshape(n_draws, -1) for name in names])
         return np.concatenate([densities(s, s + 1, values[s]) for s in range(n_draws)])
 
     def responses(self, rng: np.random.Generator) -> Array:
         """Draw responses."""
-        return np.asarray(
-            self.family.simulate(rng, self.eta, self.link, self.aux, self.trials, self.log_sigma)
-        )
+        return np.asarray(self.family.simulate(rng, self.eta, self.given))
 
     def means(self) -> Array:
         """Expected responses given all parameters."""
-        return np.asarray(
-            self.family.mean(self.eta, self.link, self.aux, self.trials, self.log_sigma)
-        )
+        return np.asarray(self.family.mean(self.eta, self.given))
 
 
 def rows_of(fit: Fit) -> Design:
@@ -200,16 +192,14 @@ def row_draws(
         log_sigma = log_sigma.T
     elif "sigma" in evaluator.aux:
         log_sigma = np.log(evaluator.aux["sigma"])[:, None]
-    return RowDraws(
-        family_of_fit(fit),
+    given = Given(
         model.link,
-        design.y[rows],
-        None if design.trials is None else design.trials[rows],
-        None if weights is None or log_sigma is not None else weights[rows],
-        eta,
-        None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape),
         {name: values[:, None] for name, values in evaluator.aux.items()},
+        None if design.trials is None else design.trials[rows],
+        None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape),
     )
+    counting = None if weights is None or log_sigma is not None else weights[rows]
+    return RowDraws(family_of_fit(fit), design.y[rows], counting, eta, given)
 
 
 def _fill_undetermined(fit: Fit, design: Design, eta: Array, rows: Ints, draws: Ints) -> None:
