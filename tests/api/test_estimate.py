@@ -114,7 +114,10 @@ def test_likelihoods_without_a_maximum(data, formula, what):
         pp.fit(formula, data, method="ml")
 
 
-@pytest.mark.parametrize("name", ["draws", "save", "loo", "predict", "plot", "group_draws"])
+@pytest.mark.parametrize(
+    "name",
+    ["draws", "save", "loo", "kfold", "predict", "effects", "check", "sensitivity", "run", "seed"],
+)
 def test_what_needs_a_posterior(radon, name):
     with pytest.raises(pp.InputError, match=f"`{name}` belongs to a posterior"):
         getattr(radon, name)

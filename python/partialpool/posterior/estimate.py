@@ -14,7 +14,7 @@ from partialpool.engine.maximum import Maximum
 from partialpool.errors import InputError
 from partialpool.model import Model
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.fit import Provenance, coefficient_frame, rows_called
+from partialpool.posterior.fit import Fit, Provenance, coefficient_frame, rows_called
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,20 +23,8 @@ Array = NDArray[np.float64]
 
 ESTIMATE_COLUMNS = ("estimate", "standard_error", "lower", "upper")
 
-# What a Fit has and an Estimate has not.
-OF_A_POSTERIOR = (
-    "draws",
-    "group_draws",
-    "loo",
-    "parameter_summary",
-    "plot",
-    "predict",
-    "priors",
-    "report",
-    "run",
-    "save",
-    "seed",
-)
+# What a Fit has; whatever of it an Estimate lacks needs a posterior.
+OF_A_FIT = {name for name in dir(Fit) if not name.startswith("_")} | {"run", "design", "held_out"}
 
 
 class NoPosteriorError(InputError, AttributeError):
@@ -83,7 +71,7 @@ class Estimate:
         self.findings = list(findings)
 
     def __getattr__(self, name: str) -> Any:
-        if name in OF_A_POSTERIOR:
+        if name in OF_A_FIT:
             method = self.__dict__["provenance"].method
             raise NoPosteriorError(
                 f'`{name}` belongs to a posterior, and method="{method}" gives one point',
