@@ -75,11 +75,16 @@ pub enum Support {
     Below { high: f64, unit: f64 },
     /// `x = low + (high − low) · logistic(u)`
     Between { low: f64, high: f64 },
-    /// A scale with a sign: `t = unit · sinh(u)`, and `x = t`, or `t / √(1 + (t/high)²)` where it is
-    /// bounded. Linear near 0 and exponential far out, so that a scale may pass through 0 without
-    /// the long tail that its logarithm has there. The prior is that of `|x|`.
+    /// A scale with a sign: `t = unit · LINEAR · sinh(u / LINEAR)`, and `x = t`, or
+    /// `t / √(1 + (t/high)²)` where it is bounded. Linear near 0, so that a scale may pass through 0
+    /// without the long tail that its logarithm has there, and exponential far out, for priors with
+    /// heavy tails. The prior is that of `|x|`.
     Signed { unit: f64, high: f64 },
 }
+
+/// Units up to which a signed scale is nearly linear in its coordinate. Steeper, and priors with the
+/// tails of a normal distribution would be walls where steps of a good size elsewhere diverge.
+const LINEAR: f64 = 4.0;
 
 /// A point of the support with the derivatives of the map that led there.
 pub struct Mapped {
@@ -121,9 +126,9 @@ impl Support {
                 }
             }
             Support::Signed { unit, high } => {
-                let e = u.exp();
+                let e = (u / LINEAR).exp();
                 let inverse = 1.0 / e;
-                let (sinh, cosh) = (0.5 * (e - inverse), 0.5 * (e + inverse));
+                let (sinh, cosh) = (0.5 * LINEAR * (e - inverse), 0.5 * (e + inverse));
                 let bound = unit / high;
                 let share = bound * sinh;
                 let bend_squared = 1.0 / (1.0 + share * share);
@@ -133,7 +138,8 @@ impl Support {
                     x: unit * sinh * bend,
                     dx_du: unit * stretch,
                     log_jacobian: stretch.ln(),
-                    log_jacobian_slope: sinh / cosh - 3.0 * share * bend_squared * bound * cosh,
+                    log_jacobian_slope: sinh / (LINEAR * LINEAR * cosh)
+                        - 3.0 * share * bend_squared * bound * cosh,
                 }
             }
         }
@@ -152,7 +158,7 @@ impl Support {
             Support::Signed { unit, high } => {
                 let inside = x.abs().min(0.999 * high);
                 let t = inside / (1.0 - (inside / high).powi(2)).sqrt();
-                (t / unit).asinh()
+                LINEAR * (t / (unit * LINEAR)).asinh()
             }
         }
     }

@@ -241,12 +241,6 @@ impl Density for GeneralDensity {
         self.model.start.clone()
     }
 
-    /// Where the data say little (sparse Bernoulli groups) the sds bend the density at every
-    /// scale: at 0.8 a step in some thousands diverges there, at 0.9 none.
-    fn target_accept(&self) -> f64 {
-        0.9
-    }
-
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
         let arch = self.arch;
         arch.dispatch(Evaluation(self, u, grad))
