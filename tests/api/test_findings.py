@@ -384,3 +384,17 @@ def test_thresholds_stand_for_the_intercepts_of_levels():
     assert "vanished-terms" not in codes(fit)
     slopes = pp.fit("y ~ 1 + (x | g)", data, family="cumulative", pooling="complete", **QUICK)
     assert "x of g vanishes" in finding(slopes, "vanished-terms").message
+
+
+def test_thresholds_and_levels_without_pooling_share_a_location():
+    rng = np.random.default_rng(4)
+    g = np.repeat(np.arange(4), 15)
+    data = {"y": rng.integers(0, 3, 60), "g": g, "x": rng.normal(size=60)}
+    options = {"family": "cumulative", "draws": 50, "warmup": 50, "seed": 1}
+    for formula, pooling, found in [
+        ("y ~ x + (1 | g)", "none", True),
+        ("y ~ x + (0 + x | g)", "none", False),
+        ("y ~ x + (1 | g)", "partial", False),
+    ]:
+        fit = pp.fit(formula, data, pooling=pooling, **options)
+        assert ("shared-location" in [one.code for one in fit.findings]) == found

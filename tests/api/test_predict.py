@@ -185,6 +185,23 @@ def test_probabilities_of_ordered_categories():
     assert "p[low]" not in fit.predict(new, kind="observation")
 
 
+def test_a_predictor_that_was_true_or_false_stays_so():
+    fit = pp.fit("y ~ f", {"y": X, "f": X + RNG.normal(size=N) > 2}, **QUICK)
+    expected = fit.predict({"f": [True, False]})["mean"].tolist()
+    assert fit.predict({"f": [1, 0]})["mean"].tolist() == expected
+    for other in ([7, 0], ["True", "False"], [0.5, 0]):
+        with pytest.raises(pp.InputError, match=r"`f` was true or false .*: give true and false"):
+            fit.predict({"f": other})
+
+
+def test_large_whole_levels_are_not_rounded():
+    level = 2**62 + G.astype(np.int64)
+    fit = pp.fit("y ~ x + (1 | g)", data_of() | {"g": level}, **QUICK)
+    with pytest.raises(pp.InputError, match=r"`g` holds whole numbers beyond 2⁵³ as floats"):
+        fit.predict({"x": X, "g": level.astype(float)})
+    assert fit.predict({"x": [0.0], "g": [3.0]}).attrs["notes"]  # a new level
+
+
 # --- Levels never seen ----------------------------------------------------------------------------
 
 

@@ -243,3 +243,18 @@ def test_fractions_are_no_levels_of_a_combination():
     data = {"y": [1.0, 2.0, 4.0], "a": [0.5, 1.0, 2.0], "b": ["r", "q", "r"]}
     with pytest.raises(InputError, match="grouping column `a` holds fractions"):
         build_design(parse_formula("y ~ 1 + (1 | b:a)"), data)
+
+
+@pytest.mark.parametrize(
+    ("roles", "response"),
+    [
+        ({"trials": [10, 50, 100]}, "number"),
+        ({"trials": [10, 50, 100]}, "binary"),
+        ({"exposure": [1.0, 5.0, 2.0]}, "number"),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 2])
+def test_equal_counts_out_of_different_trials_or_exposures_are_results(roles, response, count):
+    data = {"y": [count] * 3}
+    design = build_design(parse_formula("y ~ 1"), data, response=response, **roles)
+    assert design.y.tolist() == [count] * 3

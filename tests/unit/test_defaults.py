@@ -159,3 +159,14 @@ def test_priors_are_printed_with_their_numbers():
     assert f"Normal({MEAN_Y:.4g}, {2.5 * S_Y:.4g}) at the mean of the predictors" in text
     assert f"Normal(0, {2.5 * S_Y / S_X:.4g})" in text
     assert text.count(f"Exponential({1 / S_Y:.4g})") == 2
+
+
+@pytest.mark.parametrize("family", ["gamma", "exponential", "weibull", "lognormal"])
+def test_priors_of_positive_responses_follow_their_unit(family):
+    y, x = np.random.default_rng(1).gamma(2, 0.5, 50), np.arange(50.0)
+    one, other = (
+        pp.default_priors("y ~ x", {"y": y * unit, "x": x}, family=family)["b[Intercept]"]
+        for unit in (1.0, 1e-9)
+    )
+    assert other.mean - np.log(1e-9) == pytest.approx(one.mean, abs=1e-6)
+    assert other.sd == pytest.approx(one.sd)

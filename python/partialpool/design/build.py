@@ -81,8 +81,7 @@ def build_design(
     for name in left.columns:
         check_stray_text(columns[name])
     y, categories = build_response(left, columns, n, response)
-    known = "se" in roles or _differ(roles.get("offset"))
-    known = known or (y[0] != 0 and _differ(roles.get("exposure")))
+    known = "se" in roles or any(_differ(roles.get(role)) for role in ("offset", "exposure"))
     check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
     coded: dict[str, Coded] = {}
     main, recipe = build_part(
@@ -120,6 +119,7 @@ def build_design(
             **{f"needs_{role}": value is not None for role, value in given.items()},
             **recipe,
             "sigma": stored,
+            "booleans": [name for name, column in columns.items() if column.kind == "boolean"],
         },
     )
 

@@ -67,6 +67,14 @@ def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
             f"the grouping column `{column.name}` is now of kind {column.kind}",
             remedy=f"give levels such as `{levels[0]}`, as in the data that were fitted",
         )
+    if levels.dtype.kind in "iu" and values.dtype.kind == "f":
+        known_values = values[~column.missing]
+        if (np.abs(known_values) > 2.0**53).any():
+            raise InputError(
+                f"the grouping column `{column.name}` holds whole numbers beyond 2⁵³ as floats, "
+                "which round them",
+                remedy="give whole numbers or, where values are missing, a type that can lack them",
+            )
     # Python compares numbers of any width exactly, which numpy's mixed dtypes do not.
     if levels.dtype.kind == "M":
         known, given = levels.astype("datetime64[us]").tolist(), values.astype("datetime64[us]")

@@ -117,6 +117,8 @@ def rebuild(
     columns, n = source.take((*predictors, *present, *named)).columns, source.n_rows
     for name in predictors:
         _check(columns[name])
+        if name in recipe.get("booleans", ()):
+            _check_boolean(columns[name])
     main, *others = [_rebuild_part(terms, part, columns, n) for terms, part in parts]
     total = _role("offset", roles["offset"], columns, n)
     exposed = _role("exposure", roles["exposure"], columns, n)
@@ -189,6 +191,18 @@ def _check(column: Column) -> None:
             remedy="fill in or drop those rows",
         )
     check_finite(column)
+
+
+def _check_boolean(column: Column) -> None:
+    """Refuse what is neither true nor false, in whatever way it is written."""
+    allowed = column.kind == "boolean"
+    if column.kind == "number":
+        allowed = bool(np.isin(column.values, (0, 1)).all())
+    if not allowed:
+        raise InputError(
+            f"the column `{column.name}` was true or false in the fit and is not now",
+            remedy="give true and false, or 1 and 0",
+        )
 
 
 def _matrix(

@@ -84,21 +84,20 @@ def check_varies(
     kind : str
         As in ``build_response``.
     trials : numpy.ndarray, optional
-        The numbers of trials of a binary response that counts.
+        The numbers of trials of a response that counts successes.
     known : bool
-        True where equal numbers can have causes: errors that are known, or an offset that varies.
+        True where equal numbers tell something: errors that are known, an offset or exposure that
+        varies.
     """
-    if kind == "binary":
-        if trials is not None and np.array_equal(y, trials):
-            what = "equals `trials`"
-        elif not y.any() or (trials is None and (y == 1).all()):
-            what = f"is {y[0]:g}"
-        else:
+    if trials is not None:
+        # No success at all is a result, if the trials are known.
+        if not np.array_equal(y, trials):
             return
-    elif np.ptp(y) == 0 and not known:
-        what = f"is {y[0]:g}"
-    else:
+        what = "equals `trials`"
+    elif np.ptp(y) > 0 or (known and kind == "number"):
         return
+    else:
+        what = f"is {y[0]:g}"
     raise InputError(
         f"the response `{label}` {what} in every row",
         remedy="there is nothing to explain; check the column",

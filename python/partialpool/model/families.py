@@ -260,8 +260,11 @@ class _LogLink(Family):
         exposure = np.broadcast_to(np.asarray(offset, dtype=float), y.shape)
         most = float(np.max(exposure))
         total = float(np.sum(np.exp(exposure - most)))
-        # Half an event where there is none.
-        return math.log(max(float(np.sum(y)), 0.5) / total) - most
+        return math.log(self.total(y) / total) - most
+
+    def total(self, y: Array) -> float:
+        """Sum of the responses."""
+        return float(np.sum(y))
 
     def mean(self, eta: Array, given: Given) -> Array:
         with np.errstate(over="ignore"):
@@ -274,6 +277,9 @@ class _Count(_LogLink):
     """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
 
     needs: str = "whole numbers from 0"
+
+    def total(self, y: Array) -> float:
+        return max(float(np.sum(y)), 0.5)  # half an event where there is none
 
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return _whole(y)

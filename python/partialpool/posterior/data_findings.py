@@ -79,6 +79,16 @@ def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
             f"Without pooling {names} cannot be told from the levels' own coefficients and is left "
             "out.",
         )
+    for factor in pooled.design.factors:
+        if pooled.design.categories and not factor.pooled and INTERCEPT in factor.terms:
+            yield Finding(
+                "shared-location",
+                "warning",
+                f"Thresholds and the levels' own intercepts of `{factor.name}` can shift together "
+                "without a change: each is as wide as its prior, and only differences between "
+                "levels, and predictions, are determined.",
+                "Compare levels with one another, or use partial pooling.",
+            )
     for group in model.groups:
         left = int(np.sum(~group.estimable))
         if left:
