@@ -16,6 +16,7 @@ N = 24
 Y, X = RNG.normal(size=N), RNG.normal(size=N)
 LEVELS = {
     "strings": ["a", "ü", "", "long " * 50],
+    "with NUL": ["a\0b", "a", "\0", "b"],
     "integers": [3, -1, 2**40, 0],
     "unsigned": np.array([1, 2**64 - 1, 5, 7], dtype=np.uint64),
     "floats": [0.0, 7.0, -2.0, 1e15],
@@ -80,6 +81,25 @@ def test_models_come_back(name, tmp_path):
     fit = fitted(formula=formula, **options)
     fit.save(str(tmp_path / "fit.nc"))
     assert_same(fit, pp.load(str(tmp_path / "fit.nc")))
+
+
+def test_texts_that_netcdf_cannot_hold_come_back(tmp_path):
+    """As levels, as predictors, which name coefficients, and as ordered responses."""
+    ordered = ["a\0b", "c", "\0d"]
+    data = {
+        "y": pd.Categorical(np.resize(ordered, N).tolist(), ordered, ordered=True),
+        "x": np.resize(np.array(["d\0", "e", "f"], dtype=object), N),
+        "g": np.resize(["\0a", "c", "\udc80", "\ud800"], N),
+    }
+    options = {"family": "cumulative", "draws": 30, "warmup": 30, "seed": 9}
+    fit = pp.fit("y ~ x + (1 | g)", data, **options)
+    fit.save(tmp_path / "fit.nc")
+    back = pp.load(tmp_path / "fit.nc")
+    assert repr(back) == repr(fit)
+    assert back.model.sole_group.levels.tolist() == fit.model.sole_group.levels.tolist()
+    assert "\udc80" in back.model.sole_group.levels.tolist()
+    assert (back.model.columns, back.model.categories) == (fit.model.columns, tuple(ordered))
+    assert_same_rows(back.design, fit.design)
 
 
 def test_a_loaded_fit_can_be_saved_again(tmp_path):
