@@ -163,11 +163,31 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_paths_that_cannot_be_written(tmp_path):
-    with pytest.raises(pp.InputError, match="cannot be written"):
-        fitted().save(tmp_path / "missing" / "fit.nc")
+    fit = fitted()
+    with pytest.raises(pp.InputError, match=r"there is no folder `.*missing`: make it first"):
+        fit.save(tmp_path / "missing" / "fit.nc")
     with pytest.raises(pp.InputError, match="is not an ordinary file: choose another path"):
-        fitted().save(tmp_path)
+        fit.save(tmp_path)
+    with pytest.raises(pp.InputError, match=r"written \(File name too long\): choose another"):
+        fit.save(tmp_path / ("long" * 99))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reasons_are_without_what_hdf5_adds(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        details = "Unable to create file (unable to open file: name = 'x', errno = 13)"
+        raise PermissionError(13, details)
+
+    monkeypatch.setattr("h5netcdf.File", fail)
+    with pytest.raises(pp.InputError, match=r"fit.nc` cannot be written \(Permission denied\): "):
+        fitted().save(tmp_path / "fit.nc")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"fit.nc", "a\0b"])
+def test_what_is_no_path(path):
+    for ask in (pp.load, fitted().save):
+        with pytest.raises(pp.InputError, match=r"^`path` is .*: give the path of a file, as text"):
+            ask(path)
 
 
 def test_truncated_files_never_load(tmp_path):
@@ -207,9 +227,9 @@ def test_foreign_files(tmp_path):
         file.create_variable("x", ("x",), float)[...] = np.arange(3.0)
     with pytest.raises(pp.InputError, match="is not a partialpool fit"):
         pp.load(tmp_path / "other.nc")
-    with pytest.raises(pp.InputError, match="there is no file"):
+    with pytest.raises(pp.InputError, match=r"there is no file `.*missing.nc`: check the path"):
         pp.load(tmp_path / "missing.nc")
-    with pytest.raises(pp.InputError, match="there is no file"):
+    with pytest.raises(pp.InputError, match="is a folder: give the path of a saved fit"):
         pp.load(tmp_path)
 
 
