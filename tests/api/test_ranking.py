@@ -205,6 +205,8 @@ def test_unlike_levels_are_never_paired(grouped, k):
         ask("G", "H", by="g")
     with pytest.raises(pp.InputError, match=r"no grouping factor `5`"):
         ask("G", "H", by=5)
+    with pytest.raises(pp.InputError, match="no grouping factor"):
+        ask("G", "slope", by=["g"])
     with pytest.raises(pp.InputError, match="`G` and `other` have different levels of `g`"):
         ask("G", "other")
 

@@ -310,7 +310,7 @@ def _left_out(fits: Mapping[str, Fit], name: str, by: str) -> GroupFactor:
     factors = {factor.name: factor for factor in rows_of(fits[name]).factors}
     if by == "group" and len(factors) == 1:
         return next(iter(factors.values()))
-    if by in factors:
+    if isinstance(by, str) and by in factors:
         return factors[by]
     has = _listed([f"`{factor}`" for factor in factors]) if factors else "none"
     what = "no single grouping factor" if by == "group" else f"no grouping factor `{by}`"
