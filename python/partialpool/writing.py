@@ -11,6 +11,20 @@ from pathlib import Path
 from partialpool.errors import InputError
 
 
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """Give what users give as a path.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        shown = repr(path) if path is None or isinstance(path, str) else type(path).__name__
+        raise InputError(f"`path` is {shown}", remedy="give the path of a file, as text")
+    return Path(path)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, which it gets once all is written.
@@ -21,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the path cannot be written.
+        If there is no such folder, or the path cannot be written.
 
     Examples
     --------
@@ -32,6 +46,10 @@ def replacing(path: Path) -> Iterator[Path]:
     >>> [path.name for path in folder.iterdir()]
     ['a.txt']
     """
+    if not os.path.isdir(path.parent):
+        raise InputError(
+            f"there is no folder `{path.parent}`", remedy="make it first, or choose another path"
+        )
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield temporary
@@ -39,12 +57,11 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise unwritable(path, error) from None
     finally:
-        with suppress(OSError):  # a parent that is no folder: nothing was written
+        with suppress(OSError):  # the error to tell is the one of writing
             temporary.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> InputError:
-    """Say that a path cannot be written, and why."""
-    return InputError(
-        f"`{path}` cannot be written ({error.strerror or error})", remedy="choose another path"
-    )
+    """Say that a path cannot be written, and why, without what a library adds to the reason."""
+    reason = os.strerror(error.errno) if error.errno else str(error).split(" (")[0]
+    return InputError(f"`{path}` cannot be written ({reason})", remedy="choose another path")

@@ -23,8 +23,13 @@ def counts(dispersed, seed=1, n=300):
 
 
 @pytest.fixture(scope="module")
-def poisson():
-    return pp.fit("y ~ x + (1 | g)", counts(True), family="poisson", **QUICK).check()
+def poisson_fit():
+    return pp.fit("y ~ x + (1 | g)", counts(True), family="poisson", **QUICK)
+
+
+@pytest.fixture(scope="module")
+def poisson(poisson_fit):
+    return poisson_fit.check()
 
 
 def test_statistics_are_those_of_the_data(poisson):
@@ -154,6 +159,21 @@ def test_a_fit_without_its_rows_cannot_be_checked(tmp_path):
     for ask in (loaded.check, loaded.loo, loaded.kfold):
         with pytest.raises(pp.InputError, match="saved without the rows"):
             ask()
+
+
+def test_few_draws_are_not_judged(poisson_fit):
+    """The model cannot make these data, but 5 data sets that it makes do not show that."""
+    found = poisson_fit.check(draws=5)
+    assert [(f.code, f.level) for f in found.findings] == [("few-draws", "info")]
+    assert "5 made data sets are too few to judge by" in repr(found)
+    assert "1 made data set is too few" in repr(poisson_fit.check(draws=1))
+    assert poisson_fit.check(draws=100).findings[0].code == "cannot-make-the-data"
+
+
+def test_more_draws_than_there_are_cannot_be_used(poisson_fit):
+    with pytest.raises(pp.InputError, match="`draws` is 1001, and the fit has 600: ask for fewer"):
+        poisson_fit.check(draws=1001)
+    assert poisson_fit.check().draws == 600
 
 
 def test_check_is_the_same_with_the_same_seed():

@@ -164,6 +164,90 @@ def test_fits_of_other_rows_or_responses_are_refused(fits):
         pp.compare_fits({"a": fits["mean"]})
     with pytest.raises(pp.InputError, match="`b` is int"):
         pp.compare_fits({"a": fits["mean"], "b": 1})
+    for wrong in (list(fits.values()), None):
+        with pytest.raises(pp.InputError, match=f"is {type(wrong).__name__}: give a dict of fits"):
+            pp.compare_fits(wrong)
+    with pytest.raises(pp.InputError, match="the same name"):
+        pp.compare_fits({1: fits["mean"], "1": fits["floor"]})
+
+
+def test_names_are_shown_as_text(fits):
+    ranking = pp.compare_fits({1: fits["mean"], 2: fits["floor"]})
+    assert list(ranking.scores) == ["2", "1"]
+    assert "`2` is best" in repr(ranking)
+
+
+@pytest.fixture(scope="module")
+def grouped():
+    rng = np.random.default_rng(8)
+    g, h = np.arange(60) % 6, np.arange(60) // 10
+    data = {"y": rng.normal(size=6)[g] + rng.normal(size=60), "g": g, "h": h}
+    return {
+        "G": pp.fit("y ~ 1 + (1 | g)", data, **QUICK),
+        "H": pp.fit("y ~ 1 + (1 | h)", data, **QUICK),
+        "both": pp.fit("y ~ 1 + (1 | g) + (1 | h)", data, **QUICK),
+        "other": pp.fit("y ~ 1 + (1 | g)", data | {"g": h}, **QUICK),
+        "N": pp.fit("y ~ 1 + (1 | g)", data, pooling="none", **QUICK),
+        "slope": pp.fit("y ~ h + (1 | g)", data, **QUICK),
+    }
+
+
+@pytest.mark.parametrize("k", [None, 2])
+def test_unlike_levels_are_never_paired(grouped, k):
+    def ask(*names, by="group"):
+        return pp.compare_fits({name: grouped[name] for name in names}, by=by, k=k)
+
+    with pytest.raises(pp.InputError, match=r"`G` would .* of `g`, `H` .* `h`: leave"):
+        ask("G", "H")
+    with pytest.raises(pp.InputError, match=r'`both` .*\(it has `g` and `h`\): give by="g", which'):
+        ask("G", "both")
+    with pytest.raises(pp.InputError, match=r"`H` has no grouping factor `g` \(it has `h`\)"):
+        ask("G", "H", by="g")
+    with pytest.raises(pp.InputError, match=r"no grouping factor `5`"):
+        ask("G", "H", by=5)
+    with pytest.raises(pp.InputError, match="no grouping factor"):
+        ask("G", "slope", by=["g"])
+    with pytest.raises(pp.InputError, match="`G` and `other` have different levels of `g`"):
+        ask("G", "other")
+
+
+def test_parts_must_be_the_same():
+    data = {"y": np.arange(40) % 2, "x": np.arange(40.0)}
+    fits = {name: pp.fit("y ~ x", data, family=name, **QUICK) for name in ("bernoulli", "gaussian")}
+    with pytest.raises(pp.InputError, match=r"different parts: leave `k` out"):
+        pp.compare_fits(fits, k=4)
+    assert len(pp.compare_fits(fits).scores) == 2
+
+
+@pytest.mark.parametrize("k", [None, 2])
+def test_no_pooling_gets_no_verdict_on_new_levels(grouped, k):
+    fits = {name: grouped[name] for name in ("G", "N", "slope")}
+    ranking = pp.compare_fits(fits, by="g", k=k)
+    assert set(ranking.table.index) == {"G", "slope"}
+    assert "`N`" not in ranking.sentence
+    assert ranking.findings[0].code == "prior-only"
+    assert "`N` is left out: without pooling" in repr(ranking)
+    with pytest.raises(pp.InputError, match=r"^without `N` .*: leave `by` out, or"):
+        pp.compare_fits({name: grouped[name] for name in ("G", "N")}, by="g", k=k)
+
+
+def test_weights_that_multiply_and_trials_must_be_the_same():
+    rng = np.random.default_rng(9)
+    data = {"y": rng.integers(0, 5, 30), "w": rng.integers(1, 4, 30), "n": 5 + np.arange(30) % 2}
+
+    def fit(family, **options):
+        return pp.fit("y ~ 1", data, family=family, **options, **QUICK)
+
+    plain, weighted = fit("poisson"), fit("poisson", weights="w")
+    with pytest.raises(pp.InputError, match=r"weights of `a` and `b` differ.*`weights=`"):
+        pp.compare_fits({"a": plain, "b": weighted})
+    with pytest.raises(pp.InputError, match="weights of `a` and `b` differ"):
+        pp.compare_fits({"a": fit("gaussian", weights="w"), "b": weighted})
+    pp.compare_fits({"a": weighted, "b": fit("negbinomial", weights="w")})
+    # A precision is part of the model.
+    pp.compare_fits({"a": fit("gaussian"), "b": fit("gaussian", weights="w")})
+    with pytest.raises(pp.InputError, match=r"trials of `a` and `b` differ: .*`trials=`"):
+        pp.compare_fits({"a": fit("binomial", trials="n"), "b": fit("binomial", trials=9)})
 
 
 def test_counts_under_a_density_are_marked():

@@ -16,6 +16,7 @@ N = 24
 Y, X = RNG.normal(size=N), RNG.normal(size=N)
 LEVELS = {
     "strings": ["a", "ü", "", "long " * 50],
+    "with NUL": ["a\0b", "a", "\0", "b"],
     "integers": [3, -1, 2**40, 0],
     "unsigned": np.array([1, 2**64 - 1, 5, 7], dtype=np.uint64),
     "floats": [0.0, 7.0, -2.0, 1e15],
@@ -82,6 +83,25 @@ def test_models_come_back(name, tmp_path):
     assert_same(fit, pp.load(str(tmp_path / "fit.nc")))
 
 
+def test_texts_that_netcdf_cannot_hold_come_back(tmp_path):
+    """As levels, as predictors, which name coefficients, and as ordered responses."""
+    ordered = ["a\0b", "c", "\0d"]
+    data = {
+        "y": pd.Categorical(np.resize(ordered, N).tolist(), ordered, ordered=True),
+        "x": np.resize(np.array(["d\0", "e", "f"], dtype=object), N),
+        "g": np.resize(["\0a", "c", "\udc80", "\ud800"], N),
+    }
+    options = {"family": "cumulative", "draws": 30, "warmup": 30, "seed": 9}
+    fit = pp.fit("y ~ x + (1 | g)", data, **options)
+    fit.save(tmp_path / "fit.nc")
+    back = pp.load(tmp_path / "fit.nc")
+    assert repr(back) == repr(fit)
+    assert back.model.sole_group.levels.tolist() == fit.model.sole_group.levels.tolist()
+    assert "\udc80" in back.model.sole_group.levels.tolist()
+    assert (back.model.columns, back.model.categories) == (fit.model.columns, tuple(ordered))
+    assert_same_rows(back.design, fit.design)
+
+
 def test_a_loaded_fit_can_be_saved_again(tmp_path):
     fit = fitted()
     fit.save(tmp_path / "one.nc")
@@ -143,11 +163,31 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_paths_that_cannot_be_written(tmp_path):
-    with pytest.raises(pp.InputError, match="cannot be written"):
-        fitted().save(tmp_path / "missing" / "fit.nc")
+    fit = fitted()
+    with pytest.raises(pp.InputError, match=r"there is no folder `.*missing`: make it first"):
+        fit.save(tmp_path / "missing" / "fit.nc")
     with pytest.raises(pp.InputError, match="is not an ordinary file: choose another path"):
-        fitted().save(tmp_path)
+        fit.save(tmp_path)
+    with pytest.raises(pp.InputError, match=r"written \(File name too long\): choose another"):
+        fit.save(tmp_path / ("long" * 99))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reasons_are_without_what_hdf5_adds(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        details = "Unable to create file (unable to open file: name = 'x', errno = 13)"
+        raise PermissionError(13, details)
+
+    monkeypatch.setattr("h5netcdf.File", fail)
+    with pytest.raises(pp.InputError, match=r"fit.nc` cannot be written \(Permission denied\): "):
+        fitted().save(tmp_path / "fit.nc")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"fit.nc", "a\0b"])
+def test_what_is_no_path(path):
+    for ask in (pp.load, fitted().save):
+        with pytest.raises(pp.InputError, match=r"^`path` is .*: give the path of a file, as text"):
+            ask(path)
 
 
 def test_truncated_files_never_load(tmp_path):
@@ -187,9 +227,9 @@ def test_foreign_files(tmp_path):
         file.create_variable("x", ("x",), float)[...] = np.arange(3.0)
     with pytest.raises(pp.InputError, match="is not a partialpool fit"):
         pp.load(tmp_path / "other.nc")
-    with pytest.raises(pp.InputError, match="there is no file"):
+    with pytest.raises(pp.InputError, match=r"there is no file `.*missing.nc`: check the path"):
         pp.load(tmp_path / "missing.nc")
-    with pytest.raises(pp.InputError, match="there is no file"):
+    with pytest.raises(pp.InputError, match="is a folder: give the path of a saved fit"):
         pp.load(tmp_path)
 
 

@@ -16,19 +16,25 @@ MAX_TREE_DEPTH = 10
 MEMORY_LIMIT = 8e9  # bytes of kept draws
 
 
-def check_memory(rows: int, width: int) -> None:
+def check_memory(
+    rows: int,
+    width: int,
+    *,
+    what: str = "parameters",
+    remedy: str = "ask for fewer draws or chains",
+) -> None:
     """Refuse to keep more draws than a machine is likely to hold.
 
     Raises
     ------
     InputError
-        If `rows` draws of `width` parameters are too many.
+        If `rows` draws of `width` things (`what` they are) are too many.
     """
     size = 8.0 * rows * width
     if size > MEMORY_LIMIT:
         raise InputError(
-            f"every draw of all {width} parameters would be kept, {size / 1e9:.0f} GB in all",
-            remedy="ask for fewer draws or chains",
+            f"every draw of all {width} {what} would be kept, {size / 1e9:.0f} GB in all",
+            remedy=remedy,
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import InputError
-from partialpool.writing import replacing
+from partialpool.writing import as_path, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     InputError
         If the suffix is none of ``.png``, ``.svg`` and ``.pdf``.
     """
-    checked = Path(path)
+    checked = as_path(path)
     if checked.suffix.lower() not in METADATA:
         suffix = f"as `{checked.suffix}`" if checked.suffix else "without a suffix"
         raise InputError(

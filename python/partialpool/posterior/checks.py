@@ -18,6 +18,7 @@ from partialpool.posterior.fitted_rows import (
     add_by_level,
     chunks,
     family_of_fit,
+    n_draws,
     row_draws,
     rows_of,
     thinned,
@@ -35,6 +36,7 @@ Array = NDArray[np.float64]
 
 # Predictive p-values beyond these count as a failure to make the data.
 LOW, HIGH = 0.01, 0.99
+DRAWS, FEWEST = 1000, 100  # by default; with fewer than these they are chance
 SHOWN = 40  # replicated data sets that are drawn one by one
 BARS = 40  # values or bins at most
 NODES = 400  # of a density
@@ -260,6 +262,10 @@ def check(fit: Fit, draws: int, seed: int, *, prior: bool = False) -> Check:
     """Compute what :meth:`Fit.check` gives; `prior`: the draws are from the priors."""
     check_counts(draws=draws)
     design = rows_of(fit)
+    if draws > max(n_draws(fit), DRAWS):
+        raise InputError(
+            f"`draws` is {draws}, and the fit has {n_draws(fit)}", remedy="ask for fewer"
+        )
     picked = thinned(fit, draws)
     family = family_of_fit(fit)
     whole = family.response != "number" or "whole" in family.needs
@@ -453,6 +459,15 @@ _DISPERSED = {
 def _findings(
     fit: Fit, statistics: tuple[Statistic, ...], draws: int, prior: bool
 ) -> Iterator[Finding]:
+    if draws < FEWEST:
+        yield Finding(
+            "few-draws",
+            "info",
+            f"{draws} made data set{'s are' if draws != 1 else ' is'} too few to judge by: what "
+            "lies outside of them may do so by chance.",
+            f"Ask for {FEWEST} draws or more.",
+        )
+        return
     for one in statistics:
         if LOW <= one.p <= HIGH:
             continue

@@ -547,7 +547,8 @@ class Fit:
         Parameters
         ----------
         draws : int
-            Number of replicated data sets.
+            Number of replicated data sets; the 1000 of the default are at most as many as the fit
+            has draws. Fewer than 100 are too few for findings.
         seed : int
             Seed of the replicates.
 
@@ -560,7 +561,7 @@ class Fit:
         Raises
         ------
         InputError
-            If the fit was saved without its rows.
+            If the fit was saved without its rows, or has fewer draws than asked for.
 
         Examples
         --------

@@ -15,7 +15,7 @@ from partialpool.errors import InputError
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.record import read_fit, write_fit
 from partialpool.posterior.row_record import texts
-from partialpool.writing import replacing
+from partialpool.writing import as_path, replacing
 
 if TYPE_CHECKING:
     import h5netcdf
@@ -34,8 +34,8 @@ def save_fit(fit: Fit, path: str | os.PathLike[str], *, rows: bool) -> None:
     """
     import h5netcdf
 
-    path = Path(path)
-    if path.exists() and not path.is_file():
+    path = as_path(path)
+    if os.path.exists(path) and not path.is_file():
         raise InputError(f"`{path}` is not an ordinary file", remedy="choose another path")
     arrays = write_fit(fit, rows=rows)
     head = {
@@ -59,9 +59,13 @@ def load(path: str | os.PathLike[str]) -> Fit:
     """
     import h5py
 
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no file `{path}`")
+    path = as_path(path)
+    if os.path.isdir(path):
+        raise InputError(f"`{path}` is a folder", remedy="give the path of a saved fit in it")
+    if not os.path.isfile(path):
+        raise InputError(
+            f"there is no file `{path}`", remedy="check the path, or save a fit there first"
+        )
     try:
         # h5py, because a damaged file leaves h5netcdf unable even to close it.
         with h5py.File(path, "r") as file:

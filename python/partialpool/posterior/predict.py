@@ -162,7 +162,8 @@ def posterior_predictive(
     chosen = pick_draws(fit, draws)
     picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
     n = ready.gathered.n_given
-    check_memory(len(picked), n)
+    remedy = "ask for fewer with `draws=`, or for fewer rows at a time"
+    check_memory(len(picked), n, what="rows", remedy=remedy)
     evaluator = ready.evaluator(fit, new_levels, picked)
     out = np.full((n, len(picked)), np.nan)
     place = ready.gathered.positions if new is not None else np.arange(n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from partialpool.posterior.text import WIDTH, wrap_findings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from partialpool.design import GroupFactor
 
 Array = NDArray[np.float64]
 
@@ -145,9 +147,13 @@ def compare_fits(fits: Mapping[str, Fit], by: str | None = None, k: int | None =
     Parameters
     ----------
     fits : dict of Fit
-        By any names. Formula, family, pooling and priors may differ; the rows must be the same.
+        By any names. Formula, family, pooling and priors may differ; rows and responses must be
+        the same, and so must weights where they multiply log densities (in all families without
+        a ``sigma``).
     by : str, optional
-        Leave out levels of this grouping factor in place of rows, as in :meth:`Fit.loo`.
+        Leave out levels of this grouping factor in place of rows, as in :meth:`Fit.loo`. All fits
+        must have it. Those without pooling are left out: what they say of a new level comes from
+        the prior alone.
     k : int, optional
         Refit without parts of the rows, as in :meth:`Fit.kfold`, in place of reweighting.
 
@@ -159,7 +165,8 @@ def compare_fits(fits: Mapping[str, Fit], by: str | None = None, k: int | None =
     Raises
     ------
     InputError
-        If there are no two fits, or their rows or responses differ.
+        If there are no two fits, or their rows, responses, weights, or what would be left out
+        differ.
 
     Examples
     --------
@@ -172,15 +179,29 @@ def compare_fits(fits: Mapping[str, Fit], by: str | None = None, k: int | None =
     >>> pp.compare_fits(fits).table.index.tolist()
     ['with floor', 'without']
     """
+    fits = _named(fits)
+    _check_same_rows(fits)
+    fits, found = _check_same_units(fits, by, k)
+    scores = {n: fit.loo(by) if k is None else fit.kfold(k, by) for n, fit in fits.items()}
+    return rank(scores, fits, found)
+
+
+def _named(fits: Any) -> dict[str, Fit]:
+    """Two fits or more by name; names of other types as text."""
+    if not isinstance(fits, Mapping):
+        raise InputError(
+            f"`fits` is {type(fits).__name__}",
+            remedy='give a dict of fits by name, as in {"a": one, "b": other}',
+        )
     if len(fits) < 2:
         raise InputError("there is nothing to compare", remedy="give two fits or more, by name")
-    for name, fit in fits.items():
+    named = {str(name): fit for name, fit in fits.items()}
+    if len(named) < len(fits):
+        raise InputError("two of the fits have the same name", remedy="give each its own")
+    for name, fit in named.items():
         if not isinstance(fit, Fit):
             raise InputError(f"`{name}` is {type(fit).__name__}", remedy="give fits of pp.fit")
-    _check_same_rows(fits)
-    if k is None:
-        return rank({name: fit.loo(by) for name, fit in fits.items()}, fits)
-    return rank({name: fit.kfold(k, by) for name, fit in fits.items()}, fits)
+    return named
 
 
 def _check_same_rows(fits: Mapping[str, Fit]) -> None:
@@ -202,14 +223,121 @@ def _check_same_rows(fits: Mapping[str, Fit]) -> None:
                 remedy="log densities compare only for the same numbers; put a transform into the "
                 'family, as family="lognormal" does',
             )
+        if not np.array_equal(_multipliers(base), _multipliers(fit)):
+            raise InputError(
+                f"the weights of `{first}` and `{name}` differ, and in one of these families they "
+                "multiply log densities",
+                remedy="fit them with the same `weights=`",
+            )
+    designs = [(name, rows_of(fit)) for name, fit in fits.items()]
+    counted = [(name, design.trials) for name, design in designs if design.trials is not None]
+    for name, trials in counted:
+        if not np.array_equal(trials, counted[0][1]):
+            raise InputError(
+                f"the trials of `{counted[0][0]}` and `{name}` differ",
+                remedy="fit them with the same `trials=`",
+            )
 
 
-def rank(scores: Mapping[str, Loo], fits: Mapping[str, Fit]) -> Ranking:
-    """Rank fits of the same rows by their scores."""
+def _multipliers(fit: Fit) -> Array:
+    """Give what the log density of each row is multiplied by: weights, unless of a precision."""
+    design = rows_of(fit)
+    precision = any(one.name == "sigma" for one in FAMILIES[fit.model.family].dispersion)
+    return np.ones(design.n_rows) if precision or design.weights is None else design.weights
+
+
+def _check_same_units(
+    fits: dict[str, Fit], by: str | None, k: int | None
+) -> tuple[dict[str, Fit], list[Finding]]:
+    """Refuse fits that would leave out unlike things.
+
+    Returns
+    -------
+    fits : dict
+        Those whose scores say something: not without pooling where levels are new.
+    findings : list of Finding
+        Which are left out.
+    """
+    first = next(iter(fits))
+    if by is None:
+        spread = {name: FAMILIES[fit.model.family].response for name, fit in fits.items()}
+        for name, response in spread.items():
+            # Categories are spread evenly over the parts, numbers are not.
+            if k is not None and (response == "number") != (spread[first] == "number"):
+                raise InputError(
+                    f"rows of `{first}` ({fits[first].model.family}) and `{name}` "
+                    f"({fits[name].model.family}) are dealt into different parts",
+                    remedy="leave `k` out",
+                )
+        return fits, []
+    factors = {name: _left_out(fits, name, by) for name in fits}
+    for name, factor in factors.items():
+        own = factors[first]
+        if factor.name != own.name:
+            raise InputError(
+                f"`{first}` would leave out levels of `{own.name}`, `{name}` levels of "
+                f"`{factor.name}`",
+                remedy=_common(fits),
+            )
+        same = np.array_equal(factor.levels, own.levels) and np.array_equal(factor.codes, own.codes)
+        if not same:
+            raise InputError(
+                f"rows of `{first}` and `{name}` have different levels of `{own.name}`",
+                remedy="fit them to the same table",
+            )
+    used = {name: fit for name, fit in fits.items() if factors[name].pooled}
+    why = f"without pooling, the other levels say nothing about a level of `{factors[first].name}`"
+    if len(used) < 2:
+        lost = _listed([f"`{name}`" for name in fits if name not in used])
+        raise InputError(
+            f"without {lost} there is nothing to compare, and {why}",
+            remedy="leave `by` out, or give two fits with pooling",
+        )
     found = [
-        Finding(f.code, f.level, f"{name}: {f.message}", f.remedy)
-        for name, loo in scores.items()
-        for f in loo.findings
+        Finding(
+            "prior-only",
+            "warning",
+            f"`{name}` is left out: {why}, and its scores would tell only what the priors expect.",
+        )
+        for name in fits
+        if name not in used
+    ]
+    return used, found
+
+
+def _left_out(fits: Mapping[str, Fit], name: str, by: str) -> GroupFactor:
+    """Give the factor of a fit that `by` names."""
+    factors = {factor.name: factor for factor in rows_of(fits[name]).factors}
+    if by == "group" and len(factors) == 1:
+        return next(iter(factors.values()))
+    if isinstance(by, str) and by in factors:
+        return factors[by]
+    has = _listed([f"`{factor}`" for factor in factors]) if factors else "none"
+    what = "no single grouping factor" if by == "group" else f"no grouping factor `{by}`"
+    raise InputError(f"`{name}` has {what} (it has {has})", remedy=_common(fits))
+
+
+def _common(fits: Mapping[str, Fit]) -> str:
+    """Name the factors that all fits have."""
+    names = [[factor.name for factor in rows_of(fit).factors] for fit in fits.values()]
+    common = [name for name in names[0] if all(name in other for other in names)]
+    if not common:
+        return "leave `by` out, for no grouping factor is in all fits"
+    choices = " or ".join(f'by="{name}"' for name in common)
+    return f"give {choices}, which all fits have"
+
+
+def rank(
+    scores: Mapping[str, Loo], fits: Mapping[str, Fit], findings: Sequence[Finding] = ()
+) -> Ranking:
+    """Rank fits of the same rows by their scores; `findings` come before those of the scores."""
+    found = [
+        *findings,
+        *(
+            Finding(f.code, f.level, f"{name}: {f.message}", f.remedy)
+            for name, loo in scores.items()
+            for f in loo.findings
+        ),
     ]
     discrete = {_is_discrete(fit.model.family) for fit in fits.values()}
     if len(discrete) > 1:

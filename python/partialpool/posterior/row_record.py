@@ -104,6 +104,11 @@ def texts(values: NDArray[Any]) -> list[str]:
     return [x.decode() if isinstance(x, bytes) else str(x) for x in values.ravel().tolist()]
 
 
+def _is_storable(text: str) -> bool:
+    """Whether NetCDF can hold a text as it is: no NUL ends it early, and it has a UTF-8 form."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def encode_levels(levels: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     """Levels as something NetCDF holds, and how to get them back as they were."""
     if levels.dtype == bool:
@@ -112,7 +117,7 @@ def encode_levels(levels: NDArray[Any]) -> tuple[str, NDArray[Any]]:
         return str(levels.dtype), levels.astype(np.int64)
     if levels.dtype.kind in "iuf":
         return "number", levels
-    if all(isinstance(level, str) for level in levels.tolist()):
+    if all(isinstance(level, str) and _is_storable(level) for level in levels.tolist()):
         return "string", levels.astype(object)
     texts = [json.dumps(level) for level in levels.tolist()]
     return "json", np.array(texts, dtype=object)
