@@ -282,7 +282,7 @@ def _read(
         sigma=None if sigma is None else parse_predictor(sigma),
         **roles,
     )
-    record.check(design.y, design.trials, design.rows)
+    record.check(design.response, design.y, design.trials, design.rows)
     given = {role: _shown(value) for role, value in roles.items() if value is not None}
     return _Table(design, source.source, record, chosen, given)
 

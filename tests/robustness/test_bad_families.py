@@ -56,8 +56,8 @@ def test_the_lists_are_not_empty():
 @pytest.mark.parametrize("value", [-1.0, 1.5, 1e16])
 def test_counts(family, value):
     assert refusal("n ~ x + (1 | g)", spoiled("n", (2, value)), family=family) == (
-        f"`{family}` needs whole numbers from 0: 1 row does not fit (row 3): "
-        "correct or drop them, or choose another family."
+        f"`{family}` needs whole numbers from 0, but `n` is {value:g} in row 3: "
+        "correct or drop it, or choose another family."
     )
 
 
@@ -66,7 +66,8 @@ def test_counts(family, value):
 def test_positive_numbers(family, value):
     data = spoiled("time", (0, value), (7, value))
     assert refusal("time ~ x + (1 | g)", data, family=family) == (
-        f"`{family}` needs numbers above 0: 2 rows do not fit (rows 1, 8): "
+        f"`{family}` needs numbers above 0, but `time` is {value:g} in row 1 "
+        "(2 rows do not fit: 1, 8): "
         "correct or drop them, or choose another family."
     )
 
@@ -74,18 +75,22 @@ def test_positive_numbers(family, value):
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1.2])
 def test_shares(value):
     found = refusal("share ~ x + (1 | g)", spoiled("share", (4, value)), family="beta")
-    assert found.startswith("`beta` needs numbers above 0 and below 1: 1 row does not fit (row 5)")
+    assert found.startswith(
+        f"`beta` needs numbers above 0 and below 1, but `share` is {value:g} in row 5:"
+    )
 
 
 @pytest.mark.parametrize("value", [2.0, 0.5, -1.0])
 def test_zeros_and_ones(value):
     found = refusal("yes ~ x + (1 | g)", spoiled("yes", (1, value)), family="bernoulli")
-    assert found.startswith("`bernoulli` needs 0 or 1: 1 row does not fit (row 2)")
+    assert found.startswith(f"`bernoulli` needs 0 or 1, but `yes` is {value:g} in row 2:")
 
 
 def test_many_rows_are_counted_and_the_first_shown():
     data = spoiled("n", *((row, -1) for row in range(1, 8)))
-    assert "7 rows do not fit (rows 2, 3, 4, 5, 6, …)" in refusal("n ~ x", data, family="poisson")
+    assert "in row 2 (7 rows do not fit: 2, 3, 4, 5, 6, …)" in refusal(
+        "n ~ x", data, family="poisson"
+    )
 
 
 def test_rows_are_those_of_the_table():
@@ -93,7 +98,7 @@ def test_rows_are_those_of_the_table():
     data = spoiled("n", (5, -1)) | {"x": [1, np.nan, *GOOD["x"][2:]]}
     weights = [1, 1, 0, 1, 1, 1, 1, 1]
     found = refusal("n ~ x + (1 | g)", data, family="poisson", weights=weights)
-    assert "1 row does not fit (row 6)" in found
+    assert "`n` is -1 in row 6:" in found
 
 
 def test_rows_that_are_dropped_may_hold_anything():
@@ -130,13 +135,23 @@ def test_ordered_responses():
     labels = pd.Categorical(list("acacacac"), categories=list("abc"), ordered=True)
     found = refusal("grade ~ x", pd.DataFrame(GOOD).assign(grade=labels), family="cumulative")
     assert "no row has the response `grade` equal to b" in found
-    assert "`half` is not a whole number in 4 rows" in refusal("half ~ x", family="cumulative")
+    assert "`half` is not a whole number in 4 rows (the first is 0.5 in row 1, counted from 1)" in (
+        refusal("half ~ x", family="cumulative")
+    )
     assert "`g` is text without an order" in refusal("g ~ x", family="cumulative")
 
 
 def test_grouping_by_fractions():
     found = refusal("n ~ x + (1 | half)", family="poisson")
-    assert found.startswith("the grouping column `half` holds fractions: group by whole numbers")
+    assert found.startswith(
+        "the grouping column `half` holds fractions in 4 rows (the first is 0.5 in row 1, counted "
+        "from 1): group by whole numbers"
+    )
+    # The row is that of the table, where others are left out.
+    first = GOOD | {"x": [np.nan, *GOOD["x"][1:]], "half": [0.5, 1, 2.25, 1, 1, 2, 2, 2]}
+    found = refusal("n ~ x + (1 | half)", first, family="poisson")
+    assert "fractions in 1 row (the first is 2.25 in row 3, counted from 1)" in found
+    assert "in 1 row (the first is 2.25 in row 3" in refusal("half ~ x", first, family="cumulative")
 
 
 # ----------------------------------------------------------------------------------------- roles
@@ -149,7 +164,8 @@ def test_trials():
     )
     trials = [6, 6, 1, 6, 6, 4, 6, 6]
     assert refusal(formula, family="binomial", trials=trials) == (
-        "`binomial` needs whole numbers from 0 to `trials`: 2 rows do not fit (rows 3, 6): "
+        "`binomial` needs whole numbers from 0 to `trials`, but `n` is 2, of 1 trials, in row 3 "
+        "(2 rows do not fit: 3, 6): "
         "correct or drop them, or choose another family."
     )
     for wrong in (0, -2, 1.5):
@@ -229,7 +245,10 @@ def test_unknown_families():
 @pytest.mark.parametrize(
     ("name", "ours"),
     [("normal", "gaussian"), ("binary", "bernoulli"), ("ordinal", "cumulative"),
-     ("negative_binomial", "negbinomial"), ("student", "student_t"), ("Poisson", "poisson")],
+     ("negative_binomial", "negbinomial"), ("nb2", "negbinomial"), ("t", "student_t"),
+     ("ZIP", "zero_inflated_poisson"), ("zinb", "zero_inflated_negbinomial"),
+     ("logit", "bernoulli"), ("quasipoisson", "negbinomial"), ("polr", "cumulative"),
+     ("student", "student_t"), ("Poisson", "poisson")],
 )  # fmt: skip
 def test_names_that_others_give_to_families(name, ours):
     found = refusal("n ~ x", family=name)
@@ -360,9 +379,15 @@ def test_pooling_is_about_the_factors_of_the_mean():
     [
         (["n ~ x", "--family", "poison"], "unknown family `poison`: did you mean `poisson`?"),
         (["yes ~ x", "--family", "bernoulli", "--link", "log"], "`bernoulli` has no link `log`"),
-        (["y ~ x", "--family", "gamma"], "`gamma` needs numbers above 0: 1 row does not fit (row"),
+        (["y ~ x", "--family", "gamma"], "above 0, but `y` is -2 in row 4"),
         (["n ~ x", "--family", "binomial"], "needs the number of trials of each row"),
-        (["n ~ x", "--family", "binomial", "--trials", "3"], "2 rows do not fit (rows 5, 6)"),
+        (["n ~ x", "--family", "binomial", "--trials", "3"], "`n` is 4, of 3 trials, in row 5 (2"),
+        (
+            ["n ~ x", "--trials", "5.5"],
+            "`--trials 5.5` is neither a whole number above 0 nor a col",
+        ),
+        (["n ~ x", "--trials", "-1"], "`--trials -1` is neither a whole number above 0 nor a col"),
+        (["n ~ x", "--trials", "0"], "`--trials 0` is neither a whole number above 0 nor a column"),
         (["n ~ x", "--family", "poisson", "--sigma", "~ x"], "has no residual sd"),
         (["n ~ x", "--family", "poisson", "--se", "time"], "known standard errors belong to the"),
         (["y ~ x", "--exposure", "time"], "exposure needs a log link"),
