@@ -7,6 +7,7 @@ import pytest
 import partialpool as pp
 from partialpool import cli
 from partialpool.model.families import FAMILIES
+from partialpool.model.priors import PRIORS
 
 GOOD = {
     "n": [0.0, 1, 2, 3, 4, 5, 0, 2],
@@ -281,7 +282,10 @@ def test_priors_on_parameters_that_are_none():
     assert "so sigma is not estimated" in found
     ordered = {"family": "cumulative"}
     found = refusal("grade ~ x", priors={"b[Intercept]": pp.Normal(0, 1)}, **ordered)
-    assert "`threshold[1]`, `threshold[2]`" in found
+    assert found.endswith(
+        "ordered categories have thresholds in place of an intercept: set it on `threshold` for "
+        "all of them, or on `threshold[1]`, `threshold[2]`."
+    )
     found = refusal("grade ~ x", priors={"threshold[3]": pp.Normal(0, 1)}, **ordered)
     assert "did you mean `threshold[2]`?" in found
     # Log sigma has its own factors.
@@ -325,6 +329,40 @@ def test_lkj_belongs_to_correlations():
 def test_priors_without_mass_where_the_parameter_lies(family, response, name, prior):
     found = refusal(f"{response} ~ x", family=family, priors={name: prior})
     assert f"on `{name}` has no mass where the parameter can lie" in found
+
+
+@pytest.mark.parametrize(
+    ("family", "formula", "name", "none", "some"),
+    [
+        ("zero_inflated_poisson", "n ~ x", "zi", pp.Normal(5, 0.1), pp.Normal(2, 0.5)),
+        ("hurdle_poisson", "n ~ x", "hu", pp.LogNormal(5, 0.1), pp.LogNormal(2, 1)),
+        ("student_t", "y ~ x", "nu", pp.Gamma(2, 100), pp.Gamma(2, 5)),
+        ("gaussian", "y ~ x", "sigma", pp.Normal(-8, 1), pp.Normal(-3, 1)),
+        ("poisson", "n ~ 1 + (1 | g)", "sd_g[Intercept]", pp.Normal(-8, 1), pp.Normal(-3, 1)),
+        ("gaussian", "y ~ x + (x | g)", "cor_g[Intercept,x]", pp.Normal(9, 1), pp.Normal(2, 1)),
+    ],
+)
+def test_priors_with_practically_no_mass_where_the_parameter_lies(
+    family, formula, name, none, some
+):
+    assert refusal(formula, family=family, priors={name: none}) == (
+        f"the prior {none} on `{name}` has practically no mass where the parameter can lie: "
+        "choose one that has."
+    )
+    pp.fit(formula, GOOD, family=family, priors={name: some}, chains=1, draws=4, warmup=4, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("inv_gamma(2, 1)", "did you mean `InverseGamma`?"),
+        ("half_normall(1)", "did you mean `HalfNormal`?"),
+        ("zzz(1)", f"choose one of {', '.join(f'`{name}`' for name in PRIORS)}."),
+    ],
+)
+def test_unknown_priors(text, part):
+    found = refusal("y ~ x", priors={"sigma": text})
+    assert found == f"unknown prior `{text.partition('(')[0]}`: {part}"
 
 
 # ------------------------------------------------------------------------- engines and poolings
