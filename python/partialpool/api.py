@@ -418,7 +418,7 @@ def _fit(
         run = engine.run(chosen, model, **plan.options)
     provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
-    fit.findings += run_findings(model, run, fit.judged_summary)
+    fit.findings += run_findings(model, run, fit.judged_summary, pooled)
     return fit
 
 
