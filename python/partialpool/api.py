@@ -282,7 +282,7 @@ def _read(
         sigma=None if sigma is None else parse_predictor(sigma),
         **roles,
     )
-    record.check(design.y, design.trials, design.rows)
+    record.check(design.response, design.y, design.trials, design.rows)
     given = {role: _shown(value) for role, value in roles.items() if value is not None}
     return _Table(design, source.source, record, chosen, given)
 
@@ -418,7 +418,7 @@ def _fit(
         run = engine.run(chosen, model, **plan.options)
     provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
-    fit.findings += run_findings(model, run, fit.judged_summary)
+    fit.findings += run_findings(model, run, fit.judged_summary, pooled)
     return fit
 
 

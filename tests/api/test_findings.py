@@ -1,10 +1,13 @@
 """Findings: raised where they should be, with a remedy, and absent where all is well."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import partialpool as pp
+from partialpool.posterior.findings import run_findings
 
 RNG = np.random.default_rng(12)
 J, PER = 6, 5
@@ -343,6 +346,52 @@ def test_finding_sd_near_zero():
     assert "sd-near-zero" not in codes(few)
 
 
+def test_finding_sd_near_zero_needs_levels_that_could_differ():
+    data = DATA | {"one": ["a"] * N}
+    fit = pp.fit("y ~ x + (1 | one)", data, priors={"sd_one": pp.HalfCauchy(100)}, seed=1)
+    assert "one-level" in codes(fit)
+    assert "sd-near-zero" not in codes(fit)
+
+
+@pytest.mark.parametrize("prior", [pp.Flat(), pp.Uniform(0, 1e9)])
+def test_finding_sd_near_zero_where_the_prior_leaves_room_without_end(prior):
+    # Three levels leave the sd a long tail, which a wide prior does not cut.
+    data = {"y": [0.0, 1.2, 0.9, 0.1, 0.2, 1.0], "g": list("aabbcc")}
+    wide = pp.fit("y ~ 1 + (1 | g)", data, priors={"sd_g": prior}, seed=1)
+    draws = np.asarray(wide.run.groups[0].sd)
+    assert np.quantile(draws, 0.95) > np.std(data["y"])
+    assert np.mean(draws < 0.1 * np.quantile(draws, 0.95)) > 0.1
+    assert "sd-near-zero" not in codes(wide)
+    g = np.repeat(np.arange(20), 20)
+    y = np.random.default_rng(5).normal(size=400)
+    y -= [y[g == k].mean() for k in g]
+    many = pp.fit("y ~ 1 + (1 | g)", {"y": y, "g": g}, priors={"sd_g": prior}, seed=1)
+    assert "sd-near-zero" in codes(many)
+
+
+@pytest.mark.parametrize(
+    ("formula", "count", "remedy"),
+    [
+        ("y ~ x + (1 | g)", 40, "Use narrower priors on the sds, or centre and scale the predict"),
+        ("y ~ 1 + (x | g)", 40, "Use narrower priors on the sds, or centre and scale the predict"),
+        ("y ~ 1 + (1 | g)", 40, "Use narrower priors on the sds."),
+        ("y ~ x", 40, "Use narrower priors, or centre and scale the predictors."),
+        ("y ~ 1", 2, "Use narrower priors."),
+        ("y ~ x + (1 | g)", 1, "So few hardly matter: a run with another seed or more warm-up"),
+    ],
+)
+def test_finding_divergences_fits_the_model(formula, count, remedy):
+    fit = pp.fit(formula, DATA, draws=500, warmup=200, seed=1)
+    diverging = np.zeros_like(fit.run.stats["diverging"])
+    diverging.flat[:count] = 1
+    run = replace(fit.run, stats={**fit.run.stats, "diverging": diverging})
+    found = [
+        one for one in run_findings(fit.model, run, fit.judged_summary) if one.code == "divergences"
+    ]
+    assert found[0].message.startswith(f"{count} of 2000 draws diverged")
+    assert found[0].remedy.startswith(remedy)
+
+
 def test_finding_the_prior_decides_a_dispersion_parameter():
     y = np.random.default_rng(1).normal(size=40)
     fit = pp.fit("y ~ 1", {"y": y}, family="student_t", priors={"nu": pp.Uniform(20, 22)}, seed=1)
@@ -376,6 +425,36 @@ def test_finding_no_zeros(family):
     some = pp.fit("y ~ x", OWN | {"y": OWN["y"] - 1}, family=family, **QUICK)
     assert "no-zeros" not in codes(some)
     assert "no-zeros" not in codes(pp.fit("y ~ x", OWN, family="poisson", **QUICK))
+
+
+@pytest.mark.parametrize("family", ["hurdle_poisson", "hurdle_negbinomial"])
+def test_finding_only_ones(family):
+    ones = OWN | {"y": 1.0 * (OWN["y"] > 2)}
+    found = finding(pp.fit("y ~ x", ones, family=family, **QUICK), "only-ones")
+    assert found.level == "warning"
+    assert "Every count of `y` above 0 is 1" in found.message
+    more = ones | {"y": np.where(X > 1, 2, ones["y"])}
+    assert "only-ones" not in codes(pp.fit("y ~ x", more, family=family, **QUICK))
+    zi = pp.fit("y ~ x", ones, family="zero_inflated_poisson", **QUICK)
+    assert "only-ones" not in codes(zi)
+
+
+@pytest.mark.parametrize("mean", [1.5, 30])
+@pytest.mark.parametrize(
+    "family", ["negbinomial", "hurdle_negbinomial", "zero_inflated_negbinomial"]
+)
+def test_finding_no_overdispersion(family, mean):
+    rng = np.random.default_rng(3)
+    extra = np.where(rng.random(200) < 0.3 * (family != "negbinomial"), 0, 1)
+    options = {"family": family, "draws": 500, "warmup": 500, "seed": 1}
+    found = finding(
+        pp.fit("y ~ 1", {"y": extra * rng.poisson(mean, size=200)}, **options), "no-overdispersion"
+    )
+    assert found.level == "info"
+    assert "`y` do not visibly scatter more than Poisson" in found.message
+    assert f'family="{family.replace("negbinomial", "poisson")}"' in found.remedy
+    y = extra * rng.poisson(mean * rng.gamma(2, 1 / 2, size=200))
+    assert "no-overdispersion" not in codes(pp.fit("y ~ 1", {"y": y}, **options))
 
 
 def test_thresholds_stand_for_the_intercepts_of_levels():

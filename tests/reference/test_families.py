@@ -429,7 +429,7 @@ def test_draws_have_the_density_and_the_mean(name, link):
     for k in range(3):
         y, at = draws[:, k], eta[k]
         assert abs(y.mean() - mean[k]) < 5 * y.std() / math.sqrt(size)
-        family.check(y, None if trials is None else np.full(size, 7.0), np.arange(size))
+        family.check("y", y, None if trials is None else np.full(size, 7.0), np.arange(size))
         if family.needs.startswith("numbers"):
             # Kolmogorov's distance exceeds 2.2/√n with a probability of 1e-4.
             assert stats.kstest(y, distribution(name, link, at, aux).cdf).statistic < 2.2 / 447
@@ -491,7 +491,7 @@ def test_far_out_draws_are_possible_responses(name, link):
     aux = named(name)
     y = family.simulate(np.random.default_rng(2), eta, Given(link, aux, trials))
     if name not in ("lognormal",):  # its draws run out of numbers on both sides
-        family.check(y[:3], None if trials is None else trials[:3], np.arange(3))
+        family.check("y", y[:3], None if trials is None else trials[:3], np.arange(3))
     mean = family.mean(eta, Given(link, aux, trials))
     assert not np.isnan(mean).any()
     assert np.all(np.diff(mean) >= 0)
@@ -508,7 +508,7 @@ def test_far_out_counts_above_a_hurdle():
         ).all()
         high = np.full(2000, 700.0)
         y = family.simulate(np.random.default_rng(3), high, Given("log", aux))
-        family.check(y, None, where)
+        family.check("y", y, None, where)
 
 
 @pytest.mark.parametrize("link", ["logit", "probit"])
@@ -567,28 +567,30 @@ def test_check_names_the_rows(name, bad, words):
     good = 0.5 if name == "beta" else 1.0
     y = np.full(9, good)
     where = np.arange(9) * 10
-    FAMILIES[name].check(y, None, where)
+    FAMILIES[name].check("y", y, None, where)
     y[3] = bad
-    with pytest.raises(InputError, match=rf"{words}: 1 row does not fit \(row 31\)"):
-        FAMILIES[name].check(y, None, where)
+    with pytest.raises(InputError, match=rf"{words}, but `y` is {bad:g} in row 31: correct"):
+        FAMILIES[name].check("y", y, None, where)
     y[2:] = bad
-    with pytest.raises(InputError, match=r"7 rows do not fit \(rows 21, 31, 41, 51, 61, …\)"):
-        FAMILIES[name].check(y, None, where)
+    with pytest.raises(InputError, match=r"in row 21 \(7 rows do not fit: 21, 31, 41, 51, 61, …\)"):
+        FAMILIES[name].check("y", y, None, where)
 
 
 def test_check_of_trials_and_categories():
     y, where = np.array([0.0, 3, 2]), np.arange(3)
     binomial = FAMILIES["binomial"]
-    binomial.check(y, np.array([0.0, 3, 5]), where)
+    binomial.check("y", y, np.array([0.0, 3, 5]), where)
     with pytest.raises(InputError, match=r"needs the number of trials .* `trials=`"):
-        binomial.check(y, None, where)
-    with pytest.raises(InputError, match=r"from 0 to `trials`: 2 rows do not fit \(rows 2, 3\)"):
-        binomial.check(y, np.array([0.0, 2, 2.5]), where)
+        binomial.check("y", y, None, where)
+    with pytest.raises(
+        InputError, match=r"`y` is 3, of 2 trials, in row 2 \(2 rows do not fit: 2, 3\)"
+    ):
+        binomial.check("y", y, np.array([0.0, 2, 2.5]), where)
     with pytest.raises(InputError, match="`trials` is given, but `poisson` has none"):
-        FAMILIES["poisson"].check(y, np.ones(3), where)
+        FAMILIES["poisson"].check("y", y, np.ones(3), where)
     with pytest.raises(InputError, match="at least two categories"):
-        FAMILIES["cumulative"].check(np.zeros(3), None, where)
-    FAMILIES["hurdle_poisson"].check(np.ones(3), None, where)
+        FAMILIES["cumulative"].check("y", np.zeros(3), None, where)
+    FAMILIES["hurdle_poisson"].check("y", np.ones(3), None, where)
 
 
 def test_the_centre_of_the_intercept():

@@ -7,6 +7,7 @@ import pytest
 import partialpool as pp
 from partialpool import cli
 from partialpool.model.families import FAMILIES
+from partialpool.model.priors import PRIORS
 
 GOOD = {
     "n": [0.0, 1, 2, 3, 4, 5, 0, 2],
@@ -56,8 +57,8 @@ def test_the_lists_are_not_empty():
 @pytest.mark.parametrize("value", [-1.0, 1.5, 1e16])
 def test_counts(family, value):
     assert refusal("n ~ x + (1 | g)", spoiled("n", (2, value)), family=family) == (
-        f"`{family}` needs whole numbers from 0: 1 row does not fit (row 3): "
-        "correct or drop them, or choose another family."
+        f"`{family}` needs whole numbers from 0, but `n` is {value:g} in row 3: "
+        "correct or drop it, or choose another family."
     )
 
 
@@ -66,7 +67,8 @@ def test_counts(family, value):
 def test_positive_numbers(family, value):
     data = spoiled("time", (0, value), (7, value))
     assert refusal("time ~ x + (1 | g)", data, family=family) == (
-        f"`{family}` needs numbers above 0: 2 rows do not fit (rows 1, 8): "
+        f"`{family}` needs numbers above 0, but `time` is {value:g} in row 1 "
+        "(2 rows do not fit: 1, 8): "
         "correct or drop them, or choose another family."
     )
 
@@ -74,18 +76,22 @@ def test_positive_numbers(family, value):
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1.2])
 def test_shares(value):
     found = refusal("share ~ x + (1 | g)", spoiled("share", (4, value)), family="beta")
-    assert found.startswith("`beta` needs numbers above 0 and below 1: 1 row does not fit (row 5)")
+    assert found.startswith(
+        f"`beta` needs numbers above 0 and below 1, but `share` is {value:g} in row 5:"
+    )
 
 
 @pytest.mark.parametrize("value", [2.0, 0.5, -1.0])
 def test_zeros_and_ones(value):
     found = refusal("yes ~ x + (1 | g)", spoiled("yes", (1, value)), family="bernoulli")
-    assert found.startswith("`bernoulli` needs 0 or 1: 1 row does not fit (row 2)")
+    assert found.startswith(f"`bernoulli` needs 0 or 1, but `yes` is {value:g} in row 2:")
 
 
 def test_many_rows_are_counted_and_the_first_shown():
     data = spoiled("n", *((row, -1) for row in range(1, 8)))
-    assert "7 rows do not fit (rows 2, 3, 4, 5, 6, …)" in refusal("n ~ x", data, family="poisson")
+    assert "in row 2 (7 rows do not fit: 2, 3, 4, 5, 6, …)" in refusal(
+        "n ~ x", data, family="poisson"
+    )
 
 
 def test_rows_are_those_of_the_table():
@@ -93,7 +99,7 @@ def test_rows_are_those_of_the_table():
     data = spoiled("n", (5, -1)) | {"x": [1, np.nan, *GOOD["x"][2:]]}
     weights = [1, 1, 0, 1, 1, 1, 1, 1]
     found = refusal("n ~ x + (1 | g)", data, family="poisson", weights=weights)
-    assert "1 row does not fit (row 6)" in found
+    assert "`n` is -1 in row 6:" in found
 
 
 def test_rows_that_are_dropped_may_hold_anything():
@@ -130,13 +136,23 @@ def test_ordered_responses():
     labels = pd.Categorical(list("acacacac"), categories=list("abc"), ordered=True)
     found = refusal("grade ~ x", pd.DataFrame(GOOD).assign(grade=labels), family="cumulative")
     assert "no row has the response `grade` equal to b" in found
-    assert "`half` is not a whole number in 4 rows" in refusal("half ~ x", family="cumulative")
+    assert "`half` is not a whole number in 4 rows (the first is 0.5 in row 1, counted from 1)" in (
+        refusal("half ~ x", family="cumulative")
+    )
     assert "`g` is text without an order" in refusal("g ~ x", family="cumulative")
 
 
 def test_grouping_by_fractions():
     found = refusal("n ~ x + (1 | half)", family="poisson")
-    assert found.startswith("the grouping column `half` holds fractions: group by whole numbers")
+    assert found.startswith(
+        "the grouping column `half` holds fractions in 4 rows (the first is 0.5 in row 1, counted "
+        "from 1): group by whole numbers"
+    )
+    # The row is that of the table, where others are left out.
+    first = GOOD | {"x": [np.nan, *GOOD["x"][1:]], "half": [0.5, 1, 2.25, 1, 1, 2, 2, 2]}
+    found = refusal("n ~ x + (1 | half)", first, family="poisson")
+    assert "fractions in 1 row (the first is 2.25 in row 3, counted from 1)" in found
+    assert "in 1 row (the first is 2.25 in row 3" in refusal("half ~ x", first, family="cumulative")
 
 
 # ----------------------------------------------------------------------------------------- roles
@@ -149,7 +165,8 @@ def test_trials():
     )
     trials = [6, 6, 1, 6, 6, 4, 6, 6]
     assert refusal(formula, family="binomial", trials=trials) == (
-        "`binomial` needs whole numbers from 0 to `trials`: 2 rows do not fit (rows 3, 6): "
+        "`binomial` needs whole numbers from 0 to `trials`, but `n` is 2, of 1 trials, in row 3 "
+        "(2 rows do not fit: 3, 6): "
         "correct or drop them, or choose another family."
     )
     for wrong in (0, -2, 1.5):
@@ -229,7 +246,10 @@ def test_unknown_families():
 @pytest.mark.parametrize(
     ("name", "ours"),
     [("normal", "gaussian"), ("binary", "bernoulli"), ("ordinal", "cumulative"),
-     ("negative_binomial", "negbinomial"), ("student", "student_t"), ("Poisson", "poisson")],
+     ("negative_binomial", "negbinomial"), ("nb2", "negbinomial"), ("t", "student_t"),
+     ("ZIP", "zero_inflated_poisson"), ("zinb", "zero_inflated_negbinomial"),
+     ("logit", "bernoulli"), ("quasipoisson", "negbinomial"), ("polr", "cumulative"),
+     ("student", "student_t"), ("Poisson", "poisson")],
 )  # fmt: skip
 def test_names_that_others_give_to_families(name, ours):
     found = refusal("n ~ x", family=name)
@@ -262,7 +282,10 @@ def test_priors_on_parameters_that_are_none():
     assert "so sigma is not estimated" in found
     ordered = {"family": "cumulative"}
     found = refusal("grade ~ x", priors={"b[Intercept]": pp.Normal(0, 1)}, **ordered)
-    assert "`threshold[1]`, `threshold[2]`" in found
+    assert found.endswith(
+        "ordered categories have thresholds in place of an intercept: set it on `threshold` for "
+        "all of them, or on `threshold[1]`, `threshold[2]`."
+    )
     found = refusal("grade ~ x", priors={"threshold[3]": pp.Normal(0, 1)}, **ordered)
     assert "did you mean `threshold[2]`?" in found
     # Log sigma has its own factors.
@@ -306,6 +329,40 @@ def test_lkj_belongs_to_correlations():
 def test_priors_without_mass_where_the_parameter_lies(family, response, name, prior):
     found = refusal(f"{response} ~ x", family=family, priors={name: prior})
     assert f"on `{name}` has no mass where the parameter can lie" in found
+
+
+@pytest.mark.parametrize(
+    ("family", "formula", "name", "none", "some"),
+    [
+        ("zero_inflated_poisson", "n ~ x", "zi", pp.Normal(5, 0.1), pp.Normal(2, 0.5)),
+        ("hurdle_poisson", "n ~ x", "hu", pp.LogNormal(5, 0.1), pp.LogNormal(2, 1)),
+        ("student_t", "y ~ x", "nu", pp.Gamma(2, 100), pp.Gamma(2, 5)),
+        ("gaussian", "y ~ x", "sigma", pp.Normal(-8, 1), pp.Normal(-3, 1)),
+        ("poisson", "n ~ 1 + (1 | g)", "sd_g[Intercept]", pp.Normal(-8, 1), pp.Normal(-3, 1)),
+        ("gaussian", "y ~ x + (x | g)", "cor_g[Intercept,x]", pp.Normal(9, 1), pp.Normal(2, 1)),
+    ],
+)
+def test_priors_with_practically_no_mass_where_the_parameter_lies(
+    family, formula, name, none, some
+):
+    assert refusal(formula, family=family, priors={name: none}) == (
+        f"the prior {none} on `{name}` has practically no mass where the parameter can lie: "
+        "choose one that has."
+    )
+    pp.fit(formula, GOOD, family=family, priors={name: some}, chains=1, draws=4, warmup=4, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("inv_gamma(2, 1)", "did you mean `InverseGamma`?"),
+        ("half_normall(1)", "did you mean `HalfNormal`?"),
+        ("zzz(1)", f"choose one of {', '.join(f'`{name}`' for name in PRIORS)}."),
+    ],
+)
+def test_unknown_priors(text, part):
+    found = refusal("y ~ x", priors={"sigma": text})
+    assert found == f"unknown prior `{text.partition('(')[0]}`: {part}"
 
 
 # ------------------------------------------------------------------------- engines and poolings
@@ -360,9 +417,15 @@ def test_pooling_is_about_the_factors_of_the_mean():
     [
         (["n ~ x", "--family", "poison"], "unknown family `poison`: did you mean `poisson`?"),
         (["yes ~ x", "--family", "bernoulli", "--link", "log"], "`bernoulli` has no link `log`"),
-        (["y ~ x", "--family", "gamma"], "`gamma` needs numbers above 0: 1 row does not fit (row"),
+        (["y ~ x", "--family", "gamma"], "above 0, but `y` is -2 in row 4"),
         (["n ~ x", "--family", "binomial"], "needs the number of trials of each row"),
-        (["n ~ x", "--family", "binomial", "--trials", "3"], "2 rows do not fit (rows 5, 6)"),
+        (["n ~ x", "--family", "binomial", "--trials", "3"], "`n` is 4, of 3 trials, in row 5 (2"),
+        (
+            ["n ~ x", "--trials", "5.5"],
+            "`--trials 5.5` is neither a whole number above 0 nor a col",
+        ),
+        (["n ~ x", "--trials", "-1"], "`--trials -1` is neither a whole number above 0 nor a col"),
+        (["n ~ x", "--trials", "0"], "`--trials 0` is neither a whole number above 0 nor a column"),
         (["n ~ x", "--family", "poisson", "--sigma", "~ x"], "has no residual sd"),
         (["n ~ x", "--family", "poisson", "--se", "time"], "known standard errors belong to the"),
         (["y ~ x", "--exposure", "time"], "exposure needs a log link"),

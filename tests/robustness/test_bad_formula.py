@@ -113,6 +113,31 @@ def test_formulas_without_meaning(text):
         parse_formula(text)
 
 
+IDIOMS = {
+    "y ~ x + offset(log(e))": r"`offset\(.*: give the column as `offset=`, or .*`exposure=`",
+    "s | trials(t) ~ x": r"`trials\(t\)`\): use family=\"binomial\" and .*`trials=`",
+    "cbind(s, t - s) ~ x": 'use family="binomial", name the successes alone and give `trials=`',
+    "y | weights(w) ~ x": "give the column as `weights=`",
+    "y | se(s) ~ 1": "give the column as `se=`",
+    "y | rate(t) ~ 1": "give the column as `exposure=`",
+    "y ~ factor(h)": r"`factor` is not a function .*: write `C\(h\)`",
+    "y ~ as.factor(`my h`)": r"`as.factor` is not a function .*: write `C\(`my h`\)`",
+    "y ~ log(factor(h))": r"write `C\(h\)`",
+    "y ~ (1 | factor(h))": "a grouping column by its name alone",
+    "y ~ s(x, k=4)": r"write `bs\(x, df=4\)` or `cr\(x, df=4\)`",
+    "bf(y ~ x)": "`bf` is not a function .*: give the formula itself",
+    "bf(y ~ x, sigma ~ z)": "give the formula itself",
+    "y ~ as.factor(cut(x, 3))": r"write `C\(x\)`",
+    "y ~ factor()": r"write `C\(x\)`",
+}
+
+
+@pytest.mark.parametrize("text", IDIOMS)
+def test_idioms_of_other_packages_are_answered_with_ours(text):
+    with pytest.raises(InputError, match=IDIOMS[text]):
+        parse_formula(text)
+
+
 @pytest.mark.parametrize("value", [None, 3, b"y ~ x", ["y ~ x"]])
 def test_only_text_is_a_formula(value):
     with pytest.raises(InputError, match="write it as text"):

@@ -154,7 +154,10 @@ def test_a_second_predictor_comes_back_for_new_data():
         ("~ y", r"`y` is the response and a predictor \(in `sigma`\)"),
         ("~ log(v)", r"`log\(v\)` is not a finite number in 1 row \(in `sigma`\)"),
         ("~ xx", "no column `xx`"),
-        ("~ (1 | x)", r"`x` holds fractions \(in `sigma`\)"),
+        (
+            "~ (1 | x)",
+            r"`x` holds fractions in 1 row \(the first is 0.5 in row 5, .*, in `sigma`\)",
+        ),
     ],
 )
 def test_a_second_predictor_that_cannot_be_fitted(text, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -106,7 +107,14 @@ def read_trials(text: str | None) -> str | int | None:
     >>> read_trials("20"), read_trials("n")
     (20, 'n')
     """
-    return int(text) if text is not None and text.isdecimal() else text
+    if text is not None and re.fullmatch(r"[-+]?[\d.]+", text):
+        if not text.isdecimal() or int(text) == 0:
+            raise InputError(
+                f"`--trials {text}` is neither a whole number above 0 nor a column",
+                remedy="give one of them",
+            )
+        return int(text)
+    return text
 
 
 def read_priors(texts: Sequence[str]) -> dict[str, str]:

@@ -80,18 +80,18 @@ def build_design(
     assert left is not None  # parse_formula saw to it
     for name in left.columns:
         check_stray_text(columns[name])
-    y, categories = build_response(left, columns, n, response)
+    y, categories = build_response(left, columns, complete.rows, response)
     known = "se" in roles or any(_differ(roles.get(role)) for role in ("offset", "exposure"))
     check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
     coded: dict[str, Coded] = {}
     main, recipe = build_part(
-        terms, columns, n, response=left, coded=coded, thresholds=response == "ordered"
+        terms, columns, complete.rows, response=left, coded=coded, thresholds=response == "ordered"
     )
     second: Part | None = None
     stored = None
     if sigma is not None:
         try:
-            second, stored = build_part(sigma, columns, n, response=left, coded=coded)
+            second, stored = build_part(sigma, columns, complete.rows, response=left, coded=coded)
         except InputError as error:
             where = f"{error.where}, in `sigma`" if error.where else "in `sigma`"
             raise InputError(error.what, where=where, remedy=error.remedy) from None

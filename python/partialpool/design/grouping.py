@@ -13,6 +13,22 @@ from partialpool.errors import InputError
 from partialpool.formula import GroupTerm, Terms, expand
 
 from .design import Floats, Ints
+from .matrix import first_of, rows
+
+
+def check_levels(column: Column, positions: Ints) -> None:
+    """Refuse fractions as levels; `positions` are the rows of the table that the column has."""
+    values = column.values
+    if column.kind != "number" or values.dtype.kind != "f":
+        return
+    fractions = values != np.floor(values)
+    if fractions.any():
+        raise InputError(
+            f"the grouping column `{column.name}` holds fractions in {rows(int(fractions.sum()))}",
+            where=first_of(fractions, values, positions),
+            remedy="group by whole numbers, strings or categories; a measurement belongs left of "
+            "the bar",
+        )
 
 
 def factorize(column: Column) -> tuple[NDArray[Any], Ints]:
@@ -27,24 +43,18 @@ def factorize(column: Column) -> tuple[NDArray[Any], Ints]:
     (['a', 'b'], [1, 0, 1])
     """
     values = column.values
-    if column.kind == "number" and values.dtype.kind == "f" and (values != np.floor(values)).any():
-        raise InputError(
-            f"the grouping column `{column.name}` holds fractions",
-            remedy="group by whole numbers, strings or categories; a measurement belongs left of "
-            "the bar",
-        )
     if values.dtype != object:
         levels, codes = np.unique(values, return_inverse=True)
         return levels, codes.astype(np.int64, copy=False).reshape(-1)
     # A dictionary finds the levels of a million strings far quicker than sorting the rows would.
-    rows = values.tolist()
-    present = dict.fromkeys(rows)
+    given = values.tolist()
+    present = dict.fromkeys(given)
     if column.categories is not None:
         ordered = [c for c in column.categories if c in present]
     else:
         ordered = sorted(present)
     index = {level: i for i, level in enumerate(ordered)}
-    codes = np.fromiter(map(index.__getitem__, rows), dtype=np.int64, count=len(rows))
+    codes = np.fromiter(map(index.__getitem__, given), dtype=np.int64, count=len(given))
     return _objects(ordered), codes
 
 

@@ -13,12 +13,13 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.data import Column
 from partialpool.errors import InputError
 from partialpool.formula import Term
 
-from .design import Floats
+from .design import Floats, Ints
 
 State = dict[str, Any]
 
@@ -111,3 +112,15 @@ def rows(count: int) -> str:
     ('1 row', '2 rows')
     """
     return f"{count} row{'s' * (count != 1)}"
+
+
+def first_of(bad: NDArray[np.bool_], values: NDArray[Any], positions: Ints) -> str:
+    """Tell the first value that is bad, and its row, for messages.
+
+    Examples
+    --------
+    >>> first_of(np.array([False, True]), np.array([1.0, 2.5]), np.array([0, 7]))
+    'the first is 2.5 in row 8, counted from 1'
+    """
+    first = int(np.argmax(bad))
+    return f"the first is {values[first]:.15g} in row {positions[first] + 1}, counted from 1"

@@ -11,8 +11,8 @@ from partialpool.data import Column
 from partialpool.errors import InputError
 from partialpool.formula import Factor, Terms, expand
 
-from .design import Floats, GroupFactor, Part
-from .grouping import encode_levels, factorize, make_blocks, ordered_groups, twins
+from .design import Floats, GroupFactor, Ints, Part
+from .grouping import check_levels, encode_levels, factorize, make_blocks, ordered_groups, twins
 from .interaction import Coded, combine
 from .matrix import build_matrix
 from .rank import check_rank
@@ -22,7 +22,7 @@ from .roles import check_stray_text
 def build_part(
     terms: Terms,
     columns: Mapping[str, Column],
-    n_rows: int,
+    positions: Ints,
     *,
     response: Factor,
     coded: dict[str, Coded],
@@ -36,8 +36,8 @@ def build_part(
         The formula.
     columns : mapping of str to Column
         Without missing values.
-    n_rows : int
-        The number of rows.
+    positions : numpy.ndarray
+        Their rows in the table, for messages.
     response : Factor
         The left-hand side of the main formula, which cannot be a predictor.
     coded : dict
@@ -52,11 +52,13 @@ def build_part(
     >>> from partialpool.formula.check import column_factor
     >>> x = Column("x", "number", np.array([1.0, 2.0]), np.zeros(2, dtype=bool))
     >>> y = column_factor("y")
-    >>> part, _ = build_part(parse_formula("y ~ x"), {"x": x}, 2, response=y, coded={})
+    >>> rows = np.arange(2)
+    >>> part, _ = build_part(parse_formula("y ~ x"), {"x": x}, rows, response=y, coded={})
     >>> part.columns
     ('Intercept', 'x')
     """
     population = expand(terms.population)
+    n_rows = len(positions)
     for name in dict.fromkeys(c for term in population for f in term for c in f.columns):
         check_stray_text(columns[name])
     if any(len(term) == 1 and term[0].code == response.code for term in population):
@@ -79,6 +81,8 @@ def build_part(
     }
     if thresholds:
         names, X = names[1:], np.ascontiguousarray(X[:, 1:])
+    for name in dict.fromkeys(c for group in terms.groups for c in group.columns):
+        check_levels(columns[name], positions)
     factors = []
     for name in dict.fromkeys(group.factor for group in terms.groups):
         factor, stored = _group_factor(terms, name, columns, n_rows, X, names, coded)

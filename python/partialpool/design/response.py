@@ -14,15 +14,15 @@ from partialpool.errors import InputError
 from partialpool.formula import Factor
 from partialpool.formula.names import quoted
 
-from .design import Floats
+from .design import Floats, Ints
 from .grouping import factorize
-from .matrix import rows
+from .matrix import first_of, rows
 
 RESPONSES = ("number", "binary", "ordered")
 
 
 def build_response(
-    factor: Factor, columns: Mapping[str, Column], n_rows: int, kind: str
+    factor: Factor, columns: Mapping[str, Column], positions: Ints, kind: str
 ) -> tuple[Floats, tuple[Any, ...]]:
     """Return y, and the labels of its categories where it is ordered.
 
@@ -32,8 +32,8 @@ def build_response(
         The left-hand side of the formula.
     columns : mapping of str to Column
         Without missing values.
-    n_rows : int
-        The number of rows.
+    positions : numpy.ndarray
+        Their rows in the table, for messages.
     kind : {"number", "binary", "ordered"}
         What the response should be.
 
@@ -41,7 +41,7 @@ def build_response(
     --------
     >>> from partialpool.formula.check import column_factor
     >>> y = Column("y", "number", np.array([2, 1, 3]), np.zeros(3, dtype=bool))
-    >>> codes, categories = build_response(column_factor("y"), {"y": y}, 3, "ordered")
+    >>> codes, categories = build_response(column_factor("y"), {"y": y}, np.arange(3), "ordered")
     >>> codes.tolist(), categories
     ([1.0, 0.0, 2.0], (1, 2, 3))
     """
@@ -64,10 +64,10 @@ def build_response(
             return _ordered_categories(column)
     if found not in ("number", "boolean") or factor.code.startswith("C("):
         raise InputError(f"the response `{label}` is not a number", remedy="name a numeric column")
-    values = _computed(factor, columns, n_rows) if column is None else column.values
+    values = _computed(factor, columns, len(positions)) if column is None else column.values
     if kind != "ordered":
         return values.astype(np.float64), ()
-    return _ordered_numbers(label, values.astype(bool) if truth else values)
+    return _ordered_numbers(label, values.astype(bool) if truth else values, positions)
 
 
 def check_varies(
@@ -146,11 +146,14 @@ def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
     return _several(column.name, codes.astype(np.float64), tuple(levels.tolist()))
 
 
-def _ordered_numbers(label: str, values: Any) -> tuple[Floats, tuple[Any, ...]]:
-    fractions = int((values != np.floor(values)).sum()) if values.dtype.kind == "f" else 0
-    if fractions:
+def _ordered_numbers(label: str, values: Any, positions: Ints) -> tuple[Floats, tuple[Any, ...]]:
+    fractions = np.zeros(len(values), dtype=bool)
+    if values.dtype.kind == "f":
+        fractions = values != np.floor(values)
+    if fractions.any():
         raise InputError(
-            f"the ordered response `{label}` is not a whole number in {rows(fractions)}",
+            f"the ordered response `{label}` is not a whole number in {rows(int(fractions.sum()))}",
+            where=first_of(fractions, values, positions),
             remedy="number the categories 1, 2, 3, …",
         )
     levels, codes = np.unique(values, return_inverse=True)

@@ -20,6 +20,7 @@ from partialpool.data.convert import from_any
 from partialpool.errors import InputError
 
 from .design import Floats, Ints
+from .matrix import first_of
 from .matrix import rows as counted
 
 
@@ -156,11 +157,9 @@ def _refuse(
     rows: Ints | None = None,
 ) -> None:
     if bad.any():
-        first = int(np.argmax(bad))
-        row = first if rows is None else int(rows[first])
         raise InputError(
             f"`{role}` is {what} in {counted(int(bad.sum()))}",
-            where=f"the first is {values[first]:g} in row {row + 1}, counted from 1",
+            where=first_of(bad, values, np.arange(len(bad)) if rows is None else rows),
             remedy=remedy,
         )
 

@@ -28,6 +28,22 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "C": ("contrasts", "levels"),
 }
 
+_CODED = "write `C({x})`, and a grouping column by its name alone"
+_SMOOTH = "write `bs({x}, df=4)` or `cr({x}, df=4)`"
+
+# What R, lme4 and brms write as a function → how it is said here; `{x}` is the first argument.
+ELSEWHERE: dict[str, str] = {
+    "offset": "give the column as `offset=`, or its exponential as `exposure=`",
+    "rate": "give the column as `exposure=`",
+    "weights": "give the column as `weights=`",
+    "se": "give the column as `se=`",
+    "trials": 'use family="binomial" and give the column as `trials=`',
+    "cbind": 'use family="binomial", name the successes alone and give `trials=`',
+    **dict.fromkeys(("factor", "as.factor", "as_factor"), _CODED),
+    **dict.fromkeys(("s", "t2", "te", "ns", "smooth"), _SMOOTH),
+    **dict.fromkeys(("bf", "brmsformula", "formula"), "give the formula itself, as text"),
+}
+
 CONTRASTS: dict[str, tuple[str, ...]] = {
     "contr.treatment": ("base",),
     "contr.SAS": ("base",),

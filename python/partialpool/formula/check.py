@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from partialpool.errors import InputError, did_you_mean
 
-from .allowed import ARITHMETIC, COMPARISONS, CONTRASTS, FUNCTIONS
+from .allowed import ARITHMETIC, COMPARISONS, CONTRASTS, ELSEWHERE, FUNCTIONS
 from .names import BARE, BOOLEAN, CODED, NUMBER, TEXT, alias, aliases_in, readable, split_alias
 
 
@@ -83,6 +83,11 @@ choose one of `abs`, `sqrt`, `exp`, `expm1`, `exp2`, `exp10`, `log`, `log1p`, `l
     except (SyntaxError, ValueError) as error:
         if isinstance(error, InputError):
             raise
+        # A keyword, as in `as.factor(x)`, or a formula inside, as in `bf(y ~ x)`.
+        name, _, inside = (part.strip() for part in code.partition("("))
+        if name in ELSEWHERE:
+            inside = inside.removesuffix(")").strip()
+            raise _unknown(name, "x" if set(inside) & set("(,") else inside, place) from None
         raise InputError(
             f"`{code.strip()}` is not a Python expression", where=place, remedy="check its spelling"
         ) from None
@@ -204,6 +209,9 @@ class _Checker:
 
     def call(self, node: ast.Call, top: bool) -> ast.expr:
         name = node.func.id if isinstance(node.func, ast.Name) else None
+        if _source(node.func) in ELSEWHERE:
+            shown = _source(node.args[0]) if node.args else "x"
+            raise _unknown(_source(node.func), shown, self.place)
         if name == "Q" and len(node.args) == 1 and not node.keywords and _is_text(node.args[0]):
             text: str = node.args[0].value  # type: ignore[attr-defined]
             return self.column(ast.Name(alias(text)), NUMBER)
@@ -211,11 +219,7 @@ class _Checker:
             raise self.refuse(node)
         if name not in FUNCTIONS:
             known = split_alias(name)
-            raise InputError(
-                f"`{known[0] if known else name}` is not a function that formulas know",
-                where=self.place,
-                remedy=did_you_mean(name, FUNCTIONS),
-            )
+            raise _unknown(known[0] if known else name, "x", self.place)
         if name == "C" and not top:
             raise InputError(
                 "`C(…)` stands inside another expression",
@@ -301,6 +305,15 @@ class _Checker:
             where=self.place,
             remedy=remedy or "use columns, numbers, arithmetic, comparisons and known functions",
         )
+
+
+def _unknown(name: str, argument: str, place: str) -> InputError:
+    """Say what stands here for a function that formulas do not know."""
+    return InputError(
+        f"`{name}` is not a function that formulas know",
+        where=place,
+        remedy=ELSEWHERE.get(name, did_you_mean(name, FUNCTIONS)).replace("{x}", argument),
+    )
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -234,6 +234,12 @@ def resolve_priors(
                 remedy = "`se` gives the standard errors, so sigma is not estimated: leave it out"
             elif key == "sigma" and design.sigma is not None:
                 remedy = "log sigma has a formula: set priors on `b_sigma` instead"
+            elif key in ("b[Intercept]", "Intercept") and design.categories:
+                cuts = ", ".join(f"`{k}`" for k in priors if k.startswith("threshold["))
+                remedy = (
+                    "ordered categories have thresholds in place of an intercept: set it on "
+                    f"`threshold` for all of them, or on {cuts}"
+                )
             elif did_you_mean(key, known).startswith("did"):
                 remedy = f"{did_you_mean(key, known)} {remedy}"
             raise InputError(f"a prior is set on `{key}`, which is no parameter", remedy=remedy)
@@ -315,8 +321,10 @@ def _check(name: str, prior: Prior) -> None:
             f"NormalAtMean is set on `{name}`", remedy="it applies to intercepts alone"
         )
     low, high = bounds(name, prior)
-    if not low < high or (math.isinf(low) and low > 0):
+    somewhere = low < high and not (math.isinf(low) and low > 0)
+    if not somewhere or (is_truncated(name, prior) and not prior.reaches(low, high)):
+        some = "practically no mass" if somewhere else "no mass"
         raise InputError(
-            f"the prior {prior} on `{name}` has no mass where the parameter can lie",
+            f"the prior {prior} on `{name}` has {some} where the parameter can lie",
             remedy="choose one that has",
         )

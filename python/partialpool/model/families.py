@@ -138,13 +138,13 @@ class Family:
         """Tell which responses the family can give."""
         return np.isfinite(y)
 
-    def check(self, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
+    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
         """Refuse responses that the family cannot give; `rows` are their positions in the table.
 
         Raises
         ------
         InputError
-            If there are any: it tells how many, and which rows (the first row is 1).
+            If there are any: it tells the first, how many, and which rows (the first row is 1).
         """
         if trials is not None and self.name != "binomial":
             raise InputError(
@@ -153,14 +153,16 @@ class Family:
         outside = ~self.possible(y, trials)
         count = int(outside.sum())
         if count:
+            first = int(np.argmax(outside))
+            value = f"{y[first]:.15g}" + (
+                "" if trials is None else f", of {trials[first]:.15g} trials,"
+            )
             shown = [str(int(row) + 1) for row in rows[outside][:5]]
             more = ", …" if count > len(shown) else ""
-            places = f"row{'s' if count > 1 else ''} {', '.join(shown)}{more}"
             raise InputError(
-                f"`{self.name}` needs {self.needs}: {count} row{'s do' if count > 1 else ' does'}"
-                " not fit",
-                where=places,
-                remedy="correct or drop them, or choose another family",
+                f"`{self.name}` needs {self.needs}, but `{label}` is {value} in row {shown[0]}",
+                where=f"{count} rows do not fit: {', '.join(shown)}{more}" if count > 1 else None,
+                remedy=f"correct or drop {'them' if count > 1 else 'it'}, or choose another family",
             )
 
     def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
@@ -232,12 +234,12 @@ class _Binary(Family):
         assert trials is not None
         return _whole(y) & _whole(trials) & (y <= trials)
 
-    def check(self, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
+    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
         if self.name == "binomial" and trials is None:
             raise InputError(
                 "`binomial` needs the number of trials of each row", remedy="give it as `trials=`"
             )
-        super().check(y, trials, rows)
+        super().check(label, y, trials, rows)
 
     def mean(self, eta: Array, given: Given) -> Array:
         return _probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
@@ -381,8 +383,8 @@ class _Cumulative(Family):
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return _whole(y)
 
-    def check(self, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
-        super().check(y, trials, rows)
+    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
+        super().check(label, y, trials, rows)
         if len(y) and float(np.max(y)) < 1:
             raise InputError(f"`{self.name}` needs at least two categories, but there is one")
 
@@ -487,10 +489,13 @@ FAMILIES: dict[str, Family] = {family.name: family for family in _RECORDS}
 # What others call them, where the nearest name would mislead or there is none.
 _ELSEWHERE = {
     "normal": "gaussian",
-    "binary": "bernoulli",
-    "logistic": "bernoulli",
-    "ordinal": "cumulative",
-    "ordered": "cumulative",
+    **dict.fromkeys(("t", "student"), "student_t"),
+    **dict.fromkeys(("binary", "logistic", "logit", "probit"), "bernoulli"),
+    **dict.fromkeys(("nb", "nb2", "negbin", "nbinom", "negative_binomial"), "negbinomial"),
+    "quasipoisson": "negbinomial",
+    "zip": "zero_inflated_poisson",
+    "zinb": "zero_inflated_negbinomial",
+    **dict.fromkeys(("ordinal", "ordered", "polr", "clm"), "cumulative"),
 }
 
 
@@ -508,7 +513,8 @@ def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
     'probit'
     """
     if not isinstance(name, str) or name not in FAMILIES:
-        known = f"did you mean `{_ELSEWHERE[str(name)]}`?" if str(name) in _ELSEWHERE else ""
+        ours = _ELSEWHERE.get(str(name).lower())
+        known = f"did you mean `{ours}`?" if ours else ""
         known = known or did_you_mean(str(name), FAMILIES)
         if not known.startswith("did"):
             known = f"choose one of {', '.join(f'`{one}`' for one in FAMILIES)}"

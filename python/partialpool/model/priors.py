@@ -6,6 +6,7 @@ Each prior is a frozen dataclass. `kernel()` gives the name and numbers of the d
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError
 
 Kernel = tuple[str, list[float]]
 
@@ -90,6 +91,18 @@ class Prior:
             if len(kept) >= size:
                 return kept[:size]
         raise InputError(f"{self} has almost no mass between {low:g} and {high:g}")
+
+    def reaches(self, low: float, high: float) -> bool:
+        """Tell whether it has mass within bounds: one draw in a million at least.
+
+        Examples
+        --------
+        >>> Normal(3, 1).reaches(0, 1), Normal(5, 0.1).reaches(0, 1)
+        (True, False)
+        """
+        rng = np.random.default_rng(0)
+        parts = (self._draw(rng, 20_000) for _ in range(100))
+        return any(bool(((x >= low) & (x <= high)).any()) for x in parts)
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))
@@ -395,6 +408,8 @@ PRIORS: dict[str, type[Prior]] = {
     )
 }
 
+_ALL = f"choose one of {', '.join(f'`{name}`' for name in PRIORS)}"
+
 _CALL = re.compile(r"\s*([A-Za-z_]+)\s*(?:\(([^()]*)\))?\s*")
 
 
@@ -417,7 +432,9 @@ def parse_prior(text: str) -> Prior:
     by_name = {name.lower(): prior for name, prior in PRIORS.items()}
     name = match[1].replace("_", "").lower()
     if name not in by_name:
-        raise InputError(f"unknown prior `{match[1]}`", remedy=did_you_mean(match[1], PRIORS))
+        close = difflib.get_close_matches(name, by_name, n=1)
+        remedy = f"did you mean `{by_name[close[0]].__name__}`?" if close else _ALL
+        raise InputError(f"unknown prior `{match[1]}`", remedy=remedy)
     try:
         numbers = [float(part) for part in (match[2] or "").split(",") if part.strip()]
         return by_name[name](*numbers)

@@ -112,6 +112,14 @@ def _responses(pooled: Pooled) -> Iterator[Finding]:
             "the number of rows says how likely they are.",
             f'Use family="{family.name.split("_")[-1]}", unless zeros could have occurred.',
         )
+    if name == "hu" and float(np.max(design.y)) == 1:
+        yield Finding(
+            "only-ones",
+            "warning",
+            f"Every count of `{design.response}` above 0 is 1: the data say only that the mean of "
+            "the counts is small, and nothing but its prior says how small.",
+            'Use family="bernoulli", unless larger counts could have occurred.',
+        )
     if design.categories:
         counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))
         rare = [f"{design.categories[k]} ({counts[k]})" for k in np.flatnonzero(counts < RARE)]

@@ -5,7 +5,7 @@ Here those of a run; what the data tell by themselves is in `data_findings.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from partialpool.engine import Run
 from partialpool.errors import InputError
-from partialpool.model import Model
-from partialpool.model.defaults import RANGES, bounds
+from partialpool.model import Model, Pooled
+from partialpool.model.defaults import INTERCEPT, RANGES, bounds, default_priors
 from partialpool.model.priors import Prior
 from partialpool.posterior.diagnostics import energy_bfmi
 from partialpool.posterior.summary import Summary
@@ -50,14 +50,18 @@ class Finding:
         return f"{self.level} [{self.code}]: {self.message} {self.remedy}".rstrip()
 
 
-def run_findings(model: Model, run: Run, summary: Summary) -> list[Finding]:
-    """Judge the draws, and what they owe to the priors."""
+def run_findings(
+    model: Model, run: Run, summary: Summary, pooled: Pooled | None = None
+) -> list[Finding]:
+    """Judge the draws, and what they owe to the priors; with the rows also what these add."""
+    defaults = {} if pooled is None else default_priors(pooled.design, pooled.family)
     return [
         *_failures(run),
         *_convergence(summary, run.chains),
-        *_sampler(run),
+        *_sampler(model, run),
         *_prior_alone(model, run),
-        *_near_zero(model, run),
+        *_near_zero(model, run, defaults),
+        *(() if pooled is None else _scatter(pooled, run)),
     ]
 
 
@@ -119,7 +123,7 @@ def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
         )
 
 
-def _sampler(run: Run) -> Iterator[Finding]:
+def _sampler(model: Model, run: Run) -> Iterator[Finding]:
     if run.method == "metropolis":
         yield from _acceptance(run)
         return
@@ -131,7 +135,7 @@ def _sampler(run: Run) -> Iterator[Finding]:
             "error" if diverging > 0.1 * total else "warning",
             f"{diverging} of {total} draws diverged: the sampler may have missed a part of the "
             "posterior.",
-            "Use narrower priors on the sds, or centre and scale the predictors.",
+            _against_divergences(model, few=diverging < 0.001 * total),
         )
     bfmi = energy_bfmi(run.stats["energy"].astype(float)) if run.draws > 1 else np.array([np.nan])
     low = np.nan_to_num(bfmi, nan=1.0) < 0.3
@@ -143,6 +147,15 @@ def _sampler(run: Run) -> Iterator[Finding]:
             f"{np.nanmin(bfmi):.2g}, should be at least 0.3): tails may be explored poorly.",
             "Ask for more warm-up, or use priors with lighter tails.",
         )
+
+
+def _against_divergences(model: Model, *, few: bool) -> str:
+    if few:
+        return "So few hardly matter: a run with another seed or more warm-up tells if they stay."
+    sds = any(group.sd_labels for group in model.groups)
+    slopes = {*model.columns, *(term for group in model.groups for term in group.terms)}
+    scale = ", or centre and scale the predictors" if slopes - {INTERCEPT} else ""
+    return f"Use narrower priors{' on the sds' * sds}{scale}."
 
 
 def _acceptance(run: Run) -> Iterator[Finding]:
@@ -202,16 +215,23 @@ def _quantiles(name: str, prior: Prior, at: Sequence[float]) -> np.ndarray | Non
         return None
 
 
-def _near_zero(model: Model, run: Run) -> Iterator[Finding]:
-    """Find sds that the data hold near 0: highest density there, and far less room than before."""
+def _near_zero(model: Model, run: Run, defaults: Mapping[str, Prior]) -> Iterator[Finding]:
+    """Find sds that the data hold near 0: highest density there, and far less room than before.
+
+    A wide prior leaves room without end, so the default is asked too: it knows the data's scale.
+    """
+    alone = {name for g in model.groups if len(g.levels) == 1 for name in g.sd_labels}
     for name, factor, term, draws in _scales(model, run):
+        if name in alone:
+            continue  # nothing can differ, and another finding says so
         most = float(np.quantile(draws, 0.95))
         # The half of a normal distribution has 16% below a tenth of this; a density that is 0 at 0
         # less than 10%.
         if most <= 0 or np.mean(draws < 0.1 * most) < 0.1:
             continue
-        before = _quantiles(name, model.priors[name], (0.95,))
-        if before is None or most < 0.25 * before[0]:
+        priors = [p for p in (model.priors[name], defaults.get(name)) if p is not None]
+        before = [q[0] for p in priors if (q := _quantiles(name, p, (0.95,))) is not None]
+        if most < 0.25 * min(before, default=np.inf):
             yield Finding(
                 "sd-near-zero",
                 "info",
@@ -219,3 +239,23 @@ def _near_zero(model: Model, run: Run) -> Iterator[Finding]:
                 f"of `{factor}` hardly differ in {term}, or too little for these data to show.",
                 "The term may stay: pooling then draws the levels close together.",
             )
+
+
+def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
+    """Find counts for which `shape` has no upper end: it is then as long-tailed as its prior."""
+    family, y = pooled.family, pooled.design.y
+    if not family.name.endswith("negbinomial"):
+        return
+    # At 100 times the mean, the variance m + m²/shape is within 1% of Poisson's.
+    enough = 100 * float(np.mean(y if family.name == "negbinomial" else y[y > 0]))
+    beyond = float(np.mean(run.scalars["shape"] > enough))
+    if beyond > 0.1:
+        yield Finding(
+            "no-overdispersion",
+            "info",
+            f"The counts of `{pooled.design.response}` do not visibly scatter more than Poisson "
+            f"counts: `shape` has no upper end ({100 * beyond:.0f}% of its draws are above "
+            f"{enough:.3g}, where the variance is Poisson's), so its mean and sd are noise.",
+            f'Use family="{family.name.replace("negbinomial", "poisson")}", or go by the median of '
+            "`shape`.",
+        )
