@@ -214,7 +214,8 @@ class _Average:
     def slope(self, gathered: Gathered, by: str) -> Array:
         """Give the average derivative where the rows are."""
         x = gathered.table.columns[by].values.astype(np.float64)
-        step = STEP * (float(np.std(x)) or max(abs(float(x[0])), 1.0))
+        sd = np.sqrt(np.cov(x, aweights=self.weights, ddof=0))
+        step = STEP * (float(sd) or max(abs(float(x[0])), 1.0))
         # Not beyond the data, where some transforms are not defined.
         low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())
         if np.ptp(x) == 0:

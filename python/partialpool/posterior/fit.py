@@ -427,7 +427,8 @@ class Fit:
         draws : int, optional
             How many draws of each chain to use, evenly spaced; by default all.
         offset, exposure, trials, weights : str, array or number, optional
-            As in :meth:`predict`: ``trials=1`` gives shares, ``exposure=1`` rates.
+            As in :meth:`predict`: ``trials=1`` gives shares, ``exposure=1`` rates. Weights that
+            count rows count in averages and quartiles too.
 
         Returns
         -------
@@ -561,6 +562,12 @@ class Fit:
         ------
         InputError
             If the fit was saved without its rows.
+
+        Notes
+        -----
+        Weights that count rows stand for rows that are made one by one, like those of the table
+        written out. Where they are not whole numbers, each row is made once and weighted in all
+        statistics, and no p-value is judged: too much would vary together.
 
         Examples
         --------
