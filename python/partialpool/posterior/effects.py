@@ -29,6 +29,7 @@ from partialpool.posterior.rows import (
     check_known,
     gather_fitted,
     gather_new,
+    grouping_columns,
 )
 from partialpool.posterior.tabulated import Tabulated, node_count
 
@@ -55,6 +56,7 @@ DISTANCES = {
     "log": 1.5,
 }  # from the real line, for sure
 FEW_ROWS = 60  # so many are integrated one by one
+MOST_NODES = 500  # of a table
 STEP = 1e-4  # of an sd: half the width of a finite difference
 
 # Families whose mean is the exponential of the linear predictor, up to a factor.
@@ -120,7 +122,8 @@ def effects(
         ("contrast", v, values[0], x - predicted[0])
         for v, x in zip(values[1:], predicted[1:], strict=True)
     ]
-    if numeric:
+    levels = {name for group in apart for name in grouping_columns(model, group)}
+    if numeric and by not in levels:  # between levels there is nothing to derive
         found.append(("slope", None, None, average.slope(gathered, by)))
     labels = model.categories if kind == "probability" else (None,)
     draws_of = np.concatenate([x.reshape(-1, len(labels)).T for *_, x in found])
@@ -226,14 +229,15 @@ class _Average:
             ends.append(build_rows(self.model, _with(gathered, column), self.apart))
         alike = np.hstack([_table(ends[0]), _table(ends[1]), (high - low)[:, None]])
         first, _, weights = self._distinct(alike)
+        both = _interleaved(*(_take(end, first) for end in ends))
         total: Array | float = 0.0
         left = float(weights.sum())
-        pairs = zip(*(self._means(_take(end, first)) for end in ends), strict=True)
-        for (at, below), (_, above) in pairs:
-            known = _known(above - below)
-            left -= weights[at][~known].sum()
-            own = (weights / (high - low)[first])[at][known]
-            total = total + np.tensordot(own, (above - below)[known], axes=1)
+        for at, mean in self._means(both):
+            change, own = mean[1::2] - mean[::2], at[::2] // 2
+            known = _known(change)
+            left -= weights[own][~known].sum()
+            shares = (weights / (high - low)[first])[own][known]
+            total = total + np.tensordot(shares, change[known], axes=1)
         return np.asarray(total / left)
 
     def _distinct(self, table: Array) -> tuple[NDArray[np.int64], Array, Array]:
@@ -261,7 +265,7 @@ class _Average:
             seed=self.fit.run.seed,
             picked=self.picked,
         )
-        # In the order of the rows, so that two ends of a difference meet.
+        # In the order of the rows, so that two ends of a difference meet in an even part.
         evaluator.order = np.arange(len(rows))
         width = max(1, 2 * len(self.model.categories))
         compute = partial(self._mean, evaluator)
@@ -333,7 +337,9 @@ class _Average:
                 eta = evaluator.linear(part[kinds[part] == kind])
                 low = np.minimum(low, eta.min(axis=0, initial=np.inf))
                 high = np.maximum(high, eta.max(axis=0, initial=-np.inf))
-            if np.isfinite(high - low).all() and 2 * node_count(low, high, distance) < len(own):
+            if not np.isfinite(high - low).all():
+                continue
+            if node_count(low, high, distance) < min(len(own) / 2, MOST_NODES):
                 sd = np.sqrt(self._variance(evaluator, own[:1]))
                 compute = partial(self._quadrature, evaluator, sd=sd)
                 tables[kind] = Tabulated(compute, low, high, distance)
@@ -407,6 +413,25 @@ def _take(rows: Rows, at: NDArray[np.int64]) -> Rows:
         None if rows.sigma_X is None else rows.sigma_X[at],
         tuple(replace(m, Z=m.Z[at], codes=m.codes[at]) for m in rows.members),
         {role: values[at] for role, values in rows.roles.items()},
+    )
+
+
+def _interleaved(low: Rows, high: Rows) -> Rows:
+    """Rows in pairs, so that both are computed in the same way and errors cancel."""
+
+    def pairs(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        return np.stack([a, b], axis=1).reshape(2 * len(a), *a.shape[1:])
+
+    def some(a: Array | None, b: Array | None) -> Array | None:
+        return None if a is None or b is None else pairs(a, b)
+
+    members = zip(low.members, high.members, strict=True)
+    return Rows(
+        pairs(low.X, high.X),
+        some(low.offset, high.offset),
+        some(low.sigma_X, high.sigma_X),
+        tuple(replace(m, Z=pairs(m.Z, n.Z), codes=pairs(m.codes, n.codes)) for m, n in members),
+        {role: pairs(values, high.roles[role]) for role, values in low.roles.items()},
     )
 
 
