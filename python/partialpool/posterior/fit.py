@@ -435,9 +435,9 @@ class Fit:
         DataFrame
             Columns quantity, value, reference, mean, sd, lower, upper. "prediction": the average
             response at a value; "contrast": its difference from that at the reference; "slope": for
-            a number, the average derivative where the rows are. With ``kind="probability"`` there
-            is a row for each of the column `category`. ``attrs["groups"]`` says how levels were
-            averaged over.
+            a number, the average derivative where the rows are (not across levels without pooling).
+            With ``kind="probability"`` there is a row for each of the column `category`.
+            ``attrs["groups"]`` says how levels were averaged over.
 
         Raises
         ------
