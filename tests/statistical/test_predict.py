@@ -11,7 +11,9 @@ from scipy import stats
 
 import partialpool as pp
 from helpers import assert_moments
+from partialpool.posterior import effects
 from partialpool.posterior.effects import _normal_nodes
+from partialpool.posterior.tabulated import Tabulated
 
 SETS = 150
 J, PER = 8, 5
@@ -268,3 +270,31 @@ def test_quadrature_over_the_population(link, sd):
             exact = fine @ LINKS[link](eta + sd * t)
             found = weights @ LINKS[link](eta + sd * nodes)
             assert abs(found - exact) < 3e-7 * max(1, exact)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "cumulative", "hurdle_poisson"])
+def test_integrals_that_are_looked_up_are_those_row_by_row(family, monkeypatch):
+    rng, data, eta = grouped(76, n=480)
+    data["t"] = rng.integers(0, 2, len(eta))  # two variances
+    data["y"] = {
+        "bernoulli": lambda: rng.random(len(eta)) < logistic(eta),
+        "cumulative": lambda: np.digitize(eta + rng.logistic(size=len(eta)), [-1, 1]),
+        "hurdle_poisson": lambda: rng.poisson(np.exp(eta / 2)),
+    }[family]()
+    formula = "y ~ x + z + (0 + t | g)" if family == "bernoulli" else "y ~ x + z + (1 | g)"
+    fit = pp.fit(formula, data, family=family, seed=3, chains=1, draws=20)
+    kind = "probability" if family == "cumulative" else "mean"
+    tables = []
+
+    def tabulated(*args):
+        tables.append(Tabulated(*args))
+        return tables[-1]
+
+    monkeypatch.setattr(effects, "Tabulated", tabulated)
+    found = fit.effects("x", {"x": [0.0, 1.5]}, kind=kind)
+    assert len(tables) >= 3
+    monkeypatch.setattr(effects, "FEW_ROWS", len(eta))
+    expected = fit.effects("x", {"x": [0.0, 1.5]}, kind=kind)
+    np.testing.assert_allclose(
+        found.iloc[:, 3:7].astype(float), expected.iloc[:, 3:7].astype(float), rtol=1e-8
+    )

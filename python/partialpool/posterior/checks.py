@@ -17,12 +17,14 @@ from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
     add_by_level,
     chunks,
+    counting_weights,
     family_of_fit,
     n_draws,
     row_draws,
     rows_of,
     thinned,
 )
+from partialpool.posterior.kfold import take_rows
 from partialpool.posterior.text import WIDTH, wrap_findings
 
 if TYPE_CHECKING:
@@ -40,7 +42,16 @@ DRAWS, FEWEST = 1000, 100  # by default; with fewer than these they are chance
 SHOWN = 40  # replicated data sets that are drawn one by one
 BARS = 40  # values or bins at most
 NODES = 400  # of a density
+MOST_ROWS = 2_000_000  # that weights stand for, to be made one by one
 COLUMNS = ("observed", "mean", "lower", "upper", "p")
+
+_UNJUDGED = Finding(
+    "weights-not-expanded",
+    "info",
+    "Weights are not whole numbers, or stand for too many rows to make each. Data sets are made "
+    "with one response a row and weighted like the data, which makes them vary more than what the "
+    "weights stand for would: p is not judged.",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,29 +270,37 @@ class CheckPlots:
 
 
 def check(fit: Fit, draws: int, seed: int, *, prior: bool = False) -> Check:
-    """Compute what :meth:`Fit.check` gives; `prior`: the draws are from the priors."""
+    """Compute what :meth:`Fit.check` gives; `prior`: the draws are from the priors.
+
+    Rows that count several times are made as often, because what they stand for varies.
+    """
     check_counts(draws=draws)
-    design = rows_of(fit)
     if draws > max(n_draws(fit), DRAWS):
         raise InputError(
             f"`draws` is {draws}, and the fit has {n_draws(fit)}", remedy="ask for fewer"
         )
-    picked = thinned(fit, draws)
+    design, weights = rows_of(fit), counting_weights(fit)
+    source, picked = np.arange(design.n_rows), thinned(fit, draws)
+    expanded = bool((weights == np.floor(weights)).all() and weights.sum() <= MOST_ROWS)
+    if expanded and weights.max() > 1:
+        source = np.repeat(source, weights.astype(np.int64))
+        design, weights = take_rows(design, source), np.ones(len(source))
     family = family_of_fit(fit)
     whole = family.response != "number" or "whole" in family.needs
-    sums = _Sums.start(design, len(picked), whole)
+    sums = _Sums.start(design, weights, len(picked), whole)
     rng = np.random.default_rng([check_seed(seed), fit.run.seed])
     for rows in chunks(design, max(1, 4_000_000 // len(picked))):
-        made = row_draws(fit, rows, picked).responses(rng)
+        made = row_draws(fit, source[rows], picked).responses(rng)
         sums.add(made, rows)
     statistics = tuple(sums.statistics())
+    findings = _findings(fit, statistics, len(picked), prior) if expanded else [_UNJUDGED]
     return Check(
         response=design.response,
         maker="priors" if prior else "model",
         draws=len(picked),
         statistics=statistics,
         groups=tuple(sums.groups()),
-        findings=tuple(_findings(fit, statistics, len(picked), prior)),
+        findings=tuple(findings),
         categories=sums.categories,
         edges=sums.edges,
         observed=sums.observed_bins,
@@ -294,6 +313,7 @@ class _Sums:
     """Running sums over rows, so that no data set is ever held whole."""
 
     design: Design
+    weights: Array
     whole: bool
     shift: float
     edges: Array
@@ -306,13 +326,14 @@ class _Sums:
     by_level: list[Array]
 
     @classmethod
-    def start(cls, design: Design, draws: int, whole: bool) -> _Sums:
+    def start(cls, design: Design, weights: Array, draws: int, whole: bool) -> _Sums:
         edges = _edges(design.y, whole, len(design.categories))
         zero = np.zeros(draws)
         return cls(
             design=design,
+            weights=weights,
             whole=whole,
-            shift=float(np.mean(design.y)),
+            shift=float(np.average(design.y, weights=weights)),
             edges=edges,
             bins=np.zeros((draws, len(edges) - 1)),
             first=zero.copy(),
@@ -325,16 +346,17 @@ class _Sums:
 
     def add(self, made: Array, rows: NDArray[np.int64]) -> None:
         """Count in the responses of some rows: (draw, row)."""
+        weights = self.weights[rows]
         with np.errstate(over="ignore", invalid="ignore"):
-            self.first += (made - self.shift).sum(axis=1)
-            self.second += ((made - self.shift) ** 2).sum(axis=1)
+            self.first += (made - self.shift) @ weights
+            self.second += (made - self.shift) ** 2 @ weights
         self.low = np.minimum(self.low, made.min(axis=1))
         self.high = np.maximum(self.high, made.max(axis=1))
-        self.zeros += (made == 0).sum(axis=1)
-        self.bins += _histograms(made, self.edges)
+        self.zeros += (made == 0) @ weights
+        self.bins += _histograms(made, self.edges, weights)
         for factor, sums in zip(self.design.factors, self.by_level, strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
-                add_by_level(sums, made, factor.codes[rows])
+                add_by_level(sums, made * weights, factor.codes[rows])
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -350,11 +372,12 @@ class _Sums:
     @property
     def observed_bins(self) -> Array:
         """Observed responses by bin."""
-        return np.asarray(_histograms(self.design.y[None], self.edges)[0])
+        return np.asarray(_histograms(self.design.y[None], self.edges, self.weights)[0])
 
     def statistics(self) -> Iterator[Statistic]:
         """What the responses are summed up by."""
-        y, n, what = self.design.y, self.design.n_rows, self.design.response
+        y, what = self.design.y, self.design.response
+        n, average = float(self.weights.sum()), partial(np.average, weights=self.weights)
         if self.design.categories:
             for k, name in enumerate(self.categories):
                 observed = float(self.observed_bins[k]) / n
@@ -362,7 +385,7 @@ class _Sums:
                 yield Statistic(f"share of {name}", words, observed, self.bins[:, k] / n)
             return
         mean = self.shift + self.first / n
-        yield Statistic("mean", f"the mean of {what}", float(np.mean(y)), mean)
+        yield Statistic("mean", f"the mean of {what}", float(average(y)), mean)
         if self.whole and max(float(y.max()), float(np.max(self.high))) <= 1:
             # The mean of zeros and ones tells all of them.
             yield from self._spreads()
@@ -370,19 +393,22 @@ class _Sums:
         with np.errstate(invalid="ignore"):
             sd = np.sqrt(np.maximum(self.second / n - (self.first / n) ** 2, 0))
         sd = np.nan_to_num(sd, nan=np.inf)
-        yield Statistic("sd", f"the sd of {what}", float(np.std(y)), sd)
+        observed = float(np.sqrt(average((y - average(y)) ** 2)))
+        yield Statistic("sd", f"the sd of {what}", observed, sd)
         yield Statistic("min", f"the smallest {what}", float(y.min()), self.low)
         yield Statistic("max", f"the largest {what}", float(y.max()), self.high)
         if self.whole:
             words = f"the share of rows in which {what} is 0"
-            yield Statistic("share of zeros", words, float(np.mean(y == 0)), self.zeros / n)
+            yield Statistic("share of zeros", words, float(average(y == 0)), self.zeros / n)
         yield from self._spreads()
 
     def _means(self) -> Iterator[tuple[GroupFactor, Array, Array]]:
         """Mean response by level: (level), (draw, level)."""
         for factor, sums in zip(self.design.factors, self.by_level, strict=True):
-            observed = np.bincount(factor.codes, self.design.y, len(factor.levels)) / factor.counts
-            yield factor, observed, sums / factor.counts
+            codes, n = factor.codes, len(factor.levels)
+            totals = np.bincount(codes, self.weights, n)
+            observed = np.bincount(codes, self.weights * self.design.y, n) / totals
+            yield factor, observed, sums / totals
 
     def _spreads(self) -> Iterator[Statistic]:
         for factor, observed, made in self._means():
@@ -423,15 +449,15 @@ def _edges(y: Array, whole: bool, categories: int) -> Array:
     return np.linspace(low - reach, high + reach, NODES + 1)
 
 
-def _histograms(values: Array, edges: Array) -> Array:
-    """Count values by bin, row by row; those outside are left out."""
+def _histograms(values: Array, edges: Array, weights: Array) -> Array:
+    """Count values by bin, row by row, with a weight a column; those outside are left out."""
     place = np.searchsorted(edges, values, side="right") - 1
     size = len(edges) - 1
     inside = (place >= 0) & (place < size)
     flat = (np.arange(len(values))[:, None] * size + place)[inside]
-    return np.asarray(
-        np.bincount(flat, minlength=len(values) * size).reshape(len(values), size), dtype=float
-    )
+    own = np.broadcast_to(weights, values.shape)[inside]
+    counts = np.bincount(flat, own, minlength=len(values) * size)
+    return np.asarray(counts.reshape(len(values), size), dtype=float)
 
 
 def _densities(edges: Array, observed: Array, replicated: Array) -> tuple[Array, Array, Array]:

@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +22,16 @@ from partialpool.model import Group, Model
 from partialpool.posterior.evaluate import Evaluator
 from partialpool.posterior.predict import pick_draws, summarise_rows
 from partialpool.posterior.rows import (
+    WITH_SIGMA,
     Gathered,
     Rows,
     build_rows,
     check_known,
     gather_fitted,
     gather_new,
+    grouping_columns,
 )
+from partialpool.posterior.tabulated import Tabulated, node_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +49,14 @@ FEW = 5  # as many distinct numbers are taken one by one
 # beyond ±iπ/2, or grow off the real line.
 STEPS = {"logit": 1.0, "probit": 0.7, "cloglog": 0.6, "log": 0.6}
 REACH = 6.0
+DISTANCES = {
+    "logit": 3.0,
+    "probit": 1.5,
+    "cloglog": 1.5,
+    "log": 1.5,
+}  # from the real line, for sure
+FEW_ROWS = 60  # so many are integrated one by one
+MOST_NODES = 500  # of a table
 STEP = 1e-4  # of an sd: half the width of a finite difference
 
 # Families whose mean is the exponential of the linear predictor, up to a factor.
@@ -87,25 +99,31 @@ def effects(
     _check_predictors(model, by, at)
     apart = [group for group in model.groups if group.known_sd is not None]
     if data is None:
-        gathered = gather_fitted(model, fit.design, roles, kind=kind, argument="data")
+        gathered = gather_fitted(
+            model, fit.design, roles, kind=kind, argument="data", averaged=True
+        )
     else:
-        gathered = gather_new(model, data, roles, kind=kind, needed=apart)
+        gathered = gather_new(model, data, roles, kind=kind, needed=apart, averaged=True)
     if gathered.table.n_rows == 0:
         raise InputError("no row is complete, so there is nothing to average over")
-    average = _Average(fit, groups, kind, draws, apart, list(gathered.notes))
+    weights = np.ones(gathered.table.n_rows)
+    if model.family not in WITH_SIGMA:  # they count rows
+        weights = gathered.roles.pop("weights", weights)
+    average = _Average(fit, groups, kind, draws, apart, list(gathered.notes), weights)
     for name, value in at.items():
         if name != by:
             gathered = _set(gathered, name, value)
     column = gathered.table.columns[by]
     numeric = column.kind == "number" and not _categorical(model, by)
-    values = _values(column, numeric, at.get(by))
+    values = _values(column, numeric, at.get(by), weights)
     predicted = [average(_set(gathered, by, value)) for value in values]
     found = [("prediction", v, None, x) for v, x in zip(values, predicted, strict=True)]
     found += [
         ("contrast", v, values[0], x - predicted[0])
         for v, x in zip(values[1:], predicted[1:], strict=True)
     ]
-    if numeric:
+    levels = {name for group in apart for name in grouping_columns(model, group)}
+    if numeric and by not in levels:  # between levels there is nothing to derive
         found.append(("slope", None, None, average.slope(gathered, by)))
     labels = model.categories if kind == "probability" else (None,)
     draws_of = np.concatenate([x.reshape(-1, len(labels)).T for *_, x in found])
@@ -138,11 +156,12 @@ class _Average:
         draws: int | None,
         apart: Sequence[Group],
         notes: list[str],
+        weights: Array,
     ) -> None:
         self.fit, self.model, self.kind, self.apart = fit, fit.model, kind, apart
         chosen = pick_draws(fit, draws)
         self.picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
-        self.notes = notes
+        self.notes, self.weights = notes, weights
         pooled = [group for group in self.model.groups if group.known_sd is None]
         names = {group.predictor for group in pooled}
         self.integrate = groups == "integrate" and bool(pooled) and kind != "linear"
@@ -183,21 +202,23 @@ class _Average:
         """Give the average over the rows."""
         rows = build_rows(self.model, gathered, self.apart)
         check_known(self.model, rows)
-        rows, counts = _distinct(rows)
+        first, counts, weights = self._distinct(_table(rows))
         total: Array | float = 0.0
-        lost = 0
-        for at, mean in self._means(rows):
+        lost, left = 0.0, float(weights.sum())
+        for at, mean in self._means(_take(rows, first)):
             known = _known(mean)
-            lost += int(counts[at][~known].sum())
-            total = total + np.tensordot(counts[at][known], mean[known], axes=1)
+            lost += counts[at][~known].sum()
+            left -= weights[at][~known].sum()
+            total = total + np.tensordot(weights[at][known], mean[known], axes=1)
         if lost:
-            self._say(lost)
-        return np.asarray(total / (counts.sum() - lost))
+            self._say(int(lost))
+        return np.asarray(total / left)
 
     def slope(self, gathered: Gathered, by: str) -> Array:
         """Give the average derivative where the rows are."""
         x = gathered.table.columns[by].values.astype(np.float64)
-        step = STEP * (float(np.std(x)) or max(abs(float(x[0])), 1.0))
+        sd = np.sqrt(np.cov(x, aweights=self.weights, ddof=0))
+        step = STEP * (float(sd) or max(abs(float(x[0])), 1.0))
         # Not beyond the data, where some transforms are not defined.
         low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())
         if np.ptp(x) == 0:
@@ -206,15 +227,25 @@ class _Average:
         for values in (low, high):
             column = replace(gathered.table.columns[by], values=values)
             ends.append(build_rows(self.model, _with(gathered, column), self.apart))
+        alike = np.hstack([_table(ends[0]), _table(ends[1]), (high - low)[:, None]])
+        first, _, weights = self._distinct(alike)
+        both = _interleaved(*(_take(end, first) for end in ends))
         total: Array | float = 0.0
-        lost = 0
-        pairs = zip(self._means(ends[0]), self._means(ends[1]), strict=True)
-        for (at, below), (_, above) in pairs:
-            known = _known(above - below)
-            lost += int((~known).sum())
-            weights = 1 / (high - low)[at][known]
-            total = total + np.tensordot(weights, (above - below)[known], axes=1)
-        return np.asarray(total / (len(x) - lost))
+        left = float(weights.sum())
+        for at, mean in self._means(both):
+            change, own = mean[1::2] - mean[::2], at[::2] // 2
+            known = _known(change)
+            left -= weights[own][~known].sum()
+            shares = (weights / (high - low)[first])[own][known]
+            total = total + np.tensordot(shares, change[known], axes=1)
+        return np.asarray(total / left)
+
+    def _distinct(self, table: Array) -> tuple[NDArray[np.int64], Array, Array]:
+        """Merge rows that are alike: the first of each kind, how many, and their weight."""
+        _, first, kind = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        kind = kind.ravel()
+        counts = np.bincount(kind).astype(np.float64)
+        return first, counts, np.bincount(kind, self.weights).astype(np.float64)
 
     def _say(self, lost: int) -> None:
         note = (
@@ -234,46 +265,108 @@ class _Average:
             seed=self.fit.run.seed,
             picked=self.picked,
         )
-        # In the order of the rows, so that two ends of a difference meet.
+        # In the order of the rows, so that two ends of a difference meet in an even part.
         evaluator.order = np.arange(len(rows))
-        for _, at in evaluator.chunks(max(1, 2 * len(self.model.categories))):
+        width = max(1, 2 * len(self.model.categories))
+        compute = partial(self._mean, evaluator)
+        if self.rule == "quadrature":
+            kinds, tables = self._tables(evaluator)
+            compute = partial(self._integrated, evaluator, kinds, tables)
+            if self.kind == "mean" and np.isin(kinds, list(tables)).all():
+                width = 1
+        for _, at in evaluator.chunks(width):
             with np.errstate(invalid="ignore", over="ignore"):
-                yield at, self._mean(evaluator, at)
+                yield at, compute(at)
 
     def _mean(self, evaluator: Evaluator, at: NDArray[np.int64]) -> Array:
         eta = evaluator.linear(at)
         if self.kind == "linear":
             return eta
         if self.rule == "linear":
-            return self._response(evaluator, at, eta)
+            if self.kind == "probability":
+                return evaluator.probabilities(eta)
+            return evaluator.mean(at, eta)
         variance = self._variance(evaluator, at)
         if self.rule == "exponential":
             return evaluator.mean(at, eta + variance / 2)
-        if self.rule == "probit":
-            return evaluator.mean(at, eta / np.sqrt(1 + variance))
-        sd = np.sqrt(variance)
+        return evaluator.mean(at, eta / np.sqrt(1 + variance))
+
+    def _integrated(
+        self,
+        evaluator: Evaluator,
+        kinds: NDArray[np.int64],
+        tables: Mapping[int, Tabulated],
+        at: NDArray[np.int64],
+    ) -> Array:
+        eta, kinds = evaluator.linear(at), kinds[at]
+        categories = len(self.model.categories) if self.kind == "probability" else 0
+        out = np.empty((*eta.shape, categories) if categories else eta.shape)
+        for kind in np.unique(kinds).tolist():
+            own = kinds == kind
+            if kind in tables:
+                out[own] = tables[kind](eta[own])
+        own = ~np.isin(kinds, list(tables))
+        if own.any():
+            sd = np.sqrt(self._variance(evaluator, at[own]))
+            out[own] = self._quadrature(evaluator, eta[own], sd)
+        trials = evaluator.rows.roles.get("trials")
+        return out if trials is None else out * trials[at][:, None]
+
+    def _tables(self, evaluator: Evaluator) -> tuple[NDArray[np.int64], dict[int, Tabulated]]:
+        """Tabulate the integrals over levels where many rows share their variance.
+
+        The integral then depends on the draw and the linear predictor alone.
+
+        Returns
+        -------
+        kinds : (row,) array
+            Which rows share a variance.
+        tables : dict
+            By kind, where looking up is faster than computing.
+        """
+        rows, distance = evaluator.rows, DISTANCES[self.model.link]
+        Z = np.hstack([rows.members[k].Z for k in self._varying(evaluator)])
+        _, kinds, counts = np.unique(Z, axis=0, return_inverse=True, return_counts=True)
+        kinds = kinds.ravel()
+        tables: dict[int, Tabulated] = {}
+        for kind in np.flatnonzero(counts > FEW_ROWS).tolist():
+            own = np.flatnonzero(kinds == kind)
+            low = np.full(len(self.picked), np.inf)
+            high = -low
+            for _, part in evaluator.chunks():
+                eta = evaluator.linear(part[kinds[part] == kind])
+                low = np.minimum(low, eta.min(axis=0, initial=np.inf))
+                high = np.maximum(high, eta.max(axis=0, initial=-np.inf))
+            if not np.isfinite(high - low).all():
+                continue
+            if node_count(low, high, distance) < min(len(own) / 2, MOST_NODES):
+                sd = np.sqrt(self._variance(evaluator, own[:1]))
+                compute = partial(self._quadrature, evaluator, sd=sd)
+                tables[kind] = Tabulated(compute, low, high, distance)
+        return kinds, tables
+
+    def _quadrature(self, evaluator: Evaluator, eta: Array, sd: Array) -> Array:
+        """Expected response, or probabilities, over normal linear predictors: (row, draw, …)."""
         nodes, weights = _normal_nodes(float(sd.max(initial=0.0)), self.model.link)
         total: Array | float = 0.0
         for node, weight in zip(nodes, weights, strict=True):
-            total = total + weight * self._response(evaluator, at, eta + node * sd)
+            total = total + weight * evaluator.expected(eta + node * sd, self.kind)
         return np.asarray(total)
 
-    def _response(self, evaluator: Evaluator, at: NDArray[np.int64], eta: Array) -> Array:
-        """Expected response, or the probability of each category: (row, draw[, category])."""
-        if self.kind == "probability":
-            return evaluator.probabilities(at, eta)
-        return evaluator.mean(at, eta)
+    def _varying(self, evaluator: Evaluator) -> list[int]:
+        """Positions of the groups whose levels move the linear predictor of the mean."""
+        groups = [self.model.groups[member.k] for member in evaluator.rows.members]
+        return [k for k, g in enumerate(groups) if g.known_sd is None and g.predictor == "mu"]
 
     def _variance(self, evaluator: Evaluator, at: NDArray[np.int64]) -> Array:
         """Variance of the linear predictor between levels of the population: (row, draw)."""
         total = np.zeros((len(at), len(self.picked)))
-        for member in evaluator.rows.members:
-            group = self.model.groups[member.k]
-            if group.known_sd is None and group.predictor == "mu":
-                Z, covariance = member.Z[at], evaluator.covariance(member.k)
-                q = Z.shape[1]
-                squares = (Z[:, :, None] * Z[:, None, :]).reshape(len(at), q * q)
-                total += squares @ covariance.reshape(-1, q * q).T
+        for k in self._varying(evaluator):
+            member = evaluator.rows.members[k]
+            Z, covariance = member.Z[at], evaluator.covariance(member.k)
+            q = Z.shape[1]
+            squares = (Z[:, :, None] * Z[:, None, :]).reshape(len(at), q * q)
+            total += squares @ covariance.reshape(-1, q * q).T
         return np.maximum(total, 0.0)
 
 
@@ -304,22 +397,42 @@ def _normal_nodes(sd: float, link: str) -> tuple[Array, Array]:
     return nodes, weights * (step / math.sqrt(2 * math.pi))
 
 
-def _distinct(rows: Rows) -> tuple[Rows, Array]:
-    """Merge rows that are alike in everything that enters their expectation, and count them."""
-    columns = [rows.X, *(member.Z for member in rows.members)]
+def _table(rows: Rows) -> Array:
+    """Everything that enters the expectation of rows, a column each."""
+    columns = [np.zeros((len(rows), 1)), rows.X, *(member.Z for member in rows.members)]
     columns += [x[:, None] for x in (rows.offset, *rows.roles.values()) if x is not None]
     columns += [x for x in (rows.sigma_X,) if x is not None]
     columns += [member.codes[:, None].astype(np.float64) for member in rows.members]
-    table = np.ascontiguousarray(np.hstack([np.zeros((len(rows), 1)), *columns]))
-    _, first, counts = np.unique(table, axis=0, return_index=True, return_counts=True)
-    merged = Rows(
-        rows.X[first],
-        None if rows.offset is None else rows.offset[first],
-        None if rows.sigma_X is None else rows.sigma_X[first],
-        tuple(replace(m, Z=m.Z[first], codes=m.codes[first]) for m in rows.members),
-        {role: values[first] for role, values in rows.roles.items()},
+    return np.ascontiguousarray(np.hstack(columns))
+
+
+def _take(rows: Rows, at: NDArray[np.int64]) -> Rows:
+    return Rows(
+        rows.X[at],
+        None if rows.offset is None else rows.offset[at],
+        None if rows.sigma_X is None else rows.sigma_X[at],
+        tuple(replace(m, Z=m.Z[at], codes=m.codes[at]) for m in rows.members),
+        {role: values[at] for role, values in rows.roles.items()},
     )
-    return merged, counts.astype(np.float64)
+
+
+def _interleaved(low: Rows, high: Rows) -> Rows:
+    """Rows in pairs, so that both are computed in the same way and errors cancel."""
+
+    def pairs(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        return np.stack([a, b], axis=1).reshape(2 * len(a), *a.shape[1:])
+
+    def some(a: Array | None, b: Array | None) -> Array | None:
+        return None if a is None or b is None else pairs(a, b)
+
+    members = zip(low.members, high.members, strict=True)
+    return Rows(
+        pairs(low.X, high.X),
+        some(low.offset, high.offset),
+        some(low.sigma_X, high.sigma_X),
+        tuple(replace(m, Z=pairs(m.Z, n.Z), codes=pairs(m.codes, n.codes)) for m, n in members),
+        {role: pairs(values, high.roles[role]) for role, values in low.roles.items()},
+    )
 
 
 def _check_predictors(model: Model, by: str, at: Mapping[str, Any]) -> None:
@@ -341,7 +454,7 @@ def _categorical(model: Model, name: str) -> bool:
     return any(factor.code.startswith("C(") and name in factor.columns for factor in factors)
 
 
-def _values(column: Column, numeric: bool, given: Any) -> list[Any]:
+def _values(column: Column, numeric: bool, given: Any, weights: Array) -> list[Any]:
     """Values that the rows get in turn."""
     if given is not None:
         if isinstance(given, (str, bytes)) or not hasattr(given, "__len__"):
@@ -355,10 +468,30 @@ def _values(column: Column, numeric: bool, given: Any) -> list[Any]:
         return [category for category in column.categories if category in present]
     distinct = np.unique(column.values)
     if numeric and len(distinct) > FEW:
-        distinct = np.unique(np.quantile(column.values.astype(np.float64), [0, 0.25, 0.5, 0.75, 1]))
+        distinct = np.unique(_quartiles(column.values.astype(np.float64), weights))
     if column.kind == "date":
         return list(distinct)
     return [float(v) for v in distinct] if numeric else list(distinct.tolist())
+
+
+def _quartiles(x: Array, weights: Array) -> Array:
+    """Quartiles, with the ends, of rows that count as many as their weights say.
+
+    Examples
+    --------
+    >>> x = np.array([5.0, 1.0, 3.0])
+    >>> _quartiles(x, np.array([1.0, 2.0, 3.0])), np.quantile([1, 1, 3, 3, 3, 5], [0.25, 0.5, 0.75])
+    (array([1. , 1.5, 3. , 3. , 5. ]), array([1.5, 3. , 3. ]))
+    """
+    order = np.argsort(x, kind="stable")
+    ends = np.cumsum(weights[order])
+    at = np.array([0, 0.25, 0.5, 0.75, 1]) * max(ends[-1] - 1, 0.0)
+    low = np.floor(at)
+    below, above = (
+        x[order][np.minimum(np.searchsorted(ends, place, side="right"), len(x) - 1)]
+        for place in (low, low + 1)
+    )
+    return np.asarray(below + (at - low) * (above - below))
 
 
 def _set(gathered: Gathered, name: str, value: Any) -> Gathered:

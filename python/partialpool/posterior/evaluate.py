@@ -134,6 +134,15 @@ class Evaluator:
         mean = self.family.mean(eta, given)
         return np.broadcast_to(mean, eta.shape)
 
+    def expected(self, eta: Array, kind: str) -> Array:
+        """Expected responses of one trial, or with ``kind="probability"`` those of categories.
+
+        For families in which nothing else of the rows matters.
+        """
+        if kind == "probability":
+            return self.probabilities(eta)
+        return self.family.mean(eta, Given(self.model.link, self.aux))
+
     def observations(self, first: int, at: Ints) -> Array:
         """Draws of responses; `first` as `chunks` gives it, so that parts of any size agree."""
         eta, log_sigma, trials = self.linear(at), self.log_sigma(at), self._trials(at)
@@ -152,7 +161,7 @@ class Evaluator:
             )
         return out
 
-    def probabilities(self, at: Ints, eta: Array) -> Array:
+    def probabilities(self, eta: Array) -> Array:
         """Probability of each category: (row, draw, category)."""
         found = self.family.probabilities(eta, self.model.link, self.aux["threshold"])  # type: ignore[attr-defined]
         return np.asarray(found, dtype=float)

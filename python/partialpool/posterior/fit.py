@@ -427,16 +427,17 @@ class Fit:
         draws : int, optional
             How many draws of each chain to use, evenly spaced; by default all.
         offset, exposure, trials, weights : str, array or number, optional
-            As in :meth:`predict`: ``trials=1`` gives shares, ``exposure=1`` rates.
+            As in :meth:`predict`: ``trials=1`` gives shares, ``exposure=1`` rates. Weights that
+            count rows count in averages and quartiles too.
 
         Returns
         -------
         DataFrame
             Columns quantity, value, reference, mean, sd, lower, upper. "prediction": the average
             response at a value; "contrast": its difference from that at the reference; "slope": for
-            a number, the average derivative where the rows are. With ``kind="probability"`` there
-            is a row for each of the column `category`. ``attrs["groups"]`` says how levels were
-            averaged over.
+            a number, the average derivative where the rows are (not across levels without pooling).
+            With ``kind="probability"`` there is a row for each of the column `category`.
+            ``attrs["groups"]`` says how levels were averaged over.
 
         Raises
         ------
@@ -562,6 +563,12 @@ class Fit:
         ------
         InputError
             If the fit was saved without its rows, or has fewer draws than asked for.
+
+        Notes
+        -----
+        Weights that count rows stand for rows that are made one by one, like those of the table
+        written out. Where they are not whole numbers, each row is made once and weighted in all
+        statistics, and no p-value is judged: too much would vary together.
 
         Examples
         --------

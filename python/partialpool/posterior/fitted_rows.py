@@ -19,7 +19,7 @@ from partialpool import _core
 from partialpool.errors import InputError
 from partialpool.model.families import FAMILIES, Family, Given
 from partialpool.posterior.evaluate import Evaluator
-from partialpool.posterior.rows import design_rows
+from partialpool.posterior.rows import WITH_SIGMA, design_rows
 
 if TYPE_CHECKING:
     from partialpool.design import Design
@@ -116,6 +116,14 @@ def rows_of(fit: Fit) -> Design:
 def family_of_fit(fit: Fit) -> Family:
     """Return the record of the response family."""
     return FAMILIES[fit.model.family]
+
+
+def counting_weights(fit: Fit) -> Array:
+    """Return how many rows each row counts as; those of a precision count as one."""
+    design = rows_of(fit)
+    if design.weights is None or fit.model.family in WITH_SIGMA:
+        return np.ones(design.n_rows)
+    return design.weights
 
 
 def n_draws(fit: Fit) -> int:

@@ -21,6 +21,7 @@ from partialpool.model.priors import Normal, NormalAtMean, Prior
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.fitted_rows import (
     chunks,
+    counting_weights,
     family_of_fit,
     row_draws,
     rows_of,
@@ -56,7 +57,7 @@ def kfold(fit: Fit, k: int, by: str | None, seed: int) -> Loo:
     elpd, mean, log_score = (np.full(design.n_rows, np.nan) for _ in range(3))
     priors, fixed = fixed_priors(design, fit.model.priors)
     for part in range(k):
-        again = refit(fit, _take(fixed, np.flatnonzero(fold != part)), priors)
+        again = refit(fit, take_rows(fixed, np.flatnonzero(fold != part)), priors)
         for rows, density, expected in _scores(again, fixed, np.flatnonzero(fold == part)):
             elpd[rows], mean[rows] = log_mean(density), expected
     for rows, density, _ in _scores(fit, design, np.arange(design.n_rows)):
@@ -64,7 +65,18 @@ def kfold(fit: Fit, k: int, by: str | None, seed: int) -> Loo:
     # Levels without rows of their own under flat priors.
     elpd[~np.isfinite(elpd)] = np.nan
     unit = "row" if factor is None else factor.name
-    result = Loo("kfold", unit, k, design.rows, elpd, log_score, np.empty(0), design.y, mean)
+    result = Loo(
+        "kfold",
+        unit,
+        k,
+        design.rows,
+        elpd,
+        log_score,
+        np.empty(0),
+        design.y,
+        mean,
+        weights=counting_weights(fit),
+    )
     fit.held_out[key] = result
     return result
 
@@ -102,7 +114,7 @@ def _factor(design: Design, by: str) -> GroupFactor:
 def _scores(fit: Fit, design: Design, rows: Ints) -> Iterator[tuple[Ints, Array, Array]]:
     """Densities (draw, row) and expected responses of rows, some at a time."""
     draws = thinned(fit, 4000)
-    for chunk in chunks(_take(design, rows), max(1, 2_000_000 // len(draws))):
+    for chunk in chunks(take_rows(design, rows), max(1, 2_000_000 // len(draws))):
         at = rows[chunk]
         drawn = row_draws(fit, at, draws, design)
         yield at, drawn.log_densities(), drawn.means().mean(axis=0)
@@ -187,7 +199,7 @@ def _shifted(
     return X - centre, tuple(shifted)
 
 
-def _take(design: Design, rows: Ints) -> Design:
+def take_rows(design: Design, rows: Ints) -> Design:
     """Some rows of a design; levels stay, those without rows among them."""
 
     def part(values: Array | None) -> Array | None:

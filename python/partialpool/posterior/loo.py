@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from partialpool.posterior.fitted_rows import (
     Ints,
     add_by_level,
     chunks,
+    counting_weights,
     n_draws,
     row_draws,
     rows_of,
@@ -75,6 +76,9 @@ class Loo:
         Responses and their held-out predictive means; empty for levels.
     findings : tuple of Finding
         What cannot be trusted.
+    weights : array
+        How many rows each row counts as, which are left out together; empty where all count as
+        one.
     """
 
     method: str
@@ -87,6 +91,7 @@ class Loo:
     y: Array
     mean: Array
     findings: tuple[Finding, ...] = ()
+    weights: Array = field(default_factory=lambda: np.empty(0))
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -118,7 +123,9 @@ class Loo:
         """Root mean squared error of the held-out predictive means."""
         if not len(self.y):
             return math.nan
-        return float(np.sqrt(np.mean((self.y - self.mean)[self.used] ** 2)))
+        squares = (self.y - self.mean)[self.used] ** 2
+        weights = self.weights[self.used] if len(self.weights) else None
+        return float(np.sqrt(np.average(squares, weights=weights)))
 
     @property
     def pointwise(self) -> pd.DataFrame:
@@ -249,7 +256,19 @@ def _rows(fit: Fit) -> Loo:
             log_score[at] = log_mean(density)
     found = _unreliable(k, elpd, "rows", "kfold()")
     method = "integrated" if exact else "psis"
-    return Loo(method, "row", 0, design.rows, elpd, log_score, k, design.y, mean, tuple(found))
+    return Loo(
+        method,
+        "row",
+        0,
+        design.rows,
+        elpd,
+        log_score,
+        k,
+        design.y,
+        mean,
+        tuple(found),
+        counting_weights(fit),
+    )
 
 
 def efficiency(fit: Fit) -> float:

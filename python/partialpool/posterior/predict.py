@@ -127,7 +127,7 @@ def predict(
         # Overflow to infinity, and undetermined levels, are results like others.
         with np.errstate(invalid="ignore", over="ignore"):
             if labels:
-                p = evaluator.probabilities(at, evaluator.linear(at))
+                p = evaluator.probabilities(evaluator.linear(at))
                 shares[place[at]] = p.mean(axis=1)
                 values = np.asarray(p @ np.arange(len(labels), dtype=float))
             else:

@@ -44,7 +44,7 @@ GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds"
 GROUP_DRAWS = ("sd", "cor", "coef")
 STATS = ("diverging", "energy", "lp", "tree_depth")  # those that an engine has
 LOO_FACTS = ("method", "unit", "folds")
-LOO_ARRAYS = ("elpd_i", "log_score", "pareto_k", "y", "mean")
+LOO_ARRAYS = ("elpd_i", "log_score", "pareto_k", "y", "mean", "weights")
 
 
 def write_fit(fit: Fit, *, rows: bool) -> dict[str, NDArray[Any]]:
@@ -182,7 +182,9 @@ def _read_scores(arrays: Arrays, record: Sequence[Mapping[str, Any]]) -> dict[st
     for k, one in enumerate(record):
         parts: dict[str, Any] = dict(one["facts"])
         parts["labels"] = decode_levels(one["kind"], arrays[f"held_out{k}_labels"])
-        parts |= {name: arrays[f"held_out{k}_{name}"] for name in LOO_ARRAYS}
+        # Files of earlier versions have no weights.
+        keys = {name: f"held_out{k}_{name}" for name in LOO_ARRAYS}
+        parts |= {name: arrays[key] for name, key in keys.items() if key in arrays}
         parts["findings"] = tuple(Finding(**finding) for finding in one["findings"])
         found[one["key"]] = Loo(**parts)
     return found

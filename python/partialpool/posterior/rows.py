@@ -112,19 +112,21 @@ def design_rows(model: Model, design: Design) -> Rows:
     )
 
 
-def wanted_roles(model: Model, kind: str) -> tuple[str, ...]:
-    """Name the roles that predictions of a kind depend on."""
+def wanted_roles(model: Model, kind: str, averaged: bool = False) -> tuple[str, ...]:
+    """Name the roles that predictions of a kind depend on, or averages of them over rows."""
     wanted = ["offset", "exposure"]
     if model.family == "binomial" and kind != "linear":
         wanted.append("trials")
     spread = kind == "observation" or (model.family == "lognormal" and kind == "mean")
     if model.family in WITH_SIGMA and spread:
         wanted.append("se" if model.known_errors else "weights")
+    elif averaged and model.family not in WITH_SIGMA:
+        wanted.append("weights")
     return tuple(wanted)
 
 
-def check_roles(model: Model, given: Mapping[str, Any]) -> None:
-    """Refuse what has no part in the model.
+def check_roles(model: Model, given: Mapping[str, Any], averaged: bool = False) -> None:
+    """Refuse what has no part in the model's predictions, or in averages of them over rows.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def check_roles(model: Model, given: Mapping[str, Any]) -> None:
         "exposure": model.link == "log",
         "trials": model.family == "binomial",
         "se": model.known_errors,
-        "weights": model.family in WITH_SIGMA and not model.known_errors,
+        "weights": not model.known_errors if model.family in WITH_SIGMA else averaged,
     }
     for role, value in given.items():
         if value is not None and not possible[role]:
@@ -146,7 +148,13 @@ def check_roles(model: Model, given: Mapping[str, Any]) -> None:
 
 
 def gather_fitted(
-    model: Model, design: Design | None, given: Mapping[str, Any], *, kind: str, argument: str
+    model: Model,
+    design: Design | None,
+    given: Mapping[str, Any],
+    *,
+    kind: str,
+    argument: str,
+    averaged: bool = False,
 ) -> Gathered:
     """Gather the rows that were fitted.
 
@@ -156,6 +164,8 @@ def gather_fitted(
         Roles that replace those of the fit.
     argument : str
         What to call the data in messages.
+    averaged : bool
+        Whether predictions are averaged, so that weights that count rows matter.
 
     Raises
     ------
@@ -167,9 +177,9 @@ def gather_fitted(
             "this fit was saved without the rows that were fitted",
             remedy=f"give them as `{argument}`",
         )
-    check_roles(model, given)
+    check_roles(model, given, averaged)
     n, roles = design.n_rows, {}
-    for role in wanted_roles(model, kind):
+    for role in wanted_roles(model, kind, averaged):
         own = getattr(design, role)
         value = given.get(role)
         if value is not None:
@@ -187,6 +197,7 @@ def gather_new(
     kind: str,
     needed: Sequence[Group],
     optional: bool = False,
+    averaged: bool = False,
 ) -> Gathered:
     """Gather the rows of new data; those with missing values are left out, and counted in a note.
 
@@ -200,13 +211,15 @@ def gather_new(
         The groups whose levels matter.
     optional : bool
         Whether their columns may be lacking.
+    averaged : bool
+        Whether predictions are averaged, so that weights that count rows matter.
 
     Raises
     ------
     InputError
         If a column is lacking, or holds what cannot be.
     """
-    check_roles(model, given)
+    check_roles(model, given, averaged)
     source = open_table(data)
     notes: list[str] = []
     grouping: dict[str, None] = {}
@@ -219,7 +232,8 @@ def gather_new(
                 remedy='add it, or leave its levels out with new_levels="population"',
             )
     used = recipe_predictors(model.recipe)
-    roles = _roles(model, source.names, source.source, given, wanted_roles(model, kind), notes)
+    wanted = wanted_roles(model, kind, averaged)
+    roles = _roles(model, source.names, source.source, given, wanted, notes)
     named = [value for value in roles.values() if isinstance(value, str)]
     table = source.take((*used, *grouping, *named))
     columns = {role: _role(role, value, table, table.n_rows) for role, value in roles.items()}
@@ -409,6 +423,11 @@ def _check(values: Mapping[str, Array], positions: Ints) -> None:
         infinite = ~np.isfinite(own)
         if infinite.any():
             raise InputError(f"`{role}` is infinite in {_rows(infinite)}", remedy="correct them")
+        if role == "weights" and (own <= 0).any():
+            raise InputError(
+                f"`weights` is zero or negative in {_rows(own <= 0)}",
+                remedy="give positive weights",
+            )
     check_values(values, positions)
 
 

@@ -1,0 +1,133 @@
+"""Weights that count rows: an aggregated table gives the answers of the table written out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import partialpool as pp
+from partialpool.posterior.fit import Fit
+from partialpool.posterior.record import read_fit, write_fit
+
+FORMULA = "y ~ x + z + (1 | g)"
+NUMBERS = ["mean", "sd", "lower", "upper"]
+
+
+def tables(family):
+    """A table written out, and its distinct rows with how often each occurs."""
+    rng = np.random.default_rng(5)
+    n = 900
+    g = rng.integers(0, 8, n)
+    # Unevenly many rows, so that averages without weights are others.
+    x, z = rng.choice([0.0, 1, 2, 3, 4, 5], n, p=[0.5, 0.2, 0.1, 0.1, 0.05, 0.05]), g % 2
+    eta = -1 + 0.4 * x + 0.5 * z + 0.6 * rng.normal(size=8)[g]
+    p = 1 / (1 + np.exp(-eta))
+    y = rng.random(n) < p if family == "bernoulli" else rng.poisson(np.exp(eta / 2))
+    whole = pd.DataFrame({"y": y.astype(int), "x": x, "z": z, "g": g})
+    return whole, whole.value_counts(sort=False).rename("w").reset_index()
+
+
+@pytest.fixture(scope="module", params=["bernoulli", "poisson"])
+def both(request):
+    """The fits of the two tables, and that of the first with the draws of the second."""
+    whole, counted = tables(request.param)
+    options = {"family": request.param, "seed": 3, "draws": 500, "warmup": 400}
+    one = pp.fit(FORMULA, whole, **options)
+    other = pp.fit(FORMULA, counted, weights="w", **options)
+    same = Fit(one.model, other.run, one.provenance, one.findings, one.design)
+    return one, other, same, counted
+
+
+def test_the_posterior_is_the_same(both):
+    one, other, _, _ = both
+    sd = one.run.b.std((0, 1))
+    assert np.all(np.abs(one.run.b.mean((0, 1)) - other.run.b.mean((0, 1))) < 0.3 * sd)
+    np.testing.assert_allclose(other.run.b.std((0, 1)), sd, rtol=0.2)
+
+
+@pytest.mark.parametrize("groups", ["integrate", "none"])
+def test_effects_are_the_same(both, groups):
+    _, other, same, counted = both
+    for by in ("x", "z"):
+        expected = same.effects(by, groups=groups)
+        for options in ({}, {"data": counted}, {"data": counted, "weights": counted["w"]}):
+            found = other.effects(by, groups=groups, **options)
+            assert found["value"].tolist()[:-1] == expected["value"].tolist()[:-1]
+            np.testing.assert_allclose(found[NUMBERS], expected[NUMBERS], rtol=1e-6)
+    plain = other.effects("x", groups=groups, weights=1)
+    assert np.abs(plain["mean"] / other.effects("x", groups=groups)["mean"] - 1).max() > 0.01
+
+
+def test_weights_of_new_rows(both):
+    _, other, _, counted = both
+    without = other.effects("x", data=counted.drop(columns="w"))
+    assert without.attrs["notes"] == [
+        "the fit used `w` as `weights`; without it the new rows have weight 1"
+    ]
+    with pytest.raises(pp.InputError, match="`weights` is negative in"):
+        other.effects("x", data=counted, weights=-counted["w"])
+    with pytest.raises(pp.InputError, match="`weights` is zero or negative in 1 row"):
+        other.effects("x", weights=np.arange(len(counted)))
+    # A prediction is one of a row, whatever it counts as.
+    with pytest.raises(pp.InputError, match="`weights` is given, but this model has no use"):
+        other.predict(counted, weights="w")
+
+
+def test_checks_are_the_same(both):
+    _, other, same, counted = both
+    found, expected = other.check(draws=2000), same.check(draws=2000)
+    np.testing.assert_allclose(found.table["observed"], expected.table["observed"], rtol=1e-12)
+    for one, another in zip(found.statistics, expected.statistics, strict=True):
+        sd = another.replicated.std()
+        assert one.replicated.mean() == pytest.approx(another.replicated.mean(), abs=0.15 * sd)
+        assert one.replicated.std() == pytest.approx(sd, rel=0.12)
+    assert not found.findings
+    np.testing.assert_array_equal(found.observed, expected.observed)
+    np.testing.assert_array_equal(found.groups[0].counts, expected.groups[0].counts)
+    np.testing.assert_allclose(found.groups[0].observed, expected.groups[0].observed)
+    assert found.groups[0].counts.sum() == counted["w"].sum()
+
+
+def test_fractions_are_weighted_and_not_judged():
+    whole, counted = tables("poisson")
+    options = {"family": "poisson", "draws": 100, "warmup": 100, "chains": 2, "seed": 3}
+    fit = pp.fit(FORMULA, counted, weights=counted["w"] * 0.3, **options)
+    found = fit.check()
+    assert [f.code for f in found.findings] == ["weights-not-expanded"]
+    expected = pp.fit(FORMULA, whole, **options).check().table
+    np.testing.assert_allclose(found.table["observed"], expected["observed"], rtol=1e-12)
+    sd = (expected["upper"] - expected["lower"])["mean"]
+    assert found.table["mean"]["mean"] == pytest.approx(expected["mean"]["mean"], abs=sd)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "poisson"])
+def test_errors_of_held_out_means_are_the_same(family, tmp_path):
+    # A row is left out with all that it stands for, which hardly matters where rows are many.
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=400)
+    if family == "bernoulli":
+        y = (rng.random(400) < 1 / (1 + np.exp(-x - 1))).astype(int)
+        w = np.where(y == 0, 4, 1)
+    else:
+        y = rng.poisson(np.exp(0.4 * x))
+        w = np.where(y == 1, 4, 1)
+    data = pd.DataFrame({"y": y, "x": x, "w": w})
+    options = {"family": family, "seed": 3, "draws": 500, "warmup": 300}
+    one = pp.fit("y ~ x", data.loc[data.index.repeat(w)], **options)
+    other = pp.fit("y ~ x", data, weights="w", **options)
+    for found, expected in ((other.loo(), one.loo()), (other.kfold(5), one.kfold(5))):
+        assert found.rmse == pytest.approx(expected.rmse, rel=0.02)
+        np.testing.assert_array_equal(found.weights, w)
+        unweighted = np.sqrt(np.mean((found.y - found.mean) ** 2))
+        assert abs(unweighted / expected.rmse - 1) > 0.04
+    other.save(tmp_path / "fit.nc")
+    again = pp.load(tmp_path / "fit.nc").loo()
+    assert again.rmse == other.loo().rmse
+    np.testing.assert_array_equal(again.weights, w)
+
+
+def test_files_without_weights_of_scores_still_load():
+    data = tables("poisson")[0][:60]
+    fit = pp.fit("y ~ x", data, family="poisson", draws=60, warmup=60, seed=1)
+    rmse = fit.loo().rmse
+    arrays = {name: x for name, x in write_fit(fit, rows=True).items() if "_weights" not in name}
+    assert read_fit(arrays).loo().rmse == rmse
