@@ -5,8 +5,9 @@ Here those of a run; what the data tell by themselves is in `data_findings.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -54,13 +55,12 @@ def run_findings(
     model: Model, run: Run, summary: Summary, pooled: Pooled | None = None
 ) -> list[Finding]:
     """Judge the draws, and what they owe to the priors; with the rows also what these add."""
-    defaults = {} if pooled is None else default_priors(pooled.design, pooled.family)
     return [
         *_failures(run),
         *_convergence(summary, run.chains),
         *_sampler(model, run),
         *_prior_alone(model, run),
-        *_near_zero(model, run, defaults),
+        *_near_zero(model, run, pooled),
         *(() if pooled is None else _scatter(pooled, run)),
     ]
 
@@ -207,7 +207,8 @@ def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
             )
 
 
-def _quantiles(name: str, prior: Prior, at: Sequence[float]) -> np.ndarray | None:
+@lru_cache(maxsize=256)  # many fits of one table ask for the same
+def _quantiles(name: str, prior: Prior, at: tuple[float, ...]) -> np.ndarray | None:
     """Quantiles of a prior where the parameter can lie; None where it has no mass to share out."""
     try:
         return np.quantile(prior.draw(np.random.default_rng(0), 4000, *bounds(name, prior)), at)
@@ -215,7 +216,7 @@ def _quantiles(name: str, prior: Prior, at: Sequence[float]) -> np.ndarray | Non
         return None
 
 
-def _near_zero(model: Model, run: Run, defaults: Mapping[str, Prior]) -> Iterator[Finding]:
+def _near_zero(model: Model, run: Run, pooled: Pooled | None) -> Iterator[Finding]:
     """Find sds that the data hold near 0: highest density there, and far less room than before.
 
     A wide prior leaves room without end, so the default is asked too: it knows the data's scale.
@@ -229,6 +230,7 @@ def _near_zero(model: Model, run: Run, defaults: Mapping[str, Prior]) -> Iterato
         # less than 10%.
         if most <= 0 or np.mean(draws < 0.1 * most) < 0.1:
             continue
+        defaults = {} if pooled is None else default_priors(pooled.design, pooled.family)
         priors = [p for p in (model.priors[name], defaults.get(name)) if p is not None]
         before = [q[0] for p in priors if (q := _quantiles(name, p, (0.95,))) is not None]
         if most < 0.25 * min(before, default=np.inf):
