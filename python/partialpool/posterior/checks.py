@@ -22,9 +22,9 @@ from partialpool.posterior.fitted_rows import (
     n_draws,
     row_draws,
     rows_of,
+    take_rows,
     thinned,
 )
-from partialpool.posterior.kfold import take_rows
 from partialpool.posterior.text import WIDTH, wrap_findings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,8 @@ from partialpool.posterior.evaluate import Evaluator
 from partialpool.posterior.rows import WITH_SIGMA, design_rows
 
 if TYPE_CHECKING:
-    from partialpool.design import Design
+    from partialpool.design import Design, GroupFactor
+    from partialpool.design.design import Part
     from partialpool.posterior.fit import Fit
 
 Array = NDArray[np.float64]
@@ -147,6 +148,44 @@ def chunks(design: Design, size: int) -> Iterator[Ints]:
         order = np.argsort(largest.codes, kind="stable")
     for first in range(0, design.n_rows, max(size, 1)):
         yield order[first : first + max(size, 1)]
+
+
+def take_rows(design: Design, rows: Ints) -> Design:
+    """Some rows of a design; levels stay, those without rows among them."""
+
+    def part(values: Array | None) -> Array | None:
+        return None if values is None else np.ascontiguousarray(values[rows])
+
+    def factors(of: tuple[GroupFactor, ...]) -> tuple[GroupFactor, ...]:
+        return tuple(
+            replace(
+                factor,
+                Z=np.ascontiguousarray(factor.Z[rows]),
+                codes=np.ascontiguousarray(factor.codes[rows]),
+                counts=np.bincount(factor.codes[rows], minlength=len(factor.levels)),
+            )
+            for factor in of
+        )
+
+    sigma: Part | None = None
+    if design.sigma is not None:
+        own = design.sigma
+        X = np.ascontiguousarray(own.X[rows])
+        sigma = replace(own, X=X, factors=factors(own.factors))
+    return replace(
+        design,
+        y=np.ascontiguousarray(design.y[rows]),
+        X=np.ascontiguousarray(design.X[rows]),
+        factors=factors(design.factors),
+        sigma=sigma,
+        weights=part(design.weights),
+        offset=part(design.offset),
+        se=part(design.se),
+        trials=part(design.trials),
+        exposure=part(design.exposure),
+        n_rows=len(rows),
+        rows=np.ascontiguousarray(design.rows[rows]),
+    )
 
 
 def add_by_level(totals: Array, values: Array, codes: Ints) -> None:

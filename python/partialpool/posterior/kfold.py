@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from partialpool import engine
 from partialpool.checks import check_seed
 from partialpool.design import Design, GroupFactor
-from partialpool.design.design import Part
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled, build_model
 from partialpool.model.defaults import INTERCEPT
@@ -25,6 +24,7 @@ from partialpool.posterior.fitted_rows import (
     family_of_fit,
     row_draws,
     rows_of,
+    take_rows,
     thinned,
 )
 from partialpool.posterior.loo import Loo, log_mean
@@ -197,41 +197,3 @@ def _shifted(
                 T[:, moved] = 0.0
         shifted.append(replace(factor, T=T, Z=np.ascontiguousarray(Z)))
     return X - centre, tuple(shifted)
-
-
-def take_rows(design: Design, rows: Ints) -> Design:
-    """Some rows of a design; levels stay, those without rows among them."""
-
-    def part(values: Array | None) -> Array | None:
-        return None if values is None else np.ascontiguousarray(values[rows])
-
-    def factors(of: tuple[GroupFactor, ...]) -> tuple[GroupFactor, ...]:
-        return tuple(
-            replace(
-                factor,
-                Z=np.ascontiguousarray(factor.Z[rows]),
-                codes=np.ascontiguousarray(factor.codes[rows]),
-                counts=np.bincount(factor.codes[rows], minlength=len(factor.levels)),
-            )
-            for factor in of
-        )
-
-    sigma: Part | None = None
-    if design.sigma is not None:
-        own = design.sigma
-        X = np.ascontiguousarray(own.X[rows])
-        sigma = replace(own, X=X, factors=factors(own.factors))
-    return replace(
-        design,
-        y=np.ascontiguousarray(design.y[rows]),
-        X=np.ascontiguousarray(design.X[rows]),
-        factors=factors(design.factors),
-        sigma=sigma,
-        weights=part(design.weights),
-        offset=part(design.offset),
-        se=part(design.se),
-        trials=part(design.trials),
-        exposure=part(design.exposure),
-        n_rows=len(rows),
-        rows=np.ascontiguousarray(design.rows[rows]),
-    )
