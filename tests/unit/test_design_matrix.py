@@ -13,7 +13,7 @@ from partialpool.data import open_table
 from partialpool.design import build_design, rebuild
 from partialpool.design.coding import code_terms
 from partialpool.design.matrix import build_matrix
-from partialpool.formula import expand, parse_formula
+from partialpool.formula import expand, parse_formula, parse_predictor
 
 RNG = np.random.default_rng(20240501)
 N = 80
@@ -52,13 +52,14 @@ def test_light_path_equals_formulaic(parts, last, start, end):
         {"x": DATA["x"], "z": DATA["z"] * 1.0, "b": DATA["b"] * 1.0, "my x": DATA["my x"]}
     )
     theirs = ModelSpec(formula=text, output="numpy").get_model_matrix(frame)
-    ours, X, state = build_matrix(expand(text), COLUMNS, N)
+    ours, X, of_terms, state = build_matrix(expand(text), COLUMNS, N)
     assert state == {}
+    assert of_terms == expand(text)
     assert list(ours) == list(theirs.model_spec.column_names)
     assert np.array_equal(X, np.asarray(theirs, dtype=float))
-    coded, X_coded, _ = code_terms(expand(text), COLUMNS, N)
-    assert coded == ours
-    assert np.array_equal(X_coded, X)
+    coded = code_terms(expand(text), COLUMNS, N)
+    assert (coded.names, coded.terms) == (ours, of_terms)
+    assert np.array_equal(coded.values, X)
 
 
 CODED = [
@@ -116,7 +117,7 @@ def test_coded_columns_are_formulaics(text):
     frame = pd.DataFrame({k: v for k, v in DATA.items() if k not in ("h", "day")})
     frame["h"] = DATA["h"].remove_unused_categories()
     theirs = ModelSpec(formula=text, output="numpy").get_model_matrix(frame)
-    ours, X, _ = build_matrix(expand(text), COLUMNS, N)
+    ours, X = build_matrix(expand(text), COLUMNS, N)[:2]
     assert list(ours) == list(theirs.model_spec.column_names)
     assert np.allclose(X, np.asarray(theirs, dtype=float), rtol=1e-13, atol=1e-13)
 
@@ -178,3 +179,41 @@ def test_design_tells_what_it_is_and_is_read_only():
     assert d.X.flags.c_contiguous
     assert d.factors[0].Z.flags.c_contiguous
     assert d.factors[0].codes.dtype == np.int64
+
+
+def spelled(term):
+    return ":".join(f.label for f in term) or "Intercept"
+
+
+@pytest.mark.parametrize(
+    "text", ["f * x + b", "0 + f:h + x", "f / h", "poly(x, 2):f + z", "{x > 3} * h", "C(day) - 1"]
+)
+def test_every_column_knows_its_term(text):
+    whole = design(f"y ~ {text} + (f + x || g) + (0 + x:z | g)")
+    terms = expand(text)
+    position = [terms.index(term) for term in whole.column_terms]
+    assert position == sorted(position)  # the columns follow the terms
+    assert set(position) == set(range(len(terms)))
+    for name, term in zip(whole.columns, whole.column_terms, strict=True):
+        pieces = [piece.split("[")[0] for piece in name.split(":")]
+        assert pieces == [f.label for f in term] or (name, term) == ("Intercept", ())
+    factor = whole.factors[0]
+    assert [spelled(term) for term in factor.column_terms] == ["Intercept", "f", "f", "x", "x:z"]
+
+
+def test_columns_keep_their_terms_whatever_is_left_of_them():
+    from partialpool.model import pool
+
+    whole = design("y ~ x + f + z + (x | g)", sigma=parse_predictor("~ f + z"))
+    apart = pool(whole, "none").design
+    assert [spelled(term) for term in apart.column_terms] == ["f", "f", "z"]
+    assert [spelled(t) for t in whole.sigma.column_terms] == ["Intercept", "f", "f", "z"]
+    ordered = design("z ~ x + f", response="ordered")
+    assert [spelled(term) for term in ordered.column_terms] == ["x", "f", "f"]
+
+
+def test_a_term_of_one_category_has_no_column():
+    data = {"y": [1.0, 2.0, 4.0], "k": ["a", "a", "a"], "x": [1.0, 2.0, 5.0], "l": ["p", "q", "p"]}
+    whole = design("y ~ k + l + x", data)
+    assert whole.columns == ("Intercept", "l[T.q]", "x")
+    assert [spelled(term) for term in whole.column_terms] == ["Intercept", "l", "x"]

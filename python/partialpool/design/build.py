@@ -102,6 +102,7 @@ def build_design(
         y=y,
         X=main.X,
         columns=main.columns,
+        column_terms=main.column_terms,
         factors=main.factors,
         sigma=second,
         categories=categories,

@@ -19,7 +19,7 @@ from partialpool.formula.allowed import MATH
 from partialpool.formula.names import BARE, BOOLEAN, CODED, TEXT, aliases_in, quoted, readable
 from partialpool.formula.names import alias as to_alias
 
-from .design import Floats
+from .matrix import Matrix
 from .state import decode, encode
 
 # numpy's, some of which formulaic does not bring.
@@ -31,15 +31,15 @@ def code_terms(
     columns: Mapping[str, Column],
     n_rows: int,
     state: dict[str, Any] | None = None,
-) -> tuple[tuple[str, ...], Floats, dict[str, Any]]:
-    """Return names, matrix and state of the terms, by way of formulaic.
+) -> Matrix:
+    """Return the columns of terms, by way of formulaic.
 
     Examples
     --------
     >>> from partialpool.formula import expand
     >>> x = Column("x", "number", np.array([1.0, 3.0]), np.array([False, False]))
-    >>> names, X, state = code_terms(expand("0 + center(x)"), {"x": x}, 2)
-    >>> names, X[:, 0].tolist()
+    >>> coded = code_terms(expand("0 + center(x)"), {"x": x}, 2)
+    >>> coded.names, coded.values[:, 0].tolist()
     (('center(x)',), [-1.0, 1.0])
     """
     import pandas as pd
@@ -88,6 +88,12 @@ def code_terms(
         raise _uncomputable(error) from None
     done = matrix.model_spec
     names = tuple(readable(name) for name in done.column_names)
+    # formulaic keeps the order of the terms; one of a single category may have no column.
+    owners = tuple(
+        term
+        for term, (_, _, made) in zip(terms, done.structure, strict=True)
+        for _ in range(len(made))
+    )
     new_state = {
         "categories": categories,
         "transform": encode(done.transform_state),
@@ -96,7 +102,7 @@ def code_terms(
             for key, (kind, value) in done.encoder_state.items()
         },
     }
-    return names, np.array(matrix, dtype=np.float64), new_state
+    return Matrix(names, np.array(matrix, dtype=np.float64), owners, new_state)
 
 
 def _series(

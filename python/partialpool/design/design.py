@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import Table
-from partialpool.formula import Terms
+from partialpool.formula import Term, Terms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,6 +27,8 @@ class GroupFactor:
         The grouping columns.
     terms : tuple of str
         The names of Z's columns, ``"Intercept"`` first where there is one.
+    column_terms : tuple of Term
+        The term that each of them belongs to.
     blocks : tuple of (start, stop, correlated)
         Runs of Z's columns whose coefficients may correlate or not; one column does not.
     Z : numpy.ndarray
@@ -48,6 +50,7 @@ class GroupFactor:
     name: str
     columns: tuple[str, ...]
     terms: tuple[str, ...]
+    column_terms: tuple[Term, ...]
     blocks: tuple[tuple[int, int, bool], ...]
     Z: Floats
     codes: Ints
@@ -76,6 +79,8 @@ class Part:
         (n, p) the population columns on their natural scale.
     columns : tuple of str
         Their names.
+    column_terms : tuple of Term
+        The term that each of them belongs to: its factors tell the variables.
     factors : tuple of GroupFactor
         The grouping factors.
     """
@@ -83,6 +88,7 @@ class Part:
     terms: Terms
     X: Floats
     columns: tuple[str, ...]
+    column_terms: tuple[Term, ...]
     factors: tuple[GroupFactor, ...]
 
     def __post_init__(self) -> None:
@@ -110,6 +116,8 @@ class Design:
         (n, p) the population columns on their natural scale.
     columns : tuple of str
         Their names.
+    column_terms : tuple of Term
+        The term that each of them belongs to: its factors tell the variables.
     factors : tuple of GroupFactor
         The grouping factors.
     sigma : Part or None
@@ -139,6 +147,7 @@ class Design:
     y: Floats
     X: Floats
     columns: tuple[str, ...]
+    column_terms: tuple[Term, ...]
     factors: tuple[GroupFactor, ...]
     sigma: Part | None
     categories: tuple[Any, ...]
@@ -169,7 +178,7 @@ class Design:
 
     def __repr__(self) -> str:
         parts = [_rows(self.n_rows)]
-        parts.append(repr(Part(self.terms, self.X, self.columns, self.factors)))
+        parts.append(repr(Part(self.terms, self.X, self.columns, self.column_terms, self.factors)))
         if self.sigma is not None:
             parts.append(f"sigma: {self.sigma!r}")
         if self.categories:

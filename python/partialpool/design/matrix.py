@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,19 @@ from .design import Floats, Ints
 State = dict[str, Any]
 
 
+class Matrix(NamedTuple):
+    """Columns made of terms: their names, their values, the term of each, and the state."""
+
+    names: tuple[str, ...]
+    values: Floats
+    terms: tuple[Term, ...]
+    state: State
+
+
 def build_matrix(
     terms: Sequence[Term], columns: Mapping[str, Column], n_rows: int, state: State | None = None
-) -> tuple[tuple[str, ...], Floats, State]:
-    """Return the names, the matrix, and the state that makes the same columns from new data.
+) -> Matrix:
+    """Return the columns of terms, and the state that makes the same columns from new data.
 
     Parameters
     ----------
@@ -44,20 +53,19 @@ def build_matrix(
     --------
     >>> from partialpool.formula import expand
     >>> x = Column("x", "number", np.array([1.0, 2.0]), np.array([False, False]))
-    >>> names, X, state = build_matrix(expand("x"), {"x": x}, 2)
-    >>> names, X.tolist()
+    >>> built = build_matrix(expand("x"), {"x": x}, 2)
+    >>> built.names, built.values.tolist()
     (('Intercept', 'x'), [[1.0, 1.0], [1.0, 2.0]])
     """
     # A state that is empty tells that the fit went the light way.
     if all(is_light(term, columns) for term in terms) if state is None else not state:
-        names, X = _light(terms, columns, n_rows)
-        new_state: State = {}
+        built = _light(terms, columns, n_rows)
     else:
         from .coding import code_terms
 
-        names, X, new_state = code_terms(terms, columns, n_rows, state)
-    check_matrix(names, X)
-    return names, X, new_state
+        built = code_terms(terms, columns, n_rows, state)
+    check_matrix(built.names, built.values)
+    return built
 
 
 def is_light(term: Term, columns: Mapping[str, Column]) -> bool:
@@ -75,14 +83,13 @@ def as_floats(column: Column) -> Floats:
     return column.values.astype(np.float64)
 
 
-def _light(
-    terms: Sequence[Term], columns: Mapping[str, Column], n_rows: int
-) -> tuple[tuple[str, ...], Floats]:
+def _light(terms: Sequence[Term], columns: Mapping[str, Column], n_rows: int) -> Matrix:
     X = np.ones((n_rows, len(terms)))
     for j, term in enumerate(terms):
         if term:
             X[:, j] = reduce(np.multiply, (as_floats(columns[f.columns[0]]) for f in term))
-    return tuple(":".join(f.label for f in term) or "Intercept" for term in terms), X
+    names = tuple(":".join(f.label for f in term) or "Intercept" for term in terms)
+    return Matrix(names, X, tuple(terms), {})
 
 
 def check_matrix(names: Sequence[str], X: Floats) -> None:

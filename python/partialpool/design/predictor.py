@@ -9,7 +9,7 @@ import numpy as np
 
 from partialpool.data import Column
 from partialpool.errors import InputError
-from partialpool.formula import Factor, Terms, expand
+from partialpool.formula import Factor, Term, Terms, expand
 
 from .design import Floats, GroupFactor, Ints, Part
 from .grouping import check_levels, encode_levels, factorize, make_blocks, ordered_groups, twins
@@ -72,7 +72,7 @@ def build_part(
             "leave out",
             remedy="write the terms without `0 +` and `- 1`",
         )
-    names, X, state = build_matrix(population, columns, n_rows)
+    names, X, of_terms, state = build_matrix(population, columns, n_rows)
     check_rank(X, names)
     recipe: dict[str, Any] = {
         "population": {"columns": list(names), "state": state},
@@ -80,7 +80,8 @@ def build_part(
         "groups": [],
     }
     if thresholds:
-        names, X = names[1:], np.ascontiguousarray(X[:, 1:])
+        names, of_terms = names[1:], of_terms[1:]
+        X = np.ascontiguousarray(X[:, 1:])
     for name in dict.fromkeys(c for group in terms.groups for c in group.columns):
         check_levels(columns[name], positions)
     factors = []
@@ -88,7 +89,7 @@ def build_part(
         factor, stored = _group_factor(terms, name, columns, n_rows, X, names, coded)
         factors.append(factor)
         recipe["groups"].append(stored)
-    return Part(terms, X, names, tuple(factors)), recipe
+    return Part(terms, X, names, of_terms, tuple(factors)), recipe
 
 
 def _group_factor(
@@ -113,12 +114,14 @@ def _group_factor(
         levels, codes, members = combine(single, grouping)
     parts, matrices, widths = [], [], []
     z_names: tuple[str, ...] = ()
+    z_terms: tuple[Term, ...] = ()
     for group in groups:
-        own, Z, state = build_matrix(expand(group.terms), columns, n)
+        own, Z, of_terms, state = build_matrix(expand(group.terms), columns, n)
         twice = set(own) & set(z_names)
         if twice:
             raise InputError(f"`{twice.pop()}` occurs in two group terms of `{name}`")
         z_names += own
+        z_terms += of_terms
         matrices.append(Z)
         widths.append((Z.shape[1], group.correlated))
         parts.append({"columns": list(own), "state": state})
@@ -127,6 +130,7 @@ def _group_factor(
         name=name,
         columns=grouping,
         terms=z_names,
+        column_terms=z_terms,
         blocks=make_blocks(widths),
         Z=Z,
         codes=codes,

@@ -208,7 +208,7 @@ def _check_boolean(column: Column) -> None:
 def _matrix(
     terms: tuple[Term, ...], stored: Mapping[str, Any], columns: Mapping[str, Column], n: int
 ) -> Floats:
-    names, matrix, _ = build_matrix(terms, columns, n, stored["state"])
+    names, matrix, _, _ = build_matrix(terms, columns, n, stored["state"])
     if list(names) != stored["columns"]:
         raise InputError(
             f"the new data give the columns {', '.join(names)}, not {', '.join(stored['columns'])}",

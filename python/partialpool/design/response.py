@@ -108,7 +108,7 @@ def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Floats:
     label = factor.label
     from .coding import code_terms
 
-    _, values, _ = code_terms([(factor,)], columns, n)
+    values = code_terms([(factor,)], columns, n).values
     if values.shape[1] != 1:
         raise InputError(f"the response `{label}` has {values.shape[1]} columns", remedy="name one")
     y = np.ascontiguousarray(values[:, 0])

@@ -128,6 +128,7 @@ def pool(
             design,
             X=np.ascontiguousarray(design.X[:, kept]),
             columns=tuple(names[k] for k in kept),
+            column_terms=tuple(design.column_terms[k] for k in kept),
             factors=tuple(_cut(factor, kept, pooled=factor is not apart) for factor in left),
         ),
         label,
