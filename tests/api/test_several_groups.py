@@ -9,11 +9,11 @@ import h5netcdf
 import numpy as np
 import pandas as pd
 import pytest
+from partialpool.model.standardise import Standardisation
 
 import partialpool as pp
 from partialpool.engine import GroupDraws, Run
 from partialpool.model import Group, Model
-from partialpool.model.standardise import Standardisation
 from partialpool.posterior import Fit, Provenance
 from partialpool.posterior.findings import run_findings
 from partialpool.posterior.fit import population_draws

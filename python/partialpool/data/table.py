@@ -86,6 +86,11 @@ class Table:
         check_known(names, self.names, self.source)
         return Table({name: self.columns[name] for name in names}, self.n_rows, self.source)
 
+    def rows(self, keep: Array) -> Table:
+        """Return the table with only the rows that ``keep`` (indices) selects."""
+        columns = {name: column.rows(keep) for name, column in self.columns.items()}
+        return Table(columns, len(keep), self.source)
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{c.name} ({c.kind})" for c in self.columns.values())
         return f"Table from {self.source}: {self.n_rows} rows, {shown}"

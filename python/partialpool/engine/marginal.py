@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.engine.chains import sample_nuts
-from partialpool.engine.conditional import coefficient_draws, draws_within_bounds
+from partialpool.engine.conditional import (
+    coefficient_draws,
+    draws_within_bounds,
+    written_scales,
+)
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import EngineError
 from partialpool.model import Model
@@ -138,8 +142,8 @@ def _sample(model: Model, **plan: Any) -> Run:
     c[..., list(model.reduced.order)] = working
     return Run(
         method="marginal",
-        b=model.standardisation.from_working(c),
-        groups=() if group is None else (GroupDraws(sd, cor),),
+        b=model.coordinates["mu"].from_working(c),
+        groups=() if group is None else (written_scales(group, sd, cor),),
         scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
         working=working,
         **facts,

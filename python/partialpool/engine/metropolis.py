@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine.chains import Chains, check_memory, usable_chains
+from partialpool.engine.conditional import written_scales
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import InputError
@@ -132,7 +134,8 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
     if group is not None:
         coef = theta[..., layout.coef]
         coef = coef.reshape(*theta.shape[:2], len(group.levels), len(group.terms))
-        groups = (GroupDraws(theta[..., layout.sd], theta[..., layout.cor], coef),)
+        drawn = written_scales(group, theta[..., layout.sd], theta[..., layout.cor])
+        groups = (replace(drawn, coef=coef),)
     sigma = theta[..., layout.sigma]
     return Run(
         method="metropolis",

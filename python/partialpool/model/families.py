@@ -130,6 +130,11 @@ class Family:
         """Whether default priors take 1 for the sd of the response: for links but the identity."""
         return self.links != ("identity",)
 
+    @property
+    def weights_count_rows(self) -> bool:
+        """Whether a weight says how many rows a row counts as; else it is a precision."""
+        return self.unit_scale
+
     def linear(self, y: Array) -> Array:
         """Return the response on the scale on which an identity link models it."""
         return y
@@ -165,8 +170,17 @@ class Family:
                 remedy=f"correct or drop {'them' if count > 1 else 'it'}, or choose another family",
             )
 
-    def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
-        """Centre of the intercept's default prior, on the scale of the linear predictor."""
+    def centre(
+        self,
+        y: Array,
+        trials: Array | None,
+        offset: Array | float = 0.0,
+        counts: Array | None = None,
+    ) -> float:
+        """Centre of the intercept's default prior, on the scale of the linear predictor.
+
+        `counts`: how many rows each row counts as.
+        """
         return 0.0
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
@@ -196,8 +210,16 @@ class _Continuous(Family):
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return np.asarray(np.isfinite(y) & ((y > 0) | (not self.logarithm)))
 
-    def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
-        return float(np.mean(self.linear(y) - offset))
+    def centre(
+        self,
+        y: Array,
+        trials: Array | None,
+        offset: Array | float = 0.0,
+        counts: Array | None = None,
+    ) -> float:
+        rest = self.linear(y) - offset
+        # The mean of huge, close numbers is itself rounded.
+        return float(rest[0] + np.average(rest - rest[0], weights=counts))
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         sd = float(np.std(self.linear(y)))
@@ -257,12 +279,19 @@ class _LogLink(Family):
 
     links: tuple[str, ...] = ("log",)
 
-    def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
+    def centre(
+        self,
+        y: Array,
+        trials: Array | None,
+        offset: Array | float = 0.0,
+        counts: Array | None = None,
+    ) -> float:
         # log(Σ y / Σ exp(offset)): the rate over all exposure, not the mean of the rows' rates.
+        times = np.ones(len(y)) if counts is None else counts
         exposure = np.broadcast_to(np.asarray(offset, dtype=float), y.shape)
         most = float(np.max(exposure))
-        total = float(np.sum(np.exp(exposure - most)))
-        return math.log(self.total(y) / total) - most
+        total = float(np.sum(times * np.exp(exposure - most)))
+        return math.log(self.total(times * y) / total) - most
 
     def total(self, y: Array) -> float:
         """Sum of the responses."""

@@ -106,7 +106,7 @@ class Prior:
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))
-        return f"{type(self).__name__}({numbers})"
+        return f"{type(self).__name__.removesuffix('AtMean')}({numbers})"
 
 
 _POSITIVE = {"sd", "scale", "rate", "shape", "df", "eta"}
@@ -136,20 +136,28 @@ class Normal(Prior):
         return (self.mean, self.sd)
 
 
-@dataclass(frozen=True)
-class NormalAtMean(Normal):
-    """Prior of the intercept where every predictor is at its mean: the default for `b[Intercept]`.
+class AtMean:
+    """Marks priors of coefficients where the other predictors are at their means."""
 
-    Being independent of the slopes there, it gives the same answer when a predictor is shifted.
+    def __str__(self) -> str:
+        return f"{super().__str__()} at the mean of the predictors"
+
+
+@dataclass(frozen=True)
+class NormalAtMean(AtMean, Normal):
+    """Normal prior of a coefficient where the other predictors are at their means.
+
+    It is the default for the intercept, for terms of several columns, and for terms that occur in
+    interactions or below powers. Being about what a term contributes once the terms marginal to it
+    are taken out, it gives the same answer when a predictor is shifted or a factor coded otherwise.
+    Columns of one term have a joint prior: each this one, with the correlations of equal priors on
+    all that the term can contribute.
 
     Examples
     --------
     >>> print(NormalAtMean(1.2, 2.5))
     Normal(1.2, 2.5) at the mean of the predictors
     """
-
-    def __str__(self) -> str:
-        return f"Normal({self.mean:.4g}, {self.sd:.4g}) at the mean of the predictors"
 
 
 @dataclass(frozen=True)
@@ -274,6 +282,19 @@ class Exponential(_Half):
 
 
 @dataclass(frozen=True)
+class ExponentialAtMean(AtMean, Exponential):
+    """Exponential prior of the sd of coefficients where the other predictors are at their means.
+
+    The default where the coefficients of a group term correlate.
+
+    Examples
+    --------
+    >>> print(ExponentialAtMean(0.5))
+    Exponential(0.5) at the mean of the predictors
+    """
+
+
+@dataclass(frozen=True)
 class Gamma(_Half):
     """Gamma distribution with shape and rate (its mean is shape/rate)."""
 
@@ -388,6 +409,17 @@ class LKJ(Prior):
         return (0.0, 0.5)
 
 
+@dataclass(frozen=True)
+class LKJAtMean(AtMean, LKJ):
+    """LKJ prior of correlations of coefficients where the other predictors are at their means.
+
+    Examples
+    --------
+    >>> print(LKJAtMean(2))
+    LKJ(2) at the mean of the predictors
+    """
+
+
 PRIORS: dict[str, type[Prior]] = {
     prior.__name__: prior
     for prior in (
@@ -399,12 +431,14 @@ PRIORS: dict[str, type[Prior]] = {
         HalfStudentT,
         HalfCauchy,
         Exponential,
+        ExponentialAtMean,
         Gamma,
         InverseGamma,
         LogNormal,
         Uniform,
         Flat,
         LKJ,
+        LKJAtMean,
     )
 }
 

@@ -14,10 +14,9 @@ from partialpool.model.defaults import (
     bounds,
     column_sd,
     default_priors,
-    group_name,
     is_truncated,
-    predictors,
 )
+from partialpool.model.scales import group_name, predictors
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.separation import separation
 

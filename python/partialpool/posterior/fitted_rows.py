@@ -185,6 +185,7 @@ def take_rows(design: Design, rows: Ints) -> Design:
         exposure=part(design.exposure),
         n_rows=len(rows),
         rows=np.ascontiguousarray(design.rows[rows]),
+        table=design.table.rows(rows),
     )
 
 

@@ -17,7 +17,7 @@ from partialpool.design.recipe import recipe_predictors
 from partialpool.design.roles import check_values
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
-from partialpool.model.defaults import predictors
+from partialpool.model.scales import predictors
 
 if TYPE_CHECKING:
     import pandas as pd

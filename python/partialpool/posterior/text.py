@@ -126,17 +126,24 @@ def scale_note(fit: Fit) -> str | None:
 
 
 def intercept_note(fit: Fit) -> str | None:
-    """Say which prior the actual intercept has when the default is set at the mean.
+    """Say which priors coefficients have as written when their own are at the mean.
 
-    An ordered response has thresholds instead.
+    An ordered response has thresholds in place of an intercept.
     """
-    implied = fit.model.implied_intercept_prior
-    if implied is None:
-        if fit.model.categories:
-            shifted = "; levels shift them" * bool(fit.model.groups)
-            return f"Thresholds are those where all predictors are 0{shifted}."
-        return None
-    return f"The prior at the mean of the predictors implies {implied} for b[Intercept] itself."
+    found = []
+    if fit.model.categories:
+        shifted = "; levels shift them" * bool(fit.model.groups)
+        found.append(f"Thresholds are those where all predictors are 0{shifted}.")
+    implied = [f"{prior} for {name}" for name, prior in fit.model.implied.items()]
+    if implied:
+        several = len(implied) > 1
+        more = f" and {len(implied) - 4} more" if len(implied) > 4 else ""
+        found.append(
+            f"The prior{'s' * several} at the mean of the predictors "
+            f"{'imply' if several else 'implies'} {', '.join(implied[:4])}{more} "
+            f"{'themselves' if several else 'itself'}."
+        )
+    return " ".join(found) or None
 
 
 def notes(fit: Fit) -> list[str]:
