@@ -404,6 +404,7 @@ def _fit(
     from partialpool.model import build_model
     from partialpool.posterior.data_findings import design_findings
     from partialpool.posterior.findings import run_findings
+    from partialpool.posterior.prior_findings import prior_conflicts
 
     pooled = table.pool(pooling)
     chosen = engine.choose_method(plan.method, pooled, priors)
@@ -419,6 +420,7 @@ def _fit(
     provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
+    fit.findings += prior_conflicts(pooled, model, run)
     return fit
 
 

@@ -9,7 +9,6 @@ import h5netcdf
 import numpy as np
 import pandas as pd
 import pytest
-from partialpool.model.standardise import Standardisation
 
 import partialpool as pp
 from partialpool.engine import GroupDraws, Run
@@ -73,7 +72,7 @@ def made(method="nuts", pooling="partial"):
         columns=("Intercept", "x"),
         groups=GROUPS,
         priors={label: pp.HalfNormal(1) for label in LABELS if label.startswith("sd_")},
-        standardisation=Standardisation(np.array([0.0, 3.0]), np.array([1.0, 2.0]), 0, 0.5),
+        coordinates={},
         known_errors=False,
         n_rows=30,
         reduced=None,

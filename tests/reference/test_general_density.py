@@ -170,6 +170,7 @@ CASES = {
 
 # By hand: 2.5 s_y, Exponential(1/s_y), Exponential(s_x/s_y), four times as wide without pooling.
 S_Y, S_X, S_Z = NUMBERS.std(ddof=1), X.std(ddof=1), Z.std(ddof=1)
+UNITS = {"Intercept": 1.0, "x": S_X, "z": S_Z}
 SHIFTED = (NUMBERS - OFFSET).std(ddof=1)
 # Log rates: the count over the exposure; units of 1.
 COUNTS = RESPONSES["whole numbers from 0"]
@@ -372,9 +373,12 @@ def parameters(model, u):
         found |= {f"{prefix}[{k}]": v for k, v in zip(predictor.columns, b, strict=True)}
         groups = [g for g in model.groups if g.predictor == predictor.name]
         for k, group in enumerate(groups):
-            found |= dict(zip(group.sd_labels, row[predictor.sd[k]], strict=True))
+            # Default sds are those at the mean of the predictors, here of coefficients of x.
+            unit = np.array([UNITS[term] if group.at_mean else 1.0 for term in group.terms])
+            sds = row[predictor.sd[k]] / unit[: len(group.sd_labels)]
+            found |= dict(zip(group.sd_labels, sds, strict=True))
             found |= dict(zip(group.cor_labels, row[predictor.cor[k]], strict=True))
-            r = row[predictor.r[k]].reshape(len(group.levels), len(group.terms))
+            r = row[predictor.r[k]].reshape(len(group.levels), len(group.terms)) @ group.back.T
             own = group.known_sd is not None
             # Without pooling the coefficients themselves, else deviations.
             found[f"r_{group.name}"] = r + group.T @ b if own else r
@@ -508,6 +512,10 @@ def log_prior_of_group(case, group, at, b):
         total += (own[0].eta - 1) * np.linalg.slogdet(R)[1]
     else:
         total += sum(prior.logpdf(value) for prior, value in zip(own, cor, strict=True))
+    if group.at_mean:
+        # Of a slope it is the same; the intercept is that where the others are at their means.
+        means = [0.0 if term == "Intercept" else COLUMN[term].mean() for term in group.terms]
+        r = r + np.outer(r @ means, [term == "Intercept" for term in group.terms])
     effects = stats.multivariate_normal(np.zeros(len(sd)), R * np.outer(sd, sd))
     return total + effects.logpdf(r).sum()
 

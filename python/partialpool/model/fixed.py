@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from partialpool.design import Design, GroupFactor
 from partialpool.design.grouping import twins
 from partialpool.errors import InputError
+from partialpool.model.coordinates import Coordinates
 from partialpool.model.groupwork import WorkingGroup, working_predictor
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import LKJ, AtMean, Normal, Prior
@@ -52,8 +53,8 @@ def fixed(pooled: Pooled, priors: Mapping[str, Prior]) -> Fixed:
     main = parts["mu"]
     if cuts and not at_mean:
         # Thresholds as written do not take up what the columns have in common.
-        work = working_predictor(predictors(design)[0], priors, scale, thresholds=True)
-        main = replace(main, X=main.X + work.at.outer[0] @ (work.at.back / work.at.unit))
+        at = working_predictor(predictors(design)[0], priors, scale, thresholds=True).at
+        main = replace(main, X=main.X + at.outer[0] @ (at.back / _units(at)))
     sigma = design.sigma
     if sigma is not None:
         sigma = replace(sigma, X=parts["sigma"].X, factors=parts["sigma"].factors)
@@ -70,15 +71,26 @@ def _predictor(
     """Change one linear predictor; put the priors of its coordinates in place."""
     thresholds = bool(design.categories) and predictor.name == "mu"
     work = working_predictor(predictor, priors, scale, thresholds=thresholds)
-    X = np.ascontiguousarray(work.columns / work.at.unit)
+    at = work.at
+    X = np.ascontiguousarray(work.columns / _units(at))
     factors = tuple(
         _factor(factor, own, X, predictor)
         for factor, own in zip(predictor.factors, work.factors, strict=True)
     )
-    priors |= dict(zip(predictor.labels, work.at.priors, strict=True))
+    for k, (label, prior) in enumerate(zip(predictor.labels, at.priors, strict=True)):
+        priors[label] = prior
+        if isinstance(prior, Normal):
+            unit = float(at.unit[k])
+            priors[label] = Normal((prior.mean - float(at.shift[k])) / unit, prior.sd / unit)
     for factor, own in zip(predictor.factors, work.factors, strict=True):
         priors |= _group_priors(group_name(predictor.name, factor), factor, own, priors)
     return replace(predictor, X=X, factors=factors)
+
+
+def _units(at: Coordinates) -> Array:
+    """Units of the columns: normal priors are scaled, so that a constant stays 1, others not."""
+    normal = np.array([isinstance(prior, Normal) for prior in at.priors], dtype=bool)
+    return np.where(normal, 1.0, at.unit)
 
 
 def _factor(factor: GroupFactor, work: WorkingGroup, X: Array, predictor: Predictor) -> GroupFactor:

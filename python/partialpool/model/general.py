@@ -19,7 +19,6 @@ from partialpool.model.groupwork import (
     WorkingGroup,
     WorkingPredictor,
     group_of,
-    population_share,
     ranks,
     working_predictor,
 )
@@ -272,8 +271,9 @@ class _Builder:
                     self.predictor.name,
                     work,
                     self.priors,
-                    share=population_share(work, parts, at),
-                    estimable=_estimable(factor) if apart else np.ones(levels, dtype=bool),
+                    parts,
+                    at,
+                    _estimable(factor) if apart else np.ones(levels, dtype=bool),
                 )
             )
         return found

@@ -258,24 +258,21 @@ def taken_up(parts: FactorParts, own: list[Prior]) -> NDArray[np.bool_]:
     return np.asarray(~bound)
 
 
-def population_share(work: WorkingGroup, parts: FactorParts, at: Coordinates) -> Array:
-    """What population coefficients b add to those of a level without pooling: (q, p)."""
-    if not len(at.outer):
-        return np.zeros((len(work.back), len(at.back)))
-    return np.asarray(-parts.whole.back @ at.outer[-len(work.back) :])
-
-
 def group_of(
     factor: GroupFactor,
     predictor: str,
     work: WorkingGroup,
     priors: Mapping[str, Prior],
-    *,
-    share: Array,
+    parts: FactorParts,
+    at: Coordinates,
     estimable: NDArray[np.bool_],
 ) -> Group:
-    """Tell what the posterior needs to know of a factor."""
+    """Tell what the posterior needs to know of a factor.
+
+    `at` are the coordinates of the population, part of which a factor without pooling takes up.
+    """
     apart = not factor.pooled
+    T = -parts.whole.back @ at.outer[-len(factor.terms) :] if apart else factor.T
     base = work.back @ work.mean
     if work.at is not None:
         base = base + work.at.level * work.at.ones
@@ -293,7 +290,7 @@ def group_of(
         terms=factor.terms,
         levels=factor.levels,
         counts=factor.counts,
-        T=share if apart else factor.T,
+        T=T,
         pairs=() if apart else tuple(pairs(factor)),
         base=base,
         back=work.back,

@@ -18,7 +18,6 @@ from partialpool.model.groupwork import (
     WorkingGroup,
     group_of,
     pooled_group,
-    population_share,
     ranks,
     unpooled_group,
 )
@@ -76,7 +75,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     flat = group is not None and group.is_flat
     core = _core.Marginal(
         data.projected(free_rows) if flat else data,
-        [] if flat else _sd_specs(factor, work.group, resolved, residual_sd),
+        [] if flat else _sd_specs(factor, work.group, resolved, residual_sd, row_scale),
         [] if flat or factor is None or not factor.pooled else list(factor.blocks),
         lkj_eta,
         correlations,
@@ -194,8 +193,9 @@ def _group(
         "mu",
         work.group,
         priors,
-        share=population_share(work.group, parts, work.at),
-        estimable=np.ones(levels, dtype=bool) if factor.pooled else ranks(data) == q,
+        parts,
+        work.at,
+        np.ones(levels, dtype=bool) if factor.pooled else ranks(data) == q,
     )
 
 
@@ -277,6 +277,7 @@ def _sd_specs(
     work: WorkingGroup | None,
     priors: Mapping[str, Prior],
     residual_sd: float,
+    row_scale: Array | None,
 ) -> list[tuple[ScalarSpec | None, float]]:
     """Specify the sds of the group coefficients."""
     if factor is None or work is None:
@@ -285,6 +286,8 @@ def _sd_specs(
         return [(None, float(sd)) for sd in work.known_sd]
     # A scale below which an sd can hardly be told from 0.
     J, n = len(factor.levels), float(np.mean(factor.counts))
+    if row_scale is not None:
+        n *= float(np.mean(row_scale**2))
     resolution = residual_sd / math.sqrt(n) / J**0.25
     specs = group_sd_specs(factor, factor.name, work, priors, resolution)
     return [(spec, 0.0) for spec in specs]

@@ -106,7 +106,8 @@ class OwnParts:
 
     def alone(self, k: int) -> bool:
         """Whether the coefficient of a column is its own, shared with no other."""
-        return bool(np.count_nonzero(self.back[k]) == 1 and self.constant != k)
+        single = any(len(block.columns) == 1 and block.columns[0] == k for block in self.blocks)
+        return single and self.constant != k and bool(np.count_nonzero(self.back[k]) == 1)
 
 
 @dataclass(frozen=True)
@@ -340,7 +341,7 @@ class _Builder:
 
 def _means(M: Array, weights: Array | None) -> Array:
     """Means of columns; those of huge, close numbers are taken from their differences."""
-    if not len(M):
+    if not M.size:
         return np.zeros(M.shape[1])
     rest = M - M[0]
     found: Array = M[0] + np.average(rest, axis=0, weights=weights)
@@ -383,4 +384,6 @@ def _axes(E: Array, cells: Ints) -> Array:
     """
     weight = 1.0 / (1.0 + cells)
     values, vectors = np.linalg.eigh((E * weight[:, None]).T @ E)
-    return np.asarray(vectors[:, np.argsort(-values, kind="stable")])
+    axes = vectors[:, np.argsort(-values, kind="stable")]
+    sign = np.where(weight @ E @ axes < 0, -1.0, 1.0)
+    return np.asarray(axes * sign)

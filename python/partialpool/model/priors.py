@@ -444,7 +444,9 @@ PRIORS: dict[str, type[Prior]] = {
 
 _ALL = f"choose one of {', '.join(f'`{name}`' for name in PRIORS)}"
 
-_CALL = re.compile(r"\s*([A-Za-z_]+)\s*(?:\(([^()]*)\))?\s*")
+_CALL = re.compile(
+    r"\s*([A-Za-z_]+)\s*(?:\(([^()]*)\))?\s*(at\s+(?:the\s+)?mean(?:\s+of\s+the\s+predictors)?)?\s*"
+)
 
 
 def parse_prior(text: str) -> Prior:
@@ -457,14 +459,21 @@ def parse_prior(text: str) -> Prior:
 
     Examples
     --------
-    >>> parse_prior("half_cauchy(5)")
-    HalfCauchy(scale=5.0)
+    >>> parse_prior("half_cauchy(5)"), parse_prior("normal(0, 2.5) at the mean")
+    (HalfCauchy(scale=5.0), NormalAtMean(mean=0.0, sd=2.5))
     """
     match = _CALL.fullmatch(text)
     if match is None:
         raise InputError(f"`{text}` is not a prior", remedy="write it like `normal(0, 2.5)`")
     by_name = {name.lower(): prior for name, prior in PRIORS.items()}
     name = match[1].replace("_", "").lower()
+    if match[3] and f"{name}atmean" in by_name:
+        name += "atmean"
+    elif match[3]:
+        raise InputError(
+            f"`{match[1]}` cannot be set at the mean of the predictors",
+            remedy="normal, exponential and LKJ priors can",
+        )
     if name not in by_name:
         close = difflib.get_close_matches(name, by_name, n=1)
         remedy = f"did you mean `{by_name[close[0]].__name__}`?" if close else _ALL

@@ -251,8 +251,10 @@ def _cells(factor: GroupFactor, design: Design) -> dict[Term, Ints]:
     """For each term with categories, the category of each row, numbered by names in order."""
     found: dict[Term, Ints] = {}
     for term in dict.fromkeys(factor.column_terms):
+        if factor.column_terms.count(term) < 2:
+            continue  # one axis
         names = [name for one in term if (name := _category(one, design)) is not None]
-        if not names or factor.column_terms.count(term) < 2:
+        if not names:
             continue
         rows = np.zeros(len(factor.Z), dtype=np.int64)
         for name in names:

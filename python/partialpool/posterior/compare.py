@@ -17,7 +17,7 @@ from partialpool.errors import InputError
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.loo import GOOD_K, leave_levels
 from partialpool.posterior.ranking import Ranking, rank, verdict
-from partialpool.posterior.text import POOLING_NAMES, WIDTH
+from partialpool.posterior.text import POOLING_NAMES, WIDTH, give_or_take
 from partialpool.posterior.words import family_words, given_words, scale_name
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class Comparison:
             if label == f"{DIFFERENCE} se":
                 continue
             if label == DIFFERENCE:
-                cells = [f"{values[p]:.1f} ± {errors[p]:.1f}" for p in self.fits]
+                cells = [give_or_take(values[p], errors[p]) for p in self.fits]
             else:
                 cells = [f"{values[p]:.3f}" if p in values else "–" for p in self.fits]
             lines.append(f"{label:<{width}}" + "".join(f"{cell:>16}" for cell in cells))

@@ -18,6 +18,7 @@ from partialpool.model.defaults import (
 )
 from partialpool.model.scales import group_name, predictors
 from partialpool.posterior.findings import Finding
+from partialpool.posterior.prior_findings import far_origins, levels_in_population
 from partialpool.posterior.separation import separation
 
 # Scatter around the predictor that an sd with one row a level cannot be told from.
@@ -37,7 +38,9 @@ def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
         *separation(pooled),
         *_levels(pooled, model),
         *_same_levels(design),
+        *levels_in_population(pooled),
         *_columns(design),
+        *far_origins(pooled, model),
         *_priors(pooled, model),
     ]
 
@@ -236,19 +239,6 @@ def _columns(design: Design) -> Iterator[Finding]:
                 "read.",
                 "Express them in units of similar size.",
             )
-        for factor in predictor.factors:
-            for k, term in enumerate(factor.terms):
-                if INTERCEPT not in factor.terms or term == INTERCEPT or not factor.pooled:
-                    continue
-                column = factor.Z[:, k]
-                if abs(float(np.mean(column))) > 10 * column_sd(column):
-                    yield Finding(
-                        "far-from-zero",
-                        "warning",
-                        f"`{term}` lies far from 0, where the intercepts of `{factor.name}` refer "
-                        "to: their sd and its prior are about an extrapolation.",
-                        f"Use center({term}) in the group term.",
-                    )
 
 
 def _priors(pooled: Pooled, model: Model) -> Iterator[Finding]:

@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from partialpool.engine import Run
+from partialpool.engine import GroupDraws, Run
 from partialpool.errors import InputError
-from partialpool.model import Model, Pooled
+from partialpool.model import Group, Model, Pooled
 from partialpool.model.defaults import INTERCEPT, RANGES, bounds, default_priors
 from partialpool.model.priors import Prior
 from partialpool.posterior.diagnostics import energy_bfmi
@@ -183,7 +183,14 @@ def _scales(model: Model, run: Run) -> Iterator[tuple[str, str, str, np.ndarray]
     for group, drawn in zip(model.groups, run.groups, strict=True):
         of = "" if group.predictor == "mu" else f" of log {group.predictor}"
         for k, name in enumerate(group.sd_labels):
-            yield name, group.factor, group.terms[k] + of, drawn.sd[..., k]
+            yield name, group.factor, group.terms[k] + of, _sd_draws(group, drawn, k)
+
+
+def _sd_draws(group: Group, drawn: GroupDraws, k: int) -> np.ndarray:
+    """Draws of an sd as its prior is about it: of own coefficients where it is at the mean."""
+    if drawn.own is None:
+        return drawn.sd[..., k]
+    return np.asarray(drawn.own[..., k] * abs(group.back[k, k]))
 
 
 def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:

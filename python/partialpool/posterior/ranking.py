@@ -17,7 +17,7 @@ from partialpool.posterior.findings import Finding
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.fitted_rows import rows_of
 from partialpool.posterior.loo import Loo, sum_error
-from partialpool.posterior.text import WIDTH, wrap_findings
+from partialpool.posterior.text import WIDTH, give_or_take, wrap_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +101,7 @@ class Ranking:
         heads = {"elpd": 10, "difference": 20, "weight": 9, "p_eff": 9, "rmse": 11}
         lines = [" " * width + "".join(f"{name:>{size}}" for name, size in heads.items())]
         for name, row in table.iterrows():
-            difference = f"{row['difference']:.1f} ± {row['difference_se']:.1f}"
+            difference = give_or_take(row["difference"], row["difference_se"])
             cells = [f"{row['elpd']:.1f}", difference, f"{row['weight']:.2f}"]
             cells += ["–" if math.isnan(row[c]) else f"{row[c]:.4g}" for c in ("p_eff", "rmse")]
             sized = zip(cells, heads.values(), strict=True)
@@ -129,7 +129,7 @@ def verdict(ranking: Ranking, names: Mapping[str, str]) -> str:
     parts = []
     for name in others:
         lower, error = ranking.difference(name)
-        parts.append(f"{names[name]} by {-lower:.1f} ± {error:.1f}")
+        parts.append(f"{names[name]} by {give_or_take(-lower, error)}")
     text = f"{head}: in log predictive density it is ahead of {_listed(parts)}."
     doubtful = [names[name] for name in others if not ranking.is_clear(name)]
     if doubtful:

@@ -47,6 +47,17 @@ def number(x: float, sd: float) -> str:
     return f"{x:.{decimals}f}" if decimals <= 6 and abs(x) < 1e7 else f"{x:.3g}"
 
 
+def give_or_take(x: float, error: float) -> str:
+    """Write a number with its standard error; alone where there is none, as of a single row.
+
+    Examples
+    --------
+    >>> give_or_take(1.26, 0.5), give_or_take(0.2, math.nan)
+    ('1.3 ± 0.5', '0.2')
+    """
+    return f"{x:.1f} ± {error:.1f}" if math.isfinite(error) else f"{x:.1f}"
+
+
 def percent(interval: float) -> tuple[str, str]:
     """Head the interval columns: ``2.5%`` and ``97.5%``."""
     tail = 50 * (1 - interval)
