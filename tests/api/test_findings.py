@@ -91,11 +91,6 @@ def test_finding_different_scales():
     assert "`z`" in finding(pp.fit("y ~ x + z", data, **QUICK), "different-scales").message
 
 
-def test_finding_far_from_zero():
-    fit = pp.fit("y ~ x + (x | g)", DATA | {"x": X + 100}, **QUICK)
-    assert "center(x)" in finding(fit, "far-from-zero").remedy
-
-
 def test_finding_truncated_prior():
     fit = pp.fit("y ~ x + (1 | g)", DATA, priors={"sd_g": pp.Normal(0, 1)}, **QUICK)
     assert "cut off below 0" in finding(fit, "prior-truncated").message
@@ -304,14 +299,14 @@ def test_findings_about_every_factor():
     sigma = pp.fit("y ~ x + (1 | g)", data, sigma="~ 1 + (1 | three)", **QUICK)
     assert "another prior on `sd_sigma_three`" in finding(sigma, "few-levels").remedy
     far = DATA | {"far": X + 100, "tiny": 1e-9 * RNG.normal(size=N)}
-    sigma = pp.fit("y ~ x", far, sigma="~ x + tiny + (far | g)", **QUICK)
+    sigma = pp.fit("y ~ x", far, sigma="~ x + tiny + (far || g)", **QUICK)
     assert "`tiny`" in finding(sigma, "different-scales").message
-    assert "center(far)" in finding(sigma, "far-from-zero").remedy
+    assert "center(far)" in finding(sigma, "independent-at-mean").remedy
 
 
 def test_finding_far_from_zero_needs_a_common_distribution():
-    fit = pp.fit("y ~ x + (x | g)", DATA | {"x": X + 100}, pooling="none", **QUICK)
-    assert "far-from-zero" not in codes(fit)
+    fit = pp.fit("y ~ x + (x || g)", DATA | {"x": X + 100}, pooling="none", **QUICK)
+    assert not {"far-from-zero", "independent-at-mean"} & set(codes(fit))
 
 
 def test_finding_two_factors_with_the_same_levels():

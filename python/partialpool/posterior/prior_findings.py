@@ -13,7 +13,7 @@ from partialpool import _core
 from partialpool.design import Design, GroupFactor
 from partialpool.engine import Run
 from partialpool.model import Model, Pooled
-from partialpool.model.coordinates import Coordinates, coordinates
+from partialpool.model.coordinates import Coordinates, bounded, coordinates
 from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
 from partialpool.model.own import OwnParts
@@ -96,7 +96,8 @@ def _suspects(at: Coordinates, b: Array) -> list[int]:
         if isinstance(prior, Flat):
             continue
         centre, spread = prior.typical
-        if sd[k] > NARROW * spread or abs(mean[k] - centre) > INSIDE * spread:
+        # At a bound a posterior is narrow because of its prior.
+        if bounded(prior) or sd[k] > NARROW * spread or abs(mean[k] - centre) > INSIDE * spread:
             found.append(k)
     return found
 
@@ -109,14 +110,15 @@ def distance(prior: Prior, value: float, error: float) -> float:
 
     Examples
     --------
+    >>> from partialpool.model.priors import Normal
     >>> distance(Normal(0, 3), 25.0, 4.0), round(distance(StudentT(3, 0, 3), 25.0, 4.0), 1)
-    (5.0, 2.6)
+    (5.0, 2.8)
     """
     if isinstance(prior, Flat):
         return 0.0
     low, high = prior.support
-    if isinstance(prior, Uniform):
-        outside = max(low - value, value - high, 0.0)
+    outside = max(low - value, value - high, 0.0)
+    if outside > 0 or isinstance(prior, Uniform):
         return outside / error if error > 0 else (math.inf if outside > 0 else 0.0)
     centre, spread = prior.typical
     ratio = abs(value - centre) / math.hypot(spread, error)
@@ -136,7 +138,7 @@ def data_estimate(
     Returns
     -------
     list of (estimate, covariance)
-        For each of `parts`; infinite errors where the levels say nothing.
+        For each of `parts`; NaN where there are too few levels to say.
     """
     design = pooled.design
     rows = np.arange(0, design.n_rows, max(1, -(-design.n_rows // MOST_ROWS)))
@@ -161,11 +163,13 @@ def data_estimate(
 def _meat(score: Array, columns: Array, design: Design, rows: Ints) -> Array:
     """Covariance of the summed scores, rows of a level going together."""
     n, p = score.shape
-    if not design.factors:
+    if all(len(factor.levels) == 1 for factor in design.factors):
         return np.asarray(score.T @ score * _widened(n - p))
     total = np.zeros((p, p))
     for factor in design.factors:
         codes, J = factor.codes[rows], len(factor.levels)
+        if J == 1:
+            continue
         between = int(np.sum(_constant_within(columns, codes, J)))
         sums = np.zeros((J, p))
         np.add.at(sums, codes, score)
@@ -188,7 +192,7 @@ def _widened(df: int) -> float:
     normal ones (Wallace 1959).
     """
     if df < 1:
-        return math.inf
+        return math.nan  # nothing is known of them
     return df * math.expm1(CONFLICT**2 / df) / CONFLICT**2
 
 
