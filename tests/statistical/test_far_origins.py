@@ -1,4 +1,4 @@
-"""Predictions do not depend on where a predictor has its zero, by whatever engine, and after saving.
+"""Predictions do not depend on where a predictor has its zero, whatever engine made them.
 
 The same model, years counted from 0 and from their mean; posterior means and sds of linear
 predictors agree within 5 Monte Carlo errors of their difference (6e-7 for each number; seeds are
