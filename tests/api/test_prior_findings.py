@@ -186,6 +186,25 @@ def test_an_sd_that_rests_on_its_prior_has_that_prior():
     assert np.median(draws) * rate == pytest.approx(np.log(2), rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("group", "told"),
+    [
+        ("(week + twice | g)", True),
+        ("(one | g)", True),
+        ("(week + {week**2} | g)", False),
+        # An intercept beside cell means that correlate with one another alone: a usual model.
+        ("(1 | g) + (0 + half | g)", False),
+    ],
+)
+def test_group_columns_that_determine_one_another(group, told):
+    d = crossed().assign(twice=lambda d: 2 * d["week"] + 1, one=3.0)
+    fit = pp.fit(f"y ~ week + {group}", d, **QUICK)
+    assert bool(found(fit, "dependent-columns")) is told
+    assert np.isfinite(fit.run.groups[0].sd).all()
+    rates = [p.rate for name, p in fit.priors.items() if name.startswith("sd_")]
+    assert max(rates) < 1e3 * min(rates)
+
+
 # Origins far from the data
 
 

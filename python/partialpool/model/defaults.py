@@ -54,14 +54,6 @@ def pair_label(factor: GroupFactor, pair: tuple[int, int]) -> str:
     return f"{factor.terms[pair[0]]},{factor.terms[pair[1]]}"
 
 
-def column_sd(column: NDArray[np.float64]) -> float:
-    """Sample sd of a column; for a constant one, its size (so an intercept has 1)."""
-    sd = float(np.std(column, ddof=1)) if len(column) > 1 else 0.0
-    if sd > 1e-13 * float(np.max(np.abs(column))):
-        return sd
-    return float(np.abs(column[0])) or 1.0
-
-
 def default_priors(design: Design, family: Family = GAUSSIAN) -> dict[str, Prior]:
     """Default prior of every parameter, by its full name, with its scale.
 
@@ -142,15 +134,15 @@ def _group_priors(
         rate = 1 / (unit * float(parts.own[k]))
         priors[f"sd_{name}[{term}]"] = ExponentialAtMean(rate) if at_mean[k] else Exponential(rate)
     if pairs(factor):
-        priors[f"cor_{name}"] = LKJAtMean(2.0)
+        priors[f"cor_{name}"] = LKJAtMean(2.0) if any(at_mean) else LKJ(2.0)
     return priors
 
 
 def _at_mean_columns(factor: GroupFactor, parts: FactorParts) -> list[bool]:
     """Whether the sd of each column can have a prior at the mean of the predictors."""
     found = [False] * len(factor.terms)
-    for start, stop, correlated in factor.blocks:
-        found[start:stop] = [correlated] * (stop - start)
+    for (start, stop, _), block in zip(factor.blocks, parts.blocks, strict=True):
+        found[start:stop] = [block is not None] * (stop - start)
     if parts.far.any() and parts.constant is not None:
         found[parts.constant] = True
     return found

@@ -14,7 +14,7 @@ from partialpool import _core
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
 from partialpool.model.coordinates import Coordinates, bounded
-from partialpool.model.defaults import INTERCEPT, column_sd, pairs, resolve_priors
+from partialpool.model.defaults import INTERCEPT, pairs, resolve_priors
 from partialpool.model.groupwork import (
     WorkingGroup,
     WorkingPredictor,
@@ -24,6 +24,7 @@ from partialpool.model.groupwork import (
 )
 from partialpool.model.layout import Layout, Slices
 from partialpool.model.model import Group, Model
+from partialpool.model.own import column_sd
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import Kernel, NormalAtMean, Prior
 from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec

@@ -12,8 +12,9 @@ from partialpool import _core
 from partialpool.design import GroupFactor
 from partialpool.errors import InputError, NotYetError
 from partialpool.model.coordinates import Coordinates, coordinates
-from partialpool.model.defaults import INTERCEPT, column_sd, pairs
+from partialpool.model.defaults import INTERCEPT, pairs
 from partialpool.model.model import Group
+from partialpool.model.own import column_sd
 from partialpool.model.priors import (
     AtMean,
     Exponential,

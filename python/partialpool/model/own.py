@@ -177,6 +177,56 @@ def own_parts(
     return _Builder(M, tuple(terms), weights, outer, cells or {}).build()
 
 
+def columns_apart(M: Array, terms: Sequence[Term]) -> OwnParts:
+    """Take each column as it is written, where some of them determine others."""
+    p = M.shape[1]
+    size = np.array([column_sd(M[:, k]) for k in range(p)])
+    constant = terms.index(CONSTANT) if CONSTANT in terms else None
+    ones = np.array([1.0 if k == constant else 0.0 for k in range(p)])
+    blocks = [Block(np.array([k]), np.array([[1 / size[k]]])) for k in range(p)]
+    return OwnParts(
+        np.ascontiguousarray(M / size),
+        np.diag(size),
+        np.diag(1 / size),
+        tuple(terms),
+        constant,
+        ones,
+        np.empty((0, p)),
+        tuple(blocks),
+    )
+
+
+def are_dependent(M: Array) -> bool:
+    """Whether some columns determine another, but for rounding.
+
+    Examples
+    --------
+    >>> x = np.arange(4.0)
+    >>> [are_dependent(np.column_stack([np.ones(4), x, other])) for other in (x**2, 2 * x)]
+    [False, True]
+    """
+    if M.shape[1] < 2:
+        return False
+    # Where one column is constant, others may lie far from 0.
+    fixed = np.ptp(M, axis=0) == 0
+    rest = M[:, ~fixed]
+    if fixed.any():
+        rest = rest - _means(rest, None)
+    if np.sum(fixed) > 1 or not rest.shape[1]:
+        return bool(np.sum(fixed) > 1)
+    size = np.sqrt(np.sum(rest**2, axis=0))
+    diagonal = np.diagonal(np.linalg.qr(rest / np.where(size > 0, size, 1.0), mode="r"))
+    return len(diagonal) < rest.shape[1] or bool(np.abs(diagonal).min() < 1e-9)
+
+
+def column_sd(column: Array) -> float:
+    """Sample sd of a column; for a constant one, its size (so an intercept has 1)."""
+    sd = float(np.std(column, ddof=1)) if len(column) > 1 else 0.0
+    if sd > 1e-13 * float(np.max(np.abs(column))):
+        return sd
+    return float(np.abs(column[0])) or 1.0
+
+
 def variables(term: Term) -> frozenset[str]:
     """Names of the columns that a term is made of.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from partialpool.design import Design, GroupFactor
 from partialpool.formula import Factor, Term
 from partialpool.model.families import FAMILIES, Family
-from partialpool.model.own import Outer, OwnParts, own_parts
+from partialpool.model.own import Outer, OwnParts, are_dependent, columns_apart, own_parts
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -67,7 +67,8 @@ class FactorParts:
     whole : OwnParts
         All columns together.
     blocks : tuple of OwnParts or None
-        Those of each block whose coefficients correlate.
+        Those of each block whose coefficients correlate and whose columns do not determine one
+        another.
     own : (q,) array
         Sd of each coefficient's own part within its block, where the coordinates of `whole` have
         sd 1. Of a column that correlates with no other, that of the coefficient as written: it
@@ -201,7 +202,10 @@ def _sd(y: Array, counting: Array | None) -> float:
 def factor_parts(factor: GroupFactor, design: Design, counting: Array | None = None) -> FactorParts:
     """Measure the columns of a factor."""
     cells = _cells(factor, design)
-    whole = own_parts(factor.Z, factor.column_terms, weights=counting, cells=cells)
+    if dependent := are_dependent(factor.Z):
+        whole = columns_apart(factor.Z, factor.column_terms)
+    else:
+        whole = own_parts(factor.Z, factor.column_terms, weights=counting, cells=cells)
     blocks: list[OwnParts | None] = []
     far = _far(factor, whole)
     reach = whole.back.copy()
@@ -209,16 +213,19 @@ def factor_parts(factor: GroupFactor, design: Design, counting: Array | None = N
         reach[np.ix_(whole.ones != 0, far != 0)] = 0.0
     own = np.sqrt(np.sum(reach**2, axis=1))
     for start, stop, correlated in factor.blocks:
-        if not correlated:
+        block = slice(start, stop)
+        if not correlated or are_dependent(factor.Z[:, block]):
             blocks.append(None)
             continue
-        block = slice(start, stop)
         parts = whole
-        if stop - start < len(factor.terms):
+        if dependent or stop - start < len(factor.terms):
             parts = own_parts(
                 factor.Z[:, block], factor.column_terms[block], weights=counting, cells=cells
             )
         blocks.append(parts)
+        if dependent:
+            own[block] = parts.sizes
+            continue
         joint = parts.forward @ reach[block]
         for one in parts.blocks:
             size = one.own @ joint[one.columns]

@@ -12,13 +12,17 @@ from partialpool.model import Model, Pooled
 from partialpool.model.defaults import (
     INTERCEPT,
     bounds,
-    column_sd,
     default_priors,
     is_truncated,
 )
+from partialpool.model.own import column_sd
 from partialpool.model.scales import group_name, predictors
 from partialpool.posterior.findings import Finding
-from partialpool.posterior.prior_findings import far_origins, levels_in_population
+from partialpool.posterior.prior_findings import (
+    dependent_columns,
+    far_origins,
+    levels_in_population,
+)
 from partialpool.posterior.separation import separation
 
 # Scatter around the predictor that an sd with one row a level cannot be told from.
@@ -41,6 +45,7 @@ def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
         *levels_in_population(pooled),
         *_columns(design),
         *far_origins(pooled, model),
+        *dependent_columns(pooled),
         *_priors(pooled, model),
     ]
 

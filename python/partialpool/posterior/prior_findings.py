@@ -324,6 +324,24 @@ def _left(basis: Array, factor: GroupFactor, column: Array) -> bool:
     return bool(np.linalg.eigvalsh(rest)[-1] > 1e-8)
 
 
+def dependent_columns(pooled: Pooled) -> Iterator[Finding]:
+    """Find group terms some of whose columns determine another, so that only priors tell apart."""
+    for predictor in predictors(pooled.design):
+        for factor in predictor.factors:
+            name = group_name(predictor.name, factor)
+            parts = scales(pooled.design, pooled.family).factors[name]
+            for (start, stop, correlated), block in zip(factor.blocks, parts.blocks, strict=True):
+                if factor.pooled and correlated and block is None:
+                    names = ", ".join(f"`{term}`" for term in factor.terms[start:stop])
+                    yield Finding(
+                        "dependent-columns",
+                        "warning",
+                        f"Of the group columns {names} of `{factor.name}` some determine another: "
+                        "only the priors tell their coefficients apart.",
+                        "Take one of them out of the group term.",
+                    )
+
+
 def far_origins(pooled: Pooled, model: Model) -> Iterator[Finding]:
     """Say where coefficients of group terms refer to a zero that lies outside the data."""
     for predictor in predictors(pooled.design):
@@ -346,11 +364,11 @@ def _far_origins(
         if together and at_mean:
             continue  # the sds and correlations are those at the mean
         for k in range(start, stop):
-            column = factor.Z[:, k]
-            distance = abs(float(np.mean(column))) / max(float(np.std(column)), 1e-300)
+            column, sd = factor.Z[:, k], float(np.std(factor.Z[:, k]))
             outside = float(np.min(column)) * float(np.max(column)) > 0
-            if parts.whole.ones[k] != 0 or not outside or distance <= NEAR:
+            if sd == 0 or not outside or abs(float(np.mean(column))) <= NEAR * sd:
                 continue
+            distance = abs(float(np.mean(column))) / sd
             term = factor.terms[k]
             if together:
                 if distance > FAR:
