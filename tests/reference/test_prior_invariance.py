@@ -214,3 +214,17 @@ def test_without_pooling(formula):
         same_density(one, model_of(formula, moved, pooling="none").core)
     other = formula.replace("h", "C(h, contr.sum)")
     same_density(one, model_of(other, d, pooling="none").core)
+
+
+@pytest.mark.parametrize("family", ["poisson", "bernoulli", "gamma", "cumulative"])
+def test_rows_that_count_are_rows(family):
+    """A table of distinct rows with counts has the priors of the table written out."""
+    response, _ = FAMILIES[family]
+    d = data(5).assign(y=lambda d: response(d), w=np.arange(N) % 4 + 1)
+    formula = "y ~ f * x + (x + h | g)"
+    short = pp.default_priors(formula, d, family=family, weights="w")
+    long = pp.default_priors(formula, d.loc[d.index.repeat(d["w"])], family=family)
+    assert list(short) == list(long)
+    for name, prior in short.items():
+        numbers = [[getattr(p, n) for n in p.__dataclass_fields__] for p in (prior, long[name])]
+        assert numbers[0] == pytest.approx(numbers[1], rel=1e-9, abs=1e-12), name
