@@ -250,12 +250,17 @@ def _read(
     formula: str, data: Any, family: str, link: str | None, sigma: str | None, **roles: Any
 ) -> _Table:
     """Data, formula and roles → design, checked against the family."""
+    import numpy as np
+
     from partialpool.data import open_table
     from partialpool.design import build_design
+    from partialpool.design.roles import join_roles
     from partialpool.formula import parse_formula, parse_predictor
-    from partialpool.model.families import family_of
+    from partialpool.model.families import FAMILIES, family_of
 
     record, chosen = family_of(family, link)
+    terms = parse_formula(formula)
+    roles = join_roles(terms, roles)
     if sigma is not None and all(one.name != "sigma" for one in record.dispersion):
         raise InputError(
             f"`sigma` has a formula, but the {family} family has no residual sd",
@@ -273,22 +278,40 @@ def _read(
             f"`exposure` is given, but the link is {chosen}",
             remedy="exposure needs a log link, such as that of poisson; see `offset`",
         )
-    terms = parse_formula(formula)
+    second = None if sigma is None else parse_predictor(sigma)
+    assert terms.left is not None  # parse_formula saw to it
+    if terms.left.counts and record.name != "binomial":
+        raise InputError(
+            f"`{terms.response}` counts successes among trials, and the family is {record.name}",
+            remedy='use family="binomial"',
+        )
+    # As R has it: without trials, weights of a binomial response are the trials of its shares.
+    shares = record.name == "binomial" and roles["trials"] is None and roles["weights"] is not None
+    if shares:
+        roles |= {"trials": roles["weights"], "weights": None}
     source = open_table(data)
     design = build_design(
-        terms,
-        source,
-        response=record.response,
-        sigma=None if sigma is None else parse_predictor(sigma),
-        **roles,
+        terms, source, response=record.response, sigma=second, shares=shares, **roles
     )
+    if record.name == "binomial" and design.trials is None:
+        if terms.left.ratio:
+            raise InputError(
+                f"`{terms.response}` is a share of trials, and their number is not given",
+                remedy="give the column below the line as `weights=`, or the counts with `trials=`",
+            )
+        if np.isin(design.y, (0.0, 1.0)).all():  # one trial a row, as in R
+            record = FAMILIES["bernoulli"]
     record.check(design.response, design.y, design.trials, design.rows)
     given = {role: _shown(value) for role, value in roles.items() if value is not None}
     return _Table(design, source.source, record, chosen, given)
 
 
 def _shown(role: Any) -> str:
-    """Name what a role was given as: a column, a number, or one value a row."""
+    """Name what a role was given as: a column, a number, an expression, or one value a row."""
+    from partialpool.design.roles import Expression
+
+    if isinstance(role, Expression) and role.added is None:
+        return role.factor.label
     return str(role) if isinstance(role, (str, int, float)) else "one value a row"
 
 

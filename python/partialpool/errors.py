@@ -46,6 +46,19 @@ class NotYetError(InputError, NotImplementedError):
     """A valid request that this version cannot serve."""
 
 
+def short(value: object, limit: int = 60) -> str:
+    """Return what a user gave as text that fits into a message.
+
+    Examples
+    --------
+    >>> short("x" * 100, 10)
+    'xxxxxxxxx…'
+    """
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text[: 4 * limit].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a remedy that names the closest of the known names, or all of them.
 

@@ -389,7 +389,7 @@ BAD_FORMULAS = {
     "closed bracket": ("y ~ x) + (1 | id)", ""),
     "code": ("y ~ __import__('os').getcwd()", "__import__"),
     "attribute": ("y ~ x.real", ""),
-    "starts with a minus": ("-y ~ x", "response"),
+    "starts with a minus": ("- ~ x", "not complete"),
     "two lines": ("y ~ x\n+", ""),
     "empty": ("", ""),
 }

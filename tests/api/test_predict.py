@@ -456,7 +456,7 @@ def test_offset_and_exposure():
     np.testing.assert_allclose(
         fit.predict(exposure=2)["mean"], fit.predict()["mean"] * 2 / data["t"], rtol=1e-12
     )
-    with pytest.raises(pp.InputError, match="`exposure` is zero or negative"):
+    with pytest.raises(pp.InputError, match="`exposure` is 0"):
         fit.predict(new, exposure=0)
     with pytest.raises(pp.InputError, match="`offset` has 3 values for 2 rows"):
         fit.predict(new, offset=[1, 2, 3])
@@ -498,7 +498,7 @@ def test_known_errors():
     assert abs(z[:, 1].std() / 3 - 1) < 5 / np.sqrt(2 * len(z))
     with pytest.raises(pp.InputError, match="the fit used `e` as `se`, which is not in the table"):
         fit.predict(new, kind="observation")
-    with pytest.raises(pp.InputError, match="`se` is zero or negative"):
+    with pytest.raises(pp.InputError, match="`se` is 0"):
         fit.predict(new, kind="observation", se=0)
 
 

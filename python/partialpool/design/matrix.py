@@ -1,27 +1,29 @@
-"""Terms + columns → one matrix with named columns.
-
-Terms of plain numeric columns are multiplied here, which spares the import of formulaic (two
-seconds on some machines). All others go through formulaic. Both give the same columns, names and
-order; a property test compares them.
-"""
+"""Terms + columns → one matrix with named columns."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import Column
-from partialpool.errors import InputError
+from partialpool.errors import InputError, short
 from partialpool.formula import Term
 
+from .coding import code_factor, product, scopes, spelled
 from .design import Floats, Ints
+from .evaluate import Evaluator
 
 State = dict[str, Any]
+
+MAX_COLUMNS = 4_000
+"""More columns than that are too many to be computed with, whatever the number of rows."""
+
+MAX_CELLS = 500_000_000
+"""Numbers in a matrix: 4 GB."""
 
 
 class Matrix(NamedTuple):
@@ -34,7 +36,12 @@ class Matrix(NamedTuple):
 
 
 def build_matrix(
-    terms: Sequence[Term], columns: Mapping[str, Column], n_rows: int, state: State | None = None
+    terms: Sequence[Term],
+    columns: Mapping[str, Column],
+    n_rows: int,
+    state: State | None = None,
+    *,
+    most: int = MAX_COLUMNS,
 ) -> Matrix:
     """Return the columns of terms, and the state that makes the same columns from new data.
 
@@ -48,6 +55,8 @@ def build_matrix(
         The number of rows.
     state : dict, optional
         What an earlier call returned.
+    most : int
+        The largest number of columns that can be computed with.
 
     Examples
     --------
@@ -57,39 +66,46 @@ def build_matrix(
     >>> built.names, built.values.tolist()
     (('Intercept', 'x'), [[1.0, 1.0], [1.0, 2.0]])
     """
-    # A state that is empty tells that the fit went the light way.
-    if all(is_light(term, columns) for term in terms) if state is None else not state:
-        built = _light(terms, columns, n_rows)
-    else:
-        from .coding import code_terms
-
-        built = code_terms(terms, columns, n_rows, state)
-    check_matrix(built.names, built.values)
-    return built
-
-
-def is_light(term: Term, columns: Mapping[str, Column]) -> bool:
-    """Return True for a product of numeric or boolean columns."""
-    return all(f.bare and columns[f.columns[0]].kind in ("number", "boolean") for f in term)
-
-
-def as_floats(column: Column) -> Floats:
-    """Return the values of a numeric or boolean column as float64; other kinds are an error."""
-    if column.kind not in ("number", "boolean"):
-        raise InputError(
-            f"the column `{column.name}` is now of kind {column.kind}",
-            remedy="give numbers, as in the data that were fitted",
-        )
-    return column.values.astype(np.float64)
+    evaluator = Evaluator(columns, n_rows, state)
+    factors = {factor.code: factor for term in terms for factor in term}
+    coded = {code: code_factor(factor, evaluator) for code, factor in factors.items()}
+    made = scopes(terms, {code: one.categories is not None for code, one in coded.items()})
+    widths = [
+        sum(int(np.prod([coded[code].count(full) for code, full in scope])) for scope in scoped)
+        for scoped in made
+    ]
+    _check_width(terms, widths, n_rows, most)
+    names: list[str] = []
+    owners: list[Term] = []
+    X = np.empty((n_rows, sum(widths)))
+    for term, scoped in zip(terms, made, strict=True):
+        for scope in scoped:
+            parts = [coded[code].columns(bool(full)) for code, full in scope]
+            own, values = product(parts, n_rows)
+            X[:, len(names) : len(names) + len(own)] = values
+            names += own
+            owners += [term] * len(own)
+    check_matrix(names, X)
+    return Matrix(tuple(names), X, tuple(owners), evaluator.learned)
 
 
-def _light(terms: Sequence[Term], columns: Mapping[str, Column], n_rows: int) -> Matrix:
-    X = np.ones((n_rows, len(terms)))
-    for j, term in enumerate(terms):
-        if term:
-            X[:, j] = reduce(np.multiply, (as_floats(columns[f.columns[0]]) for f in term))
-    names = tuple(":".join(f.label for f in term) or "Intercept" for term in terms)
-    return Matrix(names, X, tuple(terms), {})
+def _check_width(terms: Sequence[Term], widths: Sequence[int], n_rows: int, most: int) -> None:
+    """Refuse more columns than can be computed with, before they are made."""
+    total = sum(widths)
+    if total <= most and total * n_rows <= MAX_CELLS:
+        return
+    widest = max(range(len(widths)), key=widths.__getitem__)
+    term, width = terms[widest], widths[widest]
+    shown = short(spelled(term))
+    name = ":".join(short(factor.label) for factor in term if factor.bare) or "id"
+    raise InputError(
+        f"the term `{shown}` has {width:,} columns, of {total:,} in all, and at most {most:,} can "
+        "be computed with"
+        if total > most
+        else f"{total:,} columns in {n_rows:,} rows do not fit into memory",
+        where=None if total > most else f"{width:,} of them belong to `{shown}`",
+        remedy=f"for many categories write a group term, `(1 | {name})`",
+    )
 
 
 def check_matrix(names: Sequence[str], X: Floats) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.data import Column, open_table
-from partialpool.data.convert import from_any
+from partialpool.data import Column, Table, open_table
 from partialpool.errors import InputError
 from partialpool.formula import Term, Terms, expand, parse_formula, parse_predictor
 
@@ -18,7 +17,7 @@ from .design import Floats, Ints, freeze
 from .grouping import decode_levels, match_levels, ordered_groups
 from .interaction import match_combinations
 from .matrix import build_matrix, rows
-from .roles import check_finite
+from .roles import check_finite, read_role, role_column, role_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,22 +105,23 @@ def rebuild(
     roles = {"offset": offset, "exposure": exposure}
     for role in roles:
         if roles[role] is None:
-            roles[role] = recipe[role]
+            roles[role] = read_role(recipe[role])
         if roles[role] is None and recipe[f"needs_{role}"]:
             used = "an" if role[0] in "aeiou" else "a"
             raise InputError(
                 f"the fit used {used} {role}", remedy=f"give `{role}` for the new data"
             )
-    named = [value for value in roles.values() if isinstance(value, str)]
+    named = [name for value in roles.values() for name in role_columns(value)]
     present = [name for name in source.names if name in grouping]
-    columns, n = source.take((*predictors, *present, *named)).columns, source.n_rows
+    table = source.take((*predictors, *present, *named))
+    columns, n = table.columns, source.n_rows
     for name in predictors:
         _check(columns[name])
         if name in recipe.get("booleans", ()):
             _check_boolean(columns[name])
     main, *others = [_rebuild_part(terms, part, columns, n) for terms, part in parts]
-    total = _role("offset", roles["offset"], columns, n)
-    exposed = _role("exposure", roles["exposure"], columns, n)
+    total = _role("offset", roles["offset"], table)
+    exposed = _role("exposure", roles["exposure"], table)
     if exposed is not None:
         total = np.log(exposed) if total is None else total + np.log(exposed)
     return Rebuilt(main.X, main.Z, main.codes, total, others[0] if others else None)
@@ -217,11 +217,11 @@ def _matrix(
     return matrix
 
 
-def _role(role: str, value: Any, columns: Mapping[str, Column], n: int) -> Floats | None:
+def _role(role: str, value: Any, table: Table) -> Floats | None:
     if value is None:
         return None
-    column = columns[value] if isinstance(value, str) else from_any(role, value)
-    if column.kind != "number" or len(column) != n:
+    column = role_column(role, value, table)
+    if column.kind != "number" or len(column) != table.n_rows:
         raise InputError(f"`{role}` is not one number a row", remedy="give a numeric column")
     _check(column)
     values = column.values.astype(np.float64)

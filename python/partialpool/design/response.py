@@ -12,9 +12,13 @@ import numpy as np
 from partialpool.data import Column
 from partialpool.errors import InputError
 from partialpool.formula import Factor
+from partialpool.formula.expression import Call
 from partialpool.formula.names import quoted
 
+from .categories import categorize
+from .coding import code_factor
 from .design import Floats, Ints
+from .evaluate import Evaluator
 from .grouping import factorize
 from .matrix import first_of, rows
 
@@ -49,6 +53,9 @@ def build_response(
     column = columns[factor.columns[0]] if factor.bare else None
     found = "number" if column is None else column.kind
     truth = found == "boolean" or factor.condition
+    if factor.categorical and kind == "ordered" and _says_order(factor):
+        own = categorize(factor.tree, Evaluator(columns, len(positions)))
+        return _several(label, own.codes.astype(np.float64), own.levels)
     if truth and kind == "number":
         raise InputError(
             f"the response `{label}` is true or false",
@@ -62,12 +69,53 @@ def build_response(
             )
         if kind == "ordered":
             return _ordered_categories(column)
-    if found not in ("number", "boolean") or factor.code.startswith("C("):
+    if found not in ("number", "boolean") or factor.categorical:
         raise InputError(f"the response `{label}` is not a number", remedy="name a numeric column")
     values = _computed(factor, columns, len(positions)) if column is None else column.values
     if kind != "ordered":
         return values.astype(np.float64), ()
     return _ordered_numbers(label, values.astype(bool) if truth else values, positions)
+
+
+def count_shares(label: str, y: Floats, trials: Floats, positions: Ints) -> Floats:
+    """Return the successes that shares of trials tell.
+
+    Parameters
+    ----------
+    label : str
+        The response, for messages.
+    y, trials : numpy.ndarray
+        Shares, and numbers of trials.
+    positions : numpy.ndarray
+        Their rows in the table, for messages.
+
+    Raises
+    ------
+    InputError
+        If a share is none, or its count is not whole.
+
+    Examples
+    --------
+    >>> count_shares("k / n", np.array([0.7, 1 / 3]), np.array([10.0, 3.0]), np.arange(2)).tolist()
+    [7.0, 1.0]
+    """
+    outside = (y < 0) | (y > 1)
+    if outside.any():
+        raise InputError(
+            f"the response `{label}` is no share of trials in {rows(int(outside.sum()))}",
+            where=first_of(outside, y, positions),
+            remedy="give counts of successes with `trials=`, or shares with `weights=`",
+        )
+    counts = y * trials
+    whole = np.round(counts)
+    off = np.abs(counts - whole) > 1e-3  # what R tolerates
+    if off.any():
+        raise InputError(
+            f"the response `{label}` times its trials is no whole number in {rows(int(off.sum()))}",
+            where=first_of(off, counts, positions),
+            remedy="give counts of successes with `trials=`",
+        )
+    return np.asarray(whole)
 
 
 def check_varies(
@@ -106,12 +154,10 @@ def check_varies(
 
 def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Floats:
     label = factor.label
-    from .coding import code_terms
-
-    values = code_terms([(factor,)], columns, n).values
-    if values.shape[1] != 1:
-        raise InputError(f"the response `{label}` has {values.shape[1]} columns", remedy="name one")
-    y = np.ascontiguousarray(values[:, 0])
+    coded = code_factor(factor, Evaluator(columns, n))
+    if coded.width != 1:
+        raise InputError(f"the response `{label}` has {coded.width} columns", remedy="name one")
+    y = np.ascontiguousarray(coded.columns(False)[1][:, 0])
     infinite, undefined = int(np.isinf(y).sum()), int(np.isnan(y).sum())
     if infinite or undefined:
         parts = [f"infinite in {rows(infinite)}"] * bool(infinite)
@@ -121,6 +167,12 @@ def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Floats:
             remedy="correct or drop those rows, or use another transform",
         )
     return y
+
+
+def _says_order(factor: Factor) -> bool:
+    """Tell whether a formula lists the categories in order, as ``ordered(y, levels=…)``."""
+    tree = factor.tree
+    return isinstance(tree, Call) and "levels" in dict(tree.named)
 
 
 def _condition(column: Column) -> str:

@@ -15,11 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Column, open_table
+from partialpool.data import Column, Table, open_table
 from partialpool.data.convert import from_any
-from partialpool.errors import InputError
+from partialpool.errors import InputError, short
+from partialpool.formula import Factor, Terms
+from partialpool.formula.check import expression_factor, tree_factor
+from partialpool.formula.expression import Binary, Name
 
 from .design import Floats, Ints
+from .evaluate import Evaluator, State
 from .matrix import first_of
 from .matrix import rows as counted
 
@@ -38,6 +42,8 @@ class Complete:
         Positions in the table of the rows kept, and of those with a missing value.
     n_zero_weight : int
         Complete rows left out because their weight is 0.
+    stored : dict
+        By role: how new rows get it too (a column, a number, an expression), or None.
     """
 
     columns: dict[str, Column]
@@ -45,6 +51,99 @@ class Complete:
     rows: Ints
     dropped: Ints
     n_zero_weight: int
+    stored: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A role that a formula gives, such as ``offset(log(e))``.
+
+    Parameters
+    ----------
+    factor : Factor
+        What is computed.
+    state : dict or None
+        What it needs to know of the fitted rows; None when these are at hand.
+    added : list, array or Series, optional
+        What is given beside it, one value a row of the table.
+    """
+
+    factor: Factor
+    state: State | None = None
+    added: Any = None
+
+
+def join_roles(terms: Terms, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the roles that a formula gives beside those that are given as options.
+
+    Raises
+    ------
+    InputError
+        If both give the same; only offsets add up.
+
+    Examples
+    --------
+    >>> from partialpool.formula import parse_formula
+    >>> joined = join_roles(parse_formula("y ~ x + offset(log(e))"), {"offset": "z", "se": None})
+    >>> joined["offset"].factor.label, joined["se"]
+    ('z + log(e)', None)
+    """
+    joined = dict(given)
+    for role, own in terms.roles.items():
+        other = joined.get(role)
+        if not isinstance(own, Factor):
+            own_value: Any = own
+        elif other is None:
+            own_value = Expression(own)
+        elif role == "offset" and isinstance(other, str):
+            tree = Binary("+", Name(other, sure=True), own.tree)
+            both = tree_factor(tree, "in an offset")
+            own_value, other = Expression(both), None
+        elif role == "offset":
+            own_value, other = Expression(own, added=other), None
+        else:
+            own_value = None
+        if other is not None:
+            raise InputError(
+                f"`{role}` is given in the formula and as an option", remedy="give it once"
+            )
+        joined[role] = own_value
+    return joined
+
+
+def role_columns(value: Any) -> tuple[str, ...]:
+    """Return the columns of the table that a role is taken from."""
+    if isinstance(value, Expression):
+        return value.factor.columns
+    return (value,) if isinstance(value, str) else ()
+
+
+def role_column(role: str, value: Any, table: Table) -> Column:
+    """Return a role as a column: one of the table, one number for all rows, one a row, computed.
+
+    Examples
+    --------
+    >>> table = Table({}, 2, "the table")
+    >>> role_column("se", 0.5, table).values.tolist()
+    [0.5, 0.5]
+    """
+    if isinstance(value, str):
+        return table.take([value]).columns[value]
+    if isinstance(value, Expression):
+        return _computed(role, value, table)
+    if isinstance(value, (bool, np.bool_)):
+        raise InputError(f"`{role}` is {value}", remedy="give a number, or the name of a column")
+    if isinstance(value, numbers.Real):
+        return from_any(role, np.full(table.n_rows, _number(role, value)))
+    return from_any(role, value)
+
+
+def read_role(stored: Any) -> Any:
+    """Return a role as it was stored for new rows."""
+    if isinstance(stored, Mapping):
+        factor = expression_factor(stored["expression"], "in a saved fit")
+        return Expression(factor, dict(stored["state"]))
+    return stored
 
 
 def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
@@ -68,13 +167,13 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
     """
     names = tuple(dict.fromkeys(names))
     source = open_table(table)
-    named = [value for value in given.values() if isinstance(value, str)]
+    named = [name for value in given.values() for name in role_columns(value)]
     taken = source.take((*names, *named))
     roles = {}
     for role, value in given.items():
         if value is None:
             continue
-        column = taken.columns[value] if isinstance(value, str) else _column(role, value, taken)
+        column = role_column(role, value, taken)
         if len(column) != taken.n_rows:
             raise InputError(
                 f"`{role}` has {len(column)} values for {taken.n_rows} rows",
@@ -102,20 +201,62 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
     for column in (*columns.values(), *roles.values()):
         check_finite(column)
     values = {role: column.values.astype(np.float64) for role, column in roles.items()}
+    stored = {role: _stored(value, columns, values.get(role)) for role, value in given.items()}
     check_values(values, rows)
-    return Complete(columns, values, rows, dropped, taken.n_rows - len(rows) - len(dropped))
+    n_zero_weight = taken.n_rows - len(rows) - len(dropped)
+    return Complete(columns, values, rows, dropped, n_zero_weight, stored)
 
 
-def _column(role: str, value: Any, table: Any) -> Column:
-    if role != "trials" or not isinstance(value, numbers.Real):
-        return from_any(role, value)
+def _computed(role: str, value: Expression, table: Table) -> Column:
+    """Compute a role where nothing that it uses is missing."""
+    factor = value.factor
+    used = {name: table.columns[name] for name in factor.columns}
+    present = np.ones(table.n_rows, dtype=bool)
+    for column in used.values():
+        present &= ~column.missing
+    own = {name: column.rows(present) for name, column in used.items()}
+    numbers_ = Evaluator(own, int(present.sum()), value.state).numbers(factor.tree)
+    bad = ~np.isfinite(numbers_)
+    if bad.any():
+        raise InputError(
+            f"`{role}({factor.label})` is not a finite number in {counted(int(bad.sum()))}",
+            where=f"the first is row {np.flatnonzero(present)[int(np.argmax(bad))] + 1}",
+            remedy="correct or drop those rows",
+        )
+    values = np.full(table.n_rows, np.nan)
+    values[present] = numbers_
+    if value.added is not None:
+        other = role_column(role, value.added, table)
+        if len(other) != table.n_rows:
+            return other  # of which the caller says that it has the wrong length
+        values = values + np.where(other.missing, np.nan, other.values.astype(np.float64))
+    return from_any(role, values)
+
+
+def _stored(value: Any, columns: Mapping[str, Column], values: Floats | None) -> Any:
+    """Return how new rows get a role: a column, a number for all, an expression; else None."""
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    if isinstance(value, Expression) and value.added is None and values is not None:
+        evaluator = Evaluator(columns, len(values))
+        evaluator.numbers(value.factor.tree)
+        return {"expression": f"{value.factor.code}", "state": evaluator.learned}
+    return str(value) if isinstance(value, str) else None
+
+
+def _number(role: str, value: Any) -> float:
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
-    if isinstance(value, bool) or not number.is_integer() or number <= 0:
-        raise InputError(f"`trials` is {value}", remedy="give a positive whole number")
-    return from_any(role, np.full(table.n_rows, number))
+    whole = role != "trials" or number.is_integer()
+    positive = role == "offset" or number > 0
+    if not (math.isfinite(number) and whole and positive):
+        kind = "a positive whole number" if role == "trials" else "a positive number"
+        remedy = "give a finite number" if role == "offset" else f"give {kind}"
+        raise InputError(f"`{role}` is {short(str(value))}", remedy=remedy)
+    return number
 
 
 def _weighted(column: Column, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -451,7 +451,7 @@ def _categorical(model: Model, name: str) -> bool:
         parts.append(parse_predictor(recipe["sigma"]["formula"]))
     texts = [text for p in parts for text in (p.population, *(g.terms for g in p.groups))]
     factors = [factor for text in texts for term in expand(text) for factor in term]
-    return any(factor.code.startswith("C(") and name in factor.columns for factor in factors)
+    return any(factor.categorical and name in factor.columns for factor in factors)
 
 
 def _values(column: Column, numeric: bool, given: Any, weights: Array) -> list[Any]:

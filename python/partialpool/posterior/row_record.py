@@ -56,12 +56,14 @@ def read_rows(
     }
     family = FAMILIES[model.family]
     sigma = model.recipe["sigma"]
+    roles: dict[str, Any] = {role: arrays.get(f"rows_{role}") for role in ROLES}
     design = build_design(
-        parse_formula(model.recipe["formula"]),
+        parse_formula(model.recipe["formula"]).without_roles(),
         Table(columns, len(rows), "the rows that were fitted"),
         sigma=None if sigma is None else parse_predictor(sigma["formula"]),
         response=family.response,
-        **{role: arrays.get(f"rows_{role}") for role in ROLES},
+        shares=model.recipe.get("shares", False),
+        **roles,
     )
     design = replace(
         design,

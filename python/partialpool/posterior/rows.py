@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import Column, Table, open_table
-from partialpool.data.convert import from_any
 from partialpool.design import Design, Rebuilt, RebuiltPart, rebuild
 from partialpool.design.recipe import recipe_predictors
-from partialpool.design.roles import check_values
+from partialpool.design.roles import (
+    Expression,
+    check_values,
+    read_role,
+    role_column,
+    role_columns,
+)
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
 from partialpool.model.scales import predictors
@@ -183,7 +187,7 @@ def gather_fitted(
         own = getattr(design, role)
         value = given.get(role)
         if value is not None:
-            own = _complete(role, _role(role, value, design.table, n))
+            own = _complete(role, _role(role, value, design.table))
         if own is not None:
             roles[role] = own
     return Gathered(design.table, roles, design.rows, n)
@@ -234,9 +238,9 @@ def gather_new(
     used = recipe_predictors(model.recipe)
     wanted = wanted_roles(model, kind, averaged)
     roles = _roles(model, source.names, source.source, given, wanted, notes)
-    named = [value for value in roles.values() if isinstance(value, str)]
+    named = [name for value in roles.values() for name in role_columns(value)]
     table = source.take((*used, *grouping, *named))
-    columns = {role: _role(role, value, table, table.n_rows) for role, value in roles.items()}
+    columns = {role: _role(role, value, table) for role, value in roles.items()}
     kept = {name: table.columns[name] for name in (*used, *grouping)}
     complete = np.ones(table.n_rows, dtype=bool)
     for column in (*kept.values(), *columns.values()):
@@ -378,10 +382,11 @@ def _roles(
     for role in wanted:
         value = given.get(role)
         if value is None and model.recipe[f"needs_{role}"]:
-            value = model.recipe[role]
-            absent = isinstance(value, str) and value not in names
+            value = read_role(model.recipe[role])
+            absent = any(name not in names for name in role_columns(value))
             if value is None or absent:
-                used = f"the fit used `{value}` as `{role}`" if absent else f"the fit used `{role}`"
+                shown = value.factor.label if isinstance(value, Expression) else value
+                used = f"the fit used `{shown}` as `{role}`" if absent else f"the fit used `{role}`"
                 if role != "weights":
                     where = f", which is not in {source}" if absent else ""
                     raise InputError(f"{used}{where}", remedy=f"give `{role}` for the new data")
@@ -392,16 +397,12 @@ def _roles(
     return found
 
 
-def _role(role: str, value: Any, table: Table, n: int) -> Column:
-    if isinstance(value, str):
-        column = table.take([value]).columns[value]
-    elif isinstance(value, numbers.Real) and not isinstance(value, bool):
-        column = from_any(role, np.full(n, float(value)))
-    else:
-        column = from_any(role, value)
-    if len(column) != n:
+def _role(role: str, value: Any, table: Table) -> Column:
+    column = role_column(role, value, table)
+    if len(column) != table.n_rows:
         raise InputError(
-            f"`{role}` has {len(column)} values for {n} rows", remedy="give one value a row"
+            f"`{role}` has {len(column)} values for {table.n_rows} rows",
+            remedy="give one value a row",
         )
     if column.kind != "number":
         raise InputError(f"`{role}` holds no numbers", remedy="give a number or a numeric column")
