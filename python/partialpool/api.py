@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
 from partialpool.engine.choose import MAXIMISED
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, NotYetError, did_you_mean
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Estimate, Fit, Provenance
@@ -284,6 +284,13 @@ def _read(
         raise InputError(
             f"`{terms.response}` counts successes among trials, and the family is {record.name}",
             remedy='use family="binomial"',
+        )
+    if "weights" in terms.left.roles and any(one.name == "sigma" for one in record.dispersion):
+        raise NotYetError(
+            f"`{terms.response}` counts a row as often as its weight says, which this version "
+            f"cannot do for the {record.name} family",
+            remedy="repeat the rows or, for precision weights as those of lme4, give the column as "
+            "`weights=`",
         )
     # As R has it: without trials, weights of a binomial response are the trials of its shares.
     shares = record.name == "binomial" and roles["trials"] is None and roles["weights"] is not None

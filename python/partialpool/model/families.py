@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError
+from partialpool.model.family_names import check_link, read_family
 from partialpool.model.priors import Gamma, InverseGamma, LogNormal, Prior, Uniform
 
 Array = NDArray[np.float64]
@@ -515,21 +516,16 @@ _RECORDS: tuple[Family, ...] = (
 
 FAMILIES: dict[str, Family] = {family.name: family for family in _RECORDS}
 
-# What others call them, where the nearest name would mislead or there is none.
-_ELSEWHERE = {
-    "normal": "gaussian",
-    **dict.fromkeys(("t", "student"), "student_t"),
-    **dict.fromkeys(("binary", "logistic", "logit", "probit"), "bernoulli"),
-    **dict.fromkeys(("nb", "nb2", "negbin", "nbinom", "negative_binomial"), "negbinomial"),
-    "quasipoisson": "negbinomial",
-    "zip": "zero_inflated_poisson",
-    "zinb": "zero_inflated_negbinomial",
-    **dict.fromkeys(("ordinal", "ordered", "polr", "clm"), "cumulative"),
-}
-
 
 def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
     """Return a family and its link (the default link where none is given).
+
+    Parameters
+    ----------
+    name : str
+        Ours, or what other packages call it.
+    link : str, optional
+        The name of a link.
 
     Raises
     ------
@@ -541,18 +537,9 @@ def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
     >>> family_of("bernoulli", "probit")[1]
     'probit'
     """
-    if not isinstance(name, str) or name not in FAMILIES:
-        ours = _ELSEWHERE.get(str(name).lower())
-        known = f"did you mean `{ours}`?" if ours else ""
-        known = known or did_you_mean(str(name), FAMILIES)
-        if not known.startswith("did"):
-            known = f"choose one of {', '.join(f'`{one}`' for one in FAMILIES)}"
-        raise InputError(f"unknown family `{name}`", remedy=known)
-    family = FAMILIES[name]
-    if link is None:
+    own, asked = read_family(name, link, FAMILIES)
+    family = FAMILIES[own]
+    if asked is None:
         return family, family.links[0]
-    if link not in family.links:
-        raise InputError(
-            f"`{name}` has no link `{link}`", remedy=did_you_mean(str(link), family.links)
-        )
-    return family, link
+    check_link(own, asked, family.links)
+    return family, asked
