@@ -297,8 +297,14 @@ def _read(
     if shares:
         roles |= {"trials": roles["weights"], "weights": None}
     source = open_table(data)
+    single = record.name == "binomial" and roles["trials"] is None  # true or false, or 0 or 1
     design = build_design(
-        terms, source, response=record.response, sigma=second, shares=shares, **roles
+        terms,
+        source,
+        response="binary" if single else record.response,
+        sigma=second,
+        shares=shares,
+        **roles,
     )
     if record.name == "binomial" and design.trials is None:
         if terms.left.ratio:

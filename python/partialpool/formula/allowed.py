@@ -95,6 +95,7 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("cbind", "p", "prop", "proportion"), "it counts successes, left of `~`"),
     **dict.fromkeys(("s", "t2", "te", "ns", "smooth", "lo"), _SMOOTH),
     **dict.fromkeys(("bf", "brmsformula", "formula", "lf"), "give the formula itself, as text"),
+    **dict.fromkeys(("binary", "B"), "write a condition, `{{x} == 'a'}`"),
     "is.na": "rows with missing values are left out, so it would be false in every row",
     **dict.fromkeys(("rescale", "ave", "lag", "diff", "cumsum", "rank", "paste", "substr"), _ONE),
     **dict.fromkeys(("list", "tuple", "dict", "array"), "write a list as `c(1, 2)` or `[1, 2]`"),

@@ -310,10 +310,15 @@ class _Parser:
         token = self.peek()
         before = self.tokens[self.i - 1]
         if token.text == "[":
+            remedy = "a formula takes whole columns, by their names"
+            one = self.peek(1)
+            if one.kind in ("string", "word") and self.peek(2).text == "]":
+                value = one.text if one.kind == "string" else repr(one.text)
+                remedy = f"for one category write `{{{short(show(node))} == {value}}}`"
             raise InputError(
                 f"`{short(show(node))}[…]` is not allowed in a formula",
                 where=self.place(),
-                remedy="a formula takes whole columns, by their names",
+                remedy=remedy,
             )
         if token.text == "(" and (before.kind == "quoted" or before.text == ")"):
             raise InputError(

@@ -108,6 +108,16 @@ def cut_groups(tokens: list[Token]) -> tuple[list[Token], tuple[GroupTerm, ...]]
     return rest, tuple(w.group for w in written)
 
 
+def bracketed(tokens: list[Token]) -> list[Token]:
+    """Put ``1 | g`` into brackets where it is the whole right-hand side, as lme4 takes it."""
+    if [t.text for t in tokens[:2]] != ["1", "|"] or len(tokens) < 3:
+        return tokens
+    if any(t.text not in (":", "/") and t.kind != "factor" for t in tokens[2:]):
+        return tokens
+    ends = Token("open", "(", tokens[0].start), Token("close", ")", tokens[-1].start)
+    return [ends[0], *tokens, ends[1]]
+
+
 def _pieces(tokens: list[Token]) -> list[list[Token]]:
     """Split before every ``+`` and ``-`` that stands outside brackets."""
     pieces: list[list[Token]] = [[]]

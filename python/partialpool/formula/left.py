@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from partialpool.errors import InputError, NotYetError, short
 
 from .allowed import CALLED
-from .check import Factor, tree_factor, unknown_function
+from .check import Factor, is_condition, tree_factor, unknown_function
 from .constants import is_number, number
 from .expression import Binary, Call, Constant, Items, Name, Node, parse_expression, show
 from .text import top_level
@@ -125,7 +125,8 @@ def _response(tree: Node, place: str, *, braces: bool) -> Left:
         inside = tree.arguments[0]
         ratio = isinstance(inside, Binary) and inside.operator == "/"
         # The response's kind decides what a column is; only its numbers are asked for here.
-        inner = inside if isinstance(inside, Name) or name == "I" else tree
+        plain = isinstance(inside, Name) or name == "I"
+        inner = inside if plain or is_condition(inside) else tree
         return Left(shown, tree_factor(inner, place), ratio=ratio and name == "I")
     return Left(shown, tree_factor(tree, place))
 

@@ -10,7 +10,7 @@ from partialpool.errors import InputError, NotYetError, short
 from .algebra import Quotient, find_quotients
 from .check import Factor, tree_factor
 from .expression import Binary
-from .groups import GroupTerm, cut_groups, cut_offsets
+from .groups import GroupTerm, bracketed, cut_groups, cut_offsets
 from .left import Left, Role, parse_left
 from .text import check_length, plain, split_sides
 from .tokens import Token, join, tokenize
@@ -155,7 +155,7 @@ def _sides(text: str, example: str, no_tilde: str) -> tuple[str, str, int]:
 
 
 def _terms(left: Left | None, right: str, at: int) -> Terms:
-    tokens = tokenize(right, at + 2)
+    tokens = bracketed(tokenize(right, at + 2))
     second = next((token for token in tokens if token.kind == "tilde"), None)
     if second is not None:
         raise InputError("the formula has a second `~`", where=second.place)

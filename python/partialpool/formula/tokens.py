@@ -146,6 +146,13 @@ def _call(text: str, name: str, first: int, opening: int, close: int, start: int
             where=place,
             remedy=f"write `({short(inside.strip())})`, or `||` in it for no correlations",
         )
+    if bar and name in _COVARIANCES and top_level(inside, ","):
+        raise NotYetError(
+            f"`{short(code)}` says more of a covariance than this version can take",
+            where=place,
+            remedy=f"write `({short(inside[: top_level(inside, ',')[0]].strip())})`, or `||` in "
+            "it for no correlations",
+        )
     if bar and name in _COVARIANCES:
         group = tokenize(f"({inside})", at - 1)
         return [
