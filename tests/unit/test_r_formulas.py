@@ -46,7 +46,9 @@ FACTORS = [
 
 def independent(text, data=DATA):
     """The interpreter's matrix; Python takes `&`, `!` and `%%` where R has them."""
-    for r, python in (("%%", "%"), ("I(!(", "I(~(")):
+    # Two spellings of one variable are two variables to R.
+    same = (("np.log(p)", "log(p)"), ("as.factor", "factor"), ("x**2", "x^2"))
+    for r, python in (("%%", "%"), ("I(!(", "I(~("), *same):
         text = text.replace(r, python)
     return model_matrix(text.replace("I(f != 'a' & x > 0)", "I((f != 'a') & (x > 0))"), data)
 

@@ -110,6 +110,7 @@ def build_design(
         X=main.X,
         columns=main.columns,
         column_terms=main.column_terms,
+        aliased=main.aliased,
         factors=main.factors,
         sigma=second,
         categories=categories,

@@ -40,13 +40,18 @@ class Coded:
         Gives names and matrix; of categories beside a reference, or one for each.
     width : int
         How many there are.
-    categories : int or None
-        How many categories; None for numbers.
+    found : Categories or None
+        The categories; None for numbers.
     """
 
     columns: Callable[[bool], Named]
     width: int
-    categories: int | None = None
+    found: Categories | None = None
+
+    @property
+    def categories(self) -> int | None:
+        """How many categories there are; None for numbers."""
+        return None if self.found is None else len(self.found.levels)
 
     def count(self, full: bool | None) -> int:
         """Return how many columns a coding has."""
@@ -172,7 +177,7 @@ def _code_truth(name: str, held: Flags) -> Coded:
         both = (f"{name}[False]", f"{name}[True]"), np.hstack([1 - yes, yes])
         return both if full else ((name,), yes)
 
-    return Coded(columns, 1, 2)
+    return Coded(columns, 1, Categories((False, True), held.astype(np.int64)))
 
 
 def _code_categories(name: str, found: Categories, factor: Factor) -> Coded:
@@ -184,7 +189,7 @@ def _code_categories(name: str, found: Categories, factor: Factor) -> Coded:
         suffixes, matrix = _contrasts(found, names, factor)
         return tuple(f"{name}[{one}]" for one in suffixes), matrix
 
-    return Coded(columns, max(len(names) - 1, 0), len(names))
+    return Coded(columns, max(len(names) - 1, 0), found)
 
 
 def _dummies(codes: Ints, count: int, base: int | None = None) -> Floats:

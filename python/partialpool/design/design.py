@@ -15,6 +15,28 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Aliased:
+    """A column that was left out because the rows tell nothing of it.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    term : str
+        The term that it belongs to, as it reads.
+    cells : tuple of str
+        Combinations of the term's categories that no row has (the first few), in words.
+    weights : dict of str to float
+        The columns that it equals a combination of; none where it is 0 in every row.
+    """
+
+    name: str
+    term: str
+    cells: tuple[str, ...]
+    weights: dict[str, float]
+
+
 @dataclass(frozen=True, eq=False)
 class GroupFactor:
     """One grouping factor: its levels, which row belongs to which, and its columns.
@@ -45,6 +67,8 @@ class GroupFactor:
         in Z's span, and is 0 for the others. A row of zeros: no population twin.
     pooled : bool
         Whether the levels' coefficients have a common distribution. The pooling decides it.
+    aliased : tuple of Aliased
+        Columns that were left out.
     """
 
     name: str
@@ -58,6 +82,7 @@ class GroupFactor:
     counts: Ints
     T: Floats
     pooled: bool = True
+    aliased: tuple[Aliased, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.Z, self.codes, self.levels, self.counts, self.T)
@@ -83,6 +108,8 @@ class Part:
         The term that each of them belongs to: its factors tell the variables.
     factors : tuple of GroupFactor
         The grouping factors.
+    aliased : tuple of Aliased
+        Population columns that were left out.
     """
 
     terms: Terms
@@ -90,6 +117,7 @@ class Part:
     columns: tuple[str, ...]
     column_terms: tuple[Term, ...]
     factors: tuple[GroupFactor, ...]
+    aliased: tuple[Aliased, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.X)
@@ -140,6 +168,8 @@ class Design:
         The columns of the formulas in these rows, as they came.
     recipe : dict
         Rebuilds the same columns for new data; survives JSON.
+    aliased : tuple of Aliased
+        Population columns that were left out.
     """
 
     terms: Terms
@@ -163,6 +193,7 @@ class Design:
     rows: Ints
     table: Table
     recipe: dict[str, Any]
+    aliased: tuple[Aliased, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.y, self.X, self.dropped, self.rows)

@@ -172,26 +172,32 @@ def twins(Z: Floats, terms: Sequence[str], X: Floats, columns: Sequence[str]) ->
             left.append(j)
     if not free:  # every group column has its twin, and X has no dependent columns
         return T
+    unequal = []
     for j in left:
         same = [k for k in free if np.array_equal(Z[:, k], X[:, j])]
         if same:
             T[same[0], j] = 1.0
-            continue
-        for subset in (free, list(range(len(terms)))):
-            weights = _combination(Z[:, subset], X[:, j])
-            if weights is not None:
-                T[subset, j] = weights
-                break
+        else:
+            unequal.append(j)
+    for subset in (free, list(range(len(terms)))):
+        if not unequal:
+            break
+        weights, made = _combinations(Z[:, subset], X[:, unequal])
+        for place, j in enumerate(unequal):
+            if made[place]:
+                T[subset, j] = weights[:, place]
+        unequal = [j for place, j in enumerate(unequal) if not made[place]]
     return T
 
 
-def _combination(Z: Floats, x: Floats) -> Floats | None:
-    """Return the weights with which Z's columns make x exactly, or None."""
+def _combinations(Z: Floats, X: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the weights with which Z's columns come nearest to X's, and where they make them."""
     scale = np.abs(Z).max(axis=0)
     scale[scale == 0] = 1.0
-    weights = np.linalg.lstsq(Z / scale, x, rcond=None)[0] / scale
+    weights = np.linalg.lstsq(Z / scale, X, rcond=None)[0] / scale[:, None]
+    size = 1e-9 * np.maximum(np.abs(X).max(axis=0), 1e-300)
+    # Contrasts are mostly simple numbers: say them exactly.
     rounded = np.round(weights, 9)
-    for candidate in (rounded, weights):  # contrasts are mostly simple numbers: say them exactly
-        if np.abs(Z @ candidate - x).max() <= 1e-9 * max(np.abs(x).max(), 1e-300):
-            return np.asarray(candidate, dtype=np.float64)
-    return None
+    simple = np.abs(Z @ rounded - X).max(axis=0) <= size
+    made = simple | (np.abs(Z @ weights - X).max(axis=0) <= size)
+    return np.where(simple, rounded, weights), made

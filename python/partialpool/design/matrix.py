@@ -13,6 +13,7 @@ from partialpool.data import Column
 from partialpool.errors import InputError, short
 from partialpool.formula import Term
 
+from .categories import Categories
 from .coding import code_factor, product, scopes, spelled
 from .design import Floats, Ints
 from .evaluate import Evaluator
@@ -27,12 +28,23 @@ MAX_CELLS = 500_000_000
 
 
 class Matrix(NamedTuple):
-    """Columns made of terms: their names, their values, the term of each, and the state."""
+    """Columns made of terms.
+
+    Attributes
+    ----------
+    names, values, terms
+        Of each column: its name, its values, and the term that it belongs to.
+    state : dict
+        What makes the same columns from new data.
+    coded : dict
+        By the code of a factor that has categories: these.
+    """
 
     names: tuple[str, ...]
     values: Floats
     terms: tuple[Term, ...]
     state: State
+    coded: dict[str, Categories]
 
 
 def build_matrix(
@@ -86,7 +98,8 @@ def build_matrix(
             names += own
             owners += [term] * len(own)
     check_matrix(names, X)
-    return Matrix(tuple(names), X, tuple(owners), evaluator.learned)
+    categories = {code: one.found for code, one in coded.items() if one.found is not None}
+    return Matrix(tuple(names), X, tuple(owners), evaluator.learned, categories)
 
 
 def _check_width(terms: Sequence[Term], widths: Sequence[int], n_rows: int, most: int) -> None:

@@ -12,6 +12,7 @@ from partialpool.data import Column, Table, open_table
 from partialpool.errors import InputError
 from partialpool.formula import Term, Terms, expand, parse_formula, parse_predictor
 
+from .aliased import same_columns
 from .build import VERSION
 from .design import Floats, Ints, freeze
 from .grouping import decode_levels, match_levels, ordered_groups
@@ -208,13 +209,7 @@ def _check_boolean(column: Column) -> None:
 def _matrix(
     terms: tuple[Term, ...], stored: Mapping[str, Any], columns: Mapping[str, Column], n: int
 ) -> Floats:
-    names, matrix, _, _ = build_matrix(terms, columns, n, stored["state"])
-    if list(names) != stored["columns"]:
-        raise InputError(
-            f"the new data give the columns {', '.join(names)}, not {', '.join(stored['columns'])}",
-            remedy="give the columns the same kinds as in the data that were fitted",
-        )
-    return matrix
+    return same_columns(stored, build_matrix(terms, columns, n, stored["state"]))
 
 
 def _role(role: str, value: Any, table: Table) -> Floats | None:

@@ -37,6 +37,7 @@ def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
     design = pooled.design
     return [
         *_left_out(design),
+        *_aliased(design),
         *_pooling(pooled, model),
         *_responses(pooled),
         *separation(pooled),
@@ -68,6 +69,35 @@ def _left_out(design: Design) -> Iterator[Finding]:
             f"{design.n_zero_weight} of {total} rows {'have' if many else 'has'} weight 0 and "
             f"{'were' if many else 'was'} left out.",
         )
+
+
+def _aliased(design: Design) -> Iterator[Finding]:
+    """Columns of which the rows tell nothing, by term."""
+    parts = [
+        (design.aliased, ""),
+        (() if design.sigma is None else design.sigma.aliased, "sigma: "),
+    ]
+    groups = [*design.factors, *(() if design.sigma is None else design.sigma.factors)]
+    parts += [(factor.aliased, f"by {factor.name}: ") for factor in groups]
+    for aliased, where in parts:
+        for term in dict.fromkeys(one.term for one in aliased):
+            own = [one for one in aliased if one.term == term]
+            names = ", ".join(f"`{one.name}`" for one in own[:5]) + ", …" * (len(own) > 5)
+            cells = own[0].cells
+            if cells:
+                why = f"no row has {'; '.join(cells)}{'; …' * (len(cells) > 4)}"
+                code = "empty-cell"
+            else:
+                why = "in these rows other columns say the same, as where categories are nested"
+                code = "aliased-columns"
+            yield Finding(
+                code,
+                "warning",
+                f"{where}{len(own)} column{'s' * (len(own) != 1)} of `{term}` "
+                f"{'were' if len(own) != 1 else 'was'} left out, {names}: {why}.",
+                "Coefficients compare the categories that occur together; predictions for others "
+                "are refused.",
+            )
 
 
 def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 NAMES = {"reml": "restricted maximum likelihood (REML)", "ml": "maximum likelihood (ML)"}
 
 # Findings about data that hold without priors too.
-OF_DATA = ("dropped-rows", "vanished-terms", "different-scales")
+OF_DATA = (
+    *("dropped-rows", "empty-cell", "aliased-columns"),
+    *("vanished-terms", "different-scales"),
+)
 
 
 def estimate_findings(pooled: Pooled, model: Model, found: Maximum) -> list[Finding]:
