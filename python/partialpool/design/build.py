@@ -17,7 +17,7 @@ from .design import Design, Floats, Part
 from .interaction import Coded
 from .predictor import build_part
 from .response import RESPONSES, build_response, check_varies, count_shares
-from .roles import check_stray_text, complete_rows
+from .roles import Expression, check_stray_text, complete_rows, role_columns
 
 VERSION = 2
 
@@ -78,6 +78,8 @@ def build_design(
     }
     check_names(terms, table)
     names = terms.columns if sigma is None else (*terms.columns, *sigma.columns)
+    computed = [value for value in given.values() if isinstance(value, Expression)]
+    names = (*names, *(name for value in computed for name in role_columns(value)))
     complete = complete_rows(names, table, **given)
     columns, roles, n = complete.columns, complete.roles, len(complete.rows)
     assert terms.left is not None  # parse_formula saw to it

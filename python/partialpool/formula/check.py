@@ -117,7 +117,8 @@ choose one of `abs`, `sqrt`, `exp`, `expm1`, `exp2`, `exp10`, `log1p`, `log2`, `
 def tree_factor(written: Node, place: str) -> Factor:
     """Check a tree as it was written and return it as a factor."""
     checker = _Checker(place)
-    tree = checker.factor(written)
+    # By itself, a name such as pi is that of a column.
+    tree: Node = checker.column(written) if isinstance(written, Name) else checker.factor(written)
     if isinstance(tree, Name):
         return column_factor(tree.name)
     columns = tuple(dict.fromkeys(columns_of(tree)))
