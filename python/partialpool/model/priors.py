@@ -15,7 +15,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import InputError
+from partialpool.errors import InputError, short
 
 Kernel = tuple[str, list[float]]
 
@@ -27,20 +27,30 @@ class Prior:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            what = f"`{field.name}` of {type(self).__name__} is "
             if isinstance(value, bool) or not isinstance(value, Real):
+                raise InputError(what + short(repr(value)), remedy="give a number")
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            what += f"{number:g}"
+            object.__setattr__(self, field.name, number)
+            if not math.isfinite(number):
+                raise InputError(what, remedy="give a finite number")
+            if field.name in _POSITIVE and number <= 0:
+                raise InputError(what, remedy="it must be above 0")
+            low, high = _POSSIBLE if field.name in _POSITIVE else (0.0, _POSSIBLE[1])
+            if field.name == "mu":  # a logarithm
+                high = math.log(high)
+            if not low <= abs(number) <= high:
+                raise InputError(what, remedy="no quantity is that large or small; check the unit")
+        width = {"mean": "sd", "loc": "scale"}
+        for centre, own in width.items():
+            if hasattr(self, centre) and getattr(self, own) < 1e-18 * abs(getattr(self, centre)):
                 raise InputError(
-                    f"`{field.name}` of {type(self).__name__} is {value!r}", remedy="give a number"
-                )
-            object.__setattr__(self, field.name, float(value))
-            if not math.isfinite(value):
-                raise InputError(
-                    f"`{field.name}` of {type(self).__name__} is {value}",
-                    remedy="give a finite number",
-                )
-            if field.name in _POSITIVE and value <= 0:
-                raise InputError(
-                    f"`{field.name}` of {type(self).__name__} is {value:g}",
-                    remedy="it must be above 0",
+                    f"`{own}` of {self} is smaller than what numbers near its centre can differ by",
+                    remedy="give a larger one",
                 )
 
     @property
@@ -86,8 +96,10 @@ class Prior:
         low, high = max(low, self.support[0]), min(high, self.support[1])
         kept = np.empty(0)
         for _ in range(1000):
-            x = self._draw(rng, 2 * size)
-            kept = np.concatenate([kept, x[(x >= low) & (x <= high)]])
+            with np.errstate(all="ignore"):
+                x = self._draw(rng, 2 * size)
+            # Those beyond all floating-point numbers come from tails that nothing bounds.
+            kept = np.concatenate([kept, x[(x >= low) & (x <= high) & np.isfinite(x)]])
             if len(kept) >= size:
                 return kept[:size]
         raise InputError(f"{self} has almost no mass between {low:g} and {high:g}")
@@ -101,8 +113,9 @@ class Prior:
         (True, False)
         """
         rng = np.random.default_rng(0)
-        parts = (self._draw(rng, 20_000) for _ in range(100))
-        return any(bool(((x >= low) & (x <= high)).any()) for x in parts)
+        with np.errstate(all="ignore"):
+            parts = (self._draw(rng, 20_000) for _ in range(100))
+            return any(bool(((x >= low) & (x <= high)).any()) for x in parts)
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))
@@ -110,6 +123,8 @@ class Prior:
 
 
 _POSITIVE = {"sd", "scale", "rate", "shape", "df", "eta"}
+_POSSIBLE = (1e-150, 1e150)
+"""Smallest and largest numbers of a prior; their squares are finite."""
 
 
 @dataclass(frozen=True)
@@ -464,7 +479,8 @@ def parse_prior(text: str) -> Prior:
     """
     match = _CALL.fullmatch(text)
     if match is None:
-        raise InputError(f"`{text}` is not a prior", remedy="write it like `normal(0, 2.5)`")
+        remedy = "write it like `normal(0, 2.5)`"
+        raise InputError(f"`{short(text)}` is not a prior", remedy=remedy)
     by_name = {name.lower(): prior for name, prior in PRIORS.items()}
     name = match[1].replace("_", "").lower()
     if match[3] and f"{name}atmean" in by_name:
@@ -477,7 +493,7 @@ def parse_prior(text: str) -> Prior:
     if name not in by_name:
         close = difflib.get_close_matches(name, by_name, n=1)
         remedy = f"did you mean `{by_name[close[0]].__name__}`?" if close else _ALL
-        raise InputError(f"unknown prior `{match[1]}`", remedy=remedy)
+        raise InputError(f"unknown prior `{short(match[1])}`", remedy=remedy)
     try:
         numbers = [float(part) for part in (match[2] or "").split(",") if part.strip()]
         return by_name[name](*numbers)
@@ -486,5 +502,5 @@ def parse_prior(text: str) -> Prior:
             raise
         names = ", ".join(f.name for f in fields(by_name[name]))
         raise InputError(
-            f"`{text}` does not fit", remedy=f"{by_name[name].__name__} takes ({names})"
+            f"`{short(text)}` does not fit", remedy=f"{by_name[name].__name__} takes ({names})"
         ) from None
