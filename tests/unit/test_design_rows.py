@@ -283,7 +283,7 @@ def rank_data(n=50):
     return {"y": rng.normal(size=n), "x": rng.normal(size=n), "z": rng.normal(size=n)}, rng
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1.0, 1e12, 1e300])
+@pytest.mark.parametrize("scale", [1e-130, 1e-12, 1.0, 1e12, 1e130])
 @pytest.mark.parametrize("intercept", ["1", "0"])
 def test_scale_is_not_collinearity(scale, intercept):
     data, _ = rank_data()

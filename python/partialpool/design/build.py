@@ -18,6 +18,7 @@ from .interaction import Coded
 from .predictor import build_part
 from .response import RESPONSES, build_response, check_varies, count_shares
 from .roles import Expression, check_stray_text, complete_rows, role_columns
+from .sizes import check_sizes
 
 VERSION = 2
 
@@ -105,6 +106,7 @@ def build_design(
             where = f"{error.where}, in `sigma`" if error.where else "in `sigma`"
             raise InputError(error.what, where=where, remedy=error.remedy) from None
         stored["formula"] = sigma.formula
+    check_sizes(left.label, y, roles, _columns(main, second))
     return Design(
         terms=terms,
         response=left.label,
@@ -178,6 +180,17 @@ def _is_numeric(factor: Factor, columns: Mapping[str, Column]) -> bool:
     if factor.bare:
         return columns[factor.columns[0]].kind == "number"
     return not (factor.condition or factor.categorical)
+
+
+def _columns(*parts: Part | None) -> list[tuple[str, Floats]]:
+    """Return all columns of predictors by name."""
+    return [
+        (name, matrix[:, k])
+        for part in parts
+        if part is not None
+        for names, matrix in [(part.columns, part.X), *((f.terms, f.Z) for f in part.factors)]
+        for k, name in enumerate(names)
+    ]
 
 
 def _differ(values: Floats | None) -> bool:
