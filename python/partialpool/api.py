@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from partialpool.checks import check_choice, check_counts, check_interval, check_seed
+from partialpool.checks import (
+    check_choice,
+    check_counts,
+    check_flag,
+    check_interval,
+    check_mapping,
+    check_seed,
+)
 from partialpool.engine.choose import MAXIMISED
-from partialpool.errors import InputError, NotYetError, did_you_mean
+from partialpool.errors import InputError, NotYetError, did_you_mean, short
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Estimate, Fit, Provenance
@@ -20,6 +29,8 @@ if TYPE_CHECKING:
     from partialpool.model.families import Family
     from partialpool.posterior.compare import Comparison
     from partialpool.posterior.prior_predictive import PriorPredictive
+
+_PRIORS = '{"sigma": pp.Exponential(1)}'
 
 
 def fit(
@@ -37,9 +48,9 @@ def fit(
     offset: Any = None,
     exposure: Any = None,
     trials: Any = None,
-    chains: int = 4,
-    draws: int = 1000,
-    warmup: int = 1000,
+    chains: int | None = None,
+    draws: int | None = None,
+    warmup: int | None = None,
     seed: int | None = None,
     interval: float = 0.95,
     proposal_sd: float | None = None,
@@ -90,8 +101,8 @@ def fit(
         Time or size over which a count was collected (log links): its logarithm is an offset.
     trials : str, array or int, optional
         Number of trials of every row, for ``family="binomial"``.
-    chains, draws, warmup : int
-        Number of chains, and of kept and warm-up draws of each.
+    chains, draws, warmup : int, optional
+        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each.
     seed : int, optional
         Same seed, same draws, however many threads. By default a random one, which is shown.
     interval : float
@@ -122,8 +133,7 @@ def fit(
     """
     began = time.perf_counter()
     check_pooling(pooling)
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
+    check_mapping("priors", priors, _PRIORS)
     plan = _plan(
         method=method,
         chains=chains,
@@ -135,6 +145,8 @@ def fit(
         threads=threads,
         progress=progress,
     )
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     fitted = _estimate if plan.method in MAXIMISED else _fit
     return fitted(table, pooling, priors, plan, began)
 
@@ -155,9 +167,9 @@ def compare(
     offset: Any = None,
     exposure: Any = None,
     trials: Any = None,
-    chains: int = 4,
-    draws: int = 1000,
-    warmup: int = 1000,
+    chains: int | None = None,
+    draws: int | None = None,
+    warmup: int | None = None,
     seed: int | None = None,
     interval: float = 0.95,
     proposal_sd: float | None = None,
@@ -202,13 +214,12 @@ def compare(
     """
     from partialpool.posterior.compare import Comparison, known_truth
 
-    if method in MAXIMISED:
+    if isinstance(method, str) and method in MAXIMISED:
         raise InputError(
             f'method="{method}" estimates one model, and no pooling cannot be estimated so',
             remedy="leave `method` out to compare posteriors, or use `fit`",
         )
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
+    check_mapping("priors", priors, _PRIORS)
     plan = _plan(
         method=method,
         chains=chains,
@@ -220,6 +231,8 @@ def compare(
         threads=threads,
         progress=progress,
     )
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     compared = _compared_factor(table.design, formula, factor)
     true = None if truth is None else known_truth(truth, compared)
     shared = _share_priors(priors, table, compared.name)
@@ -336,9 +349,10 @@ def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFac
             remedy="add one such as `(1 | group)`",
         )
     by_name = {factor.name: factor for factor in design.factors}
-    if name is not None and name not in by_name:
+    if name is not None and (not isinstance(name, str) or name not in by_name):
         raise InputError(
-            f"`{name}` is no grouping factor of the formula", remedy=did_you_mean(name, by_name)
+            f"`{short(name)}` is no grouping factor of the formula",
+            remedy=did_you_mean(str(name), by_name),
         )
     return design.factors[0] if name is None else by_name[name]
 
@@ -377,9 +391,9 @@ class _Plan(NamedTuple):
 def _plan(
     *,
     method: str,
-    chains: int,
-    draws: int,
-    warmup: int,
+    chains: int | None,
+    draws: int | None,
+    warmup: int | None,
     seed: int | None,
     interval: float,
     proposal_sd: float | None,
@@ -390,42 +404,42 @@ def _plan(
     from partialpool.engine import METHODS
 
     check_choice("method", method, METHODS)
-    check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
-    check_interval(interval)
+    given = {"chains": chains, "draws": draws, "warmup": warmup, "threads": threads, "seed": seed}
+    given = {name: value for name, value in given.items() if value is not None}
+    check_counts(**{name: value for name, value in given.items() if name != "seed"})
+    check_flag("progress", progress)
     if method in MAXIMISED:
-        _check_no_sampling(
-            method, chains=chains, draws=draws, warmup=warmup, seed=seed, threads=threads
-        )
-    options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
-    options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
-    options["seed"] = check_seed(seed)
+        _check_no_sampling(method, given if progress is None else {**given, "progress": progress})
+    options: dict[str, Any] = SAMPLING | given | {"seed": check_seed(seed)}
+    options = {name: int(value) for name, value in options.items()} | {"progress": progress}
     if method == "metropolis":
         options["proposal_sd"] = proposal_sd
+        if proposal_sd is not None and not _is_positive(proposal_sd):
+            raise InputError(
+                f"`proposal_sd` is {short(repr(proposal_sd))}", remedy="give a number above 0"
+            )
     elif proposal_sd is not None:
         raise InputError(
             "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
         )
-    return _Plan(method, float(interval), options)
+    return _Plan(method, check_interval(interval), options)
 
 
-# Options of sampling, with their defaults.
-SAMPLING: dict[str, int | None] = {
-    "chains": 4,
-    "draws": 1000,
-    "warmup": 1000,
-    "seed": None,
-    "threads": None,
-}
+def _is_positive(value: Any) -> bool:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value) and value > 0
 
 
-def _check_no_sampling(method: str, **options: int | None) -> None:
-    """Refuse options of sampling where nothing is drawn."""
-    for name, value in options.items():
-        if value != SAMPLING[name]:
-            raise InputError(
-                f'`{name}` is given with method="{method}", which draws nothing',
-                remedy="leave it out",
-            )
+# Options of sampling, where they are not given.
+SAMPLING = {"chains": 4, "draws": 1000, "warmup": 1000, "threads": os.cpu_count() or 1}
+
+
+def _check_no_sampling(method: str, given: Mapping[str, Any]) -> None:
+    """Refuse options of sampling where nothing is drawn, whatever their values."""
+    for name in given:
+        raise InputError(
+            f'`{name}` is given with method="{method}", which draws nothing', remedy="leave it out"
+        )
 
 
 def _fit(
@@ -586,12 +600,14 @@ def prior_predictive(
     from partialpool.posterior.prior_predictive import PriorPredictive
 
     check_pooling(pooling)
+    check_mapping("priors", priors, _PRIORS)
     check_counts(draws=draws)
+    seed = check_seed(seed)
     roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
     table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     pooled = table.pool(pooling)
     model = build_model(pooled, priors, integrate=False)
-    return PriorPredictive(model, pooled.design, draws, check_seed(seed))
+    return PriorPredictive(model, pooled.design, int(draws), seed)
 
 
 def _versions() -> dict[str, str]:

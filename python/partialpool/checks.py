@@ -2,41 +2,101 @@
 
 from __future__ import annotations
 
+import numbers
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, did_you_mean, short
+
+# More than that is a slip, whatever the model; memory has its own check.
+_MOST = {"chains": 10_000, "threads": 100_000}
+_MANY = 10**9
 
 
-def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+def check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
     """Refuse a value that is none of the known ones."""
+    if not isinstance(value, str):
+        raise InputError(f"`{name}` is {short(repr(value))}", remedy=did_you_mean("", known))
     if value not in known:
-        raise InputError(f"unknown {name} `{value}`", remedy=did_you_mean(str(value), known))
+        raise InputError(f"unknown {name} `{short(value)}`", remedy=did_you_mean(value, known))
 
 
-def check_counts(**counts: int | None) -> None:
-    """Refuse counts that are no whole numbers or too small (`warmup` may be 0)."""
+def check_counts(**counts: Any) -> None:
+    """Refuse counts that are no whole numbers, too small (`warmup` may be 0), or beyond measure."""
     for name, value in counts.items():
         if name == "threads" and value is None:
             continue
-        low = 0 if name == "warmup" else 1
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise InputError(f"`{name}` is {value!r}", remedy="give a whole number")
-        if int(value) < low:  # type: ignore[arg-type]
-            raise InputError(f"`{name}` is {value}", remedy=f"give at least {low}")
+        check_whole(name, value, 0 if name == "warmup" else 1, _MOST.get(name, _MANY))
 
 
-def check_interval(interval: float) -> None:
-    """Refuse what is no share between 0 and 1."""
-    if not isinstance(interval, (int, float)) or not 0 < interval < 1:
+def check_whole(name: str, value: Any, low: int, high: int = _MANY) -> int:
+    """Take a whole number within bounds, of any type that is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_whole("k", np.int8(3), 2)
+    3
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InputError(f"`{name}` is {short(repr(value))}", remedy="give a whole number")
+    try:
+        number = int(value.__index__())
+    except TypeError:  # an array of several
         raise InputError(
-            f"`interval` is {interval!r}", remedy="give a number between 0 and 1, such as 0.95"
+            f"`{name}` is {short(repr(value))}", remedy="give one whole number"
+        ) from None
+    if not low <= number <= high:
+        remedy = f"give at least {low}" if number < low else f"give at most {high:,}"
+        raise InputError(f"`{name}` is {_digits(number)}", remedy=remedy)
+    return number
+
+
+def check_interval(interval: Any) -> float:
+    """Take a share between 0 and 1."""
+    real = isinstance(interval, numbers.Real) and not isinstance(interval, bool)
+    if not real or not 0 < float(interval) < 1:
+        raise InputError(
+            f"`interval` is {short(repr(interval))}",
+            remedy="give a number between 0 and 1, such as 0.95",
         )
+    return float(interval)
 
 
-def check_seed(seed: int | None) -> int:
+def check_seed(seed: Any) -> int:
     """Take a seed, or make one."""
     if seed is None:
         return secrets.randbits(32)
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 2**64:
-        raise InputError(f"`seed` is {seed!r}", remedy="give a whole number from 0 to 2**64 - 1")
-    return int(seed)
+    try:
+        return check_whole("seed", seed, 0, 2**64 - 1)
+    except InputError as error:
+        raise InputError(error.what, remedy="give a whole number from 0 to 2**64 - 1") from None
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is neither true nor false, where it is given."""
+    if value is not None and not isinstance(value, bool):
+        raise InputError(f"`{name}` is {short(repr(value))}", remedy="give True or False")
+
+
+def check_mapping(name: str, value: Any, example: str) -> None:
+    """Refuse what is no mapping with texts as keys, where it is given."""
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        raise InputError(
+            f"`{name}` is {short(repr(value))}", remedy=f"give a dict, such as {example}"
+        )
+    for key in value:
+        if not isinstance(key, str):
+            raise InputError(
+                f"`{name}` has the key {short(repr(key))}", remedy=f"give names, as in {example}"
+            )
+
+
+def _digits(number: int) -> str:
+    """Write a number that may have more digits than Python writes out."""
+    if abs(number) < 10**30:
+        return str(number)
+    return f"about {'-' * (number < 0)}10^{int(number.bit_length() * 0.30103)}"

@@ -402,14 +402,14 @@ def test_bad_formulas(capsys, table, case):
 
 
 BAD_OPTIONS = {
-    "no draws": (["--draws", "0"], "`draws` is 0"),
-    "no chains": (["--chains", "0"], "`chains` is 0"),
+    "no draws": (["--draws", "0"], "`--draws` is 0"),
+    "no chains": (["--chains", "0"], "`--chains` is 0"),
     "no number": (["--draws", "many"], "'--draws'"),
-    "negative seed": (["--seed", "-1"], "`seed` is -1"),
-    "interval": (["--interval", "95"], "`interval` is 95"),
+    "negative seed": (["--seed", "-1"], "`--seed` is -1"),
+    "interval": (["--interval", "95"], "`--interval` is 95"),
     "percent": (["--interval", "95%"], "'--interval'"),
     "no value": (["--draws"], "'--draws'"),
-    "threads": (["--threads", "0"], "`threads` is 0"),
+    "threads": (["--threads", "0"], "`--threads` is 0"),
     "family": (["--family", "gausian"], "did you mean `gaussian`?"),
     "pooling": (["--pooling", "partly"], "pooling"),
     "pooling of a factor": (["--pooling", "id=partly"], "did you mean `partial`?"),

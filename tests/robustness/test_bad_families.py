@@ -432,12 +432,12 @@ BOTH = "n ~ x + (1 | g) + (1 | k)"
         (BOTH, {"q": "none"}, "`pooling` names `q`, which is no grouping factor of the formula"),
         (BOTH, {3: "none"}, "`pooling` names `3`, which is no grouping factor of the formula"),
         (BOTH, {"g": "nothing"}, "unknown pooling `nothing`: choose one of `complete`, `none`"),
-        (BOTH, {"g": None}, "unknown pooling `None`"),
+        (BOTH, {"g": None}, "`pooling` is None: choose one of"),
         (BOTH, {"g": "none", "k": "none"}, "`g` and `k` have no pooling, and at most one factor"),
         (BOTH, "none", 'as in pooling={"g": "none", "k": "partial"}'),
         ("n ~ x", {"g": "none"}, "`pooling` names `g`, which is no grouping factor"),
         ("n ~ x", "none", "the formula has no group term"),
-        (BOTH, 3, "unknown pooling `3`"),
+        (BOTH, 3, "`pooling` is 3: choose one of"),
     ],
 )
 def test_poolings(formula, pooling, part):
@@ -473,7 +473,10 @@ def test_pooling_is_about_the_factors_of_the_mean():
         (["n ~ x", "--family", "poisson", "--se", "time"], "known standard errors belong to the"),
         (["y ~ x", "--exposure", "time"], "exposure needs a log link"),
         (["n ~ x", "--family", "poisson", "--prior", "sigma=exponential(1)"], "is no parameter"),
-        (["n ~ x", "--family", "poisson", "--method", "marginal"], "leave `method` out, and NUTS"),
+        (
+            ["n ~ x", "--family", "poisson", "--method", "marginal"],
+            "leave `--method` out, and NUTS",
+        ),
         (["n ~ x + (1 | half)", "--family", "poisson"], "`half` holds fractions"),
         ([BOTH, "--family", "poisson", "--pooling", "g=none,k=none"], "at most one factor"),
         (

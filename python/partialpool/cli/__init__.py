@@ -88,8 +88,12 @@ def fit_command(
         typer.Option(metavar="FILE.nc", help="Save the fit, for predict, check and pp.load."),
     ] = None,
     rows: Annotated[
-        bool, typer.Option(help="Whether `--out` keeps the rows; `check` needs them.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--rows/--no-rows",
+            help="Whether `--out` keeps the rows; `check` needs them.  [default: rows]",
+        ),
+    ] = None,
     coefficients: Annotated[
         str | None,
         typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
@@ -111,9 +115,9 @@ def fit_command(
     offset: options.Offset = None,
     exposure: options.Exposure = None,
     trials: options.Trials = None,
-    chains: options.Chains = 4,
-    draws: options.Draws = 1000,
-    warmup: options.Warmup = 1000,
+    chains: options.Chains = None,
+    draws: options.Draws = None,
+    warmup: options.Warmup = None,
     seed: options.Seed = None,
     interval: options.Interval = 0.95,
     proposal_sd: options.ProposalSd = None,
@@ -131,6 +135,9 @@ def fit_command(
             f"`--out` is given with `--method {method}`, and it saves posteriors",
             remedy="leave it out, or use `--json` or `--coefficients`",
         )
+    if rows is not None and out is None:
+        shown = "--rows" if rows else "--no-rows"
+        raise InputError(f"`{shown}` is given without `--out`", remedy="name the file, or leave it")
     targets = check_targets(data, {"--out": out, "--coefficients": coefficients})
     try:
         fit = partialpool.fit(
@@ -161,7 +168,7 @@ def fit_command(
         return INTERRUPTED
     # A file that cannot be written after all must not cost the user the table.
     failed: list[InputError] = []
-    saver = partial(fit.save, rows=rows) if isinstance(fit, Fit) else None
+    saver = partial(fit.save, rows=rows is not False) if isinstance(fit, Fit) else None
     writers = (saver, partial(write_coefficients, fit))
     for target, write in zip(targets.values(), writers, strict=True):
         if target is not None and write is not None:
@@ -209,9 +216,9 @@ def compare_command(
     offset: options.Offset = None,
     exposure: options.Exposure = None,
     trials: options.Trials = None,
-    chains: options.Chains = 4,
-    draws: options.Draws = 1000,
-    warmup: options.Warmup = 1000,
+    chains: options.Chains = None,
+    draws: options.Draws = None,
+    warmup: options.Warmup = None,
     seed: options.Seed = None,
     interval: options.Interval = 0.95,
     proposal_sd: options.ProposalSd = None,
@@ -379,7 +386,7 @@ def say_findings(fits: dict[str, Fit]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    say("error: " + " ".join(message.split()), sys.stderr)
+    say("error: " + options.by_options(" ".join(message.split())), sys.stderr)
     return code
 
 

@@ -60,9 +60,9 @@ Exposure = Annotated[
 Trials = Annotated[
     str | None, typer.Option(metavar="COLUMN|N", help="Trials of every row (binomial).")
 ]
-Chains = Annotated[int, typer.Option(help="Number of chains.")]
-Draws = Annotated[int, typer.Option(help="Draws to keep of each chain.")]
-Warmup = Annotated[int, typer.Option(help="Warm-up draws of each chain.")]
+Chains = Annotated[int | None, typer.Option(help="Number of chains.  [default: 4]")]
+Draws = Annotated[int | None, typer.Option(help="Draws to keep of each chain.  [default: 1000]")]
+Warmup = Annotated[int | None, typer.Option(help="Warm-up draws of each chain.  [default: 1000]")]
 Seed = Annotated[
     int | None, typer.Option(help="Same seed, same draws.  [default: random, and shown]")
 ]
@@ -81,6 +81,36 @@ ShowProgress = Annotated[
         help="Show progress.  [default: in a terminal, on runs longer than a second]",
     ),
 ]
+
+
+# Options that Python takes by the same name, with `-` for `_`.
+_NAMES = (
+    *("family", "link", "method", "sigma", "se", "weights", "offset", "exposure", "trials"),
+    *("chains", "draws", "warmup", "seed", "interval", "proposal_sd", "threads", "progress"),
+    *("pooling", "kind", "new_levels"),
+)
+_ANY = "|".join(_NAMES)
+
+
+def by_options(message: str) -> str:
+    """Speak of the command line's options where a message speaks of Python's.
+
+    Examples
+    --------
+    >>> by_options('`draws` is 0: leave `trials=` out, or use family="binomial"')
+    '`--draws` is 0: leave `--trials` out, or use --family binomial'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        return f"--{match[1].replace('_', '-')}"
+
+    message = re.sub(rf"`({_ANY})=`", lambda m: f"`{option(m)}`", message)
+    message = re.sub(rf'\b({_ANY})="([\w/=,-]*)"', lambda m: f"{option(m)} {m[2]}", message)
+    before, after = (
+        r"(?<=leave )|(?<=both )|(?<=^)",
+        r"(?= (?:is (?!no |the |both )|(?:out|and|has|holds|names|equals)\b))",
+    )
+    return re.sub(rf"(?:{before})`({_ANY})`{after}", lambda m: f"`{option(m)}`", message)
 
 
 def protected(arguments: list[str]) -> list[str]:
