@@ -74,6 +74,44 @@ def check_seed(seed: Any) -> int:
         raise InputError(error.what, remedy="give a whole number from 0 to 2**64 - 1") from None
 
 
+def check_text(name: str, value: Any, example: str) -> None:
+    """Refuse what is no text, where it is given.
+
+    Examples
+    --------
+    >>> check_text("by", 3, '"county"')
+    Traceback (most recent call last):
+    ...
+    partialpool.errors.InputError: `by` is 3: give a name as text, such as "county".
+    """
+    if value is not None and not isinstance(value, str):
+        remedy = f"give a name as text, such as {example}"
+        raise InputError(f"`{name}` is {short(repr(value))}", remedy=remedy)
+
+
+def check_values(name: str, values: Any) -> list[Any]:
+    """Take several values as a list.
+
+    Examples
+    --------
+    >>> check_values("levels", (1, 2))
+    [1, 2]
+    """
+    single = isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__iter__")
+    try:
+        found = [] if single else list(values)
+    except TypeError:  # an array of no dimension
+        single = True
+    if single or any(isinstance(v, (list, dict, set)) or (hasattr(v, "shape") and v.shape)
+                     for v in found):  # fmt: skip
+        raise InputError(f"`{name}` is {short(repr(values))}", remedy="give a list of values")
+    return found
+
+
+EXAMPLE = '"county"'
+"""A grouping factor, in messages."""
+
+
 def check_flag(name: str, value: Any) -> None:
     """Refuse what is neither true nor false, where it is given."""
     if value is not None and not isinstance(value, bool):

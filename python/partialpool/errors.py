@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -29,7 +30,9 @@ class InputError(PartialPoolError, ValueError):
     """
 
     def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
-        self.what, self.where, self.remedy = what, where, remedy
+        self.what = what = _readable(what)
+        self.where = where = _readable(where) if where else where
+        self.remedy = remedy = _readable(remedy) if remedy else remedy
         sentence = what
         if where:
             sentence += f" ({where})"
@@ -59,6 +62,14 @@ def short(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _readable(text: str) -> str:
+    """Return a clause on one line, in which nothing that a user gave is longer than can be read."""
+    text = re.sub(r"\s*[\n\r]\s*", " ", text)
+    text = re.sub(r"`([^`]{100,})`", lambda match: f"`{short(match[1], 80)}`", text)
+    text = re.sub(r"\S{160,}", lambda match: short(match[0], 100), text)
+    return text if len(text) <= 800 else text[:799] + "…"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a remedy that names the closest of the known names, or all of them.
 
@@ -69,7 +80,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["floor", "county"])
     'choose one of `floor`, `county`'
     """
-    known = list(known)
+    known = [str(one) for one in known]
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean `{close[0]}`?"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.checks import check_choice, check_interval
+from partialpool.checks import check_choice, check_interval, check_mapping, check_text
 from partialpool.data import Column
 from partialpool.data.convert import from_any
 from partialpool.design.recipe import recipe_predictors
@@ -75,7 +75,7 @@ EXPONENTIAL = (
 def effects(
     fit: Fit,
     by: str,
-    at: Mapping[str, Any],
+    at: Mapping[str, Any] | None,
     *,
     groups: str,
     kind: str,
@@ -87,9 +87,12 @@ def effects(
     """Average predictions over rows; see :meth:`Fit.effects`."""
     import pandas as pd
 
+    check_text("by", by, '"x"')
+    check_mapping("at", at, '{"x": 0}')
     check_choice("groups", groups, GROUPS)
     check_choice("kind", kind, KINDS)
-    check_interval(interval)
+    interval = check_interval(interval)
+    at = dict(at or {})
     model = fit.model
     if kind == "probability" and not model.categories:
         raise InputError(
@@ -497,6 +500,10 @@ def _quartiles(x: Array, weights: Array) -> Array:
 def _set(gathered: Gathered, name: str, value: Any) -> Gathered:
     """Give all rows one value of a column."""
     column = gathered.table.columns[name]
+    if not isinstance(value, (str, bytes)) and hasattr(value, "__len__"):
+        raise InputError(
+            f"`at` gives `{name}` several values", remedy=f"give one, or make `{name}` the first"
+        )
     if column.kind == "number":
         fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
         fits = fits and math.isfinite(value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.checks import EXAMPLE, check_flag, check_text, check_values
 from partialpool.engine import Run
 from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
 from partialpool.errors import InputError, did_you_mean
@@ -171,6 +172,7 @@ class Fit:
         InputError
             If there is no such parameter.
         """
+        check_text("parameter", parameter, '"b"')
         if parameter is None:
             return self.parameter_summary.to_frame()
         found = group_parameters(self.model).get(parameter)
@@ -245,13 +247,15 @@ class Fit:
         """
         from partialpool.posterior.tree import group_array
 
+        check_text("factor", factor, EXAMPLE)
         chosen = self._position(factor)
         group = self.model.groups[chosen]
         if levels is None:
             picked = list(range(len(group.levels)))
         else:
+            levels = check_values("levels", levels)
             position = {level: k for k, level in enumerate(group.levels.tolist())}
-            unknown = [level for level in levels if level not in position]
+            unknown = [level for level in levels if not _is_among(level, position)]
             if unknown:
                 raise InputError(
                     f"`{unknown[0]}` is no level of `{group.name}`",
@@ -461,7 +465,7 @@ class Fit:
         return effects(
             self,
             by,
-            at or {},
+            at,
             groups=groups,
             kind=kind,
             interval=interval,
@@ -644,6 +648,7 @@ class Fit:
         """
         from partialpool.posterior.io import save_fit
 
+        check_flag("rows", rows)
         save_fit(self, path, rows=rows)
 
     def __repr__(self) -> str:
@@ -694,6 +699,14 @@ def level_labels(group: Group, kind: str, step: int = 1) -> list[str]:
     """Full names of the deviations ("r") or coefficients ("coef") of every `step`-th level."""
     name = f"{kind}_{group.name}"
     return [f"{name}[{level},{term}]" for level in group.levels[::step] for term in group.terms]
+
+
+def _is_among(level: Any, known: Mapping[Any, int]) -> bool:
+    """Tell whether a value of any type is among those known."""
+    try:
+        return level in known
+    except TypeError:  # nothing that could be a level
+        return False
 
 
 def rows_called(parameter: str, frame: pd.DataFrame, others: Iterable[str] = ()) -> pd.DataFrame:

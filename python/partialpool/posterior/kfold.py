@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import engine
-from partialpool.checks import check_seed
+from partialpool.checks import EXAMPLE, check_seed, check_text, check_whole
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled, build_model
@@ -38,8 +38,8 @@ Ints = NDArray[np.int64]
 def kfold(fit: Fit, k: int, by: str | None, seed: int) -> Loo:
     """Compute what :meth:`Fit.kfold` gives, once."""
     seed = check_seed(seed)
-    if isinstance(k, bool) or not isinstance(k, int) or k < 2:
-        raise InputError(f"`k` is {k!r}", remedy="give a whole number of parts, 2 or more")
+    k = check_whole("k", k, 2)
+    check_text("by", by, EXAMPLE)
     key = f"kfold {k}, seed {seed}" + ("" if by is None else f", by {by}")
     if key in fit.held_out:
         return fit.held_out[key]

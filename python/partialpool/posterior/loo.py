@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.checks import EXAMPLE, check_text
 from partialpool.errors import InputError, did_you_mean
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
@@ -163,6 +164,7 @@ def sum_error(values: Array) -> float:
 def loo(fit: Fit, by: str | None = None) -> Loo:
     """Compute what :meth:`Fit.loo` gives, once."""
     factor = None
+    check_text("by", by, EXAMPLE)
     if by is not None:
         names = {group.factor for group in fit.model.groups if group.predictor == "mu"}
         if by == "group" and len(names) == 1:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.checks import EXAMPLE, check_text, check_whole
 from partialpool.errors import InputError
 from partialpool.model.families import FAMILIES
 from partialpool.posterior.findings import Finding
@@ -180,6 +181,8 @@ def compare_fits(fits: Mapping[str, Fit], by: str | None = None, k: int | None =
     ['with floor', 'without']
     """
     fits = _named(fits)
+    check_text("by", by, EXAMPLE)
+    k = None if k is None else check_whole("k", k, 2)
     _check_same_rows(fits)
     fits, found = _check_same_units(fits, by, k)
     scores = {n: fit.loo(by) if k is None else fit.kfold(k, by) for n, fit in fits.items()}
