@@ -199,6 +199,22 @@ def test_finding_separation_with_trials():
     assert "as large as the trials in all 10 rows with `kind[T.b]`" in separations(fit)[0]
 
 
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + kind", "y ~ 1", "y ~ x + (1 | g)"])
+@pytest.mark.parametrize("successes", [0.0, 4.0])
+def test_one_outcome_is_a_result_where_trials_are_known(formula, successes):
+    trials = np.full(len(X), 4.0)
+    fit = binary(np.full(len(X), successes), formula, family="binomial", trials=trials)
+    found = finding(fit, "one-outcome")
+    kind = "as large as the trials" if successes else "0"
+    assert f"The response is {kind} in every row" in found.message
+    assert separations(fit) == []
+
+
+def test_no_count_at_all_is_a_result_where_exposures_differ():
+    fit = binary(np.zeros(len(X)), "y ~ x", family="poisson", exposure=np.exp(X))
+    assert "The response is 0 in every row" in finding(fit, "one-outcome").message
+
+
 def test_finding_separation_of_ordered_categories():
     y = np.searchsorted([-0.5, 0.5], X)
     (found,) = separations(binary(y, family="cumulative"))

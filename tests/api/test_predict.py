@@ -720,7 +720,7 @@ def test_command_takes_trials(tmp_path, capsys):
         (["{fit}", "nowhere.csv"], "there is no file `nowhere.csv`"),
         (["{fit}", "{new}", "--kind", "x"], "unknown kind `x`"),
         (["{fit}", "{new}", "--new-levels", "error"], "has the level `99`"),
-        (["{fit}", "{new}", "--interval", "2"], "`interval` is 2.0"),
+        (["{fit}", "{new}", "--interval", "2"], "`--interval` is 2.0"),
         (["{fit}", "{new}", "--out", "{new}"], "would overwrite the data"),
         (["{fit}", "{new}", "--out", "{fit}"], "would overwrite the fit"),
         (["{fit}", "{new}", "--trials", "3"], "this model has no use for it"),

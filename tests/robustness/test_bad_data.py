@@ -208,10 +208,6 @@ ROLES = {
     "infinite exposure": ({"exposure": [1.0, np.inf, 1.0]}, "`exposure` is infinite"),
     "negative weight": ({"weights": [1.0, 0.0, -2.0]}, "negative in 1 row .*-2 in row 3.*give 0"),
     "no weight": ({"weights": [0, 0, 0]}, "`weights` is 0 in every complete row: give some"),
-    "all trials": (
-        {"trials": [1, 2, 4], "response": "binary"},
-        "`y` equals `trials` in every row: there is nothing to explain",
-    ),
 }  # fmt: skip
 
 

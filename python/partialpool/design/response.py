@@ -137,17 +137,12 @@ def check_varies(
         True where equal numbers tell something: errors that are known, an offset or exposure that
         varies.
     """
-    if trials is not None:
-        # No success at all is a result, if the trials are known.
-        if not np.array_equal(y, trials):
-            return
-        what = "equals `trials`"
-    elif np.ptp(y) > 0 or (known and kind == "number"):
+    if trials is not None:  # no success at all, or no failure, is a result
         return
-    else:
-        what = f"is {y[0]:g}"
+    if np.ptp(y) > 0 or (known and kind == "number"):
+        return
     raise InputError(
-        f"the response `{label}` {what} in every row",
+        f"the response `{label}` is {y[0]:g} in every row",
         remedy="there is nothing to explain; check the column",
     )
 
