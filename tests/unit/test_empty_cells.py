@@ -196,3 +196,44 @@ def test_dependent_columns_are_found_with_their_weights(seed, k, constant, extra
         made = sum((w * X[:, j] for j, w in one.weights.items()), np.zeros(n))
         assert np.allclose(made, X[:, one.column], rtol=1e-7, atol=1e-7 * np.abs(X).max())
         assert not set(one.weights) & set(expected)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("text", ["C(f) * C(h)", "0 + C(f):C(h)", "C(f) * C(h) * x", "C(f) / C(h)"])
+def test_columns_taken_at_once_are_those_taken_one_by_one(seed, text, monkeypatch):
+    from partialpool.design import rank
+
+    rng = np.random.default_rng(seed)
+    f, h = rng.integers(0, 5, 400), rng.integers(0, 4, 400)
+    cells = rng.choice(20, 15, replace=False)
+    rows = np.isin(4 * f + h, cells)
+    data = {"y": rng.normal(size=400), "f": f, "h": h, "x": rng.normal(size=400)}
+    data = {name: values[rows] for name, values in data.items()}
+    quick = build_design(parse_formula(f"y ~ {text}"), data)
+    monkeypatch.setattr(rank._Search, "_at_once", lambda *_: None)
+    slow = build_design(parse_formula(f"y ~ {text}"), data)
+    assert quick.columns == slow.columns
+    for one, other in zip(quick.aliased, slow.aliased, strict=True):
+        assert one.name == other.name
+        assert one.weights == pytest.approx(other.weights, abs=1e-8)
+
+
+def test_wide_designs_are_refused_before_they_are_made():
+    rows = np.arange(30_000)
+    data = {"y": rows % 7.0, "f": rows % 15_000, "h": rows % 1000, "g": rows % 10}
+
+    def refused(formula, words, **options):
+        with pytest.raises(InputError, match=words):
+            pp.fit(formula, data, **options)
+
+    refused("y ~ C(f)", r"`C\(f\)` has 14,999 columns, .* at most 2,000 .*`\(1 \| f\)`")
+    refused("y ~ C(h) * C(g)", r"`C\(h\):C\(g\)` has .* columns.*`\(1 \| h:g\)`")
+    refused("y ~ 1 + (C(h) | g)", r"1,000 coefficients a level with 499,500 correlations.*g/f")
+    refused("y ~ 1 + (C(h) || g)", r"1,000 coefficients a level, and at most 100.*`\(1 \| g\)`")
+    refused("f ~ 1", "15,000 categories, and at most 100", family="cumulative")
+    refused("y ~ 1 + (C(g) * x | h)", "no column `x`")
+    data["k"] = rows % 13
+    refused("y ~ 1 + (C(k) | g)", "takes at most 10 correlated", method="reml")
+    many = {f"a{i}": rows // 2**i % 2 for i in range(12)}
+    data |= many
+    refused(f"y ~ {' * '.join(f'C({a})' for a in many)}", "4,096 terms have 4,096 columns")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from partialpool.data import Column
 from partialpool.errors import InputError, short
-from partialpool.formula import Term
+from partialpool.formula import GroupTerm, Term
+from partialpool.formula.names import quoted
 
 from .categories import Categories
 from .coding import code_factor, product, scopes, spelled
@@ -20,11 +21,13 @@ from .evaluate import Evaluator
 
 State = dict[str, Any]
 
-MAX_COLUMNS = 4_000
+MAX_COLUMNS = 2_000
 """More columns than that are too many to be computed with, whatever the number of rows."""
 
 MAX_CELLS = 500_000_000
 """Numbers in a matrix: 4 GB."""
+MAX_CORRELATED, MAX_INDEPENDENT = 50, 100
+"""Coefficients a level: with k of them, k (k − 1)/2 correlations are estimated, or none."""
 
 
 class Matrix(NamedTuple):
@@ -53,7 +56,7 @@ def build_matrix(
     n_rows: int,
     state: State | None = None,
     *,
-    most: int = MAX_COLUMNS,
+    group: GroupTerm | None = None,
 ) -> Matrix:
     """Return the columns of terms, and the state that makes the same columns from new data.
 
@@ -67,8 +70,8 @@ def build_matrix(
         The number of rows.
     state : dict, optional
         What an earlier call returned.
-    most : int
-        The largest number of columns that can be computed with.
+    group : GroupTerm, optional
+        Where the columns are those of a group term: it takes fewer.
 
     Examples
     --------
@@ -86,7 +89,10 @@ def build_matrix(
         sum(int(np.prod([coded[code].count(full) for code, full in scope])) for scope in scoped)
         for scoped in made
     ]
-    _check_width(terms, widths, n_rows, most)
+    if group is None:
+        _check_width(terms, widths, n_rows)
+    else:
+        _check_group_width(group, sum(widths))
     names: list[str] = []
     owners: list[Term] = []
     X = np.empty((n_rows, sum(widths)))
@@ -102,15 +108,37 @@ def build_matrix(
     return Matrix(tuple(names), X, tuple(owners), evaluator.learned, categories)
 
 
-def _check_width(terms: Sequence[Term], widths: Sequence[int], n_rows: int, most: int) -> None:
+def _check_group_width(group: GroupTerm, total: int) -> None:
+    """Refuse more coefficients a level than their sds and correlations can be estimated for."""
+    most = MAX_CORRELATED if group.correlated else MAX_INDEPENDENT
+    if total <= most:
+        return
+    name = ":".join(map(quoted, group.columns))
+    pairs = f" with {total * (total - 1) // 2:,} correlations" if group.correlated else ""
+    raise InputError(
+        f"`{group.text}` has {total:,} coefficients a level{pairs}, and at most {most} can be "
+        "estimated",
+        remedy=f"write `(1 | {name})`; for many categories of f within its levels, "
+        f"`(1 | {name}/f)`",
+    )
+
+
+def _check_width(terms: Sequence[Term], widths: Sequence[int], n_rows: int) -> None:
     """Refuse more columns than can be computed with, before they are made."""
-    total = sum(widths)
+    total, most = sum(widths), MAX_COLUMNS
     if total <= most and total * n_rows <= MAX_CELLS:
         return
     widest = max(range(len(widths)), key=widths.__getitem__)
     term, width = terms[widest], widths[widest]
+    if width < 0.1 * total:
+        raise InputError(
+            f"{len(terms):,} terms have {total:,} columns in all, and at most {most:,} can be "
+            "computed with",
+            remedy="leave out interactions of many predictors",
+        )
     shown = short(spelled(term))
-    name = ":".join(short(factor.label) for factor in term if factor.bare) or "id"
+    columns = dict.fromkeys(column for factor in term for column in factor.columns)
+    name = ":".join(map(quoted, columns))
     raise InputError(
         f"the term `{shown}` has {width:,} columns, of {total:,} in all, and at most {most:,} can "
         "be computed with"

@@ -128,7 +128,7 @@ def _group_factor(
     z_terms: tuple[Term, ...] = ()
     aliased: tuple[Aliased, ...] = ()
     for group in groups:
-        made = build_matrix(expand(group.terms), columns, n)
+        made = build_matrix(expand(group.terms), columns, n, group=group)
         kept, gone = leave_out_zeros(made.names, made.values, made.terms, made.coded)
         own, of_terms, Z = _some(made, kept)
         aliased += gone

@@ -15,6 +15,7 @@ from .design import Floats, Ints
 
 _TOLERANCE = 2e-13  # what a decomposition leaves of an exact combination is 100 times smaller
 _NEAR = 1e-3  # what is further away is independent, whatever rounding did
+_GONE, _ROUNDED = 1e-9, 1e-12  # and what is nearer than that is not, if no more than rounding
 _CLEAR = 1e-5  # far from dependent, also by the cross-products, which have half of the digits
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -82,6 +83,14 @@ class _Search:
         if not constants and self._clear(varied):
             return found
         triangle = self._triangle(varied)
+        at_once = self._at_once(varied, triangle)
+        if at_once is not None:
+            kept_columns, weights_of = at_once
+            for j in np.flatnonzero(~zero).tolist():
+                if j != self.intercept and (self.flat[j] or j in weights_of):
+                    own = self._dependence(j, kept_columns, weights_of.get(j, np.zeros(0)))
+                    found += [] if own is None else [own]
+            return sorted(found, key=lambda one: one.column)
         place = {int(j): k for k, j in enumerate(varied)}
         kept = _Kept(len(triangle), len(varied))
         for j in range(self.X.shape[1]):
@@ -103,6 +112,32 @@ class _Search:
             if dependence is not None:
                 found.append(dependence)
         return sorted(found, key=lambda one: one.column)
+
+    def _at_once(
+        self, varied: Ints, triangle: Floats
+    ) -> tuple[list[int], dict[int, Floats]] | None:
+        """Read dependent columns off the diagonal, if that is clear, and solve for all of them.
+
+        The diagonal of an orthogonal decomposition in the order of the columns is what is left of
+        each. After a dependent one it has an arbitrary direction too many, which only matters
+        where there are no more rows than columns.
+        """
+        if len(triangle) != len(varied) or len(self.X) <= 2 * len(varied):
+            return None
+        left = np.abs(np.diagonal(triangle))
+        gone = left < _GONE
+        if np.any(~gone & (left < _NEAR)) or gone.all():
+            return None
+        kept = np.flatnonzero(~gone)
+        Q, R = np.linalg.qr(triangle[:, kept])
+        weights = np.linalg.solve(R, Q.T @ triangle[:, gone])
+        rest = np.sqrt(np.sum((triangle[:, gone] - triangle[:, kept] @ weights) ** 2, axis=0))
+        noise = self.noise[varied]
+        allowed = noise[gone] + np.abs(weights).T @ noise[kept]
+        if np.abs(np.diagonal(R)).min() < _NEAR or np.any(rest > np.maximum(_ROUNDED, allowed)):
+            return None
+        columns = [int(j) for j in varied[kept]]
+        return columns, dict(zip(varied[gone].tolist(), weights.T, strict=True))
 
     def _clear(self, varied: Ints) -> bool:
         """Tell from the cross-products whether the columns are far from dependent."""

@@ -22,6 +22,7 @@ from .evaluate import Evaluator
 from .grouping import factorize
 from .matrix import first_of, rows
 
+MAX_CATEGORIES = 100
 RESPONSES = ("number", "binary", "ordered")
 
 
@@ -218,6 +219,12 @@ def _first_gap(numbers: Sequence[int]) -> int | None:
 def _several(
     label: str, codes: Floats, categories: tuple[Any, ...]
 ) -> tuple[Floats, tuple[Any, ...]]:
+    if len(categories) > MAX_CATEGORIES:
+        raise InputError(
+            f"the ordered response `{label}` has {len(categories):,} categories, and at most "
+            f"{MAX_CATEGORIES} have thresholds that can be estimated",
+            remedy='join categories, or take it for a number (family="gaussian")',
+        )
     if len(categories) == 1:
         raise InputError(
             f"the response `{label}` is {categories[0]} in every row",

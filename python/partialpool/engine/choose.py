@@ -13,6 +13,9 @@ from partialpool.model.priors import Flat, Normal, Prior, Uniform
 # Methods that maximise the likelihood instead of sampling the posterior.
 MAXIMISED = ("reml", "ml")
 
+MOST_CORRELATED = 10
+"""Their covariance has k (k + 1)/2 parameters, and Newton's steps the squares of these."""
+
 METHODS = ("auto", "marginal", "nuts", "metropolis", *MAXIMISED)
 
 
@@ -83,6 +86,14 @@ def check_maximised(
             f"of `{apart[0]}` have no common distribution",
             remedy='use pooling="partial" or "complete", or leave `method` out',
         )
+    for factor in pooled.design.factors:
+        widest = max((stop - start for start, stop, tied in factor.blocks if tied), default=0)
+        if widest > MOST_CORRELATED:
+            raise InputError(
+                f'method="{method}" takes at most {MOST_CORRELATED} correlated coefficients a '
+                f"level, and those of `{factor.name}` have {widest}",
+                remedy="write `||` for `|`, or leave `method` out to sample the posterior",
+            )
     obstacle = _obstacle(pooled, {})
     if obstacle is not None:
         raise InputError(
