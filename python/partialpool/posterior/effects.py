@@ -542,7 +542,7 @@ def _other_value(column: Column, value: Any, what: str) -> Any:
         fits = place >= 0 or isinstance(value, (str, numbers.Real))
         value = categories[place] if place >= 0 else value
     if not fits:
-        raise InputError(f"{what} is {value!r}", remedy=f"give {kind}")
+        raise InputError(f"`at` gives `{column.name}` the value {value!r}", remedy=f"give {kind}")
     return value
 
 
