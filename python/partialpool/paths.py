@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -59,7 +60,9 @@ def kind_of(path: Path) -> str:
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
 
-def existing_file(path: Path, *, what: str = "file", remedy: str = "check the path") -> Path:
+def existing_file(
+    path: Path, *, remedy: str = "check the path", inside: str = "give a file in it"
+) -> Path:
     """Return the path of a file that is there.
 
     Raises
@@ -69,21 +72,37 @@ def existing_file(path: Path, *, what: str = "file", remedy: str = "check the pa
     """
     kind = kind_of(path)
     if kind == "folder":
-        raise InputError(f"`{shown(path)}` is a folder", remedy=f"give a {what} in it")
+        raise InputError(f"`{shown(path)}` is a folder", remedy=inside)
     if kind == "nothing":
         near = did_you_mean(path.name, _names_beside(path))
         # Listing a whole folder would not help: say so only where one name is close.
         raise InputError(
-            f"there is no {what} `{shown(path)}`",
+            f"there is no file `{shown(path)}`",
             remedy=near if near.startswith("did you mean") else remedy,
         )
     return path
 
 
-def unreachable(path: Path, error: OSError) -> InputError:
-    """Say that a path leads nowhere, and why."""
+def resolved(path: Path) -> Path:
+    """Return a path without links.
+
+    Raises
+    ------
+    InputError
+        If they lead in a circle.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        reason = OSError(errno.ELOOP, "") if isinstance(error, RuntimeError) else error
+        raise unreachable(path, reason) from None
+
+
+def unreachable(path: Path, error: OSError, what: str = "reached") -> InputError:
+    """Say that a path leads nowhere, or to what may not be read, and why."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return InputError(f"`{shown(path)}` cannot be reached ({reason})", remedy="check the path")
+    remedy = "check the path" if what == "reached" else "see whether you may read it"
+    return InputError(f"`{shown(path)}` cannot be {what} ({reason})", remedy=remedy)
 
 
 def shown(path: Path | str) -> str:

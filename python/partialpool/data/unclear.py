@@ -13,13 +13,16 @@ from partialpool.errors import InputError
 from .labels import Ints, distinct
 from .reading import USUAL
 from .table import Array, Column
-from .values import CONVENTIONS, PLAIN, is_plain, possible
+from .values import CONVENTIONS, ONE_MARK, PLAIN, is_plain, possible
 
 # So much of a column may be stray text among numbers; with more of it, it is labels.
 STRAY = 0.1
 # Texts with numbers in them, or whole numbers that are said to be text, are labels up to so many.
 MANY = 20
 
+_SAY_WHICH = (
+    'say which is the decimal mark: `pp.read(…, decimal=".")` or `pp.read(…, decimal=",")`'
+)
 _DAY = re.compile(r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}(?:[ T].*)?")
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?: ?[AaPp][Mm])?")
 # A number with a unit, a currency or a sign of comparison.
@@ -134,12 +137,14 @@ decimal commas (`1.5`, `2,5`): write them all in one way.
 def _refuse_plain(column: Column, texts: Sequence[str], what: str, number: bool) -> None:
     """Plain numbers that were not taken as such: by their convention, or as they are said to be text."""
     if not column.explicit:
-        shown = next((text for text in texts if "." in text), texts[0])
-        raise InputError(
-            f"{what} holds numbers such as `{shown}`, whose point may be a decimal mark or stand "
-            "between thousands",
-            remedy='say which: `pp.read(…, decimal=".")` or `pp.read(…, decimal=",")`',
-        )
+        points = [text for text in texts if "." in text]
+        if all(map(ONE_MARK.fullmatch, points)):
+            raise InputError(
+                f"{what} holds numbers such as `{points[0]}`, whose point may be a decimal mark or "
+                "stand between thousands",
+                remedy=_SAY_WHICH,
+            )
+        _refuse_other_mark(points[0], "points", what)
     if not number and len(texts) > MANY:
         raise InputError(
             f"{what} is text, but holds numbers, {len(texts)} different ones",
@@ -149,17 +154,21 @@ def _refuse_plain(column: Column, texts: Sequence[str], what: str, number: bool)
 
 def _refuse_several(texts: Sequence[str], what: str) -> NoReturn:
     """All texts are numbers, but not under one convention alone, or not under the one asked for."""
-    shown = next(text for text in texts if not is_plain(text) or "." in text)
-    readings = {c.number(shown): None for c in CONVENTIONS if c.pattern.fullmatch(shown)}
-    if len(readings) == 1:
-        shown = next((t for t in texts if len(_readings(t)) > 1), shown)
-        readings = _readings(shown)
-    values = " or ".join(f"{value:.15g}" for value in readings)
+    shown = next((text for text in texts if len(_readings(text)) > 1), None)
+    if shown is None:
+        _refuse_other_mark(next(text for text in texts if not is_plain(text)), "commas", what)
+    values = " or ".join(f"{value:.15g}" for value in _readings(shown))
     raise InputError(
         f"{what} can be read in more than one way: `{shown}` may be {values}, as its point or "
         "comma is a decimal mark or stands between thousands",
-        remedy='say which is the decimal mark: `pp.read(…, decimal=".")` or '
-        '`pp.read(…, decimal=",")`',
+        remedy=_SAY_WHICH,
+    )
+
+
+def _refuse_other_mark(shown: str, marks: str, what: str) -> NoReturn:
+    raise InputError(
+        f"{what} has decimal {marks} (`{shown}`), and `decimal` says otherwise",
+        remedy="leave `decimal` out, so that each column tells its own",
     )
 
 

@@ -23,7 +23,7 @@ _EXPONENT = "(?:[eE][+-]?[0-9]+)?"
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 # One mark, and three digits after it: 1.234 may be a thousand and something.
-_ONE_MARK = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+ONE_MARK = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
 )
@@ -211,7 +211,7 @@ Convention(decimal='.', thousands=',', percent=False))
     if plain and decimal != ",":
         if doubtful and decimal is None:
             points = [text for text in texts if "." in text]
-            if points and all(map(_ONE_MARK.fullmatch, points)):
+            if points and all(map(ONE_MARK.fullmatch, points)):
                 return None
         return PLAIN
     fitting = [c for c in possible(texts) if decimal in (None, c.decimal)]
