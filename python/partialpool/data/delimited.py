@@ -20,6 +20,7 @@ from partialpool.errors import InputError
 
 from .convert import from_array
 from .failures import attempt, not_utf8, unreadable
+from .lines import LineReader, split_lines
 from .reading import SIGNS, SILENT, WORDS, Reading
 from .relations import connect, literal
 from .table import Array, Column, Note, check_names, check_rows
@@ -50,7 +51,7 @@ class _Counts(NamedTuple):
     """Those with other points."""
 
 
-def open_delimited(path: str, how: Reading) -> DelimitedReader:
+def open_delimited(path: str, how: Reading) -> DelimitedReader | LineReader:
     """Open a text file with a line a row, or standard input.
 
     Parameters
@@ -65,10 +66,13 @@ def open_delimited(path: str, how: Reading) -> DelimitedReader:
         text = attempt(source, lambda: as_utf8(path, how.encoding))
         with open(text.path, encoding="utf-8-sig", newline="") as file:
             head = _Head(file, source, tab=".tsv" in path.lower())
+        columns = split_lines(text.path, head.delimiter, len(head.names), head.skip)
     except UnicodeError:
         raise not_utf8(source) from None
     except (OSError, csv.Error) as error:
         raise unreadable(source, error) from None
+    if columns:
+        return LineReader(head.names, columns, source, how, doubtful=head.delimiter == ";")
     return DelimitedReader(text, source, head, how)
 
 

@@ -11,13 +11,15 @@ from .arrow import open_arrow
 from .databases import SqliteReader, open_database
 from .delimited import DelimitedReader, open_delimited
 from .excel import ExcelReader, open_excel
+from .failures import attempt
 from .frames import FrameReader
+from .lines import LineReader
 from .parquet import find_parquet, open_parquet
 from .reading import USUAL, Reading
 from .relations import RelationReader
 from .unpack import STANDARD_INPUT
 
-FileReader = DelimitedReader | RelationReader | FrameReader | SqliteReader | ExcelReader
+FileReader = DelimitedReader | LineReader | RelationReader | FrameReader | SqliteReader | ExcelReader
 
 _TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 _ARROW = (".feather", ".arrow", ".ipc")
@@ -99,7 +101,7 @@ def _part(path: Path, part: str, how: Reading) -> FileReader:
 
 def _several(path: Path, text: str, how: Reading) -> FileReader:
     """Open a folder or a pattern of Parquet files."""
-    paths = find_parquet(path)
+    paths = attempt(shown(path), lambda: find_parquet(path))
     folder = path.is_dir()
     if not paths:
         raise InputError(

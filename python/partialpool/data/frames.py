@@ -107,7 +107,7 @@ def _collected(frame: Any, source: str) -> Any:
 
 def _type_of(frame: Any, key: str, error: Exception) -> str:
     try:
-        return str(frame.schema[key])
+        return type(frame.schema[key]).__name__
     except Exception:
         return type(error).__name__
 
@@ -150,7 +150,9 @@ def _convert(name: str, series: Any, how: Reading) -> Column:
         return from_array(name, values, missing)
     if len(missing) and missing.all():
         return from_array(name, np.full(len(missing), np.nan), missing)
-    raise unusable(name, str(dtype))
+    if dtype == nw.Unknown:  # types of one library alone, such as sparse numbers or periods
+        return from_array(name, np.array(series.to_native()), missing, how)
+    raise unusable(name, type(dtype).__name__)
 
 
 def _listed(series: Any) -> Array:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from partialpool.errors import InputError
+from partialpool.paths import shown
 
 from .failures import attempt
 from .reading import Reading
@@ -20,7 +21,14 @@ _FLOATS = {"float", "double"}
 def find_parquet(path: Path) -> list[Path]:
     """Return the Parquet files of a folder, or those that a pattern names, in the order of names."""
     if path.is_dir():
-        found = [str(p) for p in path.rglob("*.parquet")]
+        found = [str(p) for p in path.glob("*.parquet")]
+        parts = [p.name for p in path.iterdir() if p.is_dir() and "=" in p.name]
+        if parts and not found:
+            raise InputError(
+                f"the folder `{shown(path)}` is divided by folders such as `{parts[0]}`, whose "
+                "names are not read",
+                remedy="open it with pyarrow, polars or DuckDB and give the table",
+            )
     else:
         found = glob.glob(str(path), recursive=True)
     # What starts with a point or an underscore is not data, by the custom of those who write them.

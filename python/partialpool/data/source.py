@@ -245,17 +245,17 @@ def _length(values: Any) -> int | None:
 
 def _as_said(column: Column, how: Reading) -> Column:
     """Apply to a column of numbers or dates what users say about texts."""
-    if column.name in how.text and column.kind != "string":
-        values, codes = distinct(column.labels)
-        own = date_labels(np.array(values)) if column.kind == "date" else map(label, values)
-        texts = np.array([*own, ""], dtype=object)[codes]
-        texts[column.missing] = ""
-        return Column(column.name, "string", texts, column.missing)
     if how.na is not None and column.kind == "number":
         marks = [number for number in map(_number, how.na) if number is not None]
         absent = column.missing | np.isin(column.values.astype(np.float64), marks)
-        return replace(column, missing=absent)
-    return column
+        column = replace(column, missing=absent)
+    if column.name not in how.text or column.kind == "string":
+        return column
+    values, codes = distinct(column.labels)
+    own = date_labels(np.array(values)) if column.labels.dtype.kind == "M" else map(label, values)
+    texts = np.array([*own, ""], dtype=object)[codes]
+    texts[column.missing] = ""
+    return Column(column.name, "string", texts, column.missing)
 
 
 def _number(text: str) -> float | None:

@@ -54,7 +54,7 @@ class Convention:
         mark, whole = re.escape(self.decimal), "[0-9]+"
         if self.thousands:
             between = {" ": _BLANK, "'": "['\u2019]"}.get(self.thousands, re.escape(self.thousands))
-            whole = f"(?:[0-9]{{1,3}}(?:{between}[0-9]{{3}})+|[0-9]+)"
+            whole = f"(?:[1-9][0-9]{{0,2}}(?:{between}[0-9]{{3}})+|[0-9]+)"
         end = f"{_BLANK}?%" if self.percent else ""
         return re.compile(f"{_SIGN}(?:{whole}(?:{mark}[0-9]*)?|{mark}[0-9]+){_EXPONENT}{end}")
 

@@ -117,7 +117,8 @@ def complete_rows(
         columns = {name: column.rows(keep) for name, column in columns.items()}
         roles = {role: column.rows(keep) for role, column in roles.items()}
     for column in (*columns.values(), *roles.values()):
-        check_finite(column)
+        if column.texts is None:  # what only names things may be any number
+            check_finite(column)
     values = {role: column.values.astype(np.float64) for role, column in roles.items()}
     check_values(values, rows)
     notes = tuple(note for column in roles.values() for note in column.notes)
@@ -186,6 +187,10 @@ def check_values(values: Mapping[str, Floats], rows: Ints) -> None:
 
     And errors and weights whose squares no float holds.
     """
+    if "offset" in values:
+        own = values["offset"]
+        what = "too large to be computed with"
+        _refuse("offset", what, np.abs(own) > _LARGEST, own, "correct those rows", rows)
     for role in ("se", "weights"):
         own = values.get(role)
         if own is not None:
