@@ -191,11 +191,13 @@ def test_many_numbers_that_are_said_to_be_text_are_no_categories():
         refuse_unclear(many, np.arange(30))
     refuse_unclear(many, np.arange(30), number=True)
     refuse_unclear(column([str(k) for k in range(12)], explicit=True), np.arange(12))
+    for texts in ([str(k) for k in range(30)], ["1", "2", "x"] * 10):
+        refuse_unclear(column(texts, text=("x",)), np.arange(30))
 
 
 def test_rows_are_those_of_the_table():
     values = np.array([*map(str, range(30)), "abc"], dtype=object)
-    text = Column("x", "string", values, np.zeros(31, dtype=bool), explicit=False)
+    text = Column("x", "string", values, np.zeros(31, dtype=bool), said="nobody")
     with pytest.raises(InputError, match=r"\(row 131, counted from 1\)"):
         refuse_unclear(text, np.arange(100, 131))
 
@@ -223,7 +225,7 @@ def test_numbers_written_in_one_way_are_read_as_they_are_or_refused(convention, 
     if convention != CONVENTIONS[0]:  # 1.000 is taken for what programs write
         assume(not all(map(is_plain, texts)))
     if found.kind == "string":  # it may be meant in two ways
-        with pytest.raises(InputError, match="more than one way|decimal mark or stand between"):
+        with pytest.raises(InputError, match=r"more than one way|decimal mark or stand between"):
             refuse_unclear(found, np.arange(len(texts)))
         found = column(texts, decimal=convention.decimal)
         assert found.kind == "number"

@@ -66,7 +66,7 @@ def from_array(
 def from_objects(
     name: str, values: Array, missing: Array | None = None, how: Reading = USUAL
 ) -> Column:
-    """Make a column from Python objects: numbers, booleans or dates if all are, else what text says.
+    """Make a column from Python objects: numbers, booleans, dates if all are, else what text says.
 
     Examples
     --------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MOST = 60
 """Columns that are shown."""
-_WIDTH = 100
+_WIDTH = 96
 
 
 def describe(source: Source) -> str:

@@ -19,7 +19,9 @@ from .reading import USUAL, Reading
 from .relations import RelationReader
 from .unpack import STANDARD_INPUT
 
-FileReader = DelimitedReader | LineReader | RelationReader | FrameReader | SqliteReader | ExcelReader
+FileReader = (
+    DelimitedReader | LineReader | RelationReader | FrameReader | SqliteReader | ExcelReader
+)
 
 _TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 _ARROW = (".feather", ".arrow", ".ipc")

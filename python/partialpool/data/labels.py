@@ -1,4 +1,4 @@
-"""What values are called, whatever type carries them, and how new ones meet those that are known."""
+"""What values are called, whatever type carries them, and how new ones meet known ones."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ SMALL = 200_000
 """Bytes up to which this is the faster way."""
 
 
-def split_lines(
-    path: str, delimiter: str, width: int, skip: int
-) -> list[list[str]] | None:
+def split_lines(path: str, delimiter: str, width: int, skip: int) -> list[list[str]] | None:
     """Return the fields of a file column by column, without the header.
 
     None where it is not small, or not plain.

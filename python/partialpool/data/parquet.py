@@ -19,7 +19,7 @@ _FLOATS = {"float", "double"}
 
 
 def find_parquet(path: Path) -> list[Path]:
-    """Return the Parquet files of a folder, or those that a pattern names, in the order of names."""
+    """Return the Parquet files of a folder, or those that a pattern names, ordered by name."""
     if path.is_dir():
         found = [str(p) for p in path.glob("*.parquet")]
         parts = [p.name for p in path.iterdir() if p.is_dir() and "=" in p.name]

@@ -99,7 +99,7 @@ def check_reading(na: Any, decimal: Any, text: Any, encoding: Any) -> Reading:
 
 def _texts(option: str, given: Any, what: str) -> list[str]:
     values = [given] if isinstance(given, (str, int, float)) else given
-    if isinstance(values, Sequence) or isinstance(values, (set, frozenset)):
+    if isinstance(values, (Sequence, set, frozenset)):
         found = [v.strip() if isinstance(v, str) and option == "na" else v for v in values]
         if option == "na":  # numbers as they would be written
             found = [v if isinstance(v, str) else f"{v:.15g}" for v in found if _plain(v)]

@@ -169,8 +169,8 @@ def read(
     the table: 3 rows
       id  text: `1`, `2`, `9`
       x   numbers from 1.5 to 2.25, 1 missing
-    In `x` these are taken as missing (rows): `-` (1). If one of them is a value, say which marks are
-    not: `pp.read(…, na=[…])`.
+    In `x` these are taken as missing (rows): `-` (1). If one of them is a value, say which marks
+    are not: `pp.read(…, na=[…])`.
     `x` is read with decimal commas: `1,5` is 1.5.
     """
     how = check_reading(na, decimal, text, encoding)
@@ -249,13 +249,15 @@ def _as_said(column: Column, how: Reading) -> Column:
         marks = [number for number in map(_number, how.na) if number is not None]
         absent = column.missing | np.isin(column.values.astype(np.float64), marks)
         column = replace(column, missing=absent)
-    if column.name not in how.text or column.kind == "string":
+    if column.name not in how.text:
         return column
+    if column.kind == "string":
+        return replace(column, said="user")
     values, codes = distinct(column.labels)
     own = date_labels(np.array(values)) if column.labels.dtype.kind == "M" else map(label, values)
     texts = np.array([*own, ""], dtype=object)[codes]
     texts[column.missing] = ""
-    return Column(column.name, "string", texts, column.missing)
+    return Column(column.name, "string", texts, column.missing, said="user")
 
 
 def _number(text: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -46,8 +46,8 @@ class Column:
         ``10`` are one number and two labels.
     notes : tuple of Note
         What to say of how the column was read.
-    explicit : bool
-        False for text that nobody said is text, as all of a CSV file.
+    said : {"nobody", "table", "user"}
+        Who says that text is text: nobody of what a CSV file holds.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Column:
     ordered: bool = False
     texts: Array | None = None
     notes: tuple[Note, ...] = ()
-    explicit: bool = True
+    said: Literal["nobody", "table", "user"] = "table"
 
     def __post_init__(self) -> None:
         self.missing.flags.writeable = False

@@ -13,16 +13,14 @@ from partialpool.errors import InputError
 from .labels import Ints, distinct
 from .reading import USUAL
 from .table import Array, Column
-from .values import CONVENTIONS, ONE_MARK, PLAIN, is_plain, possible
+from .values import CONVENTIONS, ONE_MARK, PLAIN, Convention, is_evident, is_plain, possible
 
 # So much of a column may be stray text among numbers; with more of it, it is labels.
 STRAY = 0.1
 # Texts with numbers in them, or whole numbers that are said to be text, are labels up to so many.
 MANY = 20
 
-_SAY_WHICH = (
-    'say which is the decimal mark: `pp.read(…, decimal=".")` or `pp.read(…, decimal=",")`'
-)
+_SAY_WHICH = 'say which is the decimal mark: `pp.read(…, decimal=".")` or `pp.read(…, decimal=",")`'
 _DAY = re.compile(r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}(?:[ T].*)?")
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?: ?[AaPp][Mm])?")
 # A number with a unit, a currency or a sign of comparison.
@@ -87,7 +85,7 @@ def refuse_unclear(
     partialpool.errors.InputError: the column `x` has numbers with decimal points and others with \
 decimal commas (`1.5`, `2,5`): write them all in one way.
     """
-    if column.kind != "string":
+    if column.kind != "string" or (column.said == "user" and not number):
         return
     values, codes = distinct(column.values[~column.missing])
     rows = positions[~column.missing]
@@ -102,7 +100,7 @@ decimal commas (`1.5`, `2,5`): write them all in one way.
         return
     fitting = possible(texts)
     if fitting:
-        _refuse_several(texts, what)
+        _refuse_several(fitting, texts, what)
     numeric = np.zeros(len(values), dtype=bool)
     for k in there:
         numeric[k] = _is_number(bare[k])
@@ -135,8 +133,8 @@ decimal commas (`1.5`, `2,5`): write them all in one way.
 
 
 def _refuse_plain(column: Column, texts: Sequence[str], what: str, number: bool) -> None:
-    """Plain numbers that were not taken as such: by their convention, or as they are said to be text."""
-    if not column.explicit:
+    """Plain numbers that were not taken as such: in doubt about points, or said to be text."""
+    if column.said == "nobody":
         points = [text for text in texts if "." in text]
         if all(map(ONE_MARK.fullmatch, points)):
             raise InputError(
@@ -152,11 +150,13 @@ def _refuse_plain(column: Column, texts: Sequence[str], what: str, number: bool)
         )
 
 
-def _refuse_several(texts: Sequence[str], what: str) -> NoReturn:
+def _refuse_several(fitting: Sequence[Convention], texts: Sequence[str], what: str) -> NoReturn:
     """All texts are numbers, but not under one convention alone, or not under the one asked for."""
-    shown = next((text for text in texts if len(_readings(text)) > 1), None)
-    if shown is None:
-        _refuse_other_mark(next(text for text in texts if not is_plain(text)), "commas", what)
+    first = fitting[0]
+    if is_evident(first, texts) and len({c.decimal for c in fitting}) == 1:
+        shown = next(text for text in texts if not is_plain(text))
+        _refuse_other_mark(shown, "commas" if first.decimal == "," else "points", what)
+    shown = max(texts, key=lambda text: len(_readings(text)))
     values = " or ".join(f"{value:.15g}" for value in _readings(shown))
     raise InputError(
         f"{what} can be read in more than one way: `{shown}` may be {values}, as its point or "

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -191,7 +192,9 @@ def read_texts(
             values = _taken(full, codes)
             kind = "boolean" if other.dtype == bool else "date"
             return Column(name, kind, values, gone, texts=_clean(texts, gone), notes=notes)
-    return Column(name, "string", _clean(texts, gone), gone, notes=notes, explicit=explicit)
+    said: Literal["nobody", "table", "user"] = "table" if explicit else "nobody"
+    said = "user" if name in how.text else said
+    return Column(name, "string", _clean(texts, gone), gone, notes=notes, said=said)
 
 
 def choose(
@@ -219,7 +222,7 @@ Convention(decimal='.', thousands=',', percent=False))
         return None
     first = fitting[0]
     if decimal is None:
-        if not _agree(fitting, texts) or not _is_evident(first, texts):
+        if not _agree(fitting, texts) or not is_evident(first, texts):
             return None
         return first
     return PLAIN if plain and all(map(_WHOLE.fullmatch, texts)) else first
@@ -245,7 +248,7 @@ def _agree(conventions: Sequence[Convention], texts: Sequence[str]) -> bool:
     return all(c.number(t) == first.number(t) for c in others for t in texts)
 
 
-def _is_evident(convention: Convention, texts: Sequence[str]) -> bool:
+def is_evident(convention: Convention, texts: Sequence[str]) -> bool:
     """Whether points or commas between thousands show that they are that, not another's decimals.
 
     They do where they stand twice in a number, or beside its decimal mark.

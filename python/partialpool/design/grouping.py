@@ -40,14 +40,14 @@ def check_levels(column: Column, positions: Ints) -> None:
 
 
 def _check_exact(column: Column) -> None:
-    if column.texts is None and column.values.dtype.kind == "f":
-        if (np.abs(column.values[~column.missing]) > _EXACT).any():
-            raise InputError(
-                f"the grouping column `{column.name}` holds whole numbers beyond 2⁵³ as floats, "
-                "which round them",
-                remedy="give whole numbers or text or, where values are missing, a type that can "
-                "lack them",
-            )
+    floats = column.texts is None and column.values.dtype.kind == "f"
+    if floats and (np.abs(column.values[~column.missing]) > _EXACT).any():
+        raise InputError(
+            f"the grouping column `{column.name}` holds whole numbers beyond 2⁵³ as floats, which "
+            "round them",
+            remedy="give whole numbers or text or, where values are missing, a type that can lack "
+            "them",
+        )
 
 
 def factorize(column: Column) -> tuple[NDArray[Any], Ints]:

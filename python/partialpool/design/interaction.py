@@ -90,11 +90,11 @@ def _check_unique(labels: Sequence[str], columns: Sequence[str]) -> None:
     if len(set(labels)) == len(labels):
         return
     seen: set[str] = set()
-    for label in labels:
-        if label in seen:
-            shown = ", ".join(f"`{name}`" for name in columns)
+    for name in labels:
+        if name in seen:
+            shown = ", ".join(f"`{column}`" for column in columns)
             raise InputError(
-                f"two combinations of the grouping columns {shown} would both be called `{label}`",
+                f"two combinations of the grouping columns {shown} would both be called `{name}`",
                 remedy="rename values of these columns, without `:` in them",
             )
-        seen.add(label)
+        seen.add(name)

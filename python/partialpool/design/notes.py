@@ -25,7 +25,7 @@ def notes_of(uses: Uses, columns: Mapping[str, Column]) -> tuple[Note, ...]:
     for name, column in columns.items():
         naming = name in uses.labels and name not in uses.numbers and name not in uses.predictors
         notes += [n for n in column.notes if not (naming and n.code in _OF_NUMBERS)]
-        if name in uses.predictors and column.kind == "string":
+        if name in uses.predictors and column.kind == "string" and column.said == "table":
             notes += _numbers_as_labels(column)
         if name in uses.compared:
             notes += _others(column, uses.compared[name])
@@ -81,7 +81,7 @@ def _look_alikes(column: Column) -> Iterator[Note]:
     labels = column.labels[~column.missing]
     if labels.dtype != object:
         return
-    found, codes = distinct(labels)
+    found = distinct(labels)[0]
     if len(found) > _MOST_LEVELS:
         return
     names = [value for value in found if isinstance(value, str)]

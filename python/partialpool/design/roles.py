@@ -24,6 +24,7 @@ from partialpool.errors import InputError
 from .design import Floats, Ints
 from .matrix import first_of
 from .matrix import rows as counted
+from .response import nearly_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +153,8 @@ def numeric_role(role: str, column: Column, rows: Ints) -> Column:
     column = as_numbers(column, rows, "column")
     if column.kind != "number":
         raise InputError(f"`{role}` holds no numbers", remedy="give a numeric column")
+    if role == "trials" and column.values.dtype.kind == "f":
+        column = replace(column, values=nearly_whole(column.values))
     return column
 
 
@@ -192,8 +195,8 @@ def check_values(values: Mapping[str, Floats], rows: Ints) -> None:
         what = "too large to be computed with"
         _refuse("offset", what, np.abs(own) > _LARGEST, own, "correct those rows", rows)
     for role in ("se", "weights"):
-        own = values.get(role)
-        if own is not None:
+        if role in values:
+            own = values[role]
             far = (own != 0) & ((np.abs(own) < 1 / _LARGEST) | (np.abs(own) > _LARGEST))
             what = "too close to 0 or too large to be computed with"
             _refuse(role, what, far, own, "give it in another unit", rows)

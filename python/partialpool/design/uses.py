@@ -1,4 +1,4 @@
-"""How formulas use their columns: as numbers, or as labels, which stay as they stand in the table."""
+"""How formulas use their columns: as numbers, or as labels, which stay as they stand."""
 
 from __future__ import annotations
 

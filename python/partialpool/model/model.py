@@ -160,7 +160,7 @@ class Model:
 
     @property
     def scores(self) -> Array:
-        """What the categories of an ordered response count as: their numbers, else 0, 1, 2, …"""
+        """What ordered categories count as: the numbers that they are, else their positions."""
         return category_scores(self.categories)
 
     @property
