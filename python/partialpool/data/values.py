@@ -285,15 +285,16 @@ def _numbers(
         )
     zeros = next((bare[k] for k in np.flatnonzero(~marks).tolist() if _is_code(bare[k])), None)
     notes += () if zeros is None else leading_zeros(name, zeros)
-    whole = np.abs(own[~marks]) <= 2.0**53
-    if whole.all() and all(map(_WHOLE.fullmatch, (bare[k] for k in np.flatnonzero(~marks)))):
-        integers = np.where(marks, 0, own).astype(np.int64)
+    there = np.flatnonzero(~marks).tolist()
+    whole = [int(bare[k]) for k in there] if all(_WHOLE.fullmatch(bare[k]) for k in there) else []
+    alike = False
+    if whole and max(map(abs, whole)) < 2**63:
+        integers = np.zeros(len(found), dtype=np.int64)
+        integers[there] = whole
         values: Array = np.where(gone, 0, _taken(integers, codes))
+        alike = all(found[k] == str(n) for k, n in zip(there, whole, strict=True))
     else:
         values = np.where(gone, np.nan, _taken(own, codes))
-    alike = values.dtype == np.int64 and all(
-        found[k] == str(int(own[k])) for k in np.flatnonzero(~marks).tolist()
-    )
     own_texts = None if alike else _clean(texts, gone)
     return Column(name, "number", values, gone, texts=own_texts, notes=notes)
 
