@@ -55,8 +55,9 @@ def fit(
         Such as ``"y ~ x + (x | id)"``: population terms as in formulaic, group terms in brackets;
         ``(terms | factor)`` with correlations, ``(terms || factor)`` without.
     data : DataFrame, dict of arrays, or path
-        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path to CSV, Parquet, Arrow or
-        Feather, or ``file.duckdb::table``.
+        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder
+        or pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``,
+        or ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,

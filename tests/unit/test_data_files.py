@@ -389,3 +389,10 @@ def test_what_is_said_holds_for_tables_with_types(tmp_path):
         read(tmp_path / "t.parquet", encoding="latin-1")
     with pytest.raises(pp.InputError, match="the table is open already"):
         read(read(frame))
+
+
+def test_a_library_does_not_print(tmp_path, monkeypatch):
+    monkeypatch.setattr("partialpool.data.lines.SMALL", -1)
+    reader = open_table(written(tmp_path / "t.csv", CSV.encode()))._reader
+    shown = reader._connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    assert shown == [(False,)]

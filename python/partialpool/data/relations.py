@@ -36,7 +36,9 @@ def connect(path: str = ":memory:", *, alone: bool = False) -> Any:
     import duckdb
 
     config = CLOSED | ({"enable_external_access": "false"} if alone else {})
-    return duckdb.connect(path, read_only=path != ":memory:", config=config)
+    connection = duckdb.connect(path, read_only=path != ":memory:", config=config)
+    connection.execute("SET enable_progress_bar = false")  # a library does not print
+    return connection
 
 
 class RelationReader:

@@ -23,6 +23,7 @@ _SIGN = "[+\\-\u2212]?"
 _EXPONENT = "(?:[eE][+-]?[0-9]+)?"
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")  # that 64 bits may hold
 # One mark, and three digits after it: 1.234 may be a thousand and something.
 ONE_MARK = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _DATE = re.compile(
@@ -269,13 +270,12 @@ def _numbers(
     notes: tuple[Note, ...],
 ) -> Column:
     own = np.full(len(found), np.nan)
-    bare = [text.strip() for text in found]
-    for k in np.flatnonzero(~marks).tolist():
-        own[k] = convention.number(bare[k])
+    there = {k: found[k].strip() for k in np.flatnonzero(~marks).tolist()}
+    own[list(there)] = [convention.number(text) for text in there.values()]
     gone = (codes < 0) | _taken(marks, codes)
-    shown = next((bare[k] for k in np.flatnonzero(~marks).tolist() if not is_plain(bare[k])), None)
+    shown = next((text for text in there.values() if not is_plain(text)), None)
     if convention != PLAIN or shown is not None:
-        shown = shown or bare[int(np.argmin(marks))]
+        shown = shown or next(iter(there.values()))
         notes += (
             Note(
                 "number-format",
@@ -283,14 +283,13 @@ def _numbers(
                 f"{convention.number(shown):.15g}.",
             ),
         )
-    zeros = next((bare[k] for k in np.flatnonzero(~marks).tolist() if _is_code(bare[k])), None)
+    zeros = next((text for text in there.values() if _is_code(text)), None)
     notes += () if zeros is None else leading_zeros(name, zeros)
-    there = np.flatnonzero(~marks).tolist()
-    whole = [int(bare[k]) for k in there] if all(_WHOLE.fullmatch(bare[k]) for k in there) else []
+    whole = [int(text) for text in there.values() if _INTEGER.fullmatch(text)]
     alike = False
-    if whole and max(map(abs, whole)) < 2**63:
+    if len(whole) == len(there) and max(map(abs, whole), default=0) < 2**63:
         integers = np.zeros(len(found), dtype=np.int64)
-        integers[there] = whole
+        integers[list(there)] = whole
         values: Array = np.where(gone, 0, _taken(integers, codes))
         alike = all(found[k] == str(n) for k, n in zip(there, whole, strict=True))
     else:
