@@ -77,6 +77,8 @@ def from_objects(
     """
     absent = np.zeros(len(values), dtype=bool) if missing is None else missing.copy()
     types = set(map(type, values))
+    if types == {str}:
+        return read_texts(name, values.copy(), absent, how)
     if any(t.__name__ in _ABSENT or issubclass(t, numbers.Number | np.generic) for t in types):
         absent |= np.fromiter(map(_is_absent, values), dtype=bool, count=len(values))
     present = values[~absent]

@@ -7,6 +7,7 @@ import decimal
 import numbers
 import re
 from collections.abc import Hashable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,8 @@ def distinct(values: Array) -> tuple[list[Any], Ints]:
         found, codes = np.unique(values, return_inverse=True)
         own = list(found) if found.dtype.kind == "M" else found.tolist()
         return own, codes.astype(np.int64, copy=False).reshape(-1)
-    # A dictionary finds the labels of a million strings far quicker than sorting the rows would.
     given = values.tolist()
-    place = {value: k for k, value in enumerate(dict.fromkeys(given))}
+    place = dict(zip(dict.fromkeys(given), count(), strict=False))
     codes = np.fromiter(map(place.__getitem__, given), dtype=np.int64, count=len(given))
     return list(place), codes
 
@@ -112,6 +112,9 @@ def match_labels(values: Sequence[Any], known: Sequence[Any], what: str) -> list
     >>> match_labels(["1", "01", 1], ["01", "1"], "`g`")
     [1, 0, 1]
     """
+    if {*map(type, known), *map(type, values)} == {str}:
+        place = dict(zip(known, count(), strict=False))
+        return [place.get(value, -1) for value in values]
     exact: dict[tuple[bool | None, str], int] = {}
     for k, level in enumerate(known):
         name = label(level)

@@ -13,7 +13,16 @@ from partialpool.errors import InputError
 from .labels import Ints, distinct
 from .reading import USUAL
 from .table import Array, Column
-from .values import CONVENTIONS, ONE_MARK, PLAIN, Convention, is_evident, is_plain, possible
+from .values import (
+    CONVENTIONS,
+    ONE_MARK,
+    PLAIN,
+    Convention,
+    is_evident,
+    is_number,
+    is_plain,
+    possible,
+)
 
 # So much of a column may be stray text among numbers; with more of it, it is labels.
 STRAY = 0.1
@@ -103,7 +112,7 @@ decimal commas (`1.5`, `2,5`): write them all in one way.
         _refuse_several(fitting, texts, what)
     numeric = np.zeros(len(values), dtype=bool)
     for k in there:
-        numeric[k] = _is_number(bare[k])
+        numeric[k] = is_number(bare[k])
     marks = np.ones(len(values), dtype=bool)
     marks[there] = False
     counts = np.bincount(codes, minlength=len(values))
@@ -124,7 +133,7 @@ decimal commas (`1.5`, `2,5`): write them all in one way.
                 remedy=f"write `C({column.name})` for categories, or turn them into numbers",
             )
     if len(texts) > MANY and sum(map(_is_adorned, texts)) >= (1 - STRAY) * len(texts):
-        shown = next(text for text in texts if not _is_number(text))
+        shown = next(text for text in texts if not is_number(text))
         raise InputError(
             f"{what} has numbers with something beside them (`{shown}`), {len(texts)} different "
             "ones",
@@ -208,9 +217,5 @@ def _refuse_stray(
     )
 
 
-def _is_number(text: str) -> bool:
-    return is_plain(text) or any(c.pattern.fullmatch(text) for c in CONVENTIONS)
-
-
 def _is_adorned(text: str) -> bool:
-    return _is_number(text) or _ADORNED.fullmatch(text) is not None
+    return is_number(text) or _ADORNED.fullmatch(text) is not None

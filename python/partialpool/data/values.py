@@ -162,6 +162,8 @@ def read_texts(
     >>> column.values.tolist(), column.missing.tolist(), column.notes[1].message
     ([1.5, nan, 2.0], [False, True, False], '`x` is read with decimal commas: `1,5` is 1.5.')
     """
+    if explicit and how is USUAL and _is_words(texts, missing):
+        return Column(name, "string", _clean(texts, missing), missing)
     found, codes = _present(texts, missing)
     counts = np.bincount(codes[codes >= 0], minlength=len(found))
     bare = [text.strip() for text in found]
@@ -258,6 +260,25 @@ def is_evident(convention: Convention, texts: Sequence[str]) -> bool:
     if not mark or mark not in ".,":
         return True
     return any(t.count(mark) > 1 or (mark in t and convention.decimal in t) for t in texts)
+
+
+def _is_words(texts: Array, missing: Array) -> bool:
+    """Whether the first texts show that not all can be numbers or dates."""
+    first = [text.strip() for text in texts[:_SAMPLE][~missing[:_SAMPLE]].tolist()]
+    return any(
+        not (USUAL.is_mark(text) or is_number(text) or _DATE.fullmatch(text)) for text in first
+    )
+
+
+def is_number(text: str) -> bool:
+    """Whether a text, stripped, is a number under some convention.
+
+    Examples
+    --------
+    >>> is_number("1.234,5 %"), is_number("-.5"), is_number("1 kg")
+    (True, True, False)
+    """
+    return is_plain(text) or any(c.pattern.fullmatch(text) for c in CONVENTIONS)
 
 
 def _numbers(

@@ -113,7 +113,7 @@ def build_design(
         n_zero_weight=complete.n_zero_weight,
         rows=complete.rows,
         table=Table(columns, n, "the rows that were fitted"),
-        notes=complete.notes + notes_of(uses, columns),
+        notes=complete.notes + notes_of(uses, columns, coded),
         unused=tuple(unused),
         recipe={
             "version": VERSION,

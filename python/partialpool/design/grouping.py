@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -70,12 +71,12 @@ def factorize(column: Column) -> tuple[NDArray[Any], Ints]:
                 values = values.astype(np.int64)
         levels, codes = np.unique(values, return_inverse=True)
         return levels, codes.astype(np.int64, copy=False).reshape(-1)
-    present, codes = distinct(values)
-    place = {level: i for i, level in enumerate(present)}
-    order = np.array([place[level] for level in in_order(column, present)], dtype=np.int64)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return _objects([present[k] for k in order.tolist()]), rank[codes]
+    # A dictionary finds the levels of a million strings far quicker than sorting the rows would.
+    given = values.tolist()
+    ordered = in_order(column, given)
+    index = dict(zip(ordered, count(), strict=False))
+    codes = np.fromiter(map(index.__getitem__, given), dtype=np.int64, count=len(given))
+    return _objects(ordered), codes
 
 
 def in_order(column: Column, present: Iterable[Any]) -> list[Any]:
@@ -113,8 +114,13 @@ def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
     if there.any():
         if column.kind == "number":
             _check_exact(column)
-        found, own = distinct(column.labels[there])
+        given = column.labels[there]
         known = list(levels) if levels.dtype.kind == "M" else levels.tolist()
+        if given.dtype == object and {*map(type, known), *map(type, given)} == {str}:
+            index = dict(zip(known, count(), strict=False))
+            codes[there] = [index.get(value, -1) for value in given.tolist()]
+            return codes
+        found, own = distinct(given)
         what = f"the grouping column `{column.name}`"
         codes[there] = np.array(match_labels(found, known, what), dtype=np.int64)[own]
     return codes

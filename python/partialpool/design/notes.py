@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from partialpool.data import Column, Note, label
 from partialpool.data.labels import distinct
 from partialpool.data.reading import WORDS
 
+from .interaction import Coded
 from .uses import Uses
 
 # Notes about numbers, which do not matter where a column only names things.
@@ -19,8 +21,10 @@ _MOST_LEVELS = 100_000
 _SHOWN = 4
 
 
-def notes_of(uses: Uses, columns: Mapping[str, Column]) -> tuple[Note, ...]:
-    """Return what is to be said of columns that are used so."""
+def notes_of(
+    uses: Uses, columns: Mapping[str, Column], coded: Mapping[str, Coded]
+) -> tuple[Note, ...]:
+    """Return what is to be said of columns that are used so; `coded` are the grouping columns."""
     notes: list[Note] = []
     for name, column in columns.items():
         naming = name in uses.labels and name not in uses.numbers and name not in uses.predictors
@@ -30,7 +34,8 @@ def notes_of(uses: Uses, columns: Mapping[str, Column]) -> tuple[Note, ...]:
         if name in uses.compared:
             notes += _others(column, uses.compared[name])
         elif name in uses.labels or column.kind in ("string", "categorical"):
-            notes += _look_alikes(column)
+            found = coded[name][0].tolist() if name in coded else _occurring(column)
+            notes += _look_alikes(name, found)
     return tuple(notes)
 
 
@@ -76,12 +81,12 @@ def _others(column: Column, named: Sequence[str]) -> Iterator[Note]:
     )
 
 
-def _look_alikes(column: Column) -> Iterator[Note]:
+def _occurring(column: Column) -> list[Any]:
+    return list(dict.fromkeys(column.labels.tolist())) if column.labels.dtype == object else []
+
+
+def _look_alikes(column: str, found: Sequence[Any]) -> Iterator[Note]:
     """Find labels that differ in case or blanks alone, and labels that mean a missing value."""
-    labels = column.labels[~column.missing]
-    if labels.dtype != object:
-        return
-    found = distinct(labels)[0]
     if len(found) > _MOST_LEVELS:
         return
     names = [value for value in found if isinstance(value, str)]
@@ -94,7 +99,7 @@ def _look_alikes(column: Column) -> Iterator[Note]:
         shown += "; …" if len(several) > _SHOWN else ""
         yield Note(
             "alike-labels",
-            f"`{column.name}` has labels that differ only in blanks or capitals: {shown}. They are "
+            f"`{column}` has labels that differ only in blanks or capitals: {shown}. They are "
             "kept apart.",
             "If they mean the same, write them alike.",
         )
@@ -103,7 +108,7 @@ def _look_alikes(column: Column) -> Iterator[Note]:
         yield Note(
             "mark-labels",
             f"{_listed(words)} {'is' if len(words) == 1 else 'are'} taken as a label of "
-            f"`{column.name}`, as the table says that it is text.",
+            f"`{column}`, as the table says that it is text.",
             "If that stands for missing values, say so: `pp.read(…, na=[…])`.",
         )
 
