@@ -163,7 +163,7 @@ def test_conditions_compare_labels(tmp_path):
 
 def test_labels_that_look_alike_are_said():
     labels = np.array(["a", "A", "b "], dtype=object)[G % 3]
-    assert "`a` and `A`" in finding(
+    assert "`A` and `a`" in finding(
         fit("y ~ x + (1 | g)", {"y": Y, "x": X, "g": labels}), "alike-labels"
     )
     assert "`a` and `A`" in finding(fit("y ~ g", {"y": Y, "g": labels}), "alike-labels")

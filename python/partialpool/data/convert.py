@@ -204,11 +204,10 @@ def _numbers(name: str, present: Array, absent: Array, types: set[type]) -> Colu
                 continue
     floats = np.array([_float(value) for value in present], dtype=np.float64)
     texts = None
-    if not all(issubclass(t, (float, np.floating)) for t in types):
-        large = np.abs(floats) > _EXACT
-        if large.any():
-            texts = np.full(len(absent), "", dtype=object)
-            texts[~absent] = [_label(name, value) for value in present]
+    exact = [not isinstance(value, (float, np.floating)) for value in present]
+    if (np.array(exact) & (np.abs(floats) > _EXACT)).any():
+        texts = np.full(len(absent), "", dtype=object)
+        texts[~absent] = [_label(name, value) for value in present]
     return Column(name, "number", _filled(floats, absent, np.nan), absent, texts=texts)
 
 

@@ -117,9 +117,11 @@ def complete_rows(
     if len(rows) < taken.n_rows:
         columns = {name: column.rows(keep) for name, column in columns.items()}
         roles = {role: column.rows(keep) for role, column in roles.items()}
-    for column in (*columns.values(), *roles.values()):
+    for column in columns.values():
         if column.texts is None:  # what only names things may be any number
             check_finite(column)
+    for column in roles.values():
+        check_finite(column)
     values = {role: column.values.astype(np.float64) for role, column in roles.items()}
     check_values(values, rows)
     notes = tuple(note for column in roles.values() for note in column.notes)
