@@ -7,6 +7,7 @@ import numbers
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from partialpool.checks import (
@@ -18,7 +19,7 @@ from partialpool.checks import (
     check_seed,
 )
 from partialpool.engine.choose import MAXIMISED
-from partialpool.errors import InputError, NotYetError, did_you_mean, short
+from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Estimate, Fit, Provenance
@@ -65,8 +66,9 @@ def fit(
         Such as ``"y ~ x + (x | id)"``: population terms as in formulaic, group terms in brackets;
         ``(terms | factor)`` with correlations, ``(terms || factor)`` without.
     data : DataFrame, dict of arrays, or path
-        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path to CSV, Parquet, Arrow or
-        Feather, or ``file.duckdb::table``.
+        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder
+        or pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``,
+        or ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
@@ -269,6 +271,7 @@ def _read(
     from partialpool.design import build_design
     from partialpool.design.roles import join_roles
     from partialpool.formula import parse_formula, parse_predictor
+    from partialpool.formula.names import quoted
     from partialpool.model.families import FAMILIES, family_of
 
     record, chosen = family_of(family, link)
@@ -319,6 +322,7 @@ def _read(
         shares=shares,
         **roles,
     )
+    design = replace(design, y=record.settled(design.y))
     if record.name == "binomial" and design.trials is None:
         if terms.left.ratio:
             raise InputError(
@@ -327,7 +331,11 @@ def _read(
             )
         if np.isin(design.y, (0.0, 1.0)).all():  # one trial a row, as in R
             record = FAMILIES["bernoulli"]
-    record.check(design.response, design.y, design.trials, design.rows)
+    trials = roles["trials"]
+    named = quoted(trials) if isinstance(trials, str) else None
+    if isinstance(trials, numbers.Real):
+        named = str(trials)
+    record.check(design.response, design.y, design.trials, design.rows, named)
     given = {role: _shown(value) for role, value in roles.items() if value is not None}
     return _Table(design, source.source, record, chosen, given)
 
@@ -416,7 +424,7 @@ def _plan(
         options["proposal_sd"] = proposal_sd
         if proposal_sd is not None and not _is_positive(proposal_sd):
             raise InputError(
-                f"`proposal_sd` is {short(repr(proposal_sd))}", remedy="give a number above 0"
+                f"`proposal_sd` is {shown(proposal_sd)}", remedy="give a number above 0"
             )
     elif proposal_sd is not None:
         raise InputError(

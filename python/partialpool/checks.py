@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from partialpool.errors import InputError, did_you_mean, short
+from partialpool.errors import InputError, did_you_mean, short, shown
 
 # More than that is a slip, whatever the model; memory has its own check.
 _MOST = {"chains": 10_000, "threads": 100_000}
@@ -17,7 +17,7 @@ _MANY = 10**9
 def check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
     """Refuse a value that is none of the known ones."""
     if not isinstance(value, str):
-        raise InputError(f"`{name}` is {short(repr(value))}", remedy=did_you_mean("", known))
+        raise InputError(f"`{name}` is {shown(value)}", remedy=did_you_mean("", known))
     if value not in known:
         raise InputError(f"unknown {name} `{short(value)}`", remedy=did_you_mean(value, known))
 
@@ -40,13 +40,11 @@ def check_whole(name: str, value: Any, low: int, high: int = _MANY) -> int:
     3
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise InputError(f"`{name}` is {short(repr(value))}", remedy="give a whole number")
+        raise InputError(f"`{name}` is {shown(value)}", remedy="give a whole number")
     try:
         number = int(value.__index__())
     except TypeError:  # an array of several
-        raise InputError(
-            f"`{name}` is {short(repr(value))}", remedy="give one whole number"
-        ) from None
+        raise InputError(f"`{name}` is {shown(value)}", remedy="give one whole number") from None
     if not low <= number <= high:
         remedy = f"give at least {low}" if number < low else f"give at most {high:,}"
         raise InputError(f"`{name}` is {_digits(number)}", remedy=remedy)
@@ -58,7 +56,7 @@ def check_interval(interval: Any) -> float:
     real = isinstance(interval, numbers.Real) and not isinstance(interval, bool)
     if not real or not 0 < float(interval) < 1:
         raise InputError(
-            f"`interval` is {short(repr(interval))}",
+            f"`interval` is {shown(interval)}",
             remedy="give a number between 0 and 1, such as 0.95",
         )
     return float(interval)
@@ -86,7 +84,7 @@ def check_text(name: str, value: Any, example: str) -> None:
     """
     if value is not None and not isinstance(value, str):
         remedy = f"give a name as text, such as {example}"
-        raise InputError(f"`{name}` is {short(repr(value))}", remedy=remedy)
+        raise InputError(f"`{name}` is {shown(value)}", remedy=remedy)
 
 
 def check_values(name: str, values: Any) -> list[Any]:
@@ -104,7 +102,7 @@ def check_values(name: str, values: Any) -> list[Any]:
         single = True
     if single or any(isinstance(v, (list, dict, set)) or (hasattr(v, "shape") and v.shape)
                      for v in found):  # fmt: skip
-        raise InputError(f"`{name}` is {short(repr(values))}", remedy="give a list of values")
+        raise InputError(f"`{name}` is {shown(values)}", remedy="give a list of values")
     return found
 
 
@@ -115,7 +113,7 @@ EXAMPLE = '"county"'
 def check_flag(name: str, value: Any) -> None:
     """Refuse what is neither true nor false, where it is given."""
     if value is not None and not isinstance(value, bool):
-        raise InputError(f"`{name}` is {short(repr(value))}", remedy="give True or False")
+        raise InputError(f"`{name}` is {shown(value)}", remedy="give True or False")
 
 
 def check_mapping(name: str, value: Any, example: str) -> None:
@@ -123,13 +121,11 @@ def check_mapping(name: str, value: Any, example: str) -> None:
     if value is None:
         return
     if not isinstance(value, Mapping):
-        raise InputError(
-            f"`{name}` is {short(repr(value))}", remedy=f"give a dict, such as {example}"
-        )
+        raise InputError(f"`{name}` is {shown(value)}", remedy=f"give a dict, such as {example}")
     for key in value:
         if not isinstance(key, str):
             raise InputError(
-                f"`{name}` has the key {short(repr(key))}", remedy=f"give names, as in {example}"
+                f"`{name}` has the key {shown(key)}", remedy=f"give names, as in {example}"
             )
 
 

@@ -49,25 +49,42 @@ class NotYetError(InputError, NotImplementedError):
     """A valid request that this version cannot serve."""
 
 
-def short(value: object, limit: int = 60) -> str:
-    """Return what a user gave as text that fits into a message.
+def short(text: str, limit: int = 60) -> str:
+    """Return text that a user gave so that it fits into a message.
 
     Examples
     --------
     >>> short("x" * 100, 10)
     'xxxxxxxxx…'
     """
-    text = value if isinstance(value, str) else repr(value)
     text = " ".join(text[: 4 * limit].split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shown(value: object) -> str:
+    """Return a value that a user gave as Python writes it, so that it fits into a message.
+
+    Examples
+    --------
+    >>> shown("a"), shown([1] * 100)
+    ("'a'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1…')
+    """
+    try:
+        return short(repr(value))
+    except ValueError:  # more digits than Python writes
+        return "far too large"
 
 
 def _readable(text: str) -> str:
     """Return a clause on one line, in which nothing that a user gave is longer than can be read."""
     text = re.sub(r"\s*[\n\r]\s*", " ", text)
-    text = re.sub(r"`([^`]{100,})`", lambda match: f"`{short(match[1], 80)}`", text)
-    text = re.sub(r"\S{160,}", lambda match: short(match[0], 100), text)
+    text = re.sub(r"`([^`]*)`", lambda found: f"`{_cut(found[1], 100, 80)}`", text)
+    text = re.sub(r"\S+", lambda found: _cut(found[0], 160, 100), text)
     return text if len(text) <= 800 else text[:799] + "…"
+
+
+def _cut(text: str, above: int, limit: int) -> str:
+    return short(text, limit) if len(text) > above else text
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from scipy import stats
 
 import partialpool as pp
 from partialpool.cli import main
+from partialpool.cli.output import own_words
 from partialpool.posterior.prior_predictive import lkj_roots
 
 QUICK = {"chains": 2, "draws": 300, "warmup": 300, "seed": 1}
@@ -336,7 +337,7 @@ def test_command_prints_what_check_says_and_draws_every_figure(saved, capsys):
     owed = fit.sensitivity()
     assert out.startswith(f"{fit.formula}\n{found.text}\n\n{owed.text}\n")
     assert out.endswith(f"seed 3, partialpool 0.1.0\nFigures: {folder / 'new' / 'figures'}\n")
-    assert err.strip() == f"{found.findings_text}\n{owed.findings_text}"
+    assert err.strip() == own_words(f"{found.findings_text}\n{owed.findings_text}")
     names = sorted(path.name for path in (folder / "new" / "figures").iterdir())
     assert names == ["bars.png", "groups-2.png", "groups.png", "statistics.png"]
     assert repr(found) == f"{found.text}\n{found.findings_text}"

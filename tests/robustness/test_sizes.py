@@ -1,5 +1,6 @@
 """Numbers of any magnitude in any column: fitted without warnings, or refused by name."""
 
+import re
 import warnings
 
 import numpy as np
@@ -33,7 +34,8 @@ def test_any_magnitude_is_fitted_or_refused_by_name(column, power):
         try:
             fit = pp.fit("y ~ x + (1 | g)", {**TAME, column: scaled}, **options, **quick)
         except pp.InputError as error:
-            assert f"`{role}` reaches" in str(error)  # noqa: PT017
+            named = f"`{role}` (reaches|is too close to 0|is too large)"
+            assert re.match(named, str(error))  # noqa: PT017
             assert abs(power) > 60
             return
     assert np.isfinite(fit.summary()["mean"]).all()

@@ -133,7 +133,7 @@ def test_sentences_of_fits(calls):
         (lambda: fit.kfold(by=3), "`by` is 3: give a name as text"),
         (lambda: fit.kfold(2.5), "`k` is 2.5: give a whole number"),
         (lambda: fit.summary(3), "`parameter` is 3: give a name as text"),
-        (lambda: fit.group_draws(5), "`levels` is 5: give a list of values"),
+        (lambda: fit.group_draws(5), "`5` is no level of `g`"),
         (lambda: fit.group_draws([[1]]), "give a list of values"),
         (lambda: fit.effects("x", 1.5), "`at` is 1.5: give a dict"),
         (lambda: fit.effects("x", at={"f": ["a", "b"]}), "`at` gives `f` several values: give one"),

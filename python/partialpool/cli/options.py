@@ -13,8 +13,33 @@ from partialpool.errors import InputError
 Data = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="CSV, Parquet, Arrow or Feather file, or file.duckdb::table."
+        metavar="DATA",
+        help="CSV or TSV (also .gz), Parquet (file, folder or pattern), Arrow, Feather or .xlsx "
+        "file; file.duckdb::table, file.sqlite::table, file.xlsx::sheet; - for standard input.",
     ),
+]
+NA = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--na",
+        metavar="TEXT",
+        help='What stands for missing values, such as "-" or 999; may be repeated. Empty cells '
+        "always do.  [default: NA, NULL, NaN …; among numbers also . - ?]",
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(metavar=".|,", help="Decimal mark.  [default: each column tells its own]"),
+]
+AsText = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text", metavar="COLUMN", help="A column of labels, even if digits; may be repeated."
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a text file, such as cp1252.  [default: UTF-8]"),
 ]
 Saved = Annotated[
     str, typer.Argument(metavar="FIT", help="File that `partialpool fit --out` wrote.")
@@ -81,36 +106,6 @@ ShowProgress = Annotated[
         help="Show progress.  [default: in a terminal, on runs longer than a second]",
     ),
 ]
-
-
-# Options that Python takes by the same name, with `-` for `_`.
-_NAMES = (
-    *("family", "link", "method", "sigma", "se", "weights", "offset", "exposure", "trials"),
-    *("chains", "draws", "warmup", "seed", "interval", "proposal_sd", "threads", "progress"),
-    *("pooling", "kind", "new_levels"),
-)
-_ANY = "|".join(_NAMES)
-
-
-def by_options(message: str) -> str:
-    """Speak of the command line's options where a message speaks of Python's.
-
-    Examples
-    --------
-    >>> by_options('`draws` is 0: leave `trials=` out, or use family="binomial"')
-    '`--draws` is 0: leave `--trials` out, or use --family binomial'
-    """
-
-    def option(match: re.Match[str]) -> str:
-        return f"--{match[1].replace('_', '-')}"
-
-    message = re.sub(rf"`({_ANY})=`", lambda m: f"`{option(m)}`", message)
-    message = re.sub(rf'\b({_ANY})="([\w/=,-]*)"', lambda m: f"{option(m)} {m[2]}", message)
-    before, after = (
-        r"(?<=leave )|(?<=both )|(?<=^)",
-        r"(?= (?:is (?!no |the |both )|(?:out|and|has|holds|names|equals)\b))",
-    )
-    return re.sub(rf"(?:{before})`({_ANY})`{after}", lambda m: f"`{option(m)}`", message)
 
 
 def protected(arguments: list[str]) -> list[str]:

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data import label
 from partialpool.errors import InputError, short
 from partialpool.formula import Factor, Term
 
 from .categories import Categories
 from .coding import spelled
 from .design import Aliased, Floats
-from .labels import label
 from .matrix import Matrix
 from .rank import Dependence, find_dependent
 

@@ -15,10 +15,18 @@ from partialpool.formula.algebra import Quotient
 
 from .design import Design, Floats, Part
 from .interaction import Coded
+from .notes import notes_of
 from .predictor import build_part
-from .response import RESPONSES, build_response, check_varies, count_shares
-from .roles import Expression, check_stray_text, complete_rows, role_columns
+from .response import (
+    RESPONSES,
+    build_response,
+    check_varies,
+    count_shares,
+    unused_categories,
+)
+from .roles import Expression, complete_rows, role_columns
 from .sizes import check_sizes
+from .uses import uses_of
 
 VERSION = 2
 
@@ -81,16 +89,16 @@ def build_design(
     names = terms.columns if sigma is None else (*terms.columns, *sigma.columns)
     computed = [value for value in given.values() if isinstance(value, Expression)]
     names = (*names, *(name for value in computed for name in role_columns(value)))
-    complete = complete_rows(names, table, **given)
-    columns, roles, n = complete.columns, complete.roles, len(complete.rows)
     assert terms.left is not None  # parse_formula saw to it
     left = terms.left.factor
+    uses = uses_of([terms] if sigma is None else [terms, sigma], left)
+    complete = complete_rows(names, table, uses.labels, **given)
+    columns, roles, n = complete.columns, complete.roles, len(complete.rows)
     check_quotients((*terms.quotients, *(sigma.quotients if sigma else ())), columns)
-    for name in left.columns:
-        check_stray_text(columns[name])
     y, categories = build_response(left, columns, complete.rows, response)
     if shares:
         y = count_shares(left.label, y, roles["trials"], complete.rows)
+    unused = unused_categories(columns[left.columns[0]] if left.bare else None, categories)
     known = "se" in roles or any(_differ(roles.get(role)) for role in ("offset", "exposure"))
     check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
     coded: dict[str, Coded] = {}
@@ -106,7 +114,7 @@ def build_design(
             where = f"{error.where}, in `sigma`" if error.where else "in `sigma`"
             raise InputError(error.what, where=where, remedy=error.remedy) from None
         stored["formula"] = sigma.formula
-    check_sizes(left.label, y, roles, _columns(main, second))
+    check_sizes(left.label, y, _columns(main, second))
     return Design(
         terms=terms,
         response=left.label,
@@ -125,6 +133,8 @@ def build_design(
         n_zero_weight=complete.n_zero_weight,
         rows=complete.rows,
         table=Table(columns, n, "the rows that were fitted"),
+        notes=complete.notes + notes_of(uses, columns, coded),
+        unused=tuple(unused),
         recipe={
             "version": VERSION,
             "formula": terms.formula,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Column
+from partialpool.data import label
+from partialpool.data.labels import date_labels, distinct, in_order, match_labels
 from partialpool.errors import InputError, did_you_mean, short
 from partialpool.formula.check import is_condition
 from partialpool.formula.constants import is_text
@@ -18,7 +19,6 @@ from partialpool.formula.expression import Call, Constant, Name, Node, show
 
 from .design import Floats, Ints
 from .evaluate import Evaluator, plain_options
-from .labels import label
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,7 @@ def categorize(node: Node, evaluator: Evaluator) -> Categories:
 
     Examples
     --------
+    >>> from partialpool.data import Column
     >>> from partialpool.formula.check import expression_factor
     >>> f = Column("f", "string", np.array(["b", "a", "b"], dtype=object), np.zeros(3, dtype=bool))
     >>> tree = expression_factor("relevel(f, ref='b')", "here").tree
@@ -73,41 +74,41 @@ def categorize(node: Node, evaluator: Evaluator) -> Categories:
 
 def _of_column(node: Name, evaluator: Evaluator) -> Categories:
     column = evaluator.columns[node.name]
-    values = column.values
-    if column.kind == "date":
-        values = _date_labels(values)
-    given = values.tolist()
-    return _known(node, evaluator, _occurring(column, given), given, f"the column `{node.name}`")
-
-
-def _occurring(column: Column, given: list[Any]) -> list[Any]:
-    present = dict.fromkeys(given)
-    if column.categories is not None:
-        return [c for c in column.categories if c in present]
-    return sorted(present)
-
-
-def _date_labels(values: Any) -> Any:
-    days = values.astype("datetime64[D]")
-    whole = bool((days == values).all())
-    return np.datetime_as_string(days if whole else values).astype(object)
+    values = column.labels
+    if values.dtype.kind == "M":
+        values = np.array(date_labels(values), dtype=object)
+    found, codes = distinct(values)
+    ordered = in_order(column, found)
+    return _met(node, evaluator, ordered, found, codes, f"the column `{node.name}`")
 
 
 def _known(
     node: Node, evaluator: Evaluator, found: list[Any], given: list[Any], what: str
 ) -> Categories:
-    """Return rows as categories: those found, or those that the fitted rows had."""
-    levels = _remember(node, evaluator, found)
-    place = {label(level): k for k, level in enumerate(levels)}
-    index = {value: place.get(label(value), -1) for value in dict.fromkeys(given)}
-    unseen = sorted(label(value) for value, k in index.items() if k < 0)
-    if unseen:
+    """Return rows as categories: those found, in order, or those that the fitted rows had."""
+    place = {value: k for k, value in enumerate(found)}
+    codes = np.fromiter(map(place.__getitem__, given), dtype=np.int64, count=len(given))
+    return _met(node, evaluator, found, found, codes, what)
+
+
+def _met(
+    node: Node,
+    evaluator: Evaluator,
+    ordered: list[Any],
+    found: list[Any],
+    codes: Ints,
+    what: str,
+) -> Categories:
+    """Return the categories of rows whose values are `found[codes]`, met by their labels."""
+    known = _remember(node, evaluator, ordered)
+    places = match_labels(found, known, what)
+    if -1 in places:
+        unseen = label(found[places.index(-1)])
         raise InputError(
-            f"{what} has a category that the fit did not see, `{short(unseen[0])}`",
-            remedy=did_you_mean(unseen[0], place),
+            f"{what} has a category that the fit did not see, `{short(unseen)}`",
+            remedy=did_you_mean(unseen, [label(value) for value in known]),
         )
-    codes = np.fromiter(map(index.__getitem__, given), dtype=np.int64, count=len(given))
-    return Categories(tuple(levels), codes)
+    return Categories(tuple(known), np.array(places, dtype=np.int64)[codes])
 
 
 def _remember(node: Node, evaluator: Evaluator, found: list[Any]) -> list[Any]:

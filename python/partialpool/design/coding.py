@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data import label
 from partialpool.errors import InputError, short
 from partialpool.formula import Factor, Term
 from partialpool.formula.allowed import CONTRASTS, FUNCTIONS
@@ -23,7 +24,6 @@ from partialpool.formula.expression import Call, Name, Node
 from .categories import Categories, categorize, find_level
 from .design import Floats, Ints
 from .evaluate import Evaluator, Flags, plain_options
-from .labels import label
 
 Named = tuple[tuple[str, ...], Floats]
 # A factor by its code, and whether it is coded fully (None for numbers).
@@ -152,10 +152,13 @@ def _times(left: Named, right: Named) -> Named:
 
 def _is_numeric(factor: Factor, evaluator: Evaluator) -> bool:
     """Tell whether a column by itself is numbers: in the fitted rows, whatever it is now."""
-    key = f"levels of {factor.code}"
+    key = f"numbers of {factor.code}"
     if evaluator.state is not None:
-        return key not in evaluator.state
-    return evaluator.columns[factor.columns[0]].kind == "number"
+        return key in evaluator.state
+    numeric = evaluator.columns[factor.columns[0]].kind == "number"
+    if numeric:
+        evaluator.learned[key] = True
+    return numeric
 
 
 def _is_truth(factor: Factor, evaluator: Evaluator) -> bool:

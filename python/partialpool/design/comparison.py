@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Column
+from partialpool.data import Column, label
+from partialpool.data.labels import distinct, match_labels
+from partialpool.data.values import is_plain
 from partialpool.errors import InputError, did_you_mean, short
-
-from .labels import label
 
 Flags = NDArray[np.bool_]
 
@@ -105,20 +105,19 @@ def _is(column: Column, value: Any) -> Flags:
         if truth is None:
             raise _never(column, value)
         return np.asarray(column.values == truth)
-    if column.kind == "number":
-        try:
-            number = float(value)
-        except ValueError:
-            raise InputError(
-                f"the column `{column.name}` holds numbers, and it is compared with "
-                f"`{short(value)}`",
-                remedy="compare it with a number",
-            ) from None
-        return np.asarray(column.values == number)
-    wanted = label(value)
-    same = {one for one in dict.fromkeys(column.values.tolist()) if label(one) == wanted}
-    given = column.values.tolist()
-    return np.fromiter((one in same for one in given), dtype=bool, count=len(given))
+    if column.kind == "number" and not isinstance(value, str):
+        return np.asarray(column.values == value)
+    if column.kind == "number" and column.texts is None and not is_plain(value):
+        raise InputError(
+            f"the column `{column.name}` holds numbers, and it is compared with `{short(value)}`",
+            remedy="compare it with a number",
+        )
+    found, codes = distinct(column.labels)
+    if isinstance(value, str):  # a text is what it is: '01' is not '1'
+        wanted = [k for k, one in enumerate(found) if label(one) == value]
+    else:
+        wanted = match_labels([value], found, f"the column `{column.name}`")
+    return np.isin(codes, [k for k in wanted if k >= 0])
 
 
 def _columns(symbol: str, left: Column, right: Column) -> Flags:
@@ -128,7 +127,7 @@ def _columns(symbol: str, left: Column, right: Column) -> Flags:
             "another",
             remedy="compare by `==` or `!=`",
         )
-    pairs = zip(left.values.tolist(), right.values.tolist(), strict=True)
+    pairs = zip(left.labels.tolist(), right.labels.tolist(), strict=True)
     same = np.fromiter((label(a) == label(b) for a, b in pairs), dtype=bool, count=len(left))
     return same if symbol == "==" else ~same
 
@@ -158,7 +157,7 @@ def _date(column: Column, value: Any) -> np.datetime64:
 
 
 def _never(column: Column, value: Any) -> InputError:
-    known = [label(one) for one in dict.fromkeys(column.values.tolist())]
+    known = [label(one) for one in distinct(column.labels)[0]]
     return InputError(
         f"no row has `{short(label(value))}` in the column `{column.name}`",
         remedy=did_you_mean(label(value), known),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Table
+from partialpool.data import Note, Table
 from partialpool.formula import Term, Terms
 
 Floats = NDArray[np.float64]
@@ -170,6 +170,10 @@ class Design:
         Rebuilds the same columns for new data; survives JSON.
     aliased : tuple of Aliased
         Population columns that were left out.
+    notes : tuple of Note
+        What to say of how the columns were read.
+    unused : tuple of str
+        Categories that no row has; they are no categories of the model.
     """
 
     terms: Terms
@@ -194,6 +198,8 @@ class Design:
     table: Table
     recipe: dict[str, Any]
     aliased: tuple[Aliased, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.y, self.X, self.dropped, self.rows)

@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Column
+from partialpool.data import Column, label
+from partialpool.data.labels import distinct
+from partialpool.data.unclear import as_numbers
+from partialpool.data.values import is_plain
 from partialpool.errors import InputError, short
 from partialpool.formula.allowed import MATH
 from partialpool.formula.check import is_condition
@@ -172,14 +175,15 @@ class Evaluator:
             remedy = f"write `C({quoted(name)})` for categories, or turn it into numbers"
             raise InputError(f"the column `{name}` holds dates", remedy=remedy)
         if self.fitted:
-            raise InputError(
-                f"the column `{name}` is now of kind {column.kind}",
-                remedy="give numbers, as in the data that were fitted",
-            )
+            return as_floats(column)
+        column = as_numbers(column, np.arange(len(column)), "column")
+        if column.kind == "number":
+            return column.values.astype(np.float64)
+        first = label(column.values[0]) if len(column) else "a"
         raise InputError(
-            f"the column `{name}` holds text, and it is computed with",
-            remedy=f"name it by itself, or write a condition such as "
-            f"`{{{quoted(name)} == {short(column.values[0] if len(column) else 'a')!r}}}`",
+            f"the column `{name}` holds text (`{short(first, 20)}`), where a number is needed",
+            remedy=f"compare it with text, as in `{{{quoted(name)} == {short(first, 20)!r}}}`, or "
+            f"write `C({quoted(name)})`",
         )
 
     def _call(self, call: Call) -> Any:
@@ -225,6 +229,30 @@ class Evaluator:
         if isinstance(node, Name):
             return self.columns[node.name]
         return self._number(node)
+
+
+def as_floats(column: Column) -> Floats:
+    """Return the values of a column that was numbers or true and false in the fit as float64.
+
+    Numbers by another type are numbers too: text, or categories. Others are an error.
+
+    Examples
+    --------
+    >>> text = np.array(["1", "20"], dtype=object)
+    >>> as_floats(Column("x", "string", text, np.zeros(2, dtype=bool))).tolist()
+    [1.0, 20.0]
+    """
+    if column.kind == "categorical":
+        found, codes = distinct(column.values)
+        if all(is_plain(label(value).strip()) for value in found):
+            return np.array([float(value) for value in found])[codes]
+    column = as_numbers(column, np.arange(len(column)), "column")
+    if column.kind not in ("number", "boolean"):
+        raise InputError(
+            f"the column `{column.name}` is now of kind {column.kind}",
+            remedy="give numbers, as in the data that were fitted",
+        )
+    return column.values.astype(np.float64)
 
 
 def plain_options(call: Call) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from partialpool.engine.chains import Chains, check_memory, usable_chains
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import GroupDraws, Run
-from partialpool.errors import InputError
+from partialpool.errors import InputError, shown
 from partialpool.model import Model
 from partialpool.model.defaults import bounds
 from partialpool.model.joint import Layout, build_joint
@@ -83,7 +83,7 @@ def _check_proposal_sd(value: float | None) -> float:
     if value is None:
         return DEFAULT_PROPOSAL_SD
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(f"`proposal_sd` is {value!r}", remedy="give a positive number")
+        raise InputError(f"`proposal_sd` is {shown(value)}", remedy="give a positive number")
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"`proposal_sd` is {value:g}", remedy="give a number above 0")
     return float(value)

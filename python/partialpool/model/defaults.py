@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.design import Design, GroupFactor
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.model.families import FAMILIES, Family
 from partialpool.model.own import OwnParts
 from partialpool.model.priors import (
@@ -321,7 +321,7 @@ def as_prior(key: str, value: Prior | str) -> Prior:
     remedy = "give a prior such as `pp.Normal(0, 2.5)`"
     if isinstance(value, type) and issubclass(value, Prior):
         remedy = f"call it: `pp.{value.__name__}(…)`"
-    raise InputError(f"the prior on `{key}` is {value!r}", remedy=remedy)
+    raise InputError(f"the prior on `{key}` is {shown(value)}", remedy=remedy)
 
 
 def bounds(name: str, prior: Prior) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from partialpool.errors import InputError, NotYetError, did_you_mean, short
+from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
 
 # The same family under another name, in lower case, without `_`, `.` and `-`.
 _CALLED = {
@@ -109,7 +109,7 @@ def read_family(name: object, link: object, known: Collection[str]) -> tuple[str
     """
     if not isinstance(name, str):
         raise InputError(
-            f"`family` is {short(name)}", remedy='give its name as text, such as "poisson"'
+            f"`family` is {shown(name)}", remedy='give its name as text, such as "poisson"'
         )
     call = _CALL.fullmatch(name)
     asked = call[1] if call else name
@@ -118,7 +118,7 @@ def read_family(name: object, link: object, known: Collection[str]) -> tuple[str
             raise InputError(f"`{short(name)}` and `link` name two links", remedy="give one")
         link = call[2]
     if link is not None and not isinstance(link, str):
-        raise InputError(f"`link` is {short(link)}", remedy='give its name as text, as "probit"')
+        raise InputError(f"`link` is {shown(link)}", remedy='give its name as text, as "probit"')
     if asked in known:
         return asked, link
     plain = re.sub(r"[\s_.\-]", "", asked).lower()

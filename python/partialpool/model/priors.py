@@ -15,7 +15,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import InputError, short
+from partialpool.errors import InputError, short, shown
 
 Kernel = tuple[str, list[float]]
 
@@ -29,7 +29,7 @@ class Prior:
             value = getattr(self, field.name)
             what = f"`{field.name}` of {type(self).__name__} is "
             if isinstance(value, bool) or not isinstance(value, Real):
-                raise InputError(what + short(repr(value)), remedy="give a number")
+                raise InputError(what + shown(value), remedy="give a number")
             try:
                 number = float(value)
             except OverflowError:
