@@ -338,6 +338,9 @@ def test_series_meet_the_rows_by_their_index():
             fit("y ~ x", data, weights=given)
     with pytest.raises(pp.InputError, match="the index of `x` is not that of the other columns"):
         fit("y ~ x", {"y": frame["y"], "x": frame["x"].set_axis(named.index)})
+    longer = pd.concat([weights, pd.Series([9.0], index=[N])])
+    with pytest.raises(pp.InputError, match="`weights` has 61 values for 60 rows"):
+        fit("y ~ x", {"y": Y, "x": X}, weights=longer)
     found = fit("y ~ x", frame, offset=pd.Series(X))
     new = frame.iloc[[3, 1]]
     by_index = found.predict(new, offset=pd.Series(X))["mean"].tolist()
@@ -363,6 +366,11 @@ def test_fits_of_rows_in_another_order_are_matched(table, tmp_path):
     assert by_row == pytest.approx(moved.loo().elpd_i[np.argsort(order)])
     by = pp.compare_fits({"a": one, "b": moved}, by="g")
     assert by.scores["b"].elpd_i == pytest.approx(moved.loo(by="g").elpd_i)
+    backwards = table.assign(g=pd.Categorical(table["g"], categories=range(5, -1, -1)))
+    turned = fit("y ~ 1 + (1 | g)", backwards)
+    by = pp.compare_fits({"a": one, "b": turned}, by="g")
+    assert by.scores["b"].elpd_i == pytest.approx(turned.loo(by="g").elpd_i[::-1])
+    assert by.scores["b"].labels.tolist() == list(range(6))
     text = table.assign(g=table["g"].astype(str).radd("s"))
     renamed = fit("y ~ 1 + (1 | g)", text.iloc[order])
     with pytest.raises(pp.InputError, match="in another order, and do not show which is which, as"):

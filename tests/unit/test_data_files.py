@@ -19,6 +19,7 @@ import pytest
 import partialpool as pp
 from partialpool.data import open_table, read
 from partialpool.data.excel import _MOST_CELLS
+from partialpool.data.relations import connect
 from workbook import write_workbook
 
 NAMES = ["id", "x", "s"]
@@ -389,6 +390,13 @@ def test_what_is_said_holds_for_tables_with_types(tmp_path):
         read(tmp_path / "t.parquet", encoding="latin-1")
     with pytest.raises(pp.InputError, match="the table is open already"):
         read(read(frame))
+
+
+def test_connections_look_into_nothing_of_ours():
+    connection = connect()
+    for name in ("python_enable_replacements", "autoload_known_extensions"):
+        shown = connection.execute(f"SELECT current_setting('{name}')").fetchall()
+        assert shown == [(False,)]
 
 
 def test_a_library_does_not_print(tmp_path, monkeypatch):

@@ -87,7 +87,7 @@ LABELS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(LABELS, st.sampled_from(",;\t"), st.booleans())
 def test_any_labels_of_a_file_are_its_levels(tmp_path_factory, labels, delimiter, small):
     path = tmp_path_factory.mktemp("labels") / "t.csv"
@@ -151,7 +151,8 @@ def test_floats_beyond_whole_numbers_are_no_levels(values):
 
 
 def test_whole_floats_are_levels_as_the_numbers_that_they_are():
-    assert levels_of({"y": [1.0, 2.0, 4.0], "g": [3.0, np.nan, 10.0]}) == [3, 10]
+    found = levels_of({"y": [1.0, 2.0, 4.0], "g": [3.0, np.nan, 10.0]})
+    assert list(map(str, found)) == ["3", "10"]
 
 
 # --- New data -------------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ CELLS = {
 }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.fixed_dictionaries(CELLS), st.booleans())
 def test_path_pandas_polars_and_parquet_give_the_same_design(tmp_path_factory, cells, small):
     folder = tmp_path_factory.mktemp("same")
@@ -310,7 +311,7 @@ def test_small_files_and_others_are_read_alike(tmp_path, monkeypatch):
     rng = np.random.default_rng(4)
     cells = ["", "1", "01", "2.5", "1,5", "-", "NA", "true", "2020-01-01", "a", " 5", "1_0", "nan"]
     cells += ["inf", "1e5", "0x1F", '"q"', "a,b", "a\nb", "12345678901234567890", "1e999", "é", " "]
-    for k in range(60):
+    for k in range(40):
         width, n = rng.integers(1, 4), rng.integers(1, 9)
         columns = [
             rng.choice(cells, n) if rng.random() < 0.5 else rng.choice(["1", "2.5", "NA", ""], n)

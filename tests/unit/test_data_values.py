@@ -6,9 +6,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from partialpool.data import Column
+from partialpool.data.conventions import CONVENTIONS, choose, is_plain
 from partialpool.data.reading import SIGNS, WORDS, Reading
 from partialpool.data.unclear import refuse_unclear
-from partialpool.data.values import CONVENTIONS, choose, is_plain, read_texts
+from partialpool.data.values import read_texts
 from partialpool.errors import InputError
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import partialpool
-from partialpool.data.unpack import STANDARD_INPUT
+from partialpool.data.files import STANDARD_INPUT
 from partialpool.errors import InputError
 from partialpool.paths import as_path, kind_of, resolved, shown
 from partialpool.posterior import Estimate, Fit

@@ -20,11 +20,12 @@ from partialpool.errors import InputError
 
 from .convert import from_array
 from .failures import attempt, not_utf8, unreadable
+from .files import STANDARD_INPUT
 from .lines import LineReader, split_lines
 from .reading import SIGNS, SILENT, WORDS, Reading
 from .relations import connect, literal
 from .table import Array, Column, Note, check_names, check_rows
-from .unpack import STANDARD_INPUT, TextFile, as_utf8
+from .unpack import TextFile, as_utf8
 from .values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
 
 T = TypeVar("T")

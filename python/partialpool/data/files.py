@@ -1,4 +1,4 @@
-"""A path → the reader of its kind of file."""
+"""A path → the reader of its kind of file, which is imported only then."""
 
 from __future__ import annotations
 
@@ -7,21 +7,11 @@ from pathlib import Path
 from partialpool.errors import InputError
 from partialpool.paths import as_path, existing_file, kind_of, shown
 
-from .arrow import open_arrow
-from .databases import SqliteReader, open_database
-from .delimited import DelimitedReader, open_delimited
-from .excel import ExcelReader, open_excel
 from .failures import attempt
-from .frames import FrameReader
-from .lines import LineReader
-from .parquet import find_parquet, open_parquet
 from .reading import USUAL, Reading
-from .relations import RelationReader
-from .unpack import STANDARD_INPUT
+from .table import Reader
 
-FileReader = (
-    DelimitedReader | LineReader | RelationReader | FrameReader | SqliteReader | ExcelReader
-)
+STANDARD_INPUT = "-"
 
 _TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 _ARROW = (".feather", ".arrow", ".ipc")
@@ -31,7 +21,7 @@ _OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _KNOWN = "`.csv`, `.tsv`, `.txt` (also with `.gz`), `.parquet`, `.feather`, `.arrow`, `.xlsx`"
 
 
-def open_file(text: str, how: Reading = USUAL) -> FileReader:
+def open_file(text: str, how: Reading = USUAL) -> Reader:
     """Open a file by its extension; columns are read when taken.
 
     Parameters
@@ -50,6 +40,8 @@ def open_file(text: str, how: Reading = USUAL) -> FileReader:
     partialpool.errors.InputError: there is no file `nowhere.csv`: check the path.
     """
     if text == STANDARD_INPUT:
+        from .delimited import open_delimited
+
         return open_delimited(text, how)
     path = as_path(text)
     kind = kind_of(path)
@@ -61,7 +53,7 @@ def open_file(text: str, how: Reading = USUAL) -> FileReader:
     return _single(existing_file(path), how)
 
 
-def _single(path: Path, how: Reading) -> FileReader:
+def _single(path: Path, how: Reading) -> Reader:
     name = path.name.lower()
     if name.endswith(_DATABASES):
         raise InputError(
@@ -79,30 +71,44 @@ def _single(path: Path, how: Reading) -> FileReader:
     if kind_of(path) == "file" and path.stat().st_size == 0:
         raise InputError(f"`{path.name}` is empty", remedy="give a file with data")
     if name.endswith(_TEXT):
+        from .delimited import open_delimited
+
         return open_delimited(str(path), how)
     if how.encoding is not None:
         raise InputError(
             f"`encoding` is given, but `{path.name}` is no text file", remedy="leave it out"
         )
     if name.endswith(".parquet"):
+        from .parquet import open_parquet
+
         return open_parquet([path], path.name, how)
     if name.endswith(_EXCEL):
+        from .excel import open_excel
+
         return open_excel(path, None, how)
+    from .arrow import open_arrow
+
     return open_arrow(path, how)
 
 
-def _part(path: Path, part: str, how: Reading) -> FileReader:
+def _part(path: Path, part: str, how: Reading) -> Reader:
     if how.encoding is not None:
         raise InputError(
             f"`encoding` is given, but `{path.name}` is no text file", remedy="leave it out"
         )
     if path.name.lower().endswith(_EXCEL):
+        from .excel import open_excel
+
         return open_excel(path, part, how)
+    from .databases import open_database
+
     return open_database(path, part, how)
 
 
-def _several(path: Path, text: str, how: Reading) -> FileReader:
+def _several(path: Path, text: str, how: Reading) -> Reader:
     """Open a folder or a pattern of Parquet files."""
+    from .parquet import find_parquet, open_parquet
+
     paths = attempt(shown(path), lambda: find_parquet(path))
     folder = path.is_dir()
     if not paths:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,40 +13,10 @@ from partialpool.errors import InputError, did_you_mean
 
 from .convert import from_any
 from .files import open_file
-from .frames import FrameReader
 from .index import aligned, common_index
 from .labels import date_labels, distinct, label
 from .reading import USUAL, Reading, check_reading
-from .relations import RelationReader
-from .table import Column, Table, check_known, check_names, check_rows
-
-
-class Reader(Protocol):
-    """What reads a kind of table: `data/` has one for each."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all columns."""
-        ...
-
-    @property
-    def n_rows(self) -> int:
-        """The number of rows."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """A few words for messages."""
-        ...
-
-    @property
-    def index(self) -> Any:
-        """What pandas calls the rows; None where they have no names of their own."""
-        ...
-
-    def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
-        """Convert these columns; of those in `labels` also the texts that name things."""
-        ...
+from .table import Column, Reader, Table, check_known, check_names, check_rows
 
 
 class Source:
@@ -187,7 +157,11 @@ def _reader(data: Any, how: Reading) -> Reader:
     if isinstance(data, Mapping):
         return MappingReader(data, how)
     if type(data).__module__.split(".")[0] in {"duckdb", "_duckdb"}:
+        from .relations import RelationReader
+
         return RelationReader(data, "the relation", how)
+    from .frames import FrameReader
+
     try:
         return FrameReader(data, "the table", how)
     except TypeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -123,6 +123,34 @@ class Table:
     def __repr__(self) -> str:
         shown = ", ".join(f"{c.name} ({c.kind})" for c in self.columns.values())
         return f"Table from {self.source}: {self.n_rows} rows, {shown}"
+
+
+class Reader(Protocol):
+    """What reads a kind of table; `Source` wraps it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """A few words for messages."""
+        ...
+
+    @property
+    def index(self) -> Any:
+        """What pandas calls the rows; None where they have no names of their own."""
+        ...
+
+    def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
+        """Convert these columns; of those in `labels` also the texts that name things."""
+        ...
 
 
 def check_known(names: Iterable[str], known: Iterable[str], source: str) -> None:

@@ -10,10 +10,7 @@ import numpy as np
 
 from partialpool.errors import InputError
 
-from .labels import Ints, distinct
-from .reading import USUAL
-from .table import Array, Column
-from .values import (
+from .conventions import (
     CONVENTIONS,
     ONE_MARK,
     PLAIN,
@@ -23,6 +20,9 @@ from .values import (
     is_plain,
     possible,
 )
+from .labels import Ints, distinct
+from .reading import USUAL
+from .table import Array, Column
 
 # So much of a column may be stray text among numbers; with more of it, it is labels.
 STRAY = 0.1

@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any, cast
 
-STANDARD_INPUT = "-"
+from .files import STANDARD_INPUT
+
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF8 = ("utf-8", "utf-8-sig", "ascii")

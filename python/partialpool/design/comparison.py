@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import Column, label
+from partialpool.data.conventions import is_plain
 from partialpool.data.labels import distinct, match_labels
-from partialpool.data.values import is_plain
 from partialpool.errors import InputError, did_you_mean, short
 
 Flags = NDArray[np.bool_]

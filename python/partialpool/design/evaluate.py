@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import Column, label
+from partialpool.data.conventions import is_plain
 from partialpool.data.labels import distinct
 from partialpool.data.unclear import as_numbers
-from partialpool.data.values import is_plain
 from partialpool.errors import InputError, short
 from partialpool.formula.allowed import MATH
 from partialpool.formula.check import is_condition

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.data.values import is_plain
+from partialpool.data.conventions import is_plain
 from partialpool.model.coordinates import Coordinates, implied_priors
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import Normal, NormalAtMean, Prior
