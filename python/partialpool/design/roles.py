@@ -19,7 +19,7 @@ from partialpool.data import Column, Note, Table, open_table
 from partialpool.data.convert import from_any
 from partialpool.data.index import aligned
 from partialpool.data.unclear import as_numbers
-from partialpool.errors import InputError, short
+from partialpool.errors import InputError, shown
 from partialpool.formula import Factor, Terms
 from partialpool.formula.check import expression_factor, tree_factor
 from partialpool.formula.expression import Binary, Name
@@ -149,7 +149,7 @@ def role_column(role: str, value: Any, table: Table, index: Any = None) -> Colum
     if isinstance(value, Expression):
         return _computed(role, value, table, index)
     if isinstance(value, (bool, np.bool_)):
-        raise InputError(f"`{role}` is {value}", remedy="give a number, or the name of a column")
+        raise InputError(f"`{role}` is {value}", remedy="give a number, or one a row")
     if isinstance(value, numbers.Real):
         return from_any(role, np.full(table.n_rows, _number(role, value)))
     return from_any(role, aligned(role, value, index, table.n_rows, table.source))
@@ -285,7 +285,7 @@ def _number(role: str, value: Any) -> float:
     if not (math.isfinite(number) and whole and positive):
         kind = "a positive whole number" if role == "trials" else "a positive number"
         remedy = "give a finite number" if role == "offset" else f"give {kind}"
-        raise InputError(f"`{role}` is {short(value)}", remedy=remedy)
+        raise InputError(f"`{role}` is {shown(value)}", remedy=remedy)
     return number
 
 
