@@ -108,8 +108,11 @@ def same_columns(stored: Mapping[str, Any], made: Matrix) -> Floats:
     InputError
         If the columns are others, or rows depend on one of which nothing is known.
     """
-    names = stored.get("made", stored["columns"])
+    names = stored["made"]
+    if names is None and len(made.names) == len(stored["columns"]):  # of version 0.1.0
+        return made.values
     if list(made.names) != names:
+        names = names or stored["columns"]
         raise InputError(
             f"the new data give the columns {short(', '.join(made.names), 200)}, not "
             f"{short(', '.join(names), 200)}",

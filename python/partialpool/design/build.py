@@ -28,7 +28,7 @@ from .roles import Expression, complete_rows, role_columns
 from .sizes import check_sizes
 from .uses import uses_of
 
-VERSION = 2
+VERSION = 3
 
 
 def build_design(

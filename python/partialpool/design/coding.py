@@ -26,6 +26,8 @@ from .design import Floats, Ints
 from .evaluate import Evaluator, Flags, plain_options
 
 Named = tuple[tuple[str, ...], Floats]
+# In the states of old recipes, where conditions are columns of 0 and 1 whatever stands beside them.
+AS_NUMBERS = "conditions as numbers"
 # A factor by its code, and whether it is coded fully (None for numbers).
 _Scope = tuple[tuple[str, bool | None], ...]
 
@@ -73,8 +75,7 @@ def code_factor(factor: Factor, evaluator: Evaluator) -> Coded:
     name, tree = factor.label, factor.tree
     if _is_truth(factor, evaluator):
         return _code_truth(name, evaluator.flags(tree))
-    dates = factor.bare and evaluator.columns[factor.columns[0]].kind == "date"
-    if factor.categorical or (factor.bare and not dates and not _is_numeric(factor, evaluator)):
+    if factor.categorical or (factor.bare and _is_categorical(factor, evaluator)):
         return _code_categories(name, categorize(tree, evaluator), factor)
     if isinstance(tree, Call) and FUNCTIONS[tree.name].gives == "columns":
         suffixes, matrix = evaluator.columns_of(tree)
@@ -150,21 +151,21 @@ def _times(left: Named, right: Named) -> Named:
     return names, values.reshape(len(values), -1)
 
 
-def _is_numeric(factor: Factor, evaluator: Evaluator) -> bool:
-    """Tell whether a column by itself is numbers: in the fitted rows, whatever it is now."""
+def _is_categorical(factor: Factor, evaluator: Evaluator) -> bool:
+    """Tell whether a column by itself is categories: in the fitted rows, whatever it is now."""
     key = f"numbers of {factor.code}"
     if evaluator.state is not None:
-        return key in evaluator.state
-    numeric = evaluator.columns[factor.columns[0]].kind == "number"
-    if numeric:
+        return key not in evaluator.state
+    kind = evaluator.columns[factor.columns[0]].kind
+    if kind == "number":
         evaluator.learned[key] = True
-    return numeric
+    return kind not in ("number", "date")
 
 
 def _is_truth(factor: Factor, evaluator: Evaluator) -> bool:
     """Tell whether a factor is true or false: a condition, or a column that was so when fitted."""
     if not factor.bare:
-        return factor.condition
+        return factor.condition and AS_NUMBERS not in (evaluator.state or ())
     key = f"truth of {factor.code}"
     if evaluator.state is not None:
         return key in evaluator.state

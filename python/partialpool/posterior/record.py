@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.design import upgrade
 from partialpool.engine import GroupDraws, Run
 from partialpool.model import Group, Model, Reduced
 from partialpool.model.priors import PRIORS, Normal, NormalAtMean, Prior
@@ -123,7 +124,7 @@ def read_fit(arrays: Arrays) -> Fit:
         reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]
     model = Model(
-        **facts | {"columns": tuple(facts["columns"])},
+        **facts | {"columns": tuple(facts["columns"]), "recipe": upgrade(facts["recipe"])},
         categories=tuple(meta["categories"]),
         groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from partialpool.data import Column, Table
 from partialpool.design import Design, build_design
+from partialpool.design.legacy import is_upgraded
+from partialpool.errors import InputError
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
 from partialpool.model.families import FAMILIES
@@ -51,8 +53,27 @@ def write_rows(design: Design, arrays: dict[str, NDArray[Any]]) -> dict[str, Any
 
 def read_rows(
     arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], model: Model
+) -> Design | None:
+    """Build the design that :func:`write_rows` was given.
+
+    None if an earlier version wrote it and its formula makes other columns now.
+    """
+    if not is_upgraded(model.recipe):
+        return _read_rows(arrays, record, model)
+    try:
+        design = _read_rows(arrays, record, model)
+    except InputError:
+        return None
+    same = len(design.columns) == len(model.columns) and all(
+        len(factor.terms) == len(group.terms)
+        for factor, group in zip(design.factors, model.groups, strict=False)
+    )
+    return design if same else None
+
+
+def _read_rows(
+    arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], model: Model
 ) -> Design:
-    """Build the design that :func:`write_rows` was given."""
     rows, dropped = arrays["rows_positions"], arrays["rows_dropped"]
     columns = {
         facts["name"]: _column(arrays, k, facts, len(rows))
