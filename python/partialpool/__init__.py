@@ -5,6 +5,7 @@ The public names; heavy modules are imported where they are used.
 
 from partialpool import datasets
 from partialpool.api import compare, default_priors, fit, prior_predictive
+from partialpool.data import read
 from partialpool.errors import EngineError, InputError, NotYetError, PartialPoolError
 from partialpool.metropolis import MetropolisRun, metropolis
 from partialpool.model.priors import (
@@ -66,5 +67,6 @@ __all__ = [
     "load",
     "metropolis",
     "prior_predictive",
+    "read",
     "simulate",
 ]

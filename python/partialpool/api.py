@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
@@ -54,8 +55,9 @@ def fit(
         Such as ``"y ~ x + (x | id)"``: population terms as in formulaic, group terms in brackets;
         ``(terms | factor)`` with correlations, ``(terms || factor)`` without.
     data : DataFrame, dict of arrays, or path
-        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path to CSV, Parquet, Arrow or
-        Feather, or ``file.duckdb::table``.
+        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder
+        or pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``,
+        or ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
@@ -253,6 +255,7 @@ def _read(
     from partialpool.data import open_table
     from partialpool.design import build_design
     from partialpool.formula import parse_formula, parse_predictor
+    from partialpool.formula.names import quoted
     from partialpool.model.families import family_of
 
     record, chosen = family_of(family, link)
@@ -282,7 +285,12 @@ def _read(
         sigma=None if sigma is None else parse_predictor(sigma),
         **roles,
     )
-    record.check(design.response, design.y, design.trials, design.rows)
+    design = replace(design, y=record.settled(design.y))
+    trials = roles["trials"]
+    named = quoted(trials) if isinstance(trials, str) else None
+    if trials is not None and not hasattr(trials, "__len__"):
+        named = str(trials)
+    record.check(design.response, design.y, design.trials, design.rows, named)
     given = {role: _shown(value) for role, value in roles.items() if value is not None}
     return _Table(design, source.source, record, chosen, given)
 

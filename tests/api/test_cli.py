@@ -348,9 +348,9 @@ BAD_DATA = {
     "collinear": ("y,x,z,id\n1,1,2,a\n2,2,4,b\n4,3,6,a\n4,4,8,b\n", "y ~ x + z", "`z`"),
     "duplicate names": ("y,x,x\n1,2,3\n2,1,4\n", "y ~ x", "`x` occurs more"),
     "stray text": (
-        "y,x\n" + "".join(f"{i * i % 7},{i if i != 7 else '?'}\n" for i in range(40)),
+        "y,x\n" + "".join(f"{i * i % 7},{i if i != 7 else 'x'}\n" for i in range(40)),
         "y ~ x",
-        "text among its numbers (`?`)",
+        "text among its numbers (`x`) (row 8, counted from 1): correct it",
     ),
     "ragged": ("y,x,id\n1,2,a\n1,2\n3,4,b\n", MODEL, "fields"),
 }

@@ -128,14 +128,6 @@ def test_responses_of_another_kind(formula, family, part):
 
 
 def test_ordered_responses():
-    gap = GOOD | {"grade": [1, 2, 4, 1, 2, 4, 1, 2]}
-    assert refusal("grade ~ x", gap, family="cumulative") == (
-        "no row has the response `grade` equal to 3, between others that occur: "
-        "take that category out, so that the others follow one another."
-    )
-    labels = pd.Categorical(list("acacacac"), categories=list("abc"), ordered=True)
-    found = refusal("grade ~ x", pd.DataFrame(GOOD).assign(grade=labels), family="cumulative")
-    assert "no row has the response `grade` equal to b" in found
     assert "`half` is not a whole number in 4 rows (the first is 0.5 in row 1, counted from 1)" in (
         refusal("half ~ x", family="cumulative")
     )

@@ -245,7 +245,7 @@ BAD = {
         {},
         r"holds dates: write `C\(d\)`",
     ),
-    "log of strings": ("y ~ log(s)", {}, {}, "cannot be computed"),
+    "log of strings": ("y ~ log(s)", {}, {}, r"`s` holds text \(`u`\), where a number is needed"),
     "not of a number": ("y ~ {~x}", {}, {}, "`x` is joined by .* not true or false"),
     "a category too many": ("y ~ C(s, levels=['u'])", {}, {}, "outside its categories"),
     "unknown base": ("y ~ C(s, Treatment('q'))", {}, {}, "cannot be computed.*'q'"),

@@ -16,8 +16,14 @@ import typer
 
 import partialpool
 from partialpool.cli import options
-from partialpool.cli.files import check_targets, make_folder, write_coefficients, write_frame
-from partialpool.cli.output import report, say
+from partialpool.cli.files import (
+    check_targets,
+    make_folder,
+    read_table,
+    write_coefficients,
+    write_frame,
+)
+from partialpool.cli.output import own_words, report, say
 from partialpool.engine import MAXIMISED
 from partialpool.errors import EngineError, InputError
 from partialpool.posterior import Fit
@@ -83,6 +89,10 @@ def fit_command(
     data: options.Data,
     formula: options.Formula,
     prior: options.Priors = None,
+    na: options.NA = None,
+    decimal: options.Decimal = None,
+    text: options.AsText = None,
+    encoding: options.Encoding = None,
     out: Annotated[
         str | None,
         typer.Option(metavar="FILE.nc", help="Save the fit, for predict, check and pp.load."),
@@ -135,7 +145,7 @@ def fit_command(
     try:
         fit = partialpool.fit(
             formula,
-            data,
+            read_table(data, na, decimal, text, encoding),
             family=family,
             link=link,
             pooling=options.read_pooling(pooling),
@@ -182,6 +192,10 @@ def compare_command(
     data: options.Data,
     formula: options.Formula,
     prior: options.Priors = None,
+    na: options.NA = None,
+    decimal: options.Decimal = None,
+    text: options.AsText = None,
+    encoding: options.Encoding = None,
     plot: Annotated[
         str | None,
         typer.Option(metavar="FILE.png", help="Draw the estimates under each pooling."),
@@ -229,7 +243,7 @@ def compare_command(
         check_path(figure)
     comparison = partialpool.compare(
         formula,
-        data,
+        read_table(data, na, decimal, text, encoding),
         truth=truth,
         factor=factor,
         family=family,
@@ -265,6 +279,10 @@ def compare_command(
 def predict_command(
     fit: options.Saved,
     data: options.Data,
+    na: options.NA = None,
+    decimal: options.Decimal = None,
+    text: options.AsText = None,
+    encoding: options.Encoding = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -295,7 +313,7 @@ def predict_command(
     check_targets(fit, {"--out": out}, what="fit")
     target = check_targets(data, {"--out": out})["--out"]
     frame = partialpool.load(fit).predict(
-        data,
+        read_table(data, na, decimal, text, encoding),
         kind=kind,
         new_levels=new_levels,
         interval=interval,
@@ -318,7 +336,7 @@ def predict_command(
         write_frame(frame, target)
         say(f"{facts}: {out}")
     for note in frame.attrs["notes"]:
-        say(f"note: {note}", sys.stderr)
+        say(own_words(f"note: {note}"), sys.stderr)
     return DONE
 
 
@@ -344,7 +362,7 @@ def check_command(
         for name, draw in found.plot.all().items():
             save(draw(), folder / f"{name}.png")
         say(f"Figures: {plots}")
-    say(f"\n{found.findings_text}\n{owed.findings_text}", sys.stderr)
+    say(own_words(f"\n{found.findings_text}\n{owed.findings_text}"), sys.stderr)
     return DONE
 
 
@@ -379,7 +397,7 @@ def say_findings(fits: dict[str, Fit]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    say("error: " + " ".join(message.split()), sys.stderr)
+    say("error: " + " ".join(own_words(message).split()), sys.stderr)
     return code
 
 

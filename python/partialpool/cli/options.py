@@ -13,8 +13,33 @@ from partialpool.errors import InputError
 Data = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="CSV, Parquet, Arrow or Feather file, or file.duckdb::table."
+        metavar="DATA",
+        help="CSV or TSV (also .gz), Parquet (file, folder or pattern), Arrow, Feather or .xlsx "
+        "file; file.duckdb::table, file.sqlite::table, file.xlsx::sheet; - for standard input.",
     ),
+]
+NA = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--na",
+        metavar="TEXT",
+        help='What stands for missing values, such as "-" or 999; may be repeated. Empty cells '
+        "always do.  [default: NA, NULL, NaN …; among numbers also . - ?]",
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(metavar=".|,", help="Decimal mark.  [default: each column tells its own]"),
+]
+AsText = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text", metavar="COLUMN", help="A column of labels, even if digits; may be repeated."
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a text file, such as cp1252.  [default: UTF-8]"),
 ]
 Saved = Annotated[
     str, typer.Argument(metavar="FIT", help="File that `partialpool fit --out` wrote.")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -24,7 +25,36 @@ def report(fit: Fit | Estimate, as_json: bool) -> None:
         say(_estimates(fit))
     if fit.findings or not as_json:
         blank = "" if as_json else "\n"
-        say(blank + "\n".join(_findings(fit)), sys.stderr)
+        say(own_words(blank + "\n".join(_findings(fit))), sys.stderr)
+
+
+# What messages call by its name in Python → the option of the command line.
+_READ = re.compile(r"`pp\.read\(…,\s(\w+)=(.*?)\)`", re.DOTALL)
+_NAMES = (
+    "se|weights|offset|exposure|trials|sigma|na|decimal|text|encoding|chains|draws|warmup|seed|"
+    "threads|interval|proposal_sd|truth|factor|family|link|pooling|method"
+)
+_OPTION = re.compile(rf"`({_NAMES})=`")
+# At the start of a message, or where an option is to be left out.
+_SUBJECT = re.compile(r"(?:(?<=\A)|(?<=leave )|(?<=and ))`(na|decimal|text|encoding)`")
+
+
+def own_words(message: str) -> str:
+    """Let a message speak of options as the command line calls them.
+
+    Examples
+    --------
+    >>> own_words('say so: `pp.read(…, na=[…])`, or `pp.read(…, decimal=",")`; give `trials=`')
+    'say so: `--na …`, or `--decimal ,`; give `--trials`'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        value = match[2].strip("[]").strip('"')
+        return f"`--{match[1]} {value}`"
+
+    found = _READ.sub(option, message)
+    found = _OPTION.sub(lambda m: f"`--{m[1].replace('_', '-')}`", found)
+    return _SUBJECT.sub(lambda m: f"`--{m[1].replace('_', '-')}`", found)
 
 
 def _estimates(fit: Fit | Estimate) -> str:

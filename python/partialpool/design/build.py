@@ -11,13 +11,14 @@ from partialpool.checks import check_choice
 from partialpool.data import Table
 from partialpool.errors import InputError
 from partialpool.formula import Terms
-from partialpool.formula.tokens import tokenize
 
 from .design import Design, Floats, Part
 from .interaction import Coded
+from .notes import notes_of
 from .predictor import build_part
-from .response import RESPONSES, build_response, check_varies
-from .roles import check_stray_text, complete_rows
+from .response import RESPONSES, build_response, check_varies, unused_categories
+from .roles import complete_rows
+from .uses import response_factor, uses_of
 
 VERSION = 2
 
@@ -74,13 +75,12 @@ def build_design(
         "exposure": exposure,
     }
     names = terms.columns if sigma is None else (*terms.columns, *sigma.columns)
-    complete = complete_rows(names, table, **given)
+    left = response_factor(terms)
+    uses = uses_of([terms] if sigma is None else [terms, sigma], left)
+    complete = complete_rows(names, table, uses.labels, **given)
     columns, roles, n = complete.columns, complete.roles, len(complete.rows)
-    left = tokenize(terms.response)[0].factor
-    assert left is not None  # parse_formula saw to it
-    for name in left.columns:
-        check_stray_text(columns[name])
     y, categories = build_response(left, columns, complete.rows, response)
+    unused = unused_categories(columns[left.columns[0]] if left.bare else None, categories)
     known = "se" in roles or any(_differ(roles.get(role)) for role in ("offset", "exposure"))
     check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
     coded: dict[str, Coded] = {}
@@ -113,6 +113,8 @@ def build_design(
         n_zero_weight=complete.n_zero_weight,
         rows=complete.rows,
         table=Table(columns, n, "the rows that were fitted"),
+        notes=complete.notes + notes_of(uses, columns, coded),
+        unused=tuple(unused),
         recipe={
             "version": VERSION,
             "formula": terms.formula,
@@ -125,10 +127,10 @@ def build_design(
     )
 
 
-def _stored(value: Any) -> str | int | None:
+def _stored(value: Any) -> str | float | None:
     """Return what new data may use again: the name of a column, or one number for all rows."""
     if isinstance(value, numbers.Real):
-        return int(float(value))  # trials, which are whole
+        return int(float(value)) if float(value).is_integer() else float(value)
     return str(value) if isinstance(value, str) else None
 
 

@@ -7,20 +7,33 @@ check of the formula layer, in which every name and string is an alias (see ``fo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from partialpool.data import Column
+from partialpool.data import Column, label
+from partialpool.data.labels import date_labels, distinct, match_labels
+from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError, did_you_mean
 from partialpool.formula import Term
 from partialpool.formula.allowed import MATH
-from partialpool.formula.names import BARE, BOOLEAN, CODED, TEXT, aliases_in, quoted, readable
+from partialpool.formula.names import (
+    BOOLEAN,
+    CODED,
+    NUMBER,
+    TEXT,
+    aliases_in,
+    quoted,
+    readable,
+    split_alias,
+)
 from partialpool.formula.names import alias as to_alias
 
-from .matrix import Matrix
+from .grouping import in_order
+from .matrix import Matrix, as_floats
 from .state import decode, encode
+from .uses import compared_columns, compared_with
 
 # numpy's, some of which formulaic does not bring.
 _EXTRA: dict[str, Any] = {name: getattr(np, name) for name in MATH if hasattr(np, name)}
@@ -51,12 +64,20 @@ def code_terms(
     categories: dict[str, list[Any]] = dict((state or {}).get("categories", {}))
     context, data = dict(_EXTRA), {}
     for factor in (f for term in terms for f in term):
+        compared = set(compared_with(factor))
+        for pair in compared_columns(factor):  # texts with texts
+            if any(columns[name].kind in ("string", "categorical") for name in pair):
+                compared |= set(pair)
         for name, use in aliases_in(factor.code):
             key = to_alias(name, use)
             if use == TEXT:
                 context[key] = name
             elif key not in data:
-                data[key] = _series(columns[name], use, key, categories, fitted=state is not None)
+                data[key] = (
+                    _compared(columns[name])
+                    if name in compared
+                    else _series(columns[name], use, key, categories, fitted=state is not None)
+                )
     formula = [
         TheirTerm(
             [TheirFactor(f.code, eval_method="lookup" if f.bare else "python") for f in term]
@@ -109,50 +130,105 @@ def _series(
     column: Column, use: str, key: str, categories: dict[str, list[Any]], *, fitted: bool
 ) -> Any:
     """Return a column as formulaic should see it: floats, or categories in a known order."""
+    name, kind = column.name, column.kind
+    if use == BOOLEAN:
+        if kind != "boolean":
+            raise InputError(
+                f"the column `{name}` is joined by `&`, `|` or `~` but is not true or false",
+                remedy=f"write a condition, such as `({quoted(name)} > 0)`",
+            )
+        return column.values
+    if use == NUMBER:
+        return _number(column)
+    if use == CODED or key in categories:
+        return _coded(column, key, categories, fitted=fitted)
+    if kind in ("number", "boolean"):
+        return column.values.astype(np.float64)
+    if kind == "date":
+        raise InputError(
+            f"the column `{name}` holds dates",
+            remedy=f"write `C({quoted(name)})` for categories, or turn it into numbers",
+        )
+    if fitted:
+        return as_floats(column)
+    return _coded(column, key, categories, fitted=fitted)
+
+
+def _number(column: Column) -> Any:
+    """Return a column that an expression computes with; categories can only be compared."""
     import pandas as pd
 
-    name, kind, values = column.name, column.kind, column.values
-    if use == BOOLEAN and kind != "boolean":
-        raise InputError(
-            f"the column `{name}` is joined by `&`, `|` or `~` but is not true or false",
-            remedy=f"write a condition, such as `({quoted(name)} > 0)`",
-        )
-    if use == BOOLEAN or (use != CODED and kind == "boolean" and key not in categories):
-        return values if use == BOOLEAN else values.astype(np.float64)
-    if use != CODED and kind == "number" and key not in categories:
-        return values.astype(np.float64)
-    if kind == "date":
-        if use != CODED:
-            raise InputError(
-                f"the column `{name}` holds dates",
-                remedy=f"write `C({quoted(name)})` for categories, or turn it into numbers",
-            )
-        values = np.datetime_as_string(values).astype(object)
+    column = as_numbers(column, np.arange(len(column)), "column")
+    if column.kind in ("number", "boolean"):
+        return column.values.astype(np.float64)
+    if column.kind == "categorical" and column.categories is not None:
+        return pd.Categorical(column.values, categories=column.categories, ordered=column.ordered)
+    what = "dates" if column.kind == "date" else f"text (`{label(column.values[0])[:20]}`)"
+    name = quoted(column.name)
+    raise InputError(
+        f"the column `{column.name}` holds {what}, where a number is needed",
+        remedy=f'compare it with text, as in `{{{name} == "a"}}`, or write `C({name})`',
+    )
+
+
+def _compared(column: Column) -> Any:
+    """Return a column as the labels that texts are compared with."""
+    if column.kind == "categorical" and column.ordered and all_texts(column.categories or ()):
+        import pandas as pd
+
+        return pd.Categorical(column.values, categories=column.categories, ordered=True)
+    return np.array(_labels(column), dtype=object)
+
+
+def _labels(column: Column) -> list[str]:
+    found, codes = distinct(column.labels)
+    dates = column.labels.dtype.kind == "M"
+    own = date_labels(column.labels) if dates else [label(value) for value in found]
+    return own if dates else [own[k] for k in codes.tolist()]
+
+
+def all_texts(values: Iterable[Any]) -> bool:
+    """Whether all values are texts."""
+    return all(isinstance(value, str) for value in values)
+
+
+def _coded(column: Column, key: str, categories: dict[str, list[Any]], *, fitted: bool) -> Any:
+    """Return a column as categories: those of the fit, met by their labels."""
+    import pandas as pd
+
+    values = column.labels
+    if values.dtype.kind == "M":
+        values = np.array(date_labels(values), dtype=object)
+    found, codes = distinct(values)
     known = categories.get(key)
     if known is None:
         if fitted:
             raise InputError(
-                f"the column `{name}` is now of kind {kind}",
+                f"the column `{column.name}` is now of kind {column.kind}",
                 remedy="give numbers, as in the data that were fitted",
             )
-        categories[key] = known = _occurring(column, values)
-    elif use in (BARE, CODED):
-        unseen = sorted(map(str, set(values.tolist()) - set(known)))
-        if unseen:
+        categories[key] = known = in_order(column, found)
+    else:
+        places = match_labels(found, known, f"the column `{column.name}`")
+        if -1 in places:
+            unseen = label(found[places.index(-1)])
             raise InputError(
-                f"the column `{name}` has a category that the fit did not see, `{unseen[0]}`",
-                remedy=did_you_mean(unseen[0], map(str, known)),
+                f"the column `{column.name}` has a category that the fit did not see, `{unseen}`",
+                remedy=did_you_mean(unseen, [label(value) for value in known]),
             )
-    if kind in ("number", "boolean"):
-        return values
-    return pd.Categorical(values, categories=known)
+        found = [known[k] for k in places]
+    own = np.empty(len(found), dtype=object)
+    own[:] = found
+    numeric = not any(isinstance(value, str) for value in known)
+    if numeric and column.kind in ("number", "boolean") and to_use(key) == CODED:
+        return np.array(found)[codes]
+    return pd.Categorical(own[codes], categories=known)
 
 
-def _occurring(column: Column, values: Any) -> list[Any]:
-    present = dict.fromkeys(values.tolist())
-    if column.categories is not None:
-        return [c for c in column.categories if c in present]
-    return sorted(present)
+def to_use(key: str) -> str:
+    """Return what an alias is used for."""
+    found = split_alias(key)
+    return found[1] if found else ""
 
 
 def _unseen_in_expression(terms: Sequence[Term], encoder: Mapping[str, Any]) -> InputError:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Table
+from partialpool.data import Note, Table
 from partialpool.formula import Term, Terms
 
 Floats = NDArray[np.float64]
@@ -140,6 +140,10 @@ class Design:
         The columns of the formulas in these rows, as they came.
     recipe : dict
         Rebuilds the same columns for new data; survives JSON.
+    notes : tuple of Note
+        What to say of how the columns were read.
+    unused : tuple of str
+        Categories that no row has; they are no categories of the model.
     """
 
     terms: Terms
@@ -163,6 +167,8 @@ class Design:
     rows: Ints
     table: Table
     recipe: dict[str, Any]
+    notes: tuple[Note, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.y, self.X, self.dropped, self.rows)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import Column
+from partialpool.data.labels import distinct, match_labels
 from partialpool.errors import InputError
 from partialpool.formula import GroupTerm, Terms, expand
 
 from .design import Floats, Ints
 from .matrix import first_of, rows
 
+# Beyond this, floats no longer tell whole numbers apart.
+_EXACT = 2.0**53
+
 
 def check_levels(column: Column, positions: Ints) -> None:
-    """Refuse fractions as levels; `positions` are the rows of the table that the column has."""
+    """Refuse fractions as levels, and floats too large to tell whole numbers apart.
+
+    `positions` are the rows of the table that the column has.
+    """
     values = column.values
     if column.kind != "number" or values.dtype.kind != "f":
         return
@@ -26,8 +34,20 @@ def check_levels(column: Column, positions: Ints) -> None:
         raise InputError(
             f"the grouping column `{column.name}` holds fractions in {rows(int(fractions.sum()))}",
             where=first_of(fractions, values, positions),
-            remedy="group by whole numbers, strings or categories; a measurement belongs left of "
-            "the bar",
+            remedy="group by whole numbers, strings or categories (`pp.read(…, text=[…])` takes "
+            "a column as text); a measurement belongs left of the bar",
+        )
+    _check_exact(column)
+
+
+def _check_exact(column: Column) -> None:
+    floats = column.texts is None and column.values.dtype.kind == "f"
+    if floats and (np.abs(column.values[~column.missing]) > _EXACT).any():
+        raise InputError(
+            f"the grouping column `{column.name}` holds whole numbers beyond 2⁵³ as floats, which "
+            "round them",
+            remedy="give whole numbers or text or, where values are missing, a type that can lack "
+            "them",
         )
 
 
@@ -42,20 +62,42 @@ def factorize(column: Column) -> tuple[NDArray[Any], Ints]:
     >>> levels.tolist(), codes.tolist()
     (['a', 'b'], [1, 0, 1])
     """
-    values = column.values
+    values = column.labels
     if values.dtype != object:
+        if values.dtype.kind == "f" and column.kind == "number":
+            whole = values == np.floor(values)
+            # Ids that are floats because some are missing are whole numbers all the same.
+            if whole.all() and (np.abs(values) <= _EXACT).all():
+                values = values.astype(np.int64)
         levels, codes = np.unique(values, return_inverse=True)
         return levels, codes.astype(np.int64, copy=False).reshape(-1)
     # A dictionary finds the levels of a million strings far quicker than sorting the rows would.
     given = values.tolist()
-    present = dict.fromkeys(given)
-    if column.categories is not None:
-        ordered = [c for c in column.categories if c in present]
-    else:
-        ordered = sorted(present)
-    index = {level: i for i, level in enumerate(ordered)}
+    ordered = in_order(column, given)
+    index = dict(zip(ordered, count(), strict=False))
     codes = np.fromiter(map(index.__getitem__, given), dtype=np.int64, count=len(given))
     return _objects(ordered), codes
+
+
+def in_order(column: Column, present: Iterable[Any]) -> list[Any]:
+    """Return values that occur in the order that they have as levels or categories.
+
+    That of the categories, or that of numbers, or that of the alphabet.
+
+    Examples
+    --------
+    >>> texts = np.array(["10", "9", "09"], dtype=object)
+    >>> number = Column("g", "number", np.array([10, 9, 9]), np.zeros(3, dtype=bool), texts=texts)
+    >>> in_order(number, ["10", "9", "09"])
+    ['09', '9', '10']
+    """
+    present = dict.fromkeys(present)
+    if column.categories is not None:
+        return [c for c in column.categories if c in present]
+    if column.kind == "number" and column.texts is not None:
+        size = dict(zip(column.texts.tolist(), column.values.tolist(), strict=True))
+        return sorted(present, key=lambda text: (size[text], text))
+    return sorted(present)
 
 
 def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
@@ -67,32 +109,20 @@ def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
     >>> match_levels(new, np.array([1, 2])).tolist()
     [1, -1]
     """
-    values = column.values
-    if column.missing.all():
-        return np.full(len(values), -1)
-    textual = levels.dtype == object and isinstance(levels[0], str)
-    given_text = values.dtype == object and isinstance(values[~column.missing][0], str)
-    if textual != given_text or (levels.dtype.kind == "M") != (values.dtype.kind == "M"):
-        raise InputError(
-            f"the grouping column `{column.name}` is now of kind {column.kind}",
-            remedy=f"give levels such as `{levels[0]}`, as in the data that were fitted",
-        )
-    if levels.dtype.kind in "iu" and values.dtype.kind == "f":
-        known_values = values[~column.missing]
-        if (np.abs(known_values) > 2.0**53).any():
-            raise InputError(
-                f"the grouping column `{column.name}` holds whole numbers beyond 2⁵³ as floats, "
-                "which round them",
-                remedy="give whole numbers or, where values are missing, a type that can lack them",
-            )
-    # Python compares numbers of any width exactly, which numpy's mixed dtypes do not.
-    if levels.dtype.kind == "M":
-        known, given = levels.astype("datetime64[us]").tolist(), values.astype("datetime64[us]")
-    else:
-        known, given = levels.tolist(), values
-    index = {level: i for i, level in enumerate(known)}
-    codes = np.array([index.get(v, -1) for v in given.tolist()], dtype=np.int64)
-    codes[column.missing] = -1
+    codes = np.full(len(column), -1, dtype=np.int64)
+    there = ~column.missing
+    if there.any():
+        if column.kind == "number":
+            _check_exact(column)
+        given = column.labels[there]
+        known = list(levels) if levels.dtype.kind == "M" else levels.tolist()
+        if given.dtype == object and {*map(type, known), *map(type, given)} == {str}:
+            index = dict(zip(known, count(), strict=False))
+            codes[there] = [index.get(value, -1) for value in given.tolist()]
+            return codes
+        found, own = distinct(given)
+        what = f"the grouping column `{column.name}`"
+        codes[there] = np.array(match_labels(found, known, what), dtype=np.int64)[own]
     return codes
 
 

@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Column
+from partialpool.data import Column, label
+from partialpool.data.conventions import is_plain
+from partialpool.data.labels import distinct
+from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError
 from partialpool.formula import Term
 
@@ -74,7 +77,21 @@ def is_light(term: Term, columns: Mapping[str, Column]) -> bool:
 
 
 def as_floats(column: Column) -> Floats:
-    """Return the values of a numeric or boolean column as float64; other kinds are an error."""
+    """Return the values of a column that was numbers or true and false in the fit as float64.
+
+    Numbers by another type are numbers too: text, or categories. Others are an error.
+
+    Examples
+    --------
+    >>> text = np.array(["1", "20"], dtype=object)
+    >>> as_floats(Column("x", "string", text, np.zeros(2, dtype=bool))).tolist()
+    [1.0, 20.0]
+    """
+    if column.kind == "categorical":
+        found, codes = distinct(column.values)
+        if all(is_plain(label(value).strip()) for value in found):
+            return np.array([float(value) for value in found])[codes]
+    column = as_numbers(column, np.arange(len(column)), "column")
     if column.kind not in ("number", "boolean"):
         raise InputError(
             f"the column `{column.name}` is now of kind {column.kind}",

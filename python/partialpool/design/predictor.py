@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from partialpool.data import Column
+from partialpool.data.unclear import refuse_unclear
 from partialpool.errors import InputError
 from partialpool.formula import Factor, Term, Terms, expand
 
@@ -16,7 +17,6 @@ from .grouping import check_levels, encode_levels, factorize, make_blocks, order
 from .interaction import Coded, combine
 from .matrix import build_matrix
 from .rank import check_rank
-from .roles import check_stray_text
 
 
 def build_part(
@@ -59,8 +59,8 @@ def build_part(
     """
     population = expand(terms.population)
     n_rows = len(positions)
-    for name in dict.fromkeys(c for term in population for f in term for c in f.columns):
-        check_stray_text(columns[name])
+    for name in dict.fromkeys(f.columns[0] for term in population for f in term if f.bare):
+        refuse_unclear(columns[name], positions)
     if any(len(term) == 1 and term[0].code == response.code for term in population):
         raise InputError(
             f"`{response.label}` is the response and a predictor", remedy="take it out on the right"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from partialpool.data import Column
+from partialpool.data import label as label_of
+from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError
 from partialpool.formula import Factor
 from partialpool.formula.names import quoted
@@ -19,6 +21,8 @@ from .grouping import factorize
 from .matrix import first_of, rows
 
 RESPONSES = ("number", "binary", "ordered")
+_ROUNDING = 1e-6
+"""What is so close to a whole number was one before something was multiplied or divided."""
 
 
 def build_response(
@@ -47,6 +51,8 @@ def build_response(
     """
     label = factor.label
     column = columns[factor.columns[0]] if factor.bare else None
+    if column is not None:
+        column = as_numbers(column, positions, "response")
     found = "number" if column is None else column.kind
     truth = found == "boolean" or factor.condition
     if truth and kind == "number":
@@ -130,6 +136,19 @@ def _condition(column: Column) -> str:
     return f"{{{quoted(column.name)} == {shown}}}"
 
 
+def nearly_whole(values: Floats) -> Floats:
+    """Return numbers with the rounding errors taken out of those that were to be whole.
+
+    Examples
+    --------
+    >>> nearly_whole(np.array([0.28 * 25, 6.9])).tolist()
+    [7.0, 6.9]
+    """
+    whole = np.round(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(np.abs(values - whole) <= _ROUNDING, whole, values))
+
+
 def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
     if not column.ordered or column.categories is None:
         text = "is text" if column.kind == "string" else "has categories"
@@ -139,33 +158,47 @@ def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
             "numbers such as 1, 2, 3",
         )
     levels, codes = factorize(column)
-    place = {category: i for i, category in enumerate(column.categories)}
-    gap = _first_gap([place[level] for level in levels.tolist()])
-    if gap is not None:
-        raise _gap(column.name, column.categories[gap])
     return _several(column.name, codes.astype(np.float64), tuple(levels.tolist()))
 
 
 def _ordered_numbers(label: str, values: Any, positions: Ints) -> tuple[Floats, tuple[Any, ...]]:
-    fractions = np.zeros(len(values), dtype=bool)
     if values.dtype.kind == "f":
+        values = nearly_whole(values)
         fractions = values != np.floor(values)
-    if fractions.any():
-        raise InputError(
-            f"the ordered response `{label}` is not a whole number in {rows(int(fractions.sum()))}",
-            where=first_of(fractions, values, positions),
-            remedy="number the categories 1, 2, 3, …",
-        )
+        if fractions.any():
+            raise InputError(
+                f"the ordered response `{label}` is not a whole number in "
+                f"{rows(int(fractions.sum()))}",
+                where=first_of(fractions, values, positions),
+                remedy="number the categories 1, 2, 3, …",
+            )
     levels, codes = np.unique(values, return_inverse=True)
     categories = tuple(level if levels.dtype == bool else int(level) for level in levels.tolist())
-    gap = _first_gap(categories)
-    if gap is not None:
-        raise _gap(label, gap)
     return _several(label, codes.reshape(-1).astype(np.float64), categories)
 
 
-def _first_gap(numbers: Sequence[int]) -> int | None:
-    return next((a + 1 for a, b in pairwise(numbers) if b > a + 1), None)
+def unused_categories(column: Column | None, categories: tuple[Any, ...]) -> list[str]:
+    """Name the categories of an ordered response that no row has; of numbers, those between others.
+
+    Numbers in equal steps, such as 0, 10, 20, leave none out.
+
+    Examples
+    --------
+    >>> unused_categories(None, (0, 1, 2, 5)), unused_categories(None, (0, 10, 20))
+    (['3', '4'], [])
+    """
+    if column is not None and column.categories is not None:
+        return [label_of(c) for c in column.categories if c not in categories]
+    if any(isinstance(c, (bool, str)) for c in categories):
+        return []
+    if not categories:
+        return []
+    steps = [b - a for a, b in pairwise(categories)]
+    if len(set(steps)) == 1:
+        return []
+    gaps = [(a, b) for a, b in pairwise(categories) if b > a + 1]
+    few = [str(k) for a, b in gaps for k in range(a + 1, min(b, a + 4))]
+    return few if sum(b - a - 1 for a, b in gaps) == len(few) else [*few, "…"]
 
 
 def _several(
@@ -177,10 +210,3 @@ def _several(
             remedy="there is nothing to explain; check the column",
         )
     return codes, categories
-
-
-def _gap(label: str, missing: Any) -> InputError:
-    return InputError(
-        f"no row has the response `{label}` equal to {missing}, between others that occur",
-        remedy="take that category out, so that the others follow one another",
-    )

@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Column, open_table
+from partialpool.data import Column, Note, open_table
 from partialpool.data.convert import from_any
+from partialpool.data.index import aligned
+from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError
 
 from .design import Floats, Ints
 from .matrix import first_of
 from .matrix import rows as counted
+from .response import nearly_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,8 @@ class Complete:
         Positions in the table of the rows kept, and of those with a missing value.
     n_zero_weight : int
         Complete rows left out because their weight is 0.
+    notes : tuple of Note
+        What to say of how the columns with a role were read.
     """
 
     columns: dict[str, Column]
@@ -45,9 +50,12 @@ class Complete:
     rows: Ints
     dropped: Ints
     n_zero_weight: int
+    notes: tuple[Note, ...] = ()
 
 
-def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
+def complete_rows(
+    names: Iterable[str], table: Any, labels: Iterable[str] = (), **given: Any
+) -> Complete:
     """Take the columns and roles from a table, and drop rows once for all of them.
 
     Parameters
@@ -56,6 +64,8 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
         The columns that the formulas use.
     table : object
         Anything that ``open_table`` opens.
+    labels : iterable of str
+        The columns whose values name things.
     **given : str, array or None
         By role: the name of a column or one value a row; `trials` may be one whole number.
 
@@ -69,19 +79,28 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
     names = tuple(dict.fromkeys(names))
     source = open_table(table)
     named = [value for value in given.values() if isinstance(value, str)]
-    taken = source.take((*names, *named))
+    taken = source.take((*names, *named), labels)
     roles = {}
     for role, value in given.items():
         if value is None:
             continue
-        column = taken.columns[value] if isinstance(value, str) else _column(role, value, taken)
+        column = (
+            taken.columns[value]
+            if isinstance(value, str)
+            else role_column(role, value, source.index, taken.n_rows, source.source)
+        )
         if len(column) != taken.n_rows:
             raise InputError(
                 f"`{role}` has {len(column)} values for {taken.n_rows} rows",
                 remedy="give one value a row",
             )
         roles[role] = column
+    named_by = frozenset(labels)
     columns = {name: taken.columns[name] for name in names}
+    columns = {  # texts are kept where they name things
+        name: column if name in named_by else replace(column, texts=None)
+        for name, column in columns.items()
+    }
     keep = np.ones(taken.n_rows, dtype=bool)
     for column in (*columns.values(), *roles.values()):
         keep &= ~column.missing
@@ -89,9 +108,8 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
         empty = [c.name for c in (*columns.values(), *roles.values()) if c.missing.all()]
         what = f"`{empty[0]}` is missing" if empty else "some value is missing"
         raise InputError(f"no complete row is left: {what} in every row")
-    for role, column in roles.items():
-        if column.kind != "number":
-            raise InputError(f"`{role}` holds no numbers", remedy="give a numeric column")
+    every = np.arange(taken.n_rows)
+    roles = {role: numeric_role(role, column, every) for role, column in roles.items()}
     dropped = np.flatnonzero(~keep)
     if "weights" in roles:
         keep &= _weighted(roles["weights"], keep)
@@ -99,23 +117,55 @@ def complete_rows(names: Iterable[str], table: Any, **given: Any) -> Complete:
     if len(rows) < taken.n_rows:
         columns = {name: column.rows(keep) for name, column in columns.items()}
         roles = {role: column.rows(keep) for role, column in roles.items()}
-    for column in (*columns.values(), *roles.values()):
+    for column in columns.values():
+        if column.texts is None:  # what only names things may be any number
+            check_finite(column)
+    for column in roles.values():
         check_finite(column)
     values = {role: column.values.astype(np.float64) for role, column in roles.items()}
     check_values(values, rows)
-    return Complete(columns, values, rows, dropped, taken.n_rows - len(rows) - len(dropped))
+    notes = tuple(note for column in roles.values() for note in column.notes)
+    left = taken.n_rows - len(rows) - len(dropped)
+    return Complete(columns, values, rows, dropped, left, notes)
 
 
-def _column(role: str, value: Any, table: Any) -> Column:
-    if role != "trials" or not isinstance(value, numbers.Real):
-        return from_any(role, value)
+def role_column(role: str, value: Any, index: Any, n_rows: int, source: str) -> Column:
+    """Make a column of what is given for a role beside the table: a number, or one a row."""
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if role == "trials" and not (number.is_integer() and number > 0):
+            raise InputError(f"`trials` is {_short(value)}", remedy="give a positive whole number")
+        return from_any(role, np.full(n_rows, number))
+    if isinstance(value, (bool, np.bool_)):
+        raise InputError(f"`{role}` is {value}", remedy="give a number, or one a row")
+    return from_any(role, aligned(role, value, index, n_rows, source))
+
+
+def numeric_role(role: str, column: Column, rows: Ints) -> Column:
+    """Return the column of a role as numbers.
+
+    Raises
+    ------
+    InputError
+        If it holds none.
+    """
+    column = as_numbers(column, rows, "column")
+    if column.kind != "number":
+        raise InputError(f"`{role}` holds no numbers", remedy="give a numeric column")
+    if role == "trials" and column.values.dtype.kind == "f":
+        column = replace(column, values=nearly_whole(column.values))
+    return column
+
+
+def _short(value: Any) -> str:
     try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if isinstance(value, bool) or not number.is_integer() or number <= 0:
-        raise InputError(f"`trials` is {value}", remedy="give a positive whole number")
-    return from_any(role, np.full(table.n_rows, number))
+        text = str(value)
+    except ValueError:  # more digits than Python writes
+        return "far too large"
+    return text if len(text) < 40 else f"{text[:20]}…"
 
 
 def _weighted(column: Column, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -129,6 +179,8 @@ def _weighted(column: Column, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(weights > 0)
 
 
+_LARGEST = 1e100
+_LARGEST_COUNT = 2.0**53  # beyond it, floats are no longer counts
 _POSITIVE = {
     "se": "give positive standard errors",
     "exposure": "give positive exposures, or drop those rows",
@@ -136,14 +188,27 @@ _POSITIVE = {
 
 
 def check_values(values: Mapping[str, Floats], rows: Ints) -> None:
-    """Refuse errors and exposures that are not positive, and trials that are no counts."""
+    """Refuse errors and exposures that are not positive, and trials that are no counts.
+
+    And errors and weights whose squares no float holds.
+    """
+    if "offset" in values:
+        own = values["offset"]
+        what = "too large to be computed with"
+        _refuse("offset", what, np.abs(own) > _LARGEST, own, "correct those rows", rows)
+    for role in ("se", "weights"):
+        if role in values:
+            own = values[role]
+            far = (own != 0) & ((np.abs(own) < 1 / _LARGEST) | (np.abs(own) > _LARGEST))
+            what = "too close to 0 or too large to be computed with"
+            _refuse(role, what, far, own, "give it in another unit", rows)
     for role, remedy in _POSITIVE.items():
         if role in values:
             own = values[role]
             _refuse(role, "zero or negative", own <= 0, own, remedy, rows)
     if "trials" in values:
         own = values["trials"]
-        bad = (own <= 0) | (own != np.floor(own))
+        bad = (own <= 0) | (own != np.floor(own)) | (own > _LARGEST_COUNT)
         remedy = "give each row its number of trials"
         _refuse("trials", "not a positive whole number", bad, own, remedy, rows)
 
@@ -173,24 +238,3 @@ def check_finite(column: Column) -> None:
                 f"the column `{column.name}` is infinite in {counted(count)}",
                 remedy="correct or drop those rows",
             )
-
-
-def check_stray_text(column: Column) -> None:
-    """Refuse text in which nearly all values are numbers: one `?` would make it categories."""
-    if column.kind != "string":
-        return
-    values = list(dict.fromkeys(column.values[~column.missing].tolist()))
-    stray = [value for value in values if not _is_number(value)]
-    if 0 < len(stray) <= 0.1 * len(values):
-        raise InputError(
-            f"the column `{column.name}` has text among its numbers (`{stray[0]}`)",
-            remedy="leave missing values empty or write NA, and correct the others",
-        )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.design.response import nearly_whole
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model.priors import Gamma, InverseGamma, LogNormal, Prior, Uniform
 
@@ -143,8 +144,21 @@ class Family:
         """Tell which responses the family can give."""
         return np.isfinite(y)
 
-    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
+    def settled(self, y: Array) -> Array:
+        """Return responses as they are meant: counts without the rounding errors of products."""
+        return y
+
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
         """Refuse responses that the family cannot give; `rows` are their positions in the table.
+
+        `trials_name` is what a formula calls the trials.
 
         Raises
         ------
@@ -256,12 +270,24 @@ class _Binary(Family):
         assert trials is not None
         return _whole(y) & _whole(trials) & (y <= trials)
 
-    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
+    def settled(self, y: Array) -> Array:
+        return nearly_whole(y)
+
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
         if self.name == "binomial" and trials is None:
             raise InputError(
                 "`binomial` needs the number of trials of each row", remedy="give it as `trials=`"
             )
-        super().check(label, y, trials, rows)
+        if trials is not None and bool(np.all((y >= 0) & (y <= 1)) and np.any(y % 1)):
+            _refuse_shares(label, y, trials, rows, trials_name)
+        super().check(label, y, trials, rows, trials_name)
 
     def mean(self, eta: Array, given: Given) -> Array:
         return _probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
@@ -308,6 +334,9 @@ class _Count(_LogLink):
     """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
 
     needs: str = "whole numbers from 0"
+
+    def settled(self, y: Array) -> Array:
+        return nearly_whole(y)
 
     def total(self, y: Array) -> float:
         return max(float(np.sum(y)), 0.5)  # half an event where there is none
@@ -412,8 +441,15 @@ class _Cumulative(Family):
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return _whole(y)
 
-    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
-        super().check(label, y, trials, rows)
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
+        super().check(label, y, trials, rows, trials_name)
         if len(y) and float(np.max(y)) < 1:
             raise InputError(f"`{self.name}` needs at least two categories, but there is one")
 
@@ -443,6 +479,27 @@ class _Cumulative(Family):
 def _sigma(given: Given) -> Array:
     own = given.log_sigma
     return np.asarray(given.aux["sigma"] if own is None else np.exp(own), dtype=float)
+
+
+def _refuse_shares(
+    label: str, y: Array, trials: Array, rows: NDArray[np.int64], name: str | None
+) -> None:
+    """Tell who gives shares of successes in place of their numbers how to give these."""
+    counts = y * trials
+    off = nearly_whole(counts) % 1 != 0
+    what = f"`{label}` holds shares, and `binomial` is about numbers of successes"
+    times = f"`{{{label} * {name}}} ~ …`" if name else "multiply the shares by the trials"
+    if not off.any():
+        whole = "which are whole numbers in every row" if len(y) > 1 else "which is a whole number"
+        raise InputError(what, remedy=f"write {times} for the numbers, {whole}")
+    first = int(np.argmax(off))
+    raise InputError(
+        what,
+        where=f"and the share {y[first]:.6g} of {trials[first]:.15g} trials in row "
+        f"{rows[first] + 1} is {counts[first]:.6g} successes, no whole number",
+        remedy=f"{'write ' * bool(name)}{times} once the shares are exact, or give the numbers "
+        "themselves",
+    )
 
 
 def _whole(x: Array) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.data.conventions import is_plain
 from partialpool.model.coordinates import Coordinates, implied_priors
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import Normal, NormalAtMean, Prior
@@ -158,6 +159,11 @@ class Model:
     stored_implied: Mapping[str, Normal] = field(default_factory=dict)
 
     @property
+    def scores(self) -> Array:
+        """What ordered categories count as: the numbers that they are, else their positions."""
+        return category_scores(self.categories)
+
+    @property
     def sole_group(self) -> Group | None:
         """The group, where what asks can deal with one at most."""
         assert len(self.groups) < 2
@@ -191,6 +197,19 @@ def _differs(implied: Normal, prior: Prior) -> bool:
     if not isinstance(prior, NormalAtMean):
         return False
     return abs(implied.sd / prior.sd - 1) > 1e-3 or abs(implied.mean - prior.mean) > 1e-3 * prior.sd
+
+
+def category_scores(categories: Sequence[Any]) -> Array:
+    """Return the numbers that ordered categories are, by their labels; positions if they are none.
+
+    Examples
+    --------
+    >>> category_scores((1, 2, 5)), category_scores(("0", "10")), category_scores(("low", "high"))
+    (array([1., 2., 5.]), array([ 0., 10.]), array([0., 1.]))
+    """
+    texts = [category for category in categories if isinstance(category, str)]
+    numeric = all(is_plain(text) for text in texts)
+    return np.array([float(c) if numeric else k for k, c in enumerate(categories)], dtype=float)
 
 
 def build_model(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from partialpool.data import open_table
 from partialpool.design import GroupFactor
+from partialpool.design.grouping import match_levels
 from partialpool.engine.conditional import covariances
 from partialpool.errors import InputError
 from partialpool.posterior.fit import Fit
@@ -47,19 +48,23 @@ def known_truth(truth: Any, factor: GroupFactor) -> Array:
                 remedy=f"it needs `{factor.name}` and one column for each of "
                 + ", ".join(f"`{term}`" for term in factor.terms),
             )
-    columns = source.take([factor.name, *factor.terms]).columns
-    levels = columns[factor.name].values.tolist()
-    if len(set(levels)) < len(levels):
+    columns = source.take([factor.name, *factor.terms], [factor.name]).columns
+    levels = factor.levels
+    given = columns[factor.name]
+    found = match_levels(given, levels)
+    known = found[found >= 0]
+    if len(np.unique(known)) < len(known):
         raise InputError(f"`truth` names a level of `{factor.name}` more than once")
-    position = {level: k for k, level in enumerate(levels)}
-    missing = [level for level in factor.levels.tolist() if level not in position]
-    if missing:
+    position = np.full(len(levels), -1)
+    position[known] = np.flatnonzero(found >= 0)
+    missing = np.flatnonzero(position < 0)
+    if len(missing):
         raise InputError(
-            f"`truth` lacks {len(missing)} of the {len(factor.levels)} levels of `{factor.name}`, "
-            f"such as `{missing[0]}`",
+            f"`truth` lacks {len(missing)} of the {len(levels)} levels of `{factor.name}`, "
+            f"such as `{levels[missing[0]]}`",
             remedy="give one row a level",
         )
-    rows = [position[level] for level in factor.levels.tolist()]
+    rows = position
     values = []
     for term in factor.terms:
         column = columns[term]

@@ -17,7 +17,7 @@ from partialpool.model.defaults import (
 )
 from partialpool.model.own import column_sd
 from partialpool.model.scales import group_name, predictors
-from partialpool.posterior.findings import Finding
+from partialpool.posterior.findings import Finding, Level
 from partialpool.posterior.prior_findings import (
     dependent_columns,
     far_origins,
@@ -28,6 +28,9 @@ from partialpool.posterior.separation import separation
 # Scatter around the predictor that an sd with one row a level cannot be told from.
 SCATTER = {"sigma": "the residual sd", "shape": "`shape`", "phi": "`phi`"}
 
+# Notes of what was read that may mean that something is wrong.
+_NOTE_LEVELS: dict[str, Level] = {"other-values": "warning"}
+
 RARE = 5
 """An ordered category with fewer rows says little about where its thresholds are."""
 
@@ -36,6 +39,7 @@ def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
     """What the data and the priors already tell, before any sampling."""
     design = pooled.design
     return [
+        *(Finding(code, _NOTE_LEVELS.get(code, "info"), *words) for code, *words in design.notes),
         *_left_out(design),
         *_pooling(pooled, model),
         *_responses(pooled),
@@ -126,6 +130,16 @@ def _responses(pooled: Pooled) -> Iterator[Finding]:
             f"Every count of `{design.response}` above 0 is 1: the data say only that the mean of "
             "the counts is small, and nothing but its prior says how small.",
             'Use family="bernoulli", unless larger counts could have occurred.',
+        )
+    if design.unused:
+        shown = ", ".join(f"`{name}`" for name in design.unused[:6])
+        yield Finding(
+            "unused-categories",
+            "info",
+            f"No row has the response `{design.response}` equal to {shown}"
+            f"{', …' if len(design.unused) > 6 else ''}: the model knows nothing of "
+            f"{'it' if len(design.unused) == 1 else 'these'} and will not predict "
+            f"{'it' if len(design.unused) == 1 else 'them'}.",
         )
     if design.categories:
         counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))

@@ -128,6 +128,8 @@ class Evaluator:
     def mean(self, at: Ints, eta: Array | None = None) -> Array:
         """Expected responses, given the linear predictor or computing it."""
         eta = self.linear(at) if eta is None else eta
+        if self.model.categories:
+            return np.asarray(self.probabilities(eta) @ self.model.scores)
         # Only the mean of a lognormal response depends on its residual sd.
         log_sigma = self.log_sigma(at) if self.model.family == "lognormal" else None
         given = Given(self.model.link, self.aux, self._trials(at), log_sigma)
@@ -141,6 +143,8 @@ class Evaluator:
         """
         if kind == "probability":
             return self.probabilities(eta)
+        if self.model.categories:
+            return np.asarray(self.probabilities(eta) @ self.model.scores)
         return self.family.mean(eta, Given(self.model.link, self.aux))
 
     def observations(self, first: int, at: Ints) -> Array:
@@ -159,7 +163,7 @@ class Evaluator:
                     None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape)[block],
                 ),
             )
-        return out
+        return self.model.scores[out.astype(np.int64)] if self.model.categories else out
 
     def probabilities(self, eta: Array) -> Array:
         """Probability of each category: (row, draw, category)."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.data.labels import label, match_labels
 from partialpool.engine import Run
 from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
 from partialpool.errors import InputError, did_you_mean
@@ -227,7 +228,7 @@ class Fit:
         Parameters
         ----------
         levels : sequence, optional
-            Levels as they are in the data; by default all.
+            Levels by their labels, whatever type carries them; by default all.
         factor : str, optional
             Whose levels, as in the column `factor` of :meth:`coefficients`; needed only where there
             are several.
@@ -250,14 +251,17 @@ class Fit:
         if levels is None:
             picked = list(range(len(group.levels)))
         else:
-            position = {level: k for k, level in enumerate(group.levels.tolist())}
-            unknown = [level for level in levels if level not in position]
-            if unknown:
+            if isinstance(levels, (str, bytes)) or not hasattr(levels, "__iter__"):
+                levels = [levels]
+            known = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
+            asked = list(levels)
+            picked = match_labels(asked, known, f"`{group.name}`")
+            if -1 in picked:
+                unknown = label(asked[picked.index(-1)])
                 raise InputError(
-                    f"`{unknown[0]}` is no level of `{group.name}`",
-                    remedy=did_you_mean(str(unknown[0]), [str(lv) for lv in position]),
+                    f"`{unknown}` is no level of `{group.name}`",
+                    remedy=did_you_mean(unknown, [label(level) for level in known]),
                 )
-            picked = [position[level] for level in levels]
         return group_array(self.model, self.run, chosen, picked)
 
     def _position(self, factor: str | None) -> int:
@@ -314,8 +318,10 @@ class Fit:
         Returns
         -------
         DataFrame
-            The columns of the rows, and mean, sd, lower, upper. Of ordered categories the numbers
-            are codes from 0, and with ``kind="mean"`` the probability of each is in ``p[label]``.
+            The columns of the rows, and mean, sd, lower, upper; columns of the data with these
+            names are called ``data_mean`` and so on. Ordered categories count as the numbers that
+            they are, and as 0, 1, 2, … where they are none; with ``kind="mean"`` the probability of
+            each is in ``p[label]``.
             ``attrs["notes"]`` says which rows have no prediction because a value is missing, and
             what was made of new levels.
 
@@ -418,7 +424,7 @@ class Fit:
             Average over the population of levels, or take a level without deviations. Levels
             without pooling keep their own coefficients.
         kind : {"mean", "probability", "linear"}
-            On the scale of the response (of ordered categories, their codes from 0); the
+            On the scale of the response (of ordered categories as in :meth:`predict`); the
             probability of each ordered category; or on the scale of the linear predictor.
         interval : float
             Mass of the equal-tailed intervals.

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.errors import InputError
+from partialpool.paths import as_path, existing_file, unreachable
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.record import read_fit, write_fit
 from partialpool.posterior.row_record import texts
-from partialpool.writing import as_path, replacing
+from partialpool.writing import replacing
 
 if TYPE_CHECKING:
     import h5netcdf
@@ -35,7 +36,7 @@ def save_fit(fit: Fit, path: str | os.PathLike[str], *, rows: bool) -> None:
     import h5netcdf
 
     path = as_path(path)
-    if os.path.exists(path) and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"`{path}` is not an ordinary file", remedy="choose another path")
     arrays = write_fit(fit, rows=rows)
     head = {
@@ -59,13 +60,16 @@ def load(path: str | os.PathLike[str]) -> Fit:
     """
     import h5py
 
-    path = as_path(path)
-    if os.path.isdir(path):
-        raise InputError(f"`{path}` is a folder", remedy="give the path of a saved fit in it")
-    if not os.path.isfile(path):
-        raise InputError(
-            f"there is no file `{path}`", remedy="check the path, or save a fit there first"
-        )
+    path = existing_file(
+        as_path(path),
+        remedy="check the path, or save a fit there first",
+        inside="give the path of a saved fit in it",
+    )
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise unreachable(path, error, "read") from None
     try:
         # h5py, because a damaged file leaves h5netcdf unable even to close it.
         with h5py.File(path, "r") as file:

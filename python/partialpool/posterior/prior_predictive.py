@@ -65,7 +65,8 @@ class PriorPredictive:
         made = np.empty((len(picked), design.n_rows))
         for rows in chunks(design, max(1, 4_000_000 // len(picked))):
             made[:, rows] = row_draws(self._fit, rows, picked).responses(rng)
-        return made
+        model = self._fit.model
+        return model.scores[made.astype(np.int64)] if model.categories else made
 
     @cached_property
     def check(self) -> Check:

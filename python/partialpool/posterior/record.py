@@ -83,7 +83,9 @@ def write_fit(fit: Fit, *, rows: bool) -> dict[str, NDArray[Any]]:
         "scalars": list(run.scalars),
         "reduced": reduced,
         "model": {name: getattr(model, name) for name in MODEL_FACTS},
-        "categories": [c if isinstance(c, (bool, int, str)) else str(c) for c in model.categories],
+        "categories": [
+            c if isinstance(c, (bool, int, float, str)) else str(c) for c in model.categories
+        ],
         "known_errors": model.known_errors,
         "n_rows": model.n_rows,
         "priors": {name: _encode_prior(prior) for name, prior in model.priors.items()},

@@ -34,6 +34,10 @@ def write_rows(design: Design, arrays: dict[str, NDArray[Any]]) -> dict[str, Any
             arrays[f"rows_{k}_codes"] = codes
         stored, arrays[f"rows_{k}"] = encode_levels(values)
         facts = {name: getattr(column, name) for name in ("name", "kind", "categories", "ordered")}
+        if column.texts is not None:
+            found, codes = _distinct(column.texts)
+            facts["texts"], arrays[f"rows_{k}_texts"] = encode_levels(found)
+            arrays[f"rows_{k}_text_codes"] = codes
         columns.append(facts | {"stored": stored})
     own = {role: getattr(design, role) for role in ROLES}
     arrays |= {f"rows_{role}": values for role, values in own.items() if values is not None}
@@ -65,6 +69,7 @@ def read_rows(
     )
     design = replace(
         design,
+        y=family.settled(design.y),
         rows=rows,
         dropped=dropped,
         n_dropped=len(dropped),
@@ -96,7 +101,13 @@ def _column(arrays: Mapping[str, NDArray[Any]], k: int, facts: Mapping[str, Any]
         values = values[arrays[f"rows_{k}_codes"]]
     categories = None if facts["categories"] is None else tuple(facts["categories"])
     missing = np.zeros(n, dtype=bool)
-    return Column(facts["name"], facts["kind"], values, missing, categories, facts["ordered"])
+    texts_ = None
+    if facts.get("texts") is not None:
+        texts_ = decode_levels(facts["texts"], arrays[f"rows_{k}_texts"])
+        texts_ = texts_[arrays[f"rows_{k}_text_codes"]]
+    return Column(
+        facts["name"], facts["kind"], values, missing, categories, facts["ordered"], texts_
+    )
 
 
 def texts(values: NDArray[Any]) -> list[str]:
