@@ -112,7 +112,7 @@ def distance(prior: Prior, value: float, error: float) -> float:
     --------
     >>> from partialpool.model.priors import Normal
     >>> distance(Normal(0, 3), 25.0, 4.0), round(distance(StudentT(3, 0, 3), 25.0, 4.0), 1)
-    (5.0, 2.8)
+    (5.0, 2.6)
     """
     if isinstance(prior, Flat):
         return 0.0
