@@ -63,8 +63,10 @@ def fit(
     Parameters
     ----------
     formula : str
-        Such as ``"y ~ x + (x | id)"``: population terms as in formulaic, group terms in brackets;
-        ``(terms | factor)`` with correlations, ``(terms || factor)`` without.
+        Such as ``"y ~ x + (x | id)"``: population terms as in R or formulaic, group terms in
+        brackets; ``(terms | factor)`` with correlations, ``(terms || factor)`` without. It may say
+        what options say: ``offset(…)``, ``cbind(k, n - k) ~``, ``k | trials(n) ~``,
+        ``y | se(s) ~``.
     data : DataFrame, dict of arrays, or path
         pandas, polars, pyarrow, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder
         or pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``,
@@ -72,7 +74,8 @@ def fit(
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
-        exponential, weibull; beta; cumulative for ordered categories.
+        exponential, weibull; beta; cumulative for ordered categories. Other packages' names of
+        these are taken too, such as ``"nbinom2"``.
     link : str, optional
         How the mean depends on the linear predictor, where the family has several (logit, probit,
         cloglog); by default the first.
@@ -91,15 +94,15 @@ def fit(
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
-    se : str or array, optional
+    se : str, number or array, optional
         Known standard error of every row: the residual sd is then not estimated.
     weights : str or array, optional
         With gaussian, student_t and lognormal, precision weights: the residual variance of a row is
         ``sigma² / weight``. With other families a row counts `weight` times. Rows with weight 0 are
-        left out.
-    offset : str or array, optional
+        left out. Where a binomial response is a share, as in ``k / n``, they are its trials.
+    offset : str, number or array, optional
         Added to the linear predictor.
-    exposure : str or array, optional
+    exposure : str, number or array, optional
         Time or size over which a count was collected (log links): its logarithm is an offset.
     trials : str, array or int, optional
         Number of trials of every row, for ``family="binomial"``.

@@ -402,6 +402,8 @@ class _Checker:
             )
 
     def refuse(self, node: Node, remedy: str | None = None) -> InputError:
+        if isinstance(node, Items):
+            remedy = remedy or f"write a comparison as `{{x %in% {short(show(node))}}}`"
         return InputError(
             f"`{short(show(node))}` is not allowed in a formula",
             where=self.place,
