@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
+from partialpool.engine.chains import usable_chains
 
 RNG = np.random.default_rng(7)
 N = 30
@@ -43,3 +44,9 @@ def test_any_magnitude_is_fitted_or_refused_by_name(column, power):
     assert (
         abs(power) < 61 or (column == "x" and abs(power) <= 100) or (column, power < 0) == ("o", 1)
     )
+
+
+def test_failures_of_chains_are_one_line():
+    raw = {"chains": [{"failure": "bad start\n\nStack backtrace:\n 0: f"}], "interrupted": False}
+    with pytest.raises(pp.errors.EngineError, match=r"\Ano chain could be sampled: bad start\Z"):
+        usable_chains(raw)

@@ -206,7 +206,8 @@ def _combinations(Z: Floats, X: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     weights = np.linalg.lstsq(Z / scale, X, rcond=None)[0] / scale[:, None]
     size = 1e-9 * np.maximum(np.abs(X).max(axis=0), 1e-300)
     # Contrasts are mostly simple numbers: say them exactly.
-    rounded = np.round(weights, 9)
-    simple = np.abs(Z @ rounded - X).max(axis=0) <= size
+    with np.errstate(over="ignore", invalid="ignore"):  # columns beyond 10^290
+        rounded = np.round(weights, 9)
+        simple = np.abs(Z @ rounded - X).max(axis=0) <= size
     made = simple | (np.abs(Z @ weights - X).max(axis=0) <= size)
     return np.where(simple, rounded, weights), made
