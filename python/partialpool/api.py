@@ -17,6 +17,7 @@ from partialpool.checks import (
     check_interval,
     check_mapping,
     check_seed,
+    check_text,
 )
 from partialpool.engine.choose import MAXIMISED
 from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
@@ -224,6 +225,7 @@ def compare(
             f'method="{method}" estimates one model, and no pooling cannot be estimated so',
             remedy="leave `method` out to compare posteriors, or use `fit`",
         )
+    check_text("factor", factor, '"county"')
     check_mapping("priors", priors, _PRIORS)
     plan = _plan(
         method=method,
@@ -360,10 +362,10 @@ def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFac
             remedy="add one such as `(1 | group)`",
         )
     by_name = {factor.name: factor for factor in design.factors}
-    if name is not None and (not isinstance(name, str) or name not in by_name):
+    if name is not None and name not in by_name:
         raise InputError(
             f"`{short(name)}` is no grouping factor of the formula",
-            remedy=did_you_mean(str(name), by_name),
+            remedy=did_you_mean(name, by_name),
         )
     return design.factors[0] if name is None else by_name[name]
 

@@ -872,3 +872,12 @@ def test_lognormal_levels_of_sigma_have_no_expectation():
 def test_bad_effects(fit, by, options, message):
     with pytest.raises(pp.InputError, match=message):
         fit.effects(by, **options)
+
+
+def test_predictions_beyond_what_can_be_computed_with_are_said():
+    fit = fitted("y ~ x + (1 | g)", family="poisson")
+    far = fit.predict({"x": [1e6, 0.0], "g": [11, 11]})
+    assert np.isinf(far["mean"][0])
+    assert far.attrs["notes"][-1].startswith("the prediction of 1 row is larger than can be comp")
+    with pytest.raises(pp.InputError, match='larger than can be computed with: use kind="linear"'):
+        fit.effects("x", {"x": [0.0, 1e6]})

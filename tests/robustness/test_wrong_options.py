@@ -33,6 +33,16 @@ class Wordy:
         return "o" * 5000
 
 
+class Failing:
+    """A sequence that does not give its values."""
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, k):
+        raise RuntimeError("no")
+
+
 VALUES = [
     *(None, True, False, 0, 1, -1, 2, 3, 10**30, 2**64, 2**63, -(2**70), 0.0, 0.5, 1.5, -2.0),
     *(math.nan, math.inf, 1e308, "", "x", "g", "f", "y", "nope", "x" * 150, "mean", "sample"),
@@ -41,7 +51,10 @@ VALUES = [
     *(np.array([]), np.array(1.5), np.int8(4), np.int64(3), np.float32(0.5), np.bool_(True)),
     *(np.str_("g"), np.datetime64("2020-01-01"), pd.NA, pd.Series([1, 2]), decimal.Decimal(2)),
     *(decimal.Decimal("sNaN"), datetime.date(2020, 1, 1), object(), Wordy(), int, pp, 1 + 2j),
-    range(3),
+    *(range(3), pd.DataFrame({"x": [1, 2]}), pd.DataFrame(), Failing(), [Failing()], [[1], [2]]),
+    *("a\nb", "\u200b", "\ud800", "~", "x + g", [None], [math.nan], np.zeros((2, 2)), len),
+    *(iter("g"), np.arange(40.0), np.array([None] * 40), pd.Series(["a"] * 40), bytearray(b"x")),
+    ...,
 ]
 
 

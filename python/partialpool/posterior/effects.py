@@ -123,6 +123,11 @@ def effects(
     numeric = numeric and by not in fitted_categories(model.recipe)
     values = _values(column, numeric, at.get(by), weights)
     predicted = [average(_set(gathered, by, value)) for value in values]
+    if any(np.isinf(x).any() for x in predicted):
+        raise InputError(
+            "the average prediction is larger than can be computed with",
+            remedy='use kind="linear", or look at the offset and the values of the predictors',
+        )
     found = [("prediction", v, None, x) for v, x in zip(values, predicted, strict=True)]
     found += [
         ("contrast", v, values[0], x - predicted[0])
