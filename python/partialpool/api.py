@@ -411,6 +411,7 @@ def _fit(
     from partialpool import engine
     from partialpool.model import build_model
     from partialpool.posterior.data_findings import design_findings
+    from partialpool.posterior.dispersion import overdispersion
     from partialpool.posterior.findings import run_findings
     from partialpool.posterior.prior_findings import prior_conflicts
 
@@ -429,6 +430,7 @@ def _fit(
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
     fit.findings += prior_conflicts(pooled, model, run)
+    fit.findings += overdispersion(fit)
     return fit
 
 

@@ -205,6 +205,10 @@ class Family:
         """Return the expected response."""
         raise NotImplementedError
 
+    def variance(self, eta: Array, given: Given) -> Array | None:
+        """Return variances of responses, where they follow from the means; elsewhere None."""
+        return None
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         """Draw responses."""
         raise NotImplementedError
@@ -292,6 +296,12 @@ class _Binary(Family):
     def mean(self, eta: Array, given: Given) -> Array:
         return _probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
 
+    def variance(self, eta: Array, given: Given) -> Array | None:
+        if given.trials is None or np.all(given.trials == 1):
+            return None  # a single trial cannot scatter more or less
+        p, q = _probabilities(given.link, eta)
+        return p * q * given.trials
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         p = _probabilities(given.link, eta)[0]
         if given.trials is None:
@@ -367,6 +377,18 @@ class _Count(_LogLink):
             return np.asarray((1 - given.aux["hu"]) * ratio, dtype=float)
         return mu
 
+    def variance(self, eta: Array, given: Given) -> Array | None:
+        mu, aux = super().mean(eta, given), given.aux
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = mu + mu**2 / aux["shape"] if "shape" in aux else mu
+            if "zi" in aux:
+                own = (1 - aux["zi"]) * (own + aux["zi"] * mu**2)
+            if "hu" in aux:
+                positive = -np.expm1(-np.maximum(_jumps(mu, aux), 1e-300))
+                square = np.where(mu > 1e-300, (own + mu**2) / positive, 1.0)
+                own = (1 - aux["hu"]) * square - self.mean(eta, given) ** 2
+        return np.asarray(own, dtype=float)
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)
         if "hu" in given.aux:
@@ -391,6 +413,12 @@ class _Positive(_LogLink):
         sd = max(float(np.std(np.log(y))), 0.01)
         shape = 1 / sd**2 if self.name == "gamma" else math.pi / math.sqrt(6) / sd
         return {one.name: min(max(shape, 0.1), 1000.0) for one in self.dispersion}
+
+    def variance(self, eta: Array, given: Given) -> Array | None:
+        if self.name != "exponential":
+            return None  # its size is a parameter
+        with np.errstate(over="ignore"):
+            return np.asarray(self.mean(eta, given) ** 2)
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = self.mean(eta, given)

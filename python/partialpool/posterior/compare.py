@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.data import open_table
 from partialpool.design import GroupFactor
 from partialpool.design.grouping import match_levels
 from partialpool.engine.conditional import covariances
 from partialpool.errors import InputError
 from partialpool.posterior.fit import Fit
-from partialpool.posterior.loo import GOOD_K, leave_levels
+from partialpool.posterior.loo import leave_levels
 from partialpool.posterior.ranking import Ranking, rank, verdict
 from partialpool.posterior.text import POOLING_NAMES, WIDTH, give_or_take
 from partialpool.posterior.words import family_words, given_words, scale_name
@@ -279,12 +280,12 @@ class Comparison:
         known = f"rows of known levels of {self._factor.name}"
         parts = [text.replace("predicting rows", f"predicting {known}", 1)]
         for name, loo in ranking.scores.items():
-            count = int(np.sum(loo.pareto_k > GOOD_K))
+            count = int(np.sum(loo.pareto_k > limits.PARETO_K))
             if count:
                 parts.append(
                     f"Under {POOLING_NAMES[name]} the scores of {count} rows are not reliable "
-                    f"(Pareto k above {GOOD_K}); `pp.compare_fits(cmp.fits, k=10)` fits again "
-                    "without them."
+                    f"(Pareto k above {limits.PARETO_K}); `pp.compare_fits(cmp.fits, k=10)` fits "
+                    "again without them."
                 )
         left = int(np.sum(~ranking.used))
         if left:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partialpool import limits
 from partialpool.engine.maximum import Maximum
 from partialpool.model import Model, Pooled
 from partialpool.posterior.data_findings import design_findings
@@ -85,7 +86,7 @@ def _singular(model: Model, found: Maximum) -> Iterator[Finding]:
 def _levels(model: Model) -> Iterator[Finding]:
     for group in model.groups:
         n = len(group.levels)
-        if 1 < n < 5:
+        if 1 < n < limits.LEVELS_FEW:
             yield Finding(
                 "few-levels",
                 "info",

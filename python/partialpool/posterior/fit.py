@@ -144,13 +144,20 @@ class Fit:
         if all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
-        parts = [draws]
+        parts, scales = [draws], [np.zeros(draws.shape[2])]
         for group, drawn in zip(self.model.groups, self.run.groups, strict=True):
             if drawn.coef is not None:
                 step = -(-len(group.levels) // MOST_JUDGED)
                 labels += level_labels(group, "coef", step)
-                parts.append(drawn.coef[:, :, ::step].reshape(*draws.shape[:2], -1))
-        return summarise(labels, np.concatenate(parts, axis=2), self.provenance.interval)
+                coef = drawn.coef[:, :, ::step]
+                parts.append(coef.reshape(*draws.shape[:2], -1))
+                scales.append(level_scales(coef))
+        return summarise(
+            labels,
+            np.concatenate(parts, axis=2),
+            self.provenance.interval,
+            np.concatenate(scales),
+        )
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
         """Summarise parameters, a row each.
@@ -182,7 +189,9 @@ class Fit:
             values = drawn(self.model, self.run, k, 0, len(group.levels))
             flat = values.reshape(*values.shape[:2], -1)
             labels = level_labels(group, kind)
-            return summarise(labels, flat, self.provenance.interval).to_frame()
+            return summarise(
+                labels, flat, self.provenance.interval, level_scales(values)
+            ).to_frame()
         frame = self.parameter_summary.to_frame()
         return rows_called(parameter, frame, others=group_parameters(self.model))
 
@@ -700,6 +709,16 @@ def level_labels(group: Group, kind: str, step: int = 1) -> list[str]:
     """Full names of the deviations ("r") or coefficients ("coef") of every `step`-th level."""
     name = f"{kind}_{group.name}"
     return [f"{name}[{level},{term}]" for level in group.levels[::step] for term in group.terms]
+
+
+def level_scales(values: Array) -> Array:
+    """Largest coefficient of any level in each term, where all of that term are rounded.
+
+    Of draws (chain, draw, level, term), for each level and term.
+    """
+    levels = values.shape[2]
+    largest = np.max(np.abs(values), axis=(0, 1, 2), initial=0.0, where=np.isfinite(values))
+    return np.tile(largest, levels)
 
 
 def rows_called(parameter: str, frame: pd.DataFrame, others: Iterable[str] = ()) -> pd.DataFrame:

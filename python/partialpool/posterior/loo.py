@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.errors import InputError, did_you_mean
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Above this, the weights of a few draws decide (Vehtari et al. 2024).
-GOOD_K = 0.7
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
 MOST, FEWEST = 4_000_000, 1000
 
@@ -333,15 +332,15 @@ def smooth_weights(log_density: Array, relative: float) -> tuple[Array, Array]:
 
 def _unreliable(k: Array, elpd: Array, what: str, remedy: str) -> list[Finding]:
     found = []
-    count, total = int(np.sum(k > GOOD_K)), len(k)
+    count, total = int(np.sum(k > limits.PARETO_K)), len(k)
     if count:
         found.append(
             Finding(
                 "pareto-k",
                 "warning",
                 f"The scores of {count} of {total} {what} cannot be trusted (Pareto k up to "
-                f"{np.nanmax(k):.2f}, should be at most {GOOD_K}): without them the posterior "
-                "would be a different one.",
+                f"{np.nanmax(k):.2f}, should be at most {limits.PARETO_K}): without them the "
+                "posterior would be a different one.",
                 f"Use {remedy}, which fits again without them.",
             )
         )
