@@ -13,7 +13,7 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test lint bench calibrate wheel lock clean
+.PHONY: help demo setup test lint arviz bench calibrate wheel lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: $(CORE)  ## Set everything up, run the tutorial, and fit real data: radon 
 
 setup: $(CORE)  ## Make .venv with the locked requirements and the core, built in release mode
 
-test: lint  ## Set everything up and run every check: lint, types, Rust tests, Python tests
+test: lint arviz  ## Set everything up and run every check: lint, types, Rust tests, Python tests
 	cargo test --release --locked --quiet
 	$(BIN)/python -m pytest
 
@@ -35,6 +35,9 @@ lint: $(CORE)  ## Check style and types
 	$(BIN)/mypy
 	cargo fmt --check
 	cargo clippy --release --locked --quiet --all-targets --features python -- -D warnings
+
+arviz: $(CORE)  ## Make the environments in which ArviZ is tested, where their Python is installed
+	@$(BIN)/python tests/arviz/environments.py
 
 bench: $(CORE)  ## Measure speed beside PyMC + nutpie and NumPyro (in an environment of their own)
 	$(BIN)/python benchmarks/run.py
@@ -51,10 +54,13 @@ lock: $(ENVIRONMENT)  ## Refresh the lock files
 		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command "make lock" benchmarks/peers.in --output-file benchmarks/peers.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--custom-compile-command "make lock" tests/arviz/requirements.in pyproject.toml \
+		--output-file tests/arviz/requirements.lock
 	cargo update
 
 clean:  ## Remove everything that was built
-	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz \
 		benchmarks/.venv benchmarks/.data
 	rm -f python/partialpool/_core*.so
 	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,11 +14,13 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Estimate, Fit, Provenance
+from partialpool.posterior.findings import warn
 
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
+    from partialpool.engine.choose import Method
     from partialpool.model import Pooled
-    from partialpool.model.families import Family
+    from partialpool.model.families import Family, FamilyName, LinkName
     from partialpool.posterior.compare import Comparison
     from partialpool.posterior.prior_predictive import PriorPredictive
 
@@ -27,11 +29,11 @@ def fit(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
-    method: str = "auto",
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -115,6 +117,11 @@ def fit(
     InputError
         If the formula, data, priors or an option cannot be used; the message says what to do.
 
+    Warns
+    -----
+    FindingWarning
+        Once, with all findings of level warning or error; `findings` has the others too.
+
     Examples
     --------
     >>> import partialpool as pp
@@ -138,7 +145,9 @@ def fit(
         progress=progress,
     )
     fitted = _estimate if plan.method in MAXIMISED else _fit
-    return fitted(table, pooling, priors, plan, began)
+    found = fitted(table, pooling, priors, plan, began)
+    warn(("", finding) for finding in found.findings)
+    return found
 
 
 def compare(
@@ -148,9 +157,9 @@ def compare(
     truth: Any = None,
     priors: Mapping[str, Prior | str] | None = None,
     factor: str | None = None,
-    family: str = "gaussian",
-    link: str | None = None,
-    method: str = "auto",
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -225,11 +234,13 @@ def compare(
     compared = _compared_factor(table.design, formula, factor)
     true = None if truth is None else known_truth(truth, compared)
     shared = _share_priors(priors, table, compared.name)
-    fits = {
+    fits: dict[str, Fit] = {
         pooling: _fit(table, {compared.name: pooling}, shared[pooling], plan, time.perf_counter())
         for pooling in POOLINGS
     }
-    return Comparison(fits, compared, true)
+    comparison = Comparison(fits, compared, true)
+    warn((f"{names}: ", finding) for names, finding in comparison.findings)
+    return comparison
 
 
 class _Table(NamedTuple):
@@ -473,8 +484,8 @@ def default_priors(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -513,8 +524,8 @@ def prior_predictive(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
     sigma: str | None = None,

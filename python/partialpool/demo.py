@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,10 @@ def run_demo(folder: Path, seed: int) -> str:
     true = truth.sort_values("id")[["Intercept", "x"]].to_numpy()
 
     def fit(**options: Any) -> Fit:
-        found = partialpool.fit(FORMULA, data, seed=seed, **options)
+        with warnings.catch_warnings():
+            # That the walk has not converged is what the demo is about, and what it says.
+            warnings.simplefilter("ignore", partialpool.FindingWarning)
+            found = partialpool.fit(FORMULA, data, seed=seed, **options)
         assert isinstance(found, Fit)
         return found
 

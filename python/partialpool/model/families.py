@@ -21,6 +21,25 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.model.priors import Gamma, InverseGamma, LogNormal, Prior, Uniform
 
 Array = NDArray[np.float64]
+FamilyName = Literal[
+    "gaussian",
+    "student_t",
+    "lognormal",
+    "bernoulli",
+    "binomial",
+    "poisson",
+    "negbinomial",
+    "gamma",
+    "exponential",
+    "weibull",
+    "beta",
+    "cumulative",
+    "zero_inflated_poisson",
+    "zero_inflated_negbinomial",
+    "hurdle_poisson",
+    "hurdle_negbinomial",
+]
+LinkName = Literal["identity", "log", "logit", "probit", "cloglog"]
 Aux = Mapping[str, Any]
 """Dispersion parameters by name: numbers or arrays; for ordered categories `threshold`."""
 
@@ -125,6 +144,8 @@ class Family:
     dispersion: tuple[Dispersion, ...] = ()
     needs: str = "numbers"
     """What a response must be, in words."""
+    variance_from_mean: bool = False
+    """Whether the mean leaves no freedom to the variance, so that responses may scatter more."""
 
     @property
     def unit_scale(self) -> bool:
@@ -205,9 +226,9 @@ class Family:
         """Return the expected response."""
         raise NotImplementedError
 
-    def variance(self, eta: Array, given: Given) -> Array | None:
-        """Return variances of responses, where they follow from the means; elsewhere None."""
-        return None
+    def variance(self, eta: Array, given: Given) -> Array:
+        """Return variances of responses, where they follow from the means."""
+        raise NotImplementedError
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         """Draw responses."""
@@ -296,11 +317,9 @@ class _Binary(Family):
     def mean(self, eta: Array, given: Given) -> Array:
         return _probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
 
-    def variance(self, eta: Array, given: Given) -> Array | None:
-        if given.trials is None or np.all(given.trials == 1):
-            return None  # a single trial cannot scatter more or less
+    def variance(self, eta: Array, given: Given) -> Array:
         p, q = _probabilities(given.link, eta)
-        return p * q * given.trials
+        return p * q * (1.0 if given.trials is None else given.trials)
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         p = _probabilities(given.link, eta)[0]
@@ -344,6 +363,7 @@ class _Count(_LogLink):
     """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
 
     needs: str = "whole numbers from 0"
+    variance_from_mean: bool = True
 
     def settled(self, y: Array) -> Array:
         return nearly_whole(y)
@@ -377,7 +397,7 @@ class _Count(_LogLink):
             return np.asarray((1 - given.aux["hu"]) * ratio, dtype=float)
         return mu
 
-    def variance(self, eta: Array, given: Given) -> Array | None:
+    def variance(self, eta: Array, given: Given) -> Array:
         mu, aux = super().mean(eta, given), given.aux
         with np.errstate(over="ignore", invalid="ignore"):
             own = mu + mu**2 / aux["shape"] if "shape" in aux else mu
@@ -414,9 +434,8 @@ class _Positive(_LogLink):
         shape = 1 / sd**2 if self.name == "gamma" else math.pi / math.sqrt(6) / sd
         return {one.name: min(max(shape, 0.1), 1000.0) for one in self.dispersion}
 
-    def variance(self, eta: Array, given: Given) -> Array | None:
-        if self.name != "exponential":
-            return None  # its size is a parameter
+    def variance(self, eta: Array, given: Given) -> Array:
+        assert self.variance_from_mean  # of the exponential; the size of others is a parameter
         with np.errstate(over="ignore"):
             return np.asarray(self.mean(eta, given) ** 2)
 
@@ -584,11 +603,16 @@ _RECORDS: tuple[Family, ...] = (
     _Continuous("student_t", dispersion=(_SIGMA_T, _NU)),
     _Continuous("lognormal", dispersion=(_SIGMA_LOG,), logarithm=True, needs="numbers above 0"),
     _Binary("bernoulli", needs="0 or 1"),
-    _Binary("binomial", needs="whole numbers from 0 to `trials`", response="number"),
+    _Binary(
+        "binomial",
+        needs="whole numbers from 0 to `trials`",
+        response="number",
+        variance_from_mean=True,
+    ),
     _Count("poisson"),
     _Count("negbinomial", dispersion=(_SHAPE_COUNTS,)),
     _Positive("gamma", dispersion=(_SHAPE_GAMMA,)),
-    _Positive("exponential"),
+    _Positive("exponential", variance_from_mean=True),
     _Positive("weibull", dispersion=(_SHAPE_WEIBULL,)),
     _Beta("beta", dispersion=(_PHI,)),
     _Cumulative("cumulative"),

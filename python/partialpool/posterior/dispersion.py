@@ -22,6 +22,7 @@ from partialpool.posterior.fitted_rows import (
     add_by_level,
     counting_weights,
     family_of_fit,
+    may_scatter,
     n_draws,
     row_draws,
     rows_of,
@@ -61,14 +62,13 @@ OTHERS = (
 
 def overdispersion(fit: Fit) -> Iterator[Finding]:
     """Find responses that scatter clearly more than the family allows."""
-    picked, rows = thinned(fit, DRAWS), _some_rows(fit)
-    if n_draws(fit) < limits.REPLICATES or rows is None:
+    possible = may_scatter(family_of_fit(fit), rows_of(fit).trials)
+    rows = _some_rows(fit) if possible and n_draws(fit) >= limits.REPLICATES else None
+    if rows is None:
         return
-    drawn = row_draws(fit, rows, picked)
-    squares = drawn.pearson(drawn.y)
-    if squares is None:
-        return
-    observed = squares[0].mean(axis=1)
+    drawn = row_draws(fit, rows, thinned(fit, DRAWS))
+    (squares,) = drawn.pearson(drawn.y) or (np.ones((1, 1)),)
+    observed = squares.mean(axis=1)
     ratio = float(observed.mean())
     if not ratio > limits.DISPERSED_RATIO:
         return  # the usual end: nothing had to be made
@@ -94,7 +94,7 @@ def overdispersed(fit: Fit, ratio: float, low: float, high: float) -> Finding:
 def _some_rows(fit: Fit) -> Ints | None:
     """Positions of rows to look at, as often as they count; None where none can be made."""
     design, weights = rows_of(fit), counting_weights(fit)
-    if family_of_fit(fit).response != "number" or np.any(weights != np.floor(weights)):
+    if np.any(weights != np.floor(weights)):
         return None
     ends = np.cumsum(weights)
     total = int(ends[-1])

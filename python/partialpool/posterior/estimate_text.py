@@ -144,7 +144,7 @@ def table_text(estimate: Estimate) -> str:
         numbers = "".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
         lines.append(f"  {label:<{first}}{numbers}")
     lines.append("")
-    for note in _notes(estimate):
+    for note in notes(estimate):
         lines += textwrap.wrap(note, WIDTH)
     return "\n".join(lines)
 
@@ -166,7 +166,8 @@ def _title(estimate: Estimate, label: str) -> str:
     return f"Residual sd of {estimate.model.response}"
 
 
-def _notes(estimate: Estimate) -> Iterator[str]:
+def notes(estimate: Estimate) -> Iterator[str]:
+    """Give the sentences that stand under the table."""
     low, high = percent(estimate.provenance.interval)
     interval = f"{100 * estimate.provenance.interval:g}%"
     rest = [

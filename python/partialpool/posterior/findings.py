@@ -5,16 +5,19 @@ Here those of a run; what the data tell by themselves is in `data_findings.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from partialpool import limits
 from partialpool.engine import GroupDraws, Run
-from partialpool.errors import InputError
+from partialpool.errors import FindingWarning, InputError
 from partialpool.model import Group, Model, Pooled
 from partialpool.model.defaults import INTERCEPT, RANGES, bounds, default_priors
 from partialpool.model.priors import Prior
@@ -50,6 +53,27 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.level} [{self.code}]: {self.message} {self.remedy}".rstrip()
+
+
+def warn(findings: Iterable[tuple[str, Finding]]) -> None:
+    """Warn once of all findings that are more than information, at the line of the user.
+
+    Parameters
+    ----------
+    findings : iterable of (str, Finding)
+        Each with what to put before it.
+    """
+    told = [f"{before}{finding}" for before, finding in findings if finding.level != "info"]
+    if told:
+        warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+
+
+def _user_level() -> int:
+    """How many frames above that of the caller there is one of other code than ours."""
+    home, level, frame = str(Path(__file__).parents[1]), 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def run_findings(

@@ -100,11 +100,11 @@ class RowDraws:
     def pearson(self, *responses: Array) -> tuple[Array, ...] | None:
         """Squares of the distances of responses from their means, in units of their variances.
 
-        Where the model holds they are 1 on average. None where variances do not follow from means.
+        Where the model holds they are 1 on average. None where they could not be more.
         """
-        variance = self.family.variance(self.eta, self.given)
-        if variance is None:
+        if not may_scatter(self.family, self.given.trials):
             return None
+        variance = self.family.variance(self.eta, self.given)
         mean, least = self.means(), np.finfo(float).tiny
         with np.errstate(over="ignore", invalid="ignore"):
             return tuple((y - mean) ** 2 / np.maximum(variance, least) for y in responses)
@@ -116,6 +116,11 @@ class RowDraws:
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.exp(-self.given.log_sigma)
             return tuple(((self.family.linear(y) - self.eta) * scale) ** 2 for y in responses)
+
+
+def may_scatter(family: Family, trials: Array | None) -> bool:
+    """Whether responses could scatter more than their means say; those of single trials cannot."""
+    return family.variance_from_mean and not (trials is not None and bool(np.all(trials == 1)))
 
 
 def rows_of(fit: Fit) -> Design:

@@ -39,11 +39,14 @@ class PriorPredictive:
     ----------
     priors : dict of Prior
         By parameter name.
+    run : Run
+        The draws of the parameters, as one chain.
     """
 
     def __init__(self, model: Model, design: Design, draws: int, seed: int) -> None:
         run = prior_run(model, design, draws, seed)
         facts = Provenance("the table", design.n_rows, 0, "prior", "", 0.95, 0.0, {})
+        self.run = run
         self._fit = Fit(model, run, facts, [], design=design)
         self._seed = seed
         self.priors = dict(model.priors)

@@ -222,8 +222,8 @@ def _findings(
                 "pareto-k",
                 "warning",
                 "The means under weaker and stronger priors cannot be trusted (Pareto k up to "
-                f"{max(found.pareto_k):.2f}, should be at most {limits.PARETO_K}): these posteriors "
-                "are too far from the one that was drawn.",
+                f"{max(found.pareto_k):.2f}, should be at most {limits.PARETO_K}): these "
+                "posteriors are too far from the one that was drawn.",
                 "Fit again with other priors, and compare.",
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,16 @@ class Summary:
     values: dict[str, Array]
     constant: NDArray[np.bool_]
 
-    def to_frame(self) -> pd.DataFrame:
-        """As a pandas DataFrame with the labels as index."""
+    def to_frame(self, priors: Sequence[str] | None = None) -> pd.DataFrame:
+        """As a pandas DataFrame with the labels as index, and the priors as last column."""
         import pandas as pd
 
-        return pd.DataFrame(self.values, index=pd.Index(self.labels, name="parameter"))
+        from partialpool.posterior.frame import WholeFrame
+
+        columns: dict[str, Any] = dict(self.values)
+        if priors is not None:
+            columns["prior"] = list(priors)
+        return WholeFrame(columns, index=pd.Index(self.labels, name="parameter"))
 
 
 def summarise(
