@@ -68,6 +68,7 @@ clean:  ## Remove everything that was built
 $(ENVIRONMENT): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Making $(VENV) and installing what is needed into it ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
@@ -76,6 +77,7 @@ $(ENVIRONMENT): requirements.lock
 $(CORE): $(ENVIRONMENT) $(CORE_SOURCES)
 	@command -v cargo >/dev/null || \
 		{ echo "a Rust toolchain is needed: see https://rustup.rs" >&2; exit 1; }
+	@echo "Compiling the core, which takes a minute or two ..."
 	PATH="$(abspath $(BIN)):$$PATH" MATURIN_PEP517_ARGS="--locked" $(BIN)/python -m pip install \
 		--quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@

@@ -19,6 +19,7 @@ from partialpool.posterior.findings import warn
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
     from partialpool.engine.choose import Method
+    from partialpool.engine.start import Start
     from partialpool.model import Pooled
     from partialpool.model.families import Family, FamilyName, LinkName
     from partialpool.posterior.compare import Comparison
@@ -46,6 +47,7 @@ def fit(
     seed: int | None = None,
     interval: float = 0.95,
     proposal_sd: float | None = None,
+    start: Start | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Fit | Estimate:
@@ -102,6 +104,10 @@ def fit(
         Mass of the equal-tailed intervals.
     proposal_sd : float, optional
         Sd of the steps of ``method="metropolis"``, 0.1 by default.
+    start : dict, list of dicts, or callable, optional
+        Where the chains of ``method="metropolis"`` start: values by parameter, such as
+        ``{"sigma": 2, "coef_id[x]": 0}``, for all chains or for each, or a function that returns
+        them, drawn by the random generator that it is given. What is left out starts at random.
     threads : int, optional
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
@@ -141,6 +147,7 @@ def fit(
         seed=seed,
         interval=interval,
         proposal_sd=proposal_sd,
+        start=start,
         threads=threads,
         progress=progress,
     )
@@ -366,6 +373,7 @@ def _plan(
     seed: int | None,
     interval: float,
     proposal_sd: float | None,
+    start: Start | None = None,
     threads: int | None,
     progress: bool | None,
 ) -> _Plan:
@@ -382,12 +390,14 @@ def _plan(
     options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
     options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
     options["seed"] = check_seed(seed)
+    walk = {"proposal_sd": proposal_sd, "start": start}
     if method == "metropolis":
-        options["proposal_sd"] = proposal_sd
-    elif proposal_sd is not None:
-        raise InputError(
-            "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
-        )
+        options |= walk
+    for name, value in walk.items():
+        if method != "metropolis" and value is not None:
+            raise InputError(
+                f"`{name}` is given", remedy='it belongs to method="metropolis"; leave it out'
+            )
     return _Plan(method, float(interval), options)
 
 

@@ -17,6 +17,7 @@ import typer
 
 import partialpool
 from partialpool.cli import options
+from partialpool.cli.bundled import listed, write_bundled
 from partialpool.cli.files import (
     check_targets,
     make_folder,
@@ -135,6 +136,7 @@ def fit_command(
     seed: options.Seed = None,
     interval: options.Interval = 0.95,
     proposal_sd: options.ProposalSd = None,
+    start: options.Start = None,
     threads: options.Threads = None,
     progress: options.ShowProgress = None,
 ) -> int:
@@ -171,6 +173,7 @@ def fit_command(
             seed=seed,
             interval=interval,
             proposal_sd=proposal_sd,
+            start=options.read_start(start or []),
             threads=threads,
             progress=progress,
         )
@@ -386,6 +389,23 @@ def demo_command(
 
     say(run_demo(make_folder(out), seed))
     # The Metropolis fits fail on purpose, so their findings do not count here.
+    return DONE
+
+
+@app.command("data")
+def data_command(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="radon, eight_schools or individuals."),
+    ] = None,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the files.")] = ".",
+) -> int:
+    """Write a bundled data set as CSV; without a name, list them."""
+    if name is None:
+        say(listed())
+        return DONE
+    for path in write_bundled(name, make_folder(out)):
+        say(f"{path}")
     return DONE
 
 
