@@ -502,9 +502,10 @@ def test_data_sets_overwrite_nothing(capsys, tmp_path):
 
 def test_start_of_metropolis(capsys, tmp_path):
     stay = ["--method", "metropolis", "--draws", "4", "--warmup", "0", "--proposal-sd", "1e-9"]
-    record = fit_json(
-        capsys, RADON, SIMPLE, *stay, "--seed", "1", "--start", "sigma=2", "--start", "b[floor]=-3"
-    )
+    start = ["--seed", "1", "--start", "sigma=2", "--start", "b[floor]=-3"]
+    code, out, _ = run(capsys, "fit", RADON, SIMPLE, *stay, *start, "--json")
+    assert code == 1  # a chain that does not move
+    record = json.loads(out)
     found = rows(record)
     assert found["sigma"]["mean"] == pytest.approx(2, abs=1e-6)
     assert found["b[floor]"]["mean"] == pytest.approx(-3, abs=1e-6)
