@@ -13,7 +13,7 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test lint arviz bench calibrate wheel lock clean
+.PHONY: help demo setup test fuzz lint arviz bench calibrate wheel lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ arviz: $(CORE)  ## Make the environments in which ArviZ is tested, where their P
 
 bench: $(CORE)  ## Measure speed beside PyMC + nutpie and NumPyro (in an environment of their own)
 	$(BIN)/python benchmarks/run.py
+
+fuzz: $(CORE)  ## Run random inputs for ten minutes; SEED=7 for others, SEED=7 CASE=9 for one again
+	@cd tests && ../$(BIN)/python -m robustness.fuzz.run --seconds 600 --count 1000000 \
+		$(if $(SEED),--seed $(SEED)) $(if $(CASE),--case $(CASE))
 
 calibrate: $(CORE)  ## Run the simulation-based calibration at full size
 	$(BIN)/python -m pytest -m calibrate

@@ -64,7 +64,7 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
     good = [chain for chain in raw["chains"] if chain["failure"] is None]
     failures = tuple(c["failure"] for c in raw["chains"] if c["failure"] is not None)
     if not good:
-        raise EngineError(f"no chain could be sampled: {failures[0]}")
+        raise EngineError(f"no chain could be sampled: {failures[0].rstrip('.')}.")
     if raw["interrupted"]:
         # Chains that hardly began would cost all others most of their draws.
         longest = max(len(c["outputs"]) for c in good)

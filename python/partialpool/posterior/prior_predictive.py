@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine import GroupDraws, Run
+from partialpool.engine.chains import check_memory
 from partialpool.engine.conditional import written_scales
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
@@ -44,6 +45,7 @@ class PriorPredictive:
     """
 
     def __init__(self, model: Model, design: Design, draws: int, seed: int) -> None:
+        check_memory(draws, design.n_rows + 1, what="rows", remedy="ask for fewer draws")
         run = prior_run(model, design, draws, seed)
         facts = Provenance("the table", design.n_rows, 0, "prior", "", 0.95, 0.0, {})
         self.run = run
