@@ -120,7 +120,7 @@ class Loo:
     @property
     def rmse(self) -> float:
         """Root mean squared error of the held-out predictive means."""
-        if not len(self.y):
+        if not len(self.y) or not self.n:
             return math.nan
         squares = (self.y - self.mean)[self.used] ** 2
         weights = self.weights[self.used] if len(self.weights) else None
