@@ -31,6 +31,11 @@ BOUNDS_KEPT = 0.05
 PRIOR_WIDTH, PRIOR_SHIFT = 0.8, 0.25
 """A prior decides where the posterior's quartiles lie further apart than this share of its own,
 and the medians less."""
+PRIOR_CONFLICT = 4.0
+"""Sds of both that prior and data are apart where they disagree."""
+CONFLICT_NARROW, CONFLICT_INSIDE = 0.3, 3.0
+"""A posterior narrower than this share of its prior, and no further out in it than so many sds, has
+no conflict with it."""
 ZERO_PART, ZERO_SHARE = 0.1, 0.1
 """An sd piles up at 0 where this share of its draws lies below this part of their 95% quantile:
 the half of a normal distribution has 16% there, a density that is 0 at 0 less than 10%."""
@@ -50,8 +55,10 @@ CATEGORY_RARE = 5
 """An ordered category with fewer rows says little about where its thresholds are."""
 SCALES_APART = 1e4
 """Ratio of the sds of two predictors above which coefficients are hard to read."""
+ORIGIN_NEAR = 2.0
+"""Sds from 0 to a column's mean beyond which independence there is worth a word."""
 FAR_FROM_ZERO = 10.0
-"""Sds that a column's mean may be away from 0 before intercepts are an extrapolation."""
+"""Sds from 0 to a column's mean beyond which nothing is said about 0."""
 PERFECT = 1e-6
 """Residual sd, as a share of that of the response, below which the model fits perfectly."""
 

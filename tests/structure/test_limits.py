@@ -14,7 +14,7 @@ import pytest
 import partialpool as pp
 from partialpool import limits
 from partialpool.engine import BoundsError, marginal
-from partialpool.posterior import checks, estimate_text, findings
+from partialpool.posterior import checks, estimate_text, findings, prior_findings
 from partialpool.posterior.diagnostics import energy_bfmi
 from partialpool.posterior.dispersion import overdispersion
 from partialpool.posterior.loo import Loo, _unreliable
@@ -174,6 +174,32 @@ def a_posterior_in_its_place(shift):
     return decided(1.0, shift)
 
 
+@border("PRIOR_CONFLICT", 3.96, 4.04)
+def a_prior_far_from_the_data(z):
+    """The data's own estimate is 0 ± 1/40, and the prior is of sd 3/40."""
+    y = np.resize([1.0, -1.0], 1600)
+    prior = pp.Normal(z * np.hypot(0.025, 0.075), 0.075)
+    fit = pp.fit("y ~ 1", {"y": y}, se=np.ones(1600), priors={"b": prior}, **QUICK)
+    return any(f.code == "prior-conflict" for f in fit.findings)
+
+
+def suspected(mean, sd):
+    """Whether a prior Normal(0, 1) is looked at where the posterior is this."""
+    at = SimpleNamespace(priors=[pp.Normal(0, 1)], values=lambda b: b)
+    draws = np.resize([mean - sd, mean + sd], (4, 50, 1))
+    return bool(prior_findings._suspects(at, draws))
+
+
+@border("CONFLICT_NARROW", 0.299, 0.301)
+def a_posterior_that_is_not_narrow(sd):
+    return suspected(0.0, sd)
+
+
+@border("CONFLICT_INSIDE", 2.99, 3.01)
+def a_posterior_far_out(mean):
+    return suspected(mean, 0.1)
+
+
 def near_zero(part=0.05, share=0.5, room=0.1):
     """Draws of an sd, a share of them at a part of their 95% quantile."""
     fit = fitted()
@@ -268,11 +294,25 @@ def scales_apart(ratio):
     return any(f.code == "different-scales" for f in fit.findings)
 
 
+def origin(distance, code):
+    x = (DATA["x"] - np.mean(DATA["x"])) / np.std(DATA["x"])
+    fit = pp.fit("y ~ x + (x || g)", DATA | {"x": x + distance}, **QUICK)
+    return any(f.code == code for f in fit.findings)
+
+
 @border("FAR_FROM_ZERO", 9.9, 10.1)
 def far_from_zero(distance):
-    x = (DATA["x"] - np.mean(DATA["x"])) / np.std(DATA["x"], ddof=1)
-    fit = pp.fit("y ~ x + (x | g)", DATA | {"x": x + distance}, **QUICK)
-    return any(f.code == "far-from-zero" for f in fit.findings)
+    return origin(distance, "independent-at-mean")
+
+
+@border("ORIGIN_NEAR", 1.99, 2.01)
+def not_near_zero(distance):
+    x = np.exp(np.clip(RNG.normal(size=48), -0.9, 0.9))
+    x = x - x.mean()
+    x = x / np.std(x) + distance
+    assert x.min() > 0  # zero is outside of the data
+    fit = pp.fit("y ~ x + (x || g)", DATA | {"x": x}, **QUICK)
+    return any(f.code == "independent-at-zero" for f in fit.findings)
 
 
 @border("PERFECT", 1.01e-6, 0.99e-6)
