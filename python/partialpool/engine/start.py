@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.engine.conditional import covariance_of, scales_of
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Model
 from partialpool.model.defaults import bounds
@@ -41,7 +42,20 @@ def starting_points(
     for chain, values in enumerate(given):
         points[chain] = _drawn(layout, limits, np.random.default_rng([seed, chain]))
         _put(points[chain], values, places, limits)
+        if any(name.startswith(("sd_", "cor_")) for name in values):
+            _to_walk(points[chain], model, layout)
     return points
+
+
+def _to_walk(theta: Array, model: Model, layout: Layout) -> None:
+    """Turn sds and correlations of coefficients as written into those that the walk is over."""
+    group = model.sole_group
+    if group is None or not group.at_mean:
+        return
+    written = covariance_of(theta[None, layout.sd], theta[None, layout.cor], group.pairs)
+    back = np.linalg.inv(group.back)
+    sd, cor = scales_of(back @ written @ back.T, group.pairs)
+    theta[layout.sd], theta[layout.cor] = sd[0], cor[0]
 
 
 def _by_chain(start: Start | None, seed: int, chains: int) -> list[Values]:
