@@ -246,3 +246,13 @@ def test_zero_within_the_data_is_an_origin_that_was_chosen():
     d = crossed().assign(week=lambda d: np.where(d.index == 3, 0.0, d["week"] + 100))
     fit = pp.fit("y ~ week + (week || g)", d, **QUICK)
     assert not {"independent-at-zero", "independent-at-mean"} & {f.code for f in fit.findings}
+
+
+@pytest.mark.parametrize("value", [1e-6, 0.1, 5.0])
+def test_constant_columns_of_groups_are_not_far_from_zero(value):
+    """Rounding must not give a constant column an sd."""
+    rng = np.random.default_rng(1)
+    data = {"y": rng.normal(size=24), "x": np.full(24, value), "g": np.resize(range(4), 24)}
+    for terms in ("0 + x", "x"):
+        fit = pp.fit(f"y ~ 1 + ({terms} || g)", data, **QUICK)
+        assert not any("independent" in f.code or "far" in f.code for f in fit.findings)

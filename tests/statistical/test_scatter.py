@@ -199,7 +199,7 @@ def test_residual_sds_are_those_of_the_levels():
     y = np.array([1.0, 6.0, 0.5, 1.0])[g] * rng.normal(size=51)
     fit = pp.fit(
         "y ~ 0 + x + (0 + x | g)",
-        {"y": y, "x": np.full(51, 1e-6), "g": g},
+        {"y": y, "x": 1e-6 * rng.normal(size=51), "g": g},
         se=np.full(51, 2.0),
         priors={"b": pp.Normal(0, 1), "sd_g": pp.HalfNormal(1)},
         seed=1,

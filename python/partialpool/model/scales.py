@@ -245,7 +245,8 @@ def _far(factor: GroupFactor, whole: OwnParts) -> Array:
             continue
         for k in range(start, stop):
             column = factor.Z[:, k]
-            mean, sd = float(column[0] + np.mean(column - column[0])), float(np.std(column))
+            shifted = column - column[0]  # exactly 0 where the column is constant
+            mean, sd = float(column[0] + np.mean(shifted)), float(np.std(shifted))
             outside = float(np.min(column)) * float(np.max(column)) > 0
             if sd > 0 and outside and abs(mean) > limits.FAR_FROM_ZERO * sd:
                 means[k] = mean

@@ -356,7 +356,8 @@ def _far_origins(
         if together and at_mean:
             continue  # the sds and correlations are those at the mean
         for k in range(start, stop):
-            column, sd = factor.Z[:, k], float(np.std(factor.Z[:, k]))
+            column = factor.Z[:, k]
+            sd = float(np.std(column - column[0]))  # exactly 0 where the column is constant
             outside = float(np.min(column)) * float(np.max(column)) > 0
             if sd == 0 or not outside or abs(float(np.mean(column))) <= limits.ORIGIN_NEAR * sd:
                 continue
