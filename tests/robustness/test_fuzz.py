@@ -14,8 +14,8 @@ from robustness.fuzz.judge import Insane, judge, sentence
 
 SEED, COUNT, PARTS = 1, 2100, 2
 
-# Failures that are known, by kind, with what they say; the aim is that there are none. These wait for
-# the checks of options and arguments, and for priors and responses beyond what can be squared.
+# Failures that are known, by kind, with what they say; the aim is that there are none. These wait
+# for checks of options and arguments, and of priors and responses beyond what can be squared.
 KNOWN = {
     "odd_arguments": (
         "not iterable",
