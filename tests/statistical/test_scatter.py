@@ -82,7 +82,7 @@ def alarms(fit):
 
 def test_well_specified_counts_raise_no_alarm():
     wrong = []
-    for seed in range(150):
+    for seed in range(100):
         formula, data, options = random_counts(seed)
         fit = pp.fit(formula, data, seed=seed, **options, **QUICK)
         wrong += [(seed, *alarms(fit))] if alarms(fit) else []

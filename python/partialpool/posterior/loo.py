@@ -280,7 +280,9 @@ def efficiency(fit: Fit) -> float:
 def log_mean(values: Array) -> Array:
     """Log of the mean over draws (first axis) of what is given by its logarithm."""
     most = np.max(values, axis=0)
-    return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
+    most = np.where(np.isfinite(most), most, 0.0)  # where no draw allows it, the log is −∞
+    with np.errstate(divide="ignore"):
+        return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
 
 
 def reweigh(log_density: Array, relative: float) -> tuple[Array, Array, Array]:
