@@ -14,11 +14,14 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Estimate, Fit, Provenance
+from partialpool.posterior.findings import warn
 
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
+    from partialpool.engine.choose import Method
+    from partialpool.engine.start import Start
     from partialpool.model import Pooled
-    from partialpool.model.families import Family
+    from partialpool.model.families import Family, FamilyName, LinkName
     from partialpool.posterior.compare import Comparison
     from partialpool.posterior.prior_predictive import PriorPredictive
 
@@ -27,11 +30,11 @@ def fit(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
-    method: str = "auto",
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -44,6 +47,7 @@ def fit(
     seed: int | None = None,
     interval: float = 0.95,
     proposal_sd: float | None = None,
+    start: Start | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Fit | Estimate:
@@ -100,6 +104,10 @@ def fit(
         Mass of the equal-tailed intervals.
     proposal_sd : float, optional
         Sd of the steps of ``method="metropolis"``, 0.1 by default.
+    start : dict, list of dicts, or callable, optional
+        Where the chains of ``method="metropolis"`` start: values by parameter, such as
+        ``{"sigma": 2, "coef_id[x]": 0}``, for all chains or for each, or a function that returns
+        them, drawn by the random generator that it is given. What is left out starts at random.
     threads : int, optional
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
@@ -114,6 +122,11 @@ def fit(
     ------
     InputError
         If the formula, data, priors or an option cannot be used; the message says what to do.
+
+    Warns
+    -----
+    FindingWarning
+        Once, with all findings of level warning or error; `findings` has the others too.
 
     Examples
     --------
@@ -134,11 +147,14 @@ def fit(
         seed=seed,
         interval=interval,
         proposal_sd=proposal_sd,
+        start=start,
         threads=threads,
         progress=progress,
     )
     fitted = _estimate if plan.method in MAXIMISED else _fit
-    return fitted(table, pooling, priors, plan, began)
+    found = fitted(table, pooling, priors, plan, began)
+    warn(("", finding) for finding in found.findings)
+    return found
 
 
 def compare(
@@ -148,9 +164,9 @@ def compare(
     truth: Any = None,
     priors: Mapping[str, Prior | str] | None = None,
     factor: str | None = None,
-    family: str = "gaussian",
-    link: str | None = None,
-    method: str = "auto",
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -225,11 +241,13 @@ def compare(
     compared = _compared_factor(table.design, formula, factor)
     true = None if truth is None else known_truth(truth, compared)
     shared = _share_priors(priors, table, compared.name)
-    fits = {
+    fits: dict[str, Fit] = {
         pooling: _fit(table, {compared.name: pooling}, shared[pooling], plan, time.perf_counter())
         for pooling in POOLINGS
     }
-    return Comparison(fits, compared, true)
+    comparison = Comparison(fits, compared, true)
+    warn((f"{names}: ", finding) for names, finding in comparison.findings)
+    return comparison
 
 
 class _Table(NamedTuple):
@@ -355,6 +373,7 @@ def _plan(
     seed: int | None,
     interval: float,
     proposal_sd: float | None,
+    start: Start | None = None,
     threads: int | None,
     progress: bool | None,
 ) -> _Plan:
@@ -371,12 +390,14 @@ def _plan(
     options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
     options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
     options["seed"] = check_seed(seed)
+    walk = {"proposal_sd": proposal_sd, "start": start}
     if method == "metropolis":
-        options["proposal_sd"] = proposal_sd
-    elif proposal_sd is not None:
-        raise InputError(
-            "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
-        )
+        options |= walk
+    for name, value in walk.items():
+        if method != "metropolis" and value is not None:
+            raise InputError(
+                f"`{name}` is given", remedy='it belongs to method="metropolis"; leave it out'
+            )
     return _Plan(method, float(interval), options)
 
 
@@ -411,6 +432,7 @@ def _fit(
     from partialpool import engine
     from partialpool.model import build_model
     from partialpool.posterior.data_findings import design_findings
+    from partialpool.posterior.dispersion import overdispersion
     from partialpool.posterior.findings import run_findings
     from partialpool.posterior.prior_findings import prior_conflicts
 
@@ -429,6 +451,7 @@ def _fit(
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
     fit.findings += prior_conflicts(pooled, model, run)
+    fit.findings += overdispersion(fit)
     return fit
 
 
@@ -471,8 +494,8 @@ def default_priors(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -511,8 +534,8 @@ def prior_predictive(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
     sigma: str | None = None,

@@ -23,6 +23,8 @@ def check_counts(**counts: int | None) -> None:
             raise InputError(f"`{name}` is {value!r}", remedy="give a whole number")
         if int(value) < low:  # type: ignore[arg-type]
             raise InputError(f"`{name}` is {value}", remedy=f"give at least {low}")
+        if int(value) > 10**9:  # type: ignore[arg-type]
+            raise InputError(f"`{name}` is {value}", remedy="give at most 1,000,000,000")
 
 
 def check_interval(interval: float) -> None:

@@ -46,6 +46,16 @@ class NotYetError(InputError, NotImplementedError):
     """A valid request that this version cannot serve."""
 
 
+class FindingWarning(UserWarning):
+    """What to know before a fit is used: its findings of level warning or error, as text.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", FindingWarning)  # to read `fit.findings` instead
+    """
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a remedy that names the closest of the known names, or all of them.
 

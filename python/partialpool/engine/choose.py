@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from partialpool.errors import InputError
 from partialpool.model import Pooled
@@ -13,7 +13,8 @@ from partialpool.model.priors import Flat, Normal, Prior, Uniform
 # Methods that maximise the likelihood instead of sampling the posterior.
 MAXIMISED = ("reml", "ml")
 
-METHODS = ("auto", "marginal", "nuts", "metropolis", *MAXIMISED)
+Method = Literal["auto", "marginal", "nuts", "metropolis", "reml", "ml"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Choice(NamedTuple):
