@@ -6,7 +6,13 @@ The public names; heavy modules are imported where they are used.
 from partialpool import datasets
 from partialpool.api import compare, default_priors, fit, prior_predictive
 from partialpool.data import read
-from partialpool.errors import EngineError, InputError, NotYetError, PartialPoolError
+from partialpool.errors import (
+    EngineError,
+    FindingWarning,
+    InputError,
+    NotYetError,
+    PartialPoolError,
+)
 from partialpool.metropolis import MetropolisRun, metropolis
 from partialpool.model.priors import (
     LKJ,
@@ -41,6 +47,7 @@ __all__ = [
     "Exponential",
     "ExponentialAtMean",
     "Finding",
+    "FindingWarning",
     "Fit",
     "Flat",
     "Gamma",

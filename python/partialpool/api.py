@@ -24,11 +24,14 @@ from partialpool.errors import InputError, NotYetError, did_you_mean, short, sho
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Estimate, Fit, Provenance
+from partialpool.posterior.findings import warn
 
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
+    from partialpool.engine.choose import Method
+    from partialpool.engine.start import Start
     from partialpool.model import Pooled
-    from partialpool.model.families import Family
+    from partialpool.model.families import Family, FamilyName, LinkName
     from partialpool.posterior.compare import Comparison
     from partialpool.posterior.prior_predictive import PriorPredictive
 
@@ -39,11 +42,11 @@ def fit(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
-    method: str = "auto",
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -56,6 +59,7 @@ def fit(
     seed: int | None = None,
     interval: float = 0.95,
     proposal_sd: float | None = None,
+    start: Start | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Fit | Estimate:
@@ -115,6 +119,10 @@ def fit(
         Mass of the equal-tailed intervals.
     proposal_sd : float, optional
         Sd of the steps of ``method="metropolis"``, 0.1 by default.
+    start : dict, list of dicts, or callable, optional
+        Where the chains of ``method="metropolis"`` start: values by parameter, such as
+        ``{"sigma": 2, "coef_id[x]": 0}``, for all chains or for each, or a function that returns
+        them, drawn by the random generator that it is given. What is left out starts at random.
     threads : int, optional
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
@@ -129,6 +137,11 @@ def fit(
     ------
     InputError
         If the formula, data, priors or an option cannot be used; the message says what to do.
+
+    Warns
+    -----
+    FindingWarning
+        Once, with all findings of level warning or error; `findings` has the others too.
 
     Examples
     --------
@@ -148,13 +161,16 @@ def fit(
         seed=seed,
         interval=interval,
         proposal_sd=proposal_sd,
+        start=start,
         threads=threads,
         progress=progress,
     )
     roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
     table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     fitted = _estimate if plan.method in MAXIMISED else _fit
-    return fitted(table, pooling, priors, plan, began)
+    found = fitted(table, pooling, priors, plan, began)
+    warn(("", finding) for finding in found.findings)
+    return found
 
 
 def compare(
@@ -164,9 +180,9 @@ def compare(
     truth: Any = None,
     priors: Mapping[str, Prior | str] | None = None,
     factor: str | None = None,
-    family: str = "gaussian",
-    link: str | None = None,
-    method: str = "auto",
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -243,11 +259,13 @@ def compare(
     compared = _compared_factor(table.design, formula, factor)
     true = None if truth is None else known_truth(truth, compared)
     shared = _share_priors(priors, table, compared.name)
-    fits = {
+    fits: dict[str, Fit] = {
         pooling: _fit(table, {compared.name: pooling}, shared[pooling], plan, time.perf_counter())
         for pooling in POOLINGS
     }
-    return Comparison(fits, compared, true)
+    comparison = Comparison(fits, compared, true)
+    warn((f"{names}: ", finding) for names, finding in comparison.findings)
+    return comparison
 
 
 class _Table(NamedTuple):
@@ -410,6 +428,7 @@ def _plan(
     seed: int | None,
     interval: float,
     proposal_sd: float | None,
+    start: Start | None = None,
     threads: int | None,
     progress: bool | None,
 ) -> _Plan:
@@ -425,16 +444,18 @@ def _plan(
         _check_no_sampling(method, given if progress is None else {**given, "progress": progress})
     options: dict[str, Any] = SAMPLING | given | {"seed": check_seed(seed)}
     options = {name: int(value) for name, value in options.items()} | {"progress": progress}
+    walk = {"proposal_sd": proposal_sd, "start": start}
     if method == "metropolis":
-        options["proposal_sd"] = proposal_sd
         if proposal_sd is not None and not _is_positive(proposal_sd):
             raise InputError(
                 f"`proposal_sd` is {shown(proposal_sd)}", remedy="give a number above 0"
             )
-    elif proposal_sd is not None:
-        raise InputError(
-            "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
-        )
+        options |= walk
+    for name, value in walk.items():
+        if method != "metropolis" and value is not None:
+            raise InputError(
+                f"`{name}` is given", remedy='it belongs to method="metropolis"; leave it out'
+            )
     return _Plan(method, check_interval(interval), options)
 
 
@@ -466,6 +487,7 @@ def _fit(
     from partialpool import engine
     from partialpool.model import build_model
     from partialpool.posterior.data_findings import design_findings
+    from partialpool.posterior.dispersion import overdispersion
     from partialpool.posterior.findings import run_findings
     from partialpool.posterior.prior_findings import prior_conflicts
 
@@ -484,6 +506,7 @@ def _fit(
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
     fit.findings += prior_conflicts(pooled, model, run)
+    fit.findings += overdispersion(fit)
     return fit
 
 
@@ -526,8 +549,8 @@ def default_priors(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -566,8 +589,8 @@ def prior_predictive(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
     sigma: str | None = None,

@@ -49,6 +49,16 @@ class NotYetError(InputError, NotImplementedError):
     """A valid request that this version cannot serve."""
 
 
+class FindingWarning(UserWarning):
+    """What to know before a fit is used: its findings of level warning or error, as text.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", FindingWarning)  # to read `fit.findings` instead
+    """
+
+
 def short(text: str, limit: int = 60) -> str:
     """Return text that a user gave so that it fits into a message.
 

@@ -65,7 +65,7 @@ def test_finding_one_row_in_every_level():
     fit = pp.fit("y ~ x + (1 | g)", data, **QUICK)
     assert "cannot be told apart" in finding(fit, "sd-sigma-confounded").message
     known = codes(pp.fit("y ~ x + (1 | g)", data, se=np.ones(len(Y)), **QUICK))
-    assert not {"sd-sigma-confounded", "overdispersion"} & set(known)
+    assert not {"sd-sigma-confounded", "sd-is-overdispersion"} & set(known)
 
 
 def test_finding_the_prior_decides():
@@ -266,10 +266,10 @@ OWN = {"x": X, "row": np.arange(N), "y": RNG.poisson(2, size=N) + 1.0}
         ("beta", "sd-phi-confounded", "warning"),
         ("bernoulli", "sd-undetermined", "warning"),
         ("cumulative", "sd-undetermined", "warning"),
-        ("poisson", "overdispersion", "info"),
-        ("zero_inflated_poisson", "overdispersion", "info"),
-        ("exponential", "overdispersion", "info"),
-        ("binomial", "overdispersion", "info"),
+        ("poisson", "sd-is-overdispersion", "info"),
+        ("zero_inflated_poisson", "sd-is-overdispersion", "info"),
+        ("exponential", "sd-is-overdispersion", "info"),
+        ("binomial", "sd-is-overdispersion", "info"),
     ],
 )
 def test_finding_one_row_in_every_level_by_family(family, code, level):
@@ -284,7 +284,7 @@ def test_finding_one_row_in_every_level_by_family(family, code, level):
     fit = pp.fit("y ~ x + (1 | row)", data, family=family, **trials, **QUICK)
     assert finding(fit, code).level == level
     ours = {"sd-sigma-confounded", "sd-shape-confounded", "sd-phi-confounded"}
-    ours |= {"sd-undetermined", "overdispersion"}
+    ours |= {"sd-undetermined", "sd-is-overdispersion"}
     assert len(ours & set(codes(fit))) == 1
     # Two rows a level, or a slope without an intercept, are another matter.
     for other in ("y ~ x + (1 | pair)", "y ~ x + (0 + x | row)"):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import partialpool as pp
-from partialpool.model.scales import FAR
-from partialpool.posterior.prior_findings import CONFLICT, NEAR, distance
+from partialpool.limits import FAR_FROM_ZERO, ORIGIN_NEAR, PRIOR_CONFLICT
+from partialpool.posterior.prior_findings import distance
 
 QUICK = {"draws": 200, "warmup": 200, "chains": 2, "seed": 1}
 
@@ -133,10 +133,10 @@ def test_fits_whose_priors_are_true_are_left_alone():
 
 
 def test_limit_of_a_conflict():
-    assert distance(pp.Normal(0, 3), 4.99 * CONFLICT, 4.0) < CONFLICT
-    assert distance(pp.Normal(0, 3), 5.01 * CONFLICT, 4.0) > CONFLICT
+    assert distance(pp.Normal(0, 3), 4.99 * PRIOR_CONFLICT, 4.0) < PRIOR_CONFLICT
+    assert distance(pp.Normal(0, 3), 5.01 * PRIOR_CONFLICT, 4.0) > PRIOR_CONFLICT
     assert distance(pp.Uniform(0, 1), 0.5, 1e-9) == 0
-    assert distance(pp.Uniform(0, 1), 1 + 4.1 * 0.5, 0.5) > CONFLICT
+    assert distance(pp.Uniform(0, 1), 1 + 4.1 * 0.5, 0.5) > PRIOR_CONFLICT
     assert distance(pp.Flat(), 1e300, 1.0) == 0
 
 
@@ -221,10 +221,10 @@ def test_correlated_slopes_do_not_care_where_the_zero_lies():
 @pytest.mark.parametrize(
     ("shift", "code", "level"),
     [
-        (NEAR - 0.01, None, None),
-        (NEAR + 0.01, "independent-at-zero", "info"),
-        (FAR - 0.01, "independent-at-zero", "info"),
-        (FAR + 0.01, "independent-at-mean", "warning"),
+        (ORIGIN_NEAR - 0.01, None, None),
+        (ORIGIN_NEAR + 0.01, "independent-at-zero", "info"),
+        (FAR_FROM_ZERO - 0.01, "independent-at-zero", "info"),
+        (FAR_FROM_ZERO + 0.01, "independent-at-mean", "warning"),
         (-1000, "independent-at-mean", "warning"),
     ],
 )
@@ -234,7 +234,9 @@ def test_independent_slopes(shift, code, level):
     assert [(f.code, f.level) for f in told] == ([] if code is None else [(code, level)])
 
 
-@pytest.mark.parametrize(("shift", "told"), [(FAR - 0.01, False), (FAR + 0.01, True)])
+@pytest.mark.parametrize(
+    ("shift", "told"), [(FAR_FROM_ZERO - 0.01, False), (FAR_FROM_ZERO + 0.01, True)]
+)
 def test_priors_as_written_are_about_an_extrapolation(shift, told):
     fit = pp.fit("y ~ week + (week | g)", far(shift), priors={"sd_g": pp.HalfNormal(2)}, **QUICK)
     assert bool(found(fit, "far-from-zero")) is told
@@ -244,3 +246,13 @@ def test_zero_within_the_data_is_an_origin_that_was_chosen():
     d = crossed().assign(week=lambda d: np.where(d.index == 3, 0.0, d["week"] + 100))
     fit = pp.fit("y ~ week + (week || g)", d, **QUICK)
     assert not {"independent-at-zero", "independent-at-mean"} & {f.code for f in fit.findings}
+
+
+@pytest.mark.parametrize("value", [1e-6, 0.1, 5.0])
+def test_constant_columns_of_groups_are_not_far_from_zero(value):
+    """Rounding must not give a constant column an sd."""
+    rng = np.random.default_rng(1)
+    data = {"y": rng.normal(size=24), "x": np.full(24, value), "g": np.resize(range(4), 24)}
+    for terms in ("0 + x", "x"):
+        fit = pp.fit(f"y ~ 1 + ({terms} || g)", data, **QUICK)
+        assert not any("independent" in f.code or "far" in f.code for f in fit.findings)

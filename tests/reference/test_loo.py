@@ -16,6 +16,7 @@ from partialpool.posterior.integrated import (
     row_scores,
 )
 from partialpool.posterior.kfold import deal
+from partialpool.posterior.loo import log_mean
 
 FEW = {"chains": 1, "draws": 5, "warmup": 50, "seed": 3}
 
@@ -433,3 +434,8 @@ def test_rmse_and_effective_parameters(small):
     expected = np.log(np.mean(together, axis=1)) - levels.elpd_i
     np.testing.assert_allclose(levels.log_score - levels.elpd_i, expected, atol=1e-8)
     assert levels.p_eff == pytest.approx(expected.sum())
+
+
+def test_means_of_densities_that_no_draw_allows():
+    values = np.array([[-np.inf, 0.0, -1000.0], [-np.inf, -np.inf, -1000.0]])
+    np.testing.assert_allclose(log_mean(values), [-np.inf, np.log(0.5), -1000.0])

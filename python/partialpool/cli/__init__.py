@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import partialpool
 from partialpool.cli import options
+from partialpool.cli.bundled import listed, write_bundled
 from partialpool.cli.files import (
     check_targets,
     make_folder,
@@ -25,9 +27,10 @@ from partialpool.cli.files import (
 )
 from partialpool.cli.output import own_words, report, say
 from partialpool.engine import MAXIMISED
-from partialpool.errors import EngineError, InputError
+from partialpool.errors import EngineError, FindingWarning, InputError
 from partialpool.posterior import Fit
-from partialpool.posterior.text import POOLING_NAMES, WIDTH
+from partialpool.posterior.compare import Comparison
+from partialpool.posterior.text import WIDTH
 
 DONE, UNUSABLE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -59,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FindingWarning)  # findings are printed
+        return _run(given)
+
+
+def _run(given: list[str]) -> int:
     try:
         code = app(args=options.protected(given), prog_name="partialpool", standalone_mode=False)
         return int(code or DONE)
@@ -131,6 +140,7 @@ def fit_command(
     seed: options.Seed = None,
     interval: options.Interval = 0.95,
     proposal_sd: options.ProposalSd = None,
+    start: options.Start = None,
     threads: options.Threads = None,
     progress: options.ShowProgress = None,
 ) -> int:
@@ -153,11 +163,11 @@ def fit_command(
         fit = partialpool.fit(
             formula,
             read_table(data, na, decimal, text, encoding),
-            family=family,
-            link=link,
-            pooling=options.read_pooling(pooling),
+            family=cast(Any, family),
+            link=cast(Any, link),
+            pooling=cast(Any, options.read_pooling(pooling)),
             priors=priors,
-            method=method,
+            method=cast(Any, method),
             sigma=sigma,
             se=se,
             weights=weights,
@@ -170,6 +180,7 @@ def fit_command(
             seed=seed,
             interval=interval,
             proposal_sd=proposal_sd,
+            start=options.read_start(start or []),
             threads=threads,
             progress=progress,
         )
@@ -253,10 +264,10 @@ def compare_command(
         read_table(data, na, decimal, text, encoding),
         truth=truth,
         factor=factor,
-        family=family,
-        link=link,
+        family=cast(Any, family),
+        link=cast(Any, link),
         priors=priors,
-        method=method,
+        method=cast(Any, method),
         sigma=sigma,
         se=se,
         weights=weights,
@@ -279,7 +290,7 @@ def compare_command(
         pair = None if choose is None else tuple(part.strip() for part in choose.split(","))
         save(comparison.plot.shrinkage(pair), figure)  # type: ignore[arg-type]
         say(f"Figure: {plot}")
-    return say_findings(comparison.fits)
+    return say_findings(comparison)
 
 
 @app.command("predict")
@@ -321,8 +332,8 @@ def predict_command(
     target = check_targets(data, {"--out": out})["--out"]
     frame = partialpool.load(fit).predict(
         read_table(data, na, decimal, text, encoding),
-        kind=kind,
-        new_levels=new_levels,
+        kind=cast(Any, kind),
+        new_levels=cast(Any, new_levels),
         interval=interval,
         seed=seed,
         offset=offset,
@@ -388,16 +399,29 @@ def demo_command(
     return DONE
 
 
-def say_findings(fits: dict[str, Fit]) -> int:
+@app.command("data")
+def data_command(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="radon, eight_schools or individuals."),
+    ] = None,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the files.")] = ".",
+) -> int:
+    """Write a bundled data set as CSV; without a name, list them."""
+    if name is None:
+        say(listed())
+        return DONE
+    for path in write_bundled(name, make_folder(out)):
+        say(f"{path}")
+    return DONE
+
+
+def say_findings(comparison: Comparison) -> int:
     """Print the findings of several fits and return the exit code that they call for."""
-    seen: dict[str, list[str]] = {}
-    for name, fit in fits.items():
-        for finding in fit.findings:
-            seen.setdefault(str(finding), []).append(POOLING_NAMES[name])
-    for text, names in seen.items():
-        for line in textwrap.wrap(f"{', '.join(names)}: {text}", WIDTH, subsequent_indent="  "):
+    for names, finding in comparison.findings:
+        for line in textwrap.wrap(f"{names}: {finding}", WIDTH, subsequent_indent="  "):
             say(line, sys.stderr)
-    findings = [finding for fit in fits.values() for finding in fit.findings]
+    findings = [finding for _, finding in comparison.findings]
     if any(finding.code == "interrupted" for finding in findings):
         return INTERRUPTED
     return UNUSABLE if any(finding.level == "error" for finding in findings) else DONE

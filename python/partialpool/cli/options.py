@@ -96,6 +96,14 @@ ProposalSd = Annotated[
     float | None,
     typer.Option("--proposal-sd", help="Sd of the steps of metropolis.  [default: 0.1]"),
 ]
+Start = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--start",
+        metavar="NAME=NUMBER",
+        help="Where metropolis starts: sigma=2; may be repeated.  [default: at random]",
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(help="Chains at a time.  [default: one for each core]")
 ]
@@ -154,6 +162,28 @@ def read_priors(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         _add_pair(priors, "--prior", text, "name=prior", '--prior "sigma=exponential(2)"')
     return priors
+
+
+def read_start(texts: Sequence[str]) -> dict[str, float] | None:
+    """Split ``name=number``, as :func:`read_priors` does.
+
+    Examples
+    --------
+    >>> read_start(["sigma=2", "b[x]=-1.5"]), read_start([])
+    ({'sigma': 2.0, 'b[x]': -1.5}, None)
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        _add_pair(pairs, "--start", text, "name=number", '--start "sigma=2"')
+    start = {}
+    for name, text in pairs.items():
+        try:
+            start[name] = float(text)
+        except ValueError:
+            raise InputError(
+                f"`--start {name}={text}` ends in no number", remedy='write it like "sigma=2"'
+            ) from None
+    return start or None
 
 
 def read_pooling(text: str) -> str | dict[str, str]:

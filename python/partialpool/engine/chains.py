@@ -66,7 +66,7 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
     reasons = (c["failure"] for c in raw["chains"] if c["failure"] is not None)
     failures = tuple(str(reason).partition("\n")[0] for reason in reasons)
     if not good:
-        raise EngineError(f"no chain could be sampled: {failures[0]}")
+        raise EngineError(f"no chain could be sampled: {failures[0].rstrip('.')}.")
     if raw["interrupted"]:
         # Chains that hardly began would cost all others most of their draws.
         longest = max(len(c["outputs"]) for c in good)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from partialpool.errors import InputError
 from partialpool.model import Pooled
@@ -16,7 +16,8 @@ MAXIMISED = ("reml", "ml")
 MOST_CORRELATED = 10
 """Their covariance has k (k + 1)/2 parameters, and Newton's steps the squares of these."""
 
-METHODS = ("auto", "marginal", "nuts", "metropolis", *MAXIMISED)
+Method = Literal["auto", "marginal", "nuts", "metropolis", "reml", "ml"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Choice(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, limits
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import (
     coefficient_draws,
@@ -18,9 +18,6 @@ from partialpool.engine.conditional import (
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import EngineError
 from partialpool.model import Model
-
-# Below this share of whole draws within the bounds of uniform priors, rejecting is hopeless.
-MIN_ACCEPTANCE = 0.05
 
 
 class BoundsError(EngineError):
@@ -87,7 +84,7 @@ def run_marginal(
                 raise KeyboardInterrupt
             return _keep(model, run, inside, kept)
         share = float(inside.mean(axis=1).min())
-        if share < MIN_ACCEPTANCE:
+        if share < limits.BOUNDS_KEPT:
             raise BoundsError(
                 f"only {100 * share:.2g}% of the draws have every coefficient within its uniform "
                 "prior",

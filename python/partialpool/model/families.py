@@ -22,6 +22,25 @@ from partialpool.model.family_names import check_link, read_family
 from partialpool.model.priors import Gamma, InverseGamma, LogNormal, Prior, Uniform
 
 Array = NDArray[np.float64]
+FamilyName = Literal[
+    "gaussian",
+    "student_t",
+    "lognormal",
+    "bernoulli",
+    "binomial",
+    "poisson",
+    "negbinomial",
+    "gamma",
+    "exponential",
+    "weibull",
+    "beta",
+    "cumulative",
+    "zero_inflated_poisson",
+    "zero_inflated_negbinomial",
+    "hurdle_poisson",
+    "hurdle_negbinomial",
+]
+LinkName = Literal["identity", "log", "logit", "probit", "cloglog"]
 Aux = Mapping[str, Any]
 """Dispersion parameters by name: numbers or arrays; for ordered categories `threshold`."""
 
@@ -126,6 +145,8 @@ class Family:
     dispersion: tuple[Dispersion, ...] = ()
     needs: str = "numbers"
     """What a response must be, in words."""
+    variance_from_mean: bool = False
+    """Whether the mean leaves no freedom to the variance, so that responses may scatter more."""
 
     @property
     def unit_scale(self) -> bool:
@@ -204,6 +225,10 @@ class Family:
 
     def mean(self, eta: Array, given: Given) -> Array:
         """Return the expected response."""
+        raise NotImplementedError
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        """Return variances of responses, where they follow from the means."""
         raise NotImplementedError
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
@@ -293,6 +318,10 @@ class _Binary(Family):
     def mean(self, eta: Array, given: Given) -> Array:
         return _probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
 
+    def variance(self, eta: Array, given: Given) -> Array:
+        p, q = _probabilities(given.link, eta)
+        return p * q * (1.0 if given.trials is None else given.trials)
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         p = _probabilities(given.link, eta)[0]
         if given.trials is None:
@@ -335,6 +364,7 @@ class _Count(_LogLink):
     """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
 
     needs: str = "whole numbers from 0"
+    variance_from_mean: bool = True
 
     def settled(self, y: Array) -> Array:
         return nearly_whole(y)
@@ -368,6 +398,18 @@ class _Count(_LogLink):
             return np.asarray((1 - given.aux["hu"]) * ratio, dtype=float)
         return mu
 
+    def variance(self, eta: Array, given: Given) -> Array:
+        mu, aux = super().mean(eta, given), given.aux
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = mu + mu**2 / aux["shape"] if "shape" in aux else mu
+            if "zi" in aux:
+                own = (1 - aux["zi"]) * (own + aux["zi"] * mu**2)
+            if "hu" in aux:
+                positive = -np.expm1(-np.maximum(_jumps(mu, aux), 1e-300))
+                square = np.where(mu > 1e-300, (own + mu**2) / positive, 1.0)
+                own = (1 - aux["hu"]) * square - self.mean(eta, given) ** 2
+        return np.asarray(own, dtype=float)
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)
         if "hu" in given.aux:
@@ -392,6 +434,11 @@ class _Positive(_LogLink):
         sd = max(float(np.std(np.log(y))), 0.01)
         shape = 1 / sd**2 if self.name == "gamma" else math.pi / math.sqrt(6) / sd
         return {one.name: min(max(shape, 0.1), 1000.0) for one in self.dispersion}
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        assert self.variance_from_mean  # of the exponential; the size of others is a parameter
+        with np.errstate(over="ignore"):
+            return np.asarray(self.mean(eta, given) ** 2)
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = self.mean(eta, given)
@@ -557,11 +604,16 @@ _RECORDS: tuple[Family, ...] = (
     _Continuous("student_t", dispersion=(_SIGMA_T, _NU)),
     _Continuous("lognormal", dispersion=(_SIGMA_LOG,), logarithm=True, needs="numbers above 0"),
     _Binary("bernoulli", needs="0 or 1"),
-    _Binary("binomial", needs="whole numbers from 0 to `trials`", response="number"),
+    _Binary(
+        "binomial",
+        needs="whole numbers from 0 to `trials`",
+        response="number",
+        variance_from_mean=True,
+    ),
     _Count("poisson"),
     _Count("negbinomial", dispersion=(_SHAPE_COUNTS,)),
     _Positive("gamma", dispersion=(_SHAPE_GAMMA,)),
-    _Positive("exponential"),
+    _Positive("exponential", variance_from_mean=True),
     _Positive("weibull", dispersion=(_SHAPE_WEIBULL,)),
     _Beta("beta", dispersion=(_PHI,)),
     _Cumulative("cumulative"),

@@ -107,6 +107,13 @@ class Reduced:
     data: _core.CrossProducts
     order: tuple[int, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:  # to be pickled or copied: the core knows neither
+        return _reduced, (*self.data.parts(), self.order)
+
+
+def _reduced(r: Array, b: Array, w: Array, n_rows: int, order: tuple[int, ...]) -> Reduced:
+    return Reduced(_core.CrossProducts.from_parts(r, b, w, n_rows), order)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -126,7 +133,7 @@ class Model:
     reduced : Reduced or None
         The rows, where the engine integrates.
     core : _core.Marginal, _core.General or None
-        The density; None in a fit that was loaded from a file.
+        The density; None in a fit that was loaded, unpickled or copied.
     layout : Layout or None
         How to read what the core returns, where it samples all parameters.
     categories : tuple
@@ -186,6 +193,9 @@ class Model:
             for name, prior in zip(names[predictor], implied_priors(at), strict=True)
             if prior is not None and _differs(prior, self.priors[name])
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"core": None}
 
     def __repr__(self) -> str:
         groups = "".join(f", {group.name}: {len(group.levels)} levels" for group in self.groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model.families import FAMILIES, Family
 
-POOLINGS = ("complete", "none", "partial")
+PoolingName = Literal["complete", "none", "partial"]
+POOLINGS: tuple[PoolingName, ...] = get_args(PoolingName)
 
 # One pooling for every factor, or by the name of the factor (others are partial).
-Pooling = str | Mapping[str, str]
+Pooling = PoolingName | Mapping[str, PoolingName]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.design import Design, GroupFactor
 from partialpool.formula import Factor, Term
 from partialpool.model.families import FAMILIES, Family
@@ -18,9 +19,6 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 GAUSSIAN = FAMILIES["gaussian"]
-
-FAR = 10.0
-"""Sds from 0 to the data beyond which nothing is said about 0."""
 
 
 @dataclass(frozen=True)
@@ -247,9 +245,10 @@ def _far(factor: GroupFactor, whole: OwnParts) -> Array:
             continue
         for k in range(start, stop):
             column = factor.Z[:, k]
-            mean, sd = float(column[0] + np.mean(column - column[0])), float(np.std(column))
+            shifted = column - column[0]  # exactly 0 where the column is constant
+            mean, sd = float(column[0] + np.mean(shifted)), float(np.std(shifted))
             outside = float(np.min(column)) * float(np.max(column)) > 0
-            if sd > 0 and outside and abs(mean) > FAR * sd:
+            if sd > 0 and outside and abs(mean) > limits.FAR_FROM_ZERO * sd:
                 means[k] = mean
     return means
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from partialpool import limits
 from partialpool.design import Design, GroupFactor
 from partialpool.model import Model, Pooled
 from partialpool.model.defaults import (
@@ -30,9 +31,6 @@ SCATTER = {"sigma": "the residual sd", "shape": "`shape`", "phi": "`phi`"}
 
 # Notes of what was read that may mean that something is wrong.
 _NOTE_LEVELS: dict[str, Level] = {"other-values": "warning"}
-
-RARE = 5
-"""An ordered category with fewer rows says little about where its thresholds are."""
 
 
 def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
@@ -60,7 +58,7 @@ def _left_out(design: Design) -> Iterator[Finding]:
     if design.n_dropped:
         yield Finding(
             "dropped-rows",
-            "info" if design.n_dropped < 0.1 * total else "warning",
+            "info" if design.n_dropped < limits.DROPPED_MANY * total else "warning",
             f"{design.n_dropped} of {total} rows have missing values in the columns used and "
             "were left out.",
             "If values are not missing at random, estimates may be biased.",
@@ -173,14 +171,17 @@ def _responses(pooled: Pooled) -> Iterator[Finding]:
         )
     if design.categories:
         counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))
-        rare = [f"{design.categories[k]} ({counts[k]})" for k in np.flatnonzero(counts < RARE)]
+        rare = [
+            f"{design.categories[k]} ({counts[k]})"
+            for k in np.flatnonzero(counts < limits.CATEGORY_RARE)
+        ]
         if rare:
             shown = ", ".join(rare[:4]) + (f" and {len(rare) - 4} more" if len(rare) > 4 else "")
             yield Finding(
                 "rare-categories",
                 "info",
-                f"Categories of `{design.response}` with fewer than {RARE} rows: {shown}. The data "
-                "say little about the thresholds beside them.",
+                f"Categories of `{design.response}` with fewer than {limits.CATEGORY_RARE} rows: "
+                f"{shown}. The data say little about the thresholds beside them.",
                 "Join them with their neighbours, or report the thresholds with their intervals.",
             )
 
@@ -198,7 +199,7 @@ def _levels(pooled: Pooled, model: Model) -> Iterator[Finding]:
                     f"`{factor.name}` has only one level, so its sds come from the prior alone.",
                     "Leave the group term out.",
                 )
-            elif n < 5:
+            elif n < limits.LEVELS_FEW:
                 yield Finding(
                     "few-levels",
                     "info",
@@ -243,7 +244,7 @@ def _one_row_levels(factor: GroupFactor, pooled: Pooled, model: Model) -> Iterat
         )
     elif design.se is None and design.sigma is None:
         yield Finding(
-            "overdispersion",
+            "sd-is-overdispersion",
             "info",
             f"Every level of `{factor.name}` has one row, so its sd says how much more the "
             f"responses scatter than the {family.name} family does by itself.",
@@ -278,7 +279,7 @@ def _columns(design: Design) -> Iterator[Finding]:
             for k, name in enumerate(predictor.columns)
             if name != INTERCEPT
         }
-        if sds and max(sds.values()) > 1e4 * min(sds.values()):
+        if sds and max(sds.values()) > limits.SCALES_APART * min(sds.values()):
             small, large = min(sds, key=sds.__getitem__), max(sds, key=sds.__getitem__)
             yield Finding(
                 "different-scales",

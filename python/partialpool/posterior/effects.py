@@ -520,7 +520,7 @@ def _set(gathered: Gathered, name: str, value: Any) -> Gathered:
     else:
         own, text = _other_value(column, value, what), label(value)
     dtype = column.values.dtype
-    if dtype.kind in "iu" and not float(own).is_integer():
+    if dtype.kind in "iu" and not (float(own).is_integer() and abs(own) < 2**53):
         dtype = np.dtype(np.float64)
     values = np.empty(len(column), dtype=dtype)
     values[:] = own

@@ -216,3 +216,8 @@ class Estimate:
         from partialpool.posterior.estimate_text import estimate_text
 
         return estimate_text(self)
+
+    def _repr_html_(self) -> str:
+        from partialpool.posterior.html import estimate_html
+
+        return estimate_html(self)

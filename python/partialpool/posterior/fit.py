@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,13 +145,20 @@ class Fit:
         if all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
-        parts = [draws]
+        parts, scales = [draws], [np.zeros(draws.shape[2])]
         for group, drawn in zip(self.model.groups, self.run.groups, strict=True):
             if drawn.coef is not None:
                 step = -(-len(group.levels) // MOST_JUDGED)
                 labels += level_labels(group, "coef", step)
-                parts.append(drawn.coef[:, :, ::step].reshape(*draws.shape[:2], -1))
-        return summarise(labels, np.concatenate(parts, axis=2), self.provenance.interval)
+                coef = drawn.coef[:, :, ::step]
+                parts.append(coef.reshape(*draws.shape[:2], -1))
+                scales.append(level_scales(coef))
+        return summarise(
+            labels,
+            np.concatenate(parts, axis=2),
+            self.provenance.interval,
+            np.concatenate(scales),
+        )
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
         """Summarise parameters, a row each.
@@ -166,16 +173,21 @@ class Fit:
         -------
         DataFrame
             Columns mean, sd, lower, upper (equal-tailed interval), mcse (Monte Carlo error of the
-            mean), ess_bulk, ess_tail, r_hat.
+            mean), ess_bulk, ess_tail, r_hat, prior (empty where levels share a distribution). All
+            of them are shown, below each other on a narrow screen.
 
         Raises
         ------
         InputError
             If there is no such parameter.
         """
+        from partialpool.posterior.words import prior_of
+
         check_text("parameter", parameter, '"b"')
+        own = self.parameter_summary
+        frame = own.to_frame([prior_of(self.model, label) for label in own.labels])
         if parameter is None:
-            return self.parameter_summary.to_frame()
+            return frame
         found = group_parameters(self.model).get(parameter)
         if found is not None:
             kind, k = found
@@ -184,8 +196,10 @@ class Fit:
             values = drawn(self.model, self.run, k, 0, len(group.levels))
             flat = values.reshape(*values.shape[:2], -1)
             labels = level_labels(group, kind)
-            return summarise(labels, flat, self.provenance.interval).to_frame()
-        frame = self.parameter_summary.to_frame()
+            priors = [prior_of(self.model, f"{parameter}[{term}]") for term in group.terms]
+            return summarise(labels, flat, self.provenance.interval, level_scales(values)).to_frame(
+                priors * len(group.levels)
+            )
         return rows_called(parameter, frame, others=group_parameters(self.model))
 
     def coefficients(self) -> pd.DataFrame:
@@ -221,6 +235,54 @@ class Fit:
         from partialpool.posterior.tree import draws_tree
 
         return draws_tree(self.model, self.run)
+
+    def to_arviz(
+        self,
+        *,
+        log_likelihood: bool = True,
+        posterior_predictive: bool = True,
+        prior: bool | int = False,
+    ) -> DataTree:
+        """Give the draws with all that ArviZ's functions look for.
+
+        Parameters
+        ----------
+        log_likelihood : bool
+            Whether to add the log density of every response given all parameters, for ``az.loo``.
+            (Where coefficients integrate out, :meth:`loo` is more reliable.)
+        posterior_predictive : bool
+            Whether to add a new response of every row for every draw, for ``az.plot_ppc_dist``.
+        prior : bool or int
+            Whether to add draws from the priors, and responses that they make: 1000, or so many.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups posterior and sample_stats as in :attr:`draws`, observed_data, log_likelihood,
+            posterior_predictive, prior and prior_predictive. ArviZ 1 and arviz-stats 0.8 read it;
+            for ArviZ 0.23, ``az.InferenceData.from_datatree`` converts it.
+
+        Raises
+        ------
+        InputError
+            If the fit was saved without its rows, the draws would not fit in memory, or a prior is
+            improper.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), draws=100, seed=1)
+        >>> fit.to_arviz()["log_likelihood"]["log_radon"].shape
+        (4, 100, 919)
+        """
+        from partialpool.posterior.arviz import to_arviz
+
+        return to_arviz(
+            self,
+            log_likelihood=log_likelihood,
+            posterior_predictive=posterior_predictive,
+            prior=prior,
+        )
 
     def group_draws(
         self, levels: Sequence[Any] | None = None, factor: str | None = None
@@ -284,8 +346,8 @@ class Fit:
     def predict(
         self,
         new: Any = None,
-        kind: str = "mean",
-        new_levels: str = "sample",
+        kind: Literal["mean", "observation", "linear"] = "mean",
+        new_levels: Literal["sample", "population", "error"] = "sample",
         interval: float = 0.95,
         *,
         seed: int | None = None,
@@ -357,8 +419,8 @@ class Fit:
     def posterior_predictive(
         self,
         new: Any = None,
-        kind: str = "observation",
-        new_levels: str = "sample",
+        kind: Literal["mean", "observation", "linear"] = "observation",
+        new_levels: Literal["sample", "population", "error"] = "sample",
         draws: int | None = None,
         seed: int | None = None,
         *,
@@ -399,8 +461,8 @@ class Fit:
         self,
         by: str,
         at: Mapping[str, Any] | None = None,
-        groups: str = "integrate",
-        kind: str = "mean",
+        groups: Literal["integrate", "none"] = "integrate",
+        kind: Literal["mean", "probability", "linear"] = "mean",
         interval: float = 0.95,
         *,
         data: Any = None,
@@ -655,6 +717,10 @@ class Fit:
         check_flag("rows", rows)
         save_fit(self, path, rows=rows)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The tree of all draws is made again when it is asked for.
+        return {name: value for name, value in self.__dict__.items() if name != "draws"}
+
     def __repr__(self) -> str:
         from partialpool.posterior.text import fit_text
 
@@ -705,12 +771,14 @@ def level_labels(group: Group, kind: str, step: int = 1) -> list[str]:
     return [f"{name}[{level},{term}]" for level in group.levels[::step] for term in group.terms]
 
 
-def _is_among(level: Any, known: Mapping[Any, int]) -> bool:
-    """Tell whether a value of any type is among those known."""
-    try:
-        return level in known
-    except TypeError:  # nothing that could be a level
-        return False
+def level_scales(values: Array) -> Array:
+    """Largest coefficient of any level in each term, where all of that term are rounded.
+
+    Of draws (chain, draw, level, term), for each level and term.
+    """
+    levels = values.shape[2]
+    largest = np.max(np.abs(values), axis=(0, 1, 2), initial=0.0, where=np.isfinite(values))
+    return np.tile(largest, levels)
 
 
 def rows_called(parameter: str, frame: pd.DataFrame, others: Iterable[str] = ()) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.checks import EXAMPLE, check_text
 from partialpool.errors import InputError, did_you_mean
 from partialpool.posterior.findings import Finding
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Above this, the weights of a few draws decide (Vehtari et al. 2024).
-GOOD_K = 0.7
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
 MOST, FEWEST = 4_000_000, 1000
 
@@ -122,7 +121,7 @@ class Loo:
     @property
     def rmse(self) -> float:
         """Root mean squared error of the held-out predictive means."""
-        if not len(self.y):
+        if not len(self.y) or not self.n:
             return math.nan
         squares = (self.y - self.mean)[self.used] ** 2
         weights = self.weights[self.used] if len(self.weights) else None
@@ -283,7 +282,9 @@ def efficiency(fit: Fit) -> float:
 def log_mean(values: Array) -> Array:
     """Log of the mean over draws (first axis) of what is given by its logarithm."""
     most = np.max(values, axis=0)
-    return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
+    most = np.where(np.isfinite(most), most, 0.0)  # where no draw allows it, the log is −∞
+    with np.errstate(divide="ignore"):
+        return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
 
 
 def reweigh(log_density: Array, relative: float) -> tuple[Array, Array, Array]:
@@ -335,15 +336,15 @@ def smooth_weights(log_density: Array, relative: float) -> tuple[Array, Array]:
 
 def _unreliable(k: Array, elpd: Array, what: str, remedy: str) -> list[Finding]:
     found = []
-    count, total = int(np.sum(k > GOOD_K)), len(k)
+    count, total = int(np.sum(k > limits.PARETO_K)), len(k)
     if count:
         found.append(
             Finding(
                 "pareto-k",
                 "warning",
                 f"The scores of {count} of {total} {what} cannot be trusted (Pareto k up to "
-                f"{np.nanmax(k):.2f}, should be at most {GOOD_K}): without them the posterior "
-                "would be a different one.",
+                f"{np.nanmax(k):.2f}, should be at most {limits.PARETO_K}): without them the "
+                "posterior would be a different one.",
                 f"Use {remedy}, which fits again without them.",
             )
         )

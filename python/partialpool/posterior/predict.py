@@ -139,8 +139,8 @@ def predict(
     infinite = int(np.isinf(out).any(axis=1).sum())
     if infinite:
         ready.notes.append(
-            f"the prediction of {infinite} row{'s' * (infinite != 1)} is larger than can be computed "
-            "with: look at the values of the predictors"
+            f"the prediction of {infinite} row{'s' * (infinite != 1)} is larger than can be "
+            "computed with: look at the values of the predictors"
         )
     columns = dict(zip(COLUMNS, out.T, strict=True)) | dict(zip(labels, shares.T, strict=True))
     frame = frame.assign(**columns)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, limits
 from partialpool.design import Design, GroupFactor
 from partialpool.engine import Run
 from partialpool.model import Model, Pooled
@@ -18,20 +18,11 @@ from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
 from partialpool.model.own import OwnParts
 from partialpool.model.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
-from partialpool.model.scales import FAR, FactorParts, group_name, predictors, scales
+from partialpool.model.scales import FactorParts, group_name, predictors, scales
 from partialpool.posterior.findings import Finding
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-CONFLICT = 4.0
-"""Prior and data are this many sds of both apart where they disagree."""
-
-# A posterior far narrower than its prior, and not far out in it, has no conflict with it.
-NARROW, INSIDE = 0.3, 3.0
-
-# Sds from 0 to the mean beyond which independence there is worth a word.
-NEAR = 2.0
 
 # Rows from which the data's own estimate is taken at most.
 MOST_ROWS = 50_000
@@ -62,7 +53,7 @@ def prior_conflicts(pooled: Pooled, model: Model, run: Run) -> Iterator[Finding]
             weights = part.at.forward[k] * part.at.unit[k]
             spread = math.sqrt(max(float(weights @ error @ weights), 0.0))
             z = distance(part.at.priors[k], float(values[k]), spread)
-            if z > CONFLICT:
+            if z > limits.PRIOR_CONFLICT:
                 label = part.labels[k]
                 now = run.coefficients("mu")[..., k].mean() if part is found[0] else None
                 yield _conflict(label, model.priors[label], estimate[k], error[k, k], z, now)
@@ -97,7 +88,8 @@ def _suspects(at: Coordinates, b: Array) -> list[int]:
             continue
         centre, spread = prior.typical
         # At a bound a posterior is narrow because of its prior.
-        if bounded(prior) or sd[k] > NARROW * spread or abs(mean[k] - centre) > INSIDE * spread:
+        wide = sd[k] > limits.CONFLICT_NARROW * spread
+        if bounded(prior) or wide or abs(mean[k] - centre) > limits.CONFLICT_INSIDE * spread:
             found.append(k)
     return found
 
@@ -188,12 +180,12 @@ def _constant_within(columns: Array, codes: Ints, J: int) -> NDArray[np.bool_]:
 def _widened(df: int) -> float:
     """Square of the factor by which errors of so many degrees of freedom are wider.
 
-    With it, a deviation of `CONFLICT` of these errors has about the probability of that many
+    With it, a deviation of `PRIOR_CONFLICT` of these errors has about the probability of that many
     normal ones (Wallace 1959).
     """
     if df < 1:
         return math.nan  # nothing is known of them
-    return df * math.expm1(CONFLICT**2 / df) / CONFLICT**2
+    return df * math.expm1(limits.PRIOR_CONFLICT**2 / df) / limits.PRIOR_CONFLICT**2
 
 
 def _working_response(
@@ -364,14 +356,15 @@ def _far_origins(
         if together and at_mean:
             continue  # the sds and correlations are those at the mean
         for k in range(start, stop):
-            column, sd = factor.Z[:, k], float(np.std(factor.Z[:, k]))
+            column = factor.Z[:, k]
+            sd = float(np.std(column - column[0]))  # exactly 0 where the column is constant
             outside = float(np.min(column)) * float(np.max(column)) > 0
-            if sd == 0 or not outside or abs(float(np.mean(column))) <= NEAR * sd:
+            if sd == 0 or not outside or abs(float(np.mean(column))) <= limits.ORIGIN_NEAR * sd:
                 continue
             distance = abs(float(np.mean(column))) / sd
             term = factor.terms[k]
             if together:
-                if distance > FAR:
+                if distance > limits.FAR_FROM_ZERO:
                     yield _as_written(term, factor, distance)
             elif parts.far[k] and at_mean:
                 yield _moved(term, factor, float(np.mean(column)), distance)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine import GroupDraws, Run
+from partialpool.engine.chains import check_memory
 from partialpool.engine.conditional import written_scales
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
@@ -39,11 +40,15 @@ class PriorPredictive:
     ----------
     priors : dict of Prior
         By parameter name.
+    run : Run
+        The draws of the parameters, as one chain.
     """
 
     def __init__(self, model: Model, design: Design, draws: int, seed: int) -> None:
+        check_memory(draws, design.n_rows + 1, what="rows", remedy="ask for fewer draws")
         run = prior_run(model, design, draws, seed)
         facts = Provenance("the table", design.n_rows, 0, "prior", "", 0.95, 0.0, {})
+        self.run = run
         self._fit = Fit(model, run, facts, [], design=design)
         self._seed = seed
         self.priors = dict(model.priors)

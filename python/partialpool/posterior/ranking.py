@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.checks import EXAMPLE, check_text, check_whole
 from partialpool.errors import InputError
 from partialpool.model.families import FAMILIES
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Differences of fewer standard errors than this may be chance; so may those of fewer than four
-# units, whatever their error says (Sivula, Magnusson & Vehtari 2020).
-CLEAR_ERRORS, CLEAR_UNITS = 2.0, 4.0
 COLUMNS = ("elpd", "se", "difference", "difference_se", "p_eff", "rmse", "weight")
 
 
@@ -69,7 +67,7 @@ class Ranking:
     def is_clear(self, name: str) -> bool:
         """Whether a fit is clearly worse than the best."""
         lower, error = self.difference(name)
-        return lower < -CLEAR_UNITS and lower < -CLEAR_ERRORS * error
+        return lower < -limits.CLEAR_UNITS and lower < -limits.CLEAR_ERRORS * error
 
     @property
     def weights(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ from partialpool.posterior.words import (
     dispersion_words,
     family_words,
     given_words,
-    prior_words,
+    prior_of,
     scale_words,
     threshold_words,
 )
@@ -74,8 +74,7 @@ def parameter_rows(fit: Fit) -> Iterator[tuple[str, list[str], str]]:
         ess = min(values["ess_bulk"][k], values["ess_tail"][k])
         cells.append("–" if math.isnan(ess) else f"{ess:.0f}")
         cells.append("–" if math.isnan(values["r_hat"][k]) else f"{values['r_hat'][k]:.3f}")
-        prior = fit.model.priors.get(label, fit.model.priors.get(label.split("[")[0]))
-        yield label, cells, "" if prior is None else prior_words(label, prior)
+        yield label, cells, prior_of(fit.model, label)
 
 
 def section(fit: Fit, label: str) -> str:
