@@ -62,6 +62,19 @@ FAR_FROM_ZERO = 10.0
 PERFECT = 1e-6
 """Residual sd, as a share of that of the response, below which the model fits perfectly."""
 
+# --- What is refused before any work -------------------------------------------------------------
+
+COLUMNS = 2_000
+"""More population columns take too long, whatever the number of rows."""
+CELLS = 500_000_000
+"""Numbers in a matrix: 4 GB."""
+CORRELATED, INDEPENDENT = 50, 100
+"""Coefficients a level: with k of them, k (k − 1)/2 correlations are estimated, or none."""
+CORRELATED_REML = 10
+"""Covariances of k coefficients have k (k + 1)/2 numbers, and Newton's steps their squares."""
+CATEGORIES = 100
+"""More ordered categories have more thresholds than can be estimated."""
+
 # --- Checks and scores ---------------------------------------------------------------------------
 
 P_LOW, P_HIGH = 0.01, 0.99

@@ -13,7 +13,12 @@ import pytest
 
 import partialpool as pp
 from partialpool import limits
+from partialpool.design import build_design, matrix, response
 from partialpool.engine import BoundsError, marginal
+from partialpool.engine.choose import check_maximised
+from partialpool.formula import expand, parse_formula
+from partialpool.model import pool
+from partialpool.model.families import FAMILIES
 from partialpool.posterior import checks, estimate_text, findings, prior_findings
 from partialpool.posterior.diagnostics import energy_bfmi
 from partialpool.posterior.dispersion import overdispersion
@@ -418,6 +423,55 @@ def a_lead_in_units(lead):
 @border("CLEAR_ERRORS", 1.99, 2.01)
 def a_lead_in_errors(errors):
     return clear(100.0, errors)
+
+
+# --- What is refused before any work -------------------------------------------------------------
+
+
+def refused(call, *arguments, **options):
+    try:
+        call(*arguments, **options)
+    except pp.InputError:
+        return True
+    return False
+
+
+@border("COLUMNS", 2000, 2001)
+def columns_of_a_matrix(count):
+    return refused(matrix._check_width, expand("0 + x"), [count], 10)
+
+
+@border("CELLS", 500_000_000, 500_000_001)
+def numbers_in_a_matrix(count):
+    return refused(matrix._check_width, expand("0 + x"), [1], count)
+
+
+def coefficients(bar, count):
+    return refused(matrix._check_group_width, parse_formula(f"y ~ (x {bar} g)").groups[0], count)
+
+
+@border("CORRELATED", 50, 51)
+def correlated_coefficients(count):
+    return coefficients("|", count)
+
+
+@border("INDEPENDENT", 100, 101)
+def independent_coefficients(count):
+    return coefficients("||", count)
+
+
+@border("CORRELATED_REML", 10, 11)
+def correlated_coefficients_of_reml(count):
+    names = [f"x{k}" for k in range(1, count)]
+    data = {name: RNG.normal(size=48) for name in names} | DATA
+    design = build_design(parse_formula(f"y ~ ({' + '.join(names)} | g)"), data)
+    pooled = pool(design, "partial", FAMILIES["gaussian"], "identity")
+    return refused(check_maximised, "reml", pooled)
+
+
+@border("CATEGORIES", 100, 101)
+def categories_of_a_response(count):
+    return refused(response._several, "y", np.zeros(1), tuple(range(count)))
 
 
 def sensitivity_of(prior, likelihood, pareto_k=(0.0, 0.0)):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.data import Column
 from partialpool.errors import InputError, short
 from partialpool.formula import GroupTerm, Term
@@ -20,14 +21,6 @@ from .design import Floats, Ints
 from .evaluate import Evaluator
 
 State = dict[str, Any]
-
-MAX_COLUMNS = 2_000
-"""More columns than that are too many to be computed with, whatever the number of rows."""
-
-MAX_CELLS = 500_000_000
-"""Numbers in a matrix: 4 GB."""
-MAX_CORRELATED, MAX_INDEPENDENT = 50, 100
-"""Coefficients a level: with k of them, k (k − 1)/2 correlations are estimated, or none."""
 
 
 class Matrix(NamedTuple):
@@ -110,7 +103,7 @@ def build_matrix(
 
 def _check_group_width(group: GroupTerm, total: int) -> None:
     """Refuse more coefficients a level than their sds and correlations can be estimated for."""
-    most = MAX_CORRELATED if group.correlated else MAX_INDEPENDENT
+    most = limits.CORRELATED if group.correlated else limits.INDEPENDENT
     if total <= most:
         return
     name = ":".join(map(quoted, group.columns))
@@ -125,8 +118,8 @@ def _check_group_width(group: GroupTerm, total: int) -> None:
 
 def _check_width(terms: Sequence[Term], widths: Sequence[int], n_rows: int) -> None:
     """Refuse more columns than can be computed with, before they are made."""
-    total, most = sum(widths), MAX_COLUMNS
-    if total <= most and total * n_rows <= MAX_CELLS:
+    total, most = sum(widths), limits.COLUMNS
+    if total <= most and total * n_rows <= limits.CELLS:
         return
     widest = max(range(len(widths)), key=widths.__getitem__)
     term, width = terms[widest], widths[widest]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from partialpool import limits
 from partialpool.data import Column
 from partialpool.data import label as label_of
 from partialpool.data.unclear import as_numbers
@@ -24,7 +25,6 @@ from .evaluate import Evaluator
 from .grouping import factorize
 from .matrix import first_of, rows
 
-MAX_CATEGORIES = 100
 RESPONSES = ("number", "binary", "ordered")
 _ROUNDING = 1e-6
 """What is so close to a whole number was one before something was multiplied or divided."""
@@ -252,10 +252,10 @@ def unused_categories(column: Column | None, categories: tuple[Any, ...]) -> lis
 def _several(
     label: str, codes: Floats, categories: tuple[Any, ...]
 ) -> tuple[Floats, tuple[Any, ...]]:
-    if len(categories) > MAX_CATEGORIES:
+    if len(categories) > limits.CATEGORIES:
         raise InputError(
             f"the ordered response `{label}` has {len(categories):,} categories, and at most "
-            f"{MAX_CATEGORIES} have thresholds that can be estimated",
+            f"{limits.CATEGORIES} have thresholds that can be estimated",
             remedy='join categories, or take it for a number (family="gaussian")',
         )
     if len(categories) == 1:

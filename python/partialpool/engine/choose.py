@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
+from partialpool import limits
 from partialpool.errors import InputError
 from partialpool.model import Pooled
 from partialpool.model.defaults import as_prior
@@ -12,9 +13,6 @@ from partialpool.model.priors import Flat, Normal, Prior, Uniform
 
 # Methods that maximise the likelihood instead of sampling the posterior.
 MAXIMISED = ("reml", "ml")
-
-MOST_CORRELATED = 10
-"""Their covariance has k (k + 1)/2 parameters, and Newton's steps the squares of these."""
 
 Method = Literal["auto", "marginal", "nuts", "metropolis", "reml", "ml"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -89,10 +87,10 @@ def check_maximised(
         )
     for factor in pooled.design.factors:
         widest = max((stop - start for start, stop, tied in factor.blocks if tied), default=0)
-        if widest > MOST_CORRELATED:
+        if widest > limits.CORRELATED_REML:
             raise InputError(
-                f'method="{method}" takes at most {MOST_CORRELATED} correlated coefficients a '
-                f"level, and those of `{factor.name}` have {widest}",
+                f'method="{method}" takes at most {limits.CORRELATED_REML} correlated '
+                f"coefficients a level, and those of `{factor.name}` have {widest}",
                 remedy="write `||` for `|`, or leave `method` out to sample the posterior",
             )
     obstacle = _obstacle(pooled, {})
