@@ -177,7 +177,7 @@ def own_parts(
     return _Builder(M, tuple(terms), weights, outer, cells or {}).build()
 
 
-def columns_apart(M: Array, terms: Sequence[Term]) -> OwnParts:
+def columns_apart(M: Array, terms: Sequence[Term], outer: Outer | None = None) -> OwnParts:
     """Take each column as it is written, where some of them determine others."""
     p = M.shape[1]
     size = np.array([column_sd(M[:, k]) for k in range(p)])
@@ -191,7 +191,7 @@ def columns_apart(M: Array, terms: Sequence[Term]) -> OwnParts:
         tuple(terms),
         constant,
         ones,
-        np.empty((0, p)),
+        np.zeros((0 if outer is None else len(outer.terms), p)),
         tuple(blocks),
     )
 

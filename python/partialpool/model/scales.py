@@ -148,9 +148,11 @@ def _measure(design: Design, family: Family) -> Scales:
         takes = Outer.of(len(design.y), apart, thresholds=thresholds)
         if takes is not None:
             outer[predictor.name] = takes
-        parts[predictor.name] = own_parts(
-            predictor.X, predictor.column_terms, weights=counting, outer=takes
-        )
+        X, terms = predictor.X, predictor.column_terms
+        try:
+            parts[predictor.name] = own_parts(X, terms, weights=counting, outer=takes)
+        except np.linalg.LinAlgError:  # some of the rows, which lack a category
+            parts[predictor.name] = columns_apart(X, terms, takes)
     y_sd = _response_sd(design, family, counting, through_origin=not _has_level("mu", parts, outer))
     offset = design.total_offset
     weights = design.weights if not family.weights_count_rows else None
