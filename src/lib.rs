@@ -7,6 +7,7 @@ pub mod diagnostics;
 pub mod family;
 pub mod gaussian;
 pub mod general;
+pub mod halves;
 pub mod joint;
 pub mod lanes;
 pub mod linalg;
@@ -17,6 +18,7 @@ pub mod prior;
 pub mod sampler;
 pub mod vmath;
 pub mod whitening;
+pub mod wide;
 
 #[cfg(feature = "python")]
 mod python;
