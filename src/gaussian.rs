@@ -19,7 +19,7 @@ use crate::lanes::{
     triangular,
 };
 use crate::linalg::{cholesky, solve_lower_transposed};
-use crate::prior::Scalar;
+use crate::prior::{Scalar, Support};
 use crate::sampler::Density;
 use crate::wide::{WIDE, Wide};
 use rand::Rng;
@@ -135,6 +135,8 @@ pub struct MarginalDensity {
     d_sigma: Vec<f64>,
     d_l: Vec<f64>,
     d_cor: Vec<f64>,
+    /// Where it was evaluated last without the gradient, if nothing else was done since.
+    evaluated: Vec<f64>,
 }
 
 impl MarginalDensity {
@@ -169,6 +171,7 @@ impl MarginalDensity {
             d_l: vec![0.0; q * q],
             d_cor: vec![0.0; model.covariance.n_correlations()],
             wide,
+            evaluated: Vec::new(),
             model,
         }
     }
@@ -653,13 +656,40 @@ impl Density for MarginalDensity {
     }
 
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
+        self.evaluated.clear();
         self.passes(u, grad, true)
+    }
+
+    fn logp(&mut self, u: &[f64]) -> Option<f64> {
+        let mut unused = vec![0.0; u.len()];
+        let logp = self.passes(u, &mut unused, false)?;
+        self.d_l.fill(0.0);
+        let elementwise = self.model.covariance.elementwise_logp(&self.at.l, &mut self.d_l);
+        self.evaluated.clear();
+        self.evaluated.extend_from_slice(u);
+        Some(logp + elementwise).filter(|logp| logp.is_finite())
+    }
+
+    fn work(&self) -> f64 {
+        let (q, w) = (self.model.data.q as f64, self.model.data.width as f64);
+        self.model.data.n_levels as f64 * q * w * (w + 2.0 * q) + w.powi(3)
+    }
+
+    /// An sd and its negative mean the same, with the correlations of its column mirrored.
+    fn walls(&self) -> Vec<usize> {
+        if !self.model.covariance.is_mirrored() {
+            return Vec::new();
+        }
+        let sampled = self.model.sd.iter().filter_map(|scale| match scale {
+            Scale::Sampled(scalar) => Some(matches!(scalar.support, Support::Signed { .. })),
+            Scale::Known(_) => None,
+        });
+        sampled.enumerate().filter_map(|(k, signed)| signed.then_some(k)).collect()
     }
 
     /// One row of output: φ, and the coefficients drawn exactly from their conditional.
     fn output<R: Rng + ?Sized>(&mut self, u: &[f64], rng: &mut R, out: &mut [f64]) -> bool {
-        let mut unused = vec![0.0; u.len()];
-        if self.passes(u, &mut unused, false).is_none() {
+        if self.evaluated != u && self.logp(u).is_none() {
             return false;
         }
         let model = &*self.model;

@@ -16,6 +16,7 @@ pub mod pilot;
 pub mod predictor;
 pub mod prior;
 pub mod sampler;
+pub mod surrogate;
 pub mod vmath;
 pub mod whitening;
 pub mod wide;

@@ -124,6 +124,7 @@ fn chain_dict<'py>(py: Python<'py>, run: ChainRun, width: usize) -> PyResult<Bou
     out.set_item("depth", PyArray1::from_vec(py, run.depth))?;
     out.set_item("step_size", run.step_size)?;
     out.set_item("gradients", run.gradients)?;
+    out.set_item("refused", run.refused)?;
     out.set_item("warmup_seconds", run.warmup_seconds)?;
     out.set_item("sampling_seconds", run.sampling_seconds)?;
     out.set_item("failure", run.failure)?;
