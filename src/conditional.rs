@@ -7,6 +7,7 @@
 use crate::crossproducts::{CrossProducts, LANES, upper};
 use crate::diagnostics::select_quantile;
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use crate::parallel::in_parts;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -214,16 +215,11 @@ fn each_level(
     threads: usize,
     work: impl Fn(usize, &mut [f64], &mut Vec<f64>) + Sync,
 ) {
-    let share = levels.len().div_ceil(threads.max(1)).max(1);
-    std::thread::scope(|scope| {
-        for (k, part) in out.chunks_mut((share * size).max(1)).enumerate() {
-            let (first, work) = (levels.start + k * share, &work);
-            scope.spawn(move || {
-                let mut scratch = Vec::new();
-                for (i, out) in part.chunks_exact_mut(size).enumerate() {
-                    work(first + i, out, &mut scratch);
-                }
-            });
+    let mut each: Vec<&mut [f64]> = out.chunks_exact_mut(size.max(1)).collect();
+    in_parts(&mut each, threads, |first, some| {
+        let mut scratch = Vec::new();
+        for (i, out) in some.iter_mut().enumerate() {
+            work(levels.start + first + i, out, &mut scratch);
         }
     });
 }

@@ -172,6 +172,17 @@ def group_summary(
     seed: int,
     threads: int,
 ) -> _Array: ...
+def row_densities(
+    kind: str,
+    link: str,
+    y: _Array,
+    trials: _Array,
+    weights: _Array,
+    eta: _Array,
+    log_sigma: _Array,
+    aux: _Array,
+    threads: int,
+) -> _Array: ...
 def family_rows(
     kind: str,
     link: str,
@@ -182,5 +193,6 @@ def family_rows(
     log_sigma: _Array,
     aux: _Array,
 ) -> tuple[_Array, _Array, _Array, _Array]: ...
-def link_probabilities(link: str, eta: _Array) -> _Array: ...
+def link_probabilities(link: str, eta: _Array, threads: int) -> tuple[_Array, _Array]: ...
 def diagnose(draws: _Array, threads: int) -> _Array: ...
+def leave_out(log_density: _Array, relative: float, threads: int) -> tuple[_Array, _Array]: ...

@@ -25,7 +25,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<general::PyGeneral>()?;
     module.add_function(wrap_pyfunction!(conditional::group_draws, module)?)?;
     module.add_function(wrap_pyfunction!(conditional::group_summary, module)?)?;
+    module.add_function(wrap_pyfunction!(family::row_densities, module)?)?;
     module.add_function(wrap_pyfunction!(family::family_rows, module)?)?;
     module.add_function(wrap_pyfunction!(family::link_probabilities, module)?)?;
+    module.add_function(wrap_pyfunction!(diagnostics::leave_out, module)?)?;
     module.add_function(wrap_pyfunction!(diagnostics::diagnose, module)?)
 }

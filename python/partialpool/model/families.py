@@ -8,6 +8,7 @@ parameters of draws × 1.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -401,8 +402,9 @@ class _Cumulative(Family):
         return np.asarray(differences, dtype=float)
 
     def mean(self, eta: Array, given: Given) -> Array:
-        p = self.probabilities(eta, given.link, given.aux["threshold"])
-        return np.asarray(p @ np.arange(p.shape[-1], dtype=float))
+        # Of categories 0, 1, 2 …: the sum of the probabilities to lie above each threshold.
+        cuts = given.aux["threshold"] - np.asarray(eta)[..., None]
+        return np.asarray(_probabilities(given.link, cuts)[1].sum(axis=-1))
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         thresholds = np.asarray(given.aux["threshold"], dtype=float)
@@ -424,8 +426,8 @@ def _whole(x: Array) -> NDArray[np.bool_]:
 def _probabilities(link: str, eta: Array) -> tuple[Array, Array]:
     """Return p and 1 − p, each with all its digits."""
     eta = np.asarray(eta, dtype=float)
-    both = _core.link_probabilities(link, np.ravel(eta))
-    return both[:, 0].reshape(eta.shape), both[:, 1].reshape(eta.shape)
+    p, q = _core.link_probabilities(link, np.ravel(eta), os.cpu_count() or 1)
+    return p.reshape(eta.shape), q.reshape(eta.shape)
 
 
 def _jumps(mu: Array, aux: Aux) -> Array:

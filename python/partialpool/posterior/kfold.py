@@ -14,7 +14,7 @@ from partialpool import engine
 from partialpool.checks import check_seed
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
-from partialpool.model import Pooled, build_model
+from partialpool.model import Pooled
 from partialpool.model.defaults import INTERCEPT
 from partialpool.model.priors import Normal, NormalAtMean, Prior
 from partialpool.posterior.fit import Fit
@@ -124,11 +124,10 @@ def refit(fit: Fit, design: Design, priors: Mapping[str, Prior]) -> Fit:
     """Fit the same model to some of its rows, by the same engine (NUTS for Metropolis)."""
     pooled = Pooled(design, fit.model.pooling, family_of_fit(fit), fit.model.link)
     asked = "nuts" if fit.run.method == "nuts" else "auto"
-    chosen = engine.choose_method(asked, pooled, priors)
-    model = build_model(pooled, priors, integrate=chosen.method != "nuts")
-    run = engine.run(
-        chosen,
-        model,
+    model, run, _ = engine.sample(
+        asked,
+        pooled,
+        priors,
         chains=fit.run.chains,
         draws=fit.run.draws,
         warmup=max(fit.run.warmup, 200),

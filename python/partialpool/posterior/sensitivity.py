@@ -27,7 +27,7 @@ from partialpool.posterior.fitted_rows import (
     thinned,
 )
 from partialpool.posterior.log_prior import log_priors
-from partialpool.posterior.loo import FEWEST, GOOD_K, smooth_weights
+from partialpool.posterior.loo import FEWEST, GOOD_K, leave_out
 from partialpool.posterior.text import WIDTH, number, wrap_findings
 from partialpool.posterior.words import prior_words
 
@@ -179,9 +179,8 @@ def power_weights(log_density: Array, power: float) -> Weights:
     if np.ptp(log_density) < 1e-10:
         return Weights(np.full(n, 1 / n), 0.0)
     relative = array_stats.ess(log_density[None], method="tail", prob=0.05, relative=True)  # type: ignore[no-untyped-call]
-    log_weights, k = smooth_weights((1 - power) * log_density[None], float(relative))
-    weights = np.exp(log_weights[0] - log_weights[0].max())
-    return Weights(weights / weights.sum(), float(k[0]))
+    found = leave_out((1 - power) * log_density[:, None], float(relative))
+    return Weights(found.weights[:, 0], float(found.pareto_k[0]))
 
 
 def distances(draws: Array, log_density: Array) -> Array:
