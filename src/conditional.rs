@@ -50,7 +50,7 @@ impl Given {
 }
 
 /// Cholesky factor with zero columns where Σ is singular (an sd of 0), upper triangle cleared.
-fn semidefinite_factor(a: &mut [f64], n: usize) {
+pub fn semidefinite_factor(a: &mut [f64], n: usize) {
     for j in 0..n {
         let pivot = a[j * n + j] - (0..j).map(|k| a[j * n + k].powi(2)).sum::<f64>();
         let root = pivot.max(0.0).sqrt();

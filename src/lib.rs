@@ -7,6 +7,7 @@ pub mod diagnostics;
 pub mod family;
 pub mod gaussian;
 pub mod general;
+pub mod held_out;
 pub mod joint;
 pub mod lanes;
 pub mod linalg;

@@ -40,8 +40,8 @@ pub fn leave_out(values: &mut [f64], n: usize, relative: f64, threads: usize) ->
     scores
 }
 
-/// Largest weights to be smoothed.
-fn tail_length(n: usize, relative: f64) -> usize {
+/// How many of the largest weights are to be smoothed.
+pub fn tail_length(n: usize, relative: f64) -> usize {
     let n = n as f64;
     (n / 5.0).min(3.0 * (n / relative).sqrt()) as usize
 }
@@ -63,9 +63,9 @@ impl pulp::WithSimd for Rows<'_, '_> {
     }
 }
 
-/// The tail of a row's weights.
+/// Working storage: the tail of a row's weights.
 #[derive(Default)]
-struct Storage {
+pub struct Storage {
     /// Log densities with their draws, the smallest (of the largest weight) first.
     order: Vec<(f64, usize)>,
     /// Weights over the largest outside the tail, in rising order, and the tail smoothed.
@@ -75,11 +75,10 @@ struct Storage {
 
 /// One row: see [`leave_out`].
 #[inline(always)]
-fn leave_one_out(values: &mut [f64], tail: usize, storage: &mut Storage) -> Score {
+pub fn leave_one_out(values: &mut [f64], tail: usize, storage: &mut Storage) -> Score {
     let n = values.len() as f64;
     let (low, high, finite) = extremes(values);
-    let mean = sum(values, |value| exp(value - high)) / n;
-    let log_mean = if high == f64::NEG_INFINITY { high } else { high + ln(mean) };
+    let log_mean = log_mean_from(values, high);
     if !finite || high - low < EQUAL {
         let known = Score { elpd: values[0], pareto_k: 0.0, log_mean };
         values.fill(1.0 / n);
@@ -133,6 +132,18 @@ fn sum(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
         }
     }
     sums.iter().sum::<f64>() + rest.iter().map(|value| of(*value)).sum::<f64>()
+}
+
+/// Log of the mean of what is given by its logarithm.
+#[inline(always)]
+pub fn log_mean(values: &[f64]) -> f64 {
+    log_mean_from(values, extremes(values).1)
+}
+
+#[inline(always)]
+fn log_mean_from(values: &[f64], high: f64) -> f64 {
+    let mean = sum(values, |value| exp(value - high)) / values.len() as f64;
+    if high == f64::NEG_INFINITY { high } else { high + ln(mean) }
 }
 
 /// Smooth the logarithms of the largest weights, over the largest of them, into `storage`: none

@@ -30,6 +30,32 @@ class CrossProducts:
     def projected(self, n_rows: int) -> CrossProducts: ...
     def parts(self) -> tuple[_Array, _Array, _Array, int]: ...
 
+class Integrated:
+    def __new__(
+        cls,
+        zz: _Array,
+        zb: _Array,
+        sigma: _Array,
+        covariance: _Array,
+        flat_w: _Array,
+        contrast: _Array,
+        total: _Array,
+        prior: _Array,
+        n_integrated: int,
+        threads: int,
+    ) -> Integrated: ...
+    def coefficients(self) -> tuple[_Array, _Array]: ...
+    def leave_rows_out(
+        self,
+        z: _Array,
+        b: _Array,
+        level: NDArray[np.int64],
+        scale: _Array,
+        y: _Array,
+        relative: float,
+        threads: int,
+    ) -> _Array: ...
+
 class Density:
     @property
     def dim(self) -> int: ...

@@ -45,6 +45,9 @@ Array = NDArray[np.float64]
 GOOD_K = 0.7
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
 MOST, FEWEST = 4_000_000, 1000
+# Seconds on one core: for each row and draw, and for each of its pairs of integrated coefficients.
+ROW, PAIR = 4e-8, 1e-10
+PATIENCE = 3600.0  # seconds that are worth a try
 
 METHODS = {
     "integrated": "coefficients integrated out",
@@ -242,13 +245,11 @@ def _rows(fit: Fit) -> Loo:
     elpd, log_score, k, mean = (np.full(n, np.nan) for _ in range(4))
     relative = efficiency(fit)
     draws = thinned(fit, max(FEWEST, MOST // n))
+    _check_effort(n, len(draws), len(fit.model.columns) if exact else 0)
     if exact:
         sorted_rows = blocks(fit)
-        for scores in row_scores(sorted_rows, parameters(fit, sorted_rows, draws)):
-            at = scores.rows
-            elpd[at], k[at], _, weights = leave_out(scores.log_density, relative)
-            mean[at] = np.sum(weights * scores.mean, axis=0)
-            log_score[at] = log_mean(scores.log_score)
+        of_draws = parameters(fit, sorted_rows, draws)
+        elpd, k, mean, log_score = row_scores(sorted_rows, of_draws, relative)
     else:
         for at in chunks(design, max(1, 2_000_000 // len(draws))):
             drawn = row_draws(fit, at, draws)
@@ -270,6 +271,18 @@ def _rows(fit: Fit) -> Loo:
         tuple(found),
         counting_weights(fit),
     )
+
+
+def _check_effort(rows: int, draws: int, columns: int) -> None:
+    """Refuse what would take hours, before any work."""
+    seconds = rows * draws * (ROW + PAIR * columns**2) / (os.cpu_count() or 1)
+    if seconds > PATIENCE:
+        model = f" of a model with {columns} coefficients" if columns > 30 else ""
+        raise InputError(
+            f"leaving out {rows:,} rows{model} one by one would take about "
+            f"{seconds / 3600:.0f} hours",
+            remedy="use `kfold(5)`, which takes five fits",
+        )
 
 
 def efficiency(fit: Fit) -> float:
