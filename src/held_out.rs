@@ -420,9 +420,7 @@ impl Storage {
                         residual[i] += b[k][i] * contrast[k];
                     }
                 }
-                for k in 0..p {
-                    x[k] = b[k];
-                }
+                x.copy_from_slice(&b[..p]);
                 let mut start = 0;
                 for &(j, end) in &self.spans {
                     level.weigh::<Q>(levels, draws.scales, j, s);

@@ -114,7 +114,7 @@ fn extremes(values: &[f64]) -> (f64, f64, bool) {
         for lane in 0..LANES {
             low[lane] = if part[lane] < low[lane] { part[lane] } else { low[lane] };
             high[lane] = if part[lane] > high[lane] { part[lane] } else { high[lane] };
-            zeros[lane] += part[lane] - part[lane]; // NaN unless finite
+            zeros[lane] += 0.0 * part[lane]; // NaN unless finite
         }
     }
     let low = low.into_iter().fold(f64::INFINITY, f64::min);

@@ -45,6 +45,7 @@ pub fn diagnose<'py>(
 /// Score rows without themselves, from the log densities of their draws (row × draw): row × 3
 /// (score, Pareto k, log mean density), and the normalised weights of the draws.
 #[pyfunction]
+#[allow(clippy::type_complexity)]
 pub fn leave_out<'py>(
     py: Python<'py>,
     log_density: PyReadonlyArray2<'_, f64>,
@@ -52,7 +53,7 @@ pub fn leave_out<'py>(
     threads: usize,
 ) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>)> {
     let (rows, n) = log_density.as_array().dim();
-    if n == 0 || !(relative > 0.0) {
+    if n == 0 || relative.is_nan() || relative <= 0.0 {
         return Err(shape_error("no draws"));
     }
     let mut values = log_density.as_slice().map_err(|_| shape_error("log_density"))?.to_vec();

@@ -107,6 +107,7 @@ pub fn family_rows<'py>(
 
 /// The probabilities p and 1 − p at each linear predictor, each with all its digits.
 #[pyfunction]
+#[allow(clippy::type_complexity)]
 pub fn link_probabilities<'py>(
     py: Python<'py>,
     link: &str,

@@ -120,7 +120,8 @@ impl PyIntegrated {
             || b.as_array().ncols() != self.width
             || level.len() != n
             || !level.iter().all(known)
-            || !(relative > 0.0)
+            || relative.is_nan()
+            || relative <= 0.0
         {
             return Err(shape_error("rows and levels"));
         }

@@ -686,6 +686,8 @@ def test_probabilities_of_links_keep_their_digits():
             close(p, np.exp(log_share(link, eta)), absolute=1e-307)
             close(q, np.exp(log_rest(link, eta)), absolute=1e-307)
         long = np.resize(eta, 20_000)
-        np.testing.assert_array_equal(_core.link_probabilities(link, long, 3)[0], np.resize(p, 20_000))
+        np.testing.assert_array_equal(
+            _core.link_probabilities(link, long, 3)[0], np.resize(p, 20_000)
+        )
     with pytest.raises(ValueError, match="identity"):
         _core.link_probabilities("identity", eta, 1)

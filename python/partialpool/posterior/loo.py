@@ -253,9 +253,9 @@ def _rows(fit: Fit) -> Loo:
     else:
         for at in chunks(design, max(1, 2_000_000 // len(draws))):
             drawn = row_draws(fit, at, draws)
-            found = leave_out(drawn.log_densities(), relative)
-            elpd[at], k[at], log_score[at], weights = found
-            mean[at] = np.einsum("sr,sr->r", weights, drawn.means())
+            left = leave_out(drawn.log_densities(), relative)
+            elpd[at], k[at], log_score[at] = left.elpd, left.pareto_k, left.log_mean
+            mean[at] = np.einsum("sr,sr->r", left.weights, drawn.means())
     found = _unreliable(k, elpd, "rows", "kfold()")
     method = "integrated" if exact else "psis"
     return Loo(
@@ -325,7 +325,8 @@ def leave_out(log_density: Array, relative: float) -> LeftOut:
     """
     columns = np.ascontiguousarray(log_density.T)
     scores, weights = _core.leave_out(columns, relative, os.cpu_count() or 1)
-    return LeftOut(*scores.T, weights.T)
+    elpd, k, log_mean = scores.T
+    return LeftOut(elpd, k, log_mean, weights.T)
 
 
 def _unreliable(k: Array, elpd: Array, what: str, remedy: str) -> list[Finding]:
