@@ -5,7 +5,7 @@
 //! can be had at any time, on any number of threads, with the same numbers.
 
 use crate::crossproducts::{CrossProducts, LANES, upper};
-use crate::diagnostics::select_quantile;
+use crate::diagnostics::{mean, select_quantile};
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 use crate::parallel::in_parts;
 use rand::SeedableRng;
@@ -289,7 +289,7 @@ pub fn summarise_levels(
         for i in 0..q {
             let part = i * draws..(i + 1) * draws;
             let count = draws as f64;
-            let mean = means[part.clone()].iter().sum::<f64>() / count;
+            let mean = mean(&means[part.clone()]);
             let between: f64 = means[part.clone()].iter().map(|m| (m - mean).powi(2)).sum();
             let within: f64 = variances[part.clone()].iter().sum();
             let drawn = &mut values[part];

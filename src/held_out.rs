@@ -233,10 +233,12 @@ impl pulp::WithSimd for Work<'_, '_> {
                 let of_row = i * n_draws..(i + 1) * n_draws;
                 let weights = &mut at.density[of_row.clone()];
                 let score = psis::leave_one_out(weights, tail, &mut storage);
-                let mut mean = 0.0;
-                for (weight, value) in weights.iter().zip(&at.mean[of_row.clone()]) {
-                    mean += weight * value;
+                // Far from zero, y would swallow the digits of each term.
+                let mut away = 0.0;
+                for (weight, value) in weights.iter().zip(&at.away[of_row.clone()]) {
+                    away += weight * value;
                 }
+                let mean = at.y[i] - away;
                 let log_score = psis::log_mean(&at.second[of_row]);
                 *out = LeftOut { elpd: score.elpd, pareto_k: score.pareto_k, mean, log_score };
             }
@@ -257,9 +259,10 @@ struct Storage {
     level: OfLevel,
     /// Columns of V⁻¹X, times σ².
     x: Vec<Block>,
-    /// Per row, draw by draw: log densities and means without the row, log score with it.
+    /// Per row, draw by draw: log density and deviation from the mean without the row, log score
+    /// with it.
     density: Vec<f64>,
-    mean: Vec<f64>,
+    away: Vec<f64>,
     second: Vec<f64>,
 }
 
@@ -375,7 +378,7 @@ impl Storage {
             level: OfLevel::new(&rows.levels),
             x: vec![[0.0; ROWS]; p],
             density: zeros(),
-            mean: zeros(),
+            away: zeros(),
             second: zeros(),
         }
     }
@@ -470,14 +473,14 @@ impl Storage {
                     let log = ln(share * precision);
                     results[0][d][i] =
                         0.5 * log - 0.5 * square / share - HALF_LOG_2PI + self.log_scale[i];
-                    results[1][d][i] = self.y[i] - residual[i] / (share * scale[i]);
+                    results[1][d][i] = residual[i] / (share * scale[i]);
                     let spread = 2.0 - if known { share } else { 0.0 };
                     results[2][d][i] =
                         -0.5 * ln(spread * variance) - 0.5 * square / spread - HALF_LOG_2PI
                             + self.log_scale[i];
                 }
             }
-            let into = [&mut self.density, &mut self.mean, &mut self.second];
+            let into = [&mut self.density, &mut self.away, &mut self.second];
             for (into, results) in into.into_iter().zip(&results) {
                 for i in 0..*count {
                     for (d, into) in into[i * n + first..][..many].iter_mut().enumerate() {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import mean_of, sd_of
 from partialpool.engine.run import Run
 from partialpool.model import Model
 
@@ -151,7 +152,7 @@ def coefficient_summary(model: Model, run: Run, k: int, interval: float) -> Arra
     if coef is not None:
         flat = coef.reshape(-1, *coef.shape[2:])
         lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
-        return np.stack([flat.mean(axis=0), flat.std(axis=0, ddof=1), lower, upper], axis=-1)
+        return np.stack([mean_of(flat), sd_of(flat, ddof=1), lower, upper], axis=-1)
     given = _given(model, run, k)
     shift = np.ascontiguousarray(population_part(model, run, k).reshape(len(given.sigma), -1))
     return _core.group_summary(

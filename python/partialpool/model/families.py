@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import mean_of, sd_of
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model.priors import Gamma, InverseGamma, LogNormal, Prior, Uniform
 
@@ -198,10 +199,10 @@ class _Continuous(Family):
         return np.asarray(np.isfinite(y) & ((y > 0) | (not self.logarithm)))
 
     def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
-        return float(np.mean(self.linear(y) - offset))
+        return float(mean_of(self.linear(y) - offset))
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
-        sd = float(np.std(self.linear(y)))
+        sd = float(sd_of(self.linear(y)))
         start = {"sigma": sd if sd > 0 else 1.0, "nu": 10.0}
         return {one.name: start[one.name] for one in self.dispersion}
 

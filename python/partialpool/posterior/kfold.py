@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import engine
+from partialpool.arrays import mean_of
 from partialpool.checks import check_seed
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
@@ -117,7 +118,7 @@ def _scores(fit: Fit, design: Design, rows: Ints) -> Iterator[tuple[Ints, Array,
     for chunk in chunks(take_rows(design, rows), max(1, 2_000_000 // len(draws))):
         at = rows[chunk]
         drawn = row_draws(fit, at, draws, design)
-        yield at, drawn.log_densities(), drawn.means().mean(axis=0)
+        yield at, drawn.log_densities(), mean_of(drawn.means())
 
 
 def refit(fit: Fit, design: Design, priors: Mapping[str, Prior]) -> Fit:
@@ -177,7 +178,7 @@ def _shifted(
     apart = [f for f in factors if f"coef_{f.name}[{INTERCEPT}]" in at_mean]
     if f"{prefix}[{INTERCEPT}]" not in at_mean and not thresholds and not apart:
         return X, factors
-    centre = X.mean(axis=0)
+    centre = mean_of(X)
     intercept = columns.index(INTERCEPT) if INTERCEPT in columns else None
     if intercept is not None:
         centre[intercept] = 0.0
@@ -185,7 +186,7 @@ def _shifted(
     for factor in factors:
         T, Z = factor.T.copy(), factor.Z
         if factor in apart:
-            Z = Z - np.append(0.0, Z[:, 1:].mean(axis=0))
+            Z = Z - np.append(0.0, mean_of(Z[:, 1:]))
         elif intercept is not None:
             # Z T is still X where the intercept is among its columns; else it no longer can be.
             moved = centre != 0

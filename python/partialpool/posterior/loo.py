@@ -255,7 +255,9 @@ def _rows(fit: Fit) -> Loo:
             drawn = row_draws(fit, at, draws)
             left = leave_out(drawn.log_densities(), relative)
             elpd[at], k[at], log_score[at] = left.elpd, left.pareto_k, left.log_mean
-            mean[at] = np.einsum("sr,sr->r", left.weights, drawn.means())
+            expected = drawn.means()
+            first = np.where(np.isfinite(expected[0]), expected[0], 0.0)
+            mean[at] = first + np.einsum("sr,sr->r", left.weights, expected - first)
     found = _unreliable(k, elpd, "rows", "kfold()")
     method = "integrated" if exact else "psis"
     return Loo(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import mean_of, sd_of
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
 from partialpool.engine.chains import check_memory
 from partialpool.errors import InputError
@@ -217,8 +218,8 @@ def summarise_rows(values: Array, interval: float) -> Array:
     ordered = np.partition(values, np.unique([low, high]), axis=1)
     below, above = ordered[:, low], ordered[:, high]
     quantiles = below + np.where(above > below, (above - below) * (at - low), 0.0)
-    sd = values.std(axis=1, ddof=1) if n > 1 else np.zeros(len(values))
-    found = np.column_stack([values.mean(axis=1), sd, quantiles])
+    sd = sd_of(values, axis=1, ddof=1) if n > 1 else np.zeros(len(values))
+    found = np.column_stack([mean_of(values, axis=1), sd, quantiles])
     found[np.isnan(values).any(axis=1)] = np.nan
     return found
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import mean_of, sd_of
 from partialpool.model.priors import Prior
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fit import population_draws
@@ -147,10 +148,10 @@ def sensitivity(fit: Fit) -> Sensitivity:
         labels=tuple(labels),
         prior=distances(draws, log_prior),
         likelihood=distances(draws[picked], log_likelihood(fit, picked)),
-        mean=draws.mean(axis=0),
-        sd=draws.std(axis=0),
-        weaker=weaker.weights @ draws,
-        stronger=stronger.weights @ draws,
+        mean=mean_of(draws),
+        sd=sd_of(draws),
+        weaker=weaker.mean(draws),
+        stronger=stronger.mean(draws),
         pareto_k=(weaker.pareto_k, stronger.pareto_k),
     )
     return replace(found, findings=_findings(found, draws, parts, fit.priors))
@@ -169,6 +170,10 @@ class Weights(NamedTuple):
 
     weights: Array
     pareto_k: float
+
+    def mean(self, draws: Array) -> Array:
+        """Weighted mean of draws (draw, parameter)."""
+        return np.asarray(draws[0] + self.weights @ (draws - draws[0]))
 
 
 def power_weights(log_density: Array, power: float) -> Weights:
