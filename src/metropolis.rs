@@ -50,6 +50,10 @@ fn walk_one(
     let mut there = here.clone();
     let mut logp = joint.logp(&here, &mut scratch);
     let mut walk = Walk::default();
+    if walk.draws.try_reserve_exact(plan.draws.saturating_mul(here.len())).is_err() {
+        walk.failure = Some("the draws do not fit into memory".into());
+        return walk;
+    }
     if !logp.is_finite() {
         walk.failure = Some("the starting point lies outside the support".into());
         return walk;

@@ -162,7 +162,8 @@ fn try_chain<D: Density>(
 ) -> Result<(), String> {
     let width = density.n_outputs();
     let mut exact = generator(plan.seed, chain, 0);
-    run.outputs.reserve(plan.draws * width);
+    let size = plan.draws.saturating_mul(width);
+    run.outputs.try_reserve_exact(size).map_err(|_| "the draws do not fit into memory")?;
     let mut row = vec![0.0; width];
     if density.dim() == 0 {
         // Everything is conjugate: nothing to walk over.

@@ -13,8 +13,13 @@ def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
         raise InputError(f"unknown {name} `{value}`", remedy=did_you_mean(str(value), known))
 
 
+# More than these cannot be meant: of chains and threads each costs something by itself.
+MOST = {"chains": 10_000, "threads": 10_000}
+MOST_OF_ALL = 10**9
+
+
 def check_counts(**counts: int | None) -> None:
-    """Refuse counts that are no whole numbers or too small (`warmup` may be 0)."""
+    """Refuse counts that are no whole numbers, too small (`warmup` may be 0) or absurd."""
     for name, value in counts.items():
         if name == "threads" and value is None:
             continue
@@ -23,6 +28,9 @@ def check_counts(**counts: int | None) -> None:
             raise InputError(f"`{name}` is {value!r}", remedy="give a whole number")
         if int(value) < low:  # type: ignore[arg-type]
             raise InputError(f"`{name}` is {value}", remedy=f"give at least {low}")
+        most = MOST.get(name, MOST_OF_ALL)
+        if int(value) > most:  # type: ignore[arg-type]
+            raise InputError(f"`{name}` is {value}", remedy=f"give at most {most:,}")
 
 
 def check_interval(interval: float) -> None:

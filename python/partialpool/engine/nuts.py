@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.engine.chains import check_memory, sample_nuts
+from partialpool.engine.chains import sample_nuts
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Model
 from partialpool.model.layout import Layout, Slices
@@ -47,9 +47,9 @@ def run_nuts(
     core, layout = model.core, model.layout
     assert isinstance(core, _core.General)
     assert layout is not None
-    check_memory(chains * draws, layout.size)
     rows, facts = sample_nuts(
         core,
+        levels=sum(len(group.levels) * len(group.terms) for group in model.groups),
         chains=chains,
         draws=draws,
         warmup=warmup,
@@ -70,8 +70,10 @@ def _unpack(model: Model, layout: Layout, rows: Array, facts: dict[str, Any]) ->
         b = coefficients[predictor.name]
         for k, group in enumerate(own):
             shape = (*rows.shape[:2], len(group.levels), len(group.terms))
-            r = rows[..., predictor.r[k]].reshape(shape)
-            coef = r + (b @ group.T.T)[:, :, None, :]
+            # In place, chain by chain: a second copy of all coefficients would double the memory.
+            coef = rows[..., predictor.r[k]].reshape(shape)
+            for own, shared in zip(coef, b @ group.T.T, strict=True):
+                own += shared[:, None, :]
             groups.append(GroupDraws(rows[..., predictor.sd[k]], rows[..., predictor.cor[k]], coef))
         if predictor.name != "mu":
             labels = [f"b_{predictor.name}[{column}]" for column in predictor.columns]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import mean_of, sd_of
 from partialpool.checks import check_counts, check_seed
 from partialpool.errors import InputError, did_you_mean
+from partialpool.memory import check_memory
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
     add_by_level,
@@ -288,6 +289,9 @@ def check(fit: Fit, draws: int, seed: int, *, prior: bool = False) -> Check:
         design, weights = take_rows(design, source), np.ones(len(source))
     family = family_of_fit(fit)
     whole = family.response != "number" or "whole" in family.needs
+    n_levels = sum(len(factor.levels) for factor in design.factors)
+    remedy = "ask for fewer with `draws=`"
+    check_memory(len(picked), n_levels, what="means of levels", copies=3, remedy=remedy)
     sums = _Sums.start(design, weights, len(picked), whole)
     rng = np.random.default_rng([check_seed(seed), fit.run.seed])
     for rows in chunks(design, max(1, 4_000_000 // len(picked))):

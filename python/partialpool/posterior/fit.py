@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine import Run
-from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
+from partialpool.engine.conditional import (
+    coefficient_draws,
+    coefficient_summary,
+    deviation_draws,
+    level_parts,
+)
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Group, Model
 from partialpool.model.priors import Prior
@@ -131,7 +137,7 @@ class Fit:
     def parameter_summary(self) -> Summary:
         """Summary of the population-level parameters (no pandas)."""
         labels, draws = population_draws(self.model, self.run)
-        return summarise(labels, draws, self.provenance.interval)
+        return summarise(labels, [draws], self.provenance.interval)
 
     @property
     def judged_summary(self) -> Summary:
@@ -143,13 +149,21 @@ class Fit:
         if all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
-        parts = [draws]
-        for group, drawn in zip(self.model.groups, self.run.groups, strict=True):
+        parts = [iter([draws])]
+        for k, (group, drawn) in enumerate(zip(self.model.groups, self.run.groups, strict=True)):
             if drawn.coef is not None:
                 step = -(-len(group.levels) // MOST_JUDGED)
                 labels += level_labels(group, "coef", step)
-                parts.append(drawn.coef[:, :, ::step].reshape(*draws.shape[:2], -1))
-        return summarise(labels, np.concatenate(parts, axis=2), self.provenance.interval)
+                parts.append(self._every(k, step))
+        return summarise(labels, chain.from_iterable(parts), self.provenance.interval)
+
+    def _every(self, k: int, step: int) -> Iterator[Array]:
+        """Coefficients of every so-manieth level of a group that the sampler walked over."""
+        group, coef = self.model.groups[k], self.run.groups[k].coef
+        assert coef is not None
+        for first, last in level_parts(self.run, group):
+            levels = [level for level in range(first, last) if level % step == 0]
+            yield coef[:, :, levels].reshape(*coef.shape[:2], -1)
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
         """Summarise parameters, a row each.
@@ -178,10 +192,11 @@ class Fit:
             kind, k = found
             group = self.model.groups[k]
             drawn = deviation_draws if kind == "r" else coefficient_draws
-            values = drawn(self.model, self.run, k, 0, len(group.levels))
-            flat = values.reshape(*values.shape[:2], -1)
-            labels = level_labels(group, kind)
-            return summarise(labels, flat, self.provenance.interval).to_frame()
+            parts = (
+                drawn(self.model, self.run, k, first, last).reshape(*self.run.b.shape[:2], -1)
+                for first, last in level_parts(self.run, group)
+            )
+            return summarise(level_labels(group, kind), parts, self.provenance.interval).to_frame()
         frame = self.parameter_summary.to_frame()
         return rows_called(parameter, frame, others=group_parameters(self.model))
 

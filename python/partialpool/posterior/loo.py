@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.errors import InputError, did_you_mean
+from partialpool.memory import check_memory
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
     Ints,
@@ -206,6 +207,8 @@ def leave_levels(fit: Fit, factor: GroupFactor) -> Loo:
             remedy=f'refit without them: `kfold(by="{factor.name}")`',
         )
     picked = thinned(fit, max(FEWEST, MOST // len(factor.levels)))
+    remedy = f'refit without them: `kfold(by="{factor.name}")`'
+    check_memory(len(picked), len(factor.levels), what="levels", copies=4, remedy=remedy)
     rows = blocks(fit, factor.codes, len(factor.levels))
     scores = level_scores(rows, parameters(fit, rows, picked))
     elpd, k, *_ = leave_out(scores, efficiency(fit))
@@ -277,14 +280,17 @@ def _rows(fit: Fit) -> Loo:
 
 def _check_effort(rows: int, draws: int, columns: int) -> None:
     """Refuse what would take hours, before any work."""
+    remedy = "use `kfold(5)`, which takes five fits"
     seconds = rows * draws * (ROW + PAIR * columns**2) / (os.cpu_count() or 1)
     if seconds > PATIENCE:
         model = f" of a model with {columns} coefficients" if columns > 30 else ""
         raise InputError(
             f"leaving out {rows:,} rows{model} one by one would take about "
             f"{seconds / 3600:.0f} hours",
-            remedy="use `kfold(5)`, which takes five fits",
+            remedy=remedy,
         )
+    pairs = columns * columns
+    check_memory(draws, pairs, what="covariances of coefficients", copies=1.5, remedy=remedy)
 
 
 def efficiency(fit: Fit) -> float:

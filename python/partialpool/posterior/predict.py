@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import mean_of, sd_of
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
-from partialpool.engine.chains import check_memory
 from partialpool.errors import InputError
+from partialpool.memory import check_memory
 from partialpool.model import Group, Model
 from partialpool.posterior.evaluate import Evaluator, check_new_levels
 from partialpool.posterior.rows import (
@@ -164,7 +164,7 @@ def posterior_predictive(
     picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
     n = ready.gathered.n_given
     remedy = "ask for fewer with `draws=`, or for fewer rows at a time"
-    check_memory(len(picked), n, what="rows", remedy=remedy)
+    check_memory(len(picked), n, what="rows", copies=1.1, remedy=remedy)
     evaluator = ready.evaluator(fit, new_levels, picked)
     out = np.full((n, len(picked)), np.nan)
     place = ready.gathered.positions if new is not None else np.arange(n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+CHUNK = 500_000  # draws × parameters that are summarised at a time
 COLUMNS = ("mean", "sd", "lower", "upper", "mcse", "ess_bulk", "ess_tail", "r_hat")
 
 
@@ -34,13 +35,22 @@ class Summary:
         return pd.DataFrame(self.values, index=pd.Index(self.labels, name="parameter"))
 
 
-def summarise(labels: Sequence[str], draws: Array, interval: float) -> Summary:
-    """Summarise draws of shape (chain, draw, parameter); intervals are equal-tailed."""
-    found = diagnose(draws)
-    flat = draws.reshape(draws.shape[0] * draws.shape[1], draws.shape[2])
+def summarise(labels: Sequence[str], parts: Iterable[Array], interval: float) -> Summary:
+    """Summarise draws, arrays (chain, draw, parameter) one after the other.
+
+    Intervals are equal-tailed. Some parameters at a time: memory does not grow with their number.
+    """
     tail = (1 - interval) / 2
-    lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
-    values = {**found, "lower": lower, "upper": upper}
-    return Summary(
-        tuple(labels), {name: values[name] for name in COLUMNS}, found["constant"].astype(bool)
-    )
+    found = []
+    for part in parts:
+        size = max(1, CHUNK // max(part.shape[0] * part.shape[1], 1))
+        for first in range(0, part.shape[2], size):
+            draws = part[:, :, first : first + size]
+            ends = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+            found.append(diagnose(draws) | dict(zip(("lower", "upper"), ends, strict=True)))
+
+    def column(name: str) -> Array:
+        return np.concatenate([np.empty(0), *(some[name] for some in found)])
+
+    values = {name: column(name) for name in COLUMNS}
+    return Summary(tuple(labels), values, column("constant").astype(bool))
