@@ -421,11 +421,13 @@ def _estimate(
 ) -> Estimate:
     """Design → likelihood → maximum → estimate."""
     from partialpool import engine
+    from partialpool.model.exact import check_likelihood
     from partialpool.model.likelihood import build_likelihood
     from partialpool.posterior.estimate_text import estimate_findings
 
     pooled = table.pool(pooling)
     engine.check_maximised(plan.method, pooled, priors)
+    check_likelihood(pooled, plan.method)
     likelihood = build_likelihood(pooled, restricted=plan.method == "reml")
     found = engine.maximise(likelihood)
     findings = estimate_findings(pooled, likelihood.model, found)

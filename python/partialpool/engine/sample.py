@@ -11,6 +11,7 @@ from partialpool.engine.metropolis import run_metropolis
 from partialpool.engine.nuts import run_nuts
 from partialpool.engine.run import Run
 from partialpool.model import Model, Pooled, build_model
+from partialpool.model.exact import check_left_over
 from partialpool.model.priors import Prior
 
 ENGINES = {"marginal": run_marginal, "metropolis": run_metropolis, "nuts": run_nuts}
@@ -43,12 +44,13 @@ def sample(
     Raises
     ------
     InputError
-        If the engine cannot sample this model, or priors do not fit it.
+        If the engine cannot sample this model, there is no posterior, or priors do not fit it.
     BoundsError
         If uniform priors leave the engine that was asked for next to nothing of what it drew;
         with "auto", NUTS takes over.
     """
-    choice = choose_method(method, pooled, priors)
+    left = check_left_over(pooled, priors)
+    choice = choose_method(method, pooled, priors, left)
     model = build_model(pooled, priors, integrate=choice.method != "nuts")
     try:
         return Sampled(model, ENGINES[choice.method](model, **options), choice)

@@ -18,6 +18,7 @@ from partialpool.model.defaults import (
     is_truncated,
     predictors,
 )
+from partialpool.model.exact import estimates_sigma, keeps_off_zero, left_over
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.separation import separation
 
@@ -40,7 +41,21 @@ def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
         *_same_levels(design),
         *_columns(design),
         *_priors(pooled, model),
+        *_exact(pooled, model),
     ]
+
+
+def _exact(pooled: Pooled, model: Model) -> Iterator[Finding]:
+    if not estimates_sigma(pooled) or not keeps_off_zero(model.priors.get("sigma")):
+        return
+    if left_over(pooled).exact:
+        yield Finding(
+            "exact-fit",
+            "warning",
+            f"The coefficients fit every row of `{pooled.design.response}` exactly: of `sigma` the "
+            "data say only that it is small, and its estimate rests on its prior.",
+            "Check whether the response was computed from the columns.",
+        )
 
 
 def _left_out(design: Design) -> Iterator[Finding]:
