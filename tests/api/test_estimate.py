@@ -106,7 +106,11 @@ def test_comparing_is_for_posteriors():
     [
         ({"y": [1.0, 3.0], "x": [0, 1]}, "y ~ x", "2 rows cannot determine 2 coefficients"),
         ({"y": [1.0, 3.0, 5.0], "x": [0, 1, 2]}, "y ~ x", "fit every row of `y` exactly"),
-        ({"y": [1.0, 1, 2, 2], "g": [0, 0, 1, 1]}, "y ~ 1 + (1 | g)", "fit every row of `y` exactly"),
+        (
+            {"y": [1.0, 1, 2, 2], "g": [0, 0, 1, 1]},
+            "y ~ 1 + (1 | g)",
+            "fit every row of `y` exactly",
+        ),
     ],
 )
 def test_likelihoods_without_a_maximum(data, formula, what):

@@ -22,9 +22,10 @@ from partialpool.posterior.row_record import (
     decode_levels,
     encode_levels,
     read_rows,
-    texts,
     write_rows,
 )
+from partialpool.posterior.schema import check_record
+from partialpool.posterior.stored import texts
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -113,6 +114,7 @@ def write_fit(fit: Fit, *, rows: bool) -> dict[str, NDArray[Any]]:
 def read_fit(arrays: Arrays) -> Fit:
     """Build the fit that :func:`write_fit` was given."""
     meta = json.loads(texts(arrays["meta"])[0])
+    check_record(arrays, meta)
     standardisation = Standardisation(
         arrays["centre"], arrays["scale"], meta["intercept"], meta["y_centre"]
     )

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from partialpool.data import Column, Table
 from partialpool.design import Design, build_design
+from partialpool.design.recipe import rebuild
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
+from partialpool.model.defaults import group_name, predictors
 from partialpool.model.families import FAMILIES
+from partialpool.posterior.stored import DamagedError, texts
 
 ROLES = ("weights", "offset", "se", "trials", "exposure")
 # Kinds of columns whose values repeat: stored once, with codes.
@@ -63,6 +66,7 @@ def read_rows(
         response=family.response,
         **{role: arrays.get(f"rows_{role}") for role in ROLES},
     )
+    _check_recipe(model.recipe, design)
     design = replace(
         design,
         rows=rows,
@@ -71,7 +75,42 @@ def read_rows(
         n_zero_weight=record["n_zero_weight"],
         recipe=dict(model.recipe),
     )
-    return pool(design, record["pooling"], family, model.link).design
+    pooled = pool(design, record["pooling"], family, model.link).design
+    _check_columns(model, pooled)
+    return pooled
+
+
+def _check_recipe(recipe: Mapping[str, Any], design: Design) -> None:
+    """Refuse a recipe that does not give the columns of the rows that are stored with it."""
+    some = np.arange(min(design.n_rows, 3))
+    columns = {
+        name: replace(column, values=column.values[some], missing=column.missing[some])
+        for name, column in design.table.columns.items()
+    }
+    table = replace(design.table, columns=columns, n_rows=len(some))
+    roles = {name: np.ones(len(some)) for name in ("offset", "exposure") if recipe[f"needs_{name}"]}
+    found = rebuild(recipe, table, **roles)
+    known = [(design.X, found.X), *zip((f.Z for f in design.factors), found.Z, strict=True)]
+    if design.sigma is not None:
+        assert found.sigma is not None
+        known.append((design.sigma.X, found.sigma.X))
+    if not all(np.allclose(own[some], new) for own, new in known):
+        raise DamagedError("recipe")
+
+
+def _check_columns(model: Model, design: Design) -> None:
+    """Refuse rows whose columns and levels are not those of the model."""
+    parts = [(group_name(p.name, f), f) for p in predictors(design) for f in p.factors]
+    names = [(name, factor.terms) for name, factor in parts]
+    if design.columns != model.columns or names != [(g.name, g.terms) for g in model.groups]:
+        raise DamagedError("columns")
+    for (_, factor), group in zip(parts, model.groups, strict=True):
+        if factor.levels.tolist() != group.levels.tolist() or factor.T.shape != group.T.shape:
+            raise DamagedError("levels")
+    if len(design.categories) != len(model.categories):
+        raise DamagedError("categories")
+    if (design.se is not None) != model.known_errors:
+        raise DamagedError("se")
 
 
 def _pooling(design: Design) -> dict[str, str]:
@@ -97,11 +136,6 @@ def _column(arrays: Mapping[str, NDArray[Any]], k: int, facts: Mapping[str, Any]
     categories = None if facts["categories"] is None else tuple(facts["categories"])
     missing = np.zeros(n, dtype=bool)
     return Column(facts["name"], facts["kind"], values, missing, categories, facts["ordered"])
-
-
-def texts(values: NDArray[Any]) -> list[str]:
-    """Strings of an array of any shape, however the reader gives them."""
-    return [x.decode() if isinstance(x, bytes) else str(x) for x in values.ravel().tolist()]
 
 
 def _is_storable(text: str) -> bool:
