@@ -13,7 +13,7 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test lint bench calibrate wheel lock clean
+.PHONY: help demo setup test fuzz lint arviz bench calibrate wheel lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: $(CORE)  ## Set everything up, run the tutorial, and fit real data: radon 
 
 setup: $(CORE)  ## Make .venv with the locked requirements and the core, built in release mode
 
-test: lint  ## Set everything up and run every check: lint, types, Rust tests, Python tests
+test: lint arviz  ## Set everything up and run every check: lint, types, Rust tests, Python tests
 	cargo test --release --locked --quiet
 	$(BIN)/python -m pytest
 
@@ -36,8 +36,15 @@ lint: $(CORE)  ## Check style and types
 	cargo fmt --check
 	cargo clippy --release --locked --quiet --all-targets --features python -- -D warnings
 
+arviz: $(CORE)  ## Make the environments in which ArviZ is tested, where their Python is installed
+	@$(BIN)/python tests/arviz/environments.py
+
 bench: $(CORE)  ## Measure speed beside PyMC + nutpie and NumPyro (in an environment of their own)
 	$(BIN)/python benchmarks/run.py
+
+fuzz: $(CORE)  ## Run random inputs for ten minutes; SEED=7 for others, SEED=7 CASE=9 for one again
+	@cd tests && ../$(BIN)/python -m robustness.fuzz.run --seconds 600 --count 1000000 \
+		$(if $(SEED),--seed $(SEED)) $(if $(CASE),--case $(CASE))
 
 calibrate: $(CORE)  ## Run the simulation-based calibration at full size
 	$(BIN)/python -m pytest -m calibrate
@@ -51,10 +58,13 @@ lock: $(ENVIRONMENT)  ## Refresh the lock files
 		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command "make lock" benchmarks/peers.in --output-file benchmarks/peers.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--custom-compile-command "make lock" tests/arviz/requirements.in pyproject.toml \
+		--output-file tests/arviz/requirements.lock
 	cargo update
 
 clean:  ## Remove everything that was built
-	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz \
 		benchmarks/.venv benchmarks/.data
 	rm -f python/partialpool/_core*.so
 	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -62,6 +72,7 @@ clean:  ## Remove everything that was built
 $(ENVIRONMENT): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Making $(VENV) and installing what is needed into it ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
@@ -70,6 +81,7 @@ $(ENVIRONMENT): requirements.lock
 $(CORE): $(ENVIRONMENT) $(CORE_SOURCES)
 	@command -v cargo >/dev/null || \
 		{ echo "a Rust toolchain is needed: see https://rustup.rs" >&2; exit 1; }
+	@echo "Compiling the core, which takes a minute or two ..."
 	PATH="$(abspath $(BIN)):$$PATH" MATURIN_PEP517_ARGS="--locked" $(BIN)/python -m pip install \
 		--quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@

@@ -128,10 +128,15 @@ fn rank_normalise(draws: &[f64]) -> Vec<f64> {
 
 fn mean_and_variance(chain: &[f64]) -> (f64, f64) {
     let n = chain.len() as f64;
+    // Rounding must not make a chain that stands still move.
+    if chain.iter().all(|x| *x == chain[0]) {
+        return (chain[0], 0.0);
+    }
     let mean = mean(chain);
     (mean, chain.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0))
 }
 
+/// Infinite where chains stand still at different places.
 fn r_hat(chains: &[f64], n: usize) -> f64 {
     let moments: Vec<(f64, f64)> = chains.chunks_exact(n).map(mean_and_variance).collect();
     let means: Vec<f64> = moments.iter().map(|m| m.0).collect();

@@ -192,8 +192,8 @@ impl Joint {
         }
         let prior = match &self.group {
             Some(GroupPrior::Hierarchical { .. }) => {
-                solve_lower(factor, q, r);
-                -0.5 * r.iter().map(|x| x * x).sum::<f64>()
+                solve_lower(factor, q, working);
+                -0.5 * working.iter().map(|x| x * x).sum::<f64>()
             }
             Some(GroupPrior::Fixed { sd, bounds }) => {
                 let outside = coef.iter().zip(bounds).any(|(c, (low, high))| c < low || c > high);

@@ -5,18 +5,27 @@ The public names; heavy modules are imported where they are used.
 
 from partialpool import datasets
 from partialpool.api import compare, default_priors, fit, prior_predictive
-from partialpool.errors import EngineError, InputError, NotYetError, PartialPoolError
+from partialpool.data import read
+from partialpool.errors import (
+    EngineError,
+    FindingWarning,
+    InputError,
+    NotYetError,
+    PartialPoolError,
+)
 from partialpool.metropolis import MetropolisRun, metropolis
 from partialpool.model.priors import (
     LKJ,
     Cauchy,
     Exponential,
+    ExponentialAtMean,
     Flat,
     Gamma,
     HalfCauchy,
     HalfNormal,
     HalfStudentT,
     InverseGamma,
+    LKJAtMean,
     LogNormal,
     Normal,
     NormalAtMean,
@@ -36,7 +45,9 @@ __all__ = [
     "EngineError",
     "Estimate",
     "Exponential",
+    "ExponentialAtMean",
     "Finding",
+    "FindingWarning",
     "Fit",
     "Flat",
     "Gamma",
@@ -45,6 +56,7 @@ __all__ = [
     "HalfStudentT",
     "InputError",
     "InverseGamma",
+    "LKJAtMean",
     "LogNormal",
     "MetropolisRun",
     "Normal",
@@ -62,5 +74,6 @@ __all__ = [
     "load",
     "metropolis",
     "prior_predictive",
+    "read",
     "simulate",
 ]

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from partialpool.checks import check_choice, check_counts, check_interval, check_seed
+from partialpool.checks import (
+    check_choice,
+    check_counts,
+    check_flag,
+    check_interval,
+    check_mapping,
+    check_seed,
+    check_text,
+)
 from partialpool.engine.choose import MAXIMISED
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior import Estimate, Fit, Provenance
+from partialpool.posterior.findings import warn
 
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
+    from partialpool.engine.choose import Method
+    from partialpool.engine.start import Start
     from partialpool.model import Pooled
-    from partialpool.model.families import Family
+    from partialpool.model.families import Family, FamilyName, LinkName
     from partialpool.posterior.compare import Comparison
     from partialpool.posterior.prior_predictive import PriorPredictive
+
+_PRIORS = '{"sigma": pp.Exponential(1)}'
 
 
 def fit(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
-    method: str = "auto",
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
     offset: Any = None,
     exposure: Any = None,
     trials: Any = None,
-    chains: int = 4,
-    draws: int = 1000,
-    warmup: int = 1000,
+    chains: int | None = None,
+    draws: int | None = None,
+    warmup: int | None = None,
     seed: int | None = None,
     interval: float = 0.95,
     proposal_sd: float | None = None,
+    start: Start | None = None,
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Fit | Estimate:
@@ -51,15 +68,19 @@ def fit(
     Parameters
     ----------
     formula : str
-        Such as ``"y ~ x + (x | id)"``: population terms as in formulaic, group terms in brackets;
-        ``(terms | factor)`` with correlations, ``(terms || factor)`` without.
+        Such as ``"y ~ x + (x | id)"``: population terms as in R or formulaic, group terms in
+        brackets; ``(terms | factor)`` with correlations, ``(terms || factor)`` without. It may say
+        what options say: ``offset(…)``, ``cbind(k, n - k) ~``, ``k | trials(n) ~``,
+        ``y | se(s) ~``.
     data : DataFrame, dict of arrays, or path
-        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path to CSV, Parquet, Arrow or
-        Feather, or ``file.duckdb::table``.
+        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder
+        or pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``,
+        or ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
-        exponential, weibull; beta; cumulative for ordered categories.
+        exponential, weibull; beta; cumulative for ordered categories. Other packages' names of
+        these are taken too, such as ``"nbinom2"``.
     link : str, optional
         How the mean depends on the linear predictor, where the family has several (logit, probit,
         cloglog); by default the first.
@@ -78,26 +99,30 @@ def fit(
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
-    se : str or array, optional
+    se : str, number or array, optional
         Known standard error of every row: the residual sd is then not estimated.
     weights : str or array, optional
         With gaussian, student_t and lognormal, precision weights: the residual variance of a row is
         ``sigma² / weight``. With other families a row counts `weight` times. Rows with weight 0 are
-        left out.
-    offset : str or array, optional
+        left out. Where a binomial response is a share, as in ``k / n``, they are its trials.
+    offset : str, number or array, optional
         Added to the linear predictor.
-    exposure : str or array, optional
+    exposure : str, number or array, optional
         Time or size over which a count was collected (log links): its logarithm is an offset.
     trials : str, array or int, optional
         Number of trials of every row, for ``family="binomial"``.
-    chains, draws, warmup : int
-        Number of chains, and of kept and warm-up draws of each.
+    chains, draws, warmup : int, optional
+        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each.
     seed : int, optional
         Same seed, same draws, however many threads. By default a random one, which is shown.
     interval : float
         Mass of the equal-tailed intervals.
     proposal_sd : float, optional
         Sd of the steps of ``method="metropolis"``, 0.1 by default.
+    start : dict, list of dicts, or callable, optional
+        Where the chains of ``method="metropolis"`` start: values by parameter, such as
+        ``{"sigma": 2, "coef_id[x]": 0}``, for all chains or for each, or a function that returns
+        them, drawn by the random generator that it is given. What is left out starts at random.
     threads : int, optional
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
@@ -113,6 +138,11 @@ def fit(
     InputError
         If the formula, data, priors or an option cannot be used; the message says what to do.
 
+    Warns
+    -----
+    FindingWarning
+        Once, with all findings of level warning or error; `findings` has the others too.
+
     Examples
     --------
     >>> import partialpool as pp
@@ -122,8 +152,7 @@ def fit(
     """
     began = time.perf_counter()
     check_pooling(pooling)
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
+    check_mapping("priors", priors, _PRIORS)
     plan = _plan(
         method=method,
         chains=chains,
@@ -132,11 +161,16 @@ def fit(
         seed=seed,
         interval=interval,
         proposal_sd=proposal_sd,
+        start=start,
         threads=threads,
         progress=progress,
     )
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     fitted = _estimate if plan.method in MAXIMISED else _fit
-    return fitted(table, pooling, priors, plan, began)
+    found = fitted(table, pooling, priors, plan, began)
+    warn(("", finding) for finding in found.findings)
+    return found
 
 
 def compare(
@@ -146,18 +180,18 @@ def compare(
     truth: Any = None,
     priors: Mapping[str, Prior | str] | None = None,
     factor: str | None = None,
-    family: str = "gaussian",
-    link: str | None = None,
-    method: str = "auto",
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
+    method: Method = "auto",
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
     offset: Any = None,
     exposure: Any = None,
     trials: Any = None,
-    chains: int = 4,
-    draws: int = 1000,
-    warmup: int = 1000,
+    chains: int | None = None,
+    draws: int | None = None,
+    warmup: int | None = None,
     seed: int | None = None,
     interval: float = 0.95,
     proposal_sd: float | None = None,
@@ -202,13 +236,13 @@ def compare(
     """
     from partialpool.posterior.compare import Comparison, known_truth
 
-    if method in MAXIMISED:
+    if isinstance(method, str) and method in MAXIMISED:
         raise InputError(
             f'method="{method}" estimates one model, and no pooling cannot be estimated so',
             remedy="leave `method` out to compare posteriors, or use `fit`",
         )
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
+    check_text("factor", factor, '"county"')
+    check_mapping("priors", priors, _PRIORS)
     plan = _plan(
         method=method,
         chains=chains,
@@ -220,14 +254,18 @@ def compare(
         threads=threads,
         progress=progress,
     )
+    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
+    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     compared = _compared_factor(table.design, formula, factor)
     true = None if truth is None else known_truth(truth, compared)
     shared = _share_priors(priors, table, compared.name)
-    fits = {
+    fits: dict[str, Fit] = {
         pooling: _fit(table, {compared.name: pooling}, shared[pooling], plan, time.perf_counter())
         for pooling in POOLINGS
     }
-    return Comparison(fits, compared, true)
+    comparison = Comparison(fits, compared, true)
+    warn((f"{names}: ", finding) for names, finding in comparison.findings)
+    return comparison
 
 
 class _Table(NamedTuple):
@@ -250,12 +288,18 @@ def _read(
     formula: str, data: Any, family: str, link: str | None, sigma: str | None, **roles: Any
 ) -> _Table:
     """Data, formula and roles → design, checked against the family."""
+    import numpy as np
+
     from partialpool.data import open_table
     from partialpool.design import build_design
+    from partialpool.design.roles import join_roles
     from partialpool.formula import parse_formula, parse_predictor
-    from partialpool.model.families import family_of
+    from partialpool.formula.names import quoted
+    from partialpool.model.families import FAMILIES, family_of
 
     record, chosen = family_of(family, link)
+    terms = parse_formula(formula)
+    roles = join_roles(terms, roles)
     if sigma is not None and all(one.name != "sigma" for one in record.dispersion):
         raise InputError(
             f"`sigma` has a formula, but the {family} family has no residual sd",
@@ -273,22 +317,58 @@ def _read(
             f"`exposure` is given, but the link is {chosen}",
             remedy="exposure needs a log link, such as that of poisson; see `offset`",
         )
-    terms = parse_formula(formula)
+    second = None if sigma is None else parse_predictor(sigma)
+    assert terms.left is not None  # parse_formula saw to it
+    if terms.left.counts and record.name != "binomial":
+        raise InputError(
+            f"`{terms.response}` counts successes among trials, and the family is {record.name}",
+            remedy='use family="binomial"',
+        )
+    if "weights" in terms.left.roles and any(one.name == "sigma" for one in record.dispersion):
+        raise NotYetError(
+            f"`{terms.response}` counts a row as often as its weight says, which this version "
+            f"cannot do for the {record.name} family",
+            remedy="repeat the rows or, for precision weights as those of lme4, give the column as "
+            "`weights=`",
+        )
+    # As R has it: without trials, weights of a binomial response are the trials of its shares.
+    shares = record.name == "binomial" and roles["trials"] is None and roles["weights"] is not None
+    if shares:
+        roles |= {"trials": roles["weights"], "weights": None}
     source = open_table(data)
+    single = record.name == "binomial" and roles["trials"] is None  # true or false, or 0 or 1
     design = build_design(
         terms,
         source,
-        response=record.response,
-        sigma=None if sigma is None else parse_predictor(sigma),
+        response="binary" if single else record.response,
+        sigma=second,
+        shares=shares,
         **roles,
     )
-    record.check(design.response, design.y, design.trials, design.rows)
+    design = replace(design, y=record.settled(design.y))
+    if record.name == "binomial" and design.trials is None:
+        if terms.left.ratio:
+            raise InputError(
+                f"`{terms.response}` is a share of trials, and their number is not given",
+                remedy="give the column below the line as `weights=`, or the counts with `trials=`",
+            )
+        if np.isin(design.y, (0.0, 1.0)).all():  # one trial a row, as in R
+            record = FAMILIES["bernoulli"]
+    trials = roles["trials"]
+    named = quoted(trials) if isinstance(trials, str) else None
+    if isinstance(trials, numbers.Real):
+        named = str(trials)
+    record.check(design.response, design.y, design.trials, design.rows, named)
     given = {role: _shown(value) for role, value in roles.items() if value is not None}
     return _Table(design, source.source, record, chosen, given)
 
 
 def _shown(role: Any) -> str:
-    """Name what a role was given as: a column, a number, or one value a row."""
+    """Name what a role was given as: a column, a number, an expression, or one value a row."""
+    from partialpool.design.roles import Expression
+
+    if isinstance(role, Expression) and role.added is None:
+        return role.factor.label
     return str(role) if isinstance(role, (str, int, float)) else "one value a row"
 
 
@@ -302,7 +382,8 @@ def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFac
     by_name = {factor.name: factor for factor in design.factors}
     if name is not None and name not in by_name:
         raise InputError(
-            f"`{name}` is no grouping factor of the formula", remedy=did_you_mean(name, by_name)
+            f"`{short(name)}` is no grouping factor of the formula",
+            remedy=did_you_mean(name, by_name),
         )
     return design.factors[0] if name is None else by_name[name]
 
@@ -341,12 +422,13 @@ class _Plan(NamedTuple):
 def _plan(
     *,
     method: str,
-    chains: int,
-    draws: int,
-    warmup: int,
+    chains: int | None,
+    draws: int | None,
+    warmup: int | None,
     seed: int | None,
     interval: float,
     proposal_sd: float | None,
+    start: Start | None = None,
     threads: int | None,
     progress: bool | None,
 ) -> _Plan:
@@ -354,42 +436,44 @@ def _plan(
     from partialpool.engine import METHODS
 
     check_choice("method", method, METHODS)
-    check_counts(chains=chains, draws=draws, warmup=warmup, threads=threads)
-    check_interval(interval)
+    given = {"chains": chains, "draws": draws, "warmup": warmup, "threads": threads, "seed": seed}
+    given = {name: value for name, value in given.items() if value is not None}
+    check_counts(**{name: value for name, value in given.items() if name != "seed"})
+    check_flag("progress", progress)
     if method in MAXIMISED:
-        _check_no_sampling(
-            method, chains=chains, draws=draws, warmup=warmup, seed=seed, threads=threads
-        )
-    options: dict[str, Any] = {"chains": chains, "draws": draws, "warmup": warmup}
-    options |= {"threads": threads or os.cpu_count() or 1, "progress": progress}
-    options["seed"] = check_seed(seed)
+        _check_no_sampling(method, given if progress is None else {**given, "progress": progress})
+    options: dict[str, Any] = SAMPLING | given | {"seed": check_seed(seed)}
+    options = {name: int(value) for name, value in options.items()} | {"progress": progress}
+    walk = {"proposal_sd": proposal_sd, "start": start}
     if method == "metropolis":
-        options["proposal_sd"] = proposal_sd
-    elif proposal_sd is not None:
-        raise InputError(
-            "`proposal_sd` is given", remedy='it belongs to method="metropolis"; leave it out'
-        )
-    return _Plan(method, float(interval), options)
-
-
-# Options of sampling, with their defaults.
-SAMPLING: dict[str, int | None] = {
-    "chains": 4,
-    "draws": 1000,
-    "warmup": 1000,
-    "seed": None,
-    "threads": None,
-}
-
-
-def _check_no_sampling(method: str, **options: int | None) -> None:
-    """Refuse options of sampling where nothing is drawn."""
-    for name, value in options.items():
-        if value != SAMPLING[name]:
+        if proposal_sd is not None and not _is_positive(proposal_sd):
             raise InputError(
-                f'`{name}` is given with method="{method}", which draws nothing',
-                remedy="leave it out",
+                f"`proposal_sd` is {shown(proposal_sd)}", remedy="give a number above 0"
             )
+        options |= walk
+    for name, value in walk.items():
+        if method != "metropolis" and value is not None:
+            raise InputError(
+                f"`{name}` is given", remedy='it belongs to method="metropolis"; leave it out'
+            )
+    return _Plan(method, check_interval(interval), options)
+
+
+def _is_positive(value: Any) -> bool:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value) and value > 0
+
+
+# Options of sampling, where they are not given.
+SAMPLING = {"chains": 4, "draws": 1000, "warmup": 1000, "threads": os.cpu_count() or 1}
+
+
+def _check_no_sampling(method: str, given: Mapping[str, Any]) -> None:
+    """Refuse options of sampling where nothing is drawn, whatever their values."""
+    for name in given:
+        raise InputError(
+            f'`{name}` is given with method="{method}", which draws nothing', remedy="leave it out"
+        )
 
 
 def _fit(
@@ -402,13 +486,17 @@ def _fit(
     """Design → model → engine → posterior."""
     from partialpool import engine
     from partialpool.posterior.data_findings import design_findings
+    from partialpool.posterior.dispersion import overdispersion
     from partialpool.posterior.findings import run_findings
+    from partialpool.posterior.prior_findings import prior_conflicts
 
     pooled = table.pool(pooling)
     model, run, chosen = engine.sample(plan.method, pooled, priors, **plan.options)
     provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
+    fit.findings += prior_conflicts(pooled, model, run)
+    fit.findings += overdispersion(fit)
     return fit
 
 
@@ -453,8 +541,8 @@ def default_priors(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     sigma: str | None = None,
     se: Any = None,
     weights: Any = None,
@@ -493,8 +581,8 @@ def prior_predictive(
     formula: str,
     data: Any,
     *,
-    family: str = "gaussian",
-    link: str | None = None,
+    family: FamilyName = "gaussian",
+    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
     sigma: str | None = None,
@@ -540,12 +628,14 @@ def prior_predictive(
     from partialpool.posterior.prior_predictive import PriorPredictive
 
     check_pooling(pooling)
+    check_mapping("priors", priors, _PRIORS)
     check_counts(draws=draws)
+    seed = check_seed(seed)
     roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
     table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     pooled = table.pool(pooling)
     model = build_model(pooled, priors, integrate=False)
-    return PriorPredictive(model, pooled.design, draws, check_seed(seed))
+    return PriorPredictive(model, pooled.design, int(draws), seed)
 
 
 def _versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -29,7 +30,9 @@ class InputError(PartialPoolError, ValueError):
     """
 
     def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
-        self.what, self.where, self.remedy = what, where, remedy
+        self.what = what = _readable(what)
+        self.where = where = _readable(where) if where else where
+        self.remedy = remedy = _readable(remedy) if remedy else remedy
         sentence = what
         if where:
             sentence += f" ({where})"
@@ -46,6 +49,54 @@ class NotYetError(InputError, NotImplementedError):
     """A valid request that this version cannot serve."""
 
 
+class FindingWarning(UserWarning):
+    """What to know before a fit is used: its findings of level warning or error, as text.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", FindingWarning)  # to read `fit.findings` instead
+    """
+
+
+def short(text: str, limit: int = 60) -> str:
+    """Return text that a user gave so that it fits into a message.
+
+    Examples
+    --------
+    >>> short("x" * 100, 10)
+    'xxxxxxxxx…'
+    """
+    text = " ".join(text[: 4 * limit].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shown(value: object) -> str:
+    """Return a value that a user gave as Python writes it, so that it fits into a message.
+
+    Examples
+    --------
+    >>> shown("a"), shown([1] * 100)
+    ("'a'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1…')
+    """
+    try:
+        return short(repr(value))
+    except ValueError:  # more digits than Python writes
+        return "far too large"
+
+
+def _readable(text: str) -> str:
+    """Return a clause on one line, in which nothing that a user gave is longer than can be read."""
+    text = re.sub(r"\s*[\n\r]\s*", " ", text)
+    text = re.sub(r"`([^`]*)`", lambda found: f"`{_cut(found[1], 100, 80)}`", text)
+    text = re.sub(r"\S+", lambda found: _cut(found[0], 160, 100), text)
+    return text if len(text) <= 800 else text[:799] + "…"
+
+
+def _cut(text: str, above: int, limit: int) -> str:
+    return short(text, limit) if len(text) > above else text
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a remedy that names the closest of the known names, or all of them.
 
@@ -56,7 +107,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["floor", "county"])
     'choose one of `floor`, `county`'
     """
-    known = list(known)
+    known = [str(one) for one in known]
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean `{close[0]}`?"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.checks import check_counts, check_interval, check_seed
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.memory import check_memory
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ def _starts(start: Any, rngs: list[np.random.Generator]) -> list[Values]:
         )
     for place in start:
         if not isinstance(place, Mapping) or not place or not all(type(n) is str for n in place):
-            raise InputError(f"`start` is {place!r}", remedy="give a dict such as {'x': 0.0}")
+            raise InputError(f"`start` is {shown(place)}", remedy="give a dict such as {'x': 0.0}")
     starts = [{n: _value(f"`start` of `{n}`", v) for n, v in place.items()} for place in start]
     shapes = [{name: np.shape(value) for name, value in place.items()} for place in starts]
     if any(shape != shapes[0] for shape in shapes):

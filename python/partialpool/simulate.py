@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.checks import check_counts, check_seed
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, did_you_mean, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,14 +173,15 @@ def _parameters(
 def _number(what: str, value: Any) -> float:
     array = np.asarray(value) if not isinstance(value, (list, tuple)) else np.empty(1, object)
     if array.ndim or array.dtype.kind not in "iuf" or not math.isfinite(array):
-        raise InputError(f"{what} is {value!r}", remedy="give a finite number")
+        raise InputError(f"{what} is {shown(value)}", remedy="give a finite number")
     return float(array)
 
 
 def _coefficients(name: str, given: Any) -> dict[str, float]:
     if not isinstance(given, Mapping) or not given:
         raise InputError(
-            f"`{name}` is {given!r}", remedy="give a dict such as {'Intercept': 2, 'x': -2}"
+            f"`{name}` is {shown(given)}",
+            remedy="give a dict such as {'Intercept': 2, 'x': -2}",
         )
     return {term: _number(f"`{name}` of `{term}`", value) for term, value in given.items()}
 
@@ -222,7 +223,7 @@ def _correlation_matrix(given: Any, varying: list[str]) -> Array:
         matrix = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
-            f"`cor` is {given!r}", remedy="give a number or a matrix of numbers"
+            f"`cor` is {shown(given)}", remedy="give a number or a matrix of numbers"
         ) from None
     if matrix.shape != (q, q):
         raise InputError(
@@ -273,7 +274,7 @@ def _rows(groups: int | None, rows: Any) -> NDArray[np.int64]:
 def _check_names(*names: str) -> None:
     for k, name in enumerate(names):
         if not isinstance(name, str) or not name:
-            raise InputError(f"{name!r} cannot name a column", remedy="give a string")
+            raise InputError(f"{shown(name)} cannot name a column", remedy="give a string")
         if name in names[:k]:
             raise InputError(f"two columns would be called `{name}`", remedy="rename one of them")
 
@@ -289,7 +290,7 @@ def _distributions(x: Any, predictors: list[str]) -> dict[str, str | Draw]:
             )
         if not callable(how) and not (isinstance(how, str) and how == "normal"):
             raise InputError(
-                f"`x` is {how!r} for `{name}`",
+                f"`x` is {shown(how)} for `{name}`",
                 remedy='give "normal", or a function of a random generator and a number of rows',
             )
     return {name: given.get(name, "normal") for name in predictors}

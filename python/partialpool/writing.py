@@ -19,20 +19,6 @@ from partialpool.errors import InputError
 DEADLY = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def as_path(path: str | os.PathLike[str]) -> Path:
-    """Give what users give as a path.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
-    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
-        shown = repr(path) if path is None or isinstance(path, str) else type(path).__name__
-        raise InputError(f"`path` is {shown}", remedy="give the path of a file, as text")
-    return Path(path)
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give an empty file beside `path`, whose name it gets once all is written.

@@ -59,7 +59,13 @@ impl PyGeneral {
         let parts = parts.iter().map(|part| part.part.clone()).collect();
         let mut model = General { likelihood, parts, dispersion, start: Vec::new() };
         let n_aux = model.likelihood.n_aux() - usize::from(model.parts.len() > 1);
-        if model.n_values() != n_aux || (model.parts.len() > 1 && !model.likelihood.has_sigma()) {
+        // Categories beyond those that occur, as where a part of the rows is left out, have
+        // thresholds too.
+        let fits = match model.dispersion {
+            Dispersion::Thresholds { .. } => model.n_values() >= n_aux,
+            Dispersion::Scalars(_) => model.n_values() == n_aux,
+        };
+        if !fits || (model.parts.len() > 1 && !model.likelihood.has_sigma()) {
             return Err(shape_error("dispersion parameters"));
         }
         let model = py

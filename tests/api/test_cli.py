@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import partialpool as pp
@@ -76,7 +77,7 @@ def test_same_numbers_as_python(capsys):
         capsys, RADON, SIMPLE, *arguments,
         "--prior", "sd_county=uniform(0,10)", "--prior", "sigma = exponential(2)",
     )  # fmt: skip
-    expected = fit.summary()
+    expected = fit.summary().drop(columns="prior")
     assert list(rows(record)) == list(expected.index)
     for name, row in rows(record).items():
         assert [row[column] for column in expected] == expected.loc[name].tolist()
@@ -348,9 +349,9 @@ BAD_DATA = {
     "collinear": ("y,x,z,id\n1,1,2,a\n2,2,4,b\n4,3,6,a\n4,4,8,b\n", "y ~ x + z", "`z`"),
     "duplicate names": ("y,x,x\n1,2,3\n2,1,4\n", "y ~ x", "`x` occurs more"),
     "stray text": (
-        "y,x\n" + "".join(f"{i * i % 7},{i if i != 7 else '?'}\n" for i in range(40)),
+        "y,x\n" + "".join(f"{i * i % 7},{i if i != 7 else 'x'}\n" for i in range(40)),
         "y ~ x",
-        "text among its numbers (`?`)",
+        "text among its numbers (`x`) (row 8, counted from 1): correct it",
     ),
     "ragged": ("y,x,id\n1,2,a\n1,2\n3,4,b\n", MODEL, "fields"),
 }
@@ -389,7 +390,7 @@ BAD_FORMULAS = {
     "closed bracket": ("y ~ x) + (1 | id)", ""),
     "code": ("y ~ __import__('os').getcwd()", "__import__"),
     "attribute": ("y ~ x.real", ""),
-    "starts with a minus": ("-y ~ x", "response"),
+    "starts with a minus": ("- ~ x", "not complete"),
     "two lines": ("y ~ x\n+", ""),
     "empty": ("", ""),
 }
@@ -402,14 +403,14 @@ def test_bad_formulas(capsys, table, case):
 
 
 BAD_OPTIONS = {
-    "no draws": (["--draws", "0"], "`draws` is 0"),
-    "no chains": (["--chains", "0"], "`chains` is 0"),
+    "no draws": (["--draws", "0"], "`--draws` is 0"),
+    "no chains": (["--chains", "0"], "`--chains` is 0"),
     "no number": (["--draws", "many"], "'--draws'"),
-    "negative seed": (["--seed", "-1"], "`seed` is -1"),
-    "interval": (["--interval", "95"], "`interval` is 95"),
+    "negative seed": (["--seed", "-1"], "`--seed` is -1"),
+    "interval": (["--interval", "95"], "`--interval` is 95"),
     "percent": (["--interval", "95%"], "'--interval'"),
     "no value": (["--draws"], "'--draws'"),
-    "threads": (["--threads", "0"], "`threads` is 0"),
+    "threads": (["--threads", "0"], "`--threads` is 0"),
     "family": (["--family", "gausian"], "did you mean `gaussian`?"),
     "pooling": (["--pooling", "partly"], "pooling"),
     "pooling of a factor": (["--pooling", "id=partly"], "did you mean `partial`?"),
@@ -460,3 +461,55 @@ def test_names_are_not_markup_and_brackets_not_separators(capsys, tmp_path):
     assert code == 0
     assert "b[a=b]" in out
     assert "Normal(0, 3)" in out
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+def test_data_sets_are_listed(capsys):
+    code, out, err = run(capsys, "data")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "radon",
+        "eight_schools",
+        "individuals",
+    ]
+
+
+def test_data_sets_are_written_as_they_are_read(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(capsys, "data", "radon")
+    assert (code, out) == (0, "radon_mn.csv\n")
+    pd.testing.assert_frame_equal(pd.read_csv("radon_mn.csv"), pp.datasets.radon())
+    folder = tmp_path / "not" / "yet"
+    assert run(capsys, "data", "individuals", "--out", folder)[0] == 0
+    data, truth = pp.datasets.individuals()
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "individuals.csv"), data)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "individuals_truth.csv"), truth)
+    assert run(capsys, "data", "eight-schools")[0] == 0
+    assert run(capsys, "data", "radon")[0] == 0  # it is there already
+
+
+def test_data_sets_overwrite_nothing(capsys, tmp_path):
+    (tmp_path / "radon_mn.csv").write_text("mine")
+    code, out, err = run(capsys, "data", "radon", "--out", tmp_path)
+    assert (code, out) == (2, "")
+    assert "there is another" in err
+    assert (tmp_path / "radon_mn.csv").read_text() == "mine"
+    code, _, err = run(capsys, "data", "radom", "--out", tmp_path)
+    assert (code, err) == (2, "error: there is no data set `radom`: did you mean `radon`?\n")
+
+
+def test_start_of_metropolis(capsys, tmp_path):
+    stay = ["--method", "metropolis", "--draws", "4", "--warmup", "0", "--proposal-sd", "1e-9"]
+    start = ["--seed", "1", "--start", "sigma=2", "--start", "b[floor]=-3"]
+    code, out, _ = run(capsys, "fit", RADON, SIMPLE, *stay, *start, "--json")
+    assert code == 1  # a chain that does not move
+    record = json.loads(out)
+    found = rows(record)
+    assert found["sigma"]["mean"] == pytest.approx(2, abs=1e-6)
+    assert found["b[floor]"]["mean"] == pytest.approx(-3, abs=1e-6)
+    for text, words in (("sigma", "name=number"), ("sigma=two", "ends in no number")):
+        code, _, err = run(capsys, "fit", RADON, SIMPLE, *stay, "--start", text)
+        assert code == 2
+        assert words in err

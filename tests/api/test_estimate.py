@@ -91,9 +91,13 @@ def test_what_it_cannot_do_is_said(options, what):
         pp.fit(formula, pp.datasets.radon(), method="reml", **options)
 
 
-def test_sampling_options_have_the_defaults_of_fit():
-    defaults = inspect.signature(pp.fit).parameters
-    assert {name: defaults[name].default for name in api.SAMPLING} == api.SAMPLING
+@pytest.mark.parametrize("option", ["chains", "draws", "warmup", "threads", "progress", "seed"])
+def test_sampling_options_are_refused_whatever_their_values(option):
+    """That an option is given is known from its being there, not from its value."""
+    value = {"progress": False, "seed": 0}.get(option, api.SAMPLING.get(option))
+    with pytest.raises(pp.InputError, match=f"`{option}` is given with method=.*draws nothing"):
+        pp.fit(SIMPLE, pp.datasets.radon(), method="ml", **{option: value})
+    assert inspect.signature(pp.fit).parameters[option].default is None
 
 
 def test_comparing_is_for_posteriors():

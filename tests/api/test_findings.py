@@ -65,7 +65,7 @@ def test_finding_one_row_in_every_level():
     fit = pp.fit("y ~ x + (1 | g)", data, **QUICK)
     assert "cannot be told apart" in finding(fit, "sd-sigma-confounded").message
     known = codes(pp.fit("y ~ x + (1 | g)", data, se=np.ones(len(Y)), **QUICK))
-    assert not {"sd-sigma-confounded", "overdispersion"} & set(known)
+    assert not {"sd-sigma-confounded", "sd-is-overdispersion"} & set(known)
 
 
 def test_finding_the_prior_decides():
@@ -89,11 +89,6 @@ def test_findings_of_too_short_a_run():
 def test_finding_different_scales():
     data = DATA | {"z": 1e-9 * RNG.normal(size=len(Y))}
     assert "`z`" in finding(pp.fit("y ~ x + z", data, **QUICK), "different-scales").message
-
-
-def test_finding_far_from_zero():
-    fit = pp.fit("y ~ x + (x | g)", DATA | {"x": X + 100}, **QUICK)
-    assert "center(x)" in finding(fit, "far-from-zero").remedy
 
 
 def test_finding_truncated_prior():
@@ -204,6 +199,22 @@ def test_finding_separation_with_trials():
     assert "as large as the trials in all 10 rows with `kind[T.b]`" in separations(fit)[0]
 
 
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + kind", "y ~ 1", "y ~ x + (1 | g)"])
+@pytest.mark.parametrize("successes", [0.0, 4.0])
+def test_one_outcome_is_a_result_where_trials_are_known(formula, successes):
+    trials = np.full(len(X), 4.0)
+    fit = binary(np.full(len(X), successes), formula, family="binomial", trials=trials)
+    found = finding(fit, "one-outcome")
+    kind = "as large as the trials" if successes else "0"
+    assert f"The response is {kind} in every row" in found.message
+    assert separations(fit) == []
+
+
+def test_no_count_at_all_is_a_result_where_exposures_differ():
+    fit = binary(np.zeros(len(X)), "y ~ x", family="poisson", exposure=np.exp(X))
+    assert "The response is 0 in every row" in finding(fit, "one-outcome").message
+
+
 def test_finding_separation_of_ordered_categories():
     y = np.searchsorted([-0.5, 0.5], X)
     (found,) = separations(binary(y, family="cumulative"))
@@ -255,10 +266,10 @@ OWN = {"x": X, "row": np.arange(N), "y": RNG.poisson(2, size=N) + 1.0}
         ("beta", "sd-phi-confounded", "warning"),
         ("bernoulli", "sd-undetermined", "warning"),
         ("cumulative", "sd-undetermined", "warning"),
-        ("poisson", "overdispersion", "info"),
-        ("zero_inflated_poisson", "overdispersion", "info"),
-        ("exponential", "overdispersion", "info"),
-        ("binomial", "overdispersion", "info"),
+        ("poisson", "sd-is-overdispersion", "info"),
+        ("zero_inflated_poisson", "sd-is-overdispersion", "info"),
+        ("exponential", "sd-is-overdispersion", "info"),
+        ("binomial", "sd-is-overdispersion", "info"),
     ],
 )
 def test_finding_one_row_in_every_level_by_family(family, code, level):
@@ -273,7 +284,7 @@ def test_finding_one_row_in_every_level_by_family(family, code, level):
     fit = pp.fit("y ~ x + (1 | row)", data, family=family, **trials, **QUICK)
     assert finding(fit, code).level == level
     ours = {"sd-sigma-confounded", "sd-shape-confounded", "sd-phi-confounded"}
-    ours |= {"sd-undetermined", "overdispersion"}
+    ours |= {"sd-undetermined", "sd-is-overdispersion"}
     assert len(ours & set(codes(fit))) == 1
     # Two rows a level, or a slope without an intercept, are another matter.
     for other in ("y ~ x + (1 | pair)", "y ~ x + (0 + x | row)"):
@@ -304,14 +315,14 @@ def test_findings_about_every_factor():
     sigma = pp.fit("y ~ x + (1 | g)", data, sigma="~ 1 + (1 | three)", **QUICK)
     assert "another prior on `sd_sigma_three`" in finding(sigma, "few-levels").remedy
     far = DATA | {"far": X + 100, "tiny": 1e-9 * RNG.normal(size=N)}
-    sigma = pp.fit("y ~ x", far, sigma="~ x + tiny + (far | g)", **QUICK)
+    sigma = pp.fit("y ~ x", far, sigma="~ x + tiny + (far || g)", **QUICK)
     assert "`tiny`" in finding(sigma, "different-scales").message
-    assert "center(far)" in finding(sigma, "far-from-zero").remedy
+    assert "center(far)" in finding(sigma, "independent-at-mean").remedy
 
 
 def test_finding_far_from_zero_needs_a_common_distribution():
-    fit = pp.fit("y ~ x + (x | g)", DATA | {"x": X + 100}, pooling="none", **QUICK)
-    assert "far-from-zero" not in codes(fit)
+    fit = pp.fit("y ~ x + (x || g)", DATA | {"x": X + 100}, pooling="none", **QUICK)
+    assert not {"far-from-zero", "independent-at-mean"} & set(codes(fit))
 
 
 def test_finding_two_factors_with_the_same_levels():

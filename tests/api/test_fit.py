@@ -14,7 +14,7 @@ X = RNG.normal(size=J * PER)
 Y = 1 + 2 * X + np.repeat(RNG.normal(size=J), PER) + RNG.normal(size=J * PER)
 DATA = {"y": Y, "x": X, "g": G}
 QUICK = {"draws": 100, "warmup": 200, "seed": 1}
-SUMMARY = ["mean", "sd", "lower", "upper", "mcse", "ess_bulk", "ess_tail", "r_hat"]
+SUMMARY = ["mean", "sd", "lower", "upper", "mcse", "ess_bulk", "ess_tail", "r_hat", "prior"]
 COEFFICIENTS = ["factor", "level", "term", "n", "mean", "sd", "lower", "upper"]
 
 

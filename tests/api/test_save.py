@@ -254,6 +254,23 @@ def test_files_of_an_earlier_version(tmp_path):
     assert repr(pp.load(tmp_path / "again.nc")) == repr(back)
 
 
+def test_files_of_version_0_1_0():
+    """Format 3, as it was written: predictions and rows by the coding of that version."""
+    back = pp.load(FILES / "format3.nc")
+    new = {
+        "x": [-0.436435, -1.169802],
+        "z": [2.904219, 1.766175],
+        "f": ["b", "a"],
+        "b": [True, True],
+        "g": ["u", "v"],
+    }
+    found = back.predict(new, kind="mean")["mean"]
+    assert found.to_numpy() == pytest.approx([-0.146393, -0.360824], abs=2e-6)  # as it said
+    assert back.design.columns == back.model.columns
+    assert back.design.n_rows == 60
+    assert np.isfinite(back.loo().elpd)
+
+
 def test_files_of_the_first_version(tmp_path):
     fitted().save(tmp_path / "fit.nc")
     with h5netcdf.File(tmp_path / "fit.nc", "a") as file:

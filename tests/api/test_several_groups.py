@@ -13,7 +13,6 @@ import pytest
 import partialpool as pp
 from partialpool.engine import GroupDraws, Run
 from partialpool.model import Group, Model
-from partialpool.model.standardise import Standardisation
 from partialpool.posterior import Fit, Provenance
 from partialpool.posterior.findings import run_findings
 from partialpool.posterior.fit import population_draws
@@ -73,7 +72,7 @@ def made(method="nuts", pooling="partial"):
         columns=("Intercept", "x"),
         groups=GROUPS,
         priors={label: pp.HalfNormal(1) for label in LABELS if label.startswith("sd_")},
-        standardisation=Standardisation(np.array([0.0, 3.0]), np.array([1.0, 2.0]), 0, 0.5),
+        coordinates={},
         known_errors=False,
         n_rows=30,
         reduced=None,

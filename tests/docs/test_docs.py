@@ -3,7 +3,7 @@
 * Blocks of ```python run in order, one namespace for each document, in an empty folder.
 * A block of ```text right after one of ```python is what it prints.
 * Blocks of ```console: lines that begin with ``$`` are commands, which must succeed; the rest is
-  what they print. They run beside copies of the example data.
+  what they print. They run in an empty folder, as a reader would run them.
 
 Words must be the same, numbers near: draws differ in the last digits between processors, and then
 altogether. Runs of spaces count as one, times and versions as nothing.
@@ -13,10 +13,8 @@ import contextlib
 import io
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,9 +107,6 @@ def test_python(document, folder):
 
 
 def test_console(folder):
-    for data in files("partialpool.datasets").iterdir():
-        if data.name.endswith(".csv"):
-            shutil.copy(data, folder)
     ran = 0
     for block in blocks("README.md"):
         for command, shown in commands(block.text) if block.language == "console" else ():

@@ -170,6 +170,7 @@ CASES = {
 
 # By hand: 2.5 s_y, Exponential(1/s_y), Exponential(s_x/s_y), four times as wide without pooling.
 S_Y, S_X, S_Z = NUMBERS.std(ddof=1), X.std(ddof=1), Z.std(ddof=1)
+UNITS = {"Intercept": 1.0, "x": S_X, "z": S_Z}
 SHIFTED = (NUMBERS - OFFSET).std(ddof=1)
 # Log rates: the count over the exposure; units of 1.
 COUNTS = RESPONSES["whole numbers from 0"]
@@ -372,9 +373,12 @@ def parameters(model, u):
         found |= {f"{prefix}[{k}]": v for k, v in zip(predictor.columns, b, strict=True)}
         groups = [g for g in model.groups if g.predictor == predictor.name]
         for k, group in enumerate(groups):
-            found |= dict(zip(group.sd_labels, row[predictor.sd[k]], strict=True))
+            # Default sds are those at the mean of the predictors, here of coefficients of x.
+            unit = np.array([UNITS[term] if group.at_mean else 1.0 for term in group.terms])
+            sds = row[predictor.sd[k]] / unit[: len(group.sd_labels)]
+            found |= dict(zip(group.sd_labels, sds, strict=True))
             found |= dict(zip(group.cor_labels, row[predictor.cor[k]], strict=True))
-            r = row[predictor.r[k]].reshape(len(group.levels), len(group.terms))
+            r = row[predictor.r[k]].reshape(len(group.levels), len(group.terms)) @ group.back.T
             own = group.known_sd is not None
             # Without pooling the coefficients themselves, else deviations.
             found[f"r_{group.name}"] = r + group.T @ b if own else r
@@ -508,6 +512,10 @@ def log_prior_of_group(case, group, at, b):
         total += (own[0].eta - 1) * np.linalg.slogdet(R)[1]
     else:
         total += sum(prior.logpdf(value) for prior, value in zip(own, cor, strict=True))
+    if group.at_mean:
+        # Of a slope it is the same; the intercept is that where the others are at their means.
+        means = [0.0 if term == "Intercept" else COLUMN[term].mean() for term in group.terms]
+        r = r + np.outer(r @ means, [term == "Intercept" for term in group.terms])
     effects = stats.multivariate_normal(np.zeros(len(sd)), R * np.outer(sd, sd))
     return total + effects.logpdf(r).sum()
 
@@ -554,3 +562,41 @@ def test_gradient(name):
         # Rounding of sums as large as the value and of gamma functions, and the fifth derivative.
         error = 1e-7 + 1e-10 * (abs(value) + np.abs(grad).max())
         np.testing.assert_allclose(grad, expected, rtol=0, atol=error)
+
+
+def test_thresholds_of_categories_that_do_not_occur():
+    """In a part of the rows the highest category may be lacking; its threshold has its prior."""
+    from partialpool.model import build_model, pool
+    from partialpool.posterior.fitted_rows import take_rows
+
+    family = FAMILIES["cumulative"]
+    y = np.digitize(NUMBERS, np.quantile(NUMBERS, [0.2, 0.5, 0.8])).astype(float)
+    fit = pp.fit(
+        "y ~ x", {"y": y, "x": X}, family="cumulative", chains=1, draws=2, warmup=2, seed=1
+    )
+    rows = np.flatnonzero(y < y.max())
+    priors = {"b": pp.Normal(0.3, 1.1), "threshold": pp.Normal(0.2, 2)}
+    pooled = pool(take_rows(fit.design, rows), "partial", family, "logit")
+    model = build_model(pooled, priors, integrate=False)
+    assert model.core.dim == 4  # a slope, the first of three thresholds, two increments
+    ours, theirs = [], []
+    for u in points(model.core, 6, 3):
+        at = parameters(model, u)
+        cuts = np.array([at[f"threshold[{k}]"] for k in (1, 2, 3)])
+        below = special.expit(cuts - at["b[x]"] * X[rows, None])
+        p = np.diff(np.pad(below, ((0, 0), (1, 1)), constant_values=(0, 1)))
+        log_det = np.linalg.slogdet(slope(lambda u: flat(parameters(model, u)), u))[1]
+        prior = stats.norm(0.3, 1.1).logpdf(at["b[x]"]) + stats.norm(0.2, 2).logpdf(cuts).sum()
+        theirs.append(np.log(p[np.arange(len(rows)), y[rows].astype(int)]).sum() + prior + log_det)
+        ours.append(model.core.logp_and_grad(u)[0])
+    assert np.ptp(theirs) > 1
+    np.testing.assert_allclose(np.diff(ours), np.diff(theirs), rtol=0, atol=1e-7)
+
+
+def test_kfold_where_a_part_lacks_the_highest_category():
+    rng = np.random.default_rng(4)
+    data = {"y": np.append(rng.integers(1, 4, 39), 4), "x": rng.normal(size=40)}
+    fit = pp.fit("y ~ x", data, family="cumulative", chains=2, draws=100, warmup=100, seed=1)
+    score = fit.kfold(4)
+    assert np.isfinite(score.elpd)
+    assert score.pointwise["elpd"].iloc[-1] < -2  # of the one row with 4, seen by the prior alone

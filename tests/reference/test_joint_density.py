@@ -305,3 +305,29 @@ def test_marginal_engine_and_metropolis_agree(pooling):
     # Monte Carlo errors of both runs; 5 of them happen by chance once in 2e6 numbers.
     z = (one["mean"] - two["mean"]) / np.hypot(one["mcse"], two["mcse"])
     assert np.abs(z).max() < 5
+
+
+def test_default_sds_and_correlations_are_at_the_mean_of_the_predictors():
+    """What walks are sds and correlations of coefficients of (x − mean)/sd, and of the rest."""
+    model = model_of("y ~ x + (x | g)", DATA)
+    joint, layout = build_joint(model), Layout.of(model)
+    s_y, s_x, x = Y.std(ddof=1), X.std(ddof=1), X.mean()
+    rng, ours, theirs = np.random.default_rng(4), [], []
+    for _ in range(6):
+        theta = np.empty(layout.dim)
+        theta[layout.b] = b = rng.normal(size=2)
+        coef = b + rng.normal(size=(J, 2))
+        theta[layout.coef] = coef.ravel()
+        theta[layout.sd] = sd = rng.uniform(0.3, 2, 2)
+        theta[layout.cor] = cor = rng.uniform(-0.8, 0.8)
+        theta[layout.sigma] = sigma = rng.uniform(0.5, 2)
+        total = stats.norm(coef[CODES, 0] + coef[CODES, 1] * X, sigma).logpdf(Y).sum()
+        total += stats.norm(Y.mean(), 2.5 * s_y).logpdf(b[0] + x * b[1])
+        total += stats.norm(0, 2.5 * s_y / s_x).logpdf(b[1])
+        total += stats.expon(scale=s_y).logpdf([*sd, sigma]).sum() + np.log(1 - cor**2)
+        r = coef - b
+        own = np.column_stack([r[:, 0] + x * r[:, 1], s_x * r[:, 1]])
+        Sigma = np.array([[1, cor], [cor, 1]]) * np.outer(sd, sd)
+        theirs.append(total + stats.multivariate_normal([0, 0], Sigma).logpdf(own).sum())
+        ours.append(joint.logp(theta))
+    np.testing.assert_allclose(np.diff(ours), np.diff(theirs), rtol=1e-9, atol=1e-8)

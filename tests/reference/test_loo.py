@@ -18,6 +18,7 @@ from partialpool.posterior.integrated import (
     row_scores,
 )
 from partialpool.posterior.kfold import deal
+from partialpool.posterior.loo import log_mean
 
 FEW = {"chains": 1, "draws": 5, "warmup": 50, "seed": 3}
 
@@ -531,3 +532,8 @@ def test_leaving_out_a_million_rows_is_not_refused():
     _check_effort(1_000_000, 1000, 100)
     with pytest.raises(InputError, match=r"of a model with 2000 coefficients .* hours"):
         _check_effort(1_000_000, 1000, 2000)
+
+
+def test_means_of_densities_that_no_draw_allows():
+    values = np.array([[-np.inf, 0.0, -1000.0], [-np.inf, -np.inf, -1000.0]])
+    np.testing.assert_allclose(log_mean(values), [-np.inf, np.log(0.5), -1000.0])

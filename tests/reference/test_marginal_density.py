@@ -47,6 +47,13 @@ def column(name):
     return ONE if name == "1" else DATA[name]
 
 
+def group_columns(names, pairs, scales="defaults"):
+    """Columns of Z. Default sds of terms that correlate are those at the mean of the predictors."""
+    correlated = {names[i] for pair in pairs for i in pair} - {"1"} if scales == "defaults" else {}
+    own = {c: (column(c) - column(c).mean()) / column(c).std(ddof=1) for c in correlated}
+    return np.column_stack([own.get(c, column(c)) for c in names])
+
+
 def default_reference(options, columns=("x1", "x2")):
     """Default priors by hand: slopes N(0, 2.5 s_y/s_x), the value at the mean N(ȳ, 2.5 s_y)."""
     y = DATA["y"] - options.get("offset", 0.0)
@@ -72,7 +79,7 @@ def test_default_priors(group, options):
     options = OPTIONS[options]
     core = model_of(f"y ~ x1 + x2 + {term}", DATA, **options).core
     X, mean, sd = default_reference(options)
-    Z = np.column_stack([column(c) for c in z])
+    Z = group_columns(z, pairs)
     core_agrees(core, Dense(DATA["y"], X, Z, DATA["g"], mean, sd, **options), pairs)
 
 
@@ -81,14 +88,14 @@ def test_normal_prior_of_the_actual_intercept(group):
     term, z, pairs = GROUPS[group]
     priors = {"b[Intercept]": pp.Normal(1.5, 0.7), "b": pp.Normal(-0.4, 2.0)}
     core = model_of(f"y ~ x1 + x2 + {term}", DATA, priors).core
-    X, Z = (np.column_stack([column(c) for c in cs]) for cs in (("1", "x1", "x2"), z))
+    X, Z = np.column_stack([column(c) for c in ("1", "x1", "x2")]), group_columns(z, pairs)
     dense = Dense(DATA["y"], X, Z, DATA["g"], np.array([1.5, -0.4, -0.4]), np.array([0.7, 2, 2]))
     core_agrees(core, dense, pairs)
 
 
 def test_population_without_an_intercept():
     core = model_of("y ~ 0 + x1 + (x1 | g)", DATA, {"b": pp.Normal(0.2, 3)}).core
-    X, Z = DATA["x1"][:, None], np.column_stack([ONE, DATA["x1"]])
+    X, Z = DATA["x1"][:, None], group_columns(("1", "x1"), [(0, 1)])
     dense = Dense(DATA["y"], X, Z, DATA["g"], np.array([0.2]), np.array([3.0]))
     core_agrees(core, dense, [(0, 1)])
 
@@ -107,7 +114,7 @@ def test_without_group_terms():
 def test_flat_coefficients_give_the_restricted_likelihood(group, options):
     term, z, pairs = GROUPS[group]
     core = model_of(f"y ~ x1 + {term}", DATA, {"b": pp.Flat()}, **OPTIONS[options]).core
-    X, Z = (np.column_stack([column(c) for c in cs]) for cs in (("1", "x1"), z))
+    X, Z = np.column_stack([ONE, DATA["x1"]]), group_columns(z, pairs)
     dense = Dense(DATA["y"], X, Z, DATA["g"], **OPTIONS[options])
     core_agrees(core, dense, pairs, restricted=True)
 
@@ -117,7 +124,7 @@ SAMPLED = {
     "student slope": {"b[x1]": pp.StudentT(3, 0, 1)},
     "uniform slope": {"b[x2]": pp.Uniform(-4, 4)},
     "both slopes": {"b[x1]": pp.Cauchy(0, 1), "b[x2]": pp.Uniform(-4, 1)},
-    # All on the actual scale; the normal prior of x2 stays part of the likelihood.
+    # Slopes with normal priors are integrated all the same.
     "actual intercept": {"b[Intercept]": pp.StudentT(4, 1, 2), "b[x2]": pp.Normal(0.3, 1.2)},
 }
 NAMES = ("Intercept", "x1", "x2")
@@ -130,12 +137,13 @@ def test_sampled_coefficients(prior, group):
     term, z, pairs = GROUPS[group]
     model = model_of(f"y ~ x1 + x2 + {term}", DATA, priors)
     X, mean, sd = default_reference({})
-    Z = np.column_stack([column(c) for c in z])
-    actual = "b[Intercept]" in priors
-    drawn = [0, 1, 2] if actual else [k for k in range(3) if f"b[{NAMES[k]}]" in priors]
-    rest = [k for k in range(3) if k not in drawn]
-    if actual:
+    Z = group_columns(z, pairs)
+    if "b[Intercept]" in priors:
         X = np.column_stack([ONE, DATA["x1"], DATA["x2"]])
+        mean[2], sd[2] = 0.3, 1.2
+    kinds = {k: priors.get(f"b[{name}]") for k, name in enumerate(NAMES)}
+    drawn = [k for k, prior in kinds.items() if not isinstance(prior, (pp.Normal, type(None)))]
+    rest = [k for k in range(3) if k not in drawn]
     for u in points(model.core, 6, 3):
         at = model.core.constrain(u)
         assert len(at["sampled"]) == len(drawn)
@@ -143,9 +151,6 @@ def test_sampled_coefficients(prior, group):
         dense = Dense(DATA["y"], X[:, rest], Z, DATA["g"], mean[rest], sd[rest], offset=offset)
         Sigma = covariance(at["sd"], at["cor"], pairs)
         expected = dense.log_marginal(Sigma, at["sigma"])
-        if actual:
-            expected += stats.norm(0, sd[1]).logpdf(at["sampled"][1])
-            expected += stats.norm(0.3, 1.2).logpdf(at["sampled"][2])
         assert log_likelihood(model.core, u) == pytest.approx(expected, rel=1e-10)
 
 
@@ -197,7 +202,8 @@ def test_joint_density_integrated_over_correlated_deviations():
             joint = stats.multivariate_normal([0, 0], Sigma).logpdf(r) + log_d0 + log_d1
             rows = TINY["g"] == level
             for y, x in zip(TINY["y"][rows], TINY["x"][rows], strict=True):
-                mean = b[0] + b[1] * x + r[..., 0] + r[..., 1] * x
+                own = (x - TINY["x"].mean()) / TINY["x"].std(ddof=1)
+                mean = b[0] + b[1] * x + r[..., 0] + r[..., 1] * own
                 joint = joint + stats.norm(mean, at["sigma"]).logpdf(y)
             total += log_sum(joint.ravel(), 0)
         assert log_likelihood(core, u) == pytest.approx(total, rel=1e-9)

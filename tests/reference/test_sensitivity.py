@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
-from partialpool.model.defaults import predictors
 from partialpool.model.priors import PRIORS
+from partialpool.model.scales import predictors
 from partialpool.posterior.diagnostics import diagnose
 from partialpool.posterior.fit import population_draws
 from partialpool.posterior.log_prior import log_density, log_priors
@@ -49,7 +49,11 @@ def grouped(n=240, seed=2):
 def test_as_arviz_finds_it(radon):
     """The same draws, with densities from scipy and matrices written out."""
     model, draws = radon.model, radon.draws["posterior"]
-    sd, cor = draws["sd_county"].values, draws["cor_county"].values[..., 0]
+    # Default priors of sds and correlations are at the mean of the predictors.
+    x, (sd_0, sd_1) = RADON["floor"], np.moveaxis(draws["sd_county"].values, -1, 0)
+    cov = sd_0 * sd_1 * draws["cor_county"].values[..., 0]
+    at_mean = np.sqrt(sd_0**2 + 2 * x.mean() * cov + x.mean() ** 2 * sd_1**2)
+    sd, cor = (at_mean, sd_1), (cov + x.mean() * sd_1**2) / (at_mean * sd_1)
     sigma, b = draws["sigma"].values, draws["b"].values
     own = {label: model.priors[label] for label in ("b[Intercept]", "b[floor]", "sigma")}
     middle = b[..., 0] + b[..., 1] * RADON["floor"].mean()
@@ -59,7 +63,7 @@ def test_as_arviz_finds_it(radon):
     log_prior += stats.expon(scale=1 / own["sigma"].rate).logpdf(sigma)
     for k, term in enumerate(("Intercept", "floor")):
         rate = model.priors[f"sd_county[{term}]"].rate
-        log_prior += stats.expon(scale=1 / rate).logpdf(sd[..., k])
+        log_prior += stats.expon(scale=1 / rate).logpdf(sd[k])
     log_prior += (model.priors["cor_county"].eta - 1) * np.log(1 - cor**2)
     codes = np.unique(RADON["county"], return_inverse=True)[1]
     coef = draws["coef_county"].values[:, :, codes]
@@ -98,7 +102,7 @@ DENSITIES = {
 
 
 def test_every_prior_has_a_density_here():
-    assert {*DENSITIES, "Flat", "LKJ"} == set(PRIORS)
+    assert {*DENSITIES, "ExponentialAtMean", "Flat", "LKJ", "LKJAtMean"} == set(PRIORS)
     np.testing.assert_array_equal(log_density(pp.Flat(), np.array([-1.0, 5.0])), 0.0)
 
 
@@ -347,7 +351,8 @@ def test_big_tables_are_thinned(monkeypatch, radon):
     thin = radon.sensitivity()
     np.testing.assert_array_equal(thin.prior, whole.prior)
     assert not np.array_equal(thin.likelihood, whole.likelihood)
-    np.testing.assert_allclose(thin.likelihood, whole.likelihood, rtol=0.5)
+    # Between seeds the smallest of them have an sd of 0.02, the others less than 10%.
+    np.testing.assert_allclose(thin.likelihood, whole.likelihood, rtol=0.2, atol=0.05)
 
 
 def test_a_loaded_fit_says_the_same_if_it_has_its_rows(tmp_path, radon):

@@ -33,7 +33,7 @@ BAD = {
         "`truth` names a level of `id` more than once",
     ),
     "text": (
-        lambda t: {"truth": t.astype({"x": str})},
+        lambda t: {"truth": t.assign(x="a")},
         "column `x` of `truth` has values that are not numbers",
     ),
     "missing": (

@@ -67,7 +67,7 @@ def refuses(path, match="damaged or not a partialpool fit"):
 
 
 def rewritten(arrays, path):
-    path.write_bytes(pack(arrays, format=3, version="0.1.0"))
+    path.write_bytes(pack(arrays, format=4, version="0.2.0"))
     return path
 
 
@@ -286,14 +286,14 @@ def test_files_that_may_not_be_read(fits, tmp_path, monkeypatch):
     fits["complete"].save(path)
     if os.geteuid() != 0:
         path.chmod(0)
-        refuses(path, r"cannot be read \(Permission denied\): check the path and its permissions")
+        refuses(path, r"cannot be read \(Permission denied\): see whether you may read it")
         path.chmod(0o644)
 
     def fail(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", fail)
-    refuses(path, r"cannot be read \(Permission denied\): check the path and its permissions")
+    refuses(path, r"cannot be read \(Permission denied\): see whether you may read it")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")

@@ -94,7 +94,8 @@ def test_fractions_are_weighted_and_not_judged():
     found = fit.check()
     assert [f.code for f in found.findings] == ["weights-not-expanded"]
     expected = pp.fit(FORMULA, whole, **options).check().table
-    np.testing.assert_allclose(found.table["observed"], expected["observed"], rtol=1e-12)
+    observed = [table["observed"].drop("dispersion") for table in (found.table, expected)]
+    np.testing.assert_allclose(*observed, rtol=1e-12)  # the dispersion depends on the draws
     sd = (expected["upper"] - expected["lower"])["mean"]
     assert found.table["mean"]["mean"] == pytest.approx(expected["mean"]["mean"], abs=sd)
 

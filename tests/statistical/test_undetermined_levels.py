@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import logsumexp
 
 import partialpool as pp
+from helpers import assert_moments
 
 RNG = np.random.default_rng(0)
 LEVELS = np.repeat([0, 1, 2], [4, 4, 2])
@@ -71,3 +74,41 @@ def test_wide_bounds_are_the_same_as_none():
 def test_the_finding_names_them():
     found = {finding.code for finding in unpooled(100).findings}
     assert "not-estimable" in found
+
+
+def test_uniform_priors_of_levels_whose_rows_determine_one_combination():
+    """One row of a level says only what c0 + x c1 is, whose prior is a trapezoid.
+
+    The posterior of sigma then is an integral over one dimension; without the trapezoid, or with
+    another, its mean would be off by 20 errors or more.
+    """
+    rng = np.random.default_rng(2)
+    full = np.array([-1.2, -0.6, 0.1, 0.5, 0.9, 1.3])
+    x = np.concatenate([full, [0.5, -0.5]])
+    y = np.concatenate([0.3 + 0.4 * full + rng.normal(size=6), [2.3, -2.6]])
+    data = {"y": y, "x": x, "g": np.array([0] * 6 + [1, 2])}
+    priors = {"coef_g": pp.Uniform(-2, 2), "sigma": pp.Exponential(1)}
+    fit = pp.fit("y ~ x + (x | g)", data, pooling="none", priors=priors, draws=5000, seed=1)
+    assert fit.method == "marginal"
+
+    def trapezoid(t, slope):
+        """Density of c0 + slope c1, both uniform: the length of the slice of the box."""
+        wide, narrow = 2.0, 2.0 * abs(slope)
+        low = np.maximum(t - narrow, -wide)
+        return np.maximum(np.minimum(t + narrow, wide) - low, 0.0)
+
+    X = np.column_stack([np.ones(6), full])
+    c0, c1 = np.meshgrid(np.linspace(-2, 2, 161), np.linspace(-2, 2, 161))
+    grid = np.column_stack([c0.ravel(), c1.ravel()])
+    squares = ((y[:6, None] - X @ grid.T) ** 2).sum(axis=0)
+    sigma = np.linspace(0.05, 8, 1200)
+    t = np.linspace(-4, 4, 4001)
+    log = -sigma + np.array([logsumexp(-squares / (2 * s**2)) - 6 * np.log(s) for s in sigma])
+    for own, slope in ((y[6], 0.5), (y[7], -0.5)):
+        density = stats.norm(own, sigma[:, None]).pdf(t) @ trapezoid(t, slope)
+        log += np.log(density)
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    mean = weights @ sigma
+    sd = np.sqrt(weights @ (sigma - mean) ** 2)
+    assert_moments(fit.run.scalars["sigma"][..., None], mean, sd)

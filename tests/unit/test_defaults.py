@@ -34,10 +34,10 @@ def test_numbers():
         "b[Intercept]": (NormalAtMean, [MEAN_Y, 2.5 * S_Y]),
         "b[x]": (pp.Normal, [0, 2.5 * S_Y / S_X]),
         "b[z]": (pp.Normal, [0, 2.5 * S_Y / S_Z]),
-        "sd_g[Intercept]": (pp.Exponential, [1 / S_Y]),
-        "sd_g[x]": (pp.Exponential, [S_X / S_Y]),
-        "sd_g[z]": (pp.Exponential, [S_Z / S_Y]),
-        "cor_g": (pp.LKJ, [2]),
+        "sd_g[Intercept]": (pp.ExponentialAtMean, [1 / S_Y]),
+        "sd_g[x]": (pp.ExponentialAtMean, [S_X / S_Y]),
+        "sd_g[z]": (pp.ExponentialAtMean, [S_Z / S_Y]),
+        "cor_g": (pp.LKJAtMean, [2]),
         "sigma": (pp.Exponential, [1 / S_Y]),
     }
     assert list(priors) == list(expected)
@@ -47,11 +47,16 @@ def test_numbers():
         assert numbers(priors[name]) == pytest.approx(values, rel=1e-12)
 
 
-def test_indicator_columns_are_scaled_by_their_own_sd():
+def test_the_columns_of_a_factor_have_a_joint_prior():
+    # Fitted contributions of all three kinds alike: differences have twice their variance, and a
+    # contribution of sd 1 to balanced rows has one of 2 · 3/2 in each difference.
     priors = pp.default_priors("y ~ kind + (kind || g)", DATA)
-    indicator = (DATA["kind"] == "b").std(ddof=1)
-    assert numbers(priors["b[kind[T.b]]"]) == pytest.approx([0, 2.5 * S_Y / indicator], rel=1e-12)
-    assert numbers(priors["sd_g[kind[T.b]]"]) == pytest.approx([indicator / S_Y], rel=1e-12)
+    size = np.sqrt(2 * 3 * (N - 1) / N)
+    for kind in "bc":
+        prior = priors[f"b[kind[T.{kind}]]"]
+        assert type(prior) is NormalAtMean
+        assert numbers(prior) == pytest.approx([0, 2.5 * S_Y * size], rel=1e-12)
+        assert numbers(priors[f"sd_g[kind[T.{kind}]]"]) == pytest.approx([1 / (S_Y * size)])
 
 
 def test_parameters_follow_the_model():
@@ -132,7 +137,12 @@ REFUSED = {
     "no such factor": ({"sd_h": pp.Normal()}, "`sd_h`, which is no parameter"),
     "no such pair": ({"cor_g[x,Intercept]": pp.Normal()}, "did you mean `cor_g[Intercept,x]`?"),
     "lkj": ({"sd_g": pp.LKJ(2)}, "LKJ is set on `sd_g[Intercept]`: it is a prior of correlations"),
-    "at mean": ({"b[x]": NormalAtMean(0, 1)}, "it applies to intercepts alone"),
+    "at mean": ({"sigma": NormalAtMean(0, 1)}, "it applies to coefficients, intercepts"),
+    "sd at mean": ({"b[x]": pp.ExponentialAtMean(1)}, "it applies to sds of coefficients that"),
+    "mixed": (
+        {"sd_g[x]": "exponential(1) at the mean", "cor_g": pp.LKJ(2)},
+        "the prior on `cor_g` is about coefficients as written, that on `sd_g[Intercept]`",
+    ),
     "no mass": ({"sigma": pp.Uniform(-2, -1)}, "has no mass where the parameter can lie"),
     "class": ({"sigma": pp.Exponential}, "call it: `pp.Exponential(…)`"),
     "number": ({"sigma": 3}, "the prior on `sigma` is 3: give a prior such as"),

@@ -245,14 +245,24 @@ BAD = {
         {},
         r"holds dates: write `C\(d\)`",
     ),
-    "log of strings": ("y ~ log(s)", {}, {}, "cannot be computed"),
+    "log of strings": ("y ~ log(s)", {}, {}, r"`s` holds text \(`u`\), where a number is needed"),
     "not of a number": ("y ~ {~x}", {}, {}, "`x` is joined by .* not true or false"),
     "a category too many": ("y ~ C(s, levels=['u'])", {}, {}, "outside its categories"),
-    "unknown base": ("y ~ C(s, Treatment('q'))", {}, {}, "cannot be computed.*'q'"),
+    "unknown base": (
+        "y ~ C(s, Treatment('q'))",
+        {},
+        {},
+        "names `q`, which is none of the categories: choose one of `u`, `v`",
+    ),
     "equal names": ("y ~ `log(x)` + log(x)", {"log(x)": [1, 2, 3, 4, 6]}, {}, "two columns"),
     "zero column": ("y ~ 0 + z", {"z": [0] * 5}, {}, "`z` is 0 in every row"),
     "no variation": ("y ~ x + z", {"z": [3.0] * 5}, {}, "`z` has the same value in every row"),
-    "copy": ("y ~ x + z", {"z": [2.0, 4.0, 10.0, 8.0, 1.0]}, {}, "`z` equals .* `x`, `Intercept`"),
+    "copy": (
+        "y ~ x + z",
+        {"z": [2.0, 4.0, 10.0, 8.0, 1.0]},
+        {},
+        "`z` equals a combination of `x`: take",
+    ),
     "dummies": ("y ~ b + C(s) + {s == 'u'}", {}, {}, "`s == 'u'` equals a combination"),
     "level constant": ("y ~ g + s", {}, {}, r"`s\[T.v\]` equals a combination of `g\[T.b\]`"),
     "too many": ("y ~ poly(x, 4) + w + {w**2}", {}, {}, "7 population columns but only 5 rows"),
@@ -273,7 +283,7 @@ def rank_data(n=50):
     return {"y": rng.normal(size=n), "x": rng.normal(size=n), "z": rng.normal(size=n)}, rng
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1.0, 1e12, 1e300])
+@pytest.mark.parametrize("scale", [1e-130, 1e-12, 1.0, 1e12, 1e130])
 @pytest.mark.parametrize("intercept", ["1", "0"])
 def test_scale_is_not_collinearity(scale, intercept):
     data, _ = rank_data()
@@ -328,7 +338,7 @@ def test_new_values_for_categories_of_numbers_and_beyond_a_spline():
     data = {"y": np.arange(9.0) ** 2, "k": [1, 2, 3] * 3, "x": np.arange(9.0)}
     with pytest.raises(InputError, match="`k` has a category that the fit did not see, `7`"):
         rebuild(design("y ~ C(k)", data).recipe, {"k": [7]})
-    with pytest.raises(InputError, match="outside its categories"):
+    with pytest.raises(InputError, match=r"`k \+ 1` has a category that the fit did not see, `8`"):
         rebuild(design("y ~ C(k + 1)", data).recipe, {"k": [7]})
     with pytest.raises(InputError, match='extrapolation="extend"'):
         rebuild(design("y ~ bs(x, df=4)", data).recipe, {"x": [100.0]})

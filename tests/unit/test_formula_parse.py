@@ -112,7 +112,7 @@ def test_several_grouping_factors():
         ("(1 || a/b/c)", "(1 || a) + (1 || a:b) + (1 || a:b:c)"),
         ("(1 | a:b/c)", "(1 | a:b) + (1 | a:b:c)"),
         ("(1 | a/b:c)", "(1 | a) + (1 | a:b:c)"),
-        ("(0 + x - z | `my a`/b.c)", "(0 + x - z | `my a`) + (0 + x - z | `my a`:b.c)"),
+        ("(0 + x*z - z | `my a`/b.c)", "(0 + x*z - z | `my a`) + (0 + x*z - z | `my a`:b.c)"),
         ("(1 | a/b) + (0 + x | b:a)", "(1 | a) + (1 | a:b) + (0 + x | b:a)"),
     ],
 )
@@ -148,7 +148,11 @@ operators = st.sampled_from([" + ", ":", "*", " / ", "+", " - "])
 )
 def test_normalised_text_means_the_same(parts, groups):
     right = "".join(n + o for n, o in parts) + "x" + groups
-    terms = parse_formula(f"y~{right}")
+    try:
+        terms = parse_formula(f"y~{right}")
+    except InputError as error:
+        assert "is just" in str(error) or "not there" in str(error)  # noqa: PT017
+        return
     again = parse_formula(terms.formula)
     assert again == terms
     assert expand(again.population) == expand(terms.population)

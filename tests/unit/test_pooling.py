@@ -121,11 +121,11 @@ def test_priors_follow_the_pooling_of_their_factor():
 BAD = {
     "unknown factor": ({"itm": "none"}, "names `itm`.* did you mean `item`"),
     "unknown pooling": ({"item": "non"}, "unknown pooling `non`: did you mean `none`"),
-    "no text": ({"item": None}, "unknown pooling `None`"),
+    "no text": ({"item": None}, "`pooling` is None: choose one of `complete`"),
     "two without": ({"id": "none", "item": "none"}, "`id` and `item` .*at most one factor"),
     "not which": ("none", 'as in pooling={"id": "none", "item": "partial"}'),
     "unknown": ("parttial", "did you mean `partial`"),
-    "a list": (["none"], "unknown pooling"),
+    "a list": (["none"], r"`pooling` is \['none'\]: choose one of `complete`"),
 }
 
 

@@ -8,20 +8,29 @@ from __future__ import annotations
 import contextlib
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import partialpool
 from partialpool.cli import options
-from partialpool.cli.files import check_targets, make_folder, write_coefficients, write_frame
-from partialpool.cli.output import report, say
+from partialpool.cli.bundled import listed, write_bundled
+from partialpool.cli.files import (
+    check_targets,
+    make_folder,
+    read_table,
+    write_coefficients,
+    write_frame,
+)
+from partialpool.cli.output import own_words, report, say
 from partialpool.engine import MAXIMISED
-from partialpool.errors import EngineError, InputError
+from partialpool.errors import EngineError, FindingWarning, InputError
 from partialpool.posterior import Fit
-from partialpool.posterior.text import POOLING_NAMES, WIDTH
+from partialpool.posterior.compare import Comparison
+from partialpool.posterior.text import WIDTH
 
 DONE, UNUSABLE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -53,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FindingWarning)  # findings are printed
+        return _run(given)
+
+
+def _run(given: list[str]) -> int:
     try:
         code = app(args=options.protected(given), prog_name="partialpool", standalone_mode=False)
         return int(code or DONE)
@@ -83,13 +98,21 @@ def fit_command(
     data: options.Data,
     formula: options.Formula,
     prior: options.Priors = None,
+    na: options.NA = None,
+    decimal: options.Decimal = None,
+    text: options.AsText = None,
+    encoding: options.Encoding = None,
     out: Annotated[
         str | None,
         typer.Option(metavar="FILE.nc", help="Save the fit, for predict, check and pp.load."),
     ] = None,
     rows: Annotated[
-        bool, typer.Option(help="Whether `--out` keeps the rows; `check` needs them.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--rows/--no-rows",
+            help="Whether `--out` keeps the rows; `check` needs them.  [default: rows]",
+        ),
+    ] = None,
     coefficients: Annotated[
         str | None,
         typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
@@ -111,12 +134,13 @@ def fit_command(
     offset: options.Offset = None,
     exposure: options.Exposure = None,
     trials: options.Trials = None,
-    chains: options.Chains = 4,
-    draws: options.Draws = 1000,
-    warmup: options.Warmup = 1000,
+    chains: options.Chains = None,
+    draws: options.Draws = None,
+    warmup: options.Warmup = None,
     seed: options.Seed = None,
     interval: options.Interval = 0.95,
     proposal_sd: options.ProposalSd = None,
+    start: options.Start = None,
     threads: options.Threads = None,
     progress: options.ShowProgress = None,
 ) -> int:
@@ -131,16 +155,19 @@ def fit_command(
             f"`--out` is given with `--method {method}`, and it saves posteriors",
             remedy="leave it out, or use `--json` or `--coefficients`",
         )
+    if rows is not None and out is None:
+        shown = "--rows" if rows else "--no-rows"
+        raise InputError(f"`{shown}` is given without `--out`", remedy="name the file, or leave it")
     targets = check_targets(data, {"--out": out, "--coefficients": coefficients})
     try:
         fit = partialpool.fit(
             formula,
-            data,
-            family=family,
-            link=link,
-            pooling=options.read_pooling(pooling),
+            read_table(data, na, decimal, text, encoding),
+            family=cast(Any, family),
+            link=cast(Any, link),
+            pooling=cast(Any, options.read_pooling(pooling)),
             priors=priors,
-            method=method,
+            method=cast(Any, method),
             sigma=sigma,
             se=se,
             weights=weights,
@@ -153,6 +180,7 @@ def fit_command(
             seed=seed,
             interval=interval,
             proposal_sd=proposal_sd,
+            start=options.read_start(start or []),
             threads=threads,
             progress=progress,
         )
@@ -161,7 +189,7 @@ def fit_command(
         return INTERRUPTED
     # A file that cannot be written after all must not cost the user the table.
     failed: list[InputError] = []
-    saver = partial(fit.save, rows=rows) if isinstance(fit, Fit) else None
+    saver = partial(fit.save, rows=rows is not False) if isinstance(fit, Fit) else None
     writers = (saver, partial(write_coefficients, fit))
     for target, write in zip(targets.values(), writers, strict=True):
         if target is not None and write is not None:
@@ -182,6 +210,10 @@ def compare_command(
     data: options.Data,
     formula: options.Formula,
     prior: options.Priors = None,
+    na: options.NA = None,
+    decimal: options.Decimal = None,
+    text: options.AsText = None,
+    encoding: options.Encoding = None,
     plot: Annotated[
         str | None,
         typer.Option(metavar="FILE.png", help="Draw the estimates under each pooling."),
@@ -209,9 +241,9 @@ def compare_command(
     offset: options.Offset = None,
     exposure: options.Exposure = None,
     trials: options.Trials = None,
-    chains: options.Chains = 4,
-    draws: options.Draws = 1000,
-    warmup: options.Warmup = 1000,
+    chains: options.Chains = None,
+    draws: options.Draws = None,
+    warmup: options.Warmup = None,
     seed: options.Seed = None,
     interval: options.Interval = 0.95,
     proposal_sd: options.ProposalSd = None,
@@ -229,13 +261,13 @@ def compare_command(
         check_path(figure)
     comparison = partialpool.compare(
         formula,
-        data,
+        read_table(data, na, decimal, text, encoding),
         truth=truth,
         factor=factor,
-        family=family,
-        link=link,
+        family=cast(Any, family),
+        link=cast(Any, link),
         priors=priors,
-        method=method,
+        method=cast(Any, method),
         sigma=sigma,
         se=se,
         weights=weights,
@@ -258,13 +290,17 @@ def compare_command(
         pair = None if choose is None else tuple(part.strip() for part in choose.split(","))
         save(comparison.plot.shrinkage(pair), figure)  # type: ignore[arg-type]
         say(f"Figure: {plot}")
-    return say_findings(comparison.fits)
+    return say_findings(comparison)
 
 
 @app.command("predict")
 def predict_command(
     fit: options.Saved,
     data: options.Data,
+    na: options.NA = None,
+    decimal: options.Decimal = None,
+    text: options.AsText = None,
+    encoding: options.Encoding = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -295,9 +331,9 @@ def predict_command(
     check_targets(fit, {"--out": out}, what="fit")
     target = check_targets(data, {"--out": out})["--out"]
     frame = partialpool.load(fit).predict(
-        data,
-        kind=kind,
-        new_levels=new_levels,
+        read_table(data, na, decimal, text, encoding),
+        kind=cast(Any, kind),
+        new_levels=cast(Any, new_levels),
         interval=interval,
         seed=seed,
         offset=offset,
@@ -318,7 +354,7 @@ def predict_command(
         write_frame(frame, target)
         say(f"{facts}: {out}")
     for note in frame.attrs["notes"]:
-        say(f"note: {note}", sys.stderr)
+        say(own_words(f"note: {note}"), sys.stderr)
     return DONE
 
 
@@ -344,7 +380,7 @@ def check_command(
         for name, draw in found.plot.all().items():
             save(draw(), folder / f"{name}.png")
         say(f"Figures: {plots}")
-    say(f"\n{found.findings_text}\n{owed.findings_text}", sys.stderr)
+    say(own_words(f"\n{found.findings_text}\n{owed.findings_text}"), sys.stderr)
     return DONE
 
 
@@ -363,23 +399,36 @@ def demo_command(
     return DONE
 
 
-def say_findings(fits: dict[str, Fit]) -> int:
+@app.command("data")
+def data_command(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="radon, eight_schools or individuals."),
+    ] = None,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the files.")] = ".",
+) -> int:
+    """Write a bundled data set as CSV; without a name, list them."""
+    if name is None:
+        say(listed())
+        return DONE
+    for path in write_bundled(name, make_folder(out)):
+        say(f"{path}")
+    return DONE
+
+
+def say_findings(comparison: Comparison) -> int:
     """Print the findings of several fits and return the exit code that they call for."""
-    seen: dict[str, list[str]] = {}
-    for name, fit in fits.items():
-        for finding in fit.findings:
-            seen.setdefault(str(finding), []).append(POOLING_NAMES[name])
-    for text, names in seen.items():
-        for line in textwrap.wrap(f"{', '.join(names)}: {text}", WIDTH, subsequent_indent="  "):
+    for names, finding in comparison.findings:
+        for line in textwrap.wrap(f"{names}: {finding}", WIDTH, subsequent_indent="  "):
             say(line, sys.stderr)
-    findings = [finding for fit in fits.values() for finding in fit.findings]
+    findings = [finding for _, finding in comparison.findings]
     if any(finding.code == "interrupted" for finding in findings):
         return INTERRUPTED
     return UNUSABLE if any(finding.level == "error" for finding in findings) else DONE
 
 
 def _fail(message: str, code: int) -> int:
-    say("error: " + " ".join(message.split()), sys.stderr)
+    say("error: " + " ".join(own_words(message).split()), sys.stderr)
     return code
 
 

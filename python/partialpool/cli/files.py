@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import partialpool
+from partialpool.data.files import STANDARD_INPUT
 from partialpool.errors import InputError
+from partialpool.paths import as_path, kind_of, resolved, shown
 from partialpool.posterior import Estimate, Fit
 from partialpool.posterior.fit import COEFFICIENT_COLUMNS
 from partialpool.writing import replacing, unwritable
@@ -37,19 +40,19 @@ def check_targets(
         if text is None:
             paths[option] = None
             continue
-        path = Path(text).expanduser()
-        if path.exists() and not path.is_file():
+        path = as_path(text, option)
+        if kind_of(path) in ("folder", "other"):
             remedy = "give the name of a file"
-            raise InputError(f"`{option} {text}` is not a file", remedy=remedy)
-        path = path.resolve()  # a link keeps its name, its target is written
-        if path == Path(data.split("::")[0]).expanduser().resolve():
+            raise InputError(f"`{option} {shown(text)}` is not a file", remedy=remedy)
+        path = resolved(path)  # a link keeps its name, its target is written
+        if data != STANDARD_INPUT and _is_read(path, data):
             remedy = "choose another name"
-            raise InputError(f"`{option} {text}` would overwrite the {what}", remedy=remedy)
+            raise InputError(f"`{option} {shown(text)}` would overwrite the {what}", remedy=remedy)
         twin = next((name for name, other in paths.items() if other == path), None)
         if twin is not None:
             remedy = "give each a name of its own"
             raise InputError(f"`{twin}` and `{option}` are both `{text}`", remedy=remedy)
-        if not path.parent.is_dir():
+        if kind_of(path.parent) != "folder":
             remedy = "make it first, or choose another"
             raise InputError(f"there is no folder for `{option} {text}`", remedy=remedy)
         try:
@@ -61,6 +64,25 @@ def check_targets(
     return paths
 
 
+def _is_read(path: Path, data: str) -> bool:
+    """Whether a path is the table, or among the files that make it up."""
+    source = resolved(as_path(data.rsplit("::", 1)[0]))
+    return path == source or (kind_of(source) == "folder" and source in path.parents)
+
+
+def read_table(
+    data: str,
+    na: Sequence[str] | None,
+    decimal: str | None,
+    text: Sequence[str] | None,
+    encoding: str | None,
+) -> Any:
+    """Say how to read a table; without a word it stays a path."""
+    if not na and decimal is None and not text and encoding is None:
+        return data
+    return partialpool.read(data, na=na or None, decimal=decimal, text=text, encoding=encoding)
+
+
 def make_folder(text: str) -> Path:
     """Make a folder, unless there is one.
 
@@ -69,7 +91,7 @@ def make_folder(text: str) -> Path:
     InputError
         If it cannot be made.
     """
-    folder = Path(text).expanduser()
+    folder = as_path(text)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -13,8 +13,33 @@ from partialpool.errors import InputError
 Data = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="CSV, Parquet, Arrow or Feather file, or file.duckdb::table."
+        metavar="DATA",
+        help="CSV or TSV (also .gz), Parquet (file, folder or pattern), Arrow, Feather or .xlsx "
+        "file; file.duckdb::table, file.sqlite::table, file.xlsx::sheet; - for standard input.",
     ),
+]
+NA = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--na",
+        metavar="TEXT",
+        help='What stands for missing values, such as "-" or 999; may be repeated. Empty cells '
+        "always do.  [default: NA, NULL, NaN …; among numbers also . - ?]",
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(metavar=".|,", help="Decimal mark.  [default: each column tells its own]"),
+]
+AsText = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text", metavar="COLUMN", help="A column of labels, even if digits; may be repeated."
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a text file, such as cp1252.  [default: UTF-8]"),
 ]
 Saved = Annotated[
     str, typer.Argument(metavar="FIT", help="File that `partialpool fit --out` wrote.")
@@ -60,9 +85,9 @@ Exposure = Annotated[
 Trials = Annotated[
     str | None, typer.Option(metavar="COLUMN|N", help="Trials of every row (binomial).")
 ]
-Chains = Annotated[int, typer.Option(help="Number of chains.")]
-Draws = Annotated[int, typer.Option(help="Draws to keep of each chain.")]
-Warmup = Annotated[int, typer.Option(help="Warm-up draws of each chain.")]
+Chains = Annotated[int | None, typer.Option(help="Number of chains.  [default: 4]")]
+Draws = Annotated[int | None, typer.Option(help="Draws to keep of each chain.  [default: 1000]")]
+Warmup = Annotated[int | None, typer.Option(help="Warm-up draws of each chain.  [default: 1000]")]
 Seed = Annotated[
     int | None, typer.Option(help="Same seed, same draws.  [default: random, and shown]")
 ]
@@ -70,6 +95,14 @@ Interval = Annotated[float, typer.Option(help="Mass of the intervals.")]
 ProposalSd = Annotated[
     float | None,
     typer.Option("--proposal-sd", help="Sd of the steps of metropolis.  [default: 0.1]"),
+]
+Start = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--start",
+        metavar="NAME=NUMBER",
+        help="Where metropolis starts: sigma=2; may be repeated.  [default: at random]",
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option(help="Chains at a time.  [default: one for each core]")
@@ -129,6 +162,28 @@ def read_priors(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         _add_pair(priors, "--prior", text, "name=prior", '--prior "sigma=exponential(2)"')
     return priors
+
+
+def read_start(texts: Sequence[str]) -> dict[str, float] | None:
+    """Split ``name=number``, as :func:`read_priors` does.
+
+    Examples
+    --------
+    >>> read_start(["sigma=2", "b[x]=-1.5"]), read_start([])
+    ({'sigma': 2.0, 'b[x]': -1.5}, None)
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        _add_pair(pairs, "--start", text, "name=number", '--start "sigma=2"')
+    start = {}
+    for name, text in pairs.items():
+        try:
+            start[name] = float(text)
+        except ValueError:
+            raise InputError(
+                f"`--start {name}={text}` ends in no number", remedy='write it like "sigma=2"'
+            ) from None
+    return start or None
 
 
 def read_pooling(text: str) -> str | dict[str, str]:

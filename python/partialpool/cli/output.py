@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -24,7 +25,52 @@ def report(fit: Fit | Estimate, as_json: bool) -> None:
         say(_estimates(fit))
     if fit.findings or not as_json:
         blank = "" if as_json else "\n"
-        say(blank + "\n".join(_findings(fit)), sys.stderr)
+        say(own_words(blank + "\n".join(_findings(fit))), sys.stderr)
+
+
+# What messages call by its name in Python → the option of the command line.
+_READ = re.compile(r"`pp\.read\(…,\s(\w+)=(.*?)\)`", re.DOTALL)
+_NAMES = "|".join(
+    (
+        *("family", "link", "method", "pooling", "sigma", "se", "weights", "offset", "exposure"),
+        *("trials", "na", "decimal", "text", "encoding", "chains", "draws", "warmup", "seed"),
+        *("threads", "progress", "interval", "proposal_sd", "truth", "factor", "kind"),
+        "new_levels",
+    )
+)
+_OPTION = re.compile(rf"`({_NAMES})=`")
+_VALUE = re.compile(rf'\b({_NAMES})="([\w/=,-]*)"')
+# At the start of a message, where options are to be left out, or where it is their value that
+# is spoken of: columns may have the same names.
+_SUBJECT = re.compile(
+    rf"(?:(?<=leave )|(?<=both )|(?<=\A))`({_NAMES})`"
+    r"(?= (?:is (?!no |the |both )|(?:out|and|has|holds|names|equals)\b))"
+    r"|(?:(?<=\A)|(?<=leave )|(?<=and ))`(na|decimal|text|encoding)`"
+)
+
+
+def own_words(message: str) -> str:
+    """Let a message speak of options as the command line calls them.
+
+    Examples
+    --------
+    >>> own_words('say so: `pp.read(…, na=[…])`, or `pp.read(…, decimal=",")`; give `trials=`')
+    'say so: `--na …`, or `--decimal ,`; give `--trials`'
+    >>> own_words('`draws` is 0: leave `trials=` out, or use family="binomial"')
+    '`--draws` is 0: leave `--trials` out, or use --family binomial'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        return "--" + (match[1] or match[2]).replace("_", "-")
+
+    def read(match: re.Match[str]) -> str:
+        value = match[2].strip("[]").strip('"')
+        return f"`--{match[1]} {value}`"
+
+    found = _READ.sub(read, message)
+    found = _OPTION.sub(lambda m: f"`--{m[1].replace('_', '-')}`", found)
+    found = _VALUE.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2]}", found)
+    return _SUBJECT.sub(lambda m: f"`{option(m)}`", found)
 
 
 def _estimates(fit: Fit | Estimate) -> str:

@@ -1,6 +1,7 @@
 """Any table → columns."""
 
-from .source import Source, open_table
-from .table import Column, Table
+from .labels import label
+from .source import Source, open_table, read
+from .table import Column, Note, Table
 
-__all__ = ["Column", "Source", "Table", "open_table"]
+__all__ = ["Column", "Note", "Source", "Table", "label", "open_table", "read"]

@@ -1,4 +1,4 @@
-"""Values of any kind → one Column."""
+"""Values of any kind → one Column, which does not follow later changes of what it was made from."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ import numpy as np
 
 from partialpool.errors import InputError
 
+from .labels import label
+from .reading import USUAL, Reading
 from .table import Array, Column
+from .values import read_texts
 
 # Types whose every value means "missing"; pandas' are recognised by name to spare its import.
 _ABSENT = {"NoneType", "NAType", "NaTType"}
+_EXACT = 2**53
+"""Beyond this, floats no longer tell whole numbers apart."""
 
 
-def from_array(name: str, values: Array, missing: Array | None = None) -> Column:
+def from_array(
+    name: str, values: Array, missing: Array | None = None, how: Reading = USUAL
+) -> Column:
     """Make a column from a one-dimensional numpy array (masked arrays too).
 
     Examples
@@ -37,27 +44,29 @@ def from_array(name: str, values: Array, missing: Array | None = None) -> Column
     absent = np.zeros(len(values), dtype=bool) if missing is None else np.array(missing, dtype=bool)
     kind = values.dtype.kind
     if kind == "b":
-        return Column(name, "boolean", values, absent)
+        return Column(name, "boolean", values.copy(), absent)
     if kind == "i":
-        return Column(name, "number", values.astype(np.int64, copy=False), absent)
+        return Column(name, "number", values.astype(np.int64), absent)
     if kind == "u":
         # Only what int64 cannot hold stays unsigned.
         fits = values.dtype.itemsize < 8 or not np.any(values > np.iinfo(np.int64).max)
         return Column(name, "number", values.astype(np.int64 if fits else np.uint64), absent)
     if kind == "f":
-        floats = values.astype(np.float64, copy=False)
+        floats = _as_floats(values)
         return Column(name, "number", floats, absent | np.isnan(floats))
     if kind == "M":
-        return Column(name, "date", values, absent | np.isnat(values))
+        return Column(name, "date", values.copy(), absent | np.isnat(values))
     if kind in "UT":
-        return from_objects(name, values.astype(object), absent)
+        return from_objects(name, values.astype(object), absent, how)
     if kind == "O":
-        return from_objects(name, values, absent)
-    raise _unusable(name, str(values.dtype))
+        return from_objects(name, values, absent, how)
+    raise unusable(name, str(values.dtype))
 
 
-def from_objects(name: str, values: Array, missing: Array | None = None) -> Column:
-    """Make a column from Python objects: numbers, booleans or dates if all are, else strings.
+def from_objects(
+    name: str, values: Array, missing: Array | None = None, how: Reading = USUAL
+) -> Column:
+    """Make a column from Python objects: numbers, booleans, dates if all are, else what text says.
 
     Examples
     --------
@@ -68,15 +77,17 @@ def from_objects(name: str, values: Array, missing: Array | None = None) -> Colu
     """
     absent = np.zeros(len(values), dtype=bool) if missing is None else missing.copy()
     types = set(map(type, values))
-    if types <= {str}:
-        return Column(name, "string", values, absent)
-    if any(t.__name__ in _ABSENT or issubclass(t, numbers.Number) for t in types):
+    if types == {str}:
+        return read_texts(name, values.copy(), absent, how)
+    if any(t.__name__ in _ABSENT or issubclass(t, numbers.Number | np.generic) for t in types):
         absent |= np.fromiter(map(_is_absent, values), dtype=bool, count=len(values))
     present = values[~absent]
     types = set(map(type, present))
-    nested = next((t for t in types if issubclass(t, (list, tuple, dict, set, np.ndarray))), None)
+    if types and all(issubclass(t, str) for t in types):
+        return read_texts(name, values.copy(), absent, how)
+    nested = next((t for t in types if _is_nested(t)), None)
     if nested is not None:
-        raise _unusable(name, nested.__name__)
+        raise unusable(name, nested.__name__)
     if not types:  # nothing but missing values: a number column keeps later messages simple
         return Column(name, "number", np.full(len(values), np.nan), absent)
     if all(issubclass(t, (bool, np.bool_)) for t in types):
@@ -84,11 +95,12 @@ def from_objects(name: str, values: Array, missing: Array | None = None) -> Colu
     if all(issubclass(t, (numbers.Real, np.bool_, decimal.Decimal)) for t in types):
         return _numbers(name, present, absent, types)
     if all(issubclass(t, (datetime.date, np.datetime64)) for t in types):
-        return Column(name, "date", _filled(_dates(present), absent, np.datetime64("NaT")), absent)
+        dates = _dates(name, present)
+        return Column(name, "date", _filled(dates, absent, np.datetime64("NaT")), absent)
     texts = np.empty(len(values), dtype=object)
-    texts[~absent] = [str(v) for v in present]
+    texts[~absent] = [_label(name, v) for v in present]
     texts[absent] = ""
-    return Column(name, "string", texts, absent)
+    return read_texts(name, texts, absent, how)
 
 
 def from_categories(
@@ -108,7 +120,7 @@ def from_categories(
     return Column(name, "categorical", values, absent, categories, ordered)
 
 
-def from_any(name: str, values: Any) -> Column:
+def from_any(name: str, values: Any, how: Reading = USUAL) -> Column:
     """Make a column from a list, an array or a Series of any library.
 
     Examples
@@ -117,10 +129,10 @@ def from_any(name: str, values: Any) -> Column:
     array([False,  True])
     """
     if isinstance(values, np.ndarray):
-        return from_array(name, values)
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+        return from_array(name, values, how=how)
+    if isinstance(values, (str, bytes, dict, set, frozenset)) or not hasattr(values, "__len__"):
         raise InputError(
-            f"the column `{name}` is a single value, not one value a row",
+            f"the column `{name}` is {_described(values)}, not one value a row",
             remedy="give a list or an array",
         )
     if isinstance(values, (list, tuple, range)):
@@ -130,16 +142,46 @@ def from_any(name: str, values: Any) -> Column:
                 f"the column `{name}` has 2 dimensions", remedy="give each column by itself"
             )
         array[:] = list(values)
-        return from_objects(name, array)
+        return from_objects(name, array, how=how)
     from .frames import from_series
 
-    return from_series(name, values)
+    return from_series(name, values, how)
+
+
+def unusable(name: str, what: str) -> InputError:
+    """Say that a column holds values of a type that is of no use."""
+    return InputError(
+        f"the column `{name}` holds values of type {what}, which cannot be used",
+        remedy="make it numbers, booleans, strings or dates",
+    )
+
+
+def _described(values: Any) -> str:
+    single = isinstance(values, (str, bytes, numbers.Number, np.generic)) or values is None
+    return "a single value" if single else f"a {type(values).__name__}"
+
+
+def _is_nested(t: type) -> bool:
+    plain = (str, numbers.Number, decimal.Decimal, datetime.date, datetime.time, np.generic)
+    # Objects that hold others, and bytes, which no text is: enumerations, UUIDs … have a name.
+    return issubclass(t, bytes | bytearray | complex | np.complexfloating) or (
+        not issubclass(t, plain) and (hasattr(t, "__len__") or hasattr(t, "__iter__"))
+    )
 
 
 def _is_absent(value: Any) -> bool:
-    return type(value).__name__ in _ABSENT or (
-        isinstance(value, (numbers.Number, np.datetime64)) and bool(value != value)
-    )
+    if type(value).__name__ in _ABSENT:
+        return True
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()  # a signalling one refuses to be compared
+    return isinstance(value, (numbers.Number, np.datetime64)) and bool(value != value)
+
+
+def _label(name: str, value: Any) -> str:
+    try:
+        return label(value)
+    except Exception:  # whatever the text form of somebody's objects does
+        raise unusable(name, type(value).__name__) from None
 
 
 def _filled(present: Array, absent: Array, fill: Any) -> Array:
@@ -148,26 +190,43 @@ def _filled(present: Array, absent: Array, fill: Any) -> Array:
     return out
 
 
+def _as_floats(values: Array) -> Array:
+    with np.errstate(over="ignore"):  # wider floats become infinite, and are refused as such
+        return values.astype(np.float64)
+
+
 def _numbers(name: str, present: Array, absent: Array, types: set[type]) -> Column:
-    if all(issubclass(t, numbers.Integral) for t in types):
+    if all(issubclass(t, (numbers.Integral, np.bool_)) for t in types):
         for dtype in (np.int64, np.uint64):
             try:
                 return Column(name, "number", _filled(present.astype(dtype), absent, 0), absent)
             except OverflowError:
                 continue
-    return Column(name, "number", _filled(present.astype(np.float64), absent, np.nan), absent)
+    floats = np.array([_float(value) for value in present], dtype=np.float64)
+    texts = None
+    exact = [not isinstance(value, (float, np.floating)) for value in present]
+    if (np.array(exact) & (np.abs(floats) > _EXACT)).any():
+        texts = np.full(len(absent), "", dtype=object)
+        texts[~absent] = [_label(name, value) for value in present]
+    return Column(name, "number", _filled(floats, absent, np.nan), absent, texts=texts)
 
 
-def _dates(present: Array) -> Array:
-    if any(getattr(v, "tzinfo", None) is not None for v in present):
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _dates(name: str, present: Array) -> Array:
+    aware = [getattr(v, "tzinfo", None) is not None for v in present]
+    if any(aware):
+        if not all(aware):
+            raise InputError(
+                f"the column `{name}` has dates with a time zone and others without",
+                remedy="give all of them one, or none",
+            )
         present = np.array(
             [v.astimezone(datetime.UTC).replace(tzinfo=None) for v in present], dtype=object
         )
     return present.astype("datetime64[us]")
-
-
-def _unusable(name: str, what: str) -> InputError:
-    return InputError(
-        f"the column `{name}` holds values of type {what}, which cannot be used",
-        remedy="make it numbers, booleans, strings or dates",
-    )

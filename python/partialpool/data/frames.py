@@ -9,14 +9,17 @@ import numpy as np
 
 from partialpool.errors import InputError
 
-from .convert import _unusable, from_array, from_categories, from_objects
-from .table import Column, Table, check_known, check_names, check_rows
+from .convert import from_array, from_categories, from_objects, unusable
+from .labels import label
+from .reading import USUAL, Reading
+from .table import Array, Column, check_names, check_rows
+from .values import read_texts
 
 
-class FrameSource:
+class FrameReader:
     """A data frame in memory, converted column by column when asked."""
 
-    def __init__(self, frame: Any, source: str) -> None:
+    def __init__(self, frame: Any, source: str, how: Reading = USUAL) -> None:
         import narwhals as nw
 
         # narwhals refuses duplicate names with a message of its own, so look first.
@@ -26,23 +29,30 @@ class FrameSource:
             check_names(frame.column_names if arrow else getattr(frame, "columns", ()), source)
         wrapped = nw.from_native(frame)
         if isinstance(wrapped, nw.LazyFrame):
-            wrapped = wrapped.collect()
+            wrapped = _collected(wrapped, source)
         self._frame = wrapped
         self._keys = dict(zip(check_names(wrapped.columns, source), wrapped.columns, strict=True))
+        self._how = how
         self.names = tuple(self._keys)
         self.n_rows = len(wrapped)
         self.source = source
+        self.index = frame.index if hasattr(frame, "iloc") else None
         check_rows(self.n_rows, source)
 
-    def take(self, names: Iterable[str]) -> Table:
+    def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Convert these columns."""
-        names = list(dict.fromkeys(names))
-        check_known(names, self.names, self.source)
-        columns = {name: _convert(name, self._frame.get_column(self._keys[name])) for name in names}
-        return Table(columns, self.n_rows, self.source)
+        columns = {}
+        for name in names:
+            try:
+                columns[name] = _convert(name, self._frame.get_column(self._keys[name]), self._how)
+            except InputError:
+                raise
+            except Exception as error:  # whatever a library does with a type of its own
+                raise unusable(name, _type_of(self._frame, self._keys[name], error)) from None
+        return columns
 
 
-def from_series(name: str, values: Any) -> Column:
+def from_series(name: str, values: Any, how: Reading = USUAL) -> Column:
     """Make a column from a Series or an Arrow array.
 
     Examples
@@ -53,36 +63,67 @@ def from_series(name: str, values: Any) -> Column:
     """
     import narwhals as nw
 
-    if type(values).__module__.startswith("pyarrow"):
-        import pyarrow as pa
-
-        return _convert(name, nw.from_native(pa.table({name: values}))[name])
-    if type(values).__module__.startswith("pandas") and not hasattr(values, "to_frame"):
-        import pandas as pd  # an extension array such as pandas.Categorical
-
-        values = pd.Series(values)
-    if type(values).__name__.endswith("Index"):
-        values = values.to_series()
     try:
-        series: Any = nw.from_native(values, series_only=True)
-    except TypeError:
+        if type(values).__module__.startswith("pyarrow") and not hasattr(values, "column_names"):
+            import pyarrow as pa
+
+            return _convert(name, nw.from_native(pa.table({name: values}))[name], how)
+        if type(values).__module__.startswith("pandas") and not hasattr(values, "to_frame"):
+            if hasattr(values, "columns"):
+                raise _several(name)
+            import pandas as pd  # an extension array such as pandas.Categorical
+
+            values = pd.Series(values)
+        if type(values).__name__.endswith("Index"):
+            values = values.to_series()
+        if hasattr(values, "columns"):  # a data frame
+            raise _several(name)
         try:
-            return from_array(name, np.asarray(values))
-        except (TypeError, ValueError):
-            raise _unusable(name, type(values).__name__) from None
-    return _convert(name, series)
+            series: Any = nw.from_native(values, series_only=True)
+        except TypeError:
+            return from_array(name, np.asarray(values), how=how)
+        return _convert(name, series, how)
+    except InputError:
+        raise
+    except Exception:  # whatever a library does with a type of its own
+        raise unusable(name, type(values).__name__) from None
 
 
-def _convert(name: str, series: Any) -> Column:
+def _several(name: str) -> InputError:
+    return InputError(
+        f"the column `{name}` is a data frame", remedy="give one of its columns, not all"
+    )
+
+
+def _collected(frame: Any, source: str) -> Any:
+    try:
+        return frame.collect()
+    except Exception as error:  # a lazy frame fails with whatever its plan meets
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"{source} cannot be collected ({reason})", remedy="see whether `.collect()` works"
+        ) from None
+
+
+def _type_of(frame: Any, key: str, error: Exception) -> str:
+    try:
+        return type(frame.schema[key]).__name__
+    except Exception:
+        return type(error).__name__
+
+
+def _convert(name: str, series: Any, how: Reading) -> Column:
     import narwhals as nw
 
     dtype = series.dtype
     if dtype == nw.Categorical or dtype == nw.Enum:
         return _categorical(name, series)
     if dtype == nw.Object:
-        return from_array(name, np.asarray(series.to_numpy(), dtype=object))
+        return from_array(name, np.array(series.to_numpy(), dtype=object), how=how)
     missing = np.array(series.is_null().to_numpy(), dtype=bool)
     some = bool(missing.any())
+    if dtype in (nw.Int128, nw.UInt128):
+        return from_objects(name, _listed(series), how=how)
     if dtype.is_integer():
         # Filling first keeps integers exact where a null would turn the column into floats.
         kind = np.uint64 if not dtype.is_signed_integer() else np.int64
@@ -90,7 +131,7 @@ def _convert(name: str, series: Any) -> Column:
         return from_array(name, np.asarray(filled.to_numpy(), dtype=kind), missing)
     if dtype.is_numeric():
         if dtype.is_decimal():
-            series = series.cast(nw.Float64)
+            return from_objects(name, _listed(series), how=how)
         floats = np.full(len(missing), np.nan)
         present = series.filter(~series.is_null()) if some else series
         floats[~missing] = np.asarray(present.to_numpy(), dtype=np.float64)
@@ -99,7 +140,7 @@ def _convert(name: str, series: Any) -> Column:
         filled = series.fill_null(False) if some else series
         return from_array(name, np.asarray(filled.to_numpy(), dtype=bool), missing)
     if dtype == nw.String:
-        return _strings(name, series, missing)
+        return read_texts(name, _texts(series, missing), missing, how)
     if dtype == nw.Date or dtype == nw.Datetime:
         if getattr(dtype, "time_zone", None) is not None:
             series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
@@ -109,38 +150,46 @@ def _convert(name: str, series: Any) -> Column:
         return from_array(name, values, missing)
     if len(missing) and missing.all():
         return from_array(name, np.full(len(missing), np.nan), missing)
-    raise _unusable(name, str(dtype))
+    if dtype == nw.Unknown:  # types of one library alone, such as sparse numbers or periods
+        return from_array(name, np.array(series.to_native()), missing, how)
+    raise unusable(name, type(dtype).__name__)
 
 
-def _strings(name: str, series: Any, missing: Any) -> Column:
+def _listed(series: Any) -> Array:
+    values = series.to_list()
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _texts(series: Any, missing: Array) -> Array:
     values = np.array(series.to_numpy(), dtype=object)
     values[missing] = ""
-    return from_objects(name, values, missing)
+    return values
 
 
 def _categorical(name: str, series: Any) -> Column:
     native = series.to_native()
     if hasattr(native, "cat") and hasattr(native.cat, "codes"):  # pandas
         plain = [c.item() if isinstance(c, np.generic) else c for c in native.cat.categories]
-        categories = tuple(c if isinstance(c, (str, int, float)) else str(c) for c in plain)
+        categories = tuple(c if isinstance(c, (str, int, float)) else label(c) for c in plain)
         codes = np.array(native.cat.codes, dtype=np.int64)
         return from_categories(name, codes, categories, ordered=bool(native.cat.ordered))
     import narwhals as nw
 
     missing = np.array(series.is_null().to_numpy(), dtype=bool)
-    column = _strings(name, series.cast(nw.String), missing)
     if series.dtype == nw.Enum:
-        categories, ordered = tuple(series.dtype.categories), True
-    elif hasattr(native, "type"):  # Arrow: the dictionary's own order
+        texts = _texts(series.cast(nw.String), missing)
+        return Column(name, "categorical", texts, missing, tuple(series.dtype.categories), True)
+    if hasattr(native, "type"):  # Arrow: the dictionary's own order
         chunks = native.unify_dictionaries().chunks
-        categories = tuple(chunks[0].dictionary.to_pylist()) if chunks else ()
+        parts = [np.asarray(chunk.indices.fill_null(-1)) for chunk in chunks]
+        own = chunks[0].dictionary.to_pylist() if chunks else []
+        categories = tuple(c if isinstance(c, (str, int, float)) else label(c) for c in own)
+        every = np.concatenate([np.empty(0), *parts]).astype(np.int64)
+        if None in own:  # a dictionary may hold a null of its own
+            every[every == own.index(None)] = -1
         ordered = bool(native.type.ordered)
-    else:
-        # polars' Categorical has no order of its own: treat it as the strings that it holds.
-        return column
-    if any(not isinstance(c, str) for c in categories):
-        raise InputError(
-            f"the column `{name}` has categories that are not strings",
-            remedy="make them strings",
-        )
-    return Column(name, "categorical", column.values, missing, categories, ordered)
+        return from_categories(name, every, categories, ordered=ordered)
+    # polars' Categorical has no order of its own: treat it as the strings that it holds.
+    return Column(name, "string", _texts(series.cast(nw.String), missing), missing)

@@ -4,52 +4,83 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
-from partialpool.errors import InputError
+import numpy as np
+
+from partialpool.errors import InputError, did_you_mean
 
 from .convert import from_any
-from .files import DuckSource, from_relation, open_file
-from .frames import FrameSource
-from .table import Table, check_names, check_rows
+from .files import open_file
+from .index import aligned, common_index
+from .labels import date_labels, distinct, label
+from .reading import USUAL, Reading, check_reading
+from .table import Column, Reader, Table, check_known, check_names, check_rows
 
 
-class Source(Protocol):
-    """A table whose columns are converted only when they are taken."""
+class Source:
+    """A table whose columns are converted only when they are taken.
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all columns."""
-        ...
+    Attributes
+    ----------
+    names : tuple of str
+        The names of all columns.
+    source : str
+        A few words for messages.
+    """
+
+    def __init__(self, reader: Reader, how: Reading = USUAL) -> None:
+        self._reader, self._how = reader, how
+        self.names, self.source = reader.names, reader.source
+        for name in how.text:
+            if name not in self.names:
+                raise InputError(
+                    f"`text` names `{name}`, which is no column of {self.source}",
+                    remedy=did_you_mean(name, self.names),
+                )
 
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        ...
+        return self._reader.n_rows
 
     @property
-    def source(self) -> str:
-        """A few words for messages."""
-        ...
+    def index(self) -> Any:
+        """What pandas calls the rows; None where they have no names of their own."""
+        return self._reader.index
 
-    def take(self, names: Iterable[str]) -> Table:
-        """Convert these columns."""
-        ...
+    def take(self, names: Iterable[str], labels: Iterable[str] = ()) -> Table:
+        """Convert these columns; those in `labels` are to name things."""
+        names = list(dict.fromkeys(names))
+        check_known(names, self.names, self.source)
+        columns = self._reader.read(names, frozenset(labels)) if names else {}
+        n_rows = len(columns[names[0]]) if names else self.n_rows
+        check_rows(n_rows, self.source)
+        if self._how is not USUAL:
+            columns = {name: _as_said(column, self._how) for name, column in columns.items()}
+        return Table(columns, n_rows, self.source)
+
+    def __repr__(self) -> str:
+        from .describe import describe
+
+        return describe(self)
 
 
-def open_table(data: Any) -> Source:
+def open_table(data: Any, how: Reading = USUAL) -> Source | Table:
     """Open a table; nothing is converted until its columns are taken.
 
     Parameters
     ----------
     data : object
         A data frame (pandas, polars eager or lazy, pyarrow), a DuckDB relation, a mapping of names
-        to arrays or lists, a path (CSV, Parquet, Feather/Arrow, or ``file.duckdb::table``), or a
-        table that is open already.
+        to arrays or lists, a path (see `open_file`), or a table that is open already.
+    how : Reading
+        What is said about it.
 
     Returns
     -------
-    Source
+    Source or Table
         Its ``names``, ``n_rows``, and ``take(names)``.
 
     Examples
@@ -57,16 +88,82 @@ def open_table(data: Any) -> Source:
     >>> open_table({"x": [1, 2], "y": [1.5, None]}).take(["y"])
     Table from the table: 2 rows, y (number)
     """
-    if isinstance(data, (Table, FrameSource, DuckSource)):
+    if isinstance(data, (Table, Source)):
         return data
+    if how.encoding is not None and not isinstance(data, (str, os.PathLike)):
+        raise _not_a_text_file()
+    return Source(_reader(data, how), how)
+
+
+def read(
+    data: Any,
+    *,
+    na: str | Iterable[str] | None = None,
+    decimal: str | None = None,
+    text: str | Iterable[str] | None = None,
+    encoding: str | None = None,
+) -> Source:
+    """Say how to read a table, where it does not speak for itself.
+
+    What this returns is taken wherever data are. Print it to see what each column is taken for.
+
+    Parameters
+    ----------
+    data : path, DataFrame or dict of arrays
+        As in :func:`fit`.
+    na : str or list of str, optional
+        What stands for missing values, in all columns; empty cells always do. By default NA, NULL,
+        NaN and the like do, and among numbers also ``-``, ``.``, ``?``.
+    decimal : {".", ","}, optional
+        The decimal mark; the other may then stand between thousands. By default each column says by
+        itself how its numbers are written, or it is an error.
+    text : str or list of str, optional
+        Columns that hold labels, whatever they look like.
+    encoding : str, optional
+        Of a text file, such as ``"latin-1"``; by default UTF-8.
+
+    Returns
+    -------
+    Source
+        An open table. Its columns are read when they are needed.
+
+    Raises
+    ------
+    InputError
+        If there is no such table, or an option cannot be used.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> pp.read({"id": ["1", "2", "9"], "x": ["1,5", "2,25", "-"]}, text="id")
+    the table: 3 rows
+      id  text: `1`, `2`, `9`
+      x   numbers from 1.5 to 2.25, 1 missing
+    In `x` these are taken as missing (rows): `-` (1). If one of them is a value, say which marks
+    are not: `pp.read(…, na=[…])`.
+    `x` is read with decimal commas: `1,5` is 1.5.
+    """
+    how = check_reading(na, decimal, text, encoding)
+    if isinstance(data, (Table, Source)):
+        raise InputError("the table is open already", remedy="give what it was opened from")
+    opened = open_table(data, how)
+    assert isinstance(opened, Source)
+    return opened
+
+
+def _reader(data: Any, how: Reading) -> Reader:
     if isinstance(data, (str, os.PathLike)):
-        return open_file(os.fspath(data))
+        return open_file(os.fspath(data), how)
     if isinstance(data, Mapping):
-        return _from_mapping(data)
+        return MappingReader(data, how)
     if type(data).__module__.split(".")[0] in {"duckdb", "_duckdb"}:
-        return from_relation(data)
+        from .relations import RelationReader
+
+        return RelationReader(data, "the relation", how)
+    from .frames import FrameReader
+
     try:
-        return FrameSource(data, "the table")
+        return FrameReader(data, "the table", how)
     except TypeError:
         raise InputError(
             f"a {type(data).__name__} is not a table that can be read",
@@ -74,17 +171,75 @@ def open_table(data: Any) -> Source:
         ) from None
 
 
-def _from_mapping(data: Mapping[Any, Any]) -> Table:
-    names = check_names(data, "the table")
-    columns = {name: from_any(name, v) for name, v in zip(names, data.values(), strict=True)}
-    lengths = {name: len(c) for name, c in columns.items()}
-    if not lengths:
-        raise InputError("the table has no columns", remedy="give at least one")
-    if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"`{n}` {k}" for n, k in list(lengths.items())[:12])
-        raise InputError(
-            f"the columns have unequal lengths ({shown})", remedy="give one value a row to each"
-        )
-    n_rows = next(iter(lengths.values()))
-    check_rows(n_rows, "the table")
-    return Table(columns, n_rows, "the table")
+class MappingReader:
+    """A dict of arrays, lists and Series: a column each."""
+
+    source = "the table"
+
+    def __init__(self, data: Mapping[Any, Any], how: Reading) -> None:
+        self.names = check_names(data, self.source)
+        self._columns = dict(zip(self.names, data.values(), strict=True))
+        self._how = how
+        if not self.names:
+            raise InputError("the table has no columns", remedy="give at least one")
+        self.index = common_index(self._columns)
+        lengths = {name: _length(values) for name, values in self._columns.items()}
+        known = {name: n for name, n in lengths.items() if n is not None}
+        if len(set(known.values())) > 1:
+            shown = ", ".join(f"`{n}` {k}" for n, k in list(known.items())[:12])
+            raise InputError(
+                f"the columns have unequal lengths ({shown})",
+                remedy="give one value a row to each",
+            )
+        for name, length in lengths.items():
+            if length is None:  # what has no length is no column: say so
+                from_any(name, self._columns[name], how)
+        self.n_rows = next(iter(known.values()))
+        check_rows(self.n_rows, self.source)
+
+    def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
+        """Convert these columns."""
+        found = {}
+        for name in names:
+            values = aligned(
+                name, self._columns[name], self.index, self.n_rows, "the other columns"
+            )
+            found[name] = from_any(name, values, self._how)
+        return found
+
+
+def _length(values: Any) -> int | None:
+    if isinstance(values, (str, bytes, Mapping)):
+        return None
+    try:
+        return len(values)
+    except TypeError:
+        return None
+
+
+def _as_said(column: Column, how: Reading) -> Column:
+    """Apply to a column of numbers or dates what users say about texts."""
+    if how.na is not None and column.kind == "number":
+        marks = [number for number in map(_number, how.na) if number is not None]
+        absent = column.missing | np.isin(column.values.astype(np.float64), marks)
+        column = replace(column, missing=absent)
+    if column.name not in how.text:
+        return column
+    if column.kind == "string":
+        return replace(column, said="user")
+    values, codes = distinct(column.labels)
+    own = date_labels(np.array(values)) if column.labels.dtype.kind == "M" else map(label, values)
+    texts = np.array([*own, ""], dtype=object)[codes]
+    texts[column.missing] = ""
+    return Column(column.name, "string", texts, column.missing, said="user")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _not_a_text_file() -> InputError:
+    return InputError("`encoding` is given, but the table is no text file", remedy="leave it out")

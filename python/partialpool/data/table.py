@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from partialpool.errors import InputError, did_you_mean
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Note(NamedTuple):
+    """Something to say about data that were read: the core of a finding."""
+
+    code: str
+    message: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,13 @@ class Column:
         The categories in their order, for categorical columns.
     ordered : bool
         True where the table says that this order has a meaning.
+    texts : numpy.ndarray, optional
+        The values as they stood in the table, where they do not follow from `values`: ``1E1`` and
+        ``10`` are one number and two labels.
+    notes : tuple of Note
+        What to say of how the column was read.
+    said : {"nobody", "table", "user"}
+        Who says that text is text: nobody of what a CSV file holds.
     """
 
     name: str
@@ -41,6 +56,9 @@ class Column:
     missing: Array
     categories: tuple[Any, ...] | None = None
     ordered: bool = False
+    texts: Array | None = None
+    notes: tuple[Note, ...] = ()
+    said: Literal["nobody", "table", "user"] = "table"
 
     def __post_init__(self) -> None:
         self.missing.flags.writeable = False
@@ -57,7 +75,13 @@ class Column:
         >>> c.rows(np.array([False, True])).values
         array([2.])
         """
-        return replace(self, values=self.values[keep], missing=self.missing[keep])
+        texts = None if self.texts is None else self.texts[keep]
+        return replace(self, values=self.values[keep], missing=self.missing[keep], texts=texts)
+
+    @property
+    def labels(self) -> Array:
+        """What its values are called where they name things: as they stood in the table."""
+        return self.values if self.texts is None else self.texts
 
 
 @dataclass(frozen=True)
@@ -73,7 +97,12 @@ class Table:
         """The names of the columns."""
         return tuple(self.columns)
 
-    def take(self, names: Iterable[str]) -> Table:
+    @property
+    def index(self) -> None:
+        """The rows have no names of their own."""
+        return None
+
+    def take(self, names: Iterable[str], labels: Iterable[str] = ()) -> Table:
         """Return a table with only these columns; an unknown name is an error.
 
         Examples
@@ -86,9 +115,42 @@ class Table:
         check_known(names, self.names, self.source)
         return Table({name: self.columns[name] for name in names}, self.n_rows, self.source)
 
+    def rows(self, keep: Array) -> Table:
+        """Return the table with only the rows that ``keep`` (indices) selects."""
+        columns = {name: column.rows(keep) for name, column in self.columns.items()}
+        return Table(columns, len(keep), self.source)
+
     def __repr__(self) -> str:
         shown = ", ".join(f"{c.name} ({c.kind})" for c in self.columns.values())
         return f"Table from {self.source}: {self.n_rows} rows, {shown}"
+
+
+class Reader(Protocol):
+    """What reads a kind of table; `Source` wraps it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """A few words for messages."""
+        ...
+
+    @property
+    def index(self) -> Any:
+        """What pandas calls the rows; None where they have no names of their own."""
+        ...
+
+    def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
+        """Convert these columns; of those in `labels` also the texts that name things."""
+        ...
 
 
 def check_known(names: Iterable[str], known: Iterable[str], source: str) -> None:

@@ -2,6 +2,16 @@
 
 from .build import build_design
 from .design import Design, GroupFactor, Part
+from .legacy import upgrade
 from .recipe import Rebuilt, RebuiltPart, rebuild
 
-__all__ = ["Design", "GroupFactor", "Part", "Rebuilt", "RebuiltPart", "build_design", "rebuild"]
+__all__ = [
+    "Design",
+    "GroupFactor",
+    "Part",
+    "Rebuilt",
+    "RebuiltPart",
+    "build_design",
+    "rebuild",
+    "upgrade",
+]

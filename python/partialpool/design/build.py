@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import numbers
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from partialpool.checks import check_choice
-from partialpool.data import Table
-from partialpool.errors import InputError
-from partialpool.formula import Terms
-from partialpool.formula.tokens import tokenize
+from partialpool.data import Column, Table, open_table
+from partialpool.errors import InputError, short
+from partialpool.formula import Factor, Terms
+from partialpool.formula.algebra import Quotient
 
 from .design import Design, Floats, Part
 from .interaction import Coded
+from .notes import notes_of
 from .predictor import build_part
-from .response import RESPONSES, build_response, check_varies
-from .roles import check_stray_text, complete_rows
+from .response import (
+    RESPONSES,
+    build_response,
+    check_varies,
+    count_shares,
+    unused_categories,
+)
+from .roles import Expression, complete_rows, role_columns
+from .sizes import check_sizes
+from .uses import uses_of
 
-VERSION = 2
+VERSION = 3
 
 
 def build_design(
@@ -33,6 +42,7 @@ def build_design(
     exposure: Any = None,
     sigma: Terms | None = None,
     response: str = "number",
+    shares: bool = False,
 ) -> Design:
     """Build the arrays that a model of these terms is made of.
 
@@ -42,14 +52,16 @@ def build_design(
         From ``parse_formula``.
     table : object
         Anything that ``open_table`` opens.
-    weights, offset, se, trials, exposure : str or array, optional
-        The name of a column, or one value a row of the table. Rows with weight 0 are left out;
-        `trials` may be one whole number for all rows.
+    weights, offset, se, trials, exposure : str, number, array or Expression, optional
+        The name of a column, one number for all rows, one value a row of the table, or what a
+        formula says. Rows with weight 0 are left out.
     sigma : Terms, optional
         From ``parse_predictor``: a second linear predictor.
     response : {"number", "binary", "ordered"}
         Numbers; numbers, or true and false as 1 and 0; ordered categories as codes from 0, and
         then the population part has no intercept column, since thresholds take its place.
+    shares : bool
+        True where the response tells shares of the trials, not counts.
 
     Returns
     -------
@@ -73,14 +85,20 @@ def build_design(
         "trials": trials,
         "exposure": exposure,
     }
+    check_names(terms, table)
     names = terms.columns if sigma is None else (*terms.columns, *sigma.columns)
-    complete = complete_rows(names, table, **given)
+    computed = [value for value in given.values() if isinstance(value, Expression)]
+    names = (*names, *(name for value in computed for name in role_columns(value)))
+    assert terms.left is not None  # parse_formula saw to it
+    left = terms.left.factor
+    uses = uses_of([terms] if sigma is None else [terms, sigma], left)
+    complete = complete_rows(names, table, uses.labels, **given)
     columns, roles, n = complete.columns, complete.roles, len(complete.rows)
-    left = tokenize(terms.response)[0].factor
-    assert left is not None  # parse_formula saw to it
-    for name in left.columns:
-        check_stray_text(columns[name])
+    check_quotients((*terms.quotients, *(sigma.quotients if sigma else ())), columns)
     y, categories = build_response(left, columns, complete.rows, response)
+    if shares:
+        y = count_shares(left.label, y, roles["trials"], complete.rows)
+    unused = unused_categories(columns[left.columns[0]] if left.bare else None, categories)
     known = "se" in roles or any(_differ(roles.get(role)) for role in ("offset", "exposure"))
     check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
     coded: dict[str, Coded] = {}
@@ -96,12 +114,15 @@ def build_design(
             where = f"{error.where}, in `sigma`" if error.where else "in `sigma`"
             raise InputError(error.what, where=where, remedy=error.remedy) from None
         stored["formula"] = sigma.formula
+    check_sizes(left.label, y, _columns(main, second))
     return Design(
         terms=terms,
         response=left.label,
         y=y,
         X=main.X,
         columns=main.columns,
+        column_terms=main.column_terms,
+        aliased=main.aliased,
         factors=main.factors,
         sigma=second,
         categories=categories,
@@ -112,10 +133,13 @@ def build_design(
         n_zero_weight=complete.n_zero_weight,
         rows=complete.rows,
         table=Table(columns, n, "the rows that were fitted"),
+        notes=complete.notes + notes_of(uses, columns, coded),
+        unused=tuple(unused),
         recipe={
             "version": VERSION,
             "formula": terms.formula,
-            **{role: _stored(value) for role, value in given.items()},
+            "shares": shares,
+            **complete.stored,
             **{f"needs_{role}": value is not None for role, value in given.items()},
             **recipe,
             "sigma": stored,
@@ -124,11 +148,59 @@ def build_design(
     )
 
 
-def _stored(value: Any) -> str | int | None:
-    """Return what new data may use again: the name of a column, or one number for all rows."""
-    if isinstance(value, numbers.Real):
-        return int(float(value))  # trials, which are whole
-    return str(value) if isinstance(value, str) else None
+def check_names(terms: Terms, table: Any) -> None:
+    """Refuse a name that is a number of its own, such as pi, and a column of the table."""
+    for name in terms.constants:
+        if name in open_table(table).names:
+            raise InputError(
+                f"`{name}` is a column of the table and a number",
+                remedy=f"write `` `{name}` `` for the column, or `np.{name}` for the number",
+            )
+
+
+def check_quotients(quotients: Sequence[Quotient], columns: Mapping[str, Column]) -> None:
+    """Refuse ``a / b`` of numbers: as terms it is ``a + a:b``, and a ratio is meant.
+
+    Examples
+    --------
+    >>> from partialpool.formula import parse_formula
+    >>> numbers = {n: Column(n, "number", np.zeros(1), np.zeros(1, dtype=bool)) for n in "ab"}
+    >>> check_quotients(parse_formula("y ~ a / b").quotients, numbers)
+    Traceback (most recent call last):
+    ...
+    partialpool.errors.InputError: `a / b` means `a + a:b` in a formula, and both sides are \
+numbers: write `I(a / b)` for the ratio, or the terms themselves.
+    """
+    for quotient in quotients:
+        sides = (*quotient.left, *quotient.right)
+        if sides and all(_is_numeric(factor, columns) for factor in sides):
+            left, right = (
+                " + ".join(f.label for f in side) for side in (quotient.left, quotient.right)
+            )
+            together = ":".join(f.label for f in sides)
+            meant = f"{left} + {together}" if "+" not in right else "a product"
+            raise InputError(
+                f"`{short(quotient.text)}` means `{short(meant)}` in a formula, and both sides are "
+                "numbers",
+                remedy=f"write `I({short(quotient.text)})` for the ratio, or the terms themselves",
+            )
+
+
+def _is_numeric(factor: Factor, columns: Mapping[str, Column]) -> bool:
+    if factor.bare:
+        return columns[factor.columns[0]].kind == "number"
+    return not (factor.condition or factor.categorical)
+
+
+def _columns(*parts: Part | None) -> list[tuple[str, Floats]]:
+    """Return all columns of predictors by name."""
+    return [
+        (name, matrix[:, k])
+        for part in parts
+        if part is not None
+        for names, matrix in [(part.columns, part.X), *((f.terms, f.Z) for f in part.factors)]
+        for k, name in enumerate(names)
+    ]
 
 
 def _differ(values: Floats | None) -> bool:

@@ -1,167 +1,263 @@
-"""Terms that need contrasts, transforms or expressions: coded by formulaic.
+"""Factors of terms → columns: numbers as they are, categories by contrasts.
 
-formulaic evaluates factors as Python. It gets no text of the user's, only code that has passed the
-check of the formula layer, in which every name and string is an alias (see ``formula/names.py``).
+Which categories are coded fully, and which beside a reference, follows from the terms: the columns
+of all terms together span what the terms span, without repetition (Wilkinson & Rogers; formulaic
+and R do the same, and a property test compares the three).
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from partialpool.data import Column
-from partialpool.errors import InputError, did_you_mean
-from partialpool.formula import Term
-from partialpool.formula.allowed import MATH
-from partialpool.formula.names import BARE, BOOLEAN, CODED, TEXT, aliases_in, quoted, readable
-from partialpool.formula.names import alias as to_alias
+from partialpool.data import label
+from partialpool.errors import InputError, short
+from partialpool.formula import Factor, Term
+from partialpool.formula.allowed import CONTRASTS, FUNCTIONS
+from partialpool.formula.expression import Call, Name, Node
 
-from .design import Floats
-from .state import decode, encode
+from .categories import Categories, categorize, find_level
+from .design import Floats, Ints
+from .evaluate import Evaluator, Flags, plain_options
 
-# numpy's, some of which formulaic does not bring.
-_EXTRA: dict[str, Any] = {name: getattr(np, name) for name in MATH if hasattr(np, name)}
+Named = tuple[tuple[str, ...], Floats]
+# In the states of old recipes, where conditions are columns of 0 and 1 whatever stands beside them.
+AS_NUMBERS = "conditions as numbers"
+# A factor by its code, and whether it is coded fully (None for numbers).
+_Scope = tuple[tuple[str, bool | None], ...]
 
 
-def code_terms(
-    terms: Sequence[Term],
-    columns: Mapping[str, Column],
-    n_rows: int,
-    state: dict[str, Any] | None = None,
-) -> tuple[tuple[str, ...], Floats, dict[str, Any]]:
-    """Return names, matrix and state of the terms, by way of formulaic.
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A factor of a term, and its columns on demand.
+
+    Parameters
+    ----------
+    columns : callable
+        Gives names and matrix; of categories beside a reference, or one for each.
+    width : int
+        How many there are.
+    found : Categories or None
+        The categories; None for numbers.
+    """
+
+    columns: Callable[[bool], Named]
+    width: int
+    found: Categories | None = None
+
+    @property
+    def categories(self) -> int | None:
+        """How many categories there are; None for numbers."""
+        return None if self.found is None else len(self.found.levels)
+
+    def count(self, full: bool | None) -> int:
+        """Return how many columns a coding has."""
+        return self.categories if full and self.categories is not None else self.width
+
+
+def code_factor(factor: Factor, evaluator: Evaluator) -> Coded:
+    """Return the columns of one factor.
+
+    Examples
+    --------
+    >>> from partialpool.data import Column
+    >>> from partialpool.formula.check import column_factor
+    >>> f = Column("f", "string", np.array(["b", "a"], dtype=object), np.zeros(2, dtype=bool))
+    >>> coded = code_factor(column_factor("f"), Evaluator({"f": f}, 2))
+    >>> coded.columns(False)[0], coded.columns(True)[0]
+    (('f[T.b]',), ('f[a]', 'f[b]'))
+    """
+    name, tree = factor.label, factor.tree
+    if _is_truth(factor, evaluator):
+        return _code_truth(name, evaluator.flags(tree))
+    if factor.categorical or (factor.bare and _is_categorical(factor, evaluator)):
+        return _code_categories(name, categorize(tree, evaluator), factor)
+    if isinstance(tree, Call) and FUNCTIONS[tree.name].gives == "columns":
+        suffixes, matrix = evaluator.columns_of(tree)
+        names = tuple(f"{name}[{suffix}]" for suffix in suffixes)
+    else:
+        names, matrix = (name,), evaluator.numbers(tree)[:, None]
+    return Coded(lambda full: (names, matrix), len(names))
+
+
+def scopes(terms: Sequence[Term], categorical: Mapping[str, bool]) -> list[list[_Scope]]:
+    """Tell for each term which products of factors make its columns, and how each is coded.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+        In the order of the columns.
+    categorical : mapping of str to bool
+        By the code of a factor.
 
     Examples
     --------
     >>> from partialpool.formula import expand
-    >>> x = Column("x", "number", np.array([1.0, 3.0]), np.array([False, False]))
-    >>> names, X, state = code_terms(expand("0 + center(x)"), {"x": x}, 2)
-    >>> names, X[:, 0].tolist()
-    (('center(x)',), [-1.0, 1.0])
+    >>> scopes(expand("f + f:x"), {"f": True, "x": False})
+    [[()], [(('f', False),)], [(('f', True), ('x', None))]]
     """
-    import pandas as pd
-    from formulaic import ModelSpec
-    from formulaic.errors import DataMismatchWarning
-    from formulaic.parser.types import Factor as TheirFactor
-    from formulaic.parser.types import Term as TheirTerm
+    spanned: set[frozenset[str]] = set()
+    found = []
+    for term in terms:
+        choices = [((f.code,), ()) if categorical[f.code] else ((f.code,),) for f in term]
+        span = [tuple(itertools.chain(*picked)) for picked in itertools.product(*choices)]
+        new = [codes for codes in span if frozenset(codes) not in spanned]
+        spanned.update(map(frozenset, new))
+        scoped = [tuple((c, False if categorical[c] else None) for c in codes) for codes in new]
+        found.append(_simplified(scoped))
+    return found
 
-    categories: dict[str, list[Any]] = dict((state or {}).get("categories", {}))
-    context, data = dict(_EXTRA), {}
-    for factor in (f for term in terms for f in term):
-        for name, use in aliases_in(factor.code):
-            key = to_alias(name, use)
-            if use == TEXT:
-                context[key] = name
-            elif key not in data:
-                data[key] = _series(columns[name], use, key, categories, fitted=state is not None)
-    formula = [
-        TheirTerm(
-            [TheirFactor(f.code, eval_method="lookup" if f.bare else "python") for f in term]
-            or [TheirFactor("1", eval_method="literal")]
-        )
-        for term in terms
-    ]
-    encoder = {
-        key: (TheirFactor.Kind(kind), decode(value))
-        for key, (kind, value) in (state or {}).get("encoder", {}).items()
-    }
-    spec = ModelSpec(
-        formula=formula,
-        materializer="pandas",
-        na_action="ignore",
-        output="numpy",
-        transform_state=decode((state or {}).get("transform", {"dict": []})),
-        encoder_state=encoder,
+
+def _simplified(scoped: Sequence[_Scope]) -> list[_Scope]:
+    """Write ``a + a:b`` as ``a`` with every category of b, as long as there is such a pair."""
+    out: list[_Scope] = []
+    for scope in sorted(scoped, key=len):
+        for shorter in out:
+            rest = set(scope) - set(shorter)
+            if len(scope) - 1 != len(shorter) or len(rest) != 1:
+                continue
+            code, full = next(iter(rest))
+            if full is False:
+                whole = tuple((c, True) if c == code else (c, f) for c, f in scope)
+                out = _simplified([*(one for one in out if one != shorter), whole])
+                break
+        else:
+            out.append(scope)
+    return out
+
+
+def product(parts: Sequence[Named], n_rows: int) -> Named:
+    """Multiply the columns of factors; those of the first vary fastest.
+
+    Examples
+    --------
+    >>> one = ("a", "b"), np.array([[1.0, 2.0]])
+    >>> product([one, (("x", "y"), np.array([[3.0, 5.0]]))], 1)
+    (('a:x', 'b:x', 'a:y', 'b:y'), array([[ 3.,  6.,  5., 10.]]))
+    """
+    if not parts:
+        return ("Intercept",), np.ones((n_rows, 1))
+    return reduce(_times, parts)
+
+
+def _times(left: Named, right: Named) -> Named:
+    names = tuple(f"{a}:{b}" for b in right[0] for a in left[0])
+    values = right[1][:, :, None] * left[1][:, None, :]
+    return names, values.reshape(len(values), -1)
+
+
+def _is_categorical(factor: Factor, evaluator: Evaluator) -> bool:
+    """Tell whether a column by itself is categories: in the fitted rows, whatever it is now."""
+    key = f"numbers of {factor.code}"
+    if evaluator.state is not None:
+        return key not in evaluator.state
+    kind = evaluator.columns[factor.columns[0]].kind
+    if kind == "number":
+        evaluator.learned[key] = True
+    return kind not in ("number", "date")
+
+
+def _is_truth(factor: Factor, evaluator: Evaluator) -> bool:
+    """Tell whether a factor is true or false: a condition, or a column that was so when fitted."""
+    if not factor.bare:
+        return factor.condition and AS_NUMBERS not in (evaluator.state or ())
+    key = f"truth of {factor.code}"
+    if evaluator.state is not None:
+        return key in evaluator.state
+    truth = evaluator.columns[factor.columns[0]].kind == "boolean"
+    if truth:
+        evaluator.learned[key] = True
+    return truth
+
+
+def _code_truth(name: str, held: Flags) -> Coded:
+    def columns(full: bool) -> Named:
+        yes = held.astype(np.float64)[:, None]
+        both = (f"{name}[False]", f"{name}[True]"), np.hstack([1 - yes, yes])
+        return both if full else ((name,), yes)
+
+    return Coded(columns, 1, Categories((False, True), held.astype(np.int64)))
+
+
+def _code_categories(name: str, found: Categories, factor: Factor) -> Coded:
+    names = [label(level) for level in found.levels]
+
+    def columns(full: bool) -> Named:
+        if full:
+            return tuple(f"{name}[{one}]" for one in names), _dummies(found.codes, len(names))
+        suffixes, matrix = _contrasts(found, names, factor)
+        return tuple(f"{name}[{one}]" for one in suffixes), matrix
+
+    return Coded(columns, max(len(names) - 1, 0), found)
+
+
+def _dummies(codes: Ints, count: int, base: int | None = None) -> Floats:
+    """Return a column for each category but the base."""
+    matrix = np.zeros((len(codes), count))
+    matrix[np.arange(len(codes)), codes] = 1.0
+    return matrix if base is None else np.delete(matrix, base, axis=1)
+
+
+def _contrasts(found: Categories, names: list[str], factor: Factor) -> Named:
+    """Return what columns are called in brackets, and what each row has in them."""
+    node = found.contrast or Name("Treatment")
+    assert isinstance(node, (Name, Call))
+    kind, options = node.name, _contrast_options(node)
+    if len(names) < 2:
+        return (), np.zeros((len(found.codes), 0))
+    if kind in ("contr.treatment", "contr.SAS", "Treatment"):
+        base = len(names) - 1 if kind == "contr.SAS" else 0
+        wanted = options.get("base", options.get("reference"))
+        if wanted is not None:
+            counted = 0 if kind == "Treatment" else None
+            base = find_level(found.levels, wanted, factor.label, counted_from=counted)
+        kept = [k for k in range(len(names)) if k != base]
+        return tuple(f"T.{names[k]}" for k in kept), _dummies(found.codes, len(names), base)
+    from formulaic.transforms.contrasts import (
+        DiffContrasts,
+        HelmertContrasts,
+        PolyContrasts,
+        SumContrasts,
     )
-    frame = pd.DataFrame(data, index=pd.RangeIndex(n_rows))
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", DataMismatchWarning)
-            matrix = spec.get_model_matrix(frame, context=context)
-    except DataMismatchWarning:
-        raise _unseen_in_expression(terms, encoder) from None
-    except Exception as error:
-        raise _uncomputable(error) from None
-    done = matrix.model_spec
-    names = tuple(readable(name) for name in done.column_names)
-    new_state = {
-        "categories": categories,
-        "transform": encode(done.transform_state),
-        "encoder": {
-            key: [kind.value, encode({k: v for k, v in value.items() if k != "contrasts"})]
-            for key, (kind, value) in done.encoder_state.items()
-        },
+
+    by_name: dict[str, Any] = {
+        **dict.fromkeys(("contr.sum", "Sum"), SumContrasts),
+        **dict.fromkeys(("contr.helmert", "Helmert"), HelmertContrasts),
+        **dict.fromkeys(("contr.diff", "Diff"), DiffContrasts),
+        **dict.fromkeys(("contr.poly", "Poly"), PolyContrasts),
     }
-    return names, np.array(matrix, dtype=np.float64), new_state
-
-
-def _series(
-    column: Column, use: str, key: str, categories: dict[str, list[Any]], *, fitted: bool
-) -> Any:
-    """Return a column as formulaic should see it: floats, or categories in a known order."""
-    import pandas as pd
-
-    name, kind, values = column.name, column.kind, column.values
-    if use == BOOLEAN and kind != "boolean":
+    try:
+        contrast = by_name[kind](**options)
+        matrix = np.asarray(contrast.get_coding_matrix(names, reduced_rank=True), dtype=np.float64)
+        columns = contrast.get_coding_column_names(names, reduced_rank=True)
+        form = contrast.get_factor_format(names, reduced_rank=True)
+    except (TypeError, ValueError) as error:
         raise InputError(
-            f"the column `{name}` is joined by `&`, `|` or `~` but is not true or false",
-            remedy=f"write a condition, such as `({quoted(name)} > 0)`",
-        )
-    if use == BOOLEAN or (use != CODED and kind == "boolean" and key not in categories):
-        return values if use == BOOLEAN else values.astype(np.float64)
-    if use != CODED and kind == "number" and key not in categories:
-        return values.astype(np.float64)
-    if kind == "date":
-        if use != CODED:
-            raise InputError(
-                f"the column `{name}` holds dates",
-                remedy=f"write `C({quoted(name)})` for categories, or turn it into numbers",
-            )
-        values = np.datetime_as_string(values).astype(object)
-    known = categories.get(key)
-    if known is None:
-        if fitted:
-            raise InputError(
-                f"the column `{name}` is now of kind {kind}",
-                remedy="give numbers, as in the data that were fitted",
-            )
-        categories[key] = known = _occurring(column, values)
-    elif use in (BARE, CODED):
-        unseen = sorted(map(str, set(values.tolist()) - set(known)))
-        if unseen:
-            raise InputError(
-                f"the column `{name}` has a category that the fit did not see, `{unseen[0]}`",
-                remedy=did_you_mean(unseen[0], map(str, known)),
-            )
-    if kind in ("number", "boolean"):
-        return values
-    return pd.Categorical(values, categories=known)
+            f"`{short(factor.label)}` cannot be coded ({short(str(error), 200)})",
+            remedy="check the arguments of the contrast",
+        ) from None
+    return tuple(form.format(name="", field=one)[1:-1] for one in columns), matrix[found.codes]
 
 
-def _occurring(column: Column, values: Any) -> list[Any]:
-    present = dict.fromkeys(values.tolist())
-    if column.categories is not None:
-        return [c for c in column.categories if c in present]
-    return sorted(present)
+def _contrast_options(node: Node) -> dict[str, Any]:
+    if not isinstance(node, Call):
+        return {}
+    given = dict(zip(CONTRASTS[node.name], node.arguments, strict=False))
+    return plain_options(Call(node.name, (), (*given.items(), *node.named)))
 
 
-def _unseen_in_expression(terms: Sequence[Term], encoder: Mapping[str, Any]) -> InputError:
-    coded = [f for term in terms for f in term if f.code.startswith("C(")]
-    label = coded[0].label if len(coded) == 1 else "C(…)"
-    known = [v.get("categories") for _, v in encoder.values() if v.get("categories")]
-    remedy = f"known are {', '.join(map(str, known[0]))}" if len(known) == 1 else "list them all"
-    return InputError(f"`{label}` meets a value outside its categories", remedy=remedy)
+def spelled(term: Term) -> str:
+    """Return a term as it reads in a formula.
 
-
-def _uncomputable(error: Exception) -> InputError:
-    text = readable(str(error)).split("\n")[0]
-    text = text.replace("Unable to evaluate factor ", "").rstrip(".")
-    if "extrapolation" in text or "outside" in text:
-        remedy = 'for values beyond those seen write `extrapolation="extend"` in the spline'
-    else:
-        remedy = "check the expression and the kinds of its columns"
-    return InputError(f"a term cannot be computed ({text})", remedy=remedy)
+    Examples
+    --------
+    >>> from partialpool.formula import expand
+    >>> [spelled(term) for term in expand("a:b")]
+    ['Intercept', 'a:b']
+    """
+    return ":".join(factor.label for factor in term) or "Intercept"

@@ -8,11 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Table
-from partialpool.formula import Terms
+from partialpool.data import Note, Table
+from partialpool.formula import Term, Terms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Aliased:
+    """A column that was left out because the rows tell nothing of it.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    term : str
+        The term that it belongs to, as it reads.
+    cells : tuple of str
+        Combinations of the term's categories that no row has (the first few), in words.
+    weights : dict of str to float
+        The columns that it equals a combination of; none where it is 0 in every row.
+    """
+
+    name: str
+    term: str
+    cells: tuple[str, ...]
+    weights: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +49,8 @@ class GroupFactor:
         The grouping columns.
     terms : tuple of str
         The names of Z's columns, ``"Intercept"`` first where there is one.
+    column_terms : tuple of Term
+        The term that each of them belongs to.
     blocks : tuple of (start, stop, correlated)
         Runs of Z's columns whose coefficients may correlate or not; one column does not.
     Z : numpy.ndarray
@@ -43,11 +67,14 @@ class GroupFactor:
         in Z's span, and is 0 for the others. A row of zeros: no population twin.
     pooled : bool
         Whether the levels' coefficients have a common distribution. The pooling decides it.
+    aliased : tuple of Aliased
+        Columns that were left out.
     """
 
     name: str
     columns: tuple[str, ...]
     terms: tuple[str, ...]
+    column_terms: tuple[Term, ...]
     blocks: tuple[tuple[int, int, bool], ...]
     Z: Floats
     codes: Ints
@@ -55,6 +82,7 @@ class GroupFactor:
     counts: Ints
     T: Floats
     pooled: bool = True
+    aliased: tuple[Aliased, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.Z, self.codes, self.levels, self.counts, self.T)
@@ -76,14 +104,20 @@ class Part:
         (n, p) the population columns on their natural scale.
     columns : tuple of str
         Their names.
+    column_terms : tuple of Term
+        The term that each of them belongs to: its factors tell the variables.
     factors : tuple of GroupFactor
         The grouping factors.
+    aliased : tuple of Aliased
+        Population columns that were left out.
     """
 
     terms: Terms
     X: Floats
     columns: tuple[str, ...]
+    column_terms: tuple[Term, ...]
     factors: tuple[GroupFactor, ...]
+    aliased: tuple[Aliased, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.X)
@@ -110,6 +144,8 @@ class Design:
         (n, p) the population columns on their natural scale.
     columns : tuple of str
         Their names.
+    column_terms : tuple of Term
+        The term that each of them belongs to: its factors tell the variables.
     factors : tuple of GroupFactor
         The grouping factors.
     sigma : Part or None
@@ -132,6 +168,12 @@ class Design:
         The columns of the formulas in these rows, as they came.
     recipe : dict
         Rebuilds the same columns for new data; survives JSON.
+    aliased : tuple of Aliased
+        Population columns that were left out.
+    notes : tuple of Note
+        What to say of how the columns were read.
+    unused : tuple of str
+        Categories that no row has; they are no categories of the model.
     """
 
     terms: Terms
@@ -139,6 +181,7 @@ class Design:
     y: Floats
     X: Floats
     columns: tuple[str, ...]
+    column_terms: tuple[Term, ...]
     factors: tuple[GroupFactor, ...]
     sigma: Part | None
     categories: tuple[Any, ...]
@@ -154,6 +197,9 @@ class Design:
     rows: Ints
     table: Table
     recipe: dict[str, Any]
+    aliased: tuple[Aliased, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self.y, self.X, self.dropped, self.rows)
@@ -169,7 +215,7 @@ class Design:
 
     def __repr__(self) -> str:
         parts = [_rows(self.n_rows)]
-        parts.append(repr(Part(self.terms, self.X, self.columns, self.factors)))
+        parts.append(repr(Part(self.terms, self.X, self.columns, self.column_terms, self.factors)))
         if self.sigma is not None:
             parts.append(f"sigma: {self.sigma!r}")
         if self.categories:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.data import Column
+from partialpool.data.labels import distinct, in_order, match_labels
 from partialpool.errors import InputError
 from partialpool.formula import GroupTerm, Terms, expand
 
 from .design import Floats, Ints
 from .matrix import first_of, rows
 
+# Beyond this, floats no longer tell whole numbers apart.
+_EXACT = 2.0**53
+
 
 def check_levels(column: Column, positions: Ints) -> None:
-    """Refuse fractions as levels; `positions` are the rows of the table that the column has."""
+    """Refuse fractions as levels, and floats too large to tell whole numbers apart.
+
+    `positions` are the rows of the table that the column has.
+    """
     values = column.values
     if column.kind != "number" or values.dtype.kind != "f":
         return
@@ -26,8 +34,20 @@ def check_levels(column: Column, positions: Ints) -> None:
         raise InputError(
             f"the grouping column `{column.name}` holds fractions in {rows(int(fractions.sum()))}",
             where=first_of(fractions, values, positions),
-            remedy="group by whole numbers, strings or categories; a measurement belongs left of "
-            "the bar",
+            remedy="group by whole numbers, strings or categories (`pp.read(…, text=[…])` takes "
+            "a column as text); a measurement belongs left of the bar",
+        )
+    _check_exact(column)
+
+
+def _check_exact(column: Column) -> None:
+    floats = column.texts is None and column.values.dtype.kind == "f"
+    if floats and (np.abs(column.values[~column.missing]) > _EXACT).any():
+        raise InputError(
+            f"the grouping column `{column.name}` holds whole numbers beyond 2⁵³ as floats, which "
+            "round them",
+            remedy="give whole numbers or text or, where values are missing, a type that can lack "
+            "them",
         )
 
 
@@ -42,18 +62,19 @@ def factorize(column: Column) -> tuple[NDArray[Any], Ints]:
     >>> levels.tolist(), codes.tolist()
     (['a', 'b'], [1, 0, 1])
     """
-    values = column.values
+    values = column.labels
     if values.dtype != object:
+        if values.dtype.kind == "f" and column.kind == "number":
+            whole = values == np.floor(values)
+            # Ids that are floats because some are missing are whole numbers all the same.
+            if whole.all() and (np.abs(values) <= _EXACT).all():
+                values = values.astype(np.int64)
         levels, codes = np.unique(values, return_inverse=True)
         return levels, codes.astype(np.int64, copy=False).reshape(-1)
     # A dictionary finds the levels of a million strings far quicker than sorting the rows would.
     given = values.tolist()
-    present = dict.fromkeys(given)
-    if column.categories is not None:
-        ordered = [c for c in column.categories if c in present]
-    else:
-        ordered = sorted(present)
-    index = {level: i for i, level in enumerate(ordered)}
+    ordered = in_order(column, given)
+    index = dict(zip(ordered, count(), strict=False))
     codes = np.fromiter(map(index.__getitem__, given), dtype=np.int64, count=len(given))
     return _objects(ordered), codes
 
@@ -67,32 +88,20 @@ def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
     >>> match_levels(new, np.array([1, 2])).tolist()
     [1, -1]
     """
-    values = column.values
-    if column.missing.all():
-        return np.full(len(values), -1)
-    textual = levels.dtype == object and isinstance(levels[0], str)
-    given_text = values.dtype == object and isinstance(values[~column.missing][0], str)
-    if textual != given_text or (levels.dtype.kind == "M") != (values.dtype.kind == "M"):
-        raise InputError(
-            f"the grouping column `{column.name}` is now of kind {column.kind}",
-            remedy=f"give levels such as `{levels[0]}`, as in the data that were fitted",
-        )
-    if levels.dtype.kind in "iu" and values.dtype.kind == "f":
-        known_values = values[~column.missing]
-        if (np.abs(known_values) > 2.0**53).any():
-            raise InputError(
-                f"the grouping column `{column.name}` holds whole numbers beyond 2⁵³ as floats, "
-                "which round them",
-                remedy="give whole numbers or, where values are missing, a type that can lack them",
-            )
-    # Python compares numbers of any width exactly, which numpy's mixed dtypes do not.
-    if levels.dtype.kind == "M":
-        known, given = levels.astype("datetime64[us]").tolist(), values.astype("datetime64[us]")
-    else:
-        known, given = levels.tolist(), values
-    index = {level: i for i, level in enumerate(known)}
-    codes = np.array([index.get(v, -1) for v in given.tolist()], dtype=np.int64)
-    codes[column.missing] = -1
+    codes = np.full(len(column), -1, dtype=np.int64)
+    there = ~column.missing
+    if there.any():
+        if column.kind == "number":
+            _check_exact(column)
+        given = column.labels[there]
+        known = list(levels) if levels.dtype.kind == "M" else levels.tolist()
+        if given.dtype == object and {*map(type, known), *map(type, given)} == {str}:
+            index = dict(zip(known, count(), strict=False))
+            codes[there] = [index.get(value, -1) for value in given.tolist()]
+            return codes
+        found, own = distinct(given)
+        what = f"the grouping column `{column.name}`"
+        codes[there] = np.array(match_labels(found, known, what), dtype=np.int64)[own]
     return codes
 
 
@@ -172,26 +181,33 @@ def twins(Z: Floats, terms: Sequence[str], X: Floats, columns: Sequence[str]) ->
             left.append(j)
     if not free:  # every group column has its twin, and X has no dependent columns
         return T
+    unequal = []
     for j in left:
         same = [k for k in free if np.array_equal(Z[:, k], X[:, j])]
         if same:
             T[same[0], j] = 1.0
-            continue
-        for subset in (free, list(range(len(terms)))):
-            weights = _combination(Z[:, subset], X[:, j])
-            if weights is not None:
-                T[subset, j] = weights
-                break
+        else:
+            unequal.append(j)
+    for subset in (free, list(range(len(terms)))):
+        if not unequal:
+            break
+        weights, made = _combinations(Z[:, subset], X[:, unequal])
+        for place, j in enumerate(unequal):
+            if made[place]:
+                T[subset, j] = weights[:, place]
+        unequal = [j for place, j in enumerate(unequal) if not made[place]]
     return T
 
 
-def _combination(Z: Floats, x: Floats) -> Floats | None:
-    """Return the weights with which Z's columns make x exactly, or None."""
+def _combinations(Z: Floats, X: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the weights with which Z's columns come nearest to X's, and where they make them."""
     scale = np.abs(Z).max(axis=0)
     scale[scale == 0] = 1.0
-    weights = np.linalg.lstsq(Z / scale, x, rcond=None)[0] / scale
-    rounded = np.round(weights, 9)
-    for candidate in (rounded, weights):  # contrasts are mostly simple numbers: say them exactly
-        if np.abs(Z @ candidate - x).max() <= 1e-9 * max(np.abs(x).max(), 1e-300):
-            return np.asarray(candidate, dtype=np.float64)
-    return None
+    weights = np.linalg.lstsq(Z / scale, X, rcond=None)[0] / scale[:, None]
+    size = 1e-9 * np.maximum(np.abs(X).max(axis=0), 1e-300)
+    # Contrasts are mostly simple numbers: say them exactly.
+    with np.errstate(over="ignore", invalid="ignore"):  # columns beyond 10^290
+        rounded = np.round(weights, 9)
+        simple = np.abs(Z @ rounded - X).max(axis=0) <= size
+    made = simple | (np.abs(Z @ weights - X).max(axis=0) <= size)
+    return np.where(simple, rounded, weights), made

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.data.labels import date_labels, label
 from partialpool.errors import InputError
 
 from .design import Ints
@@ -82,24 +83,18 @@ def match_combinations(codes: Sequence[Ints], members: Ints) -> Ints:
 
 
 def _texts(levels: NDArray[Any]) -> list[str]:
-    if levels.dtype.kind == "M":
-        days = levels.astype("datetime64[D]")
-        whole = bool((days == levels).all())
-        return [str(text) for text in np.datetime_as_string(days if whole else levels)]
-    if levels.dtype.kind == "f":  # whole numbers; others are no levels
-        return [str(int(level)) for level in levels.tolist()]
-    return [str(level) for level in levels.tolist()]
+    return date_labels(levels) if levels.dtype.kind == "M" else list(map(label, levels.tolist()))
 
 
 def _check_unique(labels: Sequence[str], columns: Sequence[str]) -> None:
     if len(set(labels)) == len(labels):
         return
     seen: set[str] = set()
-    for label in labels:
-        if label in seen:
-            shown = ", ".join(f"`{name}`" for name in columns)
+    for name in labels:
+        if name in seen:
+            shown = ", ".join(f"`{column}`" for column in columns)
             raise InputError(
-                f"two combinations of the grouping columns {shown} would both be called `{label}`",
+                f"two combinations of the grouping columns {shown} would both be called `{name}`",
                 remedy="rename values of these columns, without `:` in them",
             )
-        seen.add(label)
+        seen.add(name)

@@ -1,33 +1,57 @@
-"""Terms + columns → one matrix with named columns.
-
-Terms of plain numeric columns are multiplied here, which spares the import of formulaic (two
-seconds on some machines). All others go through formulaic. Both give the same columns, names and
-order; a property test compares them.
-"""
+"""Terms + columns → one matrix with named columns."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.data import Column
-from partialpool.errors import InputError
-from partialpool.formula import Term
+from partialpool.errors import InputError, short
+from partialpool.formula import GroupTerm, Term
+from partialpool.formula.names import quoted
 
+from .categories import Categories
+from .coding import code_factor, product, scopes, spelled
 from .design import Floats, Ints
+from .evaluate import Evaluator
 
 State = dict[str, Any]
 
 
+class Matrix(NamedTuple):
+    """Columns made of terms.
+
+    Attributes
+    ----------
+    names, values, terms
+        Of each column: its name, its values, and the term that it belongs to.
+    state : dict
+        What makes the same columns from new data.
+    coded : dict
+        By the code of a factor that has categories: these.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    terms: tuple[Term, ...]
+    state: State
+    coded: dict[str, Categories]
+
+
 def build_matrix(
-    terms: Sequence[Term], columns: Mapping[str, Column], n_rows: int, state: State | None = None
-) -> tuple[tuple[str, ...], Floats, State]:
-    """Return the names, the matrix, and the state that makes the same columns from new data.
+    terms: Sequence[Term],
+    columns: Mapping[str, Column],
+    n_rows: int,
+    state: State | None = None,
+    *,
+    group: GroupTerm | None = None,
+) -> Matrix:
+    """Return the columns of terms, and the state that makes the same columns from new data.
 
     Parameters
     ----------
@@ -39,50 +63,83 @@ def build_matrix(
         The number of rows.
     state : dict, optional
         What an earlier call returned.
+    group : GroupTerm, optional
+        Where the columns are those of a group term: it takes fewer.
 
     Examples
     --------
     >>> from partialpool.formula import expand
     >>> x = Column("x", "number", np.array([1.0, 2.0]), np.array([False, False]))
-    >>> names, X, state = build_matrix(expand("x"), {"x": x}, 2)
-    >>> names, X.tolist()
+    >>> built = build_matrix(expand("x"), {"x": x}, 2)
+    >>> built.names, built.values.tolist()
     (('Intercept', 'x'), [[1.0, 1.0], [1.0, 2.0]])
     """
-    # A state that is empty tells that the fit went the light way.
-    if all(is_light(term, columns) for term in terms) if state is None else not state:
-        names, X = _light(terms, columns, n_rows)
-        new_state: State = {}
+    evaluator = Evaluator(columns, n_rows, state)
+    factors = {factor.code: factor for term in terms for factor in term}
+    coded = {code: code_factor(factor, evaluator) for code, factor in factors.items()}
+    made = scopes(terms, {code: one.categories is not None for code, one in coded.items()})
+    widths = [
+        sum(int(np.prod([coded[code].count(full) for code, full in scope])) for scope in scoped)
+        for scoped in made
+    ]
+    if group is None:
+        _check_width(terms, widths, n_rows)
     else:
-        from .coding import code_terms
-
-        names, X, new_state = code_terms(terms, columns, n_rows, state)
+        _check_group_width(group, sum(widths))
+    names: list[str] = []
+    owners: list[Term] = []
+    X = np.empty((n_rows, sum(widths)))
+    for term, scoped in zip(terms, made, strict=True):
+        for scope in scoped:
+            parts = [coded[code].columns(bool(full)) for code, full in scope]
+            own, values = product(parts, n_rows)
+            X[:, len(names) : len(names) + len(own)] = values
+            names += own
+            owners += [term] * len(own)
     check_matrix(names, X)
-    return names, X, new_state
+    categories = {code: one.found for code, one in coded.items() if one.found is not None}
+    return Matrix(tuple(names), X, tuple(owners), evaluator.learned, categories)
 
 
-def is_light(term: Term, columns: Mapping[str, Column]) -> bool:
-    """Return True for a product of numeric or boolean columns."""
-    return all(f.bare and columns[f.columns[0]].kind in ("number", "boolean") for f in term)
+def _check_group_width(group: GroupTerm, total: int) -> None:
+    """Refuse more coefficients a level than their sds and correlations can be estimated for."""
+    most = limits.CORRELATED if group.correlated else limits.INDEPENDENT
+    if total <= most:
+        return
+    name = ":".join(map(quoted, group.columns))
+    pairs = f" with {total * (total - 1) // 2:,} correlations" if group.correlated else ""
+    raise InputError(
+        f"`{group.text}` has {total:,} coefficients a level{pairs}, and at most {most} can be "
+        "estimated",
+        remedy=f"write `(1 | {name})`; for many categories of f within its levels, "
+        f"`(1 | {name}/f)`",
+    )
 
 
-def as_floats(column: Column) -> Floats:
-    """Return the values of a numeric or boolean column as float64; other kinds are an error."""
-    if column.kind not in ("number", "boolean"):
+def _check_width(terms: Sequence[Term], widths: Sequence[int], n_rows: int) -> None:
+    """Refuse more columns than can be computed with, before they are made."""
+    total, most = sum(widths), limits.COLUMNS
+    if total <= most and total * n_rows <= limits.CELLS:
+        return
+    widest = max(range(len(widths)), key=widths.__getitem__)
+    term, width = terms[widest], widths[widest]
+    if width < 0.1 * total:
         raise InputError(
-            f"the column `{column.name}` is now of kind {column.kind}",
-            remedy="give numbers, as in the data that were fitted",
+            f"{len(terms):,} terms have {total:,} columns in all, and at most {most:,} can be "
+            "computed with",
+            remedy="leave out interactions of many predictors",
         )
-    return column.values.astype(np.float64)
-
-
-def _light(
-    terms: Sequence[Term], columns: Mapping[str, Column], n_rows: int
-) -> tuple[tuple[str, ...], Floats]:
-    X = np.ones((n_rows, len(terms)))
-    for j, term in enumerate(terms):
-        if term:
-            X[:, j] = reduce(np.multiply, (as_floats(columns[f.columns[0]]) for f in term))
-    return tuple(":".join(f.label for f in term) or "Intercept" for term in terms), X
+    shown = short(spelled(term))
+    columns = dict.fromkeys(column for factor in term for column in factor.columns)
+    name = ":".join(map(quoted, columns))
+    raise InputError(
+        f"the term `{shown}` has {width:,} columns, of {total:,} in all, and at most {most:,} can "
+        "be computed with"
+        if total > most
+        else f"{total:,} columns in {n_rows:,} rows do not fit into memory",
+        where=None if total > most else f"{width:,} of them belong to `{shown}`",
+        remedy=f"for many categories write a group term, `(1 | {name})`",
+    )
 
 
 def check_matrix(names: Sequence[str], X: Floats) -> None:

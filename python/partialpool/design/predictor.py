@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from partialpool.data import Column
+from partialpool.data.unclear import refuse_unclear
 from partialpool.errors import InputError
-from partialpool.formula import Factor, Terms, expand
+from partialpool.formula import Factor, Term, Terms, expand
 
-from .design import Floats, GroupFactor, Ints, Part
+from .aliased import leave_out, leave_out_zeros, store_matrix
+from .design import Aliased, Floats, GroupFactor, Ints, Part
 from .grouping import check_levels, encode_levels, factorize, make_blocks, ordered_groups, twins
 from .interaction import Coded, combine
-from .matrix import build_matrix
-from .rank import check_rank
-from .roles import check_stray_text
+from .matrix import Matrix, build_matrix
 
 
 def build_part(
@@ -59,8 +59,8 @@ def build_part(
     """
     population = expand(terms.population)
     n_rows = len(positions)
-    for name in dict.fromkeys(c for term in population for f in term for c in f.columns):
-        check_stray_text(columns[name])
+    for name in dict.fromkeys(f.columns[0] for term in population for f in term if f.bare):
+        refuse_unclear(columns[name], positions)
     if any(len(term) == 1 and term[0].code == response.code for term in population):
         raise InputError(
             f"`{response.label}` is the response and a predictor", remedy="take it out on the right"
@@ -72,15 +72,17 @@ def build_part(
             "leave out",
             remedy="write the terms without `0 +` and `- 1`",
         )
-    names, X, state = build_matrix(population, columns, n_rows)
-    check_rank(X, names)
+    made = build_matrix(population, columns, n_rows)
+    kept, aliased = leave_out(made.names, made.values, made.terms, made.coded)
+    names, of_terms, X = _some(made, kept)
     recipe: dict[str, Any] = {
-        "population": {"columns": list(names), "state": state},
+        "population": store_matrix(made, names, aliased),
         "thresholds": thresholds,
         "groups": [],
     }
     if thresholds:
-        names, X = names[1:], np.ascontiguousarray(X[:, 1:])
+        names, of_terms = names[1:], of_terms[1:]
+        X = np.ascontiguousarray(X[:, 1:])
     for name in dict.fromkeys(c for group in terms.groups for c in group.columns):
         check_levels(columns[name], positions)
     factors = []
@@ -88,7 +90,17 @@ def build_part(
         factor, stored = _group_factor(terms, name, columns, n_rows, X, names, coded)
         factors.append(factor)
         recipe["groups"].append(stored)
-    return Part(terms, X, names, tuple(factors)), recipe
+    return Part(terms, X, names, of_terms, tuple(factors), aliased), recipe
+
+
+def _some(made: Matrix, kept: Sequence[int]) -> tuple[tuple[str, ...], tuple[Term, ...], Floats]:
+    """Return names, terms and values of some columns."""
+    X = made.values if len(kept) == len(made.names) else made.values[:, list(kept)]
+    return (
+        tuple(made.names[j] for j in kept),
+        tuple(made.terms[j] for j in kept),
+        np.ascontiguousarray(X),
+    )
 
 
 def _group_factor(
@@ -113,26 +125,34 @@ def _group_factor(
         levels, codes, members = combine(single, grouping)
     parts, matrices, widths = [], [], []
     z_names: tuple[str, ...] = ()
+    z_terms: tuple[Term, ...] = ()
+    aliased: tuple[Aliased, ...] = ()
     for group in groups:
-        own, Z, state = build_matrix(expand(group.terms), columns, n)
+        made = build_matrix(expand(group.terms), columns, n, group=group)
+        kept, gone = leave_out_zeros(made.names, made.values, made.terms, made.coded)
+        own, of_terms, Z = _some(made, kept)
+        aliased += gone
         twice = set(own) & set(z_names)
         if twice:
             raise InputError(f"`{twice.pop()}` occurs in two group terms of `{name}`")
         z_names += own
+        z_terms += of_terms
         matrices.append(Z)
         widths.append((Z.shape[1], group.correlated))
-        parts.append({"columns": list(own), "state": state})
+        parts.append(store_matrix(made, own, gone))
     Z = np.ascontiguousarray(np.hstack(matrices))
     factor = GroupFactor(
         name=name,
         columns=grouping,
         terms=z_names,
+        column_terms=z_terms,
         blocks=make_blocks(widths),
         Z=Z,
         codes=codes,
         levels=levels,
         counts=np.bincount(codes, minlength=len(levels)),
         T=twins(Z, z_names, X, names),
+        aliased=aliased,
     )
     return factor, {
         "name": name,

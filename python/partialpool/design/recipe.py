@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.data import Column, open_table
-from partialpool.data.convert import from_any
+from partialpool.data import Column, Table, open_table
+from partialpool.data.labels import distinct, match_labels
+from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError
 from partialpool.formula import Term, Terms, expand, parse_formula, parse_predictor
 
+from .aliased import same_columns
 from .build import VERSION
 from .design import Floats, Ints, freeze
+from .evaluate import as_floats
 from .grouping import decode_levels, match_levels, ordered_groups
 from .interaction import match_combinations
 from .matrix import build_matrix, rows
-from .roles import check_finite
+from .roles import check_finite, read_role, role_column, role_columns
+from .uses import all_factors, uses_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,22 +110,22 @@ def rebuild(
     roles = {"offset": offset, "exposure": exposure}
     for role in roles:
         if roles[role] is None:
-            roles[role] = recipe[role]
+            roles[role] = read_role(recipe[role])
         if roles[role] is None and recipe[f"needs_{role}"]:
             used = "an" if role[0] in "aeiou" else "a"
             raise InputError(
                 f"the fit used {used} {role}", remedy=f"give `{role}` for the new data"
             )
-    named = [value for value in roles.values() if isinstance(value, str)]
+    named = [name for value in roles.values() for name in role_columns(value)]
     present = [name for name in source.names if name in grouping]
-    columns, n = source.take((*predictors, *present, *named)).columns, source.n_rows
+    table = source.take((*predictors, *present, *named), recipe_labels(recipe))
+    columns, n = dict(table.columns), source.n_rows
     for name in predictors:
         _check(columns[name])
-        if name in recipe.get("booleans", ()):
-            _check_boolean(columns[name])
+        columns[name] = as_fitted(recipe, columns[name])
     main, *others = [_rebuild_part(terms, part, columns, n) for terms, part in parts]
-    total = _role("offset", roles["offset"], columns, n)
-    exposed = _role("exposure", roles["exposure"], columns, n)
+    total = _role("offset", roles["offset"], table)
+    exposed = _role("exposure", roles["exposure"], table)
     if exposed is not None:
         total = np.log(exposed) if total is None else total + np.log(exposed)
     return Rebuilt(main.X, main.Z, main.codes, total, others[0] if others else None)
@@ -130,6 +134,46 @@ def rebuild(
 def recipe_predictors(recipe: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the columns that new data must have, beside grouping columns and roles."""
     return tuple(_all_predictors(_parts(recipe)))
+
+
+def fitted_categories(recipe: Mapping[str, Any]) -> set[str]:
+    """Return the columns that were categories in the fit as terms by themselves."""
+    parts = [recipe] if recipe["sigma"] is None else [recipe, recipe["sigma"]]
+    states = [part["population"]["state"] for part in parts]
+    states += [own["state"] for part in parts for g in part["groups"] for own in g["parts"]]
+    bare = {f for terms, _ in _parts(recipe) for f in all_factors(terms) if f.bare}
+    return {
+        factor.columns[0]
+        for factor in bare
+        for state in states
+        if f"levels of {factor.code}" in state and f"numbers of {factor.code}" not in state
+    }
+
+
+def as_fitted(recipe: Mapping[str, Any], column: Column) -> Column:
+    """Return a column of new data as numbers, or true and false, if it was that in the fit.
+
+    Whatever type carries it. Categories meet those of the fit where they are coded.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    name = column.name
+    if name in recipe.get("booleans", ()):
+        return _as_boolean(column)
+    if column.kind not in ("string", "categorical") or name in fitted_categories(recipe):
+        return column
+    uses = uses_of(terms for terms, _ in _parts(recipe))
+    if name not in uses.predictors:
+        return column
+    return Column(name, "number", as_floats(column), column.missing)
+
+
+def recipe_labels(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns whose values name things."""
+    return tuple(uses_of(terms for terms, _ in _parts(recipe)).labels)
 
 
 def _parts(recipe: Mapping[str, Any]) -> list[tuple[Terms, Mapping[str, Any]]]:
@@ -193,35 +237,37 @@ def _check(column: Column) -> None:
     check_finite(column)
 
 
-def _check_boolean(column: Column) -> None:
-    """Refuse what is neither true nor false, in whatever way it is written."""
-    allowed = column.kind == "boolean"
-    if column.kind == "number":
-        allowed = bool(np.isin(column.values, (0, 1)).all())
-    if not allowed:
+def _as_boolean(column: Column) -> Column:
+    """Take what was true or false in the fit as that, in whatever way it is written."""
+    if column.kind == "boolean":
+        return column
+    found, codes = distinct(column.labels[~column.missing])
+    try:
+        places = match_labels(found, [False, True], f"the column `{column.name}`")
+    except InputError:
+        places = [-1]
+    if -1 in places:
         raise InputError(
             f"the column `{column.name}` was true or false in the fit and is not now",
             remedy="give true and false, or 1 and 0",
         )
+    values = np.zeros(len(column), dtype=bool)
+    values[~column.missing] = np.array(places, dtype=bool)[codes]
+    return Column(column.name, "boolean", values, column.missing)
 
 
 def _matrix(
     terms: tuple[Term, ...], stored: Mapping[str, Any], columns: Mapping[str, Column], n: int
 ) -> Floats:
-    names, matrix, _ = build_matrix(terms, columns, n, stored["state"])
-    if list(names) != stored["columns"]:
-        raise InputError(
-            f"the new data give the columns {', '.join(names)}, not {', '.join(stored['columns'])}",
-            remedy="give the columns the same kinds as in the data that were fitted",
-        )
-    return matrix
+    return same_columns(stored, build_matrix(terms, columns, n, stored["state"]))
 
 
-def _role(role: str, value: Any, columns: Mapping[str, Column], n: int) -> Floats | None:
+def _role(role: str, value: Any, table: Table) -> Floats | None:
     if value is None:
         return None
-    column = columns[value] if isinstance(value, str) else from_any(role, value)
-    if column.kind != "number" or len(column) != n:
+    column = role_column(role, value, table)
+    column = as_numbers(column, np.arange(len(column)), "column")
+    if column.kind != "number" or len(column) != table.n_rows:
         raise InputError(f"`{role}` is not one number a row", remedy="give a numeric column")
     _check(column)
     values = column.values.astype(np.float64)

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from partialpool import limits
 from partialpool.data import Column
+from partialpool.data import label as label_of
+from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError
 from partialpool.formula import Factor
+from partialpool.formula.expression import Call
 from partialpool.formula.names import quoted
 
+from .categories import categorize
+from .coding import code_factor
 from .design import Floats, Ints
+from .evaluate import Evaluator
 from .grouping import factorize
 from .matrix import first_of, rows
 
 RESPONSES = ("number", "binary", "ordered")
+_ROUNDING = 1e-6
+"""What is so close to a whole number was one before something was multiplied or divided."""
 
 
 def build_response(
@@ -47,8 +56,13 @@ def build_response(
     """
     label = factor.label
     column = columns[factor.columns[0]] if factor.bare else None
+    if column is not None:
+        column = as_numbers(column, positions, "response")
     found = "number" if column is None else column.kind
     truth = found == "boolean" or factor.condition
+    if factor.categorical and kind == "ordered" and _says_order(factor):
+        own = categorize(factor.tree, Evaluator(columns, len(positions)))
+        return _several(label, own.codes.astype(np.float64), own.levels)
     if truth and kind == "number":
         raise InputError(
             f"the response `{label}` is true or false",
@@ -62,12 +76,53 @@ def build_response(
             )
         if kind == "ordered":
             return _ordered_categories(column)
-    if found not in ("number", "boolean") or factor.code.startswith("C("):
+    if found not in ("number", "boolean") or factor.categorical:
         raise InputError(f"the response `{label}` is not a number", remedy="name a numeric column")
     values = _computed(factor, columns, len(positions)) if column is None else column.values
     if kind != "ordered":
         return values.astype(np.float64), ()
     return _ordered_numbers(label, values.astype(bool) if truth else values, positions)
+
+
+def count_shares(label: str, y: Floats, trials: Floats, positions: Ints) -> Floats:
+    """Return the successes that shares of trials tell.
+
+    Parameters
+    ----------
+    label : str
+        The response, for messages.
+    y, trials : numpy.ndarray
+        Shares, and numbers of trials.
+    positions : numpy.ndarray
+        Their rows in the table, for messages.
+
+    Raises
+    ------
+    InputError
+        If a share is none, or its count is not whole.
+
+    Examples
+    --------
+    >>> count_shares("k / n", np.array([0.7, 1 / 3]), np.array([10.0, 3.0]), np.arange(2)).tolist()
+    [7.0, 1.0]
+    """
+    outside = (y < 0) | (y > 1)
+    if outside.any():
+        raise InputError(
+            f"the response `{label}` is no share of trials in {rows(int(outside.sum()))}",
+            where=first_of(outside, y, positions),
+            remedy="give counts of successes with `trials=`, or shares with `weights=`",
+        )
+    counts = y * trials
+    whole = np.round(counts)
+    off = np.abs(counts - whole) > 1e-3  # what R tolerates
+    if off.any():
+        raise InputError(
+            f"the response `{label}` times its trials is no whole number in {rows(int(off.sum()))}",
+            where=first_of(off, counts, positions),
+            remedy="give counts of successes with `trials=`",
+        )
+    return np.asarray(whole)
 
 
 def check_varies(
@@ -89,29 +144,22 @@ def check_varies(
         True where equal numbers tell something: errors that are known, an offset or exposure that
         varies.
     """
-    if trials is not None:
-        # No success at all is a result, if the trials are known.
-        if not np.array_equal(y, trials):
-            return
-        what = "equals `trials`"
-    elif np.ptp(y) > 0 or (known and kind == "number"):
+    if trials is not None:  # no success at all, or no failure, is a result
         return
-    else:
-        what = f"is {y[0]:g}"
+    if np.ptp(y) > 0 or (known and kind == "number"):
+        return
     raise InputError(
-        f"the response `{label}` {what} in every row",
+        f"the response `{label}` is {y[0]:g} in every row",
         remedy="there is nothing to explain; check the column",
     )
 
 
 def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Floats:
     label = factor.label
-    from .coding import code_terms
-
-    _, values, _ = code_terms([(factor,)], columns, n)
-    if values.shape[1] != 1:
-        raise InputError(f"the response `{label}` has {values.shape[1]} columns", remedy="name one")
-    y = np.ascontiguousarray(values[:, 0])
+    coded = code_factor(factor, Evaluator(columns, n))
+    if coded.width != 1:
+        raise InputError(f"the response `{label}` has {coded.width} columns", remedy="name one")
+    y = np.ascontiguousarray(coded.columns(False)[1][:, 0])
     infinite, undefined = int(np.isinf(y).sum()), int(np.isnan(y).sum())
     if infinite or undefined:
         parts = [f"infinite in {rows(infinite)}"] * bool(infinite)
@@ -123,11 +171,30 @@ def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Floats:
     return y
 
 
+def _says_order(factor: Factor) -> bool:
+    """Tell whether a formula lists the categories in order, as ``ordered(y, levels=…)``."""
+    tree = factor.tree
+    return isinstance(tree, Call) and "levels" in dict(tree.named)
+
+
 def _condition(column: Column) -> str:
     """Return a condition that holds for the last value of a column, as a formula writes it."""
     value = factorize(column)[0][-1]
     shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value!r}"
     return f"{{{quoted(column.name)} == {shown}}}"
+
+
+def nearly_whole(values: Floats) -> Floats:
+    """Return numbers with the rounding errors taken out of those that were to be whole.
+
+    Examples
+    --------
+    >>> nearly_whole(np.array([0.28 * 25, 6.9])).tolist()
+    [7.0, 6.9]
+    """
+    whole = np.round(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(np.abs(values - whole) <= _ROUNDING, whole, values))
 
 
 def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
@@ -139,48 +206,61 @@ def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
             "numbers such as 1, 2, 3",
         )
     levels, codes = factorize(column)
-    place = {category: i for i, category in enumerate(column.categories)}
-    gap = _first_gap([place[level] for level in levels.tolist()])
-    if gap is not None:
-        raise _gap(column.name, column.categories[gap])
     return _several(column.name, codes.astype(np.float64), tuple(levels.tolist()))
 
 
 def _ordered_numbers(label: str, values: Any, positions: Ints) -> tuple[Floats, tuple[Any, ...]]:
-    fractions = np.zeros(len(values), dtype=bool)
     if values.dtype.kind == "f":
+        values = nearly_whole(values)
         fractions = values != np.floor(values)
-    if fractions.any():
-        raise InputError(
-            f"the ordered response `{label}` is not a whole number in {rows(int(fractions.sum()))}",
-            where=first_of(fractions, values, positions),
-            remedy="number the categories 1, 2, 3, …",
-        )
+        if fractions.any():
+            raise InputError(
+                f"the ordered response `{label}` is not a whole number in "
+                f"{rows(int(fractions.sum()))}",
+                where=first_of(fractions, values, positions),
+                remedy="number the categories 1, 2, 3, …",
+            )
     levels, codes = np.unique(values, return_inverse=True)
     categories = tuple(level if levels.dtype == bool else int(level) for level in levels.tolist())
-    gap = _first_gap(categories)
-    if gap is not None:
-        raise _gap(label, gap)
     return _several(label, codes.reshape(-1).astype(np.float64), categories)
 
 
-def _first_gap(numbers: Sequence[int]) -> int | None:
-    return next((a + 1 for a, b in pairwise(numbers) if b > a + 1), None)
+def unused_categories(column: Column | None, categories: tuple[Any, ...]) -> list[str]:
+    """Name the categories of an ordered response that no row has; of numbers, those between others.
+
+    Numbers in equal steps, such as 0, 10, 20, leave none out.
+
+    Examples
+    --------
+    >>> unused_categories(None, (0, 1, 2, 5)), unused_categories(None, (0, 10, 20))
+    (['3', '4'], [])
+    """
+    if column is not None and column.categories is not None:
+        return [label_of(c) for c in column.categories if c not in categories]
+    if any(isinstance(c, (bool, str)) for c in categories):
+        return []
+    if not categories:
+        return []
+    steps = [b - a for a, b in pairwise(categories)]
+    if len(set(steps)) == 1:
+        return []
+    gaps = [(a, b) for a, b in pairwise(categories) if b > a + 1]
+    few = [str(k) for a, b in gaps for k in range(a + 1, min(b, a + 4))]
+    return few if sum(b - a - 1 for a, b in gaps) == len(few) else [*few, "…"]
 
 
 def _several(
     label: str, codes: Floats, categories: tuple[Any, ...]
 ) -> tuple[Floats, tuple[Any, ...]]:
+    if len(categories) > limits.CATEGORIES:
+        raise InputError(
+            f"the ordered response `{label}` has {len(categories):,} categories, and at most "
+            f"{limits.CATEGORIES} have thresholds that can be estimated",
+            remedy='join categories, or take it for a number (family="gaussian")',
+        )
     if len(categories) == 1:
         raise InputError(
             f"the response `{label}` is {categories[0]} in every row",
             remedy="there is nothing to explain; check the column",
         )
     return codes, categories
-
-
-def _gap(label: str, missing: Any) -> InputError:
-    return InputError(
-        f"no row has the response `{label}` equal to {missing}, between others that occur",
-        remedy="take that category out, so that the others follow one another",
-    )

@@ -61,9 +61,11 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
         If interrupted before anything worth keeping was drawn.
     """
     good = [chain for chain in raw["chains"] if chain["failure"] is None]
-    failures = tuple(c["failure"] for c in raw["chains"] if c["failure"] is not None)
+    # One line each: what follows are stacks, where the environment asks for them.
+    reasons = (c["failure"] for c in raw["chains"] if c["failure"] is not None)
+    failures = tuple(str(reason).partition("\n")[0] for reason in reasons)
     if not good:
-        raise EngineError(f"no chain could be sampled: {failures[0]}")
+        raise EngineError(f"no chain could be sampled: {failures[0].rstrip('.')}.")
     if raw["interrupted"]:
         # Chains that hardly began would cost all others most of their draws.
         longest = max(len(c["outputs"]) for c in good)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
+from partialpool import limits
 from partialpool.errors import InputError
 from partialpool.model import Pooled
 from partialpool.model.defaults import as_prior
@@ -15,7 +16,8 @@ from partialpool.model.priors import Flat, Normal, Prior, Uniform
 # Methods that maximise the likelihood instead of sampling the posterior.
 MAXIMISED = ("reml", "ml")
 
-METHODS = ("auto", "marginal", "nuts", "metropolis", *MAXIMISED)
+Method = Literal["auto", "marginal", "nuts", "metropolis", "reml", "ml"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Choice(NamedTuple):
@@ -92,6 +94,14 @@ def check_maximised(
             f"of `{apart[0]}` have no common distribution",
             remedy='use pooling="partial" or "complete", or leave `method` out',
         )
+    for factor in pooled.design.factors:
+        widest = max((stop - start for start, stop, tied in factor.blocks if tied), default=0)
+        if widest > limits.CORRELATED_REML:
+            raise InputError(
+                f'method="{method}" takes at most {limits.CORRELATED_REML} correlated '
+                f"coefficients a level, and those of `{factor.name}` have {widest}",
+                remedy="write `||` for `|`, or leave `method` out to sample the posterior",
+            )
     obstacle = _obstacle(pooled, {})
     if obstacle is not None:
         raise InputError(

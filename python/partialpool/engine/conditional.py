@@ -6,7 +6,7 @@ Functions take the position `k` of a group among those of the model.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.arrays import mean_of, sd_of
-from partialpool.engine.run import Run
+from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Group, Model
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Given(NamedTuple):
 
 
 def covariances(model: Model, run: Run, k: int) -> Array:
-    """Covariance of the working coefficients for every draw, flattened over chains: (s, q, q).
+    """Covariance of the working coefficients r̃ for every draw, flattened over chains: (s, q, q).
 
     Empty where their priors are flat.
     """
@@ -50,11 +50,43 @@ def covariances(model: Model, run: Run, k: int) -> Array:
         return np.empty((0, q, q))
     if group.known_sd is not None:
         return np.broadcast_to(np.diag(group.known_sd**2), (s, q, q))
-    sd = draws.sd.reshape(s, q)
-    correlation = np.broadcast_to(np.eye(q), (s, q, q)).copy()
-    for pair, (i, j) in enumerate(group.pairs):
-        correlation[:, i, j] = correlation[:, j, i] = draws.cor.reshape(s, -1)[:, pair]
-    return correlation * sd[:, :, None] * sd[:, None, :]
+    own = np.concatenate([draws.sd, draws.cor], axis=2) if draws.own is None else draws.own
+    own = own.reshape(s, q + len(group.pairs))
+    return covariance_of(own[:, :q], own[:, q:], group.pairs)
+
+
+def covariance_of(sd: Array, cor: Array, pairs: Sequence[tuple[int, int]]) -> Array:
+    """Covariances (draw, q, q) from sds and the correlations of pairs."""
+    s, q = sd.shape
+    matrix = np.broadcast_to(np.eye(q), (s, q, q)).copy()
+    for place, (i, j) in enumerate(pairs):
+        matrix[:, i, j] = matrix[:, j, i] = cor[:, place]
+    return np.asarray(matrix * sd[:, :, None] * sd[:, None, :])
+
+
+def written_scales(group: Group, sd: Array, cor: Array) -> GroupDraws:
+    """Sds and correlations of coefficients as written, from those of r̃: (chain, draw, …).
+
+    Those of r̃ are kept beside them where they are others.
+    """
+    if not group.at_mean:
+        return GroupDraws(sd, cor)
+    shape, q = sd.shape[:2], sd.shape[2]
+    n = shape[0] * shape[1]
+    inner = covariance_of(sd.reshape(n, q), cor.reshape(n, cor.shape[2]), group.pairs)
+    own = np.concatenate([sd, cor], axis=2)
+    sd, cor = scales_of(group.back @ inner @ group.back.T, group.pairs)
+    return GroupDraws(sd.reshape(*shape, q), cor.reshape(*shape, len(group.pairs)), own=own)
+
+
+def scales_of(covariance: Array, pairs: Sequence[tuple[int, int]]) -> tuple[Array, Array]:
+    """Sds and the correlations of pairs from covariances (draw, q, q)."""
+    sd = np.sqrt(np.maximum(np.einsum("saa->sa", covariance), 0.0))
+    size = np.where(sd > 0, sd, 1.0)
+    cor = [covariance[:, i, j] / (size[:, i] * size[:, j]) for i, j in pairs]
+    if not cor:
+        return sd, np.empty((len(sd), 0))
+    return sd, np.clip(np.stack(cor, axis=1), -1.0, 1.0)
 
 
 def _given(model: Model, run: Run, k: int) -> Given:

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, limits
 from partialpool.engine.chains import sample_nuts
-from partialpool.engine.conditional import coefficient_draws, draws_within_bounds, level_parts
+from partialpool.engine.conditional import (
+    coefficient_draws,
+    draws_within_bounds,
+    level_parts,
+    written_scales,
+)
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import EngineError
 from partialpool.memory import check_memory
 from partialpool.model import Model
-
-# Below this share of whole draws within the bounds of uniform priors, rejecting is hopeless.
-MIN_ACCEPTANCE = 0.05
 
 
 class BoundsError(EngineError):
@@ -84,7 +86,7 @@ def run_marginal(
                 raise KeyboardInterrupt
             return _keep(model, run, inside, kept)
         share = float(inside.mean(axis=1).min())
-        if share < MIN_ACCEPTANCE:
+        if share < limits.BOUNDS_KEPT:
             raise BoundsError(
                 f"only {100 * share:.2g}% of the draws have every coefficient within its uniform "
                 "prior",
@@ -138,8 +140,8 @@ def _sample(model: Model, **plan: Any) -> Run:
     c[..., list(model.reduced.order)] = working
     return Run(
         method="marginal",
-        b=model.standardisation.from_working(c),
-        groups=() if group is None else (GroupDraws(sd, cor),),
+        b=model.coordinates["mu"].from_working(c),
+        groups=() if group is None else (written_scales(group, sd, cor),),
         scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
         working=working,
         **facts,

@@ -296,12 +296,9 @@ def _result(point: Point, steps: int, *, converged: bool, several: bool) -> Maxi
     """Bring the estimates to the user's scale."""
     likelihood = point.of
     model = likelihood.model
-    standard, group = model.standardisation, model.sole_group
-    sigma = point.sigma
-    by_working = np.diag(1 / standard.scale)
-    if standard.intercept is not None:
-        by_working[standard.intercept] = standard.intercept_row()
-    b = standard.from_working(-point.u[:-1])
+    at, group = model.coordinates["mu"], model.sole_group
+    sigma, by_working = point.sigma, at.back
+    b = at.from_working(-point.u[:-1])
     vcov = sigma**2 * by_working @ point.inverse @ by_working.T
     halves, ranks = _halves(point)
     sd = np.array([sigma * float(np.linalg.norm(row)) for row in halves])

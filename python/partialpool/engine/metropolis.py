@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine.chains import Chains, check_draws, usable_chains
+from partialpool.engine.conditional import written_scales
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import GroupDraws, Run
-from partialpool.errors import InputError
+from partialpool.engine.start import Start, starting_points
+from partialpool.errors import InputError, shown
 from partialpool.model import Model
-from partialpool.model.defaults import bounds
 from partialpool.model.joint import Layout, build_joint
 
 Array = NDArray[np.float64]
@@ -35,6 +37,7 @@ def run_metropolis(
     seed: int,
     threads: int,
     proposal_sd: float | None = None,
+    start: Start | None = None,
     progress: bool | None = None,
 ) -> Run:
     """Sample a Gaussian model by random-walk Metropolis.
@@ -47,11 +50,14 @@ def run_metropolis(
         As for the marginal engine; warm-up draws are dropped, nothing is adapted.
     proposal_sd : float, optional
         Sd of the normal step of every parameter, 0.1 by default.
+    start : dict, list of dicts, or callable, optional
+        Where the chains start; see ``starting_points``.
 
     Raises
     ------
     InputError
-        If `proposal_sd` is not a positive number, or draws of all parameters do not fit in memory.
+        If `proposal_sd` is not a positive number, `start` cannot be used, or draws of all
+        parameters do not fit in memory.
     EngineError
         If no starting point has positive density.
     """
@@ -59,7 +65,7 @@ def run_metropolis(
     layout = Layout.of(model)
     check_draws(chains, draws, layout.dim, layout.dim - (layout.coef.stop - layout.coef.start))
     joint = build_joint(model)
-    starts = np.array([starting_point(model, layout, seed, chain) for chain in range(chains)])
+    starts = starting_points(model, layout, seed, chains, start)
     began = time.perf_counter()
     with Progress(chains * (draws + warmup), progress) as bar:
         raw = joint.metropolis(
@@ -81,48 +87,10 @@ def _check_proposal_sd(value: float | None) -> float:
     if value is None:
         return DEFAULT_PROPOSAL_SD
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(f"`proposal_sd` is {value!r}", remedy="give a positive number")
+        raise InputError(f"`proposal_sd` is {shown(value)}", remedy="give a positive number")
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"`proposal_sd` is {value:g}", remedy="give a number above 0")
     return float(value)
-
-
-def starting_point(model: Model, layout: Layout, seed: int, chain: int) -> Array:
-    """Draw where a chain starts: coefficients N(0, 1), scales U(0, 1) + ½, no correlation.
-
-    Each is put inside its bounds where it lies outside.
-    """
-    rng = np.random.default_rng([seed, chain])
-    theta = np.zeros(layout.dim)
-    theta[layout.b] = rng.normal(size=layout.b.stop - layout.b.start)
-    theta[layout.coef] = rng.normal(size=layout.coef.stop - layout.coef.start)
-    for part in (layout.sd, layout.sigma):
-        theta[part] = 0.5 + rng.uniform(size=part.stop - part.start)
-    _put_inside(model, layout, theta, rng)
-    return theta
-
-
-def _put_inside(model: Model, layout: Layout, theta: Array, rng: np.random.Generator) -> None:
-    names = [f"b[{name}]" for name in model.columns]
-    limits = [bounds(name, model.priors[name]) for name in names]
-    group = model.sole_group
-    if group is not None:
-        if group.bounds is not None:
-            limits += [tuple(pair) for pair in group.bounds] * len(group.levels)
-        else:
-            limits += [(-math.inf, math.inf)] * (len(group.levels) * len(group.terms))
-        limits += [bounds(key, model.priors[key]) for key in group.sd_labels]
-        for key in group.cor_labels:
-            limits.append(bounds(key, model.priors[key]) if key in model.priors else (-1.0, 1.0))
-    if not model.known_errors:
-        limits.append(bounds("sigma", model.priors["sigma"]))
-    for k, (low, high) in enumerate(limits):
-        if low < theta[k] < high:
-            continue
-        if math.isfinite(low) and math.isfinite(high):
-            theta[k] = low + (high - low) * rng.uniform(0.25, 0.75)
-        else:
-            theta[k] = low + rng.uniform() if math.isfinite(low) else high - rng.uniform()
 
 
 def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
@@ -132,7 +100,8 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
     if group is not None:
         coef = theta[..., layout.coef]
         coef = coef.reshape(*theta.shape[:2], len(group.levels), len(group.terms))
-        groups = (GroupDraws(theta[..., layout.sd], theta[..., layout.cor], coef),)
+        drawn = written_scales(group, theta[..., layout.sd], theta[..., layout.cor])
+        groups = (replace(drawn, coef=coef),)
     sigma = theta[..., layout.sigma]
     return Run(
         method="metropolis",

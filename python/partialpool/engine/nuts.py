@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.engine.chains import sample_nuts
+from partialpool.engine.conditional import written_scales
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Model
 from partialpool.model.layout import Layout, Slices
@@ -72,9 +74,11 @@ def _unpack(model: Model, layout: Layout, rows: Array, facts: dict[str, Any]) ->
             shape = (*rows.shape[:2], len(group.levels), len(group.terms))
             # In place, chain by chain: a second copy of all coefficients would double the memory.
             coef = rows[..., predictor.r[k]].reshape(shape)
-            for own, shared in zip(coef, b @ group.T.T, strict=True):
-                own += shared[:, None, :]
-            groups.append(GroupDraws(rows[..., predictor.sd[k]], rows[..., predictor.cor[k]], coef))
+            for chain, shared in zip(coef, b @ group.T.T, strict=True):
+                chain[...] = chain @ group.back.T
+                chain += shared[:, None, :]
+            drawn = written_scales(group, rows[..., predictor.sd[k]], rows[..., predictor.cor[k]])
+            groups.append(replace(drawn, coef=coef))
         if predictor.name != "mu":
             labels = [f"b_{predictor.name}[{column}]" for column in predictor.columns]
             scalars |= {label: b[..., k] for k, label in enumerate(labels)}
@@ -94,7 +98,7 @@ def population(predictor: Slices, layout: Layout, rows: Array) -> Array:
     c = rows[..., predictor.c]
     if layout.thresholds and predictor.name == "mu":
         c = c[..., 1:]
-    return predictor.standardisation.from_working(c)
+    return predictor.coordinates.from_working(c)
 
 
 def dispersion(layout: Layout, rows: Array) -> dict[str, Array]:
@@ -105,5 +109,5 @@ def dispersion(layout: Layout, rows: Array) -> dict[str, Array]:
     # The core's intercept is minus the first threshold where predictors are at their means.
     main = layout.predictors[0]
     b = population(main, layout, rows)
-    shift = b @ main.standardisation.centre - rows[..., main.c][..., 0]
+    shift = b @ main.coordinates.outer[0] - rows[..., main.c][..., 0]
     return {f"threshold[{k + 1}]": values[..., k] + shift for k in range(values.shape[-1])}

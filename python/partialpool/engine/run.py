@@ -20,6 +20,8 @@ class GroupDraws:
         Scales of the group coefficients; no columns where they are not sampled.
     cor : (chain, draw, pairs) array
         Their correlations.
+    own : (chain, draw, q + pairs) array or None
+        Sds and correlations of the working coefficients r̃, where those are others.
     coef : (chain, draw, level, term) array or None
         The levels' own coefficients where the engine draws them itself; otherwise they are drawn
         on demand.
@@ -28,6 +30,7 @@ class GroupDraws:
     sd: Array
     cor: Array
     coef: Array | None = None
+    own: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ Wilkinson formulas as formulaic reads them: lower degrees first, otherwise in or
 
 from __future__ import annotations
 
-from partialpool.errors import InputError
+from dataclasses import dataclass
+
+from partialpool.errors import InputError, short
 
 from .check import Factor
-from .tokens import Token, tokenize
+from .tokens import Token, join, tokenize
 
 Term = tuple[Factor, ...]
 # Keyed by the set of factors, since a:b and b:a are the same term; the first mention is kept.
@@ -33,11 +35,38 @@ def expand(text: str) -> tuple[Term, ...]:
 
 def expand_tokens(tokens: list[Token]) -> tuple[Term, ...]:
     """Return the terms of a list of tokens, in the order of the design's columns."""
+    return _parsed(tokens)[0]
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """Two sides of a ``/`` between terms, and how it is written.
+
+    ``a / b`` is ``a + a:b``. Between numbers nobody means that, so the design asks what they are.
+    """
+
+    left: tuple[Factor, ...]
+    right: tuple[Factor, ...]
+    text: str
+
+
+def find_quotients(tokens: list[Token]) -> tuple[Quotient, ...]:
+    """Return where ``/`` stands between terms.
+
+    Examples
+    --------
+    >>> [quotient.text for quotient in find_quotients(tokenize("x + a / b"))]
+    ['a / b']
+    """
+    return tuple(_parsed(tokens)[1])
+
+
+def _parsed(tokens: list[Token]) -> tuple[tuple[Term, ...], list[Quotient]]:
     parser = _Parser(tokens)
     terms = parser.sum({_INTERCEPT: ()}, top=True)
     if parser.i < len(tokens):
         raise parser.unexpected()
-    return tuple(sorted(terms.values(), key=len))
+    return tuple(sorted(terms.values(), key=len)), parser.quotients
 
 
 class _Parser:
@@ -47,6 +76,7 @@ class _Parser:
         self.tokens = tokens
         self.i = 0
         self.depth = 0
+        self.quotients: list[Quotient] = []
 
     def peek(self) -> str:
         """Return the text of the next operator, or nothing."""
@@ -72,29 +102,69 @@ class _Parser:
                     where=self.tokens[min(at, len(self.tokens) - 1)].place,
                     remedy="write `0 +` or `- x` outside the brackets",
                 )
-            terms = _union(terms, new) if sign > 0 else _without(terms, new)
+            if sign > 0:
+                terms = _union(terms, new)
+            else:
+                self.check_there(terms, new, at, start)
+                terms = _without(terms, new)
             first = False
         return terms
 
+    def check_there(self, terms: _Terms, away: _Terms, at: int, start: int) -> None:
+        """Refuse to take away a term that is not there: a difference may be meant."""
+        lost = next((term for key, term in away.items() if term and key not in terms), None)
+        if lost is None:
+            return
+        shown = short(join(self.tokens[start : self.i]))
+        before = short(join(self.tokens[max(at - 1, 0) : at])) if at else ""
+        difference = f"{before} - {shown}" if before else f"-1 * {shown}"
+        raise InputError(
+            f"`- {shown}` takes away a term that is not there",
+            where=self.tokens[at].place,
+            remedy=f"leave it out; for arithmetic write `I({difference})`",
+        )
+
     def product(self) -> _Terms:
+        first = self.i
         left = self.interaction()
         while self.peek() in ("*", "/"):
             operator = self.peek()
             self.i += 1
             right = self.interaction()
+            self.check_operands(left, right, first)
             if operator == "*":
                 left = _union(_union(left, right), _pairs(left, right))
             else:
+                text = join(self.tokens[first : self.i])
                 common: Term = tuple(f for term in left.values() for f in term)
+                others: Term = tuple(f for term in right.values() for f in term)
+                self.quotients.append(Quotient(common, others, text))
                 left = _union(left, _pairs(_one(common), right))
         return left
 
     def interaction(self) -> _Terms:
+        first = self.i
         left = self.power()
         while self.peek() == ":":
             self.i += 1
-            left = _pairs(left, self.power())
+            right = self.power()
+            self.check_operands(left, right, first)
+            left = _pairs(left, right)
         return left
+
+    def check_operands(self, left: _Terms, right: _Terms, first: int) -> None:
+        """Refuse products that would be something else than they look like."""
+        shown = short(join(self.tokens[first : self.i]))
+        place = self.tokens[first].place
+        if left.keys() == {_INTERCEPT} or right.keys() == {_INTERCEPT}:
+            raise _arithmetic(shown, place)
+        if len(left) == 1 and left.keys() == right.keys():
+            label = ":".join(f.label for f in next(iter(left.values())))
+            raise InputError(
+                f"`{shown}` is just `{short(label)}` in a formula",
+                where=place,
+                remedy=f"for the square write `I({short(label)}^2)` or `{{{short(label)}**2}}`",
+            )
 
     def power(self) -> _Terms:
         base = self.atom()
@@ -103,18 +173,26 @@ class _Parser:
         place = self.tokens[self.i].place
         self.i += 1
         token = self.tokens[self.i] if self.i < len(self.tokens) else None
-        if token is None or not token.text.isdecimal() or not 1 <= int(token.text[:3]) <= 20:
+        whole = token is not None and token.kind == "number" and token.text.isdecimal()
+        label = short(":".join(f.label for f in next(iter(base.values()))) or "1")
+        if len(base) == 1 and label != "1":
+            end = len(self.tokens) if token is None else self.i + 1
+            if token is not None and token.text in ("-", "("):
+                end = self.operand_end(self.i)
+            power = join(self.tokens[self.i : end])
+            shown, mark = f"{label}^{power}", " is just" if whole else " is no"
+            what = f"`{label}` in a formula" if whole else "power of terms"
+            raise InputError(
+                f"`{shown}`{mark} {what}",
+                where=place,
+                remedy=f"for the power of the variable write `I({shown})` or "
+                f"`{{{label}**{power}}}`",
+            )
+        if token is None or not whole or not 1 <= int(token.text[:3]) <= 20:
             raise InputError(
                 "the power of terms is not a whole number from 1 to 20",
                 where=place,
-                remedy="for the power of a variable write `{x**2}`",
-            )
-        if len(base) == 1:
-            label = ":".join(f.label for f in next(iter(base.values()))) or "1"
-            raise InputError(
-                f"`{label}**{token.text}` is just `{label}` in a formula",
-                where=place,
-                remedy=f"for the power of the variable write `{{{label}**{token.text}}}`",
+                remedy="for the power of a variable write `I(x^2)` or `{x**2}`",
             )
         self.i += 1
         out = base
@@ -148,21 +226,36 @@ class _Parser:
         raise InputError("a term is missing here", where=token.place, remedy="add the term before")
 
     def number(self, token: Token) -> _Terms:
+        end = self.operand_end(self.i)
+        before = self.tokens[self.i - 1].text if self.i else ""
+        after = self.tokens[self.i + 1].text if self.i + 1 < len(self.tokens) else ""
+        operators = ("*", "/", ":", "**")
+        if after in operators or before in operators:
+            first = self.i
+            while first >= 2 and self.tokens[first - 1].text in operators:
+                first -= 2
+            last = self.operand_end(self.i + 2) if after in operators else end
+            raise _arithmetic(short(join(self.tokens[first:last])), token.place)
         if token.text not in ("0", "1"):
             raise InputError(
-                f"`{token.text}` is not a term",
+                f"`{short(token.text)}` is not a term",
                 where=token.place,
-                remedy="only 0 and 1 are, for the intercept; to scale a column write `{2 * x}`",
-            )
-        alone = (self.i == 0 or self.tokens[self.i - 1].text in ("+", "-", "(")) and (
-            self.i + 1 == len(self.tokens) or self.tokens[self.i + 1].text in ("+", "-", ")")
-        )
-        if token.text == "0" and not alone:
-            raise InputError(
-                "`0` stands in a product", where=token.place, remedy="write `0 +` before the terms"
+                remedy="only 0 and 1 are, for the intercept; for arithmetic with a column write "
+                "`I(x + 2)` or `{x + 2}`",
             )
         self.i += 1
         return _checked({_INTERCEPT: ()}, self)
+
+    def operand_end(self, at: int) -> int:
+        """Return where an operand ends that starts at a token."""
+        if at < len(self.tokens) and self.tokens[at].text in ("+", "-"):
+            at += 1
+        depth = 0
+        for i in range(at, len(self.tokens)):
+            depth += {"open": 1, "close": -1}.get(self.tokens[i].kind, 0)
+            if depth == 0:
+                return i + 1
+        return len(self.tokens)
 
     def unexpected(self) -> InputError:
         token = self.tokens[self.i]
@@ -170,10 +263,19 @@ class _Parser:
             return InputError("a bracket closes that was never opened", where=token.place)
         before = self.tokens[self.i - 1].text if self.i else ""
         return InputError(
-            f"an operator is missing between `{before}` and `{token.text}`",
+            f"an operator is missing between `{short(before)}` and `{short(token.text)}`",
             where=token.place,
             remedy="join terms by `+`, `:` or `*`",
         )
+
+
+def _arithmetic(shown: str, place: str) -> InputError:
+    """Say that operators between terms do not compute."""
+    return InputError(
+        f"`{shown}` is no arithmetic in a formula, where `*`, `/` and `:` join terms",
+        where=place,
+        remedy=f"to compute with a column write `I({shown})` or `{{{shown}}}`",
+    )
 
 
 def _checked(terms: _Terms, parser: _Parser) -> _Terms:

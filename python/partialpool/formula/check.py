@@ -1,38 +1,69 @@
-"""Factors written as Python, such as ``log(x)``: only what is on the list of `allowed.py` may pass.
+"""Which expressions have a meaning: only what is on the list of `allowed.py` may pass.
 
-What passes is rebuilt from the syntax tree with aliases for every name and string, so the code
-that is evaluated holds our identifiers, numbers, operators and the functions listed there.
+What passes is a tree of columns, constants, operators and functions of that list, in one spelling
+whatever the user's; the design computes it (`design/evaluate.py`), and no text is ever run.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-import warnings
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, NotYetError, did_you_mean, short
 
-from .allowed import ARITHMETIC, COMPARISONS, CONTRASTS, ELSEWHERE, FUNCTIONS
-from .names import BARE, BOOLEAN, CODED, NUMBER, TEXT, alias, aliases_in, readable, split_alias
+from .allowed import (
+    CALLED,
+    CONTRASTS,
+    CONTRASTS_CALLED,
+    ELSEWHERE,
+    FUNCTIONS,
+    NOT_YET,
+    OPTIONS_CALLED,
+    PREFIXES,
+    REWRITTEN,
+    SPLINES,
+    SUMMARIES,
+)
+from .constants import ARITHMETIC, constant, folded, is_text, number, text
+from .expression import (
+    COMPARISONS,
+    LOGICAL,
+    PI,
+    Binary,
+    Call,
+    Constant,
+    Items,
+    Name,
+    Node,
+    Unary,
+    parse_expression,
+    show,
+)
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor of a term: a column, or Python code that has passed the check.
+    """One factor of a term: a column, or an expression that has passed the check.
 
     Parameters
     ----------
     label : str
-        How it reads in the names of the design's columns.
+        How it reads in the names of the design's columns: as it was written.
     code : str
-        What is evaluated: aliases only. For a column, its alias.
+        The same in one spelling; equal where the meaning is.
     columns : tuple of str
         The columns that it uses, in order.
     bare : bool
         True for a column by itself.
     condition : bool
-        True for code that is a condition, such as ``x > 0``.
+        True for a condition, such as ``x > 0``.
+    categorical : bool
+        True for categories, such as ``factor(x)``; a bare column's kind decides for it.
+    constants : tuple of str
+        Names in it that stand for a number, such as ``pi``, and could also be columns.
+    tree : Node
+        What is computed.
     """
 
     label: str
@@ -40,6 +71,9 @@ class Factor:
     columns: tuple[str, ...]
     bare: bool
     condition: bool = False
+    categorical: bool = False
+    constants: tuple[str, ...] = ()
+    tree: Node = field(default=Name(""), compare=False, repr=False)
 
 
 def column_factor(name: str) -> Factor:
@@ -50,281 +84,375 @@ def column_factor(name: str) -> Factor:
     >>> column_factor("x").label
     'x'
     """
-    return Factor(name, alias(name, BARE), (name,), True)
+    tree = Name(name, sure=True)
+    return Factor(name, show(tree), (name,), True, tree=tree)
 
 
-def python_factor(code: str, place: str) -> Factor:
-    """Check a piece of Python and return it as a factor.
+def expression_factor(text: str, place: str, start: int = 1) -> Factor:
+    """Check an expression and return it as a factor.
 
     Parameters
     ----------
-    code : str
-        The code as written; names may be in backticks.
+    text : str
+        The expression as written.
     place : str
         Where it stands in the formula, for messages.
+    start : int
+        The position of its first character in the formula.
 
     Examples
     --------
-    >>> python_factor("log(x)", "at character 5").columns
-    ('x',)
-    >>> python_factor("open('f')", "at character 5")
+    >>> expression_factor("np.log(x)", "at character 5").code
+    'log(x)'
+    >>> expression_factor("open('f')", "at character 5")
     Traceback (most recent call last):
     ...
     partialpool.errors.InputError: `open` is not a function that formulas know (at character 5): \
-choose one of `abs`, `sqrt`, `exp`, `expm1`, `exp2`, `exp10`, `log`, `log1p`, `log2`, `log10`, \
-`sin`, `cos`, ….
+choose one of `abs`, `sqrt`, `exp`, `expm1`, `exp2`, `exp10`, `log1p`, `log2`, `log10`, `sin`, \
+`cos`, `tan`, ….
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's remarks about odd code
-            tree = ast.parse(f"({_alias_odd_names(code)}\n)", mode="eval").body
-        body = _Checker(place).value(tree, top=True)
-        text = ast.unparse(ast.fix_missing_locations(body))
-    except (SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        # A keyword, as in `as.factor(x)`, or a formula inside, as in `bf(y ~ x)`.
-        name, _, inside = (part.strip() for part in code.partition("("))
-        if name in ELSEWHERE:
-            inside = inside.removesuffix(")").strip()
-            raise _unknown(name, "x" if set(inside) & set("(,") else inside, place) from None
-        raise InputError(
-            f"`{code.strip()}` is not a Python expression", where=place, remedy="check its spelling"
-        ) from None
-    except (RecursionError, MemoryError):
-        raise InputError("the expression is nested too deeply", where=place) from None
-    if isinstance(body, ast.Name):
-        return column_factor(aliases_in(text)[0][0])
-    columns = tuple(dict.fromkeys(name for name, use in aliases_in(text) if use != TEXT))
+    return tree_factor(parse_expression(text, start), place)
+
+
+def tree_factor(written: Node, place: str) -> Factor:
+    """Check a tree as it was written and return it as a factor."""
+    checker = _Checker(place)
+    # By itself, a name such as pi is that of a column.
+    tree: Node = checker.column(written) if isinstance(written, Name) else checker.factor(written)
+    if isinstance(tree, Name):
+        return column_factor(tree.name)
+    columns = tuple(dict.fromkeys(columns_of(tree)))
     if not columns:
         raise InputError(
-            f"`{readable(text)}` uses no column", where=place, remedy="name a column in it"
+            f"`{short(show(written))}` uses no column", where=place, remedy="name a column in it"
         )
-    condition = isinstance(body, ast.Compare) or (
-        isinstance(body, (ast.BinOp, ast.UnaryOp))
-        and isinstance(body.op, (ast.BitAnd, ast.BitOr, ast.Invert))
+    return Factor(
+        show(written),
+        show(tree, canonical=True),
+        columns,
+        False,
+        condition=is_condition(tree),
+        categorical=isinstance(tree, Call) and gives_categories(tree),
+        constants=tuple(dict.fromkeys(checker.named_numbers)),
+        tree=tree,
     )
-    return Factor(readable(text), text, columns, False, condition)
 
 
-_PIECES = re.compile(
-    r"""(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`(?P<quoted>[^`]*)`|(?P<word>[^\W\d]\w*)""",
-    re.DOTALL,
-)
+def is_condition(tree: Node) -> bool:
+    """Tell whether a tree is true or false in every row."""
+    if isinstance(tree, Binary):
+        return tree.operator in (*COMPARISONS, *LOGICAL)
+    return isinstance(tree, Unary) and tree.operator == "!"
 
 
-def _alias_odd_names(code: str) -> str:
-    """Alias names in backticks and beyond ASCII: Python would refuse or change those."""
-
-    def replace(match: re.Match[str]) -> str:
-        if match["quoted"] is not None:
-            return f" {alias(match['quoted'])} "
-        word = match["word"]
-        odd = word is not None and (not word.isascii() or split_alias(word))
-        return alias(word) if odd else match[0]
-
-    return _PIECES.sub(replace, code)
+def gives_categories(call: Call) -> bool:
+    """Tell whether a call gives categories."""
+    if call.name == "ifelse":
+        return any(
+            (isinstance(part, Call) and gives_categories(part)) or is_text(part)
+            for part in call.arguments[1:]
+        )
+    return FUNCTIONS[call.name].gives == "categories"
 
 
 class _Checker:
-    """Rebuilds a syntax tree from what is allowed; anything else raises."""
+    """Rebuilds a tree from what is allowed; anything else raises."""
 
     def __init__(self, place: str) -> None:
         self.place = place
+        self.named_numbers: list[str] = []
 
-    def value(self, node: ast.expr, *, use: str = NUMBER, top: bool = False) -> ast.expr:
-        """Return the checked tree of something that has a value for every row."""
-        if isinstance(node, ast.Name):
-            return self.column(node, use)
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
-            return node
-        if isinstance(node, ast.UnaryOp):
-            return self.unary(node)
-        if isinstance(node, ast.BinOp):
-            return self.binary(node)
-        if isinstance(node, ast.Compare):
-            return self.comparison(node)
-        if isinstance(node, ast.Call):
-            return self.call(node, top)
+    def factor(self, node: Node) -> Node:
+        """Return the checked tree of a whole factor."""
+        if isinstance(node, Call):
+            name = self.function(node)
+            if name in FUNCTIONS and FUNCTIONS[name].gives == "columns":
+                return self.call(node, name, alone=True)
+            return self.categories(node)
+        return self.number(node)
+
+    def number(self, node: Node) -> Node:
+        """Return the checked tree of something that has a number for every row."""
+        match node:
+            case Name(name, False) if name in PI:
+                self.named_numbers += [name] * (name == "pi")
+                return Constant(math.pi)
+            case Name():
+                return self.column(node)
+            case Constant(value) if isinstance(value, (int, float)):
+                if math.isinf(value):
+                    raise self.refuse(node, "it is no finite number")
+                return Constant(value)
+            case Unary("!", operand):
+                return Unary("!", self.truth(operand))
+            case Unary(sign, operand):
+                inside = self.number(operand)
+                if isinstance(inside, Constant):
+                    return Constant(-number(inside) if sign == "-" else number(inside))
+                return inside if sign == "+" else Unary("-", inside)
+            case Binary(symbol, left, right) if symbol in LOGICAL:
+                return Binary(symbol, self.truth(left), self.truth(right))
+            case Binary(symbol) if symbol in COMPARISONS:
+                return self.comparison(node)
+            case Binary(symbol, left, right) if symbol in ARITHMETIC:
+                sides = self.number(left), self.number(right)
+                if all(isinstance(side, Constant) for side in sides):
+                    return folded(node, *sides, self.place)
+                return Binary(symbol, *sides)
+            case Call():
+                return self.call(node, self.function(node))
         raise self.refuse(node)
 
-    def column(self, node: ast.Name, use: str) -> ast.expr:
-        known = split_alias(node.id)
-        name = known[0] if known else node.id
-        if not known and "__" in name:
+    def column(self, node: Name) -> Name:
+        if "__" in node.name and not node.sure:
             raise InputError(
-                f"`{name}` is not allowed in a formula",
+                f"`{short(node.name)}` is not allowed in a formula",
                 where=self.place,
                 remedy="if it is a column, put it in backticks",
             )
-        if name == "":
-            raise InputError("a name in backticks is empty", where=self.place)
-        return ast.Name(alias(name, use), ast.Load())
+        return Name(node.name, sure=True)
 
-    def unary(self, node: ast.UnaryOp) -> ast.expr:
-        if isinstance(node.op, ast.Invert):
-            return ast.UnaryOp(node.op, self.truth(node.operand))
-        if isinstance(node.op, ast.Not):
-            raise self.refuse(node, "write `~(…)` for `not`")
-        return ast.UnaryOp(node.op, self.value(node.operand))
+    def truth(self, node: Node) -> Node:
+        """Return the checked tree of an operand of ``&``, ``|`` and ``!``."""
+        if isinstance(node, Call) and self.function(node) == "I":
+            node = self.only(node)
+        if isinstance(node, Name):
+            return self.column(node)
+        checked = self.number(node)
+        if is_condition(checked):
+            return checked
+        raise self.refuse(node, "join only conditions by `&`, `|` and `!`")
 
-    def binary(self, node: ast.BinOp) -> ast.expr:
-        if isinstance(node.op, (ast.BitAnd, ast.BitOr)):
-            return ast.BinOp(self.truth(node.left), node.op, self.truth(node.right))
-        if isinstance(node.op, ast.BitXor):
-            left, right = _source(node.left), _source(node.right)
+    def comparison(self, node: Binary) -> Node:
+        if node.operator not in ("in", "not in"):
+            return Binary(node.operator, self.compared(node.left), self.compared(node.right))
+        if not isinstance(node.right, Items):
+            raise self.refuse(node, "list the values, as in `x %in% c('a', 'b')`")
+        inside = Binary("in", self.compared(node.left), constant(node.right, self.place))
+        return inside if node.operator == "in" else Unary("!", inside)
+
+    def compared(self, node: Node) -> Node:
+        if is_text(node):
+            return Constant(text(node))
+        if isinstance(node, Call) and self.function(node) in ("factor", "as.character"):
+            return self.compared(self.only(node))
+        return self.number(node)
+
+    def function(self, node: Call) -> str:
+        """Return the name by which the list knows a function."""
+        prefix = next((p for p in PREFIXES if node.name.startswith(p)), "")
+        name = node.name.removeprefix(prefix)
+        name = CALLED.get(name, name)
+        if name in FUNCTIONS or name in REWRITTEN:
+            return name
+        shown = short(show(node.arguments[0])) if node.arguments else "x"
+        shown = shown if shown.isidentifier() or shown.startswith("`") else "x"
+        raise unknown_function(node.name, self.place, shown)
+
+    def call(self, node: Call, name: str, *, alone: bool = False) -> Node:
+        """Return the checked tree of a function that gives numbers."""
+        if name in REWRITTEN:
+            return self.rewritten(node, name)
+        function = FUNCTIONS[name]
+        if function.gives == "categories" or (function.gives == "columns" and not alone):
             raise InputError(
-                f"`{left} ^ {right}` is not a power in Python",
-                where=self.place,
-                remedy=f"write `I({left}**{right})` or `{{{left}**{right}}}`",
-            )
-        if not isinstance(node.op, ARITHMETIC):
-            raise self.refuse(node)
-        left_, right_ = self.value(node.left), self.value(node.right)
-        # Powers of plain numbers could grow without end; they are never needed.
-        if isinstance(node.op, ast.Pow) and not (_columns(left_) or _columns(right_)):
-            raise self.refuse(node, "write the number itself")
-        return ast.BinOp(left_, node.op, right_)
-
-    def truth(self, node: ast.expr) -> ast.expr:
-        """Return the checked tree of an operand of ``&``, ``|`` and ``~``."""
-        if isinstance(node, ast.Name):
-            return self.column(node, BOOLEAN)
-        logical = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr))
-        inverse = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert)
-        if isinstance(node, ast.Compare) or logical or inverse:
-            return self.value(node)
-        raise self.refuse(node, "join only conditions by `&`, `|` and `~`, each in brackets")
-
-    def comparison(self, node: ast.Compare) -> ast.expr:
-        if len(node.ops) > 1:
-            raise self.refuse(node, "write `(a < x) & (x < b)` for `a < x < b`")
-        if not isinstance(node.ops[0], COMPARISONS):
-            raise self.refuse(node)
-        sides = [
-            self.text(side) if _is_text(side) else self.value(side)
-            for side in (node.left, node.comparators[0])
-        ]
-        return ast.Compare(sides[0], node.ops, sides[1:])
-
-    def call(self, node: ast.Call, top: bool) -> ast.expr:
-        name = node.func.id if isinstance(node.func, ast.Name) else None
-        if _source(node.func) in ELSEWHERE:
-            shown = _source(node.args[0]) if node.args else "x"
-            raise _unknown(_source(node.func), shown, self.place)
-        if name == "Q" and len(node.args) == 1 and not node.keywords and _is_text(node.args[0]):
-            text: str = node.args[0].value  # type: ignore[attr-defined]
-            return self.column(ast.Name(alias(text)), NUMBER)
-        if name is None:
-            raise self.refuse(node)
-        if name not in FUNCTIONS:
-            known = split_alias(name)
-            raise _unknown(known[0] if known else name, "x", self.place)
-        if name == "C" and not top:
-            raise InputError(
-                "`C(…)` stands inside another expression",
+                f"`{short(show(node))}` stands inside another expression",
                 where=self.place,
                 remedy="make it a term of its own",
             )
-        self.arguments(node, name, FUNCTIONS[name])
-        if not node.args:
-            raise InputError(
-                f"`{name}()` has no argument", where=self.place, remedy="name a column in it"
-            )
-        first = self.value(node.args[0], use=CODED if name == "C" else NUMBER)
-        if not _columns(first):
-            raise InputError(
-                f"`{_source(node)}` uses no column in its first argument", where=self.place
-            )
-        second = self.contrast if name == "C" else self.constant
-        rest = [second(a) if i == 0 else self.constant(a) for i, a in enumerate(node.args[1:])]
-        keywords = [
-            ast.keyword(k.arg, second(k.value) if k.arg == "contrasts" else self.constant(k.value))
-            for k in node.keywords
-        ]
-        return ast.Call(ast.Name(name, ast.Load()), [first, *rest], keywords)
+        values, options = self.arguments(node, name)
+        parts = [self.number(value) for value in values]
+        if name == "ifelse":
+            parts[0] = self.truth(values[0])
+        if name in SPLINES and not {"df", "knots"} & set(dict(options)):
+            also = "; category-specific effects are not there yet" if name == "cs" else ""
+            raise self.refuse(node, f"give `df=`, as in `{name}(x, df=4)`{also}")
+        self.uses_column(node, parts)
+        return Call(name, tuple(parts), tuple(options))
 
-    def arguments(self, node: ast.Call, name: str, known: tuple[str, ...], first: int = 1) -> None:
-        """Refuse starred, unknown and surplus arguments."""
-        for keyword in node.keywords:
-            if keyword.arg not in known:
-                given = "**" if keyword.arg is None else f"{keyword.arg}="
-                raise InputError(
-                    f"`{name}` takes no argument `{given}`",
-                    where=self.place,
-                    remedy=did_you_mean(given, known) if known else "leave it out",
-                )
-        if (name == "C" and len(node.args) > 2) or len(node.args) > first + len(known):
-            raise InputError(f"`{_source(node)}` has too many arguments", where=self.place)
+    def rewritten(self, node: Call, name: str) -> Node:
+        """Return the checked tree of what is only another way to write something."""
+        if name in ("I", "Q"):
+            inside = self.only(node)
+            if name == "I":
+                return self.number(inside)
+            if not is_text(inside):
+                raise self.refuse(node, "write `Q('name')`, or the name in backticks")
+            return self.column(Name(text(inside), sure=True))
+        if len(node.arguments) != 2 or node.named:
+            remedy = "write `x**2`" if name == "power" else "write `{f == 'a'}`"
+            raise self.refuse(node, remedy)
+        return self.number(Binary("**" if name == "power" else "==", *node.arguments))
 
-    def contrast(self, node: ast.expr) -> ast.expr:
+    def categories(self, node: Node) -> Node:
+        """Return the checked tree of something that may give categories."""
+        if not isinstance(node, Call):
+            return self.number(node)
+        name = self.function(node)
+        if name == "I":
+            return self.categories(self.only(node))
+        if name == "ifelse":
+            return self.choice(node)
+        if name not in FUNCTIONS or FUNCTIONS[name].gives != "categories":
+            return self.number(node)
+        values, options = self.arguments(node, name)
+        parts = tuple(self.categories(value) for value in values)
+        self.uses_column(node, parts)
+        given = dict(options)
+        needed = {"relevel": "ref", "cut": "breaks"}.get(name)
+        if needed is not None and needed not in given:
+            raise self.refuse(node, f"give `{needed}=`")
+        if name == "factor":
+            ordered = given.pop("ordered", None) == Constant(True)
+            name = "ordered" if ordered else "factor" if "labels" in given else "C"
+        elif name == "interaction":
+            given = {key: value for key, value in given.items() if key == "sep"}
+        elif name == "droplevels":
+            name = "C"
+        return Call(name, parts, tuple(given.items()))
+
+    def choice(self, node: Call) -> Node:
+        """Return the checked tree of one value or another: two numbers, or two texts."""
+        values, _ = self.arguments(node, "ifelse")
+        parts = [Constant(text(v)) if is_text(v) else self.categories(v) for v in values[1:]]
+        texts = [is_text(p) or (isinstance(p, Call) and gives_categories(p)) for p in parts]
+        if any(texts) and not all(texts):
+            raise self.refuse(node, "give texts in both cases, or numbers in both")
+        call = Call("ifelse", (self.truth(values[0]), *parts))
+        self.uses_column(node, call.arguments)
+        return call
+
+    def contrast(self, node: Node) -> Node:
         """Return the checked tree of a contrast inside ``C(…)``."""
-        func = node.func if isinstance(node, ast.Call) else node
-        name = _source(func) if isinstance(func, (ast.Name, ast.Attribute)) else ""
+        name = text(node) if is_text(node) else getattr(node, "name", "")
+        name = CONTRASTS_CALLED.get(name, name)
         if name not in CONTRASTS:
             raise InputError(
-                f"`{_source(node)}` is not a contrast that `C(…)` knows",
+                f"`{short(show(node))}` is not a contrast that `C(…)` knows",
                 where=self.place,
                 remedy=did_you_mean(name, CONTRASTS),
             )
-        target = ast.parse(name, mode="eval").body
-        if not isinstance(node, ast.Call):
-            # formulaic takes a class of contrasts too, but its `Treatment` is a function.
-            return ast.Call(target, [], []) if name == "Treatment" else target
-        self.arguments(node, name, CONTRASTS[name], first=0)
-        return ast.Call(
-            target,
-            [self.constant(a) for a in node.args],
-            [ast.keyword(k.arg, self.constant(k.value)) for k in node.keywords],
+        if not isinstance(node, Call):
+            return Name(name)
+        known, named = CONTRASTS[name], dict(node.named)
+        if "base" in named and node.arguments:
+            raise self.refuse(node, f"name the reference category, as in `{name}(base='b')`")
+        surplus = next((key for key in named if key not in known), None)
+        if surplus is not None:
+            raise InputError(
+                f"`{name}` takes no argument `{short(surplus)}=`",
+                where=self.place,
+                remedy=did_you_mean(surplus, known) if known else "leave it out",
+            )
+        if len(node.arguments) + len(named) > len(known):
+            raise InputError(f"`{short(show(node))}` has too many arguments", where=self.place)
+        return Call(
+            name,
+            tuple(constant(value, self.place) for value in node.arguments),
+            tuple((key, constant(value, self.place)) for key, value in node.named),
         )
 
-    def constant(self, node: ast.expr) -> ast.expr:
-        """Return the checked tree of an argument: a number, a truth value, a string, a list."""
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
-            return node
-        if _is_text(node):
-            return self.text(node)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-            if isinstance(node.operand, ast.Constant) and type(node.operand.value) in (int, float):
-                return node
-        elif isinstance(node, (ast.List, ast.Tuple)):
-            return ast.List([self.constant(e) for e in node.elts], ast.Load())
-        raise self.refuse(node, "give a number, a string, or a list of them")
+    def arguments(self, node: Call, name: str) -> tuple[list[Node], list[tuple[str, Node]]]:
+        """Sort arguments into values and checked options; surplus and unknown ones are refused."""
+        function, written = FUNCTIONS[name], short(show(node))
+        called = OPTIONS_CALLED.get(name, {})
+        named = [(called.get(key, key), value) for key, value in node.named]
+        if name in (*SUMMARIES, "pmin", "pmax"):  # no value is missing where they are computed
+            named = [(key, value) for key, value in named if key != "na.rm"]
+        values = [value for key, value in named if key == "x"] + list(node.arguments)
+        named = [(key, value) for key, value in named if key != "x"]
+        surplus = next((key for key, _ in named if key not in function.options), None)
+        if surplus is not None:
+            known = function.options
+            raise InputError(
+                f"`{node.name}` takes no argument `{short(surplus)}=`",
+                where=self.place,
+                remedy=did_you_mean(surplus, known) if known else "leave it out",
+            )
+        spare = function.options if function.least == function.most else ()
+        if len(values) > function.most + len(spare):
+            raise InputError(f"`{written}` has too many arguments", where=self.place)
+        if len(values) < function.least:
+            what = "has no argument" if not values else "has too few arguments"
+            raise InputError(f"`{written}` {what}", where=self.place, remedy="name a column in it")
+        options = [*zip(spare, values[function.most :], strict=False), *named]
+        keys = [key for key, _ in options]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise InputError(f"`{written}` gives `{twice}` twice", where=self.place)
+        checked = [
+            (key, self.contrast(value) if key == "contrasts" else constant(value, self.place))
+            for key, value in options
+        ]
+        return values[: function.most], [one for one in checked if one[1] != Constant(None)]
 
-    def text(self, node: ast.expr) -> ast.expr:
-        value: str = node.value  # type: ignore[attr-defined]
-        return ast.Name(alias(value, TEXT), ast.Load())
+    def only(self, node: Call) -> Node:
+        """Return the one argument of a call."""
+        if len(node.arguments) == 1 and not node.named:
+            return node.arguments[0]
+        what = "has too many arguments" if node.arguments else "has no argument"
+        raise InputError(
+            f"`{short(show(node))}` {what}", where=self.place, remedy="name one column in it"
+        )
 
-    def refuse(self, node: ast.expr, remedy: str | None = None) -> InputError:
-        if remedy is None and isinstance(node, ast.Attribute):
-            remedy = "if it is a column, put its whole name in backticks"
-        elif remedy is None and isinstance(node, ast.BoolOp):
-            remedy = "join conditions by `&` and `|`, each in brackets"
+    def uses_column(self, node: Node, parts: Iterable[Node]) -> None:
+        if not any(True for part in parts for _ in columns_of(part)):
+            raise InputError(
+                f"`{short(show(node))}` uses no column in its first argument", where=self.place
+            )
+
+    def refuse(self, node: Node, remedy: str | None = None) -> InputError:
+        if isinstance(node, Items):
+            remedy = remedy or f"write a comparison as `{{x %in% {short(show(node))}}}`"
         return InputError(
-            f"`{_source(node)}` is not allowed in a formula",
+            f"`{short(show(node))}` is not allowed in a formula",
             where=self.place,
             remedy=remedy or "use columns, numbers, arithmetic, comparisons and known functions",
         )
 
 
-def _unknown(name: str, argument: str, place: str) -> InputError:
-    """Say what stands here for a function that formulas do not know."""
+def unknown_function(written: str, place: str, shown: str = "x") -> InputError:
+    """Say what stands here for a function that formulas do not know.
+
+    Parameters
+    ----------
+    written : str
+        Its name as it was written.
+    place : str
+        Where it stands, for messages.
+    shown : str
+        Its argument, if that is a column.
+    """
+    if "__" in written:
+        return InputError(f"`{short(written)}` is not allowed in a formula", where=place)
+    name = written.rpartition("::")[2]
+    if name in NOT_YET:
+        what, _, instead = NOT_YET[name].replace("{x}", shown).partition("; ")
+        return NotYetError(
+            f"`{short(written)}(…)` is for {what}, which this version does not have",
+            where=place,
+            remedy=instead or None,
+        )
+    if name in ELSEWHERE:
+        remedy = ELSEWHERE[name].replace("{x}", shown).replace("{name}", name)
+        return InputError(f"`{short(written)}(…)` has no meaning here", where=place, remedy=remedy)
     return InputError(
-        f"`{name}` is not a function that formulas know",
+        f"`{short(written)}` is not a function that formulas know",
         where=place,
-        remedy=ELSEWHERE.get(name, did_you_mean(name, FUNCTIONS)).replace("{x}", argument),
+        remedy=did_you_mean(name, FUNCTIONS),
     )
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and type(node.value) is str
-
-
-def _columns(node: ast.expr) -> bool:
-    return any(isinstance(n, ast.Name) and (split_alias(n.id) or ("", TEXT))[1] != TEXT
-               for n in ast.walk(node))  # fmt: skip
-
-
-def _source(node: ast.expr) -> str:
-    text = readable(ast.unparse(node))
-    return text if len(text) <= 60 else text[:57] + "…"
+def columns_of(node: Node) -> Iterator[str]:
+    """Give the names of the columns in a checked tree, in order."""
+    match node:
+        case Name(name):
+            yield name
+        case Unary(_, operand):
+            yield from columns_of(operand)
+        case Binary(_, left, right):
+            yield from columns_of(left)
+            yield from columns_of(right)
+        case Call(_, arguments):
+            for argument in arguments:
+                yield from columns_of(argument)

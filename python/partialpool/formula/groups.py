@@ -1,13 +1,15 @@
-"""The group terms of a formula: cut out of the rest, ``a/b`` written out, each factor named."""
+"""Group terms and offsets: cut out of the rest, ``a/b`` written out, each factor named."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from partialpool.errors import InputError
+from partialpool.errors import InputError, NotYetError
 
-from .algebra import expand_tokens
+from .algebra import Quotient, expand_tokens, find_quotients
+from .check import Factor, column_factor
+from .expression import Call, Name
 from .names import quoted
 from .tokens import Token, join
 
@@ -28,6 +30,10 @@ class GroupTerm:
         True for ``|``, False for ``||``.
     text : str
         The whole term, normalised.
+    name : str
+        brms' name of the term, as p in ``(x |p| g)``; terms that share one would be correlated.
+    quotients : tuple of Quotient
+        Where ``/`` stands left of the bar.
     """
 
     terms: str
@@ -35,6 +41,8 @@ class GroupTerm:
     columns: tuple[str, ...]
     correlated: bool
     text: str
+    name: str = ""
+    quotients: tuple[Quotient, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,35 @@ class _Written:
     group: GroupTerm
     left: list[Token]
     text: str
+
+
+def cut_offsets(tokens: list[Token]) -> tuple[list[Token], list[Factor]]:
+    """Separate the offsets from the rest of a right-hand side.
+
+    Examples
+    --------
+    >>> from .tokens import tokenize
+    >>> rest, offsets = cut_offsets(tokenize("x + offset(log(e)) + (1 | a)"))
+    >>> join(rest), [factor.label for factor in offsets]
+    ('x + (1 | a)', ['log(e)'])
+    """
+    rest: list[Token] = []
+    offsets: list[Factor] = []
+    for piece in _pieces(tokens):
+        token = next((t for t in piece if t.kind == "offset"), None)
+        if token is None or token.factor is None:
+            rest += piece
+            continue
+        if len(piece) > 2 or (len(piece) == 2 and piece[0].text != "+"):
+            raise InputError(
+                "an offset can only be added",
+                where=token.place,
+                remedy=f"join it to the other terms by `+`: `… + {token.text}`",
+            )
+        offsets.append(token.factor)
+    if rest and rest[0].text == "+" and len(rest) > 1:
+        rest = rest[1:]
+    return rest, offsets
 
 
 def cut_groups(tokens: list[Token]) -> tuple[list[Token], tuple[GroupTerm, ...]]:
@@ -69,6 +106,16 @@ def cut_groups(tokens: list[Token]) -> tuple[list[Token], tuple[GroupTerm, ...]]
     written = _named(written)
     _check_terms(written)
     return rest, tuple(w.group for w in written)
+
+
+def bracketed(tokens: list[Token]) -> list[Token]:
+    """Put ``1 | g`` into brackets where it is the whole right-hand side, as lme4 takes it."""
+    if [t.text for t in tokens[:2]] != ["1", "|"] or len(tokens) < 3:
+        return tokens
+    if any(t.text not in (":", "/") and t.kind != "factor" for t in tokens[2:]):
+        return tokens
+    ends = Token("open", "(", tokens[0].start), Token("close", ")", tokens[-1].start)
+    return [ends[0], *tokens, ends[1]]
 
 
 def _pieces(tokens: list[Token]) -> list[list[Token]]:
@@ -121,9 +168,6 @@ def _group(piece: list[Token], bar: Token) -> list[_Written]:
             )
     at = inner.index(bar)
     left, right = inner[:at], inner[at + 1 :]
-    second = next((t for t in right if t.kind == "bar"), None)
-    if second is not None:
-        raise InputError("a group term has a second bar", where=second.place)
     if not left:
         raise InputError(
             "nothing stands left of the bar", where=bar.place, remedy="write `(1 | id)`"
@@ -132,15 +176,48 @@ def _group(piece: list[Token], bar: Token) -> list[_Written]:
         raise InputError(
             "nothing stands right of the bar", where=bar.place, remedy="name the grouping column"
         )
+    right, name = _without_name(right, bar)
     terms = expand_tokens(left)
     if not terms:
         raise InputError("the group term is empty", where=left[0].place, remedy="write `(1 | id)`")
     out = []
-    for operands in _factors(left, bar, right):
+    quotients = find_quotients(left)
+    for operands in _factors(left, bar, _columns(right)):
         columns = tuple(t.factor.columns[0] for t in operands if t.factor)
-        text = f"({join(left)} {bar.text} {':'.join(t.text for t in operands)})"
-        group = GroupTerm(join(left), ":".join(columns), columns, bar.text == "|", text)
+        bars = f"|{name}|" if name else bar.text
+        text = f"({join(left)} {bars} {':'.join(t.text for t in operands)})"
+        correlated = bar.text == "|"
+        factor = ":".join(columns)
+        group = GroupTerm(join(left), factor, columns, correlated, text, name, quotients)
         out.append(_Written(group, left, join(body)))
+    return out
+
+
+def _without_name(right: list[Token], bar: Token) -> tuple[list[Token], str]:
+    """Take out brms' name of a term, as in ``(x |p| g)``: alone, it changes nothing."""
+    bars = [i for i, t in enumerate(right) if t.kind == "bar"]
+    if not bars:
+        return right, ""
+    if bars != [1] or len(right) < 3 or bar.text != "|" or right[1].text != "|":
+        raise InputError("a group term has a second bar", where=right[bars[0]].place)
+    return right[2:], right[0].text
+
+
+def _columns(right: list[Token]) -> list[Token]:
+    """Put columns in place of what says that they are categories: ``factor(a)`` is ``a``."""
+    out: list[Token] = []
+    for token in right:
+        tree = None if token.factor is None else token.factor.tree
+        plain = isinstance(tree, Call) and tree.name in (
+            *("C", "ordered", "as.character", "interaction"),
+        )
+        if isinstance(tree, Call) and plain and all(isinstance(a, Name) for a in tree.arguments):
+            names = [a.name for a in tree.arguments if isinstance(a, Name)]
+            for k, name in enumerate(names):
+                out += [Token("op", ":", token.start)] * bool(k)
+                out.append(Token("factor", quoted(name), token.start, column_factor(name)))
+        else:
+            out.append(token)
     return out
 
 
@@ -216,8 +293,21 @@ def _named(written: Sequence[_Written]) -> list[_Written]:
     return out
 
 
+def check_names(groups: Sequence[GroupTerm]) -> None:
+    """Refuse terms of one factor that share brms' name: they would be correlated."""
+    named = [(group.name, group.factor) for group in groups if group.name]
+    twice = next((one for one in named if named.count(one) > 1), None)
+    if twice is not None:
+        raise NotYetError(
+            f"group terms of `{twice[1]}` are correlated by their name `{twice[0]}`, which this "
+            "version does not have between terms",
+            remedy="write one term, or leave the name out",
+        )
+
+
 def _check_terms(written: Sequence[_Written]) -> None:
     seen: dict[tuple[str, frozenset[str]], str] = {}
+    check_names([w.group for w in written])
     for w in written:
         for term in expand_tokens(w.left):
             key = (w.group.factor, frozenset(f.code for f in term))

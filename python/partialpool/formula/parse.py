@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
-from partialpool.errors import InputError
+from partialpool.errors import InputError, NotYetError, short
 
-from .algebra import expand_tokens
-from .groups import GroupTerm, cut_groups
+from .algebra import Quotient, find_quotients
+from .check import Factor, tree_factor
+from .expression import Binary
+from .groups import GroupTerm, bracketed, cut_groups, cut_offsets
+from .left import Left, Role, parse_left
+from .text import check_length, plain, split_sides
 from .tokens import Token, join, tokenize
 
 
@@ -19,21 +24,46 @@ class Terms:
     ----------
     formula : str
         The normalised text.
-    response : str
-        The text left of ``~``; empty for a further predictor.
+    left : Left or None
+        What stands left of ``~``; None for a further predictor.
     population : str
-        The right-hand side without the group terms; ``"1"`` when nothing is left.
+        The right-hand side without group terms and offsets; ``"1"`` when nothing is left.
     groups : tuple of GroupTerm
         The group terms in order, nested ones (``a/b``) written out.
+    offset : Factor or None
+        The sum of the offsets on the right-hand side.
+    quotients : tuple of Quotient
+        Where ``/`` stands between terms; between numbers it would not be what it says.
     columns : tuple of str
         Every column that is used, in order of first use.
+    constants : tuple of str
+        Names that stand for a number, such as ``pi``, and could also be columns.
     """
 
     formula: str
-    response: str
+    left: Left | None
     population: str
     groups: tuple[GroupTerm, ...]
     columns: tuple[str, ...]
+    offset: Factor | None = None
+    quotients: tuple[Quotient, ...] = ()
+    constants: tuple[str, ...] = ()
+
+    @property
+    def response(self) -> str:
+        """The text left of ``~``; empty for a further predictor."""
+        return "" if self.left is None else self.left.text
+
+    def without_roles(self) -> Terms:
+        """Return the terms for rows whose roles are at hand already."""
+        left = None if self.left is None else replace(self.left, roles={})
+        return replace(self, left=left, offset=None)
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """What the formula says of trials, standard errors, weights, exposure and offset."""
+        given = {} if self.left is None else dict(self.left.roles)
+        return given if self.offset is None else {**given, "offset": self.offset}
 
 
 def parse_formula(text: str) -> Terms:
@@ -60,8 +90,14 @@ def parse_formula(text: str) -> Terms:
     >>> t.response, t.population, t.groups[0].factor
     ('log_radon', 'floor', 'county')
     """
-    tokens, at = _tokens(text, "y ~ x + (x | id)", "write `response ~ terms`")
-    return _terms(tokens, at, _response(tokens[:at], tokens[at]))
+    left, right, at = _sides(text, "y ~ x + (x | id)", "write `response ~ terms`")
+    if not left.strip():
+        raise InputError(
+            "the response is missing",
+            where=f"at character {at + 1}, `~`",
+            remedy="write it left of `~`",
+        )
+    return _terms(parse_left(left), right, at)
 
 
 def parse_predictor(text: str) -> Terms:
@@ -88,49 +124,74 @@ def parse_predictor(text: str) -> Terms:
     >>> t.response, t.population, t.groups[0].factor
     ('', 'x', 'id')
     """
-    shown = f"write `~ {text.strip()[:60]}`" if isinstance(text, str) else ""
-    tokens, at = _tokens(text, "~ x", shown)
-    if at > 0:
+    shown = f"write `~ {short(text.strip())}`" if isinstance(text, str) else ""
+    left, right, at = _sides(text, "~ x", shown)
+    if left.strip():
         raise InputError(
-            f"`{join(tokens[:at])}` stands left of `~`, where this formula has nothing",
-            where=tokens[0].place,
-            remedy=f"write `~ {join(tokens[at + 1 :]) or 'x'}`",
+            f"`{short(left.strip())}` stands left of `~`, where this formula has nothing",
+            where="at character 1",
+            remedy=f"write `~ {short(right.strip()) or 'x'}`",
         )
-    return _terms(tokens, at, "")
+    terms = _terms(None, right, at)
+    if terms.offset is not None:
+        raise NotYetError(
+            f"`offset({terms.offset.label})` stands in the formula of a further parameter, where "
+            "this version takes none"
+        )
+    return terms
 
 
-def _tokens(text: str, example: str, no_tilde: str) -> tuple[list[Token], int]:
-    """Return the tokens and where their one ``~`` is."""
+def _sides(text: str, example: str, no_tilde: str) -> tuple[str, str, int]:
+    """Return both sides of a formula, and where its one ``~`` is."""
     if not isinstance(text, str):
-        short = example.partition(" + ")[0]
+        shown = example.partition(" + ")[0]
         raise InputError(
-            f"the formula is a {type(text).__name__}", remedy=f'write it as text, "{short}"'
+            f"the formula is a {type(text).__name__}", remedy=f'write it as text, "{shown}"'
         )
     if not text.strip():
         raise InputError("the formula is empty", remedy=f"write one such as `{example}`")
-    tokens = tokenize(text)
-    tildes = [i for i, token in enumerate(tokens) if token.kind == "tilde"]
-    if not tildes:
-        raise InputError("the formula has no `~`", remedy=no_tilde)
-    if len(tildes) > 1:
-        raise InputError("the formula has a second `~`", where=tokens[tildes[1]].place)
+    check_length(text)
+    return split_sides(plain(text), no_tilde)
+
+
+def _terms(left: Left | None, right: str, at: int) -> Terms:
+    tokens = bracketed(tokenize(right, at + 2))
+    second = next((token for token in tokens if token.kind == "tilde"), None)
+    if second is not None:
+        raise InputError("the formula has a second `~`", where=second.place)
     _check_brackets(tokens)
-    return tokens, tildes[0]
-
-
-def _terms(tokens: list[Token], at: int, response: str) -> Terms:
-    right = tokens[at + 1 :]
-    if not right:
+    if not tokens:
         raise InputError("nothing stands right of `~`", remedy="write `1` for an intercept only")
-    rest, groups = cut_groups(right)
-    expand_tokens(rest or tokenize("1"))
+    rest, offsets = cut_offsets(tokens)
+    rest, groups = cut_groups(rest)
+    population = join(rest) or "1"
+    quotients = find_quotients(rest or tokenize("1"))
+    offset = _sum(offsets)
+    roles = [] if left is None else [r for r in left.roles.values() if isinstance(r, Factor)]
+    factors = [
+        *([] if left is None else [left.factor, *roles]),
+        *(token.factor for token in tokens if token.factor),
+    ]
     return Terms(
-        formula=join(tokens),
-        response=response,
-        population=join(rest) or "1",
+        formula=f"{'' if left is None else left.text} ~ {join(tokens)}".strip(),
+        left=left,
+        population=population,
         groups=groups,
-        columns=tuple(dict.fromkeys(c for t in tokens if t.factor for c in t.factor.columns)),
+        columns=tuple(dict.fromkeys(c for factor in factors for c in factor.columns)),
+        offset=offset,
+        quotients=(*quotients, *(q for group in groups for q in group.quotients)),
+        constants=tuple(dict.fromkeys(c for factor in factors for c in factor.constants)),
     )
+
+
+def _sum(offsets: list[Factor]) -> Factor | None:
+    """Add several offsets, as R does."""
+    if not offsets:
+        return None
+    trees = [factor.tree for factor in offsets]
+    total = reduce(lambda a, b: Binary("+", a, b), trees)
+    summed = tree_factor(total, "in an offset")
+    return replace(summed, label=" + ".join(factor.label for factor in offsets))
 
 
 def _check_brackets(tokens: list[Token]) -> None:
@@ -142,25 +203,5 @@ def _check_brackets(tokens: list[Token]) -> None:
             if not stack:
                 raise InputError("a bracket closes that was never opened", where=token.place)
             stack.pop()
-        elif token.kind == "tilde" and stack:
-            raise InputError("`~` stands inside brackets", where=token.place)
     if stack:
         raise InputError("a bracket is not closed", where=stack[-1].place, remedy="add `)`")
-
-
-def _response(tokens: list[Token], tilde: Token) -> str:
-    if not tokens:
-        raise InputError(
-            "the response is missing", where=tilde.place, remedy="write it left of `~`"
-        )
-    bars = [token for token in tokens if token.kind == "bar"]
-    if bars:
-        raise InputError("a group term stands left of `~`", where=bars[0].place)
-    if len(tokens) > 1 or tokens[0].kind != "factor":
-        place = tokens[min(1, len(tokens) - 1)].place
-        raise InputError(
-            "the response is not one column or one expression",
-            where=place,
-            remedy=f"put an expression in braces: `{{{join(tokens)}}} ~ …`",
-        )
-    return tokens[0].text

@@ -1,23 +1,27 @@
-"""A formula's text → tokens that know where they stand."""
+"""The right-hand side of a formula: its text → tokens that know where they stand."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from partialpool.errors import InputError, NotYetError
+from partialpool.errors import InputError, NotYetError, short
 
-from .check import Factor, column_factor, python_factor
+from .allowed import NOT_YET_COVARIANCES
+from .check import Factor, column_factor, expression_factor
 from .names import quoted
+from .text import check_length, closing, top_level
 
-MAX_LENGTH = 20_000
+# Functions around a group term: lme4 2.0 and glmmTMB write its covariance so, MixedModels.jl too.
+_COVARIANCES = {"us": "|", "diag": "||", "zerocorr": "||"}
 
 
 @dataclass(frozen=True)
 class Token:
     """One token: its kind, its normalised text, and its first character (counted from 1).
 
-    The kinds are ``factor``, ``number``, ``op``, ``open``, ``close``, ``bar`` and ``tilde``.
+    The kinds are ``factor``, ``offset``, ``number``, ``op``, ``open``, ``close``, ``bar`` and
+    ``tilde``.
     """
 
     kind: str
@@ -28,38 +32,44 @@ class Token:
     @property
     def place(self) -> str:
         """Where the token stands, for messages."""
-        return f"at character {self.start}, `{self.text}`"
+        return f"at character {self.start}, `{short(self.text)}`"
 
 
-_WORD = re.compile(r"(?:[^\W\d]|\.(?=[^\W\d]))[\w.]*")
-_NUMBER = re.compile(r"\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+")
-_OPERATOR = re.compile(r"\*\*|[-+*:/^]")
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_WORD = re.compile(r"(?:[^\W\d]|\.(?=[^\W\d]))[\w.]*(?:::[^\W\d][\w.]*)?")
+_NUMBER = re.compile(r"[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?L?|\.[0-9]+")
+_OPERATOR = re.compile(r"\*\*|%in%|[-+*:/^]")
+_SAME = {"^": "**", "%in%": ":"}  # in R, `b %in% a` is the combinations of both
 
 
-def tokenize(text: str) -> list[Token]:
-    """Split a formula into tokens; anything that no token can hold is an error.
+def tokenize(text: str, start: int = 1) -> list[Token]:
+    """Split terms into tokens; anything that no token can hold is an error.
+
+    Parameters
+    ----------
+    text : str
+        The terms.
+    start : int
+        Where the first character stands in the formula.
 
     Examples
     --------
-    >>> [t.text for t in tokenize("y ~ log( x )+(1|g)")]
-    ['y', '~', 'log(x)', '+', '(', '1', '|', 'g', ')']
+    >>> [t.text for t in tokenize("log( x )+(1|g)")]
+    ['log(x)', '+', '(', '1', '|', 'g', ')']
     """
-    if len(text) > MAX_LENGTH:
-        raise InputError(f"the formula has more than {MAX_LENGTH} characters")
+    check_length(text)
     tokens: list[Token] = []
     i = 0
     while i < len(text):
         if text[i].isspace():
             i += 1
             continue
-        token, i = _next(text, i)
-        tokens.append(token)
+        found, i = _next(text, i, start + i)
+        tokens += found
     return tokens
 
 
-def _next(text: str, i: int) -> tuple[Token, int]:
-    char, start = text[i], i + 1
+def _next(text: str, i: int, start: int) -> tuple[list[Token], int]:
+    char = text[i]
     if char == "`":
         end = text.find("`", i + 1)
         if end < 0:
@@ -67,92 +77,101 @@ def _next(text: str, i: int) -> tuple[Token, int]:
         name = text[i + 1 : end]
         if not name:
             raise InputError("a name in backticks is empty", where=f"at character {start}")
-        return Token("factor", quoted(name), start, column_factor(name)), end + 1
+        return [Token("factor", quoted(name), start, column_factor(name))], end + 1
     if char == "{":
-        end = _closing(text, i)
-        code = text[i + 1 : end]
-        factor = python_factor(code, f"at character {start}, `{text[i : end + 1]}`")
+        end = closing(text, i, start - i)
+        place = f"at character {start}, `{short(text[i : end + 1])}`"
+        factor = expression_factor(text[i + 1 : end], place, start + 1)
         shown = quoted(factor.label) if factor.bare else f"{{{factor.label}}}"
-        return Token("factor", shown, start, factor), end + 1
+        return [Token("factor", shown, start, factor)], end + 1
     word = _WORD.match(text, i)
     if word:
-        return _word(text, word)
+        return _word(text, word, start)
     number = _NUMBER.match(text, i)
     if number:
         after = text[number.end() : number.end() + 1]
         if after and (after.isalnum() or after in "_."):
             raise InputError(
                 "a name cannot start with a digit",
-                where=f"at character {start}, `{number[0]}{after}`",
+                where=f"at character {start}, `{short(number[0] + after)}`",
                 remedy="put the name in backticks",
             )
-        return Token("number", number[0], start), number.end()
+        return [Token("number", number[0], start)], number.end()
     operator = _OPERATOR.match(text, i)
     if operator:
-        return Token("op", operator[0].replace("^", "**"), start), operator.end()
+        return [Token("op", _SAME.get(operator[0], operator[0]), start)], operator.end()
     if char == "|":
         bar = "||" if text[i : i + 2] == "||" else "|"
-        return Token("bar", bar, start), i + len(bar)
+        return [Token("bar", bar, start)], i + len(bar)
     if char in "()~":
-        return Token({"(": "open", ")": "close", "~": "tilde"}[char], char, start), i + 1
-    raise _stray(text, i)
+        return [Token({"(": "open", ")": "close", "~": "tilde"}[char], char, start)], i + 1
+    raise _stray(text, i, start)
 
 
-def _word(text: str, word: re.Match[str]) -> tuple[Token, int]:
-    name, start, end = word[0], word.start() + 1, word.end()
-    if text[end : end + 1] == "(":
-        close = _closing(text, end)
-        code = text[word.start() : close + 1]
-        factor = python_factor(code, f"at character {start}, `{code}`")
-        shown = quoted(factor.label) if factor.bare else factor.label
-        return Token("factor", shown, start, factor), close + 1
+def _word(text: str, word: re.Match[str], start: int) -> tuple[list[Token], int]:
+    name, end = word[0], word.end()
+    opening = len(text) - len(text[end:].lstrip(" \t"))
+    if text[opening : opening + 1] == "(" and (opening == end or _calls(name)):
+        close = closing(text, opening, start - word.start())
+        return _call(text, name, word.start(), opening, close, start), close + 1
     if "__" in name:
         raise InputError(
-            f"`{name}` is not allowed in a formula",
+            f"`{short(name)}` is not allowed in a formula",
             where=f"at character {start}",
             remedy="if it is a column, put it in backticks",
         )
-    factor = column_factor(name)
-    return Token("factor", name if "." in name else quoted(name), start, factor), end
+    return [Token("factor", quoted(name), start, column_factor(name))], end
 
 
-def _closing(text: str, opening: int) -> int:
-    """Return where the bracket at ``opening`` closes, passing over strings and backticks."""
-    stack: list[str] = []
-    i = opening
-    while i < len(text):
-        char = text[i]
-        if char in "'\"`":
-            i = _string_end(text, i)
-        elif char in _CLOSERS:
-            stack.append(_CLOSERS[char])
-        elif char in ")]}":
-            if stack.pop() != char:
-                raise InputError(
-                    "the brackets do not match", where=f"at character {i + 1}, `{char}`"
-                )
-            if not stack:
-                return i
-        i += 1
-    raise InputError(
-        f"the bracket `{text[opening]}` is not closed",
-        where=f"at character {opening + 1}",
-        remedy=f"add `{_CLOSERS[text[opening]]}`",
-    )
+def _call(text: str, name: str, first: int, opening: int, close: int, start: int) -> list[Token]:
+    code, inside = text[first : close + 1], text[opening + 1 : close]
+    place = f"at character {start}, `{short(code)}`"
+    at = start + opening + 1 - first
+    if name == "offset":
+        factor = expression_factor(inside, place, at)
+        return [Token("offset", f"offset({factor.label})", start, factor)]
+    if name == "gr":  # brms: a grouping factor and what else is said of it
+        factor = expression_factor(inside.partition(",")[0], place, at)
+        if "," in inside or not factor.bare:
+            raise NotYetError(
+                f"`{short(code)}` says more of its levels than this version can take",
+                where=place,
+                remedy=f"name the grouping column alone, `{quoted(factor.columns[0])}`",
+            )
+        return [Token("factor", quoted(factor.label), start, factor)]
+    bar = top_level(inside, "|")
+    if bar and name in NOT_YET_COVARIANCES:
+        raise NotYetError(
+            f"`{short(code)}` gives its coefficients a covariance that this version does not have",
+            where=place,
+            remedy=f"write `({short(inside.strip())})`, or `||` in it for no correlations",
+        )
+    if bar and name in _COVARIANCES and top_level(inside, ","):
+        raise NotYetError(
+            f"`{short(code)}` says more of a covariance than this version can take",
+            where=place,
+            remedy=f"write `({short(inside[: top_level(inside, ',')[0]].strip())})`, or `||` in "
+            "it for no correlations",
+        )
+    if bar and name in _COVARIANCES:
+        group = tokenize(f"({inside})", at - 1)
+        return [
+            Token("bar", _COVARIANCES[name], token.start) if token.kind == "bar" else token
+            for token in group
+        ]
+    factor = expression_factor(code, place, start)
+    return [Token("factor", quoted(factor.label) if factor.bare else factor.label, start, factor)]
 
 
-def _string_end(text: str, start: int) -> int:
-    i = start + 1
-    while i < len(text):
-        if text[i] == text[start]:
-            return i
-        i += 2 if text[i] == "\\" and text[start] != "`" else 1
-    what = "backtick" if text[start] == "`" else "quote"
-    raise InputError(f"a {what} is not closed", where=f"at character {start + 1}")
+def _calls(name: str) -> bool:
+    """Tell whether a word before a blank and a bracket is a function: `x (1 | g)` is no call."""
+    from .allowed import CALLED, FUNCTIONS, REWRITTEN
+
+    return name in ("offset", "gr", *_COVARIANCES, *CALLED, *FUNCTIONS, *REWRITTEN)
 
 
-def _stray(text: str, i: int) -> InputError:
-    where = f"at character {i + 1}, `{text[i]}`"
+def _stray(text: str, i: int, start: int) -> InputError:
+    where = f"at character {start}, `{text[i]}`"
     if text[i] == ".":
         return NotYetError(
             "`.` for all other columns is not supported", where=where, remedy="name the columns"
@@ -161,10 +180,28 @@ def _stray(text: str, i: int) -> InputError:
         return InputError(
             "a string is not a term", where=where, remedy="put column names in backticks"
         )
-    if text[i] in "<>=!&@":
-        return InputError("a comparison needs braces", where=where, remedy="write it as `{x > 0}`")
+    if text[i] in "<>=!@%":
+        return InputError(
+            "a comparison needs braces", where=where, remedy="write it as `{x > 0}` or `I(x > 0)`"
+        )
+    if text[i] == "&":
+        return InputError(
+            "`&` joins conditions", where=where, remedy="for an interaction write `a:b`"
+        )
+    if text[i] == "$":
+        return InputError(
+            "`$` takes a column out of a table", where=where, remedy="name the column alone"
+        )
     if text[i] in "]}":
         return InputError("a bracket closes that was never opened", where=where)
+    if text[i] == "[":
+        return InputError(
+            "`[` has no meaning in a formula", where=where, remedy="a formula takes whole columns"
+        )
+    if text[i] in "“”‘’":
+        return InputError(
+            "a string is not a term", where=where, remedy="put column names in backticks"
+        )
     return InputError(f"`{text[i]}` has no meaning in a formula", where=where)
 
 
@@ -173,8 +210,8 @@ def join(tokens: list[Token]) -> str:
 
     Examples
     --------
-    >>> join(tokenize("y~x:z+( 1|g )-1"))
-    'y ~ x:z + (1 | g) - 1'
+    >>> join(tokenize("x:z+( 1|g )-1"))
+    'x:z + (1 | g) - 1'
     """
     out: list[str] = []
     for i, token in enumerate(tokens):

@@ -3,77 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.design import Design, GroupFactor
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.model.families import FAMILIES, Family
+from partialpool.model.own import OwnParts
 from partialpool.model.priors import (
     LKJ,
+    AtMean,
     Exponential,
+    ExponentialAtMean,
     Flat,
+    LKJAtMean,
     Normal,
     NormalAtMean,
     Prior,
     Uniform,
     parse_prior,
 )
+from partialpool.model.scales import GAUSSIAN, FactorParts, group_name, predictors, scales
+
+Array = NDArray[np.float64]
 
 INTERCEPT = "Intercept"
-GAUSSIAN = FAMILIES["gaussian"]
 
 # Where dispersion parameters may lie.
 RANGES = {d.name: (d.low, d.high) for family in FAMILIES.values() for d in family.dispersion}
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """A linear predictor of a design: that of the mean (``mu``) or that of log sigma."""
-
-    name: str
-    columns: tuple[str, ...]
-    X: NDArray[np.float64]
-    factors: tuple[GroupFactor, ...]
-
-    @property
-    def prefix(self) -> str:
-        """Name of its population coefficients: ``b`` or ``b_sigma``."""
-        return "b" if self.name == "mu" else f"b_{self.name}"
-
-
-def predictors(design: Design) -> tuple[Predictor, ...]:
-    """Give the linear predictors of a design."""
-    main = Predictor("mu", design.columns, design.X, design.factors)
-    if design.sigma is None:
-        return (main,)
-    part = design.sigma
-    return main, Predictor("sigma", part.columns, part.X, part.factors)
-
-
-def group_name(predictor: str, factor: GroupFactor) -> str:
-    """Name a factor as its parameters do: ``id`` as in ``sd_id``, ``sigma_id`` for log sigma."""
-    return factor.name if predictor == "mu" else f"{predictor}_{factor.name}"
-
-
-@dataclass(frozen=True)
-class Scales:
-    """What the default priors are scaled by.
-
-    Attributes
-    ----------
-    centre, unit : dict of float
-        By predictor: centre of the intercept's prior, and the sd that stands for s_y.
-    y_sd : float
-        Sample sd of the response, on the scale of sigma.
-    """
-
-    centre: dict[str, float]
-    unit: dict[str, float]
-    y_sd: float
 
 
 def pairs(factor: GroupFactor) -> list[tuple[int, int]]:
@@ -93,35 +52,6 @@ def pairs(factor: GroupFactor) -> list[tuple[int, int]]:
 def pair_label(factor: GroupFactor, pair: tuple[int, int]) -> str:
     """Name a pair of columns as in ``cor_county[Intercept,floor]``."""
     return f"{factor.terms[pair[0]]},{factor.terms[pair[1]]}"
-
-
-def column_sd(column: NDArray[np.float64]) -> float:
-    """Sample sd of a column; for a constant one, its size (so an intercept has 1)."""
-    sd = float(np.std(column, ddof=1)) if len(column) > 1 else 0.0
-    if sd > 1e-13 * float(np.max(np.abs(column))):
-        return sd
-    return float(np.abs(column[0])) or 1.0
-
-
-def scales(design: Design, family: Family = GAUSSIAN) -> Scales:
-    """Compute what the default priors are scaled by.
-
-    Where the link is not the identity the unit is 1; a lognormal response counts by its logarithm.
-    """
-    offset = design.total_offset
-    y = family.linear(design.y)
-    y = y if offset is None or family.unit_scale else y - offset
-    y_sd = float(np.std(y, ddof=1)) if len(y) > 1 else 0.0
-    if y_sd <= 0:
-        y_sd = 1.0 if design.se is None else float(np.median(design.se))
-    return Scales(
-        {
-            "mu": family.centre(design.y, design.trials, 0.0 if offset is None else offset),
-            "sigma": math.log(y_sd),
-        },
-        {"mu": 1.0 if family.unit_scale else y_sd, "sigma": 1.0},
-        y_sd,
-    )
 
 
 def default_priors(design: Design, family: Family = GAUSSIAN) -> dict[str, Prior]:
@@ -151,41 +81,71 @@ def default_priors(design: Design, family: Family = GAUSSIAN) -> dict[str, Prior
         priors[f"threshold[{k}]"] = NormalAtMean(0.0, 2.5)
     for predictor in predictors(design):
         unit, centre = scale.unit[predictor.name], scale.centre[predictor.name]
-        for k, column in enumerate(predictor.columns):
-            name = f"{predictor.prefix}[{column}]"
-            if column == INTERCEPT:
-                priors[name] = NormalAtMean(centre, 2.5 * unit)
-            else:
-                priors[name] = Normal(0.0, 2.5 * unit / column_sd(predictor.X[:, k]))
+        own = _coefficient_priors(scale.parts[predictor.name], centre, 2.5 * unit)
+        priors |= dict(zip(predictor.labels, own, strict=True))
         for factor in predictor.factors:
-            _add_group_priors(priors, group_name(predictor.name, factor), factor, unit, centre)
+            name = group_name(predictor.name, factor)
+            parts = scale.factors[name]
+            if not factor.pooled:
+                shared = scale.parts[predictor.name].outer
+                own = _coefficient_priors(parts.whole, centre, 10.0 * unit, shared)
+                labels = [f"coef_{name}[{term}]" for term in factor.terms]
+                added = dict(zip(labels, own, strict=True))
+            else:
+                added = _group_priors(name, factor, parts, unit)
+            for key in added:
+                if key in priors:
+                    raise InputError(
+                        f"two parameters would be called `{key}`", remedy="rename a grouping column"
+                    )
+            priors |= added
     for parameter in family.dispersion:
         if parameter.name == "sigma" and (design.se is not None or design.sigma is not None):
             continue
         default = parameter.default
-        priors[parameter.name] = Exponential(1 / scale.y_sd) if default is None else default
+        priors[parameter.name] = Exponential(1 / scale.sigma) if default is None else default
     return priors
 
 
-def _add_group_priors(
-    priors: dict[str, Prior], name: str, factor: GroupFactor, unit: float, centre: float
-) -> None:
-    for k, term in enumerate(factor.terms):
-        size = column_sd(factor.Z[:, k])
-        prior: Prior
-        if factor.pooled:
-            key, prior = f"sd_{name}[{term}]", Exponential(size / unit)
-        elif term == INTERCEPT:
-            key, prior = f"coef_{name}[{term}]", NormalAtMean(centre, 10.0 * unit / size)
+def _coefficient_priors(
+    parts: OwnParts, centre: float, sd: float, shared: Array | None = None
+) -> list[Prior]:
+    """Default priors of coefficients: each coordinate has this sd, the constant this centre.
+
+    `shared`: the part in each coordinate that other columns have (Φ, without pooling).
+    """
+    sizes = sd * parts.sizes
+    found: list[Prior] = []
+    for k, size in enumerate(sizes):
+        if parts.alone(k) and (shared is None or not shared[k].any()):
+            found.append(Normal(0.0, float(size)))
         else:
-            key, prior = f"coef_{name}[{term}]", Normal(0.0, 10.0 * unit / size)
-        if key in priors:
-            raise InputError(
-                f"two parameters would be called `{key}`", remedy="rename a grouping column"
-            )
-        priors[key] = prior
-    if factor.pooled and pairs(factor):
-        priors[f"cor_{name}"] = LKJ(2.0)
+            found.append(NormalAtMean(centre * float(parts.ones[k]), float(size)))
+    return found
+
+
+def _group_priors(
+    name: str, factor: GroupFactor, parts: FactorParts, unit: float
+) -> dict[str, Prior]:
+    """Default priors of how levels differ."""
+    priors: dict[str, Prior] = {}
+    at_mean = _at_mean_columns(factor, parts)
+    for k, term in enumerate(factor.terms):
+        rate = 1 / (unit * float(parts.own[k]))
+        priors[f"sd_{name}[{term}]"] = ExponentialAtMean(rate) if at_mean[k] else Exponential(rate)
+    if pairs(factor):
+        priors[f"cor_{name}"] = LKJAtMean(2.0) if any(at_mean) else LKJ(2.0)
+    return priors
+
+
+def _at_mean_columns(factor: GroupFactor, parts: FactorParts) -> list[bool]:
+    """Whether the sd of each column can have a prior at the mean of the predictors."""
+    found = [False] * len(factor.terms)
+    for (start, stop, _), block in zip(factor.blocks, parts.blocks, strict=True):
+        found[start:stop] = [block is not None] * (stop - start)
+    if parts.far.any() and parts.constant is not None:
+        found[parts.constant] = True
+    return found
 
 
 def known_keys(design: Design, family: Family = GAUSSIAN) -> set[str]:
@@ -243,15 +203,93 @@ def resolve_priors(
             elif did_you_mean(key, known).startswith("did"):
                 remedy = f"{did_you_mean(key, known)} {remedy}"
             raise InputError(f"a prior is set on `{key}`, which is no parameter", remedy=remedy)
+    _write_out(priors, given, design, family)
     for name in list(priors):
         prior = given.get(name, given.get(name.split("[")[0]))
         if prior is not None:
             priors[name] = prior
     for matrix in dict.fromkeys(element_keys.values()):
         _resolve_correlations(priors, given, element_keys, matrix)
+    scale = scales(design, family)
+    sds = {
+        f"sd_{name}[{term}]"
+        for predictor in predictors(design)
+        for factor in predictor.factors
+        for name in [group_name(predictor.name, factor)]
+        for term, can in zip(
+            factor.terms, _at_mean_columns(factor, scale.factors[name]), strict=True
+        )
+        if can
+    }
     for name, prior in priors.items():
         _check(name, prior)
+        if isinstance(prior, AtMean) and name not in _at_mean_names(prior, priors, sds):
+            raise InputError(
+                f"{type(prior).__name__} is set on `{name}`", remedy=_AT_MEAN[type(prior)]
+            )
     return priors
+
+
+_AT_MEAN: dict[type, str] = {
+    NormalAtMean: "it applies to coefficients, intercepts and thresholds",
+    ExponentialAtMean: "it applies to sds of coefficients that correlate, as in `(x | id)`",
+    LKJAtMean: "it applies to correlation matrices (`cor_…`)",
+}
+
+
+def _at_mean_names(prior: AtMean, names: Iterable[str], sds: set[str]) -> set[str]:
+    """Parameters that a prior at the mean of the predictors can be set on."""
+    if isinstance(prior, ExponentialAtMean):
+        return sds
+    kinds = ("cor_",) if isinstance(prior, LKJAtMean) else ("b[", "b_", "coef_", "threshold[")
+    return {name for name in names if name.startswith(kinds)}
+
+
+def _write_out(
+    priors: dict[str, Prior], given: Mapping[str, Prior], design: Design, family: Family
+) -> None:
+    """Where a user sets a prior of how levels differ, all of that factor are as written.
+
+    The defaults for the rest allow for the distance of the origin from the data.
+    """
+    scale = scales(design, family)
+    for predictor in predictors(design):
+        for factor in predictor.factors:
+            name = group_name(predictor.name, factor)
+            own = {key: p for key, p in given.items() if key.split("[")[0] in _scale_names(name)}
+            if not own or not factor.pooled:
+                continue
+            sizes = scale.unit[predictor.name] * scale.factors[name].whole.written
+            at_mean = any(isinstance(prior, AtMean) for prior in own.values())
+            for start, stop, correlated in factor.blocks:
+                labels = [f"sd_{name}[{term}]" for term in factor.terms[start:stop]]
+                if at_mean and correlated:
+                    _check_alike(labels, own, name)
+                if at_mean:
+                    continue
+                for label, size in zip(labels, sizes[start:stop], strict=True):
+                    priors[label] = Exponential(1 / float(size))
+            if pairs(factor) and not at_mean:
+                priors[f"cor_{name}"] = LKJ(2.0)
+
+
+def _scale_names(group: str) -> tuple[str, str]:
+    return f"sd_{group}", f"cor_{group}"
+
+
+def _check_alike(labels: Sequence[str], own: Mapping[str, Prior], name: str) -> None:
+    """Refuse priors of which some are at the mean of the predictors and some as written."""
+    whole = f"sd_{name}"
+    found = {label: own.get(label, own.get(whole)) for label in labels}
+    found |= {key: prior for key, prior in own.items() if key.startswith(f"cor_{name}")}
+    written = [k for k, prior in found.items() if not (prior is None or isinstance(prior, AtMean))]
+    if written and len(written) < len(found):
+        other = next(key for key in found if key not in written)
+        raise InputError(
+            f"the prior on `{written[0]}` is about coefficients as written, that on `{other}` "
+            "about those at the mean of the predictors",
+            remedy="set both in one way",
+        )
 
 
 def _resolve_correlations(
@@ -283,7 +321,7 @@ def as_prior(key: str, value: Prior | str) -> Prior:
     remedy = "give a prior such as `pp.Normal(0, 2.5)`"
     if isinstance(value, type) and issubclass(value, Prior):
         remedy = f"call it: `pp.{value.__name__}(…)`"
-    raise InputError(f"the prior on `{key}` is {value!r}", remedy=remedy)
+    raise InputError(f"the prior on `{key}` is {shown(value)}", remedy=remedy)
 
 
 def bounds(name: str, prior: Prior) -> tuple[float, float]:
@@ -315,11 +353,6 @@ def _check(name: str, prior: Prior) -> None:
                 remedy=f"set it on the whole matrix `{name.split('[')[0]}`",
             )
         return
-    intercept = name.endswith(f"[{INTERCEPT}]") or name.startswith("threshold[")
-    if isinstance(prior, NormalAtMean) and not intercept:
-        raise InputError(
-            f"NormalAtMean is set on `{name}`", remedy="it applies to intercepts alone"
-        )
     low, high = bounds(name, prior)
     somewhere = low < high and not (math.isinf(low) and low > 0)
     if not somewhere or (is_truncated(name, prior) and not prior.reaches(low, high)):

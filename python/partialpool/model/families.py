@@ -17,11 +17,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.arrays import mean_of, sd_of
-from partialpool.errors import InputError, did_you_mean
+from partialpool.arrays import sd_of
+from partialpool.design.response import nearly_whole
+from partialpool.errors import InputError
+from partialpool.model.family_names import check_link, read_family
 from partialpool.model.priors import Gamma, InverseGamma, LogNormal, Prior, Uniform
 
 Array = NDArray[np.float64]
+FamilyName = Literal[
+    "gaussian",
+    "student_t",
+    "lognormal",
+    "bernoulli",
+    "binomial",
+    "poisson",
+    "negbinomial",
+    "gamma",
+    "exponential",
+    "weibull",
+    "beta",
+    "cumulative",
+    "zero_inflated_poisson",
+    "zero_inflated_negbinomial",
+    "hurdle_poisson",
+    "hurdle_negbinomial",
+]
+LinkName = Literal["identity", "log", "logit", "probit", "cloglog"]
 Aux = Mapping[str, Any]
 """Dispersion parameters by name: numbers or arrays; for ordered categories `threshold`."""
 
@@ -126,11 +147,18 @@ class Family:
     dispersion: tuple[Dispersion, ...] = ()
     needs: str = "numbers"
     """What a response must be, in words."""
+    variance_from_mean: bool = False
+    """Whether the mean leaves no freedom to the variance, so that responses may scatter more."""
 
     @property
     def unit_scale(self) -> bool:
         """Whether default priors take 1 for the sd of the response: for links but the identity."""
         return self.links != ("identity",)
+
+    @property
+    def weights_count_rows(self) -> bool:
+        """Whether a weight says how many rows a row counts as; else it is a precision."""
+        return self.unit_scale
 
     def linear(self, y: Array) -> Array:
         """Return the response on the scale on which an identity link models it."""
@@ -140,8 +168,21 @@ class Family:
         """Tell which responses the family can give."""
         return np.isfinite(y)
 
-    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
+    def settled(self, y: Array) -> Array:
+        """Return responses as they are meant: counts without the rounding errors of products."""
+        return y
+
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
         """Refuse responses that the family cannot give; `rows` are their positions in the table.
+
+        `trials_name` is what a formula calls the trials.
 
         Raises
         ------
@@ -167,8 +208,17 @@ class Family:
                 remedy=f"correct or drop {'them' if count > 1 else 'it'}, or choose another family",
             )
 
-    def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
-        """Centre of the intercept's default prior, on the scale of the linear predictor."""
+    def centre(
+        self,
+        y: Array,
+        trials: Array | None,
+        offset: Array | float = 0.0,
+        counts: Array | None = None,
+    ) -> float:
+        """Centre of the intercept's default prior, on the scale of the linear predictor.
+
+        `counts`: how many rows each row counts as.
+        """
         return 0.0
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
@@ -177,6 +227,10 @@ class Family:
 
     def mean(self, eta: Array, given: Given) -> Array:
         """Return the expected response."""
+        raise NotImplementedError
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        """Return variances of responses, where they follow from the means."""
         raise NotImplementedError
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
@@ -198,8 +252,16 @@ class _Continuous(Family):
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return np.asarray(np.isfinite(y) & ((y > 0) | (not self.logarithm)))
 
-    def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
-        return float(mean_of(self.linear(y) - offset))
+    def centre(
+        self,
+        y: Array,
+        trials: Array | None,
+        offset: Array | float = 0.0,
+        counts: Array | None = None,
+    ) -> float:
+        rest = self.linear(y) - offset
+        # The mean of huge, close numbers is itself rounded.
+        return float(rest[0] + np.average(rest - rest[0], weights=counts))
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         sd = float(sd_of(self.linear(y)))
@@ -236,15 +298,31 @@ class _Binary(Family):
         assert trials is not None
         return _whole(y) & _whole(trials) & (y <= trials)
 
-    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
+    def settled(self, y: Array) -> Array:
+        return nearly_whole(y)
+
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
         if self.name == "binomial" and trials is None:
             raise InputError(
                 "`binomial` needs the number of trials of each row", remedy="give it as `trials=`"
             )
-        super().check(label, y, trials, rows)
+        if trials is not None and bool(np.all((y >= 0) & (y <= 1)) and np.any(y % 1)):
+            _refuse_shares(label, y, trials, rows, trials_name)
+        super().check(label, y, trials, rows, trials_name)
 
     def mean(self, eta: Array, given: Given) -> Array:
         return _probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        p, q = _probabilities(given.link, eta)
+        return p * q * (1.0 if given.trials is None else given.trials)
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         p = _probabilities(given.link, eta)[0]
@@ -259,12 +337,19 @@ class _LogLink(Family):
 
     links: tuple[str, ...] = ("log",)
 
-    def centre(self, y: Array, trials: Array | None, offset: Array | float = 0.0) -> float:
+    def centre(
+        self,
+        y: Array,
+        trials: Array | None,
+        offset: Array | float = 0.0,
+        counts: Array | None = None,
+    ) -> float:
         # log(Σ y / Σ exp(offset)): the rate over all exposure, not the mean of the rows' rates.
+        times = np.ones(len(y)) if counts is None else counts
         exposure = np.broadcast_to(np.asarray(offset, dtype=float), y.shape)
         most = float(np.max(exposure))
-        total = float(np.sum(np.exp(exposure - most)))
-        return math.log(self.total(y) / total) - most
+        total = float(np.sum(times * np.exp(exposure - most)))
+        return math.log(self.total(times * y) / total) - most
 
     def total(self, y: Array) -> float:
         """Sum of the responses."""
@@ -281,6 +366,10 @@ class _Count(_LogLink):
     """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
 
     needs: str = "whole numbers from 0"
+    variance_from_mean: bool = True
+
+    def settled(self, y: Array) -> Array:
+        return nearly_whole(y)
 
     def total(self, y: Array) -> float:
         return max(float(np.sum(y)), 0.5)  # half an event where there is none
@@ -311,6 +400,18 @@ class _Count(_LogLink):
             return np.asarray((1 - given.aux["hu"]) * ratio, dtype=float)
         return mu
 
+    def variance(self, eta: Array, given: Given) -> Array:
+        mu, aux = super().mean(eta, given), given.aux
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = mu + mu**2 / aux["shape"] if "shape" in aux else mu
+            if "zi" in aux:
+                own = (1 - aux["zi"]) * (own + aux["zi"] * mu**2)
+            if "hu" in aux:
+                positive = -np.expm1(-np.maximum(_jumps(mu, aux), 1e-300))
+                square = np.where(mu > 1e-300, (own + mu**2) / positive, 1.0)
+                own = (1 - aux["hu"]) * square - self.mean(eta, given) ** 2
+        return np.asarray(own, dtype=float)
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)
         if "hu" in given.aux:
@@ -335,6 +436,11 @@ class _Positive(_LogLink):
         sd = max(float(np.std(np.log(y))), 0.01)
         shape = 1 / sd**2 if self.name == "gamma" else math.pi / math.sqrt(6) / sd
         return {one.name: min(max(shape, 0.1), 1000.0) for one in self.dispersion}
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        assert self.variance_from_mean  # of the exponential; the size of others is a parameter
+        with np.errstate(over="ignore"):
+            return np.asarray(self.mean(eta, given) ** 2)
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = self.mean(eta, given)
@@ -385,8 +491,15 @@ class _Cumulative(Family):
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return _whole(y)
 
-    def check(self, label: str, y: Array, trials: Array | None, rows: NDArray[np.int64]) -> None:
-        super().check(label, y, trials, rows)
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
+        super().check(label, y, trials, rows, trials_name)
         if len(y) and float(np.max(y)) < 1:
             raise InputError(f"`{self.name}` needs at least two categories, but there is one")
 
@@ -417,6 +530,27 @@ class _Cumulative(Family):
 def _sigma(given: Given) -> Array:
     own = given.log_sigma
     return np.asarray(given.aux["sigma"] if own is None else np.exp(own), dtype=float)
+
+
+def _refuse_shares(
+    label: str, y: Array, trials: Array, rows: NDArray[np.int64], name: str | None
+) -> None:
+    """Tell who gives shares of successes in place of their numbers how to give these."""
+    counts = y * trials
+    off = nearly_whole(counts) % 1 != 0
+    what = f"`{label}` holds shares, and `binomial` is about numbers of successes"
+    times = f"`{{{label} * {name}}} ~ …`" if name else "multiply the shares by the trials"
+    if not off.any():
+        whole = "which are whole numbers in every row" if len(y) > 1 else "which is a whole number"
+        raise InputError(what, remedy=f"write {times} for the numbers, {whole}")
+    first = int(np.argmax(off))
+    raise InputError(
+        what,
+        where=f"and the share {y[first]:.6g} of {trials[first]:.15g} trials in row "
+        f"{rows[first] + 1} is {counts[first]:.6g} successes, no whole number",
+        remedy=f"{'write ' * bool(name)}{times} once the shares are exact, or give the numbers "
+        "themselves",
+    )
 
 
 def _whole(x: Array) -> NDArray[np.bool_]:
@@ -473,11 +607,16 @@ _RECORDS: tuple[Family, ...] = (
     _Continuous("student_t", dispersion=(_SIGMA_T, _NU)),
     _Continuous("lognormal", dispersion=(_SIGMA_LOG,), logarithm=True, needs="numbers above 0"),
     _Binary("bernoulli", needs="0 or 1"),
-    _Binary("binomial", needs="whole numbers from 0 to `trials`", response="number"),
+    _Binary(
+        "binomial",
+        needs="whole numbers from 0 to `trials`",
+        response="number",
+        variance_from_mean=True,
+    ),
     _Count("poisson"),
     _Count("negbinomial", dispersion=(_SHAPE_COUNTS,)),
     _Positive("gamma", dispersion=(_SHAPE_GAMMA,)),
-    _Positive("exponential"),
+    _Positive("exponential", variance_from_mean=True),
     _Positive("weibull", dispersion=(_SHAPE_WEIBULL,)),
     _Beta("beta", dispersion=(_PHI,)),
     _Cumulative("cumulative"),
@@ -489,21 +628,16 @@ _RECORDS: tuple[Family, ...] = (
 
 FAMILIES: dict[str, Family] = {family.name: family for family in _RECORDS}
 
-# What others call them, where the nearest name would mislead or there is none.
-_ELSEWHERE = {
-    "normal": "gaussian",
-    **dict.fromkeys(("t", "student"), "student_t"),
-    **dict.fromkeys(("binary", "logistic", "logit", "probit"), "bernoulli"),
-    **dict.fromkeys(("nb", "nb2", "negbin", "nbinom", "negative_binomial"), "negbinomial"),
-    "quasipoisson": "negbinomial",
-    "zip": "zero_inflated_poisson",
-    "zinb": "zero_inflated_negbinomial",
-    **dict.fromkeys(("ordinal", "ordered", "polr", "clm"), "cumulative"),
-}
-
 
 def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
     """Return a family and its link (the default link where none is given).
+
+    Parameters
+    ----------
+    name : str
+        Ours, or what other packages call it.
+    link : str, optional
+        The name of a link.
 
     Raises
     ------
@@ -515,18 +649,9 @@ def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
     >>> family_of("bernoulli", "probit")[1]
     'probit'
     """
-    if not isinstance(name, str) or name not in FAMILIES:
-        ours = _ELSEWHERE.get(str(name).lower())
-        known = f"did you mean `{ours}`?" if ours else ""
-        known = known or did_you_mean(str(name), FAMILIES)
-        if not known.startswith("did"):
-            known = f"choose one of {', '.join(f'`{one}`' for one in FAMILIES)}"
-        raise InputError(f"unknown family `{name}`", remedy=known)
-    family = FAMILIES[name]
-    if link is None:
+    own, asked = read_family(name, link, FAMILIES)
+    family = FAMILIES[own]
+    if asked is None:
         return family, family.links[0]
-    if link not in family.links:
-        raise InputError(
-            f"`{name}` has no link `{link}`", remedy=did_you_mean(str(link), family.links)
-        )
-    return family, link
+    check_link(own, asked, family.links)
+    return family, asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +13,22 @@ from numpy.typing import NDArray
 from partialpool import _core
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
-from partialpool.model.defaults import (
-    INTERCEPT,
-    Predictor,
-    Scales,
-    bounds,
-    column_sd,
-    group_name,
-    pairs,
-    predictors,
-    resolve_priors,
-    scales,
+from partialpool.model.coordinates import Coordinates, bounded
+from partialpool.model.defaults import INTERCEPT, pairs, resolve_priors
+from partialpool.model.groupwork import (
+    WorkingGroup,
+    WorkingPredictor,
+    group_of,
+    ranks,
+    working_predictor,
 )
-from partialpool.model.groupwork import ranks
 from partialpool.model.layout import Layout, Slices
 from partialpool.model.model import Group, Model
+from partialpool.model.own import column_sd
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import Kernel, Normal, NormalAtMean, Prior
-from partialpool.model.scalars import ScalarSpec, correlation_prior, scale_spec, sd_spec
-from partialpool.model.standardise import Standardisation
+from partialpool.model.priors import Kernel, NormalAtMean, Prior
+from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
+from partialpool.model.scales import Predictor, Scales, group_name, predictors, scales
 
 Array = NDArray[np.float64]
 RowSpec = tuple[Kernel, list[float], float]
@@ -59,16 +57,13 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     parts, slices, groups = [], [], []
     position = 0
     located = family.name in ("gaussian", "student_t")
+    shift = y if total_offset is None else y - total_offset
+    level = float(shift[0] + np.mean(shift - shift[0]))
     for predictor in predictors(design):
         main = predictor.name == "mu"
-        shift = y if total_offset is None else y - total_offset
-        standard = Standardisation.of(
-            predictor.columns,
-            predictor.X,
-            shift if main and located else np.zeros(len(y)),
-            absorbed=thresholds or _absorbs(predictor.factors, resolved),
+        builder = _Builder(
+            predictor, resolved, design, scale, order, level if main and located else 0.0
         )
-        builder = _Builder(predictor, standard, resolved, design, scale, order)
         parts.append(builder.part(total_offset if main else None))
         groups += builder.groups()
         found, position = builder.slices(position)
@@ -80,15 +75,16 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     values = slice(position, position + n_values)
     slices, size = _place_effects(slices, groups, values.stop)
     start = family.start(y, design.trials)
+    main_at = slices[0].coordinates
     core = _core.General(
         family.name,
         pooled.link,
-        np.ascontiguousarray((y - slices[0].standardisation.y_centre)[order]),
+        np.ascontiguousarray((y - main_at.level)[order]),
         None if design.trials is None else np.ascontiguousarray(design.trials[order]),
         None if design.weights is None else np.ascontiguousarray(design.weights[order]),
         parts,
         [scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion],
-        _thresholds(design, resolved, slices[0].standardisation) if thresholds else None,
+        _thresholds(design, resolved, main_at) if thresholds else None,
     )
     return Model(
         formula=design.terms.formula,
@@ -99,7 +95,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         columns=design.columns,
         groups=tuple(groups),
         priors=resolved,
-        standardisation=slices[0].standardisation,
+        coordinates={one.name: one.coordinates for one in slices},
         known_errors=design.se is not None,
         n_rows=len(y),
         reduced=None,
@@ -117,15 +113,6 @@ def _row_order(design: Design) -> NDArray[np.int64]:
         return np.arange(design.n_rows)
     largest = max(design.factors, key=lambda factor: len(factor.levels) * len(factor.terms))
     return np.argsort(largest.codes, kind="stable")
-
-
-def _absorbs(factors: tuple[GroupFactor, ...], priors: Mapping[str, Prior]) -> bool:
-    """Whether levels without pooling have intercepts with priors at the mean of the predictors."""
-    return any(
-        isinstance(priors.get(f"coef_{factor.name}[{INTERCEPT}]"), NormalAtMean)
-        for factor in factors
-        if not factor.pooled
-    )
 
 
 def _known_errors(log_error: Array) -> _core.Part:
@@ -161,211 +148,140 @@ class _Builder:
     """What one linear predictor becomes in the core."""
 
     predictor: Predictor
-    standard: Standardisation
     priors: Mapping[str, Prior]
     design: Design
     scale: Scales
     order: NDArray[np.int64]
+    level: float
 
     @property
     def own_intercept(self) -> bool:
         """Whether the core has an intercept that stands for minus the first threshold."""
         return bool(self.design.categories) and self.predictor.name == "mu"
 
-    @property
-    def names(self) -> list[str]:
-        prefix = self.predictor.prefix
-        return [f"{prefix}[{column}]" for column in self.predictor.columns]
-
-    @property
-    def bounded(self) -> list[bool]:
-        """Columns whose coefficients have bounds."""
-        limits = [bounds(name, self.priors[name]) for name in self.names]
-        return [math.isfinite(low) or math.isfinite(high) for low, high in limits]
+    @cached_property
+    def work(self) -> WorkingPredictor:
+        """Its columns in working coordinates."""
+        return working_predictor(
+            self.predictor,
+            self.priors,
+            self.scale,
+            level=self.level,
+            thresholds=self.own_intercept,
+        )
 
     def part(self, offset: Array | None) -> _core.Part:
         """Columns, priors and factors for the core."""
-        X = self.standard.working(self.predictor.X)[self.order]
-        p, extra = X.shape[1], int(self.own_intercept)
+        at, extra = self.work.at, int(self.own_intercept)
+        X = self.work.columns[self.order]
+        p = X.shape[1] + extra
         if extra:
             X = np.column_stack([np.ones(len(X)), X])
-        map_, shift = self._map()
+        map_, shift = np.eye(p), np.zeros(p)
         specs: list[ScalarSpec | None] = [None] * extra
         rows: list[RowSpec] = []
-        start = np.zeros(p + extra)
-        if self.standard.intercept is not None:
-            at = self.standard.intercept
-            centre = self.scale.centre[self.predictor.name]
-            start[at] = centre - self.standard.y_centre
+        start = np.zeros(p)
         if extra:
             start[0] = -_first_threshold(self.design)
-        for k, (name, has_bounds) in enumerate(zip(self.names, self.bounded, strict=True)):
-            prior = self.priors[name]
-            row = np.zeros(p + extra)
-            value = 0.0
-            if k == self.standard.intercept:
-                value = self.standard.y_centre
-                if isinstance(prior, NormalAtMean):
-                    row[k] = 1.0
-                else:
-                    row[:] = self.standard.intercept_row()
-            else:
-                row[k + extra] = 1.0 / self.standard.scale[k]
-            if not has_bounds:
+        elif at.ones.any():
+            # The constant at its centre, whatever the coordinates.
+            centre = self.scale.centre[self.predictor.name]
+            start[:] = at.to_working(centre * at.ones)
+        for k, prior in enumerate(at.priors):
+            place = k + extra
+            if not bounded(prior):
+                row = np.zeros(p)
+                row[place] = at.unit[k]
                 specs.append(None)
-                rows.append((prior.kernel(), row.tolist(), value))
+                rows.append((prior.kernel(), row.tolist(), float(at.shift[k])))
                 continue
             # The core's start follows from bounds; unit and guess matter little.
+            map_[place, place] = 1 / at.unit[k]
+            shift[place] = -at.shift[k] / at.unit[k]
             typical, spread = prior.typical
-            low, high = bounds(name, prior)
             guess = typical if math.isfinite(typical) else 0.0
-            unit = spread if math.isfinite(spread) else 1.0
-            specs.append((prior.kernel(), low, high, unit, guess, False))
-            start += _place(guess, row, k + extra)
+            size = spread if math.isfinite(spread) else 1.0
+            specs.append((prior.kernel(), *prior.support, size, guess, False))
+            start[place] = (guess - at.shift[k]) / at.unit[k]
         return _core.Part(
             np.ascontiguousarray(X),
             None if offset is None else np.ascontiguousarray(offset[self.order]),
             start.tolist(),
             specs,
             map_,
-            np.ascontiguousarray(np.linalg.inv(map_)),
+            np.diag(1 / np.diagonal(map_)),
             shift.tolist(),
             rows,
             [
-                self._factor(factor, group)
-                for factor, group in zip(self.predictor.factors, self.groups(), strict=True)
+                self._factor(factor, work, group)
+                for factor, work, group in zip(
+                    self.predictor.factors, self.work.factors, self.groups(), strict=True
+                )
             ],
         )
 
-    def _map(self) -> tuple[Array, Array]:
-        """Affine map from what is sampled (b where it has bounds, else c) to c."""
-        p, extra = len(self.names), int(self.own_intercept)
-        matrix, shift = np.eye(p + extra), np.zeros(p + extra)
-        standard, bounded = self.standard, self.bounded
-        for k in range(p):
-            if bounded[k] and k != standard.intercept:
-                matrix[k + extra, k + extra] = standard.scale[k]
-        at = standard.intercept
-        if at is not None and bounded[at]:
-            unit = np.where(bounded, 1.0, standard.scale)
-            matrix[at] = standard.centre / unit
-            matrix[at, at] = 1.0
-            shift[at] = -standard.y_centre
-        return matrix, shift
-
-    def _twin(self, factor: GroupFactor) -> Array | None:
+    def _twin(self, factor: GroupFactor, work: WorkingGroup) -> Array | None:
         """Shift of c that a shift of all levels is like, where several factors have one."""
-        if len(self.predictor.factors) < 2 or any(self.bounded) or not factor.pooled:
+        at = self.work.at
+        if len(self.predictor.factors) < 2 or any(map(bounded, at.priors)) or not factor.pooled:
             return None
-        T, p = factor.T, len(self.names)
-        to_c = (self.standard.to_working(np.eye(p)) - self.standard.to_working(np.zeros(p))).T
+        T, to_c = factor.T, at.forward
         if self.own_intercept:
             # Thresholds take up a shift of the levels' intercepts.
             own = np.array([[float(term == INTERCEPT)] for term in factor.terms])
             T = np.hstack([own, T])
-            to_c = np.vstack([np.append(1.0, self.standard.centre), np.eye(p + 1)[1:]])
-            to_c[1:, 1:] *= self.standard.scale[:, None]
+            to_c = np.block([[np.ones((1, 1)), at.outer[:1]], [np.zeros((len(to_c), 1)), to_c]])
         if T.shape[1] == 0 or np.linalg.matrix_rank(T) < len(factor.terms):
             return None
-        return np.ascontiguousarray(to_c @ np.linalg.pinv(T))
+        return np.ascontiguousarray(to_c @ np.linalg.pinv(T) @ work.back)
 
-    def _factor(self, factor: GroupFactor, group: Group) -> _core.Factor:
+    def _factor(self, factor: GroupFactor, work: WorkingGroup, group: Group) -> _core.Factor:
         place = (
             np.ascontiguousarray(factor.codes[self.order]),
-            np.ascontiguousarray(factor.Z[self.order]),
+            np.ascontiguousarray(work.columns[self.order]),
             len(factor.levels),
         )
+        if work.known_sd is not None and not np.isnan(work.known_sd).any():
+            return _core.Factor.normal(*place, np.diag(work.known_sd), work.mean.tolist())
         if not factor.pooled:
-            return self._unpooled(factor, place)
-        unit = self.scale.unit[self.predictor.name]
+            specs: list[ScalarSpec] = []
+            for k, prior in enumerate(group.own):
+                typical, spread = prior.typical
+                natural = self.scale.y_sd / column_sd(work.columns[:, k])
+                low, high = prior.support
+                guess = typical if low < typical < high else 0.0
+                specs.append((prior.kernel(), low, high, min(spread, 10 * natural), guess, False))
+            return _core.Factor.separate(*place, specs)
         eta, elementwise = correlation_prior(group, self.priors)
-        sds = [
-            sd_spec(
-                label,
-                self.priors[label],
-                0.5 * unit / column_sd(factor.Z[:, k]),
-                signed=elementwise is None,
-            )
-            for k, label in enumerate(group.sd_labels)
-        ]
+        size = 0.5 * self.scale.unit[self.predictor.name]
+        sds = group_sd_specs(factor, group.name, work, self.priors, size)
         return _core.Factor.hierarchical(
-            *place, sds, list(factor.blocks), eta, elementwise, self._twin(factor)
+            *place, sds, list(factor.blocks), eta, elementwise, self._twin(factor, work)
         )
 
-    def _unpooled(
-        self, factor: GroupFactor, place: tuple[NDArray[np.int64], Array, int]
-    ) -> _core.Factor:
-        normal = self._normal(factor)
-        if normal is not None:
-            mean, sd, back = normal
-            root = np.ascontiguousarray(back * sd)
-            return _core.Factor.normal(*place, root, (back @ mean).tolist())
-        own = self._own_priors(factor)
-        y_sd = self.scale.y_sd
-        specs: list[ScalarSpec] = []
-        for k, prior in enumerate(own):
-            low, high = prior.support
-            typical, spread = prior.typical
-            natural = y_sd / column_sd(factor.Z[:, k])
-            unit = min(spread, 10.0 * natural)
-            guess = typical if low < typical < high else 0.0
-            specs.append((prior.kernel(), low, high, unit, guess, False))
-        return _core.Factor.separate(*place, specs)
-
-    def _own_priors(self, factor: GroupFactor) -> list[Prior]:
-        return [self.priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
-
-    def _normal(self, factor: GroupFactor) -> tuple[Array, Array, Array] | None:
-        """Give mean, sd and `back`: without pooling, coefficients are ``back N(mean, sd²)``.
-
-        None where their priors are not all normal. Intercepts of the levels leave the population
-        without one, so the response is not centred where they are.
-        """
-        own = self._own_priors(factor)
-        if not all(isinstance(prior, Normal) for prior in own):
-            return None
-        mean = np.array([prior.typical[0] for prior in own])
-        sd = np.array([prior.typical[1] for prior in own])
-        unscale = np.eye(len(own))
-        if isinstance(own[0], NormalAtMean):
-            # Independent where the other group columns are at their means.
-            unscale[0, 1:] = factor.Z[:, 1:].mean(axis=0)
-        return mean, sd, np.asarray(np.linalg.inv(unscale), dtype=np.float64)
-
     def groups(self) -> list[Group]:
-        """What the posterior needs to know of each factor: ``coef = T b + r``."""
-        found = []
-        for factor in self.predictor.factors:
-            q, own = len(factor.terms), not factor.pooled
-            T = factor.T
-            fixed = (np.zeros(q), np.full(q, np.nan), np.eye(q))
-            if own:
-                fixed = self._normal(factor) or fixed
-                T = np.zeros((q, len(self.names)))
-                if self.standard.intercept is None and factor.terms[0] == INTERCEPT:
-                    # Intercepts refer to 0, the shared columns were shifted to their means.
-                    T[0] = -self.standard.centre
+        """What the posterior needs to know of each factor."""
+        at, found = self.work.at, []
+        for factor, work in zip(self.predictor.factors, self.work.factors, strict=True):
+            apart = not factor.pooled
+            parts = self.scale.factors[group_name(self.predictor.name, factor)]
+            levels = len(factor.levels)
             found.append(
-                Group(
-                    name=group_name(self.predictor.name, factor),
-                    factor=factor.name,
-                    terms=factor.terms,
-                    levels=factor.levels,
-                    counts=factor.counts,
-                    T=T,
-                    pairs=() if own else tuple(pairs(factor)),
-                    base=fixed[2] @ fixed[0],
-                    back=fixed[2],
-                    estimable=_estimable(factor) if own else np.ones(len(factor.levels), bool),
-                    known_sd=fixed[1] if own else None,
-                    predictor=self.predictor.name,
+                group_of(
+                    factor,
+                    self.predictor.name,
+                    work,
+                    self.priors,
+                    parts,
+                    at,
+                    _estimable(factor) if apart else np.ones(levels, dtype=bool),
                 )
             )
         return found
 
     def slices(self, first: int) -> tuple[Slices, int]:
         """Lay out this predictor's part of a row of output, which begins at `first`."""
-        last = first + len(self.names) + int(self.own_intercept)
+        last = first + len(self.predictor.columns) + int(self.own_intercept)
         c, sd, cor = slice(first, last), [], []
         for factor in self.predictor.factors:
             q = len(factor.terms) if factor.pooled else 0
@@ -376,20 +292,13 @@ class _Builder:
         found = Slices(
             self.predictor.name,
             self.predictor.columns,
-            self.standard,
+            self.work.at,
             c,
             tuple(sd),
             tuple(cor),
             (),
         )
         return found, last
-
-
-def _place(guess: float, row: Array, k: int) -> Array:
-    """Give the working coefficient that has this value of b."""
-    start = np.zeros(len(row))
-    start[k] = guess / row[k]
-    return start
 
 
 def _estimable(factor: GroupFactor) -> NDArray[np.bool_]:
@@ -413,7 +322,7 @@ def _empirical_thresholds(design: Design) -> Array:
 
 
 def _thresholds(
-    design: Design, priors: Mapping[str, Prior], standard: Standardisation
+    design: Design, priors: Mapping[str, Prior], at: Coordinates
 ) -> tuple[list[float], list[RowSpec]]:
     """Increments from one threshold to the next, and the thresholds' priors as rows over c."""
     start = _empirical_thresholds(design)
@@ -427,8 +336,8 @@ def _thresholds(
                 f"the prior {prior} on `{name}` has bounds",
                 remedy="thresholds take priors over all numbers, such as normal or student_t",
             )
-        row = np.append(-1.0, np.zeros(len(standard.centre)))
+        row = np.append(-1.0, np.zeros(len(at.back)))
         if not isinstance(prior, NormalAtMean):
-            row[1:] = standard.centre / standard.scale
+            row[1:] = at.outer[0] @ at.back
         rows.append((prior.kernel(), row.tolist(), 0.0))
     return np.diff(start).tolist(), rows

@@ -1,9 +1,9 @@
-"""Group columns as the core works with them: shifted, scaled, and with known priors taken out."""
+"""Group columns as the core works with them: own parts, or shifted and scaled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,20 @@ from numpy.typing import NDArray
 from partialpool import _core
 from partialpool.design import GroupFactor
 from partialpool.errors import InputError, NotYetError
-from partialpool.model.defaults import INTERCEPT, column_sd
-from partialpool.model.priors import Flat, Normal, NormalAtMean, Prior, Uniform
+from partialpool.model.coordinates import Coordinates, coordinates
+from partialpool.model.defaults import INTERCEPT, pairs
+from partialpool.model.model import Group
+from partialpool.model.own import column_sd
+from partialpool.model.priors import (
+    AtMean,
+    Exponential,
+    ExponentialAtMean,
+    Flat,
+    Normal,
+    Prior,
+    Uniform,
+)
+from partialpool.model.scales import FactorParts, Predictor, Scales, group_name
 
 Array = NDArray[np.float64]
 
@@ -24,27 +36,51 @@ SINGULAR = 1e-9
 class WorkingGroup:
     """Columns for the core, and how its coefficients r̃ become those of the user.
 
-    ``coef = T b + y_shift on the intercept + back (mean + r̃)``; with partial pooling the last two
-    are r.
+    With partial pooling ``r = back r̃``; without, ``coef = T b + base + back r̃``.
 
     Attributes
     ----------
-    y_shift : float
-        Subtracted from the response before anything else (levels with intercepts, no pooling).
-    absorbs : bool
-        Whether the intercepts of the levels take up a shift of the population columns.
+    columns : (n, q) array
+        Those that r̃ belongs to.
+    Z : (n, q) array
+        The same in units in which they are well kept apart.
+    unscale : (q, q) array
+        Brings the reduced rows from Z back to `columns`.
+    unit : (q,) array
+        Size of each r̃'s column, as `column_sd` has it.
+    sizes : (q,) array
+        Sd of each coefficient's own part where that of its r̃ is 1.
+    mean : (q,) array
+        Prior mean of each level's r̃, taken out where it integrates (no pooling).
+    level : float
+        What the levels' coefficients take out of the response (no pooling).
+    at : Coordinates or None
+        Without pooling: of the levels' coefficients.
+    taken : (q,) array of bool
+        Without pooling: which coordinates of the factor's own parts take up the population's.
+    at_mean : bool
+        Whether r̃, and so its sds and correlations, are those at the mean of the predictors.
     """
 
+    columns: Array
     Z: Array
-    codes: NDArray[np.int64]
-    n_levels: int
     unscale: Array
     back: Array
+    unit: Array
     mean: Array
-    y_shift: float = 0.0
-    absorbs: bool = False
+    level: float = 0.0
+    at: Coordinates | None = None
+    taken: NDArray[np.bool_] | None = None
     known_sd: Array | None = None
     bounds: Array | None = None
+    at_mean: bool = False
+    sizes: Array | None = None
+
+    def own_prior(self, k: int, prior: Prior) -> Prior:
+        """Prior of the sd of r̃, from that of the coefficient's own part."""
+        if self.sizes is None or not isinstance(prior, ExponentialAtMean):
+            return prior
+        return Exponential(prior.rate * float(self.sizes[k]))
 
 
 def ranks(data: _core.CrossProducts) -> NDArray[np.int64]:
@@ -56,72 +92,216 @@ def ranks(data: _core.CrossProducts) -> NDArray[np.int64]:
     return determined
 
 
-def working_group(
-    factor: GroupFactor | None,
-    priors: Mapping[str, Prior],
-    *,
-    n_rows: int,
-    y_mean: float,
+def pooled_group(
+    factor: GroupFactor, name: str, parts: FactorParts, priors: Mapping[str, Prior]
 ) -> WorkingGroup:
-    """Prepare the group columns.
+    """Prepare the columns of a factor with partial pooling.
 
-    With partial pooling the core knows r on the user's scale (`unscale` undoes the shift exactly).
-    Without pooling, coefficients stay in shifted and scaled columns, where the default prior of
-    the intercept (at the mean of the predictors) and flat priors are simple.
+    Blocks whose priors are at the mean of the predictors work with their own parts. Else r̃ is r on
+    the user's scale (`unscale` undoes the shift exactly).
 
     Raises
     ------
     InputError
         If a column lies so far from 0 that intercepts at 0 cannot be computed.
-    NotYetError
-        Without pooling, for priors that are neither all normal nor all flat or uniform.
     """
-    if factor is None:
-        none, square = np.empty(0), np.empty((0, 0))
-        codes = np.empty(0, dtype=np.int64)
-        return WorkingGroup(np.empty((n_rows, 0)), codes, 0, square, square, none)
     q = len(factor.terms)
-    centre, scale = _centre_and_scale(factor)
-    Z = np.ascontiguousarray((factor.Z - centre) / scale)
-    # Working coefficients from the user's: r̃ = unscale r.
-    unscale = np.diag(scale)
-    unscale[0] += centre
-    zeros, identity = np.zeros(q), np.eye(q)
-    place = (factor.codes, len(factor.levels))
-    if factor.pooled:
-        return WorkingGroup(Z, *place, unscale, identity, zeros)
-    own = [priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
-    back: Array = np.linalg.inv(unscale).astype(np.float64)
-    has_intercept = factor.terms[0] == INTERCEPT
-    y_shift = y_mean if has_intercept else 0.0
-    if all(isinstance(prior, (Flat, Uniform)) for prior in own):
-        limits = np.array([prior.support for prior in own])
-        return WorkingGroup(
-            Z,
-            *place,
-            identity,
-            back,
-            zeros,
-            y_shift,
-            has_intercept,
-            np.full(q, np.inf),
-            limits if np.isfinite(limits).any() else None,
-        )
-    normal = [prior for prior in own if isinstance(prior, Normal)]
-    if len(normal) < q:
+    zeros, back = np.zeros(q), np.eye(q)
+    own = [isinstance(priors[f"sd_{name}[{term}]"], AtMean) for term in factor.terms]
+    if not any(own):
+        centre, scale = _centre_and_scale(factor)
+        # Working coefficients from the user's: r̃ = unscale r.
+        unscale = np.diag(scale)
+        unscale[0] += centre
+        unit = np.array([column_sd(factor.Z[:, k]) for k in range(q)])
+        Z = np.ascontiguousarray((factor.Z - centre) / scale)
+        return WorkingGroup(factor.Z, Z, unscale, back, unit, zeros)
+    unit = np.array([1.0 if own[k] else column_sd(factor.Z[:, k]) for k in range(q)])
+    columns, sizes = factor.Z.copy(), np.ones(q)
+    if parts.far.any() and parts.constant is not None and own[parts.constant]:
+        # The constant as written follows from that where these columns are at their means.
+        columns -= parts.far
+        back -= np.outer(parts.whole.ones, parts.far)
+    for (start, stop, _), block in zip(factor.blocks, parts.blocks, strict=True):
+        if own[start] and block is not None:
+            columns[:, start:stop] = block.basis
+            back[start:stop, start:stop] = block.back
+            sizes[start:stop] = block.sizes
+    return WorkingGroup(
+        columns, columns / unit, np.diag(unit), back, unit, zeros, at_mean=True, sizes=sizes
+    )
+
+
+def unpooled_group(
+    factor: GroupFactor, parts: FactorParts, priors: Mapping[str, Prior], level: float
+) -> WorkingGroup:
+    """Prepare the columns of a factor without pooling.
+
+    `level` is taken out of the response where the levels have a constant.
+
+    Raises
+    ------
+    NotYetError
+        For priors that are neither all normal nor all flat or uniform.
+    """
+    own = own_priors(factor, priors)
+    flat = all(isinstance(prior, (Flat, Uniform)) for prior in own)
+    if not flat and not all(isinstance(prior, Normal) for prior in own):
         raise NotYetError(
             f"without pooling, the priors on `coef_{factor.name}` must be all normal, or all flat "
             "or uniform",
             remedy="choose such priors",
         )
-    mean = np.array([prior.mean for prior in normal])
-    mean[0] -= y_shift
-    sd = np.array([prior.sd for prior in normal])
-    if isinstance(normal[0], NormalAtMean):
-        # Independent in working columns: the intercept is at the mean of the others.
-        return WorkingGroup(Z, *place, identity, back, scale * mean, y_shift, True, scale * sd)
-    raw = np.ascontiguousarray(factor.Z)
-    return WorkingGroup(raw, *place, identity, identity, mean, y_shift, False, sd)
+    free: list[Prior] = [Flat()] * len(own) if flat else own
+    columns, at = coordinates(parts.whole, free, level=level)
+    q = len(own)
+    work = WorkingGroup(
+        columns,
+        columns,
+        np.eye(q),
+        at.back,
+        np.ones(q),
+        np.zeros(q),
+        at.level,
+        at,
+        taken_up(parts, free),
+    )
+    if flat:
+        limits = np.array([prior.support for prior in own])
+        bounds = limits if np.isfinite(limits).any() else None
+        return replace(work, known_sd=np.full(q, np.inf), bounds=bounds)
+    mean, sd = normal_moments(at)
+    return replace(work, known_sd=sd, mean=mean)
+
+
+def sampled_group(
+    factor: GroupFactor, parts: FactorParts, priors: Mapping[str, Prior]
+) -> WorkingGroup:
+    """Prepare the columns of a factor without pooling where its coefficients are sampled.
+
+    Priors that are not all normal are those of r̃ itself, one a column.
+    """
+    own = own_priors(factor, priors)
+    columns, at = coordinates(parts.whole, own)
+    q, normal = len(own), all(isinstance(prior, Normal) for prior in own)
+    work = WorkingGroup(
+        columns, columns, np.eye(q), at.back, np.ones(q), np.zeros(q), 0.0, at, taken_up(parts, own)
+    )
+    if normal:
+        mean, sd = normal_moments(at)
+        return replace(work, known_sd=sd, mean=mean)
+    columns = np.ascontiguousarray(columns / at.unit)
+    return replace(
+        work, columns=columns, Z=columns, back=at.back / at.unit, known_sd=np.full(q, np.nan)
+    )
+
+
+@dataclass(frozen=True)
+class WorkingPredictor:
+    """A linear predictor in working coordinates, where its coefficients are sampled."""
+
+    columns: Array
+    at: Coordinates
+    factors: tuple[WorkingGroup, ...]
+
+
+def working_predictor(
+    predictor: Predictor,
+    priors: Mapping[str, Prior],
+    scale: Scales,
+    *,
+    level: float = 0.0,
+    thresholds: bool = False,
+) -> WorkingPredictor:
+    """Prepare the columns of a predictor whose coefficients are sampled.
+
+    `level` is taken out of the response where the population has a constant; `thresholds` take up
+    the constant of the columns.
+    """
+    factors, taken = [], None
+    for factor in predictor.factors:
+        name = group_name(predictor.name, factor)
+        if factor.pooled:
+            factors.append(pooled_group(factor, name, scale.factors[name], priors))
+        else:
+            factors.append(sampled_group(factor, scale.factors[name], priors))
+            taken = factors[-1].taken
+    if taken is not None and thresholds:
+        taken = np.append(True, taken)
+    columns, at = coordinates(
+        scale.parts[predictor.name],
+        [priors[label] for label in predictor.labels],
+        level=level,
+        outer=scale.outer.get(predictor.name),
+        taken=taken,
+    )
+    return WorkingPredictor(columns, at, tuple(factors))
+
+
+def own_priors(factor: GroupFactor, priors: Mapping[str, Prior]) -> list[Prior]:
+    """Priors of the coefficients that every level has for itself."""
+    return [priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
+
+
+def normal_moments(at: Coordinates) -> tuple[Array, Array]:
+    """Prior means and sds of working coefficients, all of which have normal ones."""
+    moments = np.array([[*prior.typical] for prior in at.priors])
+    return (moments[:, 0] - at.shift) / at.unit, moments[:, 1] / at.unit
+
+
+def taken_up(parts: FactorParts, own: list[Prior]) -> NDArray[np.bool_]:
+    """Which coordinates of the levels can take up a part of the population's columns.
+
+    Not those on which the prior of a coefficient itself depends.
+    """
+    written = [k for k, prior in enumerate(own) if not isinstance(prior, (AtMean, Flat))]
+    bound = np.abs(parts.whole.back[written]).sum(axis=0) > 0
+    return np.asarray(~bound)
+
+
+def group_of(
+    factor: GroupFactor,
+    predictor: str,
+    work: WorkingGroup,
+    priors: Mapping[str, Prior],
+    parts: FactorParts,
+    at: Coordinates,
+    estimable: NDArray[np.bool_],
+) -> Group:
+    """Tell what the posterior needs to know of a factor.
+
+    `at` are the coordinates of the population, part of which a factor without pooling takes up.
+    """
+    apart = not factor.pooled
+    T = -parts.whole.back @ at.outer[-len(factor.terms) :] if apart else factor.T
+    base = work.back @ work.mean
+    if work.at is not None:
+        base = base + work.at.level * work.at.ones
+    name = group_name(predictor, factor)
+    own: tuple[Prior, ...] = ()
+    if work.at_mean:
+        own = tuple(
+            work.own_prior(k, priors[f"sd_{name}[{term}]"]) for k, term in enumerate(factor.terms)
+        )
+    elif work.at is not None and work.known_sd is not None and np.isnan(work.known_sd).any():
+        own = work.at.priors
+    return Group(
+        name=name,
+        factor=factor.name,
+        terms=factor.terms,
+        levels=factor.levels,
+        counts=factor.counts,
+        T=T,
+        pairs=() if apart else tuple(pairs(factor)),
+        base=base,
+        back=work.back,
+        estimable=estimable,
+        known_sd=work.known_sd,
+        bounds=work.bounds,
+        predictor=predictor,
+        at_mean=work.at_mean,
+        own=own,
+    )
 
 
 def _centre_and_scale(factor: GroupFactor) -> tuple[Array, Array]:

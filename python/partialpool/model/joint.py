@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from partialpool import _core
 from partialpool.model.defaults import bounds
 from partialpool.model.marginal import prior_rows
-from partialpool.model.model import Model
+from partialpool.model.model import Group, Model
 from partialpool.model.priors import Normal
 from partialpool.model.scalars import correlation_prior
 
@@ -51,13 +51,11 @@ class Layout:
 def build_joint(model: Model) -> _core.Joint:
     """Build the joint density of a model (see src/joint.rs)."""
     assert model.reduced is not None
-    standard, group = model.standardisation, model.sole_group
+    at, group = model.coordinates["mu"], model.sole_group
     order = list(model.reduced.order)
     p = len(model.columns)
-    # Working coefficients are affine in b: read the map off unit vectors.
-    shift = standard.to_working(np.zeros(p))
-    matrix = (standard.to_working(np.eye(p)) - shift).T
-    rows, _ = prior_rows(model.columns, model.priors, standard, order)
+    shift, matrix = at.to_working(np.zeros(p)), at.forward
+    rows, _ = prior_rows(at, order)
     q = len(group.terms) if group else 0
     names = group.sd_labels if group else []
     eta, elementwise = correlation_prior(group, model.priors)
@@ -74,7 +72,7 @@ def build_joint(model: Model) -> _core.Joint:
         np.linalg.inv(group.back).astype(np.float64) if group else np.empty((0, 0)),
         rows,
         [_bounded(model, f"b[{name}]") for name in model.columns],
-        [_bounded(model, name) for name in names],
+        [_scale(model, group, k) for k in range(len(names))] if group else [],
         [(int(i), int(j)) for i, j in group.pairs] if group else [],
         eta,
         elementwise,
@@ -82,6 +80,13 @@ def build_joint(model: Model) -> _core.Joint:
         [(float(low), float(high)) for low, high in limits],
         None if model.known_errors else _bounded(model, "sigma"),
     )
+
+
+def _scale(model: Model, group: Group, k: int) -> Bounded:
+    """Prior of an sd: that of r̃ where this is what is sampled."""
+    label = group.sd_labels[k]
+    prior = group.own[k] if group.at_mean else model.priors[label]
+    return (prior.kernel(), *bounds(label, prior))
 
 
 def _bounded(model: Model, name: str) -> Bounded:

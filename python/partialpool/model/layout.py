@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from partialpool.model.standardise import Standardisation
+from partialpool.model.coordinates import Coordinates
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,17 @@ class Slices:
 
     name: str
     columns: tuple[str, ...]
-    standardisation: Standardisation
+    coordinates: Coordinates
     c: slice
     sd: tuple[slice, ...]
     cor: tuple[slice, ...]
     r: tuple[slice, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """Full names of the coefficients."""
+        prefix = "b" if self.name == "mu" else f"b_{self.name}"
+        return [f"{prefix}[{column}]" for column in self.columns]
 
 
 @dataclass(frozen=True)

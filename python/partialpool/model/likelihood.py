@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.model.coordinates import log_volume
 from partialpool.model.marginal import LOG_2PI, build_marginal, log_row_scale
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
@@ -207,7 +208,7 @@ def build_likelihood(pooled: Pooled, *, restricted: bool) -> Likelihood:
     unwork: Array = np.linalg.inv(_working(R, n, blocks, group)).astype(np.float64)
     constant = -2 * log_row_scale(pooled.design)
     if restricted:
-        constant += 2 * float(np.sum(np.log(model.standardisation.scale)))
+        constant -= 2 * log_volume(model.coordinates["mu"])
     return Likelihood(model, R @ unwork, B, W, n, restricted, blocks, unwork, constant)
 
 

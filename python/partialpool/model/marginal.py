@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 from partialpool import _core
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
-from partialpool.model.defaults import column_sd, pairs, resolve_priors
-from partialpool.model.groupwork import WorkingGroup, ranks, working_group
+from partialpool.model.coordinates import Coordinates, coordinates, integrable
+from partialpool.model.defaults import resolve_priors
+from partialpool.model.groupwork import (
+    WorkingGroup,
+    group_of,
+    pooled_group,
+    ranks,
+    unpooled_group,
+)
 from partialpool.model.model import Group, Model, Reduced
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import Flat, Normal, NormalAtMean, Prior
-from partialpool.model.scalars import ScalarSpec, correlation_prior, scale_spec, sd_spec
-from partialpool.model.standardise import Standardisation
+from partialpool.model.priors import Normal, Prior
+from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
+from partialpool.model.scales import scales
 
 Array = NDArray[np.float64]
 
@@ -49,36 +56,33 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         raise NotYetError(f"more than one grouping factor ({names}) is not available yet")
     resolved = resolve_priors(priors, design)
     factor = design.factors[0] if design.factors else None
-    X, y, columns, standard, row_scale, order, n_sampled = working_rows(design, resolved)
+    work = working_rows(design, resolved)
+    at, order, row_scale = work.at, work.order, work.row_scale
     known = design.se is not None
-    estimate, error, residual_sd = _least_squares(X, y, row_scale, known=known)
-    sampled = order[len(order) - n_sampled :]
-    xy = np.column_stack([X[:, order], y])
-    data = _core.CrossProducts(
-        columns.Z, xy, columns.codes, columns.n_levels, columns.unscale, row_scale
-    )
-    group, free_rows = None, len(y)
-    if factor is not None:
-        group = _group(factor, columns, data, standard)
+    estimate, error, residual_sd = _least_squares(work.X, work.y, row_scale, known=known)
+    sampled = order[len(order) - work.n_sampled :]
+    data = work.reduce()
+    group, free_rows = None, len(work.y)
+    if factor is not None and work.group is not None:
+        group = _group(factor, work, data, design, resolved)
     if group is not None and group.known_sd is not None:
         free_rows -= int(ranks(data).sum())
         if not known:
             residual_sd = _residual_sd_within(data, free_rows, residual_sd)
     lkj_eta, correlations = correlation_prior(group, resolved)
-    rows, constant = prior_rows(design.columns, resolved, standard, order)
-    constant += _constant(design, standard, order[: len(order) - len(sampled)])
-    sampled_map, shift = _sampled_map(sampled, standard)
+    rows, constant = prior_rows(at, order)
+    constant += _constant(design, at, order[: len(order) - len(sampled)])
     flat = group is not None and group.is_flat
     core = _core.Marginal(
         data.projected(free_rows) if flat else data,
-        [] if flat else _sd_specs(factor, columns.known_sd, resolved, residual_sd),
+        [] if flat else _sd_specs(factor, work.group, resolved, residual_sd, row_scale),
         [] if flat or factor is None or not factor.pooled else list(factor.blocks),
         lkj_eta,
         correlations,
         _sigma_spec(known, resolved, residual_sd),
-        _coefficient_specs(sampled, design.columns, resolved, standard, estimate, error),
-        sampled_map,
-        shift,
+        _coefficient_specs(sampled, at, estimate, error),
+        np.diag(1 / at.unit[sampled]),
+        (-at.shift[sampled] / at.unit[sampled]).tolist(),
         rows,
         constant,
     )
@@ -91,9 +95,9 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         columns=design.columns,
         groups=() if group is None else (group,),
         priors=resolved,
-        standardisation=standard,
+        coordinates={"mu": at},
         known_errors=known,
-        n_rows=len(y),
+        n_rows=len(work.y),
         reduced=Reduced(data, tuple(order)),
         core=core,
         recipe=design.recipe,
@@ -107,8 +111,14 @@ class WorkingRows(NamedTuple):
     ----------
     X, y : arrays
         Working columns of the population, and what is left of the response beside them.
-    columns : WorkingGroup
-        Those of the group.
+    at : Coordinates
+        Those of the population.
+    group : WorkingGroup or None
+        The columns of the factor.
+    codes : (n,) array of int
+        Level of each row.
+    level : float
+        What the levels take out of the response.
     row_scale : (n,) array or None
         Factor that gives every row the same residual variance.
     order : list of int
@@ -119,53 +129,73 @@ class WorkingRows(NamedTuple):
 
     X: Array
     y: Array
-    columns: WorkingGroup
-    standard: Standardisation
+    at: Coordinates
+    group: WorkingGroup | None
+    codes: NDArray[np.int64]
+    n_levels: int
     row_scale: Array | None
     order: list[int]
     n_sampled: int
 
+    def reduce(self) -> _core.CrossProducts:
+        """Reduce the rows to what the likelihood needs of them."""
+        Z, unscale = np.empty((len(self.y), 0)), np.empty((0, 0))
+        if self.group is not None:
+            Z, unscale = self.group.Z, self.group.unscale
+        xy = np.column_stack([self.X[:, self.order], self.y])
+        return _core.CrossProducts(Z, xy, self.codes, self.n_levels, unscale, self.row_scale)
+
 
 def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
-    """Shift and scale the rows of a design, given the prior of every parameter."""
+    """Bring the rows of a design into working coordinates, given the prior of every parameter."""
+    scale = scales(design)
     factor = design.factors[0] if design.factors else None
     y = design.y if design.offset is None else design.y - design.offset
-    columns = working_group(factor, priors, n_rows=len(y), y_mean=float(y[0] + np.mean(y - y[0])))
-    standard = Standardisation.of(design.columns, design.X, y, absorbed=columns.absorbs)
-    X = standard.working(design.X)
-    y = y - standard.y_centre - columns.y_shift - columns.Z @ columns.mean
-    sampled = _sampled_columns(design.columns, priors, standard)
+    # The mean of huge, close numbers is itself rounded; it need only be near.
+    level = float(y[0] + np.mean(y - y[0]))
+    group, taken = None, None
+    if factor is not None:
+        parts = scale.factors[factor.name]
+        if factor.pooled:
+            group = pooled_group(factor, factor.name, parts, priors)
+        else:
+            group = unpooled_group(factor, parts, priors, level)
+            taken = group.taken
+    X, at = coordinates(
+        scale.parts["mu"],
+        [priors[f"b[{name}]"] for name in design.columns],
+        level=level,
+        outer=scale.outer.get("mu"),
+        taken=taken,
+    )
+    y = y - at.level
+    if group is not None:
+        y = y - group.level - group.Z @ group.mean
+    sampled = [k for k, prior in enumerate(at.priors) if not integrable(prior)]
     order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
-    return WorkingRows(X, y, columns, standard, _row_scale(design), order, len(sampled))
+    codes = np.empty(0, dtype=np.int64) if factor is None else factor.codes
+    n_levels = 0 if factor is None else len(factor.levels)
+    return WorkingRows(X, y, at, group, codes, n_levels, _row_scale(design), order, len(sampled))
 
 
 def _group(
     factor: GroupFactor,
-    columns: WorkingGroup,
+    work: WorkingRows,
     data: _core.CrossProducts,
-    standard: Standardisation,
+    design: Design,
+    priors: Mapping[str, Prior],
 ) -> Group:
-    q, own = len(factor.terms), not factor.pooled
-    T, base = factor.T, columns.back @ columns.mean
-    if own:
-        base[0] += columns.y_shift
-        T = np.zeros((q, len(standard.centre)))
-        if columns.absorbs:
-            # Intercepts refer to 0, the shared columns were shifted to their means.
-            T[0] = -standard.centre
-    return Group(
-        name=factor.name,
-        factor=factor.name,
-        terms=factor.terms,
-        levels=factor.levels,
-        counts=factor.counts,
-        T=T,
-        pairs=() if own else tuple(pairs(factor)),
-        base=base,
-        back=columns.back,
-        estimable=ranks(data) == q if own else np.ones(len(factor.levels), dtype=bool),
-        known_sd=columns.known_sd,
-        bounds=columns.bounds,
+    assert work.group is not None
+    parts = scales(design).factors[factor.name]
+    q, levels = len(factor.terms), len(factor.levels)
+    return group_of(
+        factor,
+        "mu",
+        work.group,
+        priors,
+        parts,
+        work.at,
+        np.ones(levels, dtype=bool) if factor.pooled else ranks(data) == q,
     )
 
 
@@ -200,88 +230,39 @@ def _least_squares(
     return np.asarray(estimate, dtype=np.float64), error, sd
 
 
-def _sampled_columns(
-    columns: tuple[str, ...], priors: Mapping[str, Prior], standard: Standardisation
-) -> list[int]:
-    """Columns whose coefficients cannot be integrated: a prior neither normal nor flat.
-
-    Such a prior on the actual intercept involves every slope that moves it.
-    """
-    sampled = {
-        k for k, name in enumerate(columns) if not isinstance(priors[f"b[{name}]"], (Normal, Flat))
-    }
-    if standard.intercept in sampled:
-        sampled |= {k for k in range(len(columns)) if standard.centre[k] != 0}
-    return sorted(sampled)
-
-
-def _sampled_map(sampled: list[int], standard: Standardisation) -> tuple[Array, list[float]]:
-    """Affine map from sampled coefficients b_S to working coefficients c_S."""
-    matrix = np.diag(standard.scale[sampled])
-    shift = np.zeros(len(sampled))
-    if standard.intercept in sampled:
-        row = sampled.index(standard.intercept)
-        matrix[row] = standard.centre[sampled]
-        matrix[row, row] = 1.0
-        shift[row] = -standard.y_centre
-    return matrix, shift.tolist()
-
-
 def _coefficient_specs(
-    sampled: list[int],
-    columns: tuple[str, ...],
-    priors: Mapping[str, Prior],
-    standard: Standardisation,
-    estimate: Array,
-    error: Array,
+    sampled: list[int], at: Coordinates, estimate: Array, error: Array
 ) -> list[ScalarSpec]:
-    start = standard.from_working(estimate)
-    # An intercept moves with the slopes; its own error at the mean is unit enough.
-    unit = error / standard.scale
+    """Specify the coefficients that are sampled, on the scale of their priors."""
+    start, unit = at.unit * estimate + at.shift, at.unit * error
     specs: list[ScalarSpec] = []
     for k in sampled:
-        prior = priors[f"b[{columns[k]}]"]
+        prior = at.priors[k]
         low, high = prior.support
-        # Normal priors of slopes drawn along are already in the prior rows.
-        kernel = ("flat", []) if isinstance(prior, Normal) else prior.kernel()
-        specs.append((kernel, low, high, float(unit[k]), float(start[k]), False))
+        specs.append((prior.kernel(), low, high, float(unit[k]), float(start[k]), False))
     return specs
 
 
-def prior_rows(
-    columns: tuple[str, ...],
-    priors: Mapping[str, Prior],
-    standard: Standardisation,
-    order: list[int],
-) -> tuple[Array, float]:
+def prior_rows(at: Coordinates, order: list[int]) -> tuple[Array, float]:
     """Normal priors as rows of [X y] with unit variance; returns their cross-product.
 
     The second value is the log of their normalising constants.
     """
-    rows, constant = [np.zeros(len(columns) + 1)], 0.0
-    for k, name in enumerate(columns):
-        prior = priors[f"b[{name}]"]
+    rows, constant = np.zeros((len(order) + 1, len(order) + 1)), 0.0
+    for place, k in enumerate(order):
+        prior = at.priors[k]
         if not isinstance(prior, Normal):
             continue
-        x, target = np.zeros(len(columns)), prior.mean
-        if k != standard.intercept:
-            x[k] = 1.0 / standard.scale[k]
-        else:
-            target -= standard.y_centre
-            if isinstance(prior, NormalAtMean):
-                x[k] = 1.0
-            else:
-                x = standard.intercept_row()
-        rows.append(np.append(x[order], target) / prior.sd)
+        rows[place, place] = at.unit[k] / prior.sd
+        rows[place, -1] = (prior.mean - at.shift[k]) / prior.sd
         constant -= 0.5 * LOG_2PI + math.log(prior.sd)
-    stacked = np.array(rows)
-    return stacked.T @ stacked, constant
+    return rows.T @ rows, constant
 
 
-def _constant(design: Design, standard: Standardisation, integrated: list[int]) -> float:
+def _constant(design: Design, at: Coordinates, integrated: list[int]) -> float:
     """Give the part of the log marginal density that no parameter enters."""
     constant = -0.5 * len(design.y) * LOG_2PI + 0.5 * len(integrated) * LOG_2PI
-    constant -= float(np.sum(np.log(standard.scale[integrated])))
+    constant += float(np.sum(np.log(at.unit[integrated]))) + at.log_measure
     return constant + log_row_scale(design)
 
 
@@ -293,25 +274,23 @@ def log_row_scale(design: Design) -> float:
 
 def _sd_specs(
     factor: GroupFactor | None,
-    known_sd: Array | None,
+    work: WorkingGroup | None,
     priors: Mapping[str, Prior],
     residual_sd: float,
+    row_scale: Array | None,
 ) -> list[tuple[ScalarSpec | None, float]]:
     """Specify the sds of the group coefficients."""
-    if known_sd is not None:
-        return [(None, float(sd)) for sd in known_sd]
-    if factor is None:
+    if factor is None or work is None:
         return []
+    if work.known_sd is not None:
+        return [(None, float(sd)) for sd in work.known_sd]
     # A scale below which an sd can hardly be told from 0.
     J, n = len(factor.levels), float(np.mean(factor.counts))
+    if row_scale is not None:
+        n *= float(np.mean(row_scale**2))
     resolution = residual_sd / math.sqrt(n) / J**0.25
-    elementwise = any(name.startswith(f"cor_{factor.name}[") for name in priors)
-    specs: list[tuple[ScalarSpec | None, float]] = []
-    for k, term in enumerate(factor.terms):
-        name = f"sd_{factor.name}[{term}]"
-        unit = resolution / column_sd(factor.Z[:, k])
-        specs.append((sd_spec(name, priors[name], unit, signed=not elementwise), 0.0))
-    return specs
+    specs = group_sd_specs(factor, factor.name, work, priors, resolution)
+    return [(spec, 0.0) for spec in specs]
 
 
 def _sigma_spec(

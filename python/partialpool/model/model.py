@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.model.defaults import INTERCEPT
+from partialpool.data.conventions import is_plain
+from partialpool.model.coordinates import Coordinates, implied_priors
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import Normal, NormalAtMean, Prior
-from partialpool.model.standardise import Standardisation
 
 if TYPE_CHECKING:
     from partialpool.model.layout import Layout
@@ -47,6 +47,12 @@ class Group:
         Whether a level's own rows determine its coefficients.
     predictor : {"mu", "sigma"}
         The linear predictor that the terms belong to: of the mean, or of log sigma.
+    at_mean : bool
+        Whether sds and correlations are sampled for r̃, the coefficients at the mean of the
+        predictors, and those of r follow; else they are the same.
+    own : tuple of Prior
+        Where `at_mean`, the priors of the sds of r̃. Without pooling, where priors are neither all
+        normal nor all flat, those of r̃ itself.
     """
 
     name: str
@@ -62,6 +68,8 @@ class Group:
     known_sd: Array | None = None
     bounds: Array | None = None
     predictor: str = "mu"
+    at_mean: bool = False
+    own: tuple[Prior, ...] = ()
 
     @property
     def sd_labels(self) -> list[str]:
@@ -99,6 +107,13 @@ class Reduced:
     data: _core.CrossProducts
     order: tuple[int, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:  # to be pickled or copied: the core knows neither
+        return _reduced, (*self.data.parts(), self.order)
+
+
+def _reduced(r: Array, b: Array, w: Array, n_rows: int, order: tuple[int, ...]) -> Reduced:
+    return Reduced(_core.CrossProducts.from_parts(r, b, w, n_rows), order)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -110,12 +125,15 @@ class Model:
         That of every factor, or what each has, as in ``"none by id, partial by item"``.
     priors : dict
         The prior of every parameter, by name.
+    coordinates : mapping
+        By predictor: how working coefficients become those of the user. Empty in a fit that was
+        loaded from a file.
     known_errors : bool
         Whether the standard error of every row is given, so that there is no sigma.
     reduced : Reduced or None
         The rows, where the engine integrates.
     core : _core.Marginal, _core.General or None
-        The density; None in a fit that was loaded from a file.
+        The density; None in a fit that was loaded, unpickled or copied.
     layout : Layout or None
         How to read what the core returns, where it samples all parameters.
     categories : tuple
@@ -124,6 +142,8 @@ class Model:
         The formula of log sigma; empty without.
     recipe : mapping
         Rebuilds the columns of the design for new data; survives JSON.
+    stored_implied : mapping
+        What `implied` was when the fit was saved.
     """
 
     formula: str
@@ -134,7 +154,7 @@ class Model:
     columns: tuple[str, ...]
     groups: tuple[Group, ...]
     priors: Mapping[str, Prior]
-    standardisation: Standardisation
+    coordinates: Mapping[str, Coordinates]
     known_errors: bool
     n_rows: int
     reduced: Reduced | None
@@ -143,6 +163,12 @@ class Model:
     categories: tuple[Any, ...] = ()
     sigma_formula: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    stored_implied: Mapping[str, Normal] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> Array:
+        """What ordered categories count as: the numbers that they are, else their positions."""
+        return category_scores(self.categories)
 
     @property
     def sole_group(self) -> Group | None:
@@ -150,27 +176,50 @@ class Model:
         assert len(self.groups) < 2
         return self.groups[0] if self.groups else None
 
-    @property
-    def implied_intercept_prior(self) -> Normal | None:
-        """Prior of the actual intercept when its own is set at the mean of the predictors.
+    @cached_property
+    def implied(self) -> dict[str, Normal]:
+        """Priors of coefficients as written that those at the mean of the predictors imply.
 
-        None where it is set otherwise, or where a slope's prior is not normal.
+        Only where both differ, and where all that a coefficient depends on has a normal prior.
         """
-        if not isinstance(self.priors.get(f"b[{INTERCEPT}]"), NormalAtMean):
-            return None
-        mean, variance = 0.0, 0.0
-        for name, centre in zip(self.columns, self.standardisation.centre, strict=True):
-            prior = self.priors[f"b[{name}]"]
-            if not isinstance(prior, Normal):
-                return None
-            factor = 1.0 if name == INTERCEPT else -float(centre)
-            mean += factor * prior.mean
-            variance += (factor * prior.sd) ** 2
-        return Normal(mean, math.sqrt(variance))
+        if not self.coordinates:
+            return dict(self.stored_implied)
+        names = {"mu": [f"b[{column}]" for column in self.columns]}
+        if self.layout is not None:
+            names |= {s.name: s.labels for s in self.layout.predictors}
+        return {
+            name: prior
+            for predictor, at in self.coordinates.items()
+            for name, prior in zip(names[predictor], implied_priors(at), strict=True)
+            if prior is not None and _differs(prior, self.priors[name])
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"core": None}
 
     def __repr__(self) -> str:
         groups = "".join(f", {group.name}: {len(group.levels)} levels" for group in self.groups)
         return f"Model({self.formula!r}, {self.pooling} pooling{groups})"
+
+
+def _differs(implied: Normal, prior: Prior) -> bool:
+    """Whether a prior as written is not simply the one at the mean of the predictors."""
+    if not isinstance(prior, NormalAtMean):
+        return False
+    return abs(implied.sd / prior.sd - 1) > 1e-3 or abs(implied.mean - prior.mean) > 1e-3 * prior.sd
+
+
+def category_scores(categories: Sequence[Any]) -> Array:
+    """Return the numbers that ordered categories are, by their labels; positions if they are none.
+
+    Examples
+    --------
+    >>> category_scores((1, 2, 5)), category_scores(("0", "10")), category_scores(("low", "high"))
+    (array([1., 2., 5.]), array([ 0., 10.]), array([0., 1.]))
+    """
+    texts = [category for category in categories if isinstance(category, str)]
+    numeric = all(is_plain(text) for text in texts)
+    return np.array([float(c) if numeric else k for k, c in enumerate(categories)], dtype=float)
 
 
 def build_model(

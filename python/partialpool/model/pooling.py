@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model.families import FAMILIES, Family
 
-POOLINGS = ("complete", "none", "partial")
+PoolingName = Literal["complete", "none", "partial"]
+POOLINGS: tuple[PoolingName, ...] = get_args(PoolingName)
 
 # One pooling for every factor, or by the name of the factor (others are partial).
-Pooling = str | Mapping[str, str]
+Pooling = PoolingName | Mapping[str, PoolingName]
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def pool(
             design,
             X=np.ascontiguousarray(design.X[:, kept]),
             columns=tuple(names[k] for k in kept),
+            column_terms=tuple(design.column_terms[k] for k in kept),
             factors=tuple(_cut(factor, kept, pooled=factor is not apart) for factor in left),
         ),
         label,

@@ -15,7 +15,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import InputError
+from partialpool.errors import InputError, short, shown
 
 Kernel = tuple[str, list[float]]
 
@@ -27,20 +27,30 @@ class Prior:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            what = f"`{field.name}` of {type(self).__name__} is "
             if isinstance(value, bool) or not isinstance(value, Real):
+                raise InputError(what + shown(value), remedy="give a number")
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            what += f"{number:g}"
+            object.__setattr__(self, field.name, number)
+            if not math.isfinite(number):
+                raise InputError(what, remedy="give a finite number")
+            if field.name in _POSITIVE and number <= 0:
+                raise InputError(what, remedy="it must be above 0")
+            low, high = _POSSIBLE if field.name in _POSITIVE else (0.0, _POSSIBLE[1])
+            if field.name == "mu":  # a logarithm
+                high = math.log(high)
+            if not low <= abs(number) <= high:
+                raise InputError(what, remedy="no quantity is that large or small; check the unit")
+        width = {"mean": "sd", "loc": "scale"}
+        for centre, own in width.items():
+            if hasattr(self, centre) and getattr(self, own) < 1e-18 * abs(getattr(self, centre)):
                 raise InputError(
-                    f"`{field.name}` of {type(self).__name__} is {value!r}", remedy="give a number"
-                )
-            object.__setattr__(self, field.name, float(value))
-            if not math.isfinite(value):
-                raise InputError(
-                    f"`{field.name}` of {type(self).__name__} is {value}",
-                    remedy="give a finite number",
-                )
-            if field.name in _POSITIVE and value <= 0:
-                raise InputError(
-                    f"`{field.name}` of {type(self).__name__} is {value:g}",
-                    remedy="it must be above 0",
+                    f"`{own}` of {self} is smaller than what numbers near its centre can differ by",
+                    remedy="give a larger one",
                 )
 
     @property
@@ -86,8 +96,10 @@ class Prior:
         low, high = max(low, self.support[0]), min(high, self.support[1])
         kept = np.empty(0)
         for _ in range(1000):
-            x = self._draw(rng, 2 * size)
-            kept = np.concatenate([kept, x[(x >= low) & (x <= high)]])
+            with np.errstate(all="ignore"):
+                x = self._draw(rng, 2 * size)
+            # Those beyond all floating-point numbers come from tails that nothing bounds.
+            kept = np.concatenate([kept, x[(x >= low) & (x <= high) & np.isfinite(x)]])
             if len(kept) >= size:
                 return kept[:size]
         raise InputError(f"{self} has almost no mass between {low:g} and {high:g}")
@@ -101,15 +113,18 @@ class Prior:
         (True, False)
         """
         rng = np.random.default_rng(0)
-        parts = (self._draw(rng, 20_000) for _ in range(100))
-        return any(bool(((x >= low) & (x <= high)).any()) for x in parts)
+        with np.errstate(all="ignore"):
+            parts = (self._draw(rng, 20_000) for _ in range(100))
+            return any(bool(((x >= low) & (x <= high)).any()) for x in parts)
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))
-        return f"{type(self).__name__}({numbers})"
+        return f"{type(self).__name__.removesuffix('AtMean')}({numbers})"
 
 
 _POSITIVE = {"sd", "scale", "rate", "shape", "df", "eta"}
+_POSSIBLE = (1e-150, 1e150)
+"""Smallest and largest numbers of a prior; their squares are finite."""
 
 
 @dataclass(frozen=True)
@@ -136,20 +151,28 @@ class Normal(Prior):
         return (self.mean, self.sd)
 
 
-@dataclass(frozen=True)
-class NormalAtMean(Normal):
-    """Prior of the intercept where every predictor is at its mean: the default for `b[Intercept]`.
+class AtMean:
+    """Marks priors of coefficients where the other predictors are at their means."""
 
-    Being independent of the slopes there, it gives the same answer when a predictor is shifted.
+    def __str__(self) -> str:
+        return f"{super().__str__()} at the mean of the predictors"
+
+
+@dataclass(frozen=True)
+class NormalAtMean(AtMean, Normal):
+    """Normal prior of a coefficient where the other predictors are at their means.
+
+    It is the default for the intercept, for terms of several columns, and for terms that occur in
+    interactions or below powers. Being about what a term contributes once the terms marginal to it
+    are taken out, it gives the same answer when a predictor is shifted or a factor coded otherwise.
+    Columns of one term have a joint prior: each this one, with the correlations of equal priors on
+    all that the term can contribute.
 
     Examples
     --------
     >>> print(NormalAtMean(1.2, 2.5))
     Normal(1.2, 2.5) at the mean of the predictors
     """
-
-    def __str__(self) -> str:
-        return f"Normal({self.mean:.4g}, {self.sd:.4g}) at the mean of the predictors"
 
 
 @dataclass(frozen=True)
@@ -274,6 +297,19 @@ class Exponential(_Half):
 
 
 @dataclass(frozen=True)
+class ExponentialAtMean(AtMean, Exponential):
+    """Exponential prior of the sd of coefficients where the other predictors are at their means.
+
+    The default where the coefficients of a group term correlate.
+
+    Examples
+    --------
+    >>> print(ExponentialAtMean(0.5))
+    Exponential(0.5) at the mean of the predictors
+    """
+
+
+@dataclass(frozen=True)
 class Gamma(_Half):
     """Gamma distribution with shape and rate (its mean is shape/rate)."""
 
@@ -388,6 +424,17 @@ class LKJ(Prior):
         return (0.0, 0.5)
 
 
+@dataclass(frozen=True)
+class LKJAtMean(AtMean, LKJ):
+    """LKJ prior of correlations of coefficients where the other predictors are at their means.
+
+    Examples
+    --------
+    >>> print(LKJAtMean(2))
+    LKJ(2) at the mean of the predictors
+    """
+
+
 PRIORS: dict[str, type[Prior]] = {
     prior.__name__: prior
     for prior in (
@@ -399,18 +446,22 @@ PRIORS: dict[str, type[Prior]] = {
         HalfStudentT,
         HalfCauchy,
         Exponential,
+        ExponentialAtMean,
         Gamma,
         InverseGamma,
         LogNormal,
         Uniform,
         Flat,
         LKJ,
+        LKJAtMean,
     )
 }
 
 _ALL = f"choose one of {', '.join(f'`{name}`' for name in PRIORS)}"
 
-_CALL = re.compile(r"\s*([A-Za-z_]+)\s*(?:\(([^()]*)\))?\s*")
+_CALL = re.compile(
+    r"\s*([A-Za-z_]+)\s*(?:\(([^()]*)\))?\s*(at\s+(?:the\s+)?mean(?:\s+of\s+the\s+predictors)?)?\s*"
+)
 
 
 def parse_prior(text: str) -> Prior:
@@ -423,18 +474,26 @@ def parse_prior(text: str) -> Prior:
 
     Examples
     --------
-    >>> parse_prior("half_cauchy(5)")
-    HalfCauchy(scale=5.0)
+    >>> parse_prior("half_cauchy(5)"), parse_prior("normal(0, 2.5) at the mean")
+    (HalfCauchy(scale=5.0), NormalAtMean(mean=0.0, sd=2.5))
     """
     match = _CALL.fullmatch(text)
     if match is None:
-        raise InputError(f"`{text}` is not a prior", remedy="write it like `normal(0, 2.5)`")
+        remedy = "write it like `normal(0, 2.5)`"
+        raise InputError(f"`{short(text)}` is not a prior", remedy=remedy)
     by_name = {name.lower(): prior for name, prior in PRIORS.items()}
     name = match[1].replace("_", "").lower()
+    if match[3] and f"{name}atmean" in by_name:
+        name += "atmean"
+    elif match[3]:
+        raise InputError(
+            f"`{match[1]}` cannot be set at the mean of the predictors",
+            remedy="normal, exponential and LKJ priors can",
+        )
     if name not in by_name:
         close = difflib.get_close_matches(name, by_name, n=1)
         remedy = f"did you mean `{by_name[close[0]].__name__}`?" if close else _ALL
-        raise InputError(f"unknown prior `{match[1]}`", remedy=remedy)
+        raise InputError(f"unknown prior `{short(match[1])}`", remedy=remedy)
     try:
         numbers = [float(part) for part in (match[2] or "").split(",") if part.strip()]
         return by_name[name](*numbers)
@@ -443,5 +502,5 @@ def parse_prior(text: str) -> Prior:
             raise
         names = ", ".join(f.name for f in fields(by_name[name]))
         raise InputError(
-            f"`{text}` does not fit", remedy=f"{by_name[name].__name__} takes ({names})"
+            f"`{short(text)}` does not fit", remedy=f"{by_name[name].__name__} takes ({names})"
         ) from None

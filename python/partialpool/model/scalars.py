@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from partialpool.design import GroupFactor
 from partialpool.model.defaults import bounds
+from partialpool.model.groupwork import WorkingGroup
 from partialpool.model.model import Group
 from partialpool.model.priors import LKJ, Kernel, Prior
 
@@ -37,6 +39,19 @@ def sd_spec(name: str, prior: Prior, unit: float, *, signed: bool) -> ScalarSpec
     """
     kernel, low, high, _, start, _ = scale_spec(name, prior, unit)
     return (kernel, low, high, unit, start, signed and low == 0 and _has_mass_at_zero(kernel))
+
+
+def group_sd_specs(
+    factor: GroupFactor, name: str, work: WorkingGroup, priors: Mapping[str, Prior], size: float
+) -> list[ScalarSpec]:
+    """Specify the sds of a factor's working coefficients, which are about `size` a unit column."""
+    signed = not any(key.startswith(f"cor_{name}[") for key in priors)
+    specs = []
+    for k, term in enumerate(factor.terms):
+        label = f"sd_{name}[{term}]"
+        unit = size / float(work.unit[k])
+        specs.append(sd_spec(label, work.own_prior(k, priors[label]), unit, signed=signed))
+    return specs
 
 
 def _has_mass_at_zero(kernel: Kernel) -> bool:

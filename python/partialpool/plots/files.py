@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partialpool.errors import InputError
-from partialpool.writing import as_path, replacing
+from partialpool.paths import as_path
+from partialpool.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.plots.scales import Array, Limits, central, frame, positions, spread_out
 from partialpool.plots.style import shorten
 
@@ -191,7 +191,7 @@ def chosen_columns(terms: Sequence[str], choose: Sequence[str] | None) -> list[i
         )
     if isinstance(choose, str) or len(choose) != 2 or choose[0] == choose[1]:
         raise InputError(
-            f"`choose` is {choose!r}",
+            f"`choose` is {shown(choose)}",
             remedy=f'give two terms, such as ("{terms[0]}", "{terms[1]}")',
         )
     for name in choose:

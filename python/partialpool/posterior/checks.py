@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.arrays import mean_of, sd_of
 from partialpool.checks import check_counts, check_seed
 from partialpool.errors import InputError, did_you_mean
 from partialpool.memory import check_memory
+from partialpool.posterior.dispersion import DISPERSION, RESIDUAL_SDS, Scatter, overdispersed
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
     add_by_level,
@@ -27,6 +29,7 @@ from partialpool.posterior.fitted_rows import (
     take_rows,
     thinned,
 )
+from partialpool.posterior.statistic import Statistic
 from partialpool.posterior.text import WIDTH, wrap_findings
 
 if TYPE_CHECKING:
@@ -38,9 +41,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Predictive p-values beyond these count as a failure to make the data.
-LOW, HIGH = 0.01, 0.99
-DRAWS, FEWEST = 1000, 100  # by default; with fewer than these they are chance
+DRAWS = 1000  # by default
 SHOWN = 40  # replicated data sets that are drawn one by one
 BARS = 40  # values or bins at most
 NODES = 400  # of a density
@@ -54,37 +55,6 @@ _UNJUDGED = Finding(
     "with one response a row and weighted like the data, which makes them vary more than what the "
     "weights stand for would: p is not judged.",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Statistic:
-    """A number that sums up the responses, of the data and of each replicate.
-
-    Attributes
-    ----------
-    name : str
-        As in the table.
-    words : str
-        As in a sentence.
-    """
-
-    name: str
-    words: str
-    observed: float
-    replicated: Array
-
-    @property
-    def p(self) -> float:
-        """Share of replicates in which it is larger; ties count half."""
-        return float(
-            np.mean(self.replicated > self.observed) + np.mean(self.replicated == self.observed) / 2
-        )
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Where 95% of the replicates lie."""
-        low, high = np.quantile(self.replicated, [0.025, 0.975], method="nearest")
-        return float(low), float(high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +77,7 @@ class Check:
     Attributes
     ----------
     statistics : tuple of Statistic
-        Mean, sd, extremes, zeros, spread between levels.
+        Mean, sd, extremes, zeros, spread between levels, dispersion, spread of residual sds.
     groups : tuple of Groups
         Mean response level by level.
     findings : tuple of Finding
@@ -161,7 +131,8 @@ class Check:
             lines.append(f"{s.name:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
         note = (
             "lower to upper: where 95% of the data sets lie. p: share of them with a larger value; "
-            f"below {LOW:g} or above {HIGH:g} the {self.maker} cannot make the data."
+            f"below {limits.P_LOW:g} or above {limits.P_HIGH:g} the {self.maker} cannot make the "
+            "data."
         )
         return "\n".join([*lines, "", *textwrap.wrap(note, WIDTH)])
 
@@ -294,10 +265,14 @@ def check(fit: Fit, draws: int, seed: int, *, prior: bool = False) -> Check:
     check_memory(len(picked), n_levels, what="means of levels", copies=3, remedy=remedy)
     sums = _Sums.start(design, weights, len(picked), whole)
     rng = np.random.default_rng([check_seed(seed), fit.run.seed])
+    scatter = Scatter(design, weights, len(picked))
     for rows in chunks(design, max(1, 4_000_000 // len(picked))):
-        made = row_draws(fit, source[rows], picked).responses(rng)
+        drawn = row_draws(fit, source[rows], picked)
+        made = drawn.responses(rng)
         sums.add(made, rows)
-    statistics = tuple(sums.statistics())
+        if not prior:  # around means that nobody fitted, responses scatter anyhow
+            scatter.add(drawn, made, rows)
+    statistics = (*sums.statistics(), *scatter.statistics())
     findings = _findings(fit, statistics, len(picked), prior) if expanded else [_UNJUDGED]
     return Check(
         response=design.response,
@@ -482,31 +457,26 @@ def _densities(edges: Array, observed: Array, replicated: Array) -> tuple[Array,
     return grid, kernel @ observed / n, replicated @ kernel / n
 
 
-_DISPERSED = {
-    "poisson": 'Try family="negbinomial", whose variance is free.',
-    "binomial": "Add a group term with a level for each row, which makes the variance free.",
-    "gaussian": 'Try family="student_t", whose tails are heavier, or a formula of `sigma`.',
-    "exponential": 'Try family="gamma" or "weibull", whose shape is free.',
-}
-
-
 def _findings(
     fit: Fit, statistics: tuple[Statistic, ...], draws: int, prior: bool
 ) -> Iterator[Finding]:
-    if draws < FEWEST:
+    if draws < limits.REPLICATES:
         yield Finding(
             "few-draws",
             "info",
             f"{draws} made data set{'s are' if draws != 1 else ' is'} too few to judge by: what "
             "lies outside of them may do so by chance.",
-            f"Ask for {FEWEST} draws or more.",
+            f"Ask for {limits.REPLICATES} draws or more.",
         )
         return
     for one in statistics:
-        if LOW <= one.p <= HIGH:
+        if limits.P_LOW <= one.p <= limits.P_HIGH:
             continue
         low, high = one.interval
-        side = "larger" if one.p < LOW else "smaller"
+        if one.name == DISPERSION and one.p < limits.P_LOW:
+            yield overdispersed(fit, one.observed, low, high)
+            continue
+        side = "larger" if one.p < limits.P_LOW else "smaller"
         which = "nearly all" if 0 < one.p < 1 else "all"
         yield Finding(
             "priors-cannot-make-the-data" if prior else "cannot-make-the-data",
@@ -518,13 +488,28 @@ def _findings(
         )
 
 
+_DISPERSED = {
+    "poisson": 'Try family="negbinomial", whose variance is free.',
+    "binomial": "Add a group term with a level for each row, which makes the variance free.",
+    "gaussian": 'Try family="student_t", whose tails are heavier, or a formula of `sigma`.',
+    "exponential": 'Try family="gamma" or "weibull", whose shape is free.',
+}
+
+
 def _remedy(fit: Fit, one: Statistic) -> str:
     family = fit.model.family
-    zeros = one.name == "share of zeros" and one.p < LOW
+    zeros = one.name == "share of zeros" and one.p < limits.P_LOW
     if zeros and family in ("poisson", "negbinomial"):
         return f'Try family="zero_inflated_{family}" or "hurdle_{family}", or a negbinomial.'
     if one.name in ("sd", "min", "max") and family in _DISPERSED:
         return _DISPERSED[family]
+    if one.name == DISPERSION:
+        return "Intervals are too wide: look for responses that are no counts of separate events."
+    if one.name.startswith(RESIDUAL_SDS):
+        if fit.model.known_errors:
+            return "Look again at the known standard errors."
+        factor = one.name.removeprefix(RESIDUAL_SDS)
+        return f'Let the residual sd differ between them: `sigma="~ 1 + (1 | {factor})"`.'
     if one.name.startswith("sd of means by"):
         return "Check the pooling and the priors of the sds of that factor."
     return "Add predictors or group terms, or choose another family."

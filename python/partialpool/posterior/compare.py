@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.arrays import mean_of
 from partialpool.data import open_table
 from partialpool.design import GroupFactor
+from partialpool.design.grouping import match_levels
 from partialpool.engine.conditional import covariances
 from partialpool.errors import InputError
+from partialpool.posterior.findings import Finding
 from partialpool.posterior.fit import Fit
-from partialpool.posterior.loo import GOOD_K, leave_levels
+from partialpool.posterior.loo import leave_levels
 from partialpool.posterior.ranking import Ranking, rank, verdict
-from partialpool.posterior.text import POOLING_NAMES, WIDTH
+from partialpool.posterior.text import POOLING_NAMES, WIDTH, give_or_take
 from partialpool.posterior.words import family_words, given_words, scale_name
 
 if TYPE_CHECKING:
@@ -48,19 +51,23 @@ def known_truth(truth: Any, factor: GroupFactor) -> Array:
                 remedy=f"it needs `{factor.name}` and one column for each of "
                 + ", ".join(f"`{term}`" for term in factor.terms),
             )
-    columns = source.take([factor.name, *factor.terms]).columns
-    levels = columns[factor.name].values.tolist()
-    if len(set(levels)) < len(levels):
+    columns = source.take([factor.name, *factor.terms], [factor.name]).columns
+    levels = factor.levels
+    given = columns[factor.name]
+    found = match_levels(given, levels)
+    known = found[found >= 0]
+    if len(np.unique(known)) < len(known):
         raise InputError(f"`truth` names a level of `{factor.name}` more than once")
-    position = {level: k for k, level in enumerate(levels)}
-    missing = [level for level in factor.levels.tolist() if level not in position]
-    if missing:
+    position = np.full(len(levels), -1)
+    position[known] = np.flatnonzero(found >= 0)
+    missing = np.flatnonzero(position < 0)
+    if len(missing):
         raise InputError(
-            f"`truth` lacks {len(missing)} of the {len(factor.levels)} levels of `{factor.name}`, "
-            f"such as `{missing[0]}`",
+            f"`truth` lacks {len(missing)} of the {len(levels)} levels of `{factor.name}`, "
+            f"such as `{levels[missing[0]]}`",
             remedy="give one row a level",
         )
-    rows = [position[level] for level in factor.levels.tolist()]
+    rows = position
     values = []
     for term in factor.terms:
         column = columns[term]
@@ -89,6 +96,15 @@ class Comparison:
     def plot(self) -> ComparisonPlots:
         """Figures of the comparison."""
         return ComparisonPlots(self)
+
+    @property
+    def findings(self) -> list[tuple[str, Finding]]:
+        """Findings of all fits, each once, with the poolings that it is about in words."""
+        seen: dict[Finding, list[str]] = {}
+        for pooling, fit in self.fits.items():
+            for finding in fit.findings:
+                seen.setdefault(finding, []).append(POOLING_NAMES[pooling])
+        return [(", ".join(names), finding) for finding, names in seen.items()]
 
     @cached_property
     def estimates(self) -> dict[str, Array]:
@@ -275,12 +291,12 @@ class Comparison:
         known = f"rows of known levels of {self._factor.name}"
         parts = [text.replace("predicting rows", f"predicting {known}", 1)]
         for name, loo in ranking.scores.items():
-            count = int(np.sum(loo.pareto_k > GOOD_K))
+            count = int(np.sum(loo.pareto_k > limits.PARETO_K))
             if count:
                 parts.append(
                     f"Under {POOLING_NAMES[name]} the scores of {count} rows are not reliable "
-                    f"(Pareto k above {GOOD_K}); `pp.compare_fits(cmp.fits, k=10)` fits again "
-                    "without them."
+                    f"(Pareto k above {limits.PARETO_K}); `pp.compare_fits(cmp.fits, k=10)` fits "
+                    "again without them."
                 )
         left = int(np.sum(~ranking.used))
         if left:
@@ -289,7 +305,8 @@ class Comparison:
             )
         return parts
 
-    def __repr__(self) -> str:
+    def heading(self) -> list[str]:
+        """Describe data, model and what is compared in a few lines."""
         fit = self.fits["partial"]
         model, facts = fit.model, fit.provenance
         data = f"{facts.n_rows} rows of {facts.source}"
@@ -305,15 +322,19 @@ class Comparison:
             head.append(
                 f"Pooling of {self._factor.name} is compared; {' and '.join(others)}: partial"
             )
+        return head
+
+    def __repr__(self) -> str:
+        fit = self.fits["partial"]
         rows = self.rows()
         width = max(len(label) for label, _ in rows) + 2
-        lines = [*head, "", " " * width + "".join(f"{p:>16}" for p in self.fits)]
+        lines = [*self.heading(), "", " " * width + "".join(f"{p:>16}" for p in self.fits)]
         errors = dict(rows).get(f"{DIFFERENCE} se", {})
         for label, values in rows:
             if label == f"{DIFFERENCE} se":
                 continue
             if label == DIFFERENCE:
-                cells = [f"{values[p]:.1f} ± {errors[p]:.1f}" for p in self.fits]
+                cells = [give_or_take(values[p], errors[p]) for p in self.fits]
             else:
                 cells = [f"{values[p]:.3f}" if p in values else "–" for p in self.fits]
             lines.append(f"{label:<{width}}" + "".join(f"{cell:>16}" for cell in cells))
@@ -321,6 +342,11 @@ class Comparison:
         seed = fit.seed
         lines.append(f"Seed {seed}, partialpool {fit.provenance.versions['partialpool']}.")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from partialpool.posterior.html import comparison_html
+
+        return comparison_html(self)
 
 
 class ComparisonPlots:

@@ -7,39 +7,49 @@ from itertools import combinations
 
 import numpy as np
 
+from partialpool import limits
 from partialpool.design import Design, GroupFactor
 from partialpool.model import Model, Pooled
 from partialpool.model.defaults import (
     INTERCEPT,
     bounds,
-    column_sd,
     default_priors,
-    group_name,
     is_truncated,
-    predictors,
 )
 from partialpool.model.exact import estimates_sigma, keeps_off_zero, left_over
-from partialpool.posterior.findings import Finding
+from partialpool.model.own import column_sd
+from partialpool.model.scales import group_name, predictors
+from partialpool.posterior.findings import Finding, Level
+from partialpool.posterior.prior_findings import (
+    dependent_columns,
+    far_origins,
+    levels_in_population,
+)
 from partialpool.posterior.separation import separation
 
 # Scatter around the predictor that an sd with one row a level cannot be told from.
 SCATTER = {"sigma": "the residual sd", "shape": "`shape`", "phi": "`phi`"}
 
-RARE = 5
-"""An ordered category with fewer rows says little about where its thresholds are."""
+# Notes of what was read that may mean that something is wrong.
+_NOTE_LEVELS: dict[str, Level] = {"other-values": "warning"}
 
 
 def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
     """What the data and the priors already tell, before any sampling."""
     design = pooled.design
     return [
+        *(Finding(code, _NOTE_LEVELS.get(code, "info"), *words) for code, *words in design.notes),
         *_left_out(design),
+        *_aliased(design),
         *_pooling(pooled, model),
         *_responses(pooled),
         *separation(pooled),
         *_levels(pooled, model),
         *_same_levels(design),
+        *levels_in_population(pooled),
         *_columns(design),
+        *far_origins(pooled, model),
+        *dependent_columns(pooled),
         *_priors(pooled, model),
         *_exact(pooled, model),
     ]
@@ -63,7 +73,7 @@ def _left_out(design: Design) -> Iterator[Finding]:
     if design.n_dropped:
         yield Finding(
             "dropped-rows",
-            "info" if design.n_dropped < 0.1 * total else "warning",
+            "info" if design.n_dropped < limits.DROPPED_MANY * total else "warning",
             f"{design.n_dropped} of {total} rows have missing values in the columns used and "
             "were left out.",
             "If values are not missing at random, estimates may be biased.",
@@ -76,6 +86,35 @@ def _left_out(design: Design) -> Iterator[Finding]:
             f"{design.n_zero_weight} of {total} rows {'have' if many else 'has'} weight 0 and "
             f"{'were' if many else 'was'} left out.",
         )
+
+
+def _aliased(design: Design) -> Iterator[Finding]:
+    """Columns of which the rows tell nothing, by term."""
+    parts = [
+        (design.aliased, ""),
+        (() if design.sigma is None else design.sigma.aliased, "sigma: "),
+    ]
+    groups = [*design.factors, *(() if design.sigma is None else design.sigma.factors)]
+    parts += [(factor.aliased, f"by {factor.name}: ") for factor in groups]
+    for aliased, where in parts:
+        for term in dict.fromkeys(one.term for one in aliased):
+            own = [one for one in aliased if one.term == term]
+            names = ", ".join(f"`{one.name}`" for one in own[:5]) + ", …" * (len(own) > 5)
+            cells = own[0].cells
+            if cells:
+                why = f"no row has {'; '.join(cells)}{'; …' * (len(cells) > 4)}"
+                code = "empty-cell"
+            else:
+                why = "in these rows other columns say the same, as where categories are nested"
+                code = "aliased-columns"
+            yield Finding(
+                code,
+                "warning",
+                f"{where}{len(own)} column{'s' * (len(own) != 1)} of `{term}` "
+                f"{'were' if len(own) != 1 else 'was'} left out, {names}: {why}.",
+                "Coefficients compare the categories that occur together; predictions for others "
+                "are refused.",
+            )
 
 
 def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
@@ -135,16 +174,29 @@ def _responses(pooled: Pooled) -> Iterator[Finding]:
             "the counts is small, and nothing but its prior says how small.",
             'Use family="bernoulli", unless larger counts could have occurred.',
         )
+    if design.unused:
+        shown = ", ".join(f"`{name}`" for name in design.unused[:6])
+        yield Finding(
+            "unused-categories",
+            "info",
+            f"No row has the response `{design.response}` equal to {shown}"
+            f"{', …' if len(design.unused) > 6 else ''}: the model knows nothing of "
+            f"{'it' if len(design.unused) == 1 else 'these'} and will not predict "
+            f"{'it' if len(design.unused) == 1 else 'them'}.",
+        )
     if design.categories:
         counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))
-        rare = [f"{design.categories[k]} ({counts[k]})" for k in np.flatnonzero(counts < RARE)]
+        rare = [
+            f"{design.categories[k]} ({counts[k]})"
+            for k in np.flatnonzero(counts < limits.CATEGORY_RARE)
+        ]
         if rare:
             shown = ", ".join(rare[:4]) + (f" and {len(rare) - 4} more" if len(rare) > 4 else "")
             yield Finding(
                 "rare-categories",
                 "info",
-                f"Categories of `{design.response}` with fewer than {RARE} rows: {shown}. The data "
-                "say little about the thresholds beside them.",
+                f"Categories of `{design.response}` with fewer than {limits.CATEGORY_RARE} rows: "
+                f"{shown}. The data say little about the thresholds beside them.",
                 "Join them with their neighbours, or report the thresholds with their intervals.",
             )
 
@@ -162,7 +214,7 @@ def _levels(pooled: Pooled, model: Model) -> Iterator[Finding]:
                     f"`{factor.name}` has only one level, so its sds come from the prior alone.",
                     "Leave the group term out.",
                 )
-            elif n < 5:
+            elif n < limits.LEVELS_FEW:
                 yield Finding(
                     "few-levels",
                     "info",
@@ -207,7 +259,7 @@ def _one_row_levels(factor: GroupFactor, pooled: Pooled, model: Model) -> Iterat
         )
     elif design.se is None and design.sigma is None:
         yield Finding(
-            "overdispersion",
+            "sd-is-overdispersion",
             "info",
             f"Every level of `{factor.name}` has one row, so its sd says how much more the "
             f"responses scatter than the {family.name} family does by itself.",
@@ -242,7 +294,7 @@ def _columns(design: Design) -> Iterator[Finding]:
             for k, name in enumerate(predictor.columns)
             if name != INTERCEPT
         }
-        if sds and max(sds.values()) > 1e4 * min(sds.values()):
+        if sds and max(sds.values()) > limits.SCALES_APART * min(sds.values()):
             small, large = min(sds, key=sds.__getitem__), max(sds, key=sds.__getitem__)
             yield Finding(
                 "different-scales",
@@ -252,19 +304,6 @@ def _columns(design: Design) -> Iterator[Finding]:
                 "read.",
                 "Express them in units of similar size.",
             )
-        for factor in predictor.factors:
-            for k, term in enumerate(factor.terms):
-                if INTERCEPT not in factor.terms or term == INTERCEPT or not factor.pooled:
-                    continue
-                column = factor.Z[:, k]
-                if abs(float(np.mean(column))) > 10 * column_sd(column):
-                    yield Finding(
-                        "far-from-zero",
-                        "warning",
-                        f"`{term}` lies far from 0, where the intercepts of `{factor.name}` refer "
-                        "to: their sd and its prior are about an extrapolation.",
-                        f"Use center({term}) in the group term.",
-                    )
 
 
 def _priors(pooled: Pooled, model: Model) -> Iterator[Finding]:

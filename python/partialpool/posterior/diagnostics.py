@@ -52,8 +52,8 @@ def energy_bfmi(energy: Array) -> Array:
     energy : (chain, draw) array
         Hamiltonian energy of every draw.
     """
-    change = np.sum(np.diff(energy, axis=1) ** 2, axis=1)
-    spread = np.sum((energy - energy.mean(axis=1, keepdims=True)) ** 2, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
+        change = np.sum(np.diff(energy, axis=1) ** 2, axis=1)
+        spread = np.sum((energy - energy.mean(axis=1, keepdims=True)) ** 2, axis=1)
         bfmi: Array = change / spread
     return bfmi

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.checks import check_choice, check_interval
-from partialpool.data import Column
+from partialpool.checks import check_choice, check_interval, check_mapping, check_text
+from partialpool.data import Column, label
 from partialpool.data.convert import from_any
-from partialpool.design.recipe import recipe_predictors
-from partialpool.errors import InputError, did_you_mean
+from partialpool.data.labels import distinct, match_labels
+from partialpool.design.grouping import factorize
+from partialpool.design.recipe import fitted_categories, recipe_predictors
+from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.formula import expand, parse_formula, parse_predictor
 from partialpool.model import Group, Model
 from partialpool.posterior.evaluate import Evaluator
@@ -75,7 +77,7 @@ EXPONENTIAL = (
 def effects(
     fit: Fit,
     by: str,
-    at: Mapping[str, Any],
+    at: Mapping[str, Any] | None,
     *,
     groups: str,
     kind: str,
@@ -87,9 +89,12 @@ def effects(
     """Average predictions over rows; see :meth:`Fit.effects`."""
     import pandas as pd
 
+    check_text("by", by, '"x"')
+    check_mapping("at", at, '{"x": 0}')
     check_choice("groups", groups, GROUPS)
     check_choice("kind", kind, KINDS)
-    check_interval(interval)
+    interval = check_interval(interval)
+    at = dict(at or {})
     model = fit.model
     if kind == "probability" and not model.categories:
         raise InputError(
@@ -115,8 +120,14 @@ def effects(
             gathered = _set(gathered, name, value)
     column = gathered.table.columns[by]
     numeric = column.kind == "number" and not _categorical(model, by)
+    numeric = numeric and by not in fitted_categories(model.recipe)
     values = _values(column, numeric, at.get(by), weights)
     predicted = [average(_set(gathered, by, value)) for value in values]
+    if any(np.isinf(x).any() for x in predicted):
+        raise InputError(
+            "the average prediction is larger than can be computed with",
+            remedy='use kind="linear", or look at the offset and the values of the predictors',
+        )
     found = [("prediction", v, None, x) for v, x in zip(values, predicted, strict=True)]
     found += [
         ("contrast", v, values[0], x - predicted[0])
@@ -209,16 +220,18 @@ class _Average:
         check_known(self.model, rows)
         first, counts, weights = self._distinct(_table(rows))
         total: Array | float = 0.0
-        origin = self.model.standardisation.y_centre if self._linear else 0.0
+        origin: float | None = None if self._linear else 0.0
         lost, left = 0.0, float(weights.sum())
         for at, mean in self._means(_take(rows, first)):
             known = _known(mean)
             lost += counts[at][~known].sum()
             left -= weights[at][~known].sum()
-            total = total + np.tensordot(weights[at][known], mean[known] - origin, axes=1)
+            if origin is None and known.any():
+                origin = float(mean[known].flat[0])  # far from zero, sums of differences are exact
+            total = total + np.tensordot(weights[at][known], mean[known] - (origin or 0.0), axes=1)
         if lost:
             self._say(int(lost))
-        return np.asarray(origin + total / left)
+        return np.asarray((origin or 0.0) + total / left)
 
     def slope(self, gathered: Gathered, by: str) -> Array:
         """Give the average derivative where the rows are."""
@@ -480,7 +493,7 @@ def _categorical(model: Model, name: str) -> bool:
         parts.append(parse_predictor(recipe["sigma"]["formula"]))
     texts = [text for p in parts for text in (p.population, *(g.terms for g in p.groups))]
     factors = [factor for text in texts for term in expand(text) for factor in term]
-    return any(factor.code.startswith("C(") and name in factor.columns for factor in factors)
+    return any(factor.categorical and name in factor.columns for factor in factors)
 
 
 def _values(column: Column, numeric: bool, given: Any, weights: Array) -> list[Any]:
@@ -493,14 +506,13 @@ def _values(column: Column, numeric: bool, given: Any, weights: Array) -> list[A
             raise InputError(f"`at` lists no value of `{column.name}`", remedy="give some")
         return [v.item() if isinstance(v, np.generic) else v for v in values]
     if column.categories is not None:
-        present = set(column.values.tolist())
-        return [category for category in column.categories if category in present]
-    distinct = np.unique(column.values)
-    if numeric and len(distinct) > FEW:
-        distinct = np.unique(_quartiles(column.values.astype(np.float64), weights))
-    if column.kind == "date":
-        return list(distinct)
-    return [float(v) for v in distinct] if numeric else list(distinct.tolist())
+        return list(factorize(column)[0].tolist())
+    if numeric:
+        found = np.unique(column.values)
+        if len(found) > FEW:
+            found = np.unique(_quartiles(column.values.astype(np.float64), weights))
+        return [float(v) for v in found]
+    return list(factorize(column)[0]) if column.kind == "date" else factorize(column)[0].tolist()
 
 
 def _quartiles(x: Array, weights: Array) -> Array:
@@ -524,30 +536,55 @@ def _quartiles(x: Array, weights: Array) -> Array:
 
 
 def _set(gathered: Gathered, name: str, value: Any) -> Gathered:
-    """Give all rows one value of a column."""
+    """Give all rows one value of a column, by its label."""
     column = gathered.table.columns[name]
-    if column.kind == "number":
-        fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        fits = fits and math.isfinite(value)
-        what = "a finite number"
-    elif column.kind == "boolean":
-        fits, what = isinstance(value, (bool, np.bool_)) or value in (0, 1), "true or false"
-        value = bool(value) if fits else value
+    if not isinstance(value, (str, bytes)) and hasattr(value, "__len__"):
+        raise InputError(
+            f"`at` gives `{name}` several values", remedy="give one; only `by` takes several"
+        )
+    what = f"`{name}` in `at`"
+    known, codes = distinct(column.labels)
+    place = match_labels([value], known, what)[0]
+    if place >= 0:  # as in the first row that has it
+        row = int(np.argmax(codes == place))
+        own, text = column.values[row], None if column.texts is None else column.texts[row]
     else:
-        one = from_any(name, [value])
-        kind = "string" if column.kind == "categorical" else column.kind
-        own = all(isinstance(v, str) for v in column.values[:1])
-        fits = one.kind == kind or (column.kind == "categorical" and not own)
-        fits, what = fits and not one.missing[0], f"a {column.kind} value"
-        value = one.values[0] if column.kind == "date" else value
-    if not fits:
-        raise InputError(f"`at` gives `{name}` the value {value!r}", remedy=f"give {what}")
+        own, text = _other_value(column, value, what), label(value)
     dtype = column.values.dtype
-    if dtype.kind in "iu" and not float(value).is_integer():
+    if dtype.kind in "iu" and not (float(own).is_integer() and abs(own) < 2**53):
         dtype = np.dtype(np.float64)
     values = np.empty(len(column), dtype=dtype)
-    values[:] = value
-    return _with(gathered, replace(column, values=values))
+    values[:] = own
+    texts = None
+    if column.texts is not None:
+        texts = np.full(len(column), text, dtype=object)
+    return _with(gathered, replace(column, values=values, texts=texts))
+
+
+def _other_value(column: Column, value: Any, what: str) -> Any:
+    """Return a value that no row has as the column holds such."""
+    fits, kind = False, f"a {column.kind} value"
+    if column.kind == "number":
+        fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        fits, kind = fits and math.isfinite(value), "a finite number"
+    elif column.kind == "boolean":
+        kind = "true or false"
+        place = match_labels([value], [False, True], what)[0]
+        fits, value = place >= 0, place == 1
+    elif column.kind == "date":
+        one = from_any(column.name, [value])
+        fits = one.kind == "date" and not bool(one.missing[0])
+        value = one.values[0] if fits else value
+    else:
+        categories = column.categories or ()
+        place = match_labels([value], categories, what)[0]
+        fits = place >= 0 or isinstance(value, (str, numbers.Real))
+        value = categories[place] if place >= 0 else value
+    if not fits:
+        raise InputError(
+            f"`at` gives `{column.name}` the value {shown(value)}", remedy=f"give {kind}"
+        )
+    return value
 
 
 def _with(gathered: Gathered, column: Column) -> Gathered:

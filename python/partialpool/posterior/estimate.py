@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.checks import check_text
 from partialpool.engine.maximum import Maximum
 from partialpool.errors import InputError
 from partialpool.model import Model
@@ -147,6 +148,7 @@ class Estimate:
         """
         import pandas as pd
 
+        check_text("parameter", parameter, '"b"')
         frame = pd.DataFrame(self.numbers, index=pd.Index(self.labels, name="parameter"))
         return frame if parameter is None else rows_called(parameter, frame)
 
@@ -214,3 +216,8 @@ class Estimate:
         from partialpool.posterior.estimate_text import estimate_text
 
         return estimate_text(self)
+
+    def _repr_html_(self) -> str:
+        from partialpool.posterior.html import estimate_html
+
+        return estimate_html(self)

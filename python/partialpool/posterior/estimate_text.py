@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partialpool import limits
 from partialpool.engine.maximum import Maximum
 from partialpool.model import Model, Pooled
 from partialpool.posterior.data_findings import design_findings
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 NAMES = {"reml": "restricted maximum likelihood (REML)", "ml": "maximum likelihood (ML)"}
 
 # Findings about data that hold without priors too.
-OF_DATA = ("dropped-rows", "vanished-terms", "different-scales")
+OF_DATA = (
+    *("dropped-rows", "empty-cell", "aliased-columns"),
+    *("vanished-terms", "different-scales"),
+)
 
 
 def estimate_findings(pooled: Pooled, model: Model, found: Maximum) -> list[Finding]:
@@ -85,7 +89,7 @@ def _singular(model: Model, found: Maximum) -> Iterator[Finding]:
 def _levels(model: Model) -> Iterator[Finding]:
     for group in model.groups:
         n = len(group.levels)
-        if 1 < n < 5:
+        if 1 < n < limits.LEVELS_FEW:
             yield Finding(
                 "few-levels",
                 "info",
@@ -143,7 +147,7 @@ def table_text(estimate: Estimate) -> str:
         numbers = "".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
         lines.append(f"  {label:<{first}}{numbers}")
     lines.append("")
-    for note in _notes(estimate):
+    for note in notes(estimate):
         lines += textwrap.wrap(note, WIDTH)
     return "\n".join(lines)
 
@@ -165,7 +169,8 @@ def _title(estimate: Estimate, label: str) -> str:
     return f"Residual sd of {estimate.model.response}"
 
 
-def _notes(estimate: Estimate) -> Iterator[str]:
+def notes(estimate: Estimate) -> Iterator[str]:
+    """Give the sentences that stand under the table."""
     low, high = percent(estimate.provenance.interval)
     interval = f"{100 * estimate.provenance.interval:g}%"
     rest = [

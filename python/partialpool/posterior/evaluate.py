@@ -19,7 +19,7 @@ from partialpool.engine.conditional import (
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
 from partialpool.model.families import FAMILIES, Given
-from partialpool.model.priors import Flat, Normal, NormalAtMean
+from partialpool.model.priors import Flat, Normal
 from partialpool.posterior.rows import Member, Rows
 
 Array = NDArray[np.float64]
@@ -128,6 +128,8 @@ class Evaluator:
     def mean(self, at: Ints, eta: Array | None = None) -> Array:
         """Expected responses, given the linear predictor or computing it."""
         eta = self.linear(at) if eta is None else eta
+        if self.model.categories:
+            return np.asarray(self.probabilities(eta) @ self.model.scores)
         # Only the mean of a lognormal response depends on its residual sd.
         log_sigma = self.log_sigma(at) if self.model.family == "lognormal" else None
         given = Given(self.model.link, self.aux, self._trials(at), log_sigma)
@@ -141,6 +143,8 @@ class Evaluator:
         """
         if kind == "probability":
             return self.probabilities(eta)
+        if self.model.categories:
+            return np.asarray(self.probabilities(eta) @ self.model.scores)
         return self.family.mean(eta, Given(self.model.link, self.aux))
 
     def observations(self, first: int, at: Ints) -> Array:
@@ -159,7 +163,7 @@ class Evaluator:
                     None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape)[block],
                 ),
             )
-        return out
+        return self.model.scores[out.astype(np.int64)] if self.model.categories else out
 
     def probabilities(self, eta: Array) -> Array:
         """Probability of each category: (row, draw, category)."""
@@ -258,18 +262,20 @@ class Evaluator:
         if k not in self._roots:
             group, drawn = self.model.groups[k], self.run.groups[k]
             q = len(group.terms)
-            if not group.pairs:
+            if not group.pairs and not group.at_mean:
                 self._roots[k] = drawn.sd.reshape(self.n_draws, q)[self.picked].T
             else:
                 # Unlike Cholesky's, this root exists where an sd is 0 or a correlation is 1.
-                values, vectors = np.linalg.eigh(self.covariance(k))
+                inner = covariances(self.model, self.run, k)[self.picked]
+                values, vectors = np.linalg.eigh(inner)
                 root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-                self._roots[k] = np.ascontiguousarray(root)
+                self._roots[k] = np.ascontiguousarray(group.back @ root)
         return self._roots[k]
 
     def covariance(self, k: int) -> Array:
         """Covariances of a group's deviations: (draw, term, term)."""
-        return covariances(self.model, self.run, k)[self.picked]
+        back = self.model.groups[k].back
+        return back @ covariances(self.model, self.run, k)[self.picked] @ back.T
 
     def _prior_draws(self, group: Group, k: int, rng: np.random.Generator) -> Array:
         """Coefficients of a new level without pooling: all that is known is their prior."""
@@ -279,9 +285,9 @@ class Evaluator:
             assert group.known_sd is not None
             z = rng.standard_normal((len(own), self.n_draws))
             return np.asarray(shift + group.back @ (group.known_sd[:, None] * z))
-        draws = np.stack([prior.draw(rng, self.n_draws) for prior in own])
-        # Other priors are those of the coefficients themselves, unless they refer to the mean.
-        return draws + shift if isinstance(own[0], NormalAtMean) else draws
+        draws = np.stack([prior.draw(rng, self.n_draws) for prior in group.own or own])
+        # Other priors are those of r̃; in old files, of the coefficients themselves.
+        return np.asarray(shift + group.back @ draws) if group.own else draws
 
 
 def check_new_levels(model: Model, rows: Rows, new_levels: str) -> None:

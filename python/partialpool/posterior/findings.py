@@ -5,16 +5,20 @@ Here those of a run; what the data tell by themselves is in `data_findings.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from partialpool.engine import Run
-from partialpool.errors import InputError
-from partialpool.model import Model, Pooled
+from partialpool import limits
+from partialpool.engine import GroupDraws, Run
+from partialpool.errors import FindingWarning, InputError
+from partialpool.model import Group, Model, Pooled
 from partialpool.model.defaults import INTERCEPT, RANGES, bounds, default_priors
 from partialpool.model.priors import Prior
 from partialpool.posterior.diagnostics import energy_bfmi
@@ -51,12 +55,34 @@ class Finding:
         return f"{self.level} [{self.code}]: {self.message} {self.remedy}".rstrip()
 
 
+def warn(findings: Iterable[tuple[str, Finding]]) -> None:
+    """Warn once of all findings that are more than information, at the line of the user.
+
+    Parameters
+    ----------
+    findings : iterable of (str, Finding)
+        Each with what to put before it.
+    """
+    told = [f"{before}{finding}" for before, finding in findings if finding.level != "info"]
+    if told:
+        warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+
+
+def _user_level() -> int:
+    """How many frames above that of the caller there is one of other code than ours."""
+    home, level, frame = str(Path(__file__).parents[1]), 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def run_findings(
     model: Model, run: Run, summary: Summary, pooled: Pooled | None = None
 ) -> list[Finding]:
     """Judge the draws, and what they owe to the priors; with the rows also what these add."""
     return [
         *_failures(run),
+        *(() if pooled is None else _perfect(pooled, run)),
         *_convergence(summary, run.chains),
         *_sampler(model, run),
         *_prior_alone(model, run),
@@ -83,42 +109,49 @@ def _failures(run: Run) -> Iterator[Finding]:
         )
 
 
-def _named(labels: Sequence[str], picked: np.ndarray) -> str:
-    names = [f"`{label}`" for label, pick in zip(labels, picked, strict=True) if pick]
+def _named(labels: Sequence[str], picked: Sequence[int] | np.ndarray) -> str:
+    names = [f"`{labels[k]}`" for k in picked]
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
+    labels = summary.labels
     if summary.constant.any():
         yield Finding(
             "constant-chain",
             "error",
-            f"All draws of {_named(summary.labels, summary.constant)} are equal: the sampler did "
-            "not move.",
+            f"All draws of {_named(labels, np.flatnonzero(summary.constant))} are equal: the "
+            "sampler did not move.",
             "Check the priors of these parameters.",
         )
     r_hat = np.nan_to_num(summary.values["r_hat"], nan=1.0, posinf=np.inf)
-    # Of hundreds of levels some are above 1.01 by chance.
-    levels = np.array([label.startswith("coef_") for label in summary.labels], dtype=bool)
-    apart = r_hat > np.where(levels, 1.05, 1.01)
-    if apart.any():
+    levels = np.array([label.startswith("coef_") for label in labels], dtype=bool)
+    most = np.where(levels, limits.R_HAT_LEVEL, limits.R_HAT)
+    apart = np.flatnonzero(r_hat > most)
+    if len(apart):
+        apart = apart[np.argsort(-r_hat[apart], kind="stable")]
         who = "Chains disagree" if chains > 1 else "The two halves of the chain disagree"
+        worst, others = apart[0], apart[1:]
+        also = f"; also about {_named(labels, others)}" if len(others) else ""
         yield Finding(
             "r-hat",
-            "error" if r_hat.max() > 1.1 else "warning",
-            f"{who} about {_named(summary.labels, apart)} (R-hat up to "
-            f"{r_hat.max():.4g}, should be at most 1.01).",
+            "error" if r_hat[worst] > limits.R_HAT_UNUSABLE else "warning",
+            f"{who} about `{labels[worst]}` (R-hat {r_hat[worst]:.4g}, should be at most "
+            f"{most[worst]:g}){also}.",
             "Ask for more warm-up and draws; if that does not help, the model is not determined "
             "by data and priors.",
         )
     bulk, tail = summary.values["ess_bulk"], summary.values["ess_tail"]
     ess = np.nan_to_num(np.fmin(bulk, tail), nan=np.inf)
-    if (ess < 400).any():
+    few = np.flatnonzero(ess < limits.ESS)
+    if len(few):
+        few = few[np.argsort(ess[few], kind="stable")]
+        also = f"; also few of {_named(labels, few[1:])}" if len(few) > 1 else ""
         yield Finding(
             "ess",
             "warning",
-            f"The effective sample size of {_named(summary.labels, ess < 400)} is down to "
-            f"{ess.min():.0f} (should be at least 400): means and intervals are imprecise.",
+            f"The effective sample size of `{labels[few[0]]}` is {ess[few[0]]:.0f} (should be at "
+            f"least {limits.ESS:.0f}): means and intervals are imprecise{also}.",
             "Ask for more draws.",
         )
 
@@ -132,19 +165,20 @@ def _sampler(model: Model, run: Run) -> Iterator[Finding]:
     if diverging:
         yield Finding(
             "divergences",
-            "error" if diverging > 0.1 * total else "warning",
+            "error" if diverging > limits.DIVERGING_UNUSABLE * total else "warning",
             f"{diverging} of {total} draws diverged: the sampler may have missed a part of the "
             "posterior.",
-            _against_divergences(model, few=diverging < 0.001 * total),
+            _against_divergences(model, few=diverging < limits.DIVERGING_FEW * total),
         )
     bfmi = energy_bfmi(run.stats["energy"].astype(float)) if run.draws > 1 else np.array([np.nan])
-    low = np.nan_to_num(bfmi, nan=1.0) < 0.3
+    low = np.nan_to_num(bfmi, nan=1.0) < limits.E_BFMI
     if low.any():
         yield Finding(
             "low-e-bfmi",
             "warning",
             f"In {int(low.sum())} of {run.chains} chains the energy moves slowly (E-BFMI "
-            f"{np.nanmin(bfmi):.2g}, should be at least 0.3): tails may be explored poorly.",
+            f"{np.nanmin(bfmi):.2g}, should be at least {limits.E_BFMI:g}): tails may be explored "
+            "poorly.",
             "Ask for more warm-up, or use priors with lighter tails.",
         )
 
@@ -160,7 +194,7 @@ def _against_divergences(model: Model, *, few: bool) -> str:
 
 def _acceptance(run: Run) -> Iterator[Finding]:
     low, high = min(run.acceptance_rate), max(run.acceptance_rate)
-    if low < 0.05:
+    if low < limits.ACCEPTANCE_LOW:
         yield Finding(
             "acceptance-rate",
             "error" if low == 0 else "warning",
@@ -168,7 +202,7 @@ def _acceptance(run: Run) -> Iterator[Finding]:
             "moves.",
             "Make proposal_sd smaller.",
         )
-    elif high > 0.7:
+    elif high > limits.ACCEPTANCE_HIGH:
         yield Finding(
             "acceptance-rate",
             "warning",
@@ -183,7 +217,14 @@ def _scales(model: Model, run: Run) -> Iterator[tuple[str, str, str, np.ndarray]
     for group, drawn in zip(model.groups, run.groups, strict=True):
         of = "" if group.predictor == "mu" else f" of log {group.predictor}"
         for k, name in enumerate(group.sd_labels):
-            yield name, group.factor, group.terms[k] + of, drawn.sd[..., k]
+            yield name, group.factor, group.terms[k] + of, _sd_draws(group, drawn, k)
+
+
+def _sd_draws(group: Group, drawn: GroupDraws, k: int) -> np.ndarray:
+    """Draws of an sd as its prior is about it: of own coefficients where it is at the mean."""
+    if drawn.own is None:
+        return drawn.sd[..., k]
+    return np.asarray(drawn.own[..., k] * abs(group.back[k, k]))
 
 
 def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
@@ -197,7 +238,8 @@ def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
             continue  # improper: it decides nothing alone
         after = np.quantile(draws, [0.25, 0.5, 0.75])
         width = before[2] - before[0]
-        if after[2] - after[0] > 0.8 * width and abs(after[1] - before[1]) < 0.25 * width:
+        wide = after[2] - after[0] > limits.PRIOR_WIDTH * width
+        if wide and abs(after[1] - before[1]) < limits.PRIOR_SHIFT * width:
             yield Finding(
                 "prior-decides",
                 "warning",
@@ -226,14 +268,12 @@ def _near_zero(model: Model, run: Run, pooled: Pooled | None) -> Iterator[Findin
         if name in alone:
             continue  # nothing can differ, and another finding says so
         most = float(np.quantile(draws, 0.95))
-        # The half of a normal distribution has 16% below a tenth of this; a density that is 0 at 0
-        # less than 10%.
-        if most <= 0 or np.mean(draws < 0.1 * most) < 0.1:
+        if most <= 0 or np.mean(draws < limits.ZERO_PART * most) < limits.ZERO_SHARE:
             continue
         defaults = {} if pooled is None else default_priors(pooled.design, pooled.family)
         priors = [p for p in (model.priors[name], defaults.get(name)) if p is not None]
         before = [q[0] for p in priors if (q := _quantiles(name, p, (0.95,))) is not None]
-        if most < 0.25 * min(before, default=np.inf):
+        if most < limits.ZERO_ROOM * min(before, default=np.inf):
             yield Finding(
                 "sd-near-zero",
                 "info",
@@ -248,10 +288,9 @@ def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
     family, y = pooled.family, pooled.design.y
     if not family.name.endswith("negbinomial"):
         return
-    # At 100 times the mean, the variance m + m²/shape is within 1% of Poisson's.
-    enough = 100 * float(np.mean(y if family.name == "negbinomial" else y[y > 0]))
+    enough = limits.POISSON_SHAPE * float(np.mean(y if family.name == "negbinomial" else y[y > 0]))
     beyond = float(np.mean(run.scalars["shape"] > enough))
-    if beyond > 0.1:
+    if beyond > limits.POISSON_SHARE:
         yield Finding(
             "no-overdispersion",
             "info",
@@ -260,4 +299,22 @@ def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
             f"{enough:.3g}, where the variance is Poisson's), so its mean and sd are noise.",
             f'Use family="{family.name.replace("negbinomial", "poisson")}", or go by the median of '
             "`shape`.",
+        )
+
+
+def _perfect(pooled: Pooled, run: Run) -> Iterator[Finding]:
+    """Find responses that the model gives exactly: nothing then keeps the residual sd from 0."""
+    sigma = run.scalars.get("sigma")
+    if sigma is None:
+        return
+    y = pooled.family.linear(pooled.design.y)
+    own = float(np.quantile(sigma, 0.5))
+    if own < limits.PERFECT * float(np.std(y)):
+        yield Finding(
+            "perfect-fit",
+            "error",
+            f"The model gives `{pooled.design.response}` exactly: its residual sd `sigma` has no "
+            f"lower end (half of its draws are below {own:.2g}), and the posterior is none.",
+            "Look for a predictor or group that is made of the response, or for rounding; a "
+            "relation that holds exactly needs no regression.",
         )

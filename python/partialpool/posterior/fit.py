@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.checks import EXAMPLE, check_flag, check_text, check_values
+from partialpool.data.labels import label, match_labels
 from partialpool.engine import Run
 from partialpool.engine.conditional import (
     coefficient_draws,
@@ -149,13 +151,16 @@ class Fit:
         if all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
-        parts = [iter([draws])]
+        parts, scales = [iter([draws])], [np.zeros(draws.shape[2])]
         for k, (group, drawn) in enumerate(zip(self.model.groups, self.run.groups, strict=True)):
             if drawn.coef is not None:
                 step = -(-len(group.levels) // MOST_JUDGED)
                 labels += level_labels(group, "coef", step)
                 parts.append(self._every(k, step))
-        return summarise(labels, chain.from_iterable(parts), self.provenance.interval)
+                scales.append(np.tile(self._largest(k, "coef"), -(-len(group.levels) // step)))
+        return summarise(
+            labels, chain.from_iterable(parts), self.provenance.interval, np.concatenate(scales)
+        )
 
     def _every(self, k: int, step: int) -> Iterator[Array]:
         """Coefficients of every so-manieth level of a group that the sampler walked over."""
@@ -164,6 +169,21 @@ class Fit:
         for first, last in level_parts(self.run, group):
             levels = [level for level in range(first, last) if level % step == 0]
             yield coef[:, :, levels].reshape(*coef.shape[:2], -1)
+
+    def _some(self, k: int, kind: str) -> Iterator[Array]:
+        """Draws of all levels of a group, some levels at a time: (chain, draw, level, term)."""
+        drawn = deviation_draws if kind == "r" else coefficient_draws
+        for first, last in level_parts(self.run, self.model.groups[k]):
+            yield drawn(self.model, self.run, k, first, last)
+
+    def _largest(self, k: int, kind: str) -> Array:
+        """Largest coefficient of any level in each term, where all of that term are rounded."""
+        largest = np.zeros(len(self.model.groups[k].terms))
+        for part in self._some(k, kind):
+            finite = np.isfinite(part)
+            most = np.max(np.abs(part), axis=(0, 1, 2), initial=0.0, where=finite)
+            largest = np.maximum(largest, most)
+        return largest
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
         """Summarise parameters, a row each.
@@ -178,26 +198,31 @@ class Fit:
         -------
         DataFrame
             Columns mean, sd, lower, upper (equal-tailed interval), mcse (Monte Carlo error of the
-            mean), ess_bulk, ess_tail, r_hat.
+            mean), ess_bulk, ess_tail, r_hat, prior (empty where levels share a distribution). All
+            of them are shown, below each other on a narrow screen.
 
         Raises
         ------
         InputError
             If there is no such parameter.
         """
+        from partialpool.posterior.words import prior_of
+
+        check_text("parameter", parameter, '"b"')
+        own = self.parameter_summary
+        frame = own.to_frame([prior_of(self.model, label) for label in own.labels])
         if parameter is None:
-            return self.parameter_summary.to_frame()
+            return frame
         found = group_parameters(self.model).get(parameter)
         if found is not None:
             kind, k = found
             group = self.model.groups[k]
-            drawn = deviation_draws if kind == "r" else coefficient_draws
-            parts = (
-                drawn(self.model, self.run, k, first, last).reshape(*self.run.b.shape[:2], -1)
-                for first, last in level_parts(self.run, group)
-            )
-            return summarise(level_labels(group, kind), parts, self.provenance.interval).to_frame()
-        frame = self.parameter_summary.to_frame()
+            parts = (part.reshape(*part.shape[:2], -1) for part in self._some(k, kind))
+            priors = [prior_of(self.model, f"{parameter}[{term}]") for term in group.terms]
+            n_levels = len(group.levels)
+            scale = np.tile(self._largest(k, kind), n_levels)
+            own = summarise(level_labels(group, kind), parts, self.provenance.interval, scale)
+            return own.to_frame(priors * n_levels)
         return rows_called(parameter, frame, others=group_parameters(self.model))
 
     def coefficients(self) -> pd.DataFrame:
@@ -234,6 +259,54 @@ class Fit:
 
         return draws_tree(self.model, self.run)
 
+    def to_arviz(
+        self,
+        *,
+        log_likelihood: bool = True,
+        posterior_predictive: bool = True,
+        prior: bool | int = False,
+    ) -> DataTree:
+        """Give the draws with all that ArviZ's functions look for.
+
+        Parameters
+        ----------
+        log_likelihood : bool
+            Whether to add the log density of every response given all parameters, for ``az.loo``.
+            (Where coefficients integrate out, :meth:`loo` is more reliable.)
+        posterior_predictive : bool
+            Whether to add a new response of every row for every draw, for ``az.plot_ppc_dist``.
+        prior : bool or int
+            Whether to add draws from the priors, and responses that they make: 1000, or so many.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups posterior and sample_stats as in :attr:`draws`, observed_data, log_likelihood,
+            posterior_predictive, prior and prior_predictive. ArviZ 1 and arviz-stats 0.8 read it;
+            for ArviZ 0.23, ``az.InferenceData.from_datatree`` converts it.
+
+        Raises
+        ------
+        InputError
+            If the fit was saved without its rows, the draws would not fit in memory, or a prior is
+            improper.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), draws=100, seed=1)
+        >>> fit.to_arviz()["log_likelihood"]["log_radon"].shape
+        (4, 100, 919)
+        """
+        from partialpool.posterior.arviz import to_arviz
+
+        return to_arviz(
+            self,
+            log_likelihood=log_likelihood,
+            posterior_predictive=posterior_predictive,
+            prior=prior,
+        )
+
     def group_draws(
         self, levels: Sequence[Any] | None = None, factor: str | None = None
     ) -> DataArray:
@@ -242,7 +315,7 @@ class Fit:
         Parameters
         ----------
         levels : sequence, optional
-            Levels as they are in the data; by default all.
+            Levels by their labels, whatever type carries them; by default all.
         factor : str, optional
             Whose levels, as in the column `factor` of :meth:`coefficients`; needed only where there
             are several.
@@ -260,19 +333,22 @@ class Fit:
         """
         from partialpool.posterior.tree import group_array
 
+        check_text("factor", factor, EXAMPLE)
         chosen = self._position(factor)
         group = self.model.groups[chosen]
         if levels is None:
             picked = list(range(len(group.levels)))
         else:
-            position = {level: k for k, level in enumerate(group.levels.tolist())}
-            unknown = [level for level in levels if level not in position]
-            if unknown:
+            single = isinstance(levels, (str, bytes, Mapping)) or not hasattr(levels, "__iter__")
+            asked = check_values("levels", [levels] if single else levels)
+            known = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
+            picked = match_labels(asked, known, f"`{group.name}`")
+            if -1 in picked:
+                unknown = label(asked[picked.index(-1)])
                 raise InputError(
-                    f"`{unknown[0]}` is no level of `{group.name}`",
-                    remedy=did_you_mean(str(unknown[0]), [str(lv) for lv in position]),
+                    f"`{unknown}` is no level of `{group.name}`",
+                    remedy=did_you_mean(unknown, [label(level) for level in known]),
                 )
-            picked = [position[level] for level in levels]
         return group_array(self.model, self.run, chosen, picked)
 
     def _position(self, factor: str | None) -> int:
@@ -293,8 +369,8 @@ class Fit:
     def predict(
         self,
         new: Any = None,
-        kind: str = "mean",
-        new_levels: str = "sample",
+        kind: Literal["mean", "observation", "linear"] = "mean",
+        new_levels: Literal["sample", "population", "error"] = "sample",
         interval: float = 0.95,
         *,
         seed: int | None = None,
@@ -329,8 +405,10 @@ class Fit:
         Returns
         -------
         DataFrame
-            The columns of the rows, and mean, sd, lower, upper. Of ordered categories the numbers
-            are codes from 0, and with ``kind="mean"`` the probability of each is in ``p[label]``.
+            The columns of the rows, and mean, sd, lower, upper; columns of the data with these
+            names are called ``data_mean`` and so on. Ordered categories count as the numbers that
+            they are, and as 0, 1, 2, … where they are none; with ``kind="mean"`` the probability of
+            each is in ``p[label]``.
             ``attrs["notes"]`` says which rows have no prediction because a value is missing, and
             what was made of new levels.
 
@@ -364,8 +442,8 @@ class Fit:
     def posterior_predictive(
         self,
         new: Any = None,
-        kind: str = "observation",
-        new_levels: str = "sample",
+        kind: Literal["mean", "observation", "linear"] = "observation",
+        new_levels: Literal["sample", "population", "error"] = "sample",
         draws: int | None = None,
         seed: int | None = None,
         *,
@@ -406,8 +484,8 @@ class Fit:
         self,
         by: str,
         at: Mapping[str, Any] | None = None,
-        groups: str = "integrate",
-        kind: str = "mean",
+        groups: Literal["integrate", "none"] = "integrate",
+        kind: Literal["mean", "probability", "linear"] = "mean",
         interval: float = 0.95,
         *,
         data: Any = None,
@@ -433,7 +511,7 @@ class Fit:
             Average over the population of levels, or take a level without deviations. Levels
             without pooling keep their own coefficients.
         kind : {"mean", "probability", "linear"}
-            On the scale of the response (of ordered categories, their codes from 0); the
+            On the scale of the response (of ordered categories as in :meth:`predict`); the
             probability of each ordered category; or on the scale of the linear predictor.
         interval : float
             Mass of the equal-tailed intervals.
@@ -476,7 +554,7 @@ class Fit:
         return effects(
             self,
             by,
-            at or {},
+            at,
             groups=groups,
             kind=kind,
             interval=interval,
@@ -659,7 +737,12 @@ class Fit:
         """
         from partialpool.posterior.io import save_fit
 
+        check_flag("rows", rows)
         save_fit(self, path, rows=rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The tree of all draws is made again when it is asked for.
+        return {name: value for name, value in self.__dict__.items() if name != "draws"}
 
     def __repr__(self) -> str:
         from partialpool.posterior.text import fit_text

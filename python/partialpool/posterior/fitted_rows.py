@@ -84,6 +84,31 @@ class RowDraws:
         """Expected responses given all parameters."""
         return np.asarray(self.family.mean(self.eta, self.given))
 
+    def pearson(self, *responses: Array) -> tuple[Array, ...] | None:
+        """Squares of the distances of responses from their means, in units of their variances.
+
+        Where the model holds they are 1 on average. None where they could not be more.
+        """
+        if not may_scatter(self.family, self.given.trials):
+            return None
+        variance = self.family.variance(self.eta, self.given)
+        mean, least = self.means(), np.finfo(float).tiny
+        with np.errstate(over="ignore", invalid="ignore"):
+            return tuple((y - mean) ** 2 / np.maximum(variance, least) for y in responses)
+
+    def squares(self, *responses: Array) -> tuple[Array, ...] | None:
+        """Squares of residuals in units of the residual sd; None in families that have none."""
+        if self.given.log_sigma is None:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = np.exp(-self.given.log_sigma)
+            return tuple(((self.family.linear(y) - self.eta) * scale) ** 2 for y in responses)
+
+
+def may_scatter(family: Family, trials: Array | None) -> bool:
+    """Whether responses could scatter more than their means say; those of single trials cannot."""
+    return family.variance_from_mean and not (trials is not None and bool(np.all(trials == 1)))
+
 
 def rows_of(fit: Fit) -> Design:
     """Return the rows that a fit was made from.
@@ -172,6 +197,7 @@ def take_rows(design: Design, rows: Ints) -> Design:
         exposure=part(design.exposure),
         n_rows=len(rows),
         rows=np.ascontiguousarray(design.rows[rows]),
+        table=design.table.rows(rows),
     )
 
 

@@ -28,7 +28,6 @@ from partialpool.posterior.evaluate import CHUNK
 from partialpool.posterior.fitted_rows import LOG_2PI, n_draws, rows_of
 
 if TYPE_CHECKING:
-    from partialpool.design import Design
     from partialpool.posterior.fit import Fit
 
 Array = NDArray[np.float64]
@@ -199,14 +198,14 @@ def blocks(fit: Fit, codes: Ints | None = None, n_levels: int = 0) -> Blocks:
     working = working_rows(design, fit.model.priors)
     scale = np.ones(len(working.y)) if working.row_scale is None else working.row_scale
     Z = np.empty((len(scale), 0))
-    if design.factors:
-        codes, n_levels = working.columns.codes, working.columns.n_levels
-        Z = working.columns.Z @ working.columns.unscale
+    if working.group is not None:
+        codes, n_levels = working.codes, working.n_levels
+        Z = working.group.columns
     elif codes is None:
         codes, n_levels = np.zeros(len(scale), dtype=np.int64), 1
     order = np.argsort(codes, kind="stable")
     B = np.column_stack([working.X[:, working.order], working.y]) * scale[:, None]
-    P, _ = prior_rows(design.columns, fit.model.priors, working.standard, working.order)
+    P, _ = prior_rows(working.at, working.order)
     return Blocks(
         B=np.ascontiguousarray(B[order]),
         Z=np.ascontiguousarray((Z * scale[:, None])[order]),
@@ -227,14 +226,14 @@ def parameters(fit: Fit, rows: Blocks, picked: Ints) -> Parameters:
     s = len(picked)
     sigma = np.ones(s) if run.sigma is None else run.sigma.ravel()[picked]
     Sigma: Array | None = np.empty((s, 0, 0))
-    if design.factors:
-        Sigma = _covariances(fit, design, working.columns.known_sd, picked)
+    if working.group is not None:
+        Sigma = _covariances(fit, working.group.known_sd, picked)
     p, m = rows.n_integrated, rows.B.shape[1]
     u = np.zeros((s, m))
     u[:, -1] = 1.0
     if working.n_sampled:
         b = run.b.reshape(n_draws(fit), -1)[picked]
-        u[:, p:-1] = -working.standard.to_working(b)[:, working.order[p:]]
+        u[:, p:-1] = -working.at.to_working(b)[:, working.order[p:]]
     q, nothing = rows.Z.shape[1], np.empty((0, 0, 0))
     core = _core.Integrated(
         rows.ZZ,
@@ -256,7 +255,7 @@ def _system(rows: Blocks) -> int:
     return max(1, int(rows.Z.shape[1]) ** 2)
 
 
-def _covariances(fit: Fit, design: Design, known_sd: Array | None, picked: Ints) -> Array | None:
+def _covariances(fit: Fit, known_sd: Array | None, picked: Ints) -> Array | None:
     """Covariance of the group coefficients for each draw; None where their priors are flat."""
     if known_sd is not None:
         if np.isinf(known_sd).all():
@@ -326,10 +325,11 @@ def undetermined_rows(fit: Fit, picked: Ints, draws: Ints) -> Array:
     """
     design = rows_of(fit)
     working = working_rows(design, fit.model.priors)
-    columns, factor = working.columns, design.factors[0]
+    columns, factor = working.group, design.factors[0]
+    assert columns is not None
     scale = np.ones(design.n_rows) if working.row_scale is None else working.row_scale
     b = fit.run.b.reshape(n_draws(fit), fit.run.b.shape[-1])[draws]
-    c = working.standard.to_working(b)
+    c = working.at.to_working(b)
     sigma = np.ones(n_draws(fit)) if fit.run.sigma is None else fit.run.sigma.ravel()
     out = np.empty((len(draws), len(picked)))
     for level in np.unique(factor.codes[picked]):
@@ -342,7 +342,7 @@ def undetermined_rows(fit: Fit, picked: Ints, draws: Ints) -> Array:
         noise = rng.normal(size=(n_draws(fit), basis.shape[1]))[draws]
         fitted = (rest @ basis + sigma[draws, None] * noise) @ basis.T / scale[rows]
         # What the working response lacks.
-        shift = working.standard.y_centre + columns.y_shift + columns.Z[rows] @ columns.mean
+        shift = working.at.level + columns.level + columns.Z[rows] @ columns.mean
         if design.offset is not None:
             shift = shift + design.offset[rows]
         fitted += shift + c @ working.X[rows].T

@@ -8,13 +8,14 @@ from typing import Any
 
 from partialpool.errors import InputError
 from partialpool.memory import check_memory
+from partialpool.paths import as_path, existing_file, unreachable
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.record import read_fit, write_fit
 from partialpool.posterior.stored import pack, read_arrays, read_head
-from partialpool.writing import as_path, write_bytes
+from partialpool.writing import write_bytes
 
-FORMAT = 3
-OLDEST = 2  # without rows and held-out scores
+FORMAT = 4
+OLDEST = 2  # of 0.1.0, without rows and held-out scores; 3 of 0.1.0 with them
 
 
 def save_fit(fit: Fit, path: str | os.PathLike[str], *, rows: bool) -> None:
@@ -28,7 +29,7 @@ def save_fit(fit: Fit, path: str | os.PathLike[str], *, rows: bool) -> None:
         If the path cannot be written.
     """
     path = as_path(path)
-    if os.path.exists(path) and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"`{path}` is not an ordinary file", remedy="choose another path")
     arrays = write_fit(fit, rows=rows)
     numbers = sum(values.size for values in arrays.values())
@@ -48,8 +49,18 @@ def load(path: str | os.PathLike[str]) -> Fit:
     """
     import h5py
 
-    path = as_path(path)
-    _check_readable(path)
+    path = existing_file(
+        as_path(path),
+        remedy="check the path, or save a fit there first",
+        inside="give the path of a saved fit in it",
+    )
+    if not os.path.isfile(path):  # opening a pipe would wait for somebody to write
+        raise InputError(f"`{path}` is not an ordinary file", remedy="give the path of a saved fit")
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise unreachable(path, error, "read") from None
     try:
         # h5py, because a damaged file leaves h5netcdf unable even to close it.
         with h5py.File(path, "r") as file:
@@ -65,25 +76,6 @@ def load(path: str | os.PathLike[str]) -> Fit:
         raise InputError(
             f"`{path}` is damaged or not a partialpool fit ({type(error).__name__})",
             remedy="save the fit again",
-        ) from None
-
-
-def _check_readable(path: Path) -> None:
-    if os.path.isdir(path):
-        raise InputError(f"`{path}` is a folder", remedy="give the path of a saved fit in it")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"`{path}` is not an ordinary file", remedy="give the path of a saved fit")
-    try:
-        with open(path, "rb") as file:
-            file.read(1)
-    except FileNotFoundError:
-        raise InputError(
-            f"there is no file `{path}`", remedy="check the path, or save a fit there first"
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"`{path}` cannot be read ({os.strerror(error.errno or 0)})",
-            remedy="check the path and its permissions",
         ) from None
 
 

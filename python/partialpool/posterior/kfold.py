@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from partialpool import engine
 from partialpool.arrays import mean_of
-from partialpool.checks import check_seed
+from partialpool.checks import EXAMPLE, check_seed, check_text, check_whole
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled
-from partialpool.model.defaults import INTERCEPT
-from partialpool.model.priors import Normal, NormalAtMean, Prior
+from partialpool.model.fixed import fixed as hold_priors
+from partialpool.model.priors import Prior
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.fitted_rows import (
     chunks,
@@ -40,8 +39,8 @@ Ints = NDArray[np.int64]
 def kfold(fit: Fit, k: int, by: str | None, seed: int) -> Loo:
     """Compute what :meth:`Fit.kfold` gives, once."""
     seed = check_seed(seed)
-    if isinstance(k, bool) or not isinstance(k, int) or k < 2:
-        raise InputError(f"`k` is {k!r}", remedy="give a whole number of parts, 2 or more")
+    k = check_whole("k", k, 2)
+    check_text("by", by, EXAMPLE)
     key = f"kfold {k}, seed {seed}" + ("" if by is None else f", by {by}")
     if key in fit.held_out:
         return fit.held_out[key]
@@ -56,7 +55,8 @@ def kfold(fit: Fit, k: int, by: str | None, seed: int) -> Loo:
     if factor is not None:
         fold = fold[factor.codes]
     elpd, mean, log_score = (np.full(design.n_rows, np.nan) for _ in range(3))
-    priors, fixed = fixed_priors(design, fit.model.priors)
+    pooled = Pooled(design, fit.model.pooling, family_of_fit(fit), fit.model.link)
+    fixed, priors = hold_priors(pooled, fit.model.priors)
     for part in range(k):
         again = refit(fit, take_rows(fixed, np.flatnonzero(fold != part)), priors)
         for rows, density, expected in _scores(again, fixed, np.flatnonzero(fold == part)):
@@ -137,63 +137,3 @@ def refit(fit: Fit, design: Design, priors: Mapping[str, Prior]) -> Fit:
         progress=False,
     )
     return Fit(model, run, fit.provenance, [], design=design)
-
-
-def fixed_priors(design: Design, priors: Mapping[str, Prior]) -> tuple[dict[str, Prior], Design]:
-    """Rewrite priors at the mean of the predictors so that they do not depend on the rows.
-
-    Columns are shifted to have mean 0 over all rows; there, such a prior is an ordinary one. The
-    linear predictor stays the same.
-
-    Returns
-    -------
-    priors : dict
-        Without any :class:`NormalAtMean`.
-    design : Design
-        With shifted columns.
-    """
-    plain = {
-        name: Normal(prior.mean, prior.sd) if isinstance(prior, NormalAtMean) else prior
-        for name, prior in priors.items()
-    }
-    at_mean = {name for name, prior in priors.items() if isinstance(prior, NormalAtMean)}
-    thresholds = any(name.startswith("threshold[") for name in at_mean)
-    X, factors = _shifted(design.X, design.columns, design.factors, at_mean, "b", thresholds)
-    sigma = design.sigma
-    if sigma is not None:
-        own = _shifted(sigma.X, sigma.columns, sigma.factors, at_mean, "b_sigma", False)
-        sigma = replace(sigma, X=own[0], factors=own[1])
-    return plain, replace(design, X=X, factors=factors, sigma=sigma)
-
-
-def _shifted(
-    X: Array,
-    columns: tuple[str, ...],
-    factors: tuple[GroupFactor, ...],
-    at_mean: set[str],
-    prefix: str,
-    thresholds: bool,
-) -> tuple[Array, tuple[GroupFactor, ...]]:
-    """Shift the columns of one predictor where the prior of an intercept is at their means."""
-    apart = [f for f in factors if f"coef_{f.name}[{INTERCEPT}]" in at_mean]
-    if f"{prefix}[{INTERCEPT}]" not in at_mean and not thresholds and not apart:
-        return X, factors
-    centre = mean_of(X)
-    intercept = columns.index(INTERCEPT) if INTERCEPT in columns else None
-    if intercept is not None:
-        centre[intercept] = 0.0
-    shifted = []
-    for factor in factors:
-        T, Z = factor.T.copy(), factor.Z
-        if factor in apart:
-            Z = Z - np.append(0.0, mean_of(Z[:, 1:]))
-        elif intercept is not None:
-            # Z T is still X where the intercept is among its columns; else it no longer can be.
-            moved = centre != 0
-            twin = np.any(T != 0, axis=0)
-            if T[:, intercept].any():
-                T[:, moved & twin] -= np.outer(T[:, intercept], centre[moved & twin])
-            else:
-                T[:, moved] = 0.0
-        shifted.append(replace(factor, T=T, Z=np.ascontiguousarray(Z)))
-    return X - centre, tuple(shifted)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.model.defaults import INTERCEPT, predictors
+from partialpool.engine.conditional import covariance_of
+from partialpool.model.coordinates import coordinates
+from partialpool.model.defaults import RANGES
+from partialpool.model.families import FAMILIES
 from partialpool.model.priors import LKJ, NormalAtMean, Prior
+from partialpool.model.scales import Predictor, Scales, predictors, scales
 from partialpool.posterior.fit import population_draws
 from partialpool.posterior.fitted_rows import n_draws, rows_of
 
 if TYPE_CHECKING:
+    from partialpool.engine import GroupDraws
     from partialpool.model import Group
     from partialpool.posterior.fit import Fit
 
@@ -28,23 +32,65 @@ def log_priors(fit: Fit) -> dict[str, Array]:
     """
     labels, draws = population_draws(fit.model, fit.run)
     values = dict(zip(labels, draws.reshape(n_draws(fit), len(labels)).T, strict=True))
-    moved = _at_mean(fit, values)
-    matrices = {f"cor_{group.name}": group for group in fit.model.groups}
-    own = {
-        f"coef_{group.name}[{term}]"
-        for group in fit.model.groups
-        if group.known_sd is not None
-        for term in group.terms
-    }
-    found = {}
+    design, family = rows_of(fit), FAMILIES[fit.model.family]
+    found: dict[str, Array] = {}
+    for predictor in predictors(design):
+        found |= _coefficients(fit, predictor, scales(design, family), values)
+    for group, drawn in zip(fit.model.groups, fit.run.groups, strict=True):
+        if group.known_sd is None:
+            found |= _scales_of_levels(fit, group, drawn)
     for name, prior in fit.model.priors.items():
-        if name in own or prior.kernel()[0] == "flat":
-            continue
-        if isinstance(prior, LKJ):
-            found[name] = (prior.eta - 1) * _log_determinant(matrices[name], values)
-        else:
-            at_mean = isinstance(prior, NormalAtMean)
-            found[name] = log_density(prior, moved[name] if at_mean else values[name])
+        if name in RANGES:
+            found[name] = log_density(prior, values[name])
+    return {name: part for name, part in found.items() if np.ptp(part) > 0}
+
+
+def _coefficients(
+    fit: Fit, predictor: Predictor, scale: Scales, values: dict[str, Array]
+) -> dict[str, Array]:
+    """Priors of population coefficients; those of one term are joint, and under its first name."""
+    priors, name = fit.model.priors, predictor.name
+    parts = scale.parts[name]
+    _, at = coordinates(parts, [priors[label] for label in predictor.labels])
+    b = np.column_stack([np.empty((n_draws(fit), 0)), *(values[k] for k in predictor.labels)])
+    v = at.values(b)
+    found: dict[str, Array] = {}
+    for block in parts.blocks:
+        labels = [predictor.labels[k] for k in block.columns]
+        own = [label for label in labels if _joint(priors[label])]
+        for k in block.columns:
+            prior, label = at.priors[k], predictor.labels[k]
+            key = own[0] if _joint(priors[label]) else label
+            found[key] = found.get(key, 0.0) + log_density(prior, v[:, k])
+    if name == "mu":
+        shift = b @ at.outer[0] if len(at.outer) else 0.0
+        for label in (key for key in values if key.startswith("threshold[")):
+            moved = isinstance(priors[label], NormalAtMean)
+            found[label] = log_density(priors[label], values[label] - (shift if moved else 0.0))
+    return found
+
+
+def _joint(prior: Prior) -> bool:
+    """Whether a coefficient shares its prior with the other columns of its term."""
+    return isinstance(prior, NormalAtMean)
+
+
+def _scales_of_levels(fit: Fit, group: Group, drawn: GroupDraws) -> dict[str, Array]:
+    """Priors of sds and correlations, those of coefficients at the mean of the predictors too."""
+    priors, q, n = fit.model.priors, len(group.terms), n_draws(fit)
+    own = np.concatenate([drawn.sd, drawn.cor], axis=2) if drawn.own is None else drawn.own
+    own = own.reshape(n, -1)
+    kernels = group.own if group.at_mean else [priors[label] for label in group.sd_labels]
+    found = {
+        label: log_density(prior, own[:, k])
+        for k, (label, prior) in enumerate(zip(group.sd_labels, kernels, strict=True))
+    }
+    whole = priors.get(f"cor_{group.name}")
+    if isinstance(whole, LKJ):
+        found[f"cor_{group.name}"] = (whole.eta - 1) * _log_determinant(group, own[:, q:])
+    else:
+        for k, label in enumerate(group.cor_labels):
+            found[label] = log_density(priors[label], own[:, q + k])
     return found
 
 
@@ -80,29 +126,7 @@ def log_density(prior: Prior, x: Array) -> Array:
     return np.asarray(-np.log(x) - 0.5 * ((np.log(x) - mu) / sd) ** 2)
 
 
-def _at_mean(fit: Fit, values: dict[str, Array]) -> dict[str, Array]:
-    """Intercepts and thresholds where the predictors are at their means, as some priors want."""
-    moved = {}
-    for predictor in predictors(rows_of(fit)):
-        names = [f"{predictor.prefix}[{column}]" for column in predictor.columns]
-        shift = np.zeros(n_draws(fit))
-        for k, name in enumerate(names):
-            if predictor.columns[k] != INTERCEPT:
-                shift += values[name] * math.fsum(predictor.X[:, k]) / len(predictor.X)
-        if INTERCEPT in predictor.columns:
-            name = f"{predictor.prefix}[{INTERCEPT}]"
-            moved[name] = values[name] + shift
-        if predictor.name == "mu":
-            cuts = [name for name in values if name.startswith("threshold[")]
-            moved |= {name: values[name] - shift for name in cuts}
-    return moved
-
-
-def _log_determinant(group: Group, values: dict[str, Array]) -> Array:
+def _log_determinant(group: Group, cor: Array) -> Array:
     """Log determinant of the correlation matrix of a group: (draw,)."""
-    q = len(group.terms)
-    columns = [values[label] for label in group.cor_labels]
-    matrix = np.broadcast_to(np.eye(q), (len(columns[0]), q, q)).copy()
-    for (i, j), column in zip(group.pairs, columns, strict=True):
-        matrix[:, i, j] = matrix[:, j, i] = column
+    matrix = covariance_of(np.ones((len(cor), len(group.terms))), cor, group.pairs)
     return np.asarray(np.linalg.slogdet(matrix)[1])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, limits
+from partialpool.checks import EXAMPLE, check_text
 from partialpool.errors import InputError, did_you_mean
 from partialpool.memory import check_memory
 from partialpool.posterior.findings import Finding
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Above this, the weights of a few draws decide (Vehtari et al. 2024).
-GOOD_K = 0.7
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
 MOST, FEWEST = 4_000_000, 1000
 # Seconds on one core: for each row and draw, and for each of its pairs of integrated coefficients.
@@ -127,7 +126,7 @@ class Loo:
     @property
     def rmse(self) -> float:
         """Root mean squared error of the held-out predictive means."""
-        if not len(self.y):
+        if not len(self.y) or not self.n:
             return math.nan
         squares = (self.y - self.mean)[self.used] ** 2
         weights = self.weights[self.used] if len(self.weights) else None
@@ -169,6 +168,7 @@ def sum_error(values: Array) -> float:
 def loo(fit: Fit, by: str | None = None) -> Loo:
     """Compute what :meth:`Fit.loo` gives, once."""
     factor = None
+    check_text("by", by, EXAMPLE)
     if by is not None:
         names = {group.factor for group in fit.model.groups if group.predictor == "mu"}
         if by == "group" and len(names) == 1:
@@ -303,7 +303,9 @@ def efficiency(fit: Fit) -> float:
 def log_mean(values: Array) -> Array:
     """Log of the mean over draws (first axis) of what is given by its logarithm."""
     most = np.max(values, axis=0)
-    return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
+    most = np.where(np.isfinite(most), most, 0.0)  # where no draw allows it, the log is −∞
+    with np.errstate(divide="ignore"):
+        return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
 
 
 class LeftOut(NamedTuple):
@@ -339,15 +341,15 @@ def leave_out(log_density: Array, relative: float) -> LeftOut:
 
 def _unreliable(k: Array, elpd: Array, what: str, remedy: str) -> list[Finding]:
     found = []
-    count, total = int(np.sum(k > GOOD_K)), len(k)
+    count, total = int(np.sum(k > limits.PARETO_K)), len(k)
     if count:
         found.append(
             Finding(
                 "pareto-k",
                 "warning",
                 f"The scores of {count} of {total} {what} cannot be trusted (Pareto k up to "
-                f"{np.nanmax(k):.2f}, should be at most {GOOD_K}): without them the posterior "
-                "would be a different one.",
+                f"{np.nanmax(k):.2f}, should be at most {limits.PARETO_K}): without them the "
+                "posterior would be a different one.",
                 f"Use {remedy}, which fits again without them.",
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,11 +115,8 @@ def predict(
         frame = table_frame(new)
     evaluator, model = ready.evaluator(fit, new_levels), fit.model
     labels = _probability_labels(model, kind)
-    for name in (*COLUMNS, *labels):
-        if new is not None and name in map(str, frame.columns):
-            raise InputError(
-                f"the new data have a column `{name}`, as the predictions do", remedy="rename it"
-            )
+    frame, renamed = _beside(frame, (*COLUMNS, *labels))
+    ready.notes += renamed
     n, at_table = ready.gathered.n_given, ready.gathered.positions
     out = np.full((n if new is not None else len(at_table), 4), np.nan)
     shares = np.full((len(out), len(labels)), np.nan)
@@ -130,7 +127,7 @@ def predict(
             if labels:
                 p = evaluator.probabilities(evaluator.linear(at))
                 shares[place[at]] = p.mean(axis=1)
-                values = np.asarray(p @ np.arange(len(labels), dtype=float))
+                values = np.asarray(p @ model.scores)
             else:
                 values = _values(evaluator, kind, first, at)
             out[place[at]] = summarise_rows(values, interval)
@@ -140,10 +137,34 @@ def predict(
             f"no prediction for {undetermined} row{'s' * (undetermined != 1)} in levels whose own "
             "rows do not determine their coefficients"
         )
+    infinite = int(np.isinf(out).any(axis=1).sum())
+    if infinite:
+        ready.notes.append(
+            f"the prediction of {infinite} row{'s' * (infinite != 1)} is larger than can be "
+            "computed with: look at the values of the predictors"
+        )
     columns = dict(zip(COLUMNS, out.T, strict=True)) | dict(zip(labels, shares.T, strict=True))
     frame = frame.assign(**columns)
     frame.attrs |= _facts(fit, kind, ready) | {"interval": float(interval)}
     return frame
+
+
+def _beside(frame: pd.DataFrame, taken: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Rename columns of a table that are called as those of the predictions, and say so."""
+    names = list(map(str, frame.columns))
+    used, renamed = {*names, *taken}, {}
+    for name in names:
+        if name in taken:
+            new = f"data_{name}"
+            while new in used:
+                new = f"data_{new}"
+            used.add(new)
+            renamed[name] = new
+    notes = [
+        f"the column `{old}` of the data is called `{new}` here" for old, new in renamed.items()
+    ]
+    frame.columns = [renamed.get(name, own) for name, own in zip(names, frame.columns, strict=True)]
+    return frame, notes
 
 
 def posterior_predictive(

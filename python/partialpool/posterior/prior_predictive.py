@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine import GroupDraws, Run
+from partialpool.engine.conditional import written_scales
 from partialpool.errors import InputError
 from partialpool.memory import check_memory
-from partialpool.model import Model
-from partialpool.model.defaults import (
-    INTERCEPT,
-    Predictor,
-    bounds,
-    group_name,
-    pairs,
-    predictors,
-)
+from partialpool.model import Group, Model
+from partialpool.model.coordinates import Coordinates
+from partialpool.model.defaults import bounds, pairs
 from partialpool.model.priors import LKJ, NormalAtMean, Prior
+from partialpool.model.scales import predictors
 from partialpool.posterior.checks import Check, CheckPlots, check
 from partialpool.posterior.fit import Fit, Provenance, population_draws
 from partialpool.posterior.fitted_rows import chunks, row_draws, rows_of
@@ -43,6 +40,8 @@ class PriorPredictive:
     ----------
     priors : dict of Prior
         By parameter name.
+    run : Run
+        The draws of the parameters, as one chain.
     """
 
     def __init__(self, model: Model, design: Design, draws: int, seed: int) -> None:
@@ -51,6 +50,7 @@ class PriorPredictive:
         check_memory(draws, width, copies=2, remedy="ask for fewer draws")
         run = prior_run(model, design, draws, seed)
         facts = Provenance("the table", design.n_rows, 0, "prior", "", 0.95, 0.0, {})
+        self.run = run
         self._fit = Fit(model, run, facts, [], design=design)
         self._seed = seed
         self.priors = dict(model.priors)
@@ -73,7 +73,8 @@ class PriorPredictive:
         made = np.empty((len(picked), design.n_rows))
         for rows in chunks(design, max(1, 4_000_000 // len(picked))):
             made[:, rows] = row_draws(self._fit, rows, picked).responses(rng)
-        return made
+        model = self._fit.model
+        return model.scores[made.astype(np.int64)] if model.categories else made
 
     @cached_property
     def check(self) -> Check:
@@ -103,15 +104,19 @@ def prior_run(model: Model, design: Design, draws: int, seed: int) -> Run:
     groups: list[GroupDraws] = []
     b = np.empty((draws, 0))
     for predictor in predictors(design):
-        own = draw.population(predictor)
+        at = model.coordinates[predictor.name]
+        own = draw.coefficients(at, predictor.labels)
         if predictor.name == "mu":
             b = own
-            for k, cut in enumerate(draw.thresholds(predictor, own).T):
+            for k, cut in enumerate(draw.thresholds(at, own).T):
                 scalars[f"threshold[{k + 1}]"] = cut[None]
         else:
-            names = [f"{predictor.prefix}[{column}]" for column in predictor.columns]
-            scalars |= {name: own[None, :, k] for k, name in enumerate(names)}
-        groups += [draw.group(predictor, factor, own) for factor in predictor.factors]
+            scalars |= {name: own[None, :, k] for k, name in enumerate(predictor.labels)}
+        of = [group for group in model.groups if group.predictor == predictor.name]
+        groups += [
+            draw.group(group, factor, own)
+            for group, factor in zip(of, predictor.factors, strict=True)
+        ]
     for name in model.priors:
         if "[" not in name and not name.startswith("cor_"):
             scalars[name] = draw.scalar(name)[None]
@@ -133,32 +138,23 @@ class _Draw:
     def __init__(self, priors: Mapping[str, Prior], rng: np.random.Generator, draws: int) -> None:
         self._priors, self._rng, self._draws = priors, rng, draws
 
-    def scalar(self, name: str) -> Array:
-        """Draw one parameter within its range."""
-        prior = self._priors[name]
+    def scalar(self, name: str, prior: Prior | None = None, size: int | None = None) -> Array:
+        """Draw one parameter within its range; `prior` where not the one that is shown."""
+        prior = self._priors[name] if prior is None else prior
         try:
-            return prior.draw(self._rng, self._draws, *bounds(name, prior))
+            return prior.draw(self._rng, size or self._draws, *bounds(name, prior))
         except InputError as error:
             raise InputError(
-                f"nothing can be drawn from the prior {prior} of `{name}`",
+                f"nothing can be drawn from the prior {self._priors[name]} of `{name}`",
                 remedy="give it a proper prior",
             ) from error
 
-    def at_mean(self, name: str) -> bool:
-        """Whether the prior of an intercept is at the mean of the predictors."""
-        return isinstance(self._priors.get(name), NormalAtMean)
-
-    def population(self, predictor: Predictor) -> Array:
+    def coefficients(self, at: Coordinates, labels: list[str]) -> Array:
         """Coefficients of a predictor: (draw, column)."""
-        names = [f"{predictor.prefix}[{column}]" for column in predictor.columns]
-        b = np.column_stack([np.empty((self._draws, 0)), *map(self.scalar, names)])
-        for k, name in enumerate(names):
-            if self.at_mean(name):
-                others = [j for j in range(len(names)) if j != k]
-                b[:, k] -= b[:, others] @ predictor.X[:, others].mean(axis=0)
-        return b
+        v = [self.scalar(name, prior) for name, prior in zip(labels, at.priors, strict=True)]
+        return at.from_values(np.column_stack([np.empty((self._draws, 0)), *v]))
 
-    def thresholds(self, predictor: Predictor, b: Array) -> Array:
+    def thresholds(self, at: Coordinates, b: Array) -> Array:
         """Increasing thresholds: (draw, threshold), without columns where there are none."""
         names = [name for name in self._priors if name.startswith("threshold[")]
         if not names:
@@ -177,29 +173,33 @@ class _Draw:
         else:
             raise InputError("the priors of the thresholds leave hardly any increasing ones")
         cuts = kept[: self._draws]
-        shifted = [self.at_mean(name) for name in names]
-        cuts[:, shifted] += (b @ predictor.X.mean(axis=0))[:, None]
+        shifted = [isinstance(self._priors[name], NormalAtMean) for name in names]
+        cuts[:, shifted] += (b @ at.outer[0])[:, None]
         return cuts
 
-    def group(self, predictor: Predictor, factor: GroupFactor, b: Array) -> GroupDraws:
+    def group(self, group: Group, factor: GroupFactor, b: Array) -> GroupDraws:
         """Sds, correlations and coefficients of a factor."""
-        name, q, J = group_name(predictor.name, factor), len(factor.terms), len(factor.levels)
+        name, q, J = group.name, len(group.terms), len(group.levels)
         s, none = self._draws, np.empty((1, self._draws, 0))
-        if not factor.pooled:
-            own = f"coef_{name}"
-            coef = np.empty((s, J, q))
-            for k, term in enumerate(factor.terms):
-                many = _Draw(self._priors, self._rng, s * J)
-                coef[..., k] = many.scalar(f"{own}[{term}]").reshape(s, J)
-            if self.at_mean(f"{own}[{INTERCEPT}]"):
-                coef[..., 0] -= coef[..., 1:] @ factor.Z[:, 1:].mean(axis=0)
-                coef[..., 0] -= (b @ predictor.X.mean(axis=0))[:, None]
-            return GroupDraws(none, none, coef[None])
-        sd = np.column_stack([self.scalar(f"sd_{name}[{term}]") for term in factor.terms])
+        shared = (b @ group.T.T)[:, None]
+        if group.known_sd is not None:
+            if group.own:
+                labels = [f"coef_{name}[{term}]" for term in group.terms]
+                own = np.stack(
+                    [self.scalar(x, p, s * J) for x, p in zip(labels, group.own, strict=True)]
+                )
+                r = own.T.reshape(s, J, q)
+            else:
+                r = self._rng.normal(size=(s, J, q)) * group.known_sd
+            return GroupDraws(none, none, (shared + group.base + r @ group.back.T)[None])
+        kernels = group.own if group.at_mean else [self._priors[x] for x in group.sd_labels]
+        sd = np.column_stack(
+            [self.scalar(x, prior) for x, prior in zip(group.sd_labels, kernels, strict=True)]
+        )
         root, cor = self._correlations(name, factor)
         r = np.einsum("sab,sjb->sja", root, self._rng.normal(size=(s, J, q))) * sd[:, None]
-        coef = r + (b @ factor.T.T)[:, None]
-        return GroupDraws(sd[None], cor[None], coef[None])
+        drawn = written_scales(group, sd[None], cor[None])
+        return replace(drawn, coef=(shared + r @ group.back.T)[None])
 
     def _correlations(self, name: str, factor: GroupFactor) -> tuple[Array, Array]:
         """Cholesky factors of correlation matrices (draw, q, q), and the correlations of pairs."""

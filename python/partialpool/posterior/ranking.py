@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
+from partialpool.checks import EXAMPLE, check_text, check_whole
 from partialpool.errors import InputError
 from partialpool.model.families import FAMILIES
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.fitted_rows import rows_of
 from partialpool.posterior.loo import Loo, sum_error
-from partialpool.posterior.text import WIDTH, wrap_findings
+from partialpool.posterior.matching import Ints, match_factors, match_rows, reorder
+from partialpool.posterior.text import WIDTH, give_or_take, wrap_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Differences of fewer standard errors than this may be chance; so may those of fewer than four
-# units, whatever their error says (Sivula, Magnusson & Vehtari 2020).
-CLEAR_ERRORS, CLEAR_UNITS = 2.0, 4.0
 COLUMNS = ("elpd", "se", "difference", "difference_se", "p_eff", "rmse", "weight")
 
 
@@ -67,7 +67,7 @@ class Ranking:
     def is_clear(self, name: str) -> bool:
         """Whether a fit is clearly worse than the best."""
         lower, error = self.difference(name)
-        return lower < -CLEAR_UNITS and lower < -CLEAR_ERRORS * error
+        return lower < -limits.CLEAR_UNITS and lower < -limits.CLEAR_ERRORS * error
 
     @property
     def weights(self) -> dict[str, float]:
@@ -101,7 +101,7 @@ class Ranking:
         heads = {"elpd": 10, "difference": 20, "weight": 9, "p_eff": 9, "rmse": 11}
         lines = [" " * width + "".join(f"{name:>{size}}" for name, size in heads.items())]
         for name, row in table.iterrows():
-            difference = f"{row['difference']:.1f} ± {row['difference_se']:.1f}"
+            difference = give_or_take(row["difference"], row["difference_se"])
             cells = [f"{row['elpd']:.1f}", difference, f"{row['weight']:.2f}"]
             cells += ["–" if math.isnan(row[c]) else f"{row[c]:.4g}" for c in ("p_eff", "rmse")]
             sized = zip(cells, heads.values(), strict=True)
@@ -129,7 +129,7 @@ def verdict(ranking: Ranking, names: Mapping[str, str]) -> str:
     parts = []
     for name in others:
         lower, error = ranking.difference(name)
-        parts.append(f"{names[name]} by {-lower:.1f} ± {error:.1f}")
+        parts.append(f"{names[name]} by {give_or_take(-lower, error)}")
     text = f"{head}: in log predictive density it is ahead of {_listed(parts)}."
     doubtful = [names[name] for name in others if not ranking.is_clear(name)]
     if doubtful:
@@ -149,7 +149,7 @@ def compare_fits(fits: Mapping[str, Fit], by: str | None = None, k: int | None =
     fits : dict of Fit
         By any names. Formula, family, pooling and priors may differ; rows and responses must be
         the same, and so must weights where they multiply log densities (in all families without
-        a ``sigma``).
+        a ``sigma``). Rows may stand in another order if what they hold tells which is which.
     by : str, optional
         Leave out levels of this grouping factor in place of rows, as in :meth:`Fit.loo`. All fits
         must have it. Those without pooling are left out: what they say of a new level comes from
@@ -180,10 +180,12 @@ def compare_fits(fits: Mapping[str, Fit], by: str | None = None, k: int | None =
     ['with floor', 'without']
     """
     fits = _named(fits)
-    _check_same_rows(fits)
-    fits, found = _check_same_units(fits, by, k)
+    check_text("by", by, EXAMPLE)
+    k = None if k is None else check_whole("k", k, 2)
+    orders = _match_rows(fits)
+    fits, found, units = _check_same_units(fits, orders, by, k)
     scores = {n: fit.loo(by) if k is None else fit.kfold(k, by) for n, fit in fits.items()}
-    return rank(scores, fits, found)
+    return rank({n: reorder(score, units[n]) for n, score in scores.items()}, fits, found)
 
 
 def _named(fits: Any) -> dict[str, Fit]:
@@ -204,39 +206,40 @@ def _named(fits: Any) -> dict[str, Fit]:
     return named
 
 
-def _check_same_rows(fits: Mapping[str, Fit]) -> None:
+def _match_rows(fits: Mapping[str, Fit]) -> dict[str, Ints]:
+    """Give by fit the positions of its rows in the order of the first one's.
+
+    Raises
+    ------
+    InputError
+        If they are not the same rows, or what multiplies their densities differs.
+    """
     first, base = next(iter(fits.items()))
     own = rows_of(base)
+    orders = {}
     for name, fit in fits.items():
         other = rows_of(fit)
-        same = own.n_rows == other.n_rows and np.array_equal(own.rows, other.rows)
-        if not same:
-            raise InputError(
-                f"`{first}` and `{name}` are fits of different rows ({own.n_rows} and "
-                f"{other.n_rows})",
-                remedy="fit them to the same table, without rows that miss values for one of them",
-            )
-        if not np.array_equal(own.y, other.y):
-            raise InputError(
-                f"`{first}` and `{name}` have different responses ({own.response} and "
-                f"{other.response})",
-                remedy="log densities compare only for the same numbers; put a transform into the "
-                'family, as family="lognormal" does',
-            )
-        if not np.array_equal(_multipliers(base), _multipliers(fit)):
+        orders[name] = order = match_rows(own, other, (first, name))
+        if not np.array_equal(_multipliers(base), _multipliers(fit)[order]):
             raise InputError(
                 f"the weights of `{first}` and `{name}` differ, and in one of these families they "
                 "multiply log densities",
                 remedy="fit them with the same `weights=`",
             )
-    designs = [(name, rows_of(fit)) for name, fit in fits.items()]
-    counted = [(name, design.trials) for name, design in designs if design.trials is not None]
-    for name, trials in counted:
-        if not np.array_equal(trials, counted[0][1]):
+    designs = {name: rows_of(fit) for name, fit in fits.items()}
+    counted = {
+        name: design.trials[orders[name]]
+        for name, design in designs.items()
+        if design.trials is not None
+    }
+    for name, trials in counted.items():
+        base_name = next(iter(counted))
+        if not np.array_equal(trials, counted[base_name]):
             raise InputError(
-                f"the trials of `{counted[0][0]}` and `{name}` differ",
+                f"the trials of `{base_name}` and `{name}` differ",
                 remedy="fit them with the same `trials=`",
             )
+    return orders
 
 
 def _multipliers(fit: Fit) -> Array:
@@ -247,8 +250,8 @@ def _multipliers(fit: Fit) -> Array:
 
 
 def _check_same_units(
-    fits: dict[str, Fit], by: str | None, k: int | None
-) -> tuple[dict[str, Fit], list[Finding]]:
+    fits: dict[str, Fit], orders: Mapping[str, Ints], by: str | None, k: int | None
+) -> tuple[dict[str, Fit], list[Finding], Mapping[str, Ints]]:
     """Refuse fits that would leave out unlike things.
 
     Returns
@@ -257,8 +260,17 @@ def _check_same_units(
         Those whose scores say something: not without pooling where levels are new.
     findings : list of Finding
         Which are left out.
+    units : dict
+        By fit the positions of its rows, or levels, in the order of the first one's.
     """
     first = next(iter(fits))
+    moved = [name for name, order in orders.items() if (np.diff(order) != 1).any()]
+    if k is not None and moved:
+        raise InputError(
+            f"the rows of `{first}` and `{moved[0]}` are in another order, so that refits would "
+            "leave out different ones",
+            remedy="leave `k` out, or fit them to tables in the same order",
+        )
     if by is None:
         spread = {name: FAMILIES[fit.model.family].response for name, fit in fits.items()}
         for name, response in spread.items():
@@ -269,8 +281,9 @@ def _check_same_units(
                     f"({fits[name].model.family}) are dealt into different parts",
                     remedy="leave `k` out",
                 )
-        return fits, []
+        return fits, [], orders
     factors = {name: _left_out(fits, name, by) for name in fits}
+    units = {}
     for name, factor in factors.items():
         own = factors[first]
         if factor.name != own.name:
@@ -279,12 +292,14 @@ def _check_same_units(
                 f"`{factor.name}`",
                 remedy=_common(fits),
             )
-        same = np.array_equal(factor.levels, own.levels) and np.array_equal(factor.codes, own.codes)
-        if not same:
+        places = match_factors(own, factor, orders[name])
+        if places is None:
             raise InputError(
                 f"rows of `{first}` and `{name}` have different levels of `{own.name}`",
                 remedy="fit them to the same table",
             )
+        # Refits with whole levels score rows.
+        units[name] = places if k is None else orders[name]
     used = {name: fit for name, fit in fits.items() if factors[name].pooled}
     why = f"without pooling, the other levels say nothing about a level of `{factors[first].name}`"
     if len(used) < 2:
@@ -302,7 +317,7 @@ def _check_same_units(
         for name in fits
         if name not in used
     ]
-    return used, found
+    return used, found, units
 
 
 def _left_out(fits: Mapping[str, Fit], name: str, by: str) -> GroupFactor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -11,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.design import upgrade
 from partialpool.engine import GroupDraws, Run
 from partialpool.model import Group, Model, Reduced
-from partialpool.model.priors import PRIORS, Prior
-from partialpool.model.standardise import Standardisation
+from partialpool.model.priors import PRIORS, Normal, NormalAtMean, Prior
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fit import Fit, Provenance
 from partialpool.posterior.loo import Loo
@@ -39,10 +40,10 @@ MODEL_FACTS = (
     "sigma_formula",
     "recipe",
 )
-GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor")
+GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor", "at_mean")
 # Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
 GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
-GROUP_DRAWS = ("sd", "cor", "coef")
+GROUP_DRAWS = ("sd", "cor", "coef", "own")
 STATS = ("diverging", "energy", "lp", "tree_depth")  # those that an engine has
 LOO_FACTS = ("method", "unit", "folds")
 LOO_ARRAYS = ("elpd_i", "log_score", "pareto_k", "y", "mean", "weights")
@@ -59,8 +60,6 @@ def write_fit(fit: Fit, *, rows: bool) -> dict[str, NDArray[Any]]:
     model, run = fit.model, fit.run
     arrays: dict[str, NDArray[Any]] = {
         "b": run.b,
-        "centre": model.standardisation.centre,
-        "scale": model.standardisation.scale,
         **{name: np.asarray(values) for name, values in run.stats.items()},
         **{f"scalar{k}": values for k, values in enumerate(run.scalars.values())},
     }
@@ -77,18 +76,22 @@ def write_fit(fit: Fit, *, rows: bool) -> dict[str, NDArray[Any]]:
         parts = {name: getattr(group, name) for name in GROUP_ARRAYS}
         parts |= {name: getattr(drawn, name) for name in GROUP_DRAWS}
         arrays |= {f"group{k}_{name}": x for name, x in parts.items() if x is not None}
-        groups.append({name: getattr(group, name) for name in GROUP_FACTS} | {"kind": kind})
+        own = [_encode_prior(prior) for prior in group.own]
+        groups.append(
+            {name: getattr(group, name) for name in GROUP_FACTS} | {"kind": kind, "own": own}
+        )
     meta = {
         "groups": groups,
         "scalars": list(run.scalars),
         "reduced": reduced,
         "model": {name: getattr(model, name) for name in MODEL_FACTS},
-        "categories": [c if isinstance(c, (bool, int, str)) else str(c) for c in model.categories],
+        "categories": [
+            c if isinstance(c, (bool, int, float, str)) else str(c) for c in model.categories
+        ],
         "known_errors": model.known_errors,
         "n_rows": model.n_rows,
-        "y_centre": model.standardisation.y_centre,
-        "intercept": model.standardisation.intercept,
         "priors": {name: _encode_prior(prior) for name, prior in model.priors.items()},
+        "implied": {name: _encode_prior(prior) for name, prior in model.implied.items()},
         "run": {
             "method": run.method,
             # JSON readers elsewhere may round integers beyond 2⁵³
@@ -115,9 +118,6 @@ def read_fit(arrays: Arrays) -> Fit:
     """Build the fit that :func:`write_fit` was given."""
     meta = json.loads(texts(arrays["meta"])[0])
     check_record(arrays, meta)
-    standardisation = Standardisation(
-        arrays["centre"], arrays["scale"], meta["intercept"], meta["y_centre"]
-    )
     reduced = None
     if meta["reduced"] is not None:
         data = _core.CrossProducts.from_parts(
@@ -126,15 +126,16 @@ def read_fit(arrays: Arrays) -> Fit:
         reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]
     model = Model(
-        **facts | {"columns": tuple(facts["columns"])},
+        **facts | {"columns": tuple(facts["columns"]), "recipe": upgrade(facts["recipe"])},
         categories=tuple(meta["categories"]),
         groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
-        standardisation=standardisation,
+        coordinates={},
         known_errors=meta["known_errors"],
         n_rows=meta["n_rows"],
         reduced=reduced,
         core=None,
+        stored_implied=_read_implied(meta, arrays),
     )
     record = meta["run"]
     stats = {name: arrays[name] for name in STATS if name in arrays}
@@ -202,6 +203,9 @@ def _read_group(arrays: Arrays, k: int, facts: dict[str, Any]) -> Group:
         levels=decode_levels(facts["kind"], arrays[f"group{k}_levels"]),
         pairs=tuple((i, j) for i, j in facts["pairs"]),
         predictor=facts["predictor"],
+        # Files of version 0.1.0 have no coefficients at the mean of the predictors.
+        at_mean=facts.get("at_mean", False),
+        own=tuple(_decode_prior(spec) for spec in facts.get("own", [])),
         **parts,
     )
 
@@ -209,6 +213,25 @@ def _read_group(arrays: Arrays, k: int, facts: dict[str, Any]) -> Group:
 def _parts(arrays: Arrays, k: int, names: Sequence[str]) -> dict[str, Any]:
     """Arrays of the group at position k by name; None for those that it does not have."""
     return {name: arrays.get(f"group{k}_{name}") for name in names}
+
+
+def _read_implied(meta: Mapping[str, Any], arrays: Arrays) -> dict[str, Normal]:
+    """Priors of coefficients as written; of version 0.1.0 only the intercept's differ."""
+    if "implied" in meta:
+        found = {name: _decode_prior(spec) for name, spec in meta["implied"].items()}
+        return {name: prior for name, prior in found.items() if isinstance(prior, Normal)}
+    priors = {name: _decode_prior(spec) for name, spec in meta["priors"].items()}
+    at = meta["intercept"]
+    if at is None or not isinstance(priors.get("b[Intercept]"), NormalAtMean):
+        return {}
+    mean, variance = 0.0, 0.0
+    for k, name in enumerate(meta["model"]["columns"]):
+        prior, weight = priors[f"b[{name}]"], 1.0 if k == at else -float(arrays["centre"][k])
+        if not isinstance(prior, Normal):
+            return {}
+        mean += weight * prior.mean
+        variance += (weight * prior.sd) ** 2
+    return {"b[Intercept]": Normal(mean, math.sqrt(variance))}
 
 
 def _encode_prior(prior: Prior) -> list[Any]:

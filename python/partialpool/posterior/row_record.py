@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from partialpool.data import Column, Table
 from partialpool.design import Design, build_design
+from partialpool.design.legacy import is_upgraded
 from partialpool.design.recipe import rebuild
+from partialpool.errors import InputError
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
-from partialpool.model.defaults import group_name, predictors
 from partialpool.model.families import FAMILIES
+from partialpool.model.scales import group_name, predictors
 from partialpool.posterior.stored import DamagedError, texts
 
 ROLES = ("weights", "offset", "se", "trials", "exposure")
@@ -37,6 +39,10 @@ def write_rows(design: Design, arrays: dict[str, NDArray[Any]]) -> dict[str, Any
             arrays[f"rows_{k}_codes"] = codes
         stored, arrays[f"rows_{k}"] = encode_levels(values)
         facts = {name: getattr(column, name) for name in ("name", "kind", "categories", "ordered")}
+        if column.texts is not None:
+            found, codes = _distinct(column.texts)
+            facts["texts"], arrays[f"rows_{k}_texts"] = encode_levels(found)
+            arrays[f"rows_{k}_text_codes"] = codes
         columns.append(facts | {"stored": stored})
     own = {role: getattr(design, role) for role in ROLES}
     arrays |= {f"rows_{role}": values for role, values in own.items() if values is not None}
@@ -50,8 +56,22 @@ def write_rows(design: Design, arrays: dict[str, NDArray[Any]]) -> dict[str, Any
 
 def read_rows(
     arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], model: Model
+) -> Design | None:
+    """Build the design that :func:`write_rows` was given.
+
+    None if an earlier version wrote it and its formula makes other columns now.
+    """
+    if not is_upgraded(model.recipe):
+        return _read_rows(arrays, record, model)
+    try:
+        return _read_rows(arrays, record, model)
+    except (InputError, DamagedError):
+        return None
+
+
+def _read_rows(
+    arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], model: Model
 ) -> Design:
-    """Build the design that :func:`write_rows` was given."""
     rows, dropped = arrays["rows_positions"], arrays["rows_dropped"]
     columns = {
         facts["name"]: _column(arrays, k, facts, len(rows))
@@ -59,16 +79,19 @@ def read_rows(
     }
     family = FAMILIES[model.family]
     sigma = model.recipe["sigma"]
+    roles: dict[str, Any] = {role: arrays.get(f"rows_{role}") for role in ROLES}
     design = build_design(
-        parse_formula(model.recipe["formula"]),
+        parse_formula(model.recipe["formula"]).without_roles(),
         Table(columns, len(rows), "the rows that were fitted"),
         sigma=None if sigma is None else parse_predictor(sigma["formula"]),
         response=family.response,
-        **{role: arrays.get(f"rows_{role}") for role in ROLES},
+        shares=model.recipe.get("shares", False),
+        **roles,
     )
     _check_recipe(model.recipe, design)
     design = replace(
         design,
+        y=family.settled(design.y),
         rows=rows,
         dropped=dropped,
         n_dropped=len(dropped),
@@ -83,11 +106,7 @@ def read_rows(
 def _check_recipe(recipe: Mapping[str, Any], design: Design) -> None:
     """Refuse a recipe that does not give the columns of the rows that are stored with it."""
     some = np.arange(min(design.n_rows, 3))
-    columns = {
-        name: replace(column, values=column.values[some], missing=column.missing[some])
-        for name, column in design.table.columns.items()
-    }
-    table = replace(design.table, columns=columns, n_rows=len(some))
+    table = design.table.rows(some)
     roles = {name: np.ones(len(some)) for name in ("offset", "exposure") if recipe[f"needs_{name}"]}
     found = rebuild(recipe, table, **roles)
     known = [(design.X, found.X), *zip((f.Z for f in design.factors), found.Z, strict=True)]
@@ -99,10 +118,14 @@ def _check_recipe(recipe: Mapping[str, Any], design: Design) -> None:
 
 
 def _check_columns(model: Model, design: Design) -> None:
-    """Refuse rows whose columns and levels are not those of the model."""
+    """Refuse rows whose columns and levels are not those of the model.
+
+    Columns that an earlier version made may have been called otherwise.
+    """
     parts = [(group_name(p.name, f), f) for p in predictors(design) for f in p.factors]
-    names = [(name, factor.terms) for name, factor in parts]
-    if design.columns != model.columns or names != [(g.name, g.terms) for g in model.groups]:
+    found = (design.columns, [(name, factor.terms) for name, factor in parts])
+    known = (model.columns, [(group.name, group.terms) for group in model.groups])
+    if found != known and not (is_upgraded(model.recipe) and _sizes(found) == _sizes(known)):
         raise DamagedError("columns")
     for (_, factor), group in zip(parts, model.groups, strict=True):
         if factor.levels.tolist() != group.levels.tolist() or factor.T.shape != group.T.shape:
@@ -111,6 +134,14 @@ def _check_columns(model: Model, design: Design) -> None:
         raise DamagedError("categories")
     if (design.se is not None) != model.known_errors:
         raise DamagedError("se")
+
+
+def _sizes(
+    names: tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]],
+) -> tuple[int, list[tuple[str, int]]]:
+    """How many columns there are, instead of what they are called."""
+    columns, groups = names
+    return len(columns), [(name, len(terms)) for name, terms in groups]
 
 
 def _pooling(design: Design) -> dict[str, str]:
@@ -135,7 +166,13 @@ def _column(arrays: Mapping[str, NDArray[Any]], k: int, facts: Mapping[str, Any]
         values = values[arrays[f"rows_{k}_codes"]]
     categories = None if facts["categories"] is None else tuple(facts["categories"])
     missing = np.zeros(n, dtype=bool)
-    return Column(facts["name"], facts["kind"], values, missing, categories, facts["ordered"])
+    texts_ = None
+    if facts.get("texts") is not None:
+        texts_ = decode_levels(facts["texts"], arrays[f"rows_{k}_texts"])
+        texts_ = texts_[arrays[f"rows_{k}_text_codes"]]
+    return Column(
+        facts["name"], facts["kind"], values, missing, categories, facts["ordered"], texts_
+    )
 
 
 def _is_storable(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.data import Column, Table, open_table
-from partialpool.data.convert import from_any
+from partialpool.data import Column, Table, label, open_table
+from partialpool.data.labels import date_labels, distinct
+from partialpool.data.values import LEADING_ZEROS
 from partialpool.design import Design, Rebuilt, RebuiltPart, rebuild
-from partialpool.design.recipe import recipe_predictors
-from partialpool.design.roles import check_values
+from partialpool.design.recipe import as_fitted, recipe_labels, recipe_predictors
+from partialpool.design.roles import (
+    Expression,
+    check_values,
+    numeric_role,
+    read_role,
+    role_column,
+    role_columns,
+)
 from partialpool.errors import InputError
 from partialpool.model import Group, Model
-from partialpool.model.defaults import predictors
+from partialpool.model.scales import predictors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +191,7 @@ def gather_fitted(
         own = getattr(design, role)
         value = given.get(role)
         if value is not None:
-            own = _complete(role, _role(role, value, design.table, n))
+            own = _complete(role, _role(role, value, design.table))
         if own is not None:
             roles[role] = own
     return Gathered(design.table, roles, design.rows, n)
@@ -234,9 +242,9 @@ def gather_new(
     used = recipe_predictors(model.recipe)
     wanted = wanted_roles(model, kind, averaged)
     roles = _roles(model, source.names, source.source, given, wanted, notes)
-    named = [value for value in roles.values() if isinstance(value, str)]
-    table = source.take((*used, *grouping, *named))
-    columns = {role: _role(role, value, table, table.n_rows) for role, value in roles.items()}
+    named = [name for value in roles.values() for name in role_columns(value)]
+    table = source.take((*used, *grouping, *named), recipe_labels(model.recipe))
+    columns = {role: _role(role, value, table, source.index) for role, value in roles.items()}
     kept = {name: table.columns[name] for name in (*used, *grouping)}
     complete = np.ones(table.n_rows, dtype=bool)
     for column in (*kept.values(), *columns.values()):
@@ -251,6 +259,11 @@ def gather_new(
     values = {role: c.values[complete].astype(np.float64) for role, c in columns.items()}
     _check(values, positions)
     kept = {name: column.rows(complete) for name, column in kept.items()}
+    if len(positions):
+        kept = {
+            name: as_fitted(model.recipe, column) if name in used else column
+            for name, column in kept.items()
+        }
     return Gathered(
         Table(kept, len(positions), table.source), values, positions, table.n_rows, notes
     )
@@ -341,7 +354,7 @@ def table_frame(data: Any) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         return data.copy()
     source = open_table(data)
-    table = source.take(source.names)
+    table = source.take(source.names, source.names)
     return pd.DataFrame({name: _series(column) for name, column in table.columns.items()})
 
 
@@ -352,11 +365,21 @@ def _series(column: Column) -> Any:
         return pd.Categorical(
             _with_none(column), categories=column.categories, ordered=column.ordered
         )
+    if column.kind == "number" and column.texts is not None and _is_code(column):
+        return _with_none(replace(column, values=column.texts))
     if not column.missing.any() or column.kind == "date":
         return column.values
     if column.kind == "number":
         return np.where(column.missing, np.nan, column.values.astype(np.float64))
     return _with_none(column)
+
+
+def _is_code(column: Column) -> bool:
+    """Whether numbers would lose what their texts say: leading zeros, or digits."""
+    assert column.texts is not None
+    found = distinct(column.texts[~column.missing])[0]
+    large = np.abs(column.values[~column.missing].astype(np.float64)) > 2.0**53
+    return bool(large.any()) or any(re.fullmatch(LEADING_ZEROS, text.strip()) for text in found)
 
 
 def _with_none(column: Column) -> NDArray[Any]:
@@ -378,10 +401,11 @@ def _roles(
     for role in wanted:
         value = given.get(role)
         if value is None and model.recipe[f"needs_{role}"]:
-            value = model.recipe[role]
-            absent = isinstance(value, str) and value not in names
+            value = read_role(model.recipe[role])
+            absent = any(name not in names for name in role_columns(value))
             if value is None or absent:
-                used = f"the fit used `{value}` as `{role}`" if absent else f"the fit used `{role}`"
+                shown = value.factor.label if isinstance(value, Expression) else value
+                used = f"the fit used `{shown}` as `{role}`" if absent else f"the fit used `{role}`"
                 if role != "weights":
                     where = f", which is not in {source}" if absent else ""
                     raise InputError(f"{used}{where}", remedy=f"give `{role}` for the new data")
@@ -392,20 +416,14 @@ def _roles(
     return found
 
 
-def _role(role: str, value: Any, table: Table, n: int) -> Column:
-    if isinstance(value, str):
-        column = table.take([value]).columns[value]
-    elif isinstance(value, numbers.Real) and not isinstance(value, bool):
-        column = from_any(role, np.full(n, float(value)))
-    else:
-        column = from_any(role, value)
-    if len(column) != n:
+def _role(role: str, value: Any, table: Table, index: Any = None) -> Column:
+    column = role_column(role, value, table, index)
+    if len(column) != table.n_rows:
         raise InputError(
-            f"`{role}` has {len(column)} values for {n} rows", remedy="give one value a row"
+            f"`{role}` has {len(column)} values for {table.n_rows} rows",
+            remedy="give one value a row",
         )
-    if column.kind != "number":
-        raise InputError(f"`{role}` holds no numbers", remedy="give a number or a numeric column")
-    return column
+    return numeric_role(role, column, np.arange(table.n_rows))
 
 
 def _complete(role: str, column: Column) -> Array:
@@ -476,13 +494,13 @@ def _member(model: Model, k: int, rebuilt: Rebuilt, columns: Mapping[str, Column
 
 
 def _texts(column: Column, rows: Ints) -> list[str]:
-    """Values as text that does not depend on how a table holds them: 7 and 7.0 are one level."""
-    values = column.values[rows]
+    """Labels, which do not depend on how a table holds them: 7 and 7.0 are one level."""
+    values = column.labels[rows]
     if values.dtype.kind == "M":
-        return [str(text) for text in np.datetime_as_string(values.astype("datetime64[us]"))]
-    if values.dtype.kind == "f":
-        return [str(int(x)) if x.is_integer() else str(x) for x in values.tolist()]
-    return [str(value) for value in values.tolist()]
+        return date_labels(values)
+    found, codes = distinct(values)
+    names = [label(value) for value in found]
+    return [names[k] for k in codes.tolist()]
 
 
 def _rows(which: NDArray[np.bool_]) -> str:

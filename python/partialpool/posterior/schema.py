@@ -103,8 +103,7 @@ class _Checked:
         if family is None or self.model["link"] not in family.links or len(columns) != self.p:
             raise DamagedError("model")
         self._record(columns)
-        for name in ("centre", "scale"):
-            self._take(name, "f", (self.p,), finite=True)
+        self._implied()
         for name, kind in (("diverging", "i"), ("energy", "f"), ("lp", "f"), ("tree_depth", "iu")):
             if name in self.arrays:
                 self._take(name, kind, (self.chains, self.draws))
@@ -160,12 +159,8 @@ class _Checked:
         for finding in self._findings(meta.get("findings")):
             if finding["level"] not in ("info", "warning", "error"):
                 raise DamagedError("findings")
-        _finite(meta.get("y_centre"), "y_centre")
         if type(meta.get("known_errors")) is not bool or type(meta.get("n_rows")) is not int:
             raise DamagedError("meta")
-        intercept = meta.get("intercept")
-        if intercept is not None and not (type(intercept) is int and 0 <= intercept < self.p):
-            raise DamagedError("intercept")
         facts = _dict(meta.get("provenance"), "provenance")
         if not 0 < float(facts["interval"]) < 1 or type(facts["n_rows"]) is not int:
             raise DamagedError("provenance")
@@ -177,7 +172,9 @@ class _Checked:
             _finite(facts[name], name)
         recipe = _dict(self.model["recipe"], "recipe", RECIPE)
         for role in ROLES:
-            if not isinstance(recipe.get(role), (str, int, float, type(None))):
+            if isinstance(recipe.get(role), dict):  # what a formula says
+                _dict(recipe[role], "recipe", {"expression": str, "state": dict})
+            elif not isinstance(recipe.get(role), (str, int, float, type(None))):
                 raise DamagedError("recipe")
             if type(recipe.get(f"needs_{role}")) is not bool:
                 raise DamagedError("recipe")
@@ -202,7 +199,7 @@ class _Checked:
             raise DamagedError("categories")
         if (self.model["family"] == "cumulative") != (len(categories) > 0):
             raise DamagedError("categories")
-        if not all(isinstance(category, (bool, int, str)) for category in categories):
+        if not all(isinstance(category, (bool, int, float, str)) for category in categories):
             raise DamagedError("categories")
 
     def _group(self, k: int, group: dict[str, Any], scalars: list[str]) -> None:
@@ -238,6 +235,18 @@ class _Checked:
         cor = self._take(f"group{k}_cor", "f", (*shape, len(group["pairs"])), finite=True)
         if (sd < 0).any() or (np.abs(cor) > 1 + 1e-9).any():
             raise DamagedError("sd or cor")
+        at_mean = group.get("at_mean", False)
+        if type(at_mean) is not bool or not isinstance(group.get("own", []), list):
+            raise DamagedError("group")
+        for prior in group.get("own", []):
+            _prior(prior, "own")
+        if f"group{k}_own" in self.arrays:
+            width = q + len(group["pairs"])
+            scales = self._take(f"group{k}_own", "f", (*shape, width), finite=True)
+            if (scales[..., :q] < 0).any() or (np.abs(scales[..., q:]) > 1 + 1e-9).any():
+                raise DamagedError("own")
+        elif at_mean and not fixed and f"group{k}_coef" not in self.arrays:
+            raise DamagedError("own")
         if f"group{k}_coef" in self.arrays:
             self._take(f"group{k}_coef", "f", (*shape, levels, q))
         elif self.meta.get("reduced") is None or "working" not in self.arrays:
@@ -257,10 +266,7 @@ class _Checked:
     def _priors(self, columns: list[str], groups: list[Any], scalars: list[str]) -> None:
         priors = _dict(self.meta.get("priors"), "priors")
         for name, prior in priors.items():
-            if not isinstance(prior, list) or not prior or prior[0] not in PRIORS:
-                raise DamagedError(name)
-            if not all(type(x) in (int, float) for x in prior[1:]):
-                raise DamagedError(name)
+            _prior(prior, name)
         needed = [f"b[{column}]" for column in columns]
         for k, group in enumerate(groups):
             own = f"group{k}_known_sd" in self.arrays
@@ -269,6 +275,19 @@ class _Checked:
         needed += [name for name in scalars if name not in priors]
         if set(needed) - set(priors):
             raise DamagedError("priors")
+
+    def _implied(self) -> None:
+        """Priors of coefficients as written, or what version 0.1.0 had in their place."""
+        if "implied" in self.meta:
+            for name, prior in _dict(self.meta["implied"], "implied").items():
+                _prior(prior, name)
+            return
+        for name in ("centre", "scale"):
+            self._take(name, "f", (self.p,), finite=True)
+        _finite(self.meta.get("y_centre"), "y_centre")
+        at = self.meta["intercept"]
+        if at is not None and not (type(at) is int and 0 <= at < self.p):
+            raise DamagedError("intercept")
 
     def _reduced(self, groups: list[Any]) -> None:
         reduced = self.meta.get("reduced")
@@ -321,11 +340,24 @@ class _Checked:
             _dict(facts, "column", {"name": str, "kind": str, "stored": str})
             values = self._levels(f"rows_{k}", facts["stored"])
             if f"rows_{k}_codes" in self.arrays:
-                codes = self._take(f"rows_{k}_codes", "i", (n,))
-                if n and not 0 <= int(codes.min()) <= int(codes.max()) < values:
-                    raise DamagedError("codes")
+                self._codes(f"rows_{k}_codes", n, values)
             elif values != n:
                 raise DamagedError(f"rows_{k}")
+            if facts.get("texts") is not None:
+                values = self._levels(f"rows_{k}_texts", facts["texts"])
+                self._codes(f"rows_{k}_text_codes", n, values)
+
+    def _codes(self, name: str, n: int, values: int) -> None:
+        codes = self._take(name, "i", (n,))
+        if n and not 0 <= int(codes.min()) <= int(codes.max()) < values:
+            raise DamagedError("codes")
+
+
+def _prior(prior: Any, what: str) -> None:
+    if not isinstance(prior, list) or not prior or prior[0] not in PRIORS:
+        raise DamagedError(what)
+    if not all(type(x) in (int, float) for x in prior[1:]):
+        raise DamagedError(what)
 
 
 def _recipe_part(part: dict[str, Any]) -> None:

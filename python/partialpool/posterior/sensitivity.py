@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.arrays import mean_of, sd_of
 from partialpool.model.priors import Prior
 from partialpool.posterior.findings import Finding
@@ -28,7 +29,7 @@ from partialpool.posterior.fitted_rows import (
     thinned,
 )
 from partialpool.posterior.log_prior import log_priors
-from partialpool.posterior.loo import FEWEST, GOOD_K, leave_out
+from partialpool.posterior.loo import FEWEST, leave_out
 from partialpool.posterior.text import WIDTH, number, wrap_findings
 from partialpool.posterior.words import prior_words
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# A sensitivity above this is worth a look (Kallioinen et al. 2023).
-THRESHOLD = 0.05
 # Powers for the sensitivities, which are slopes at 1: the log likelihood of many levels varies so
 # much that powers further off would leave a handful of draws with all the weight.
 NEAR = (0.99, 1.01)
@@ -92,8 +91,8 @@ class Sensitivity:
         ``"prior-data-conflict"``: it moves with both, which it does where they disagree; where they
         agree, each takes from the weight of the other. Else ``"fine"``.
         """
-        words = np.where(self.likelihood >= THRESHOLD, CONFLICT, RESTS)
-        return [str(word) for word in np.where(self.prior >= THRESHOLD, words, FINE)]
+        words = np.where(self.likelihood >= limits.SENSITIVE, CONFLICT, RESTS)
+        return [str(word) for word in np.where(self.prior >= limits.SENSITIVE, words, FINE)]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -122,8 +121,8 @@ class Sensitivity:
             lines.append(f"{label:<{width}}" + "".join(f"{c:>12}" for c in cells) + f"  {word}")
         note = (
             "prior, likelihood: how far the posterior moves when all priors, or the data, count "
-            f"more or less; {THRESHOLD:g} or more is sensitive. weaker, stronger: means with all "
-            f"priors to the power {WEAKER:g} and {STRONGER:g}."
+            f"more or less; {limits.SENSITIVE:g} or more is sensitive. weaker, stronger: means "
+            f"with all priors to the power {WEAKER:g} and {STRONGER:g}."
         )
         return "\n".join([*lines, "", *textwrap.wrap(note, WIDTH)])
 
@@ -221,14 +220,14 @@ def _findings(
         prior = f"The prior that moves it most is {words} of `{guilty}`."
         whose = "its mean" if len(names) == 1 else f"the mean of {names[0]}"
         findings.append(_finding(kind, names, prior, f"{whose} {_movement(found, most)}"))
-    if max(found.pareto_k) > GOOD_K:
+    if max(found.pareto_k) > limits.PARETO_K:
         findings.append(
             Finding(
                 "pareto-k",
                 "warning",
                 "The means under weaker and stronger priors cannot be trusted (Pareto k up to "
-                f"{max(found.pareto_k):.2f}, should be at most {GOOD_K}): these posteriors are too "
-                "far from the one that was drawn.",
+                f"{max(found.pareto_k):.2f}, should be at most {limits.PARETO_K}): these "
+                "posteriors are too far from the one that was drawn.",
                 "Fit again with other priors, and compare.",
             )
         )

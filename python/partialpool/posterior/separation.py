@@ -54,6 +54,17 @@ def separation(pooled: Pooled) -> Iterator[Finding]:
     if ends is None:
         return
     design = pooled.design
+    alone = _one_end(ends)
+    if alone:
+        yield Finding(
+            "one-outcome",
+            "warning",
+            f"The response is {alone} in every row: the data alone would make the intercept "
+            "infinite, so the prior decides how far from it the estimate is, and there is nothing "
+            "that predictors could explain.",
+            "Choose the prior on the intercept from what you know.",
+        )
+        return
     done: set[int] = set()
     for name, block in _categories(design):
         done |= set(block)
@@ -76,6 +87,13 @@ def separation(pooled: Pooled) -> Iterator[Finding]:
                 "pooling, the prior alone decides how extreme their coefficients are.",
                 "Partial pooling estimates them from all levels.",
             )
+
+
+def _one_end(ends: _Ends) -> str:
+    """Say which kind of response is the only one, if so."""
+    if not np.any(ends.rows[1:]):
+        return ends.low
+    return ends.high if ends.high and not np.any(ends.rows[:-1]) else ""
 
 
 def _ends(pooled: Pooled) -> _Ends | None:

@@ -11,7 +11,7 @@ from partialpool.posterior.words import (
     dispersion_words,
     family_words,
     given_words,
-    prior_words,
+    prior_of,
     scale_words,
     threshold_words,
 )
@@ -47,6 +47,17 @@ def number(x: float, sd: float) -> str:
     return f"{x:.{decimals}f}" if decimals <= 6 and abs(x) < 1e7 else f"{x:.3g}"
 
 
+def give_or_take(x: float, error: float) -> str:
+    """Write a number with its standard error; alone where there is none, as of a single row.
+
+    Examples
+    --------
+    >>> give_or_take(1.26, 0.5), give_or_take(0.2, math.nan)
+    ('1.3 ± 0.5', '0.2')
+    """
+    return f"{x:.1f} ± {error:.1f}" if math.isfinite(error) else f"{x:.1f}"
+
+
 def percent(interval: float) -> tuple[str, str]:
     """Head the interval columns: ``2.5%`` and ``97.5%``."""
     tail = 50 * (1 - interval)
@@ -63,8 +74,7 @@ def parameter_rows(fit: Fit) -> Iterator[tuple[str, list[str], str]]:
         ess = min(values["ess_bulk"][k], values["ess_tail"][k])
         cells.append("–" if math.isnan(ess) else f"{ess:.0f}")
         cells.append("–" if math.isnan(values["r_hat"][k]) else f"{values['r_hat'][k]:.3f}")
-        prior = fit.model.priors.get(label, fit.model.priors.get(label.split("[")[0]))
-        yield label, cells, "" if prior is None else prior_words(label, prior)
+        yield label, cells, prior_of(fit.model, label)
 
 
 def section(fit: Fit, label: str) -> str:
@@ -126,17 +136,24 @@ def scale_note(fit: Fit) -> str | None:
 
 
 def intercept_note(fit: Fit) -> str | None:
-    """Say which prior the actual intercept has when the default is set at the mean.
+    """Say which priors coefficients have as written when their own are at the mean.
 
-    An ordered response has thresholds instead.
+    An ordered response has thresholds in place of an intercept.
     """
-    implied = fit.model.implied_intercept_prior
-    if implied is None:
-        if fit.model.categories:
-            shifted = "; levels shift them" * bool(fit.model.groups)
-            return f"Thresholds are those where all predictors are 0{shifted}."
-        return None
-    return f"The prior at the mean of the predictors implies {implied} for b[Intercept] itself."
+    found = []
+    if fit.model.categories:
+        shifted = "; levels shift them" * bool(fit.model.groups)
+        found.append(f"Thresholds are those where all predictors are 0{shifted}.")
+    implied = [f"{prior} for {name}" for name, prior in fit.model.implied.items()]
+    if implied:
+        several = len(implied) > 1
+        more = f" and {len(implied) - 4} more" if len(implied) > 4 else ""
+        found.append(
+            f"The prior{'s' * several} at the mean of the predictors "
+            f"{'imply' if several else 'implies'} {', '.join(implied[:4])}{more} "
+            f"{'themselves' if several else 'itself'}."
+        )
+    return " ".join(found) or None
 
 
 def notes(fit: Fit) -> list[str]:

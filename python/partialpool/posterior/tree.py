@@ -27,41 +27,48 @@ VECTOR_DIMS = {"b_sigma": "sigma_term", "threshold": "threshold_number"}
 
 
 def draws_tree(model: Model, run: Run) -> DataTree:
-    """All draws and sampler statistics as a DataTree with groups posterior and sample_stats."""
+    """All draws and sampler statistics as a DataTree with groups posterior and sample_stats.
+
+    Variables over levels and terms come first: ArviZ's summary labels a variable by its own
+    dimensions, and takes its values in the order in which all dimensions occur.
+    """
     import xarray as xr
 
     coords: dict[str, object] = {"chain": np.arange(run.chains), "draw": np.arange(run.draws)}
     variables: dict[str, Variable] = {}
+    left = GROUP_DRAWS_LIMIT
+    for k, group in enumerate(model.groups):
+        size = 2 * run.chains * run.draws * len(group.levels) * len(group.terms)
+        if size > left:
+            continue
+        left -= size
+        name, dim, term = group_names(model, run, k)
+        coords |= {dim: group.levels, term: list(group.terms)}
+        dims = (*CHAIN_DRAW, dim, term)
+        coefficients = coefficient_draws(model, run, k, 0, len(group.levels))
+        if group.known_sd is None:
+            population = population_part(model, run, k)[:, :, None, :]
+            variables[f"r_{name}"] = (dims, coefficients - population)
+        variables[f"coef_{name}"] = (dims, coefficients)
     if model.columns:
         coords["term"] = list(model.columns)
         variables["b"] = ((*CHAIN_DRAW, "term"), run.b)
-    for name, elements in _vectors(run).items():
-        dim = _vector_dim(name, model)
+    for vector, elements in _vectors(run).items():
+        dim = _vector_dim(vector, model)
         coords[dim] = [int(element) if element.isdigit() else element for element in elements]
-        stacked = np.stack([run.scalars[f"{name}[{element}]"] for element in elements], axis=-1)
-        variables[name] = ((*CHAIN_DRAW, dim), stacked)
-    left = GROUP_DRAWS_LIMIT
+        stacked = np.stack([run.scalars[f"{vector}[{element}]"] for element in elements], axis=-1)
+        variables[vector] = ((*CHAIN_DRAW, dim), stacked)
     for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
-        dim, term, pair = level_dim(model, run, k), f"{group.name}_term", f"{group.name}_pair"
-        coords[term] = list(group.terms)
+        name, _, term = group_names(model, run, k)
         if group.known_sd is None:
-            variables[f"sd_{group.name}"] = ((*CHAIN_DRAW, term), drawn.sd)
+            coords[term] = list(group.terms)
+            variables[f"sd_{name}"] = ((*CHAIN_DRAW, term), drawn.sd)
         if group.pairs:
-            coords[pair] = group.pair_labels
-            variables[f"cor_{group.name}"] = ((*CHAIN_DRAW, pair), drawn.cor)
-        size = 2 * run.chains * run.draws * len(group.levels) * len(group.terms)
-        if size <= left:
-            left -= size
-            coords[dim] = group.levels
-            dims = (*CHAIN_DRAW, dim, term)
-            coefficients = coefficient_draws(model, run, k, 0, len(group.levels))
-            if group.known_sd is None:
-                population = population_part(model, run, k)[:, :, None, :]
-                variables[f"r_{group.name}"] = (dims, coefficients - population)
-            variables[f"coef_{group.name}"] = (dims, coefficients)
-    for name, values in run.scalars.items():
-        if "[" not in name:
-            variables[name] = (CHAIN_DRAW, values)
+            coords[f"{name}_pair"] = group.pair_labels
+            variables[f"cor_{name}"] = ((*CHAIN_DRAW, f"{name}_pair"), drawn.cor)
+    for scalar, values in run.scalars.items():
+        if "[" not in scalar:
+            variables[scalar] = (CHAIN_DRAW, values)
     attrs = {"formula": model.formula, "seed": run.seed, "method": run.method}
     stats = {name: (CHAIN_DRAW, values) for name, values in run.stats.items()}
     return xr.DataTree.from_dict(
@@ -85,24 +92,46 @@ def group_array(model: Model, run: Run, k: int, picked: list[int]) -> DataArray:
         if parts
         else np.empty((run.chains, run.draws, 0, len(group.terms)))
     )
-    dim, term = level_dim(model, run, k), f"{group.name}_term"
+    name, dim, term = group_names(model, run, k)
     return xr.DataArray(
         values,
         dims=(*CHAIN_DRAW, dim, term),
         coords={dim: group.levels[picked], term: list(group.terms)},
-        name=f"coef_{group.name}",
+        name=f"coef_{name}",
     )
 
 
-def level_dim(model: Model, run: Run, k: int) -> str:
-    """Name of the dimension over levels: the factor, unless something else is called that."""
+def group_names(model: Model, run: Run, k: int) -> tuple[str, str, str]:
+    """Name a group in a tree, and its dimensions over levels and over terms.
+
+    The first of these is called like the factor, unless something else is.
+    """
+    own = [without_slash(group.name) for group in model.groups]
+    # Names that differed in a slash alone are told apart by numbers.
+    names = [name if own.count(name) == 1 else f"{name}_{j + 1}" for j, name in enumerate(own)]
     taken = {*CHAIN_DRAW, "term", "b", *run.scalars, *_vectors(run)}
     taken |= {_vector_dim(name, model) for name in _vectors(run)}
-    for group in model.groups:
-        taken |= {f"{kind}_{group.name}" for kind in ("sd", "cor", "r", "coef")}
-        taken |= {f"{group.name}_term", f"{group.name}_pair"}
-    factor = model.groups[k].factor
-    return f"{factor}_level" if factor in taken else factor
+    for name in names:
+        taken |= {f"{kind}_{name}" for kind in ("sd", "cor", "r", "coef")}
+        taken |= {f"{name}_term", f"{name}_pair"}
+    factors = {group.factor for group in model.groups} - {model.groups[k].factor}
+    dim = without_slash(model.groups[k].factor)
+    if dim in taken:
+        dim = f"{dim}_level"
+    elif dim in map(without_slash, factors):
+        dim = f"{names[k]}_level"
+    return names[k], dim, f"{names[k]}_term"
+
+
+def without_slash(name: str) -> str:
+    """Make a name that a tree allows, in which slashes lead to branches.
+
+    Examples
+    --------
+    >>> without_slash("a/b")
+    'a_b'
+    """
+    return name.replace("/", "_")
 
 
 def _vectors(run: Run) -> dict[str, list[str]]:

@@ -93,6 +93,12 @@ def threshold_words(model: Model) -> str:
     return f"Thresholds of {model.response}{between}"
 
 
+def prior_of(model: Model, label: str) -> str:
+    """Write the prior of a parameter, its own or that of the array it is in; empty without one."""
+    prior = model.priors.get(label, model.priors.get(label.split("[")[0]))
+    return "" if prior is None else prior_words(label, prior)
+
+
 def prior_words(name: str, prior: Prior) -> str:
     """Write a prior, with the bounds where the parameter's range cuts it off.
 

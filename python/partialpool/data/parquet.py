@@ -1,0 +1,99 @@
+"""Parquet files, one or several that make up a table → columns, through DuckDB."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from partialpool.errors import InputError
+from partialpool.paths import shown
+
+from .failures import attempt
+from .reading import Reading
+from .relations import RelationReader, connect
+
+_INTEGERS = {"tinyint", "smallint", "integer", "bigint"}
+_FLOATS = {"float", "double"}
+
+
+def find_parquet(path: Path) -> list[Path]:
+    """Return the Parquet files of a folder, or those that a pattern names, ordered by name."""
+    if path.is_dir():
+        found = [str(p) for p in path.glob("*.parquet")]
+        parts = [p.name for p in path.iterdir() if p.is_dir() and "=" in p.name]
+        if parts and not found:
+            raise InputError(
+                f"the folder `{shown(path)}` is divided by folders such as `{parts[0]}`, whose "
+                "names are not read",
+                remedy="open it with pyarrow, polars or DuckDB and give the table",
+            )
+    else:
+        found = glob.glob(str(path), recursive=True)
+    # What starts with a point or an underscore is not data, by the custom of those who write them.
+    return sorted(p for p in map(Path, found) if p.is_file() and p.name[0] not in "._")
+
+
+def open_parquet(paths: Sequence[Path], source: str, how: Reading) -> RelationReader:
+    """Open Parquet files that have the same columns as one table, one after the other.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or has other columns than the first.
+    """
+    connection = connect()
+    first: list[tuple[str, str]] = []
+    for path in paths:
+        relation = _open(connection, [path], path.name)
+        names = _names(connection, path)
+        own = list(zip(names, (str(kind).lower() for kind in relation.types), strict=True))
+        first = first or own
+        _check_alike(own, first, path, paths[0])
+    relation = _open(connection, paths, source, union_by_name=len(paths) > 1)
+    return RelationReader(relation, source, how, [name for name, _ in first])
+
+
+def _open(connection: Any, paths: Sequence[Path], source: str, **options: Any) -> Any:
+    literal = [glob.escape(str(path)) for path in paths]
+    return attempt(
+        source,
+        lambda: connection.read_parquet(literal, hive_partitioning=False, **options),
+    )
+
+
+def _names(connection: Any, path: Path) -> list[str]:
+    """Names of the columns as they are written; DuckDB changes those that differ only in case."""
+    query = "SELECT name, num_children FROM parquet_schema(?)"
+    rows = attempt(
+        path.name, lambda: connection.execute(query, [glob.escape(str(path))]).fetchall()
+    )
+    names, skip = [], 0
+    for name, children in rows[1:]:  # the schema is a tree, listed depth first after its root
+        if not skip:
+            names.append(name)
+        else:
+            skip -= 1
+        skip += children or 0
+    return names
+
+
+def _check_alike(
+    own: Sequence[tuple[str, str]], first: Sequence[tuple[str, str]], path: Path, other: Path
+) -> None:
+    """Refuse files that do not continue one another: types must not change what values are."""
+    if [name for name, _ in own] != [name for name, _ in first]:
+        lacking = {name for name, _ in own} ^ {name for name, _ in first}
+        shown = f": `{sorted(lacking)[0]}` is in one of them" if lacking else " in another order"
+        raise InputError(
+            f"`{path.name}` has other columns than `{other.name}`{shown}",
+            remedy="give files with the same columns",
+        )
+    for (name, kind), (_, before) in zip(own, first, strict=True):
+        alike = kind == before or {kind, before} <= _INTEGERS or {kind, before} <= _FLOATS
+        if not alike:
+            raise InputError(
+                f"`{name}` is of type {kind} in `{path.name}` and {before} in `{other.name}`",
+                remedy="write the files with the same types",
+            )

@@ -1,0 +1,120 @@
+"""DuckDB relations, whose columns have types → columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .convert import from_array, from_objects, unusable
+from .failures import attempt
+from .reading import USUAL, Reading
+from .table import Column, check_names
+
+# A file that is read must not make DuckDB read others, load code, or look into our variables.
+CLOSED: dict[str, Any] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+}
+_NESTED = {"list", "struct", "map", "array", "union", "blob", "interval", "bit", "variant"}
+_WIDE = {"decimal", "hugeint", "uhugeint"}
+
+
+def connect(path: str = ":memory:", *, alone: bool = False) -> Any:
+    """Open a database that reads nothing but what it is told to.
+
+    Parameters
+    ----------
+    path : str
+        A database file, which is only read, or the memory.
+    alone : bool
+        Whether no other file may be read at all.
+    """
+    import duckdb
+
+    config = CLOSED | ({"enable_external_access": "false"} if alone else {})
+    connection = duckdb.connect(path, read_only=path != ":memory:", config=config)
+    connection.execute("SET enable_progress_bar = false")  # a library does not print
+    return connection
+
+
+class RelationReader:
+    """A DuckDB relation whose columns are reached by position, since DuckDB ignores case."""
+
+    index = None
+
+    def __init__(
+        self,
+        relation: Any,
+        source: str,
+        how: Reading = USUAL,
+        names: Sequence[Any] | None = None,
+    ) -> None:
+        self.names = check_names(relation.columns if names is None else names, source)
+        self.source = source
+        self._relation, self._how = relation, how
+        self._positions = {name: i for i, name in enumerate(self.names)}
+        self._n_rows: int | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows; counted only when no column has been read yet."""
+        if self._n_rows is None:
+            count = self._relation.aggregate("count(*)")
+            self._n_rows = int(attempt(self.source, count.fetchall)[0][0])
+        return self._n_rows
+
+    def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
+        """Read these columns."""
+        inner, types = self._relation.columns, self._relation.types
+        wanted = [(name, inner[i], types[i]) for name in names for i in [self._positions[name]]]
+        select = ", ".join(f"{_cast(q, t, n)} AS c{k}" for k, (n, q, t) in enumerate(wanted))
+        data = attempt(self.source, lambda: self._relation.project(select).fetchnumpy())
+        self._n_rows = len(data["c0"])
+        return {n: self._column(n, data[f"c{k}"], t) for k, (n, _, t) in enumerate(wanted)}
+
+    def _column(self, name: str, values: Any, kind: Any) -> Column:
+        if kind.id in _WIDE:
+            return _wide(name, values)
+        if kind.id != "enum":
+            return from_array(name, values, how=self._how)
+        # Not `ordered`: DuckDB makes enumerations of unordered categories too (from pandas).
+        categories = tuple(dict(kind.children)["values"])
+        missing = np.ma.getmaskarray(values).copy()
+        own = np.array(np.ma.getdata(values), dtype=object)
+        return Column(name, "categorical", own, missing, categories)
+
+
+def _wide(name: str, values: Any) -> Column:
+    """Numbers that came as text, because no other type holds them all."""
+    import decimal
+
+    objects = np.array(np.ma.getdata(values), dtype=object)
+    missing = np.ma.getmaskarray(values)
+    objects[missing] = None
+    objects[~missing] = [decimal.Decimal(text) for text in objects[~missing]]
+    return from_objects(name, objects)
+
+
+def _cast(quoted: str, kind: Any, name: str) -> str:
+    column = quote(quoted)
+    if kind.id in {"enum", "uuid"} | _WIDE:
+        return f"CAST({column} AS VARCHAR)"
+    if kind.id in _NESTED or (
+        str(kind).startswith("TIME") and not str(kind).startswith("TIMESTAMP")
+    ):
+        raise unusable(name, str(kind))
+    return column
+
+
+def quote(name: str) -> str:
+    """Return a name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL takes it."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,450 @@
+"""An expression inside a formula, such as ``log(x + 1)``: its text → a tree, and back.
+
+What R writes and what Python writes are read alike (``x^2``, ``x**2``; ``TRUE``, ``True``;
+``!a & b``, ``not a and b``), with R's order of operators. A tree holds names, numbers, strings and
+operators, and nothing that could be run: `check.py` says which trees have a meaning.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+from partialpool.errors import InputError, short
+
+from .names import quoted
+
+MAX_DEPTH = 60
+MAX_OPERATORS = 200
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name: of a column, or of a constant such as ``pi``; `sure` where it is in backticks."""
+
+    name: str
+    sure: bool = False
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number, a truth value, a string, or None for nothing at all (``NULL``)."""
+
+    value: float | bool | str | None
+    written: str = ""
+
+
+@dataclass(frozen=True)
+class Unary:
+    """``-x``, ``+x`` or not x (the operator is ``!``)."""
+
+    operator: str
+    operand: Node
+    written: str = ""
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Two operands and what is between them, by its Python name."""
+
+    operator: str
+    left: Node
+    right: Node
+    written: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function's name, its arguments, and those that are named."""
+
+    name: str
+    arguments: tuple[Node, ...]
+    named: tuple[tuple[str, Node], ...] = ()
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of constants: ``c(1, 2)`` or ``[1, 2]``."""
+
+    items: tuple[Node, ...]
+    written: str = "["
+
+
+Node = Name | Constant | Unary | Binary | Call | Items
+
+# From loose to tight, as in R; `not` stands between `&` and the comparisons.
+_BINDING = {
+    **dict.fromkeys(("|", "||", "or"), 1),
+    **dict.fromkeys(("&", "&&", "and"), 2),
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in", "not in"), 4),
+    **dict.fromkeys(("+", "-"), 5),
+    **dict.fromkeys(("*", "/", "%", "//"), 6),
+    **dict.fromkeys(("%%", "%/%", "%in%"), 7),
+    ":": 8,
+    **dict.fromkeys(("^", "**"), 10),
+}
+_NOT, _SIGN = 3, 9
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in")
+LOGICAL = ("&", "|")
+_PYTHON = {
+    **{"||": "|", "or": "|", "&&": "&", "and": "&"},
+    **{"^": "**", "%%": "%", "%/%": "//", "%in%": "in"},
+}
+_CONSTANTS: dict[str, float | bool | None] = {
+    **{"TRUE": True, "True": True, "FALSE": False, "False": False, "NULL": None, "None": None},
+    **{"Inf": float("inf")},
+}
+# Names that are constants unless they stand in backticks.
+PI = ("pi", "np.pi", "numpy.pi", "math.pi")
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+    |(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
+    |`(?P<quoted>[^`]*)`
+    |(?P<word>(?:[^\W\d]|\.(?=[^\W\d]))[\w.]*(?:::[^\W\d][\w.]*)?)
+    |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?L?)
+    |(?P<op>%\w+%|%/%|%%|\*\*|//|&&|\|\||==|!=|<=|>=|[-+*/^:<>=!~&|%()\[\]{},])""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+
+
+def parse_expression(text: str, start: int = 1) -> Node:
+    """Read an expression.
+
+    Parameters
+    ----------
+    text : str
+        The expression alone.
+    start : int
+        Where its first character stands in the formula, for messages.
+
+    Raises
+    ------
+    InputError
+        When the text is no expression; the message points at the character.
+
+    Examples
+    --------
+    >>> show(parse_expression("log(`my x`+1)^2"))
+    'log(`my x` + 1)^2'
+    >>> show(parse_expression("not b"), canonical=True)
+    '~b'
+    """
+    return _Parser(_tokens(text, start), start + len(text)).whole()
+
+
+def _tokens(text: str, start: int) -> list[_Token]:
+    tokens: list[_Token] = []
+    i = 0
+    while i < len(text):
+        match = _TOKEN.match(text, i)
+        if match is None:
+            raise _stray(text[i], start + i)
+        kind = str(match.lastgroup)
+        if kind != "space":
+            shown = match["quoted"] if kind == "quoted" else match[0]
+            tokens.append(_Token(kind, shown, start + i))
+        i = match.end()
+    return tokens
+
+
+def _stray(char: str, at: int) -> InputError:
+    remedy = None
+    if char in "'\"`":
+        return InputError(
+            f"a {'backtick' if char == '`' else 'quote'} is not closed", where=f"at character {at}"
+        )
+    if char == "$":
+        remedy = "name the column alone, without the table"
+    elif char in "“”‘’„":
+        remedy = "use straight quotes"
+    return InputError(
+        f"`{char}` has no meaning in a formula", where=f"at character {at}", remedy=remedy
+    )
+
+
+class _Parser:
+    """Precedence climbing: one method for operators, one for operands."""
+
+    def __init__(self, tokens: list[_Token], end: int) -> None:
+        self.tokens, self.end, self.i, self.depth = tokens, end, 0, 0
+        if sum(token.kind == "op" and token.text in _BINDING for token in tokens) > MAX_OPERATORS:
+            raise InputError(
+                f"an expression has more than {MAX_OPERATORS} operators",
+                where=f"at character {tokens[0].start}",
+                remedy="compute the column before",
+            )
+
+    def whole(self) -> Node:
+        node = self.expression(0)
+        if self.i < len(self.tokens):
+            self.unexpected()
+        return node
+
+    def peek(self, ahead: int = 0) -> _Token:
+        at = self.i + ahead
+        return self.tokens[at] if at < len(self.tokens) else _Token("end", "", self.end)
+
+    def operator(self) -> tuple[str, int]:
+        """Return the operator that comes next, and how many tokens it takes."""
+        token = self.peek()
+        if token.kind == "word" and token.text == "not" and self.peek(1).text == "in":
+            return "not in", 2
+        known = token.kind == "op" or (token.kind == "word" and token.text in ("and", "or", "in"))
+        return (token.text, 1) if known and token.text in _BINDING else ("", 0)
+
+    def expression(self, least: int) -> Node:
+        """Read operands joined by operators that bind at least so tightly."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise InputError("the expression is nested too deeply", where=self.place())
+        left = self.prefixed()
+        while True:
+            operator, count = self.operator()
+            binding = _BINDING.get(operator, -1)
+            if binding < least or not operator:
+                break
+            compared = isinstance(left, Binary) and left.operator in COMPARISONS
+            if binding == 4 and compared and self.tokens[self.i - 1].text != ")":
+                raise InputError(
+                    f"`{short(show(left))} {operator} …` compares twice",
+                    where=self.place(),
+                    remedy="write `(a < x) & (x < b)` for `a < x < b`",
+                )
+            self.i += count
+            # Powers group to the right, and their exponent may have a sign.
+            right = self.expression(binding if binding == 10 else binding + 1)
+            left = Binary(_PYTHON.get(operator, operator), left, right, operator)
+        self.depth -= 1
+        return left
+
+    def prefixed(self) -> Node:
+        token = self.peek()
+        if token.kind == "op" and token.text in "+-":
+            self.i += 1
+            return Unary(token.text, self.expression(_SIGN), token.text)
+        if token.text in ("!", "~") or (token.kind, token.text) == ("word", "not"):
+            self.i += 1
+            return Unary("!", self.expression(_NOT), token.text)
+        return self.operand()
+
+    def operand(self) -> Node:
+        token = self.peek()
+        self.i += 1
+        if token.kind == "number":
+            return _number(token)
+        if token.kind == "string":
+            return Constant(_text(token), token.text)
+        if token.kind == "quoted":
+            if not token.text:
+                raise InputError(
+                    "a name in backticks is empty", where=f"at character {token.start}"
+                )
+            return self.followed(Name(token.text, sure=True))
+        if token.kind == "word":
+            return self.word(token)
+        if token.text in ("(", "{"):
+            inside = self.expression(0)
+            self.close(token)
+            return self.followed(inside)
+        if token.text == "[":
+            items = Items(tuple(value for _, value in self.arguments(token)), "[")
+            return self.followed(items)
+        self.i -= 1
+        self.unexpected()
+
+    def word(self, token: _Token) -> Node:
+        if self.peek().text == "(":
+            opening = self.peek()
+            self.i += 1
+            given = self.arguments(opening)
+            name = token.text.rpartition("::")[2]
+            plain = tuple(value for key, value in given if not key)
+            if name == "c" and len(plain) == len(given):
+                return self.followed(Items(plain, "c("))
+            named = tuple((key, value) for key, value in given if key)
+            return self.followed(Call(name, plain, named))
+        if token.text in _CONSTANTS:
+            return Constant(_CONSTANTS[token.text], token.text)
+        return self.followed(Name(token.text))
+
+    def arguments(self, opening: _Token) -> list[tuple[str, Node]]:
+        """Read arguments up to the closing bracket; those without a name have an empty one."""
+        given: list[tuple[str, Node]] = []
+        closing = {"(": ")", "[": "]"}[opening.text]
+        while self.peek().text != closing or self.peek().kind != "op":
+            key = ""
+            if self.peek().kind in ("word", "quoted") and self.peek(1).text == "=":
+                key = self.peek().text
+                self.i += 2
+            given.append((key, self.expression(0)))
+            if self.peek().text == ",":
+                self.i += 1
+            elif self.peek().text != closing:
+                break
+        self.close(opening)
+        return given
+
+    def close(self, opening: _Token) -> None:
+        token = self.peek()
+        if token.kind == "end":
+            raise InputError(
+                f"the bracket `{opening.text}` is not closed",
+                where=f"at character {opening.start}",
+                remedy=f"add `{_CLOSES[opening.text]}`",
+            )
+        if token.text != _CLOSES[opening.text]:
+            self.unexpected()
+        self.i += 1
+
+    def followed(self, node: Node) -> Node:
+        """Refuse what would be a call or an index in other languages."""
+        token = self.peek()
+        before = self.tokens[self.i - 1]
+        if token.text == "[":
+            remedy = "a formula takes whole columns, by their names"
+            one = self.peek(1)
+            if one.kind in ("string", "word") and self.peek(2).text == "]":
+                value = one.text if one.kind == "string" else repr(one.text)
+                remedy = f"for one category write `{{{short(show(node))} == {value}}}`"
+            raise InputError(
+                f"`{short(show(node))}[…]` is not allowed in a formula",
+                where=self.place(),
+                remedy=remedy,
+            )
+        if token.text == "(" and (before.kind == "quoted" or before.text == ")"):
+            raise InputError(
+                f"`{short(show(node))}(…)` is not a function that formulas know",
+                where=self.place(),
+            )
+        return node
+
+    def place(self) -> str:
+        token = self.peek()
+        shown = f", `{short(token.text)}`" if token.text else ""
+        return f"at character {token.start}{shown}"
+
+    def unexpected(self) -> NoReturn:
+        token = self.peek()
+        if token.kind == "end":
+            raise InputError(
+                "an expression is not complete", where=self.place(), remedy="add what is missing"
+            )
+        before = self.peek(-1) if self.i else None
+        ends = before is not None and (before.kind != "op" or before.text in ")]}")
+        if token.text == "=":
+            raise InputError("`=` stands in an expression", where=self.place(), remedy="write `==`")
+        if token.text in ")]}":
+            what = "the brackets do not match" if ends else "something is missing before a bracket"
+            raise InputError(what, where=self.place())
+        if ends and before is not None and token.kind != "op":
+            raise InputError(
+                f"an operator is missing between `{short(before.text)}` and `{short(token.text)}`",
+                where=self.place(),
+            )
+        raise InputError(
+            f"`{short(token.text)}` cannot stand here",
+            where=self.place(),
+            remedy="check the spelling",
+        )
+
+
+_CLOSES = {"(": ")", "[": "]", "{": "}"}
+
+
+def _number(token: _Token) -> Constant:
+    text = token.text.removesuffix("L")
+    value: float = int(text) if text.isdecimal() and len(text) < 16 else float(text)
+    return Constant(value, token.text)
+
+
+def _text(token: _Token) -> str:
+    try:
+        value = ast.literal_eval(token.text.replace("\n", "\\n").replace("\r", "\\r"))
+    except (SyntaxError, ValueError):
+        raise InputError(
+            "a string has an escape that is none", where=f"at character {token.start}"
+        ) from None
+    return str(value)
+
+
+def show(node: Node, *, canonical: bool = False) -> str:
+    """Write a tree as text that reads back as the same tree.
+
+    Parameters
+    ----------
+    node : Node
+        From ``parse_expression``.
+    canonical : bool
+        Write operators and constants one way, whichever way they were written.
+
+    Examples
+    --------
+    >>> tree = parse_expression("!(a>1&b)")
+    >>> show(tree), show(tree, canonical=True)
+    ('!((a > 1) & b)', '~((a > 1) & b)')
+    """
+
+    def inner(child: Node, loose: bool) -> str:
+        text = show(child, canonical=canonical)
+        return f"({text})" if loose else text
+
+    match node:
+        case Name(name, sure):
+            return f"`{name}`" if sure and name in (*_CONSTANTS, *PI) else quoted(name)
+        case Constant(value, written):
+            spelled = value is None or isinstance(value, bool) or value == float("inf")
+            return written if spelled and written and not canonical else _constant(value)
+        case Unary("!", operand, written):
+            sign = "~" if canonical or written in ("", "not") else written
+            return sign + inner(operand, not isinstance(operand, (Name, Call)))
+        case Unary(operator, operand):
+            return operator + inner(operand, _binding(operand) < _SIGN)
+        case Binary(operator, left, right, written):
+            binding = _BINDING[operator]
+            tight = binding in (8, 10) and not (canonical or written == "**")
+            plain = canonical or written in ("", "and", "or", "&&", "||")
+            sign = operator if plain else written
+            # Python compares before it joins, and R after: brackets say it for both.
+            joins = operator in LOGICAL
+            if operator in ("%", "//"):
+                binding = _SIGN
+            before = inner(left, _loose(left, binding + (binding == 10), joins))
+            after = inner(right, _loose(right, binding + (binding != 10), joins))
+            return f"{before}{sign}{after}" if tight else f"{before} {sign} {after}"
+        case Call(name, arguments, named):
+            given = [show(a, canonical=canonical) for a in arguments]
+            given += [f"{key}={show(value, canonical=canonical)}" for key, value in named]
+            return f"{name}({', '.join(given)})"
+        case Items(items, written):
+            listed = ", ".join(show(item, canonical=canonical) for item in items)
+            return f"c({listed})" if written == "c(" and not canonical else f"[{listed}]"
+
+
+def _constant(value: float | bool | str | None) -> str:
+    return "Inf" if value == float("inf") else repr(value)
+
+
+def _binding(node: Node) -> int:
+    if isinstance(node, Binary):
+        return _BINDING[node.operator]
+    if isinstance(node, Unary):
+        return _NOT if node.operator == "!" else _SIGN
+    return 100
+
+
+def _loose(node: Node, least: int, joins: bool) -> bool:
+    """Tell whether an operand needs brackets."""
+    if isinstance(node, Binary) and node.operator in ("%", "//"):
+        return True  # R and Python do not agree how tightly these bind
+    compared = isinstance(node, Binary) and node.operator in COMPARISONS
+    signed = isinstance(node, Constant) and isinstance(node.value, (int, float)) and node.value < 0
+    return _binding(node) < least or (joins and compared) or signed
