@@ -65,7 +65,11 @@ def warn(findings: Iterable[tuple[str, Finding]]) -> None:
     """
     told = [f"{before}{finding}" for before, finding in findings if finding.level != "info"]
     if told:
-        warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+        try:
+            warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+        except ValueError:
+            if not getattr(sys.stderr, "closed", False):  # as in services: nobody would read it
+                raise
 
 
 def _user_level() -> int:
