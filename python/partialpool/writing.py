@@ -42,6 +42,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     try:
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if target.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if not os.path.isdir(target.parent):
             raise InputError(
                 f"there is no folder `{target.parent}`",

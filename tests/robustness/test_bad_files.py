@@ -333,6 +333,11 @@ def test_links_stay_and_their_targets_are_written(fits, tmp_path):
     assert link.is_symlink()
     assert pp.load(tmp_path / "there" / "fit.nc").seed == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.nc", "there"]
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).symlink_to(tmp_path / other)
+    with pytest.raises(pp.InputError, match=r"cannot be written \(Too many levels of symbolic"):
+        fits["complete"].save(tmp_path / "a")
+    assert (tmp_path / "a").is_symlink()
 
 
 SCRIPT = """

@@ -143,7 +143,8 @@ def test_very_little_noise_is_no_exact_fit(formula, share):
     data["y"] = data["y"] + size * rng.normal(size=90)
     fit = pp.fit(formula, data, seed=1)
     assert fit.method == ("marginal" if share > 1e-6 else "nuts")
-    assert not [finding for finding in fit.findings if finding.level == "error"]
+    told = [finding.code for finding in fit.findings if finding.level != "info"]
+    assert told == (["perfect-fit"] if share < 1e-6 else [])
     assert 0.75 < fit.run.sigma.mean() / size < 1.3
     if share < 1e-6:
         assert "unexplained" in fit.method_reason

@@ -47,7 +47,7 @@ def test_absurd_counts(engine, idle):
     formula, options = ENGINES[engine]
     for name in ("draws", "warmup", "chains", "threads"):
         for count in [*ABSURD, np.uint64(2**63)]:
-            with pytest.raises(pp.InputError, match=rf"`{name}` is {count}: give at most"):
+            with pytest.raises(pp.InputError, match=rf"`{name}` is [\w ^]+: give at most [\d,]+\."):
                 pp.fit(formula, DATA, seed=1, **options | {name: count})
     for chains, draws in ((10_000, 10**7), (1, 10**9), (4, 10**9)):
         with pytest.raises(pp.InputError, match=r"would be kept, [\d,]+ GB in all, .* has \d+ GB"):

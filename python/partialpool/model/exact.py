@@ -93,7 +93,7 @@ def check_left_over(pooled: Pooled, priors: Mapping[str, Prior | str] | None) ->
     if not found.exact or keeps_off_zero((priors or {}).get("sigma")):
         return found.share
     design = pooled.design
-    where = f" under {pooled.pooling} pooling" if design.factors else ""
+    where = f" (pooling: {pooled.pooling})" if design.factors else ""
     size = float(sd_of(pooled.family.linear(design.y))) or 1.0
     raise InputError(
         f"the coefficients fit every row of `{design.response}` exactly{where}, so `sigma` would "

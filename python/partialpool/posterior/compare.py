@@ -113,7 +113,7 @@ class Comparison:
         NaN where a level cannot determine its own coefficients and there is no pooling.
         """
         complete = self.fits["complete"]
-        b = mean_of(complete.run.b.reshape(-1, complete.run.b.shape[-1]))
+        b = mean_of(mean_of(complete.run.b, axis=1))
         everywhere = np.tile(self._factor.T @ b, (len(self._factor.levels), 1))
         none = self._level_summary("none")[..., 0].copy()
         none[~self.estimable] = np.nan
@@ -378,7 +378,7 @@ class ComparisonPlots:
         factor = cmp._factor
         partial = cmp.fits["partial"]
         Sigma = covariances(partial.model, partial.run, cmp._position("partial")).mean(axis=0)
-        b = {p: mean_of(fit.run.b.reshape(-1, fit.run.b.shape[-1])) for p, fit in cmp.fits.items()}
+        b = {p: mean_of(mean_of(fit.run.b, axis=1)) for p, fit in cmp.fits.items()}
         panels = []
         for pooling, estimates in cmp.estimates.items():
             panels.append(
