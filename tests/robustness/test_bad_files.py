@@ -36,6 +36,9 @@ DATA = {
     "f": np.resize(list("abc"), N),
     "g": np.resize(list("pqrs"), N),
     "h": np.resize(np.arange(5), N),
+    "w": RNG.uniform(1, 2, N),
+    "z": np.resize(["01", "02", "1", "2"], N),  # numbers by their labels
+    "m": np.resize(["u", "v"], N),
 }
 FEW = {"draws": 20, "warmup": 40, "chains": 2, "seed": 1}
 FITS = {
@@ -45,6 +48,10 @@ FITS = {
     "sigma": lambda: pp.fit("y ~ f + (1 | g)", DATA, sigma="~ x + (1 | h)", **FEW),
     "ordered": lambda: pp.fit("k ~ x + (1 | g)", DATA, family="cumulative", **FEW),
     "complete": lambda: pp.fit("y ~ x", DATA, **FEW),
+    "labels": lambda: pp.fit("k ~ x + offset(log(w)) + (x | z)", DATA, family="poisson", **FEW),
+    "own priors": lambda: pp.fit(
+        "y ~ x + f:m + (1 | g)", DATA, pooling="none", priors={"coef_g": "student_t(3)"}, **FEW
+    ),
 }
 
 
