@@ -13,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import warnings
 import zlib
 from pathlib import Path
@@ -40,6 +41,17 @@ DATA = {
     "z": np.resize(["01", "02", "1", "2"], N),  # numbers by their labels
     "m": np.resize(["u", "v"], N),
 }
+
+
+def read():
+    """A column of numbers that names things: `01` and `1` are kept beside them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.csv"
+        rows = zip(DATA["y"], DATA["x"], DATA["z"], strict=True)
+        path.write_text("y,x,z\n" + "\n".join(",".join(map(str, row)) for row in rows))
+        return pp.read(path)
+
+
 FEW = {"draws": 20, "warmup": 40, "chains": 2, "seed": 1}
 FITS = {
     "integrated": lambda: pp.fit("y ~ x + f + (x | g)", DATA, **FEW),
@@ -49,6 +61,7 @@ FITS = {
     "ordered": lambda: pp.fit("k ~ x + (1 | g)", DATA, family="cumulative", **FEW),
     "complete": lambda: pp.fit("y ~ x", DATA, **FEW),
     "labels": lambda: pp.fit("k ~ x + offset(log(w)) + (x | z)", DATA, family="poisson", **FEW),
+    "read": lambda: pp.fit("y ~ x + (1 | z)", read(), **FEW),
     "own priors": lambda: pp.fit(
         "y ~ x + f:m + (1 | g)", DATA, pooling="none", priors={"coef_g": "student_t(3)"}, **FEW
     ),
