@@ -7,7 +7,7 @@ from scipy import special, stats
 
 import partialpool as pp
 from helpers import covariance
-from partialpool import _core
+from partialpool import _core, limits
 from partialpool.errors import InputError
 from partialpool.posterior.fitted_rows import row_draws
 from partialpool.posterior.integrated import (
@@ -516,13 +516,13 @@ def test_what_would_take_hours_is_refused_before_any_work(family, monkeypatch):
 
     per_row = module.ROW + (module.PAIR * 4 if family == "gaussian" else 0)
     seconds = len(data) * 5 * per_row / (module.os.cpu_count() or 1)
-    monkeypatch.setattr(module, "PATIENCE", seconds * 0.99)
+    monkeypatch.setattr(limits, "LOO_SECONDS", seconds * 0.99)
     for name in ("blocks", "row_draws", "leave_out"):
         monkeypatch.setattr(module, name, never)
     with pytest.raises(InputError, match=r"leaving out 22 rows one by one .*kfold\(5\)"):
         fit.loo()
     monkeypatch.undo()
-    monkeypatch.setattr(module, "PATIENCE", seconds * 1.01)
+    monkeypatch.setattr(limits, "LOO_SECONDS", seconds * 1.01)
     assert fit.loo().n == 22
 
 

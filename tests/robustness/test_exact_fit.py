@@ -169,3 +169,12 @@ def test_as_many_columns_as_rows_are_no_exact_fit():
     more = {name: np.append(values, values[0]) for name, values in data.items()}
     with pytest.raises(pp.InputError, match="exactly"):
         pp.fit("y ~ 1 + (1 | g)", more, **FEW)
+
+
+@pytest.mark.parametrize("size", [1e160, 1e300, 1.7e308])
+def test_offsets_whose_squares_no_float_holds(size):
+    rng = np.random.default_rng(9)
+    data = columns(rng, 40)
+    data["y"] = rng.normal(size=40)
+    far = build_design(parse_formula("y ~ x"), data, offset=size * rng.uniform(-1, 1, 40))
+    assert not left_over(pool(far, "partial")).exact

@@ -164,3 +164,12 @@ def test_what_is_counted_is_what_is_taken(formula, options, levels, draws):
     assert done.returncode == 0, done.stderr
     taken, counted = map(float, done.stdout.split())
     assert 0.75 * counted < taken < 1.17 * counted + 25e6
+
+
+@pytest.mark.parametrize("method", ["marginal", "nuts", "metropolis"])
+def test_models_without_parameters(method):
+    """Known errors and no coefficient: there is nothing to draw, and nothing to count."""
+    y = np.random.default_rng(1).normal(size=20)
+    fit = pp.fit("y ~ 0", {"y": y}, se=np.ones(20), method=method, draws=20, warmup=20, seed=1)
+    assert fit.summary().shape[0] == 0
+    assert fit.loo().elpd == pytest.approx(-10 * np.log(2 * np.pi) - y @ y / 2)

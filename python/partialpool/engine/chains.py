@@ -47,7 +47,8 @@ def check_draws(chains: int, draws: int, width: int, population: int) -> None:
     the population's parameters while these are summarised.
     """
     drawn = (width + STATISTICS) * (1 + 1 / chains)
-    check_memory(chains * draws, width, copies=(drawn + 2 * population + SUMMARY) / width)
+    shown = max(width, 1)  # `y ~ 0` with known errors has no parameter
+    check_memory(chains * draws, shown, copies=(drawn + 2 * population + SUMMARY) / shown)
 
 
 def usable_chains(raw: dict[str, Any]) -> Chains:

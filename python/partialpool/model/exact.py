@@ -164,6 +164,10 @@ def _some_rows(design: Design) -> NDArray[np.int64]:
 
 def _left(design: Design, y: Array, rows: NDArray[np.int64]) -> LeftOver:
     columns, y = _Columns.of(design, rows), y[rows]
+    largest = float(np.max(np.abs(y)))
+    if not math.isfinite(largest):
+        return LeftOver(math.nan, False)
+    y = y / (largest or 1.0)  # squares of what an offset leaves may be beyond all numbers
     around = y - y[0]
     around -= np.mean(around)
     rounding = ROUNDING * float(np.max(np.abs(y)))

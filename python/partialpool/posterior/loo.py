@@ -47,7 +47,6 @@ Array = NDArray[np.float64]
 MOST, FEWEST = 4_000_000, 1000
 # Seconds on one core: for each row and draw, and for each of its pairs of integrated coefficients.
 ROW, PAIR = 4e-8, 1e-10
-PATIENCE = 3600.0  # seconds that are worth a try
 
 METHODS = {
     "integrated": "coefficients integrated out",
@@ -282,7 +281,7 @@ def _check_effort(rows: int, draws: int, columns: int) -> None:
     """Refuse what would take hours, before any work."""
     remedy = "use `kfold(5)`, which takes five fits"
     seconds = rows * draws * (ROW + PAIR * columns**2) / (os.cpu_count() or 1)
-    if seconds > PATIENCE:
+    if seconds > limits.LOO_SECONDS:
         model = f" of a model with {columns} coefficients" if columns > 30 else ""
         raise InputError(
             f"leaving out {rows:,} rows{model} one by one would take about "
