@@ -171,10 +171,20 @@ def test_as_many_columns_as_rows_are_no_exact_fit():
         pp.fit("y ~ 1 + (1 | g)", more, **FEW)
 
 
-@pytest.mark.parametrize("size", [1e160, 1e300, 1.7e308])
-def test_offsets_whose_squares_no_float_holds(size):
-    rng = np.random.default_rng(9)
-    data = columns(rng, 40)
-    data["y"] = rng.normal(size=40)
-    far = build_design(parse_formula("y ~ x"), data, offset=size * rng.uniform(-1, 1, 40))
-    assert not left_over(pool(far, "partial")).exact
+@pytest.mark.parametrize("formula", ["y ~ 1", "y ~ 0 + f", "y ~ x + {x**2}", "y ~ x + (1 | g)"])
+def test_what_is_left_is_what_least_squares_leave(formula):
+    """Also where the first step finds all of it, and others are made of rounding."""
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        data = columns(rng, int(rng.integers(12, 70)))
+        data["y"] = rng.normal(rng.choice([0, 3]), 10.0 ** rng.integers(-4, 4), len(data["x"]))
+        pooled = designed(formula, data)
+        A = pooled.design.X
+        if pooled.design.factors:
+            A = np.column_stack([A, np.eye(9)[data["g"]]])
+        y = data["y"]
+        A = A / np.linalg.norm(A, axis=0).clip(1e-9)
+        rest = y - A @ np.linalg.lstsq(A, y, rcond=None)[0]
+        found = left_over(pooled)
+        assert not found.exact
+        assert found.share == pytest.approx(np.sqrt(np.mean(rest**2)) / y.std(), rel=1e-5)

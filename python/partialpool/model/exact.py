@@ -244,9 +244,11 @@ class _Columns:
             length = float(along @ along)
             if size <= enough or square == 0.0 or length == 0.0:
                 break
-            left = left - (square / length) * along
-            gain = square / length * square
-            size = float(left @ left)
+            moved = left - (square / length) * along
+            smaller = float(moved @ moved)
+            if not smaller < size:  # a direction made of rounding
+                break
+            left, size, gain = moved, smaller, square / length * square
             idle = idle + 1 if gain < SLOW * size else 0
             if idle == PATIENCE:
                 break
