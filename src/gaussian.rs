@@ -26,6 +26,9 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
 
+/// Dimensions up to which it pays to look for a polynomial that stands in for the density.
+const MOST_DIMENSIONS: usize = 16;
+
 /// A scale that is either sampled or known.
 #[derive(Clone, Copy, Debug)]
 pub enum Scale {
@@ -670,9 +673,8 @@ impl Density for MarginalDensity {
         Some(logp + elementwise).filter(|logp| logp.is_finite())
     }
 
-    fn work(&self) -> f64 {
-        let (q, w) = (self.model.data.q as f64, self.model.data.width as f64);
-        self.model.data.n_levels as f64 * q * w * (w + 2.0 * q) + w.powi(3)
+    fn takes_surrogate(&self) -> bool {
+        self.dim() <= MOST_DIMENSIONS
     }
 
     /// An sd and its negative mean the same, with the correlations of its column mirrored.

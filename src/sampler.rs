@@ -18,9 +18,6 @@ use thiserror::Error;
 /// diverges there, at 0.9 hardly any.
 const TARGET_ACCEPT: f64 = 0.9;
 
-/// Multiplications of an evaluation from which on a stand-in for the density saves time.
-const WORTH_A_SURROGATE: f64 = 2e4;
-
 /// Share of draws that the density may refuse: beyond, NUTS on the density itself does better.
 const MAX_REFUSED: f64 = 0.4;
 
@@ -37,9 +34,9 @@ pub trait Density: Clone + Send {
     fn logp(&mut self, u: &[f64]) -> Option<f64> {
         self.logp_and_grad(u, &mut vec![0.0; u.len()])
     }
-    /// Multiplications that an evaluation takes, where a stand-in can take its place; else 0.
-    fn work(&self) -> f64 {
-        0.0
+    /// Whether a polynomial may stand in for the density: few dimensions, in which it is smooth.
+    fn takes_surrogate(&self) -> bool {
+        false
     }
     /// Coordinates of which only absolute values matter: points with such a one negative mean the
     /// same as others without.
@@ -58,6 +55,8 @@ pub struct Plan {
     pub seed: u64,
     pub threads: usize,
     pub max_depth: u64,
+    /// Whether a density that takes it may be walked over by a stand-in.
+    pub surrogate: bool,
 }
 
 /// Shared with the thread that watches: iterations done, divergences so far, and the stop flag.
@@ -136,16 +135,17 @@ pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Vec
     protected(plan, |chain| run_chain(density.clone(), chain, plan, watch))
 }
 
-/// All chains by a stand-in for the density, where that is worth it and does well.
+/// All chains by a stand-in for the density, where it takes one and that does well.
 fn sample_by_surrogate<D: Density + Sync>(
     density: &D,
     plan: &Plan,
     watch: &Watch,
 ) -> Option<Vec<ChainRun>> {
-    if density.dim() == 0 || density.work() < WORTH_A_SURROGATE {
+    if density.dim() == 0 || !density.takes_surrogate() || !plan.surrogate {
         return None;
     }
-    let surrogate = catch_unwind(AssertUnwindSafe(|| surrogate::build(density))).ok()??;
+    let build = || surrogate::build(density, &watch.stop);
+    let surrogate = catch_unwind(AssertUnwindSafe(build)).ok()??;
     let runs = protected(plan, |chain| {
         surrogate::run_chain(&surrogate, density.clone(), chain, plan, watch)
     });
@@ -216,7 +216,8 @@ fn try_chain<D: Density>(
 ) -> Result<(), String> {
     let width = density.n_outputs();
     let mut exact = generator(plan.seed, chain, 0);
-    run.outputs.reserve(plan.draws * width);
+    let size = plan.draws.saturating_mul(width);
+    run.outputs.try_reserve_exact(size).map_err(|_| "the draws do not fit into memory")?;
     let mut row = vec![0.0; width];
     if density.dim() == 0 {
         // Everything is conjugate: nothing to walk over.

@@ -3,10 +3,11 @@
 
 use super::polynomial::{Polynomial, Sample, n_monomials};
 use super::{State, Surrogate, Walker};
-use crate::linalg::cholesky;
+use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 use crate::sampler::{Density, generator};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Monomials that are worth their evaluations.
 const MAX_MONOMIALS: usize = 330;
@@ -17,6 +18,9 @@ const DEGREES: [usize; 5] = [2, 3, 4, 6, 8];
 /// Sd of the errors foretold at which more evaluations gain nothing: of 100 draws one is refused.
 const GOOD: f64 = 0.03;
 
+/// And at which more evaluations gain little, where no higher degree is worth it.
+const FAIR: f64 = 0.12;
+
 /// And at which the stand-in is of use: of 100 draws some 15 are refused.
 const USABLE: f64 = 0.25;
 
@@ -26,11 +30,30 @@ const MOVES: usize = 1500;
 /// How far beyond the mass evaluations are made.
 const WIDER: f64 = 1.7;
 
+/// Rounds with the last degree and ever more evaluations.
+const EXTRA_ROUNDS: usize = 2;
+
 /// Climbs from elsewhere, which have to end in the same region.
 const OTHERS: usize = 2;
 
 /// How far below the top of the density another mode does not matter.
 const NOTHING: f64 = 20.0;
+
+/// Steps of a climb, and tries of a step.
+const MAX_STEPS: usize = 40;
+
+/// What the next step of a climb would gain when it has arrived.
+const CLIMBED: f64 = 1e-3;
+
+/// Step of differences of slopes.
+const DIFFERENCE: f64 = 1e-4;
+
+/// A mode, and the factor of the covariance that the curvature there suggests.
+struct Peak {
+    mode: Vec<f64>,
+    logp: f64,
+    spread: Vec<f64>,
+}
 
 /// A point where the density was evaluated.
 struct Known {
@@ -39,14 +62,21 @@ struct Known {
     slopes: Vec<f64>,
 }
 
-/// Build a stand-in; `None` where none of use was found.
-pub fn build<D: Density>(density: &D) -> Option<Surrogate> {
+/// Build a stand-in; `None` where none of use was found, or when told to stop.
+pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
     let mut density = density.clone();
     let d = density.dim();
     let mut rng = generator(0, 0, 2);
     let start = density.start();
-    let (mut known, mut centre, inverse) = climb(&mut density, &start)?;
-    let mut spread = curved(&mut density, &centre, &inverse, &mut known)?;
+    let mut known = Vec::new();
+    let mut peaks: Vec<Peak> = climb(&mut density, &start, &mut known).into_iter().collect();
+    for _ in 0..OTHERS {
+        let other: Vec<f64> = start.iter().map(|u| u + 3.0 * rng.random::<f64>() - 1.5).collect();
+        peaks.extend(climb(&mut density, &other, &mut known));
+    }
+    peaks.sort_by(|a, b| b.logp.total_cmp(&a.logp));
+    let highest = peaks.first()?;
+    let (mut centre, mut spread) = (highest.mode.clone(), highest.spread.clone());
     for _ in 0..2 * d + 4 {
         let z: Vec<f64> = (0..d).map(|_| WIDER * normal(&mut rng)).collect();
         evaluate(&mut density, &shifted(&centre, &spread, &z), &mut known);
@@ -54,11 +84,14 @@ pub fn build<D: Density>(density: &D) -> Option<Surrogate> {
     let degrees = DEGREES.iter().filter(|&&k| k == 2 || n_monomials(d, k) <= MAX_MONOMIALS);
     let degrees: Vec<usize> = degrees.copied().collect();
     let mut best: Option<(f64, Surrogate)> = None;
-    for round in 0..=degrees.len() {
+    for round in 0..degrees.len() + EXTRA_ROUNDS {
+        if stop.load(Relaxed) {
+            return None;
+        }
         let degree = degrees[round.min(degrees.len() - 1)];
         let mut surrogate = fitted(degree, &known, &centre, &spread)?;
         let Some(draws) = explore(&mut surrogate, &mut density, &mut rng) else { continue };
-        (centre, spread) = moments(&surrogate, &draws)?;
+        let (mean, covariance) = moments(&surrogate, &draws)?;
         // Fresh points show how good it is, and those further out keep the next one good there.
         let next = degrees[(round + 1).min(degrees.len() - 1)];
         let fresh = 12 + 2 * n_monomials(d, next) / (d + 1);
@@ -70,31 +103,32 @@ pub fn build<D: Density>(density: &D) -> Option<Surrogate> {
             evaluate(&mut density, &u, &mut known);
             let found = known.get(first).map_or(f64::NEG_INFINITY, |point| point.logp);
             errors.push(found - value);
-            let wide: Vec<f64> = centre.iter().zip(&u).map(|(c, u)| c + WIDER * (u - c)).collect();
+            let wide: Vec<f64> = mean.iter().zip(&u).map(|(c, u)| c + WIDER * (u - c)).collect();
             evaluate(&mut density, &wide, &mut known);
         }
         let error = sd(&errors);
-        if best.as_ref().is_none_or(|(least, _)| error < *least) && error < USABLE {
-            // The same degree, with all that is known now.
-            let mut better = fitted(degree, &known, &centre, &spread)?;
-            explore(&mut better, &mut density, &mut rng)?;
-            best = Some((error, better));
+        if best.as_ref().is_some_and(|(least, _)| error > *least) {
+            continue;
         }
-        if error < GOOD {
+        (centre, spread) = (mean, covariance);
+        // The same degree, with all that is known now.
+        let mut better = fitted(degree, &known, &centre, &spread)?;
+        explore(&mut better, &mut density, &mut rng)?;
+        best = Some((error, better));
+        let last = degree == degrees[degrees.len() - 1];
+        if error < GOOD || last && error < FAIR {
             break;
         }
     }
-    let (_, surrogate) = best?;
-    for _ in 0..OTHERS {
-        let other: Vec<f64> = start.iter().map(|u| u + 3.0 * rng.random::<f64>() - 1.5).collect();
-        let Some((path, mode, _)) = climb(&mut density, &other) else { continue };
+    let (_, surrogate) = best.filter(|(error, _)| *error < USABLE)?;
+    let beyond = |peak: &Peak| {
         let mut z = vec![0.0; d];
-        surrogate.to_white(&mode, &mut z);
+        surrogate.to_white(&peak.mode, &mut z);
         let outside = z.iter().map(|z| z * z).sum::<f64>() > surrogate.radius.powi(2);
-        let highest = path.iter().map(|point| point.logp).fold(f64::NEG_INFINITY, f64::max);
-        if outside && highest > surrogate.top - NOTHING {
-            return None;
-        }
+        outside && peak.logp > highest.logp - NOTHING
+    };
+    if peaks.iter().any(beyond) {
+        return None;
     }
     Some(surrogate)
 }
@@ -132,105 +166,77 @@ fn evaluate<D: Density>(density: &mut D, u: &[f64], known: &mut Vec<Known>) {
     }
 }
 
-/// Climb to a mode (quasi-Newton: BFGS). Returns all points on the way, the mode, and what the
-/// climb learnt of the inverse of the curvature there.
-fn climb<D: Density>(density: &mut D, start: &[f64]) -> Option<(Vec<Known>, Vec<f64>, Vec<f64>)> {
-    let d = density.dim();
-    let mut known = Vec::new();
-    evaluate(density, start, &mut known);
-    let mut at = known.len().checked_sub(1)?;
-    let mut inverse = vec![0.0; d * d];
-    for i in 0..d {
-        inverse[i * d + i] = 0.1 / (1.0 + known[at].slopes[i].abs());
-    }
-    for _ in 0..60 {
-        let here = &known[at];
-        let (u, slopes, logp) = (here.u.clone(), here.slopes.clone(), here.logp);
-        let along: Vec<f64> =
-            (0..d).map(|i| (0..d).map(|j| inverse[i * d + j] * slopes[j]).sum()).collect();
-        let gain: f64 = along.iter().zip(&slopes).map(|(a, s)| a * s).sum();
-        if gain < 1e-4 {
+/// Climb to a mode: Newton's method, damped until it climbs (Nocedal & Wright 2006, §10.3), so that
+/// saddles do not hold it. Returns the mode and the factor of the covariance that the curvature
+/// there suggests.
+fn climb<D: Density>(density: &mut D, start: &[f64], known: &mut Vec<Known>) -> Option<Peak> {
+    let (d, walls) = (density.dim(), density.walls());
+    let first = known.len();
+    evaluate(density, start, known);
+    let mut at = (known.len() > first).then_some(first)?;
+    let (mut damping, mut found) = (1e-3, None);
+    for _ in 0..MAX_STEPS {
+        let (u, slopes, logp) = (known[at].u.clone(), known[at].slopes.clone(), known[at].logp);
+        let bend = curvature(density, &u, &slopes)?;
+        let size: Vec<f64> = (0..d).map(|i| bend[i * d + i].abs().max(1e-6)).collect();
+        let mut gain = 0.0;
+        let mut next = None;
+        for _ in 0..MAX_STEPS {
+            let mut damped = bend.clone();
+            for i in 0..d {
+                damped[i * d + i] += damping * size[i];
+            }
+            if cholesky(&mut damped, d).is_some() {
+                let mut along = slopes.clone();
+                solve_lower(&damped, d, &mut along);
+                gain = along.iter().map(|x| x * x).sum::<f64>();
+                solve_lower_transposed(&damped, d, &mut along);
+                // No step of more than one unit: coordinates are made such that this is far.
+                let longest = along.iter().fold(1.0, |m: f64, a| m.max(a.abs()));
+                let mut share = 1.0 / longest;
+                // Where a wall is, slopes vanish: it is approached, but not crossed.
+                for &wall in walls.iter().filter(|&&wall| along[wall] < 0.0) {
+                    share = share.min(-0.7 * u[wall] / along[wall]);
+                }
+                if gain < CLIMBED {
+                    found = factor(inverse_of(&damped, d), d);
+                    break;
+                }
+                let trial: Vec<f64> = u.iter().zip(&along).map(|(u, a)| u + share * a).collect();
+                let count = known.len();
+                evaluate(density, &trial, known);
+                if known.len() > count && known[count].logp > logp {
+                    next = Some(count);
+                    break;
+                }
+            }
+            damping = (damping * 6.0).min(1e12);
+        }
+        damping = (damping / 20.0).max(1e-9);
+        let Some(next) = next else { break };
+        at = next;
+        if gain < CLIMBED {
             break;
         }
-        // No step of more than one unit: coordinates are made such that this is far.
-        let longest = along.iter().fold(0.0, |m: f64, a| m.max(a.abs()));
-        let mut share = (1.0 / longest).min(1.0);
-        let mut next = None;
-        for _ in 0..12 {
-            let trial: Vec<f64> = u.iter().zip(&along).map(|(u, a)| u + share * a).collect();
-            let count = known.len();
-            evaluate(density, &trial, &mut known);
-            if known.len() > count && known[count].logp > logp + 1e-4 * share * gain {
-                next = Some(count);
-                break;
-            }
-            share *= 0.4;
-        }
-        let Some(next) = next else { break };
-        let moved: Vec<f64> = known[next].u.iter().zip(&u).map(|(a, b)| a - b).collect();
-        let bend: Vec<f64> = slopes.iter().zip(&known[next].slopes).map(|(a, b)| a - b).collect();
-        update(&mut inverse, &moved, &bend);
-        at = next;
     }
-    let mode = known[at].u.clone();
-    Some((known, mode, inverse))
+    let (mode, logp) = (known[at].u.clone(), known[at].logp);
+    found.map(|spread| Peak { mode, logp, spread })
 }
 
-/// The BFGS update of an inverse curvature (Nocedal & Wright 2006, eq. 6.17).
-fn update(inverse: &mut [f64], moved: &[f64], bend: &[f64]) {
-    let d = moved.len();
-    let rho: f64 = moved.iter().zip(bend).map(|(s, y)| s * y).sum();
-    if rho <= 1e-12 {
-        return;
-    }
-    let by: Vec<f64> = (0..d).map(|i| (0..d).map(|j| inverse[i * d + j] * bend[j]).sum()).collect();
-    let middle: f64 = by.iter().zip(bend).map(|(a, b)| a * b).sum();
-    for i in 0..d {
-        for j in 0..d {
-            inverse[i * d + j] += (1.0 + middle / rho) * moved[i] * moved[j] / rho
-                - (by[i] * moved[j] + moved[i] * by[j]) / rho;
-        }
-    }
-}
-
-/// The factor of the covariance that the curvature at the mode suggests, from differences of
-/// slopes; where they do not bend down, from the climb, else from nothing.
-fn curved<D: Density>(
-    density: &mut D,
-    mode: &[f64],
-    inverse: &[f64],
-    known: &mut Vec<Known>,
-) -> Option<Vec<f64>> {
-    let d = mode.len();
+/// Minus the second derivatives at `u`, from differences of slopes.
+fn curvature<D: Density>(density: &mut D, u: &[f64], slopes: &[f64]) -> Option<Vec<f64>> {
+    let d = u.len();
     let mut bend = vec![0.0; d * d];
+    let (mut near, mut other) = (u.to_vec(), vec![0.0; d]);
     for k in 0..d {
-        let step = (0.3 * inverse[k * d + k].abs().sqrt()).clamp(1e-3, 0.3);
-        let mut ends = Vec::new();
-        for sign in [1.0, -1.0] {
-            let mut u = mode.to_vec();
-            u[k] += sign * step;
-            let mut slopes = vec![0.0; d];
-            density.logp_and_grad(&u, &mut slopes)?;
-            ends.push(slopes);
-            evaluate(density, &u, known);
-        }
+        near[k] = u[k] + DIFFERENCE;
+        density.logp_and_grad(&near, &mut other)?;
+        near[k] = u[k];
         for i in 0..d {
-            bend[i * d + k] = (ends[1][i] - ends[0][i]) / (2.0 * step);
+            bend[i * d + k] = (slopes[i] - other[i]) / DIFFERENCE;
         }
     }
-    let mut curvature: Vec<f64> =
-        (0..d * d).map(|e| 0.5 * (bend[e] + bend[(e % d) * d + e / d])).collect();
-    if cholesky(&mut curvature, d).is_some() {
-        let covariance = inverse_of(&curvature, d);
-        return factor(covariance, d);
-    }
-    factor(inverse.to_vec(), d).or_else(|| {
-        let mut unit = vec![0.0; d * d];
-        for k in 0..d {
-            unit[k * d + k] = 0.3;
-        }
-        Some(unit)
-    })
+    Some((0..d * d).map(|e| 0.5 * (bend[e] + bend[(e % d) * d + e / d])).collect())
 }
 
 /// The inverse of a matrix with the Cholesky factor `l`.
@@ -239,8 +245,8 @@ fn inverse_of(l: &[f64], d: usize) -> Vec<f64> {
     for k in 0..d {
         let mut column = vec![0.0; d];
         column[k] = 1.0;
-        crate::linalg::solve_lower(l, d, &mut column);
-        crate::linalg::solve_lower_transposed(l, d, &mut column);
+        solve_lower(l, d, &mut column);
+        solve_lower_transposed(l, d, &mut column);
         for i in 0..d {
             out[i * d + k] = column[i];
         }
@@ -260,7 +266,7 @@ fn factor(mut covariance: Vec<f64>, d: usize) -> Option<Vec<f64>> {
 /// Fit a polynomial to all that is known within the region.
 fn fitted(degree: usize, known: &[Known], centre: &[f64], spread: &[f64]) -> Option<Surrogate> {
     let d = centre.len();
-    let radius = (d as f64).sqrt() + 3.0;
+    let radius = (d as f64).sqrt() + 2.5;
     let top = known.iter().map(|point| point.logp).fold(f64::NEG_INFINITY, f64::max);
     let mut surrogate = Surrogate {
         polynomial: Polynomial::new(d, degree),

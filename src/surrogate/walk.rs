@@ -85,18 +85,20 @@ fn try_chain<D: Density>(
 ) -> Result<(), String> {
     let mut walk = generator(plan.seed, chain, 1);
     let mut exact = generator(plan.seed, chain, 0);
-    let mut own = density.clone();
+    let mut row = vec![0.0; density.n_outputs()];
     let mut walker = Walker::new(surrogate.clone(), density, true);
     let mut state = scattered(&mut walker, &mut walk);
-    let (mut clock, mut row) = (Instant::now(), vec![0.0; own.n_outputs()]);
+    let mut clock = Instant::now();
     for _ in 0..plan.warmup {
         walker.step(&mut state, &mut walk);
     }
     let mut u = vec![0.0; state.z.len()];
     walker.surrogate.to_position(&state.z, &mut u);
-    let mut logp = own.logp(&u).ok_or("the density is not finite where warm-up ended")?;
+    let mut logp =
+        walker.density.logp(&u).ok_or("the density is not finite where warm-up ended")?;
     watch.iterations.fetch_add(plan.warmup as u64, Relaxed);
-    run.outputs.reserve(plan.draws * row.len());
+    let size = plan.draws.saturating_mul(row.len());
+    run.outputs.try_reserve_exact(size).map_err(|_| "the draws do not fit into memory")?;
     for iteration in 0..SETTLE + plan.draws {
         if watch.stop.load(Relaxed) {
             break;
@@ -110,7 +112,7 @@ fn try_chain<D: Density>(
             walker.step(&mut state, &mut walk);
         }
         walker.surrogate.to_position(&state.z, &mut u);
-        let found = if state.exact { Some(state.logp) } else { own.logp(&u) };
+        let found = if state.exact { Some(state.logp) } else { walker.density.logp(&u) };
         // Differences to the stand-in decide: 0 where it is the density.
         let gain =
             found.map_or(f64::NEG_INFINITY, |found| (found - state.logp) - (logp - before.logp));
@@ -126,7 +128,7 @@ fn try_chain<D: Density>(
         }
         run.gradients += 1;
         run.refused += u64::from(!accepted);
-        if !own.output(&u, &mut exact, &mut row) {
+        if !walker.density.output(&u, &mut exact, &mut row) {
             return Err("the conditional of the coefficients is degenerate".into());
         }
         watch.iterations.fetch_add(1, Relaxed);
