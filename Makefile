@@ -27,7 +27,7 @@ setup: $(CORE)  ## Make .venv with the locked requirements and the core, built i
 
 test: lint arviz  ## Set everything up and run every check: lint, types, Rust tests, Python tests
 	cargo test --release --locked --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(CORE)  ## Check style and types
 	$(BIN)/ruff check

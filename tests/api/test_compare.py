@@ -1,7 +1,6 @@
 """compare(): the table, the error against a truth, what is left out, the figure."""
 
 import re
-import time
 import tracemalloc
 
 import numpy as np
@@ -252,7 +251,7 @@ def test_figure_of_three_coefficients():
             cmp.plot.shrinkage(choose)
 
 
-def test_many_levels_need_neither_time_nor_memory(monkeypatch):
+def test_many_levels_need_little_memory(monkeypatch):
     def never(*_):
         raise AssertionError("draws of all levels at once")
 
@@ -267,7 +266,6 @@ def test_many_levels_need_neither_time_nor_memory(monkeypatch):
     own = rng.normal(size=(levels, 2))
     data = {"y": own[g, 0] + own[g, 1] * x + rng.normal(size=len(g)), "x": x, "g": g}
     truth = {"g": np.arange(levels), "Intercept": own[:, 0], "x": own[:, 1]}
-    began = time.perf_counter()
     tracemalloc.start()
     try:
         cmp = pp.compare("y ~ x + (x | g)", data, truth=truth, draws=draws // 4, seed=1)
@@ -278,7 +276,6 @@ def test_many_levels_need_neither_time_nor_memory(monkeypatch):
         tracemalloc.stop()
     # All draws of all levels are 160 MB; the rows themselves 1 MB.
     assert peak < levels * draws * 2 * 8 / 5
-    assert time.perf_counter() - began < 60  # some 5 s on one core
     assert table.loc["rmse[x]", "partial"] < table.loc["rmse[x]", "none"]
 
 

@@ -1,4 +1,4 @@
-"""The marginal engine: NUTS over φ in the core, coefficients drawn from exact conditionals."""
+"""The marginal engine: φ sampled in the core, coefficients drawn from exact conditionals."""
 
 from __future__ import annotations
 
