@@ -6,6 +6,7 @@
 //! matrix), variances of the group coefficients by EM, dispersion parameters by Newton steps.
 //! Breslow & Clayton (1993), §2.
 
+mod follow;
 mod nesting;
 mod products;
 mod rows;
@@ -15,10 +16,14 @@ use crate::general::{General, GroupPrior, Part};
 use crate::linalg::inverse_ridged;
 use crate::prior::Support;
 use products::{Products, level_precision};
-use rows::{likelihood, predictors, working_rows};
+use rows::{averaged, predictors, spread, working_rows};
 use settle::settle;
 
-const ITERATIONS: usize = 40;
+const ITERATIONS: usize = 50;
+/// Change of log sds at which they are good enough.
+const NARROW: f64 = 0.02;
+/// The longest step of a log sd.
+const LONGEST: f64 = 0.5;
 /// Change of the objective at which the fit is good enough.
 const CLOSE: f64 = 0.05;
 const DEPENDENT: &str = "the columns of the model are linearly dependent";
@@ -30,6 +35,10 @@ struct Estimate {
     /// Prior precision of each factor's coefficients, and what they are drawn to.
     precision: Vec<Vec<f64>>,
     mean: Vec<Vec<f64>>,
+    /// Sd of each row's predictor, given c.
+    spread: Vec<f64>,
+    /// Of each factor's sds.
+    strides: Vec<Vec<Stride>>,
 }
 
 /// Fit, and set the model's coordinates and start. `c` holds a first guess for each part.
@@ -37,14 +46,17 @@ pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
     let mut estimates: Vec<Estimate> =
         model.parts.iter().zip(c).map(|(part, c)| first_guess(part, c)).collect();
     let mut u = model.dispersion.start();
-    let mut best = objective(model, &estimates, &u);
+    let mut best = objective(model, &estimates, &u, 0);
     for _ in 0..ITERATIONS {
         for which in 0..model.parts.len() {
             improve(model, &mut estimates, &u, which)?;
         }
         improve_dispersion(model, &estimates, &mut u);
-        let now = objective(model, &estimates, &u);
-        if (now - best).abs() < CLOSE {
+        let now = objective(model, &estimates, &u, 0);
+        if std::env::var("PPDEBUG").is_ok() { eprintln!("pilot {now} {:?}", estimates[0].precision.iter().map(|p| p[0].powf(-0.5)).collect::<Vec<_>>()); }
+        let strides = estimates.iter().flat_map(|at| at.strides.iter().flatten());
+        let settled = strides.map(|stride| stride.last.abs()).fold(0.0, f64::max) < NARROW;
+        if (now - best).abs() < CLOSE && settled {
             break;
         }
         best = now;
@@ -57,7 +69,9 @@ fn first_guess(part: &Part, c: Vec<f64>) -> Estimate {
     let r = whitenings.map(|w| vec![0.0; w.n_levels * w.q]).collect();
     let priors = part.factors.iter().map(|f| first_prior(&f.prior, f.whitening.q));
     let (precision, mean) = priors.unzip();
-    Estimate { c, r, precision, mean }
+    let spread = vec![0.0; part.columns.n];
+    let strides = part.factors.iter().map(|f| vec![Stride::default(); f.whitening.q]).collect();
+    Estimate { c, r, precision, mean, spread, strides }
 }
 
 /// Precision and mean of a level's coefficients, from a prior or its start.
@@ -94,9 +108,10 @@ fn first_prior(prior: &GroupPrior, q: usize) -> (Vec<f64>, Vec<f64>) {
     (precision, mean)
 }
 
-/// Penalised log likelihood.
-fn objective(model: &General, estimates: &[Estimate], u: &[f64]) -> f64 {
-    let logp = likelihood(model, predictors(model, estimates), u).logp;
+/// Penalised log likelihood, averaged over the spread of one predictor.
+fn objective(model: &General, estimates: &[Estimate], u: &[f64], which: usize) -> f64 {
+    let eta = predictors(model, estimates);
+    let logp = averaged(model, &eta, &estimates[which].spread, u, which).logp;
     penalised(logp, model, estimates)
 }
 
@@ -146,7 +161,7 @@ fn improve(
         }
     }
     for _ in 0..6 {
-        if objective(model, estimates, u) >= before - CLOSE {
+        if objective(model, estimates, u, which) >= before - CLOSE {
             break;
         }
         let here = &mut estimates[which];
@@ -157,8 +172,41 @@ fn improve(
             *new = 0.5 * (*new + old);
         }
     }
-    improve_variances(part, &products, &mut estimates[which]);
+    let here = &mut estimates[which];
+    let wider = spread(part, &products.levels, &here.precision);
+    for (old, new) in here.spread.iter_mut().zip(wider) {
+        // Half a step, as steep responses would go to and fro.
+        *old = if *old > 0.0 { (*old * new).sqrt() } else { new };
+    }
+    improve_variances(part, &products, here);
     Ok(())
+}
+
+/// Steps of a log sd. Those of EM are short where levels say little about their coefficients, so
+/// they are stretched as far as the last two of them tell (a secant), at most twice as far as before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stride {
+    /// Log sd and the step that EM would have taken there.
+    before: Option<(f64, f64)>,
+    stretch: f64,
+    last: f64,
+}
+
+impl Stride {
+    fn step(&mut self, x: f64, em: f64) -> f64 {
+        let stretch = match self.before {
+            Some((x_before, em_before)) if x != x_before => {
+                let slope = (em - em_before) / (x - x_before);
+                let secant = if slope < 0.0 { -1.0 / slope } else { f64::INFINITY };
+                secant.clamp(1.0, 2.0 * self.stretch)
+            }
+            _ => 1.0,
+        };
+        self.before = Some((x, em));
+        self.stretch = stretch;
+        self.last = (stretch * em).clamp(-LONGEST, LONGEST);
+        self.last
+    }
 }
 
 /// Variances by EM, with the start as one more level.
@@ -181,6 +229,21 @@ fn improve_variances(part: &Part, products: &Products, at: &mut Estimate) {
         }
         let count = levels.n_levels as f64 + 1.0;
         sigma.iter_mut().for_each(|s| *s /= count);
+        let Some(old) = inverse_ridged(&at.precision[g], q) else { continue };
+        let scale: Vec<f64> = (0..q)
+            .map(|k| {
+                let (before, em) = (0.5 * old[k * q + k].ln(), 0.5 * sigma[k * q + k].ln());
+                if !(before.is_finite() && em.is_finite()) {
+                    return 1.0;
+                }
+                (at.strides[g][k].step(before, em - before) + before - em).exp()
+            })
+            .collect();
+        for i in 0..q {
+            for j in 0..q {
+                sigma[i * q + j] *= scale[i] * scale[j];
+            }
+        }
         if let Some(precision) = inverse_ridged(&sigma, q) {
             at.precision[g] = precision;
         }
@@ -190,7 +253,7 @@ fn improve_variances(part: &Part, products: &Products, at: &mut Estimate) {
 /// Newton steps on each dispersion coordinate by itself.
 fn improve_dispersion(model: &General, estimates: &[Estimate], u: &mut [f64]) {
     let eta = predictors(model, estimates);
-    let slope = |u: &[f64], k: usize| likelihood(model, eta.clone(), u).by_u[k];
+    let slope = |u: &[f64], k: usize| averaged(model, &eta, &estimates[0].spread, u, 0).by_u[k];
     for k in 0..u.len() {
         let step = 1e-3;
         let here = slope(u, k);
