@@ -13,8 +13,10 @@ mod rows;
 mod settle;
 
 use crate::general::{General, GroupPrior, Part};
-use crate::linalg::inverse_ridged;
+use crate::linalg::{inverse_ridged, solve_ridged};
 use crate::prior::Support;
+use crate::whitening::Whitening;
+use nesting::{integrate, nest, share_information};
 use products::{Products, level_precision};
 use rows::{averaged, predictors, spread, working_rows};
 use settle::settle;
@@ -45,6 +47,7 @@ struct Estimate {
 pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
     let mut estimates: Vec<Estimate> =
         model.parts.iter().zip(c).map(|(part, c)| first_guess(part, c)).collect();
+    model.parts.iter_mut().for_each(nest);
     let mut u = model.dispersion.start();
     let mut best = objective(model, &estimates, &u, 0);
     for _ in 0..ITERATIONS {
@@ -172,13 +175,16 @@ fn improve(
             *new = 0.5 * (*new + old);
         }
     }
-    let here = &mut estimates[which];
-    let wider = spread(part, &products.levels, &here.precision);
-    for (old, new) in here.spread.iter_mut().zip(wider) {
+    let at = &mut estimates[which];
+    let old = at.precision.clone();
+    let (narrow, levels) = (spread(part, &products.levels, &old), products.levels.clone());
+    improve_variances(part, integrated(part, at, products, &rows.weights), at);
+    follow_variances(&levels, &old, at).ok_or(DEPENDENT)?;
+    let wide = spread(part, &levels, &at.precision);
+    for ((spread, narrow), wide) in at.spread.iter_mut().zip(narrow).zip(wide) {
         // Half a step, as steep responses would go to and fro.
-        *old = if *old > 0.0 { (*old * new).sqrt() } else { new };
+        *spread = if *spread > 0.0 && narrow > 0.0 { wide * (*spread / narrow).sqrt() } else { wide };
     }
-    improve_variances(part, &products, here);
     Ok(())
 }
 
@@ -209,9 +215,42 @@ impl Stride {
     }
 }
 
+/// What the levels know of their coefficients, those of nested factors integrated out.
+fn integrated(part: &Part, at: &Estimate, products: Products, weights: &[f64]) -> Vec<Whitening> {
+    let Products { population, mut levels, .. } = products;
+    if part.factors.iter().all(|factor| factor.whitening.ancestors.is_empty()) {
+        return levels;
+    }
+    let plain = levels.clone();
+    share_information(part, weights, &mut levels);
+    match integrate(part, at, &population, &mut levels) {
+        Some(_) => levels,
+        None => plain,
+    }
+}
+
+/// Move coefficients to where their levels' rows and new variances would have them.
+fn follow_variances(levels: &[Whitening], old: &[Vec<f64>], at: &mut Estimate) -> Option<()> {
+    for (g, levels) in levels.iter().enumerate() {
+        let (q, mean) = (levels.q, &at.mean[g]);
+        for (level, r) in at.r[g].chunks_exact_mut(q).enumerate() {
+            let before = level_precision(levels, &old[g], level);
+            let after = level_precision(levels, &at.precision[g], level);
+            let mut there: Vec<f64> = (0..q)
+                .map(|i| (0..q).map(|j| before[i * q + j] * (r[j] - mean[j])).sum())
+                .collect();
+            solve_ridged(&after, q, &mut there)?;
+            for i in 0..q {
+                r[i] = mean[i] + there[i];
+            }
+        }
+    }
+    Some(())
+}
+
 /// Variances by EM, with the start as one more level.
-fn improve_variances(part: &Part, products: &Products, at: &mut Estimate) {
-    for (g, (factor, levels)) in part.factors.iter().zip(&products.levels).enumerate() {
+fn improve_variances(part: &Part, levels: Vec<Whitening>, at: &mut Estimate) {
+    for (g, (factor, levels)) in part.factors.iter().zip(&levels).enumerate() {
         let GroupPrior::Hierarchical { sd, .. } = &factor.prior else { continue };
         let q = sd.len();
         let mut sigma = vec![0.0; q * q];

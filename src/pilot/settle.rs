@@ -6,7 +6,7 @@
 //! posterior is roughly standard normal.
 
 use super::follow::drift;
-use super::nesting::{integrate, nest, share_information};
+use super::nesting::{integrate, share_information};
 use super::products::{Products, add_prior_curvature};
 use super::rows::working_rows;
 use super::{DEPENDENT, Estimate};
@@ -21,8 +21,7 @@ pub(super) fn settle(
     mut estimates: Vec<Estimate>,
     u: &[f64],
 ) -> Result<(), String> {
-    for (part, at) in model.parts.iter_mut().zip(&mut estimates) {
-        nest(part);
+    for (part, at) in model.parts.iter().zip(&mut estimates) {
         move_means(part, at);
     }
     let (mut start, mut effects) = (Vec::new(), Vec::new());
