@@ -123,7 +123,8 @@ fn levels_at(
             let m = level_precision(&levels, &precision, level);
             let h = &mut h[level * q..][..q];
             for i in 0..q {
-                h[i] += (0..q).map(|j| levels.information[(level * q + i) * q + j] * r[j]).sum::<f64>();
+                h[i] +=
+                    (0..q).map(|j| levels.information[(level * q + i) * q + j] * r[j]).sum::<f64>();
             }
             r.copy_from_slice(h);
             solve_ridged(&m, q, r)?;

@@ -14,10 +14,11 @@ mod settle;
 
 use crate::general::{General, GroupPrior, Part};
 use crate::linalg::{inverse_ridged, solve_ridged};
+use crate::predictor::dot;
 use crate::prior::Support;
 use crate::whitening::Whitening;
 use nesting::{integrate, nest, share_information};
-use products::{Products, level_precision};
+use products::{Products, add_prior_curvature, level_precision};
 use rows::{averaged, predictors, spread, working_rows};
 use settle::settle;
 
@@ -56,7 +57,12 @@ pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
         }
         improve_dispersion(model, &estimates, &mut u);
         let now = objective(model, &estimates, &u, 0);
-        if std::env::var("PPDEBUG").is_ok() { eprintln!("pilot {now} {:?}", estimates[0].precision.iter().map(|p| p[0].powf(-0.5)).collect::<Vec<_>>()); }
+        if std::env::var("PPDEBUG").is_ok() {
+            eprintln!(
+                "pilot {now} {:?}",
+                estimates[0].precision.iter().map(|p| p[0].powf(-0.5)).collect::<Vec<_>>()
+            );
+        }
         let strides = estimates.iter().flat_map(|at| at.strides.iter().flatten());
         let settled = strides.map(|stride| stride.last.abs()).fold(0.0, f64::max) < NARROW;
         if (now - best).abs() < CLOSE && settled {
@@ -178,12 +184,13 @@ fn improve(
     let at = &mut estimates[which];
     let old = at.precision.clone();
     let (narrow, levels) = (spread(part, &products.levels, &old), products.levels.clone());
-    improve_variances(part, integrated(part, at, products, &rows.weights), at);
+    improve_variances(part, &covariances(part, at, products, &rows.weights), at);
     follow_variances(&levels, &old, at).ok_or(DEPENDENT)?;
     let wide = spread(part, &levels, &at.precision);
     for ((spread, narrow), wide) in at.spread.iter_mut().zip(narrow).zip(wide) {
         // Half a step, as steep responses would go to and fro.
-        *spread = if *spread > 0.0 && narrow > 0.0 { wide * (*spread / narrow).sqrt() } else { wide };
+        *spread =
+            if *spread > 0.0 && narrow > 0.0 { wide * (*spread / narrow).sqrt() } else { wide };
     }
     Ok(())
 }
@@ -215,17 +222,51 @@ impl Stride {
     }
 }
 
-/// What the levels know of their coefficients, those of nested factors integrated out.
-fn integrated(part: &Part, at: &Estimate, products: Products, weights: &[f64]) -> Vec<Whitening> {
-    let Products { population, mut levels, .. } = products;
-    if part.factors.iter().all(|factor| factor.whitening.ancestors.is_empty()) {
-        return levels;
-    }
+/// Covariances of each factor's coefficients, level by level: with those of nested factors
+/// integrated out, and with what c and the levels around them may be.
+fn covariances(part: &Part, at: &Estimate, products: Products, weights: &[f64]) -> Vec<Vec<f64>> {
+    let p = at.c.len();
+    let Products { mut population, mut levels, .. } = products;
     let plain = levels.clone();
     share_information(part, weights, &mut levels);
-    match integrate(part, at, &population, &mut levels) {
-        Some(_) => levels,
-        None => plain,
+    add_prior_curvature(part, at, &mut population, &mut vec![0.0; p]);
+    let remaining = integrate(part, at, &population, &mut levels);
+    if remaining.is_none() {
+        levels = plain;
+    }
+    let of_c = remaining.and_then(|left| inverse_ridged(&left, p)).unwrap_or(vec![0.0; p * p]);
+    let mut all = vec![Vec::new(); levels.len()];
+    for &g in &part.order {
+        let own = &levels[g];
+        let q = own.q;
+        let mut each = vec![0.0; own.n_levels * q * q];
+        for (level, each) in each.chunks_exact_mut(q * q).enumerate() {
+            let m = level_precision(own, &at.precision[g], level);
+            let Some(inverse) = inverse_ridged(&m, q) else { continue };
+            let mut score = m;
+            add_quadratic(&own.cross[level * q * p..][..q * p], &of_c, p, &mut score);
+            for ancestor in &own.ancestors {
+                let (k, outer) = (ancestor.q, ancestor.levels[level] as usize);
+                let cross = &ancestor.cross[level * q * k..][..q * k];
+                let there: &[f64] = &all[ancestor.factor];
+                add_quadratic(cross, &there[outer * k * k..][..k * k], k, &mut score);
+            }
+            add_quadratic(&inverse, &score, q, each);
+        }
+        all[g] = each;
+    }
+    all
+}
+
+/// `sum += A V Aᵀ` with V of size k × k.
+fn add_quadratic(a: &[f64], v: &[f64], k: usize, sum: &mut [f64]) {
+    let q = a.len() / k.max(1);
+    for i in 0..q {
+        let row = &a[i * k..][..k];
+        let half: Vec<f64> = (0..k).map(|m| (0..k).map(|l| row[l] * v[l * k + m]).sum()).collect();
+        for j in 0..q {
+            sum[i * q + j] += dot(&half, &a[j * k..][..k]);
+        }
     }
 }
 
@@ -249,24 +290,22 @@ fn follow_variances(levels: &[Whitening], old: &[Vec<f64>], at: &mut Estimate) -
 }
 
 /// Variances by EM, with the start as one more level.
-fn improve_variances(part: &Part, levels: Vec<Whitening>, at: &mut Estimate) {
-    for (g, (factor, levels)) in part.factors.iter().zip(&levels).enumerate() {
+fn improve_variances(part: &Part, covariances: &[Vec<f64>], at: &mut Estimate) {
+    for (g, (factor, covariances)) in part.factors.iter().zip(covariances).enumerate() {
         let GroupPrior::Hierarchical { sd, .. } = &factor.prior else { continue };
         let q = sd.len();
         let mut sigma = vec![0.0; q * q];
         for (k, sd) in sd.iter().enumerate() {
             sigma[k * q + k] = sd.start * sd.start;
         }
-        for (level, r) in at.r[g].chunks_exact(q).enumerate() {
-            let m = level_precision(levels, &at.precision[g], level);
-            let spread = inverse_ridged(&m, q).unwrap_or_else(|| vec![0.0; q * q]);
+        for (r, spread) in at.r[g].chunks_exact(q).zip(covariances.chunks_exact(q * q)) {
             for i in 0..q {
                 for j in 0..q {
                     sigma[i * q + j] += r[i] * r[j] + spread[i * q + j];
                 }
             }
         }
-        let count = levels.n_levels as f64 + 1.0;
+        let count = factor.whitening.n_levels as f64 + 1.0;
         sigma.iter_mut().for_each(|s| *s /= count);
         let Some(old) = inverse_ridged(&at.precision[g], q) else { continue };
         let scale: Vec<f64> = (0..q)

@@ -34,9 +34,8 @@ pub(super) fn settle(
         }
         let Products { population: mut base, mut levels, .. } = products;
         share_information(part, &rows.weights, &mut levels);
-        let drifts: Vec<_> = (0..levels.len())
-            .map(|g| drift(model, &estimates, u, which, g, &levels[g]))
-            .collect();
+        let drifts: Vec<_> =
+            (0..levels.len()).map(|g| drift(model, &estimates, u, which, g, &levels[g])).collect();
         let (part, at) = (&mut model.parts[which], &estimates[which]);
         add_prior_curvature(part, at, &mut base, &mut vec![0.0; at.c.len()]);
         let precision = integrate(part, at, &base, &mut levels).unwrap_or_else(|| base.clone());

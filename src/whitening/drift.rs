@@ -72,8 +72,7 @@ impl Whitening {
         let by_size = kept.by_log / above + kept.by_weight * 2.0 / (above * above);
         for i in 0..q {
             for j in 0..q {
-                let own: f64 =
-                    (0..q).map(|k| drift.reference[i * q + k] * lambda[k * q + j]).sum();
+                let own: f64 = (0..q).map(|k| drift.reference[i * q + k] * lambda[k * q + j]).sum();
                 by_lambda[i * q + j] += 2.0 * by_size * own;
             }
         }

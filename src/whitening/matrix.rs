@@ -162,7 +162,8 @@ impl Whitening {
                 for i in 0..q {
                     for j in 0..q {
                         // tr(by_S ΛᵀHΛ), H with its factor.
-                        let inner: f64 = (0..q).map(|a| lambda[a * q + i] * product[a * q + j]).sum();
+                        let inner: f64 =
+                            (0..q).map(|a| lambda[a * q + i] * product[a * q + j]).sum();
                         let through = mean.by_information[i * q + j] * factor;
                         by_log += by_s[i * q + j] * inner + through * information[i * q + j];
                     }

@@ -116,7 +116,8 @@ impl Whitening {
         for i in 0..q {
             for j in 0..q {
                 let pairs = (0..q).flat_map(|a| (0..q).map(move |b| (a, b)));
-                let through = pairs.map(|(a, b)| lambda[i * q + a] * by_s[a * q + b] * lambda[j * q + b]);
+                let through =
+                    pairs.map(|(a, b)| lambda[i * q + a] * by_s[a * q + b] * lambda[j * q + b]);
                 mean.by_information[i * q + j] = through.sum::<f64>() / levels;
             }
         }

@@ -219,7 +219,8 @@ mod tests {
     fn slopes_agree_with_finite_differences() {
         let sizes = [(1, 0), (1, 2), (2, 3), (3, 1)];
         let kinds = [(false, false), (true, false), (false, true), (true, true)];
-        for ((q, p), (loose_mean, drifts)) in sizes.into_iter().flat_map(|s| kinds.map(|k| (s, k))) {
+        for ((q, p), (loose_mean, drifts)) in sizes.into_iter().flat_map(|s| kinds.map(|k| (s, k)))
+        {
             let (mut w, lambda, xi) = example(q, p);
             w.loose_mean = loose_mean;
             if !drifts {
