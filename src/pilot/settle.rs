@@ -27,7 +27,7 @@ pub(super) fn settle(
     let (mut start, mut effects) = (Vec::new(), Vec::new());
     for which in 0..model.parts.len() {
         let rows = working_rows(model, &estimates, u, which);
-        let (part, at) = (&model.parts[which], &estimates[which]);
+        let part = &model.parts[which];
         let mut products = Products::new(part, &rows.weights);
         for g in 0..part.factors.len() {
             products.set_scores(&rows.residuals, g);

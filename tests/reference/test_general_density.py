@@ -27,6 +27,9 @@ X, Z = RNG.normal(0.7, 1.2, N), RNG.normal(-2.0, 0.6, N)
 ROWS = {"g": G, "h": H, "x": X, "z": Z}
 COLUMN = {"Intercept": np.ones(N), "x": X, "z": Z}
 CODES = {"g": G, "h": H, "g:h": np.unique(3 * G + H, return_inverse=True)[1]}
+# Levels of two rows, whose information follows the sds.
+PAIR = np.arange(N) // 2
+ROWS["pair"] = CODES["pair"] = PAIR
 WEIGHTS, OFFSET = RNG.uniform(0.3, 2.5, N), RNG.normal(0, 0.6, N)
 SE, EXPOSURE = RNG.uniform(0.3, 2, N), RNG.uniform(0.5, 4, N)
 TRIALS = RNG.integers(1, 9, N).astype(float)
@@ -263,6 +266,12 @@ CASES |= {
         "y ~ x + (x | g) + (x | h)",
         ALL | {"sd_h[x]": BETWEEN, "cor_h": (pp.LKJ(1.5), LKJ(1.5))},
         "poisson",
+    ),
+    "few rows a level": Case("y ~ x + (1 | pair)", ALL, "bernoulli"),
+    "few rows a level, slopes": Case("y ~ x + (x | pair)", B | SDS | LKJ3, "bernoulli"),
+    "few rows a level, crossed": Case("y ~ x + (1 | g) + (1 | pair)", ALL, "bernoulli"),
+    "few rows a level, slopes, crossed": Case(
+        "y ~ x + (1 | g) + (x | pair)", B | SDS | LKJ3, "bernoulli"
     ),
     "nested": Case("y ~ x + (1 | g / h)", ALL | {"sd_g:h[Intercept]": HALF}, "bernoulli"),
     "known errors": Case(TWO, B | SDS | LKJ3, options={"se": SE, "offset": OFFSET}),
