@@ -206,6 +206,7 @@ SIGMA_DEFAULTS = {
     "sd_sigma_h[Intercept]": stats.expon(),
 }
 ALL = B | SDS | SIGMA | LKJ3
+PAIRS = ALL | {"sd_pair[Intercept]": HALF, "sd_pair[x]": EXPONENTIAL, "cor_pair": LKJ3["cor_g"]}
 THREE = B | SDS | SIGMA | {"b[z]": STUDENT, "sd_g[z]": GAMMA}
 B_SIGMA = {"b_sigma[Intercept]": NORMAL, "b_sigma[x]": STUDENT, "sd_sigma_g[Intercept]": HALF}
 BOTH_SIGMA = B_SIGMA | {
@@ -267,12 +268,10 @@ CASES |= {
         ALL | {"sd_h[x]": BETWEEN, "cor_h": (pp.LKJ(1.5), LKJ(1.5))},
         "poisson",
     ),
-    "few rows a level": Case("y ~ x + (1 | pair)", ALL, "bernoulli"),
-    "few rows a level, slopes": Case("y ~ x + (x | pair)", B | SDS | LKJ3, "bernoulli"),
-    "few rows a level, crossed": Case("y ~ x + (1 | g) + (1 | pair)", ALL, "bernoulli"),
-    "few rows a level, slopes, crossed": Case(
-        "y ~ x + (1 | g) + (x | pair)", B | SDS | LKJ3, "bernoulli"
-    ),
+    "few rows a level": Case("y ~ x + (1 | pair)", PAIRS, "bernoulli"),
+    "few rows a level, slopes": Case("y ~ x + (x | pair)", PAIRS, "bernoulli"),
+    "few rows a level, crossed": Case("y ~ x + (1 | g) + (1 | pair)", PAIRS, "bernoulli"),
+    "few rows a level, slopes, crossed": Case("y ~ x + (1 | g) + (x | pair)", PAIRS, "bernoulli"),
     "nested": Case("y ~ x + (1 | g / h)", ALL | {"sd_g:h[Intercept]": HALF}, "bernoulli"),
     "known errors": Case(TWO, B | SDS | LKJ3, options={"se": SE, "offset": OFFSET}),
     # Poolings.
