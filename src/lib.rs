@@ -15,6 +15,7 @@ pub mod pilot;
 pub mod predictor;
 pub mod prior;
 pub mod sampler;
+pub mod spline;
 pub mod vmath;
 pub mod whitening;
 

@@ -1,25 +1,39 @@
-//! How the information and targets of a factor's levels follow its sds: the fit of the levels alone,
-//! a little below and above the sds that were found.
+//! How the information and targets of a factor's levels follow its sds: the fit with these sds held
+//! at a few sizes below and above those that were found.
+//!
+//! Population coefficients and other factors are fitted again too: with the sd of levels of few
+//! yes/no rows all else grows in proportion, and what those rows then say is another thing.
 
-use super::Estimate;
-use super::products::level_precision;
-use super::rows::{add_variance, averaged, predictors, usable_weights};
-use crate::general::{General, GroupPrior};
-use crate::linalg::{inverse_ridged, solve_ridged};
-use crate::whitening::{Drift, Whitening};
+use super::products::Products;
+use super::rows::working_rows;
+use super::settle::move_means;
+use super::{Estimate, improve};
+use crate::general::{Factor, General, GroupPrior};
+use crate::linalg::inverse_ridged;
+use crate::predictor::dot;
+use crate::spline::Spline;
+use crate::whitening::{Drift, Whitening, place};
 
-/// Distance of the sds in their logarithm.
-const STEP: f64 = 0.2;
-const ITERATIONS: usize = 12;
-/// An exponent of −1 is that of levels whose rows are all alike, with a large sd.
-const EXPONENTS: (f64, f64) = (-1.2, 1.0);
-/// Change of log volume with log sd that is not worth the work.
-const LITTLE: f64 = 1.0;
+/// Distance of the sizes in their logarithm.
+const STEP: f64 = 0.45;
+const BELOW: usize = 2;
+/// Sizes above: at least these, and on to a few times what the prior expects.
+const ABOVE: (usize, usize) = (2, 10);
+const EXPECTED: f64 = 4.0;
+/// Steps of a fit, and of the first, which shows whether there is anything to follow.
+const ITERATIONS: usize = 15;
+const GLANCE: usize = 4;
+/// H as a power of the sds: no steeper than that, either way.
+const STEEPEST: f64 = 2.5;
+/// Change of log volume within an sd of the log sd, in those of the energy, that is worth the work.
+const SHARE: f64 = 0.1;
 
-/// Information, and h at the estimates of everything else, of each level.
+/// What the levels of one factor say at a size of its sds.
 struct Levels {
-    information: Vec<f64>,
-    h: Vec<f64>,
+    /// Log of their information over that where the pilot ended.
+    log_factor: Vec<f64>,
+    /// What h has beside that factor.
+    shift: Vec<f64>,
 }
 
 /// The drift of a factor whose levels have `own` information and scores.
@@ -32,106 +46,118 @@ pub(super) fn drift(
     own: &Whitening,
 ) -> Option<Drift> {
     let (part, at) = (&model.parts[which], &estimates[which]);
-    let GroupPrior::Hierarchical { .. } = part.factors[g].prior else { return None };
-    let nests = |w: &Whitening| w.ancestors.iter().any(|ancestor| ancestor.factor == g);
+    let nests = |factor: &Factor| factor.whitening.ancestors.iter().any(|a| a.factor == g);
     // What is left of the outer information hangs on the inner sds instead.
-    if part.factors.iter().any(|factor| nests(&factor.whitening)) {
+    if part.factors.iter().any(nests) {
         return None;
     }
-    let q = own.q;
-    let sigma = inverse_ridged(&at.precision[g], q)?;
-    let below = levels_at(model, estimates, u, which, g, own, (-STEP).exp())?;
-    let above = levels_at(model, estimates, u, which, g, own, STEP.exp())?;
-    let mut drift = Drift {
-        reference: at.precision[g].iter().map(|p| p / q as f64).collect(),
-        exponent: vec![0.0; own.n_levels],
-        shift: vec![0.0; own.n_levels * q],
+    let GroupPrior::Hierarchical { sd, .. } = &part.factors[g].prior else { return None };
+    let sigma = inverse_ridged(&at.precision[g], own.q)?;
+    let fit = |state: &mut Vec<Estimate>, log_size: f64, iterations: usize| {
+        let scale = (-2.0 * log_size).exp();
+        state[which].precision[g] = at.precision[g].iter().map(|p| p * scale).collect();
+        for _ in 0..iterations {
+            improve(model, state, u, which, Some(g)).ok()?;
+        }
+        let bound = STEEPEST * log_size.abs();
+        levels_at(model, estimates, state, u, which, g, own, &sigma, bound)
     };
-    let mut volume = 0.0;
-    for level in 0..own.n_levels {
-        let size = |information: &[f64]| -> f64 {
-            let own = &information[level * q * q..][..q * q];
-            own.iter().zip(&sigma).map(|(h, s)| h * s).sum()
-        };
-        let (low, high, here) =
-            (size(&below.information), size(&above.information), size(&own.information));
-        let exponent = if low > 0.0 && high > 0.0 { (high / low).ln() / (2.0 * STEP) } else { 0.0 };
-        let exponent = exponent.clamp(EXPONENTS.0, EXPONENTS.1);
-        drift.exponent[level] = exponent;
-        volume += (0.5 * exponent * here / (1.0 + here / q as f64)).abs();
-        for a in 0..q {
-            let row = level * q + a;
-            let change = (above.h[row] - below.h[row]) / (2.0 * STEP);
-            let of_r: f64 =
-                (0..q).map(|b| own.information[row * q + b] * at.r[g][level * q + b]).sum();
-            drift.shift[row] = change - exponent * (own.target[row] + of_r);
+    let glance = fit(&mut estimates.to_vec(), STEP, GLANCE)?;
+    if !matters(own, &sigma, &glance) {
+        return None;
+    }
+    let expected = sd.iter().enumerate().map(|(k, sd)| sd.start / sigma[k * own.q + k].sqrt());
+    let expected = (EXPECTED * expected.fold(0.0, f64::max)).ln() / STEP;
+    let above = (expected.ceil() as usize).clamp(ABOVE.0, ABOVE.1);
+    let log_size = |knot: usize| STEP * (knot as f64 - BELOW as f64);
+    let count = BELOW + 1 + above;
+    let mut log_factor = vec![0.0; count * own.n_levels];
+    let mut shift = vec![0.0; count * own.n_levels * own.q];
+    let ways: [Vec<usize>; 2] = [(0..BELOW).rev().collect(), (BELOW + 1..count).collect()];
+    for way in ways {
+        let mut state = estimates.to_vec();
+        for knot in way {
+            let levels = fit(&mut state, log_size(knot), ITERATIONS)?;
+            log_factor[knot * own.n_levels..][..own.n_levels].copy_from_slice(&levels.log_factor);
+            let size = own.n_levels * own.q;
+            shift[knot * size..][..size].copy_from_slice(&levels.shift);
         }
     }
-    let finite = drift.exponent.iter().chain(&drift.shift).all(|x| x.is_finite());
-    (finite && volume > LITTLE).then_some(drift)
+    let finite = log_factor.iter().chain(&shift).all(|x| x.is_finite());
+    let places = (0..count).map(|knot| place((2.0 * log_size(knot)).exp()).0);
+    finite.then(|| Drift {
+        reference: at.precision[g].iter().map(|p| p / own.q as f64).collect(),
+        spline: Spline::new(places.collect()),
+        log_factor,
+        shift,
+    })
 }
 
-/// Fit the levels, all else as it is, with the factor's sds multiplied by `scale`.
+/// Whether the energy would hang on the sds, beside all that it hangs on.
+fn matters(own: &Whitening, sigma: &[f64], glance: &Levels) -> bool {
+    let (q, mut volume, mut known) = (own.q as f64, 0.0, 0.0);
+    for (level, log_factor) in glance.log_factor.iter().enumerate() {
+        let information = size(own, sigma, level);
+        let share = information / (1.0 + information);
+        volume += (0.5 * q * share * log_factor / STEP).abs();
+        known += 2.0 * q * share * share;
+    }
+    volume / known.sqrt() > SHARE * (0.5 * q * own.n_levels as f64).sqrt()
+}
+
+/// tr(HΣ)/q of a level.
+fn size(own: &Whitening, sigma: &[f64], level: usize) -> f64 {
+    dot(&own.information[level * sigma.len()..][..sigma.len()], sigma) / own.q as f64
+}
+
+/// What the levels say at `state`, beside what `own` says at `estimates`.
+#[allow(clippy::too_many_arguments)]
 fn levels_at(
     model: &General,
     estimates: &[Estimate],
+    state: &[Estimate],
     u: &[f64],
     which: usize,
     g: usize,
     own: &Whitening,
-    scale: f64,
+    sigma: &[f64],
+    bound: f64,
 ) -> Option<Levels> {
-    let (part, at) = (&model.parts[which], &estimates[which]);
-    let (grouping, q, n) = (&part.columns.groupings[g], own.q, part.columns.n);
-    let precision: Vec<f64> = at.precision[g].iter().map(|p| p / (scale * scale)).collect();
-    let all = predictors(model, estimates);
-    let alone = |levels: &Whitening| {
-        let mut variance = vec![0.0; n];
-        add_variance(grouping, levels, &precision, &mut variance);
-        variance
+    let part = &model.parts[which];
+    let mut state = state.to_vec();
+    move_means(part, &mut state[which]);
+    let (home, at) = (&estimates[which], &state[which]);
+    let rows = working_rows(model, &state, u, which);
+    let mut products = Products::new(part, &rows.weights);
+    products.set_scores(&rows.residuals, g);
+    let levels = products.levels.swap_remove(g);
+    let (q, p) = (own.q, own.p);
+    let difference = |new: &[f64], old: &[f64]| -> Vec<f64> {
+        new.iter().zip(old).map(|(new, old)| new - old).collect()
     };
-    let mut before = vec![0.0; n];
-    add_variance(grouping, own, &at.precision[g], &mut before);
-    let others: Vec<f64> =
-        at.spread.iter().zip(&before).map(|(s, own)| (s * s - own).max(0.0)).collect();
-    let mut levels = own.clone();
-    let mut r = at.r[g].clone();
-    let mut variance = alone(&levels);
-    let mut h = vec![0.0; r.len()];
-    for _ in 0..ITERATIONS {
-        let mut eta = all.clone();
-        let change: Vec<f64> = r.iter().zip(&at.r[g]).map(|(r, old)| r - old).collect();
-        grouping.add(0..n, &change, &mut eta[which]);
-        let spread: Vec<f64> =
-            others.iter().zip(&variance).map(|(a, b)| (a + b).max(0.0).sqrt()).collect();
-        let rows = averaged(model, &eta, &spread, u, which);
-        let weights = usable_weights(rows.curvature);
-        levels.information.fill(0.0);
-        h.fill(0.0);
-        for i in 0..q {
-            let z = grouping.column(i, &(0..n));
-            for row in 0..n {
-                let level = grouping.codes[row] as usize;
-                h[level * q + i] += z[row] * rows.slopes[row];
-                for j in 0..q {
-                    levels.information[(level * q + i) * q + j] +=
-                        weights[row] * z[row] * grouping.column(j, &(row..row + 1))[0];
-                }
+    let of_c = difference(&at.c, &home.c);
+    let of_r: Vec<_> = at.r.iter().zip(&home.r).map(|(new, old)| difference(new, old)).collect();
+    let mut found =
+        Levels { log_factor: vec![0.0; own.n_levels], shift: vec![0.0; own.n_levels * q] };
+    for level in 0..own.n_levels {
+        let (before, now) = (size(own, sigma, level), size(&levels, sigma, level));
+        let log_factor = if before > 0.0 && now > 0.0 { (now / before).ln() } else { 0.0 };
+        let log_factor = log_factor.clamp(-bound, bound);
+        found.log_factor[level] = log_factor;
+        let r = level * q..(level + 1) * q;
+        for a in 0..q {
+            let row = level * q + a;
+            let of_levels = |levels: &Whitening, at: &Estimate| {
+                levels.target[row] + dot(&levels.information[row * q..][..q], &at.r[g][r.clone()])
+            };
+            let mut h = of_levels(own, home) - dot(&own.cross[row * p..][..p], &of_c);
+            for ancestor in &own.ancestors {
+                let there = &of_r[ancestor.factor][ancestor.levels[level] as usize * ancestor.q..];
+                let cross = &ancestor.cross[row * ancestor.q..][..ancestor.q];
+                h -= dot(cross, &there[..ancestor.q]);
             }
-        }
-        for (level, r) in r.chunks_exact_mut(q).enumerate() {
-            let m = level_precision(&levels, &precision, level);
-            let h = &mut h[level * q..][..q];
-            for i in 0..q {
-                h[i] +=
-                    (0..q).map(|j| levels.information[(level * q + i) * q + j] * r[j]).sum::<f64>();
-            }
-            r.copy_from_slice(h);
-            solve_ridged(&m, q, r)?;
-        }
-        for (old, new) in variance.iter_mut().zip(alone(&levels)) {
-            *old = (*old * new).max(0.0).sqrt();
+            found.shift[row] = of_levels(&levels, at) - log_factor.exp() * h;
         }
     }
-    Some(Levels { information: levels.information, h })
+    Some(found)
 }

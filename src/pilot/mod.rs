@@ -31,6 +31,7 @@ const CLOSE: f64 = 0.05;
 const DEPENDENT: &str = "the columns of the model are linearly dependent";
 
 /// The state of the fit of one linear predictor.
+#[derive(Clone)]
 struct Estimate {
     c: Vec<f64>,
     r: Vec<Vec<f64>>,
@@ -52,7 +53,7 @@ pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
     let mut best = objective(model, &estimates, &u, 0);
     for _ in 0..ITERATIONS {
         for which in 0..model.parts.len() {
-            improve(model, &mut estimates, &u, which)?;
+            improve(model, &mut estimates, &u, which, None)?;
         }
         improve_dispersion(model, &estimates, &mut u);
         let now = objective(model, &estimates, &u, 0);
@@ -140,12 +141,14 @@ fn penalised(logp: f64, model: &General, estimates: &[Estimate]) -> f64 {
     total
 }
 
-/// One reweighted step of one predictor, halved while it does not improve the fit.
+/// One reweighted step of one predictor, halved while it does not improve the fit; the variances of
+/// the `held` factor stay.
 fn improve(
     model: &General,
     estimates: &mut [Estimate],
     u: &[f64],
     which: usize,
+    held: Option<usize>,
 ) -> Result<(), String> {
     let rows = working_rows(model, estimates, u, which);
     let before = penalised(rows.logp, model, estimates);
@@ -177,7 +180,7 @@ fn improve(
     let at = &mut estimates[which];
     let old = at.precision.clone();
     let (narrow, levels) = (spread(part, &products.levels, &old), products.levels.clone());
-    improve_variances(part, &covariances(part, at, products, &rows.weights), at);
+    improve_variances(part, &covariances(part, at, products, &rows.weights), at, held);
     follow_variances(&levels, &old, at).ok_or(DEPENDENT)?;
     let wide = spread(part, &levels, &at.precision);
     for ((spread, narrow), wide) in at.spread.iter_mut().zip(narrow).zip(wide) {

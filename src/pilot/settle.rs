@@ -59,7 +59,7 @@ pub(super) fn settle(
 }
 
 /// Where c stands for the sum of b and the factors' means, bring the estimate to that form.
-fn move_means(part: &Part, at: &mut Estimate) {
+pub(super) fn move_means(part: &Part, at: &mut Estimate) {
     for (factor, r) in part.factors.iter().zip(&mut at.r) {
         if factor.twin.is_empty() {
             continue;

@@ -115,9 +115,17 @@ pub(super) fn follow_variances(
 }
 
 /// Variances by EM, with the start as one more level.
-pub(super) fn improve_variances(part: &Part, covariances: &[Vec<f64>], at: &mut Estimate) {
+pub(super) fn improve_variances(
+    part: &Part,
+    covariances: &[Vec<f64>],
+    at: &mut Estimate,
+    held: Option<usize>,
+) {
     for (g, (factor, covariances)) in part.factors.iter().zip(covariances).enumerate() {
         let GroupPrior::Hierarchical { sd, .. } = &factor.prior else { continue };
+        if held == Some(g) {
+            continue;
+        }
         let q = sd.len();
         let mut sigma = vec![0.0; q * q];
         for (k, sd) in sd.iter().enumerate() {

@@ -38,9 +38,9 @@ impl Whitening {
                 }
             }
             let factor = kept.drift.factor[level];
-            if let Some(drift) = &self.drift {
-                for (h, shift) in h.iter_mut().zip(&drift.shift[at.clone()]) {
-                    *h = *h * factor + kept.drift.weight * shift;
+            if self.drift.is_some() {
+                for (h, shift) in h.iter_mut().zip(&kept.drift.shift[at.clone()]) {
+                    *h = *h * factor + shift;
                 }
             }
             let k = &mut kept.k[level * q * q..][..q * q];
@@ -157,7 +157,7 @@ impl Whitening {
                     by_lambda[i * q + j] += a[i] * v[j] + h[i] * by_e[j] + 2.0 * through;
                 }
             }
-            if let Some(drift) = &self.drift {
+            if self.drift.is_some() {
                 let mut by_log = 0.0;
                 for i in 0..q {
                     for j in 0..q {
@@ -170,11 +170,10 @@ impl Whitening {
                 }
                 for i in 0..q {
                     let by_h: f64 = (0..q).map(|b| lambda[i * q + b] * by_e[b]).sum();
-                    let shift = drift.shift[level * q + i];
-                    by_log += by_h * (h[i] - here.weight * shift);
-                    here.by_weight += by_h * shift;
+                    by_log += by_h * (h[i] - here.shift[level * q + i]);
+                    here.by_place += by_h * here.shift_slope[level * q + i];
                 }
-                here.by_log += by_log * drift.exponent[level];
+                here.by_place += by_log * here.log_factor_slope[level];
             }
             for i in 0..q {
                 h[i] = factor * (0..q).map(|b| lambda[i * q + b] * by_e[b]).sum::<f64>();

@@ -19,8 +19,8 @@
 //! Responses of few rows are far from normal: a mother of one child whom the data say to have y = 1
 //! may have any coefficient above some value, and H falls as the sd grows. With J such levels and a
 //! constant H the volume of ξ, and so the energy, would change by a multiple of J with the sd. So H
-//! and h follow Λ ([`Drift`]): with τ² = tr(Σ₀⁻¹ΛΛᵀ)/q at the pilot's Σ₀, H, G and X are multiplied by
-//! `((1 + τ²)/2)^β`, and h gains `δ (τ² − 1)/(τ² + 1)`, with β and δ of the level.
+//! and h follow Λ ([`Drift`]): with τ² = tr(Σ₀⁻¹ΛΛᵀ)/q at the pilot's Σ₀, H, G and X of each level are
+//! multiplied by a function of τ, and h gains another, both splines.
 //!
 //! Where several factors could each take up a shift of all levels (their means and b are then hardly
 //! told apart), b stands for the sum of b and those means, and the mean of r is left to its prior:
@@ -35,8 +35,8 @@ mod matrix;
 mod mean;
 mod scalar;
 
-pub use drift::Drift;
 use drift::DriftKept;
+pub use drift::{Drift, place};
 use mean::MeanKept;
 
 /// What the pilot knows of each level.
@@ -169,6 +169,7 @@ impl Whitening {
 mod tests {
     use super::*;
     use crate::linalg::{cholesky, solve_lower};
+    use crate::spline::Spline;
 
     fn example(q: usize, p: usize) -> (Whitening, Vec<f64>, Vec<f64>) {
         let n_levels = 3;
@@ -200,9 +201,10 @@ mod tests {
                 reference[i * q + j] = if i == j { 0.6 + 0.1 * i as f64 } else { 0.2 };
             }
         }
-        let exponent = (0..n_levels).map(|level| -0.3 - 0.4 * wave(level)).collect();
-        let shift = (0..n_levels * q).map(|i| wave(5 * i + 2)).collect();
-        whitening.drift = Some(Drift { reference, exponent, shift });
+        let spline = Spline::new(vec![-0.7, 0.0, 0.3, 0.9]);
+        let log_factor = (0..4 * n_levels).map(|i| -0.3 - 0.4 * wave(i)).collect();
+        let shift = (0..4 * n_levels * q).map(|i| wave(5 * i + 2)).collect();
+        whitening.drift = Some(Drift { reference, spline, log_factor, shift });
         let xi = (0..n_levels * q).map(|i| wave(3 * i + 1)).collect();
         (whitening, lambda, xi)
     }

@@ -32,13 +32,13 @@ impl Whitening {
                 *h -= cross.iter().zip(c).map(|(g, c)| g * c).sum::<f64>();
             }
         }
-        if let Some(drift) = &self.drift {
+        if self.drift.is_some() {
             let here = &mut kept.drift;
-            let (shift, factor) = (&drift.shift[..n], &here.factor[..n]);
+            let (shift, factor) = (&here.shift[..n], &here.factor[..n]);
             let drifted = &mut here.information[..n];
             for i in 0..n {
                 drifted[i] = information[i] * factor[i];
-                h[i] = h[i] * factor[i] + here.weight * shift[i];
+                h[i] = h[i] * factor[i] + shift[i];
             }
         }
         let information = &kept.drift.information[..n];
@@ -108,13 +108,12 @@ impl Whitening {
             let by_k = -(v[i] - y) * by_t - by_s * e[i] - 1.0 / k[i] + by_sum * xi[i];
             total += by_r[i] * v[i] + h[i] * by_s + by_k * lambda * information[i] / k[i];
             by_xi[i] = by_t + k[i] * by_sum;
-            if let Some(drift) = &self.drift {
+            if self.drift.is_some() {
                 let by_information = by_k * lambda * lambda / (2.0 * k[i]) + by_mean;
-                let (shift, by_h) = (drift.shift[i], lambda * by_s);
-                let by_log_factor =
-                    by_information * information[i] + by_h * (h[i] - here.weight * shift);
-                here.by_log += by_log_factor * drift.exponent[i];
-                here.by_weight += by_h * shift;
+                let by_h = lambda * by_s;
+                let by_log_factor = by_information * information[i] + by_h * (h[i] - here.shift[i]);
+                here.by_place +=
+                    by_log_factor * here.log_factor_slope[i] + by_h * here.shift_slope[i];
                 h[i] = by_h * here.factor[i];
             } else {
                 h[i] = lambda * by_s;
