@@ -14,12 +14,15 @@ use crate::predictor::dot;
 use crate::spline::Spline;
 use crate::whitening::{Drift, Whitening, place};
 
-/// Distance of the sizes in their logarithm.
-const STEP: f64 = 0.45;
-const BELOW: usize = 2;
-/// Sizes above: at least these, and on to a few times what the prior expects.
-const ABOVE: (usize, usize) = (2, 10);
-const EXPECTED: f64 = 4.0;
+/// Logs of the sizes at which there are fits, 0 being where the pilot ended; beyond the last of
+/// them every `LONG`, to `BEYOND` what the prior expects, as sds of levels of one row may be anything.
+const NEAR: [f64; 5] = [-0.9, -0.45, 0.0, 0.45, 0.9];
+const HOME: usize = 2;
+const LONG: f64 = 0.9;
+const BEYOND: f64 = 1.8;
+const FARTHEST: f64 = 5.4;
+/// The first fit, which shows whether there is anything to follow, is at least that far.
+const LEAST: f64 = 0.45;
 /// Steps of a fit, and of the first, which shows whether there is anything to follow.
 const ITERATIONS: usize = 15;
 const GLANCE: usize = 4;
@@ -62,29 +65,33 @@ pub(super) fn drift(
         let bound = STEEPEST * log_size.abs();
         levels_at(model, estimates, state, u, which, g, own, &sigma, bound)
     };
-    let glance = fit(&mut estimates.to_vec(), STEP, GLANCE)?;
-    if !matters(own, &sigma, &glance) {
+    let expected = sd.iter().enumerate().map(|(k, sd)| sd.start / sigma[k * own.q + k].sqrt());
+    let expected = expected.fold(0.0, f64::max).ln().clamp(LEAST, FARTHEST);
+    let glance = fit(&mut estimates.to_vec(), expected, GLANCE)?;
+    if !matters(own, &sigma, &glance, expected) {
         return None;
     }
-    let expected = sd.iter().enumerate().map(|(k, sd)| sd.start / sigma[k * own.q + k].sqrt());
-    let expected = (EXPECTED * expected.fold(0.0, f64::max)).ln() / STEP;
-    let above = (expected.ceil() as usize).clamp(ABOVE.0, ABOVE.1);
-    let log_size = |knot: usize| STEP * (knot as f64 - BELOW as f64);
-    let count = BELOW + 1 + above;
+    let mut log_sizes = NEAR.to_vec();
+    let mut last = NEAR[NEAR.len() - 1];
+    while last < (expected + BEYOND).min(FARTHEST) {
+        last += LONG;
+        log_sizes.push(last);
+    }
+    let count = log_sizes.len();
     let mut log_factor = vec![0.0; count * own.n_levels];
     let mut shift = vec![0.0; count * own.n_levels * own.q];
-    let ways: [Vec<usize>; 2] = [(0..BELOW).rev().collect(), (BELOW + 1..count).collect()];
+    let ways: [Vec<usize>; 2] = [(0..HOME).rev().collect(), (HOME + 1..count).collect()];
     for way in ways {
         let mut state = estimates.to_vec();
         for knot in way {
-            let levels = fit(&mut state, log_size(knot), ITERATIONS)?;
+            let levels = fit(&mut state, log_sizes[knot], ITERATIONS)?;
             log_factor[knot * own.n_levels..][..own.n_levels].copy_from_slice(&levels.log_factor);
             let size = own.n_levels * own.q;
             shift[knot * size..][..size].copy_from_slice(&levels.shift);
         }
     }
     let finite = log_factor.iter().chain(&shift).all(|x| x.is_finite());
-    let places = (0..count).map(|knot| place((2.0 * log_size(knot)).exp()).0);
+    let places = log_sizes.iter().map(|log_size| place((2.0 * log_size).exp()).0);
     finite.then(|| Drift {
         reference: at.precision[g].iter().map(|p| p / own.q as f64).collect(),
         spline: Spline::new(places.collect()),
@@ -94,15 +101,17 @@ pub(super) fn drift(
 }
 
 /// Whether the energy would hang on the sds, beside all that it hangs on.
-fn matters(own: &Whitening, sigma: &[f64], glance: &Levels) -> bool {
+fn matters(own: &Whitening, sigma: &[f64], glance: &Levels, log_size: f64) -> bool {
     let (q, mut volume, mut known) = (own.q as f64, 0.0, 0.0);
     for (level, log_factor) in glance.log_factor.iter().enumerate() {
         let information = size(own, sigma, level);
         let share = information / (1.0 + information);
-        volume += (0.5 * q * share * log_factor / STEP).abs();
+        let there = information * (2.0 * log_size).exp();
+        let change = ((1.0 + there * log_factor.exp()) / (1.0 + there)).ln();
+        volume += (0.5 * q * change / log_size).abs();
         known += 2.0 * q * share * share;
     }
-    volume / known.sqrt() > SHARE * (0.5 * q * own.n_levels as f64).sqrt()
+    volume / known.max(1.0).sqrt() > SHARE * (0.5 * q * own.n_levels as f64).sqrt()
 }
 
 /// tr(HΣ)/q of a level.
