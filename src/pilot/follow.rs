@@ -37,6 +37,8 @@ struct Levels {
     log_factor: Vec<f64>,
     /// What h has beside that factor.
     shift: Vec<f64>,
+    /// Population coefficients, beside those where the pilot ended.
+    slide: Vec<f64>,
 }
 
 /// The drift of a factor whose levels have `own` information and scores.
@@ -80,6 +82,7 @@ pub(super) fn drift(
     let count = log_sizes.len();
     let mut log_factor = vec![0.0; count * own.n_levels];
     let mut shift = vec![0.0; count * own.n_levels * own.q];
+    let mut slide = vec![0.0; count * own.p];
     let ways: [Vec<usize>; 2] = [(0..HOME).rev().collect(), (HOME + 1..count).collect()];
     for way in ways {
         let mut state = estimates.to_vec();
@@ -88,15 +91,21 @@ pub(super) fn drift(
             log_factor[knot * own.n_levels..][..own.n_levels].copy_from_slice(&levels.log_factor);
             let size = own.n_levels * own.q;
             shift[knot * size..][..size].copy_from_slice(&levels.shift);
+            slide[knot * own.p..][..own.p].copy_from_slice(&levels.slide);
         }
     }
-    let finite = log_factor.iter().chain(&shift).all(|x| x.is_finite());
+    // Coefficients with bounds have coordinates that a slide would leave.
+    if part.coefficients.bounded.iter().any(Option::is_some) {
+        slide.clear();
+    }
+    let finite = log_factor.iter().chain(&shift).chain(&slide).all(|x| x.is_finite());
     let places = log_sizes.iter().map(|log_size| place((2.0 * log_size).exp()).0);
     finite.then(|| Drift {
         reference: at.precision[g].iter().map(|p| p / own.q as f64).collect(),
         spline: Spline::new(places.collect()),
         log_factor,
         shift,
+        slide,
     })
 }
 
@@ -146,8 +155,11 @@ fn levels_at(
     };
     let of_c = difference(&at.c, &home.c);
     let of_r: Vec<_> = at.r.iter().zip(&home.r).map(|(new, old)| difference(new, old)).collect();
-    let mut found =
-        Levels { log_factor: vec![0.0; own.n_levels], shift: vec![0.0; own.n_levels * q] };
+    let mut found = Levels {
+        log_factor: vec![0.0; own.n_levels],
+        shift: vec![0.0; own.n_levels * q],
+        slide: of_c,
+    };
     for level in 0..own.n_levels {
         let (before, now) = (size(own, sigma, level), size(&levels, sigma, level));
         let log_factor = if before > 0.0 && now > 0.0 { (now / before).ln() } else { 0.0 };
@@ -159,7 +171,7 @@ fn levels_at(
             let of_levels = |levels: &Whitening, at: &Estimate| {
                 levels.target[row] + dot(&levels.information[row * q..][..q], &at.r[g][r.clone()])
             };
-            let mut h = of_levels(own, home) - dot(&own.cross[row * p..][..p], &of_c);
+            let mut h = of_levels(own, home) - dot(&own.cross[row * p..][..p], &found.slide);
             for ancestor in &own.ancestors {
                 let there = &of_r[ancestor.factor][ancestor.levels[level] as usize * ancestor.q..];
                 let cross = &ancestor.cross[row * ancestor.q..][..ancestor.q];

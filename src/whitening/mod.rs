@@ -204,7 +204,7 @@ mod tests {
         let spline = Spline::new(vec![-0.7, 0.0, 0.3, 0.9]);
         let log_factor = (0..4 * n_levels).map(|i| -0.3 - 0.4 * wave(i)).collect();
         let shift = (0..4 * n_levels * q).map(|i| wave(5 * i + 2)).collect();
-        whitening.drift = Some(Drift { reference, spline, log_factor, shift });
+        whitening.drift = Some(Drift { reference, spline, log_factor, shift, slide: Vec::new() });
         let xi = (0..n_levels * q).map(|i| wave(3 * i + 1)).collect();
         (whitening, lambda, xi)
     }
