@@ -29,7 +29,7 @@ const GLANCE: usize = 4;
 /// H as a power of the sds: no steeper than that, either way.
 const STEEPEST: f64 = 2.5;
 /// Change of log volume within an sd of the log sd, in those of the energy, that is worth the work.
-const SHARE: f64 = 0.1;
+const SHARE: f64 = 0.05;
 
 /// What the levels of one factor say at a size of its sds.
 struct Levels {
