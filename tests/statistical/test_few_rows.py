@@ -34,7 +34,7 @@ def test_energy_does_not_hang_on_the_sd(seed, intercept):
 
 def log_likelihood(data, b0, b1, sd):
     """With each mother's coefficient integrated out on a fine grid: one value for each sd."""
-    z = np.linspace(-7, 7, 141)
+    z = np.linspace(-7, 7, 61)
     eta = b0 + b1 * data["x"][:, None, None] + sd[:, None] * z
     rows = special.log_expit(np.where(data["y"][:, None, None] == 1, eta, -eta))
     mothers = np.zeros((data["mother"].max() + 1, *rows.shape[1:]))
@@ -50,7 +50,7 @@ def test_posterior_of_few_mothers_is_that_of_quadrature():
         "sd_mother": pp.HalfNormal(3),
     }
     fit = pp.fit("y ~ x + (1 | mother)", data, family="bernoulli", priors=priors, seed=1)
-    b0, b1, sd = np.linspace(-6, 6, 49), np.linspace(-4, 5, 46), np.linspace(0, 12, 61)
+    b0, b1, sd = np.linspace(-5, 6, 25), np.linspace(-1, 4, 21), np.linspace(0, 12, 31)
     grid = np.array([[log_likelihood(data, i, k, sd) for k in b1] for i in b0])
     grid += stats.norm(0, 2).logpdf(b0)[:, None, None] + stats.norm(0, 1.5).logpdf(b1)[:, None]
     grid += stats.halfnorm(scale=3).logpdf(sd)
