@@ -5,8 +5,9 @@
 //! can be had at any time, on any number of threads, with the same numbers.
 
 use crate::crossproducts::{CrossProducts, LANES, upper};
-use crate::diagnostics::select_quantile;
+use crate::diagnostics::{mean, select_quantile};
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use crate::parallel::in_parts;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -49,7 +50,7 @@ impl Given {
 }
 
 /// Cholesky factor with zero columns where Σ is singular (an sd of 0), upper triangle cleared.
-fn semidefinite_factor(a: &mut [f64], n: usize) {
+pub fn semidefinite_factor(a: &mut [f64], n: usize) {
     for j in 0..n {
         let pivot = a[j * n + j] - (0..j).map(|k| a[j * n + k].powi(2)).sum::<f64>();
         let root = pivot.max(0.0).sqrt();
@@ -214,16 +215,11 @@ fn each_level(
     threads: usize,
     work: impl Fn(usize, &mut [f64], &mut Vec<f64>) + Sync,
 ) {
-    let share = levels.len().div_ceil(threads.max(1)).max(1);
-    std::thread::scope(|scope| {
-        for (k, part) in out.chunks_mut((share * size).max(1)).enumerate() {
-            let (first, work) = (levels.start + k * share, &work);
-            scope.spawn(move || {
-                let mut scratch = Vec::new();
-                for (i, out) in part.chunks_exact_mut(size).enumerate() {
-                    work(first + i, out, &mut scratch);
-                }
-            });
+    let mut each: Vec<&mut [f64]> = out.chunks_exact_mut(size.max(1)).collect();
+    in_parts(&mut each, threads, |first, some| {
+        let mut scratch = Vec::new();
+        for (i, out) in some.iter_mut().enumerate() {
+            work(levels.start + first + i, out, &mut scratch);
         }
     });
 }
@@ -293,7 +289,7 @@ pub fn summarise_levels(
         for i in 0..q {
             let part = i * draws..(i + 1) * draws;
             let count = draws as f64;
-            let mean = means[part.clone()].iter().sum::<f64>() / count;
+            let mean = mean(&means[part.clone()]);
             let between: f64 = means[part.clone()].iter().map(|m| (m - mean).powi(2)).sum();
             let within: f64 = variances[part.clone()].iter().sum();
             let drawn = &mut values[part];

@@ -53,6 +53,11 @@ impl Covariance {
         self.pairs.len()
     }
 
+    /// Whether the prior stays where a column changes its sign.
+    pub fn is_mirrored(&self) -> bool {
+        self.pairs.is_empty() || matches!(self.prior, CorrelationPrior::Lkj { .. })
+    }
+
     /// Fill the Cholesky factor `l` (q × q) of the correlation matrix at `u`; returns the log prior
     /// (with Jacobian, up to a constant), −∞ outside the support. Adds the prior's gradient to `du`.
     pub fn correlation_factor(&self, u: &[f64], l: &mut [f64], du: &mut [f64]) -> f64 {

@@ -22,7 +22,7 @@ pub struct Diagnosis {
 /// Diagnose one parameter from its chains, each of `n` draws (row-major, chain by chain).
 pub fn diagnose(draws: &[f64], n: usize) -> Diagnosis {
     let total = draws.len() as f64;
-    let mean = draws.iter().sum::<f64>() / total;
+    let mean = mean(draws);
     let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (total - 1.0);
     let sd = variance.sqrt();
     let constant = draws.iter().all(|x| *x == draws[0]);
@@ -35,7 +35,11 @@ pub fn diagnose(draws: &[f64], n: usize) -> Diagnosis {
         r_hat: f64::NAN,
         constant,
     };
-    if constant || n < 4 || draws.iter().any(|x| !x.is_finite()) {
+    let low = draws.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = draws.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    // What differs by rounding alone tells nothing of how the chains moved.
+    let rounding = high - low <= 8.0 * f64::EPSILON * high.abs().max(low.abs());
+    if constant || rounding || n < 4 || draws.iter().any(|x| !x.is_finite()) {
         return result;
     }
     let half = split(draws, n);
@@ -59,6 +63,13 @@ pub fn diagnose(draws: &[f64], n: usize) -> Diagnosis {
     };
     result.ess_tail = tail(0.05).min(tail(0.95));
     result
+}
+
+/// The mean, summed as differences from the first value: far from zero a plain sum loses digits
+/// that the spread needs.
+pub fn mean(values: &[f64]) -> f64 {
+    let first = values.first().copied().filter(|x| x.is_finite()).unwrap_or(0.0);
+    first + values.iter().map(|x| x - first).sum::<f64>() / values.len() as f64
 }
 
 /// First and last halves of every chain as chains of their own (the middle draw of an odd number
@@ -121,7 +132,7 @@ fn mean_and_variance(chain: &[f64]) -> (f64, f64) {
     if chain.iter().all(|x| *x == chain[0]) {
         return (chain[0], 0.0);
     }
-    let mean = chain.iter().sum::<f64>() / n;
+    let mean = mean(chain);
     (mean, chain.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0))
 }
 

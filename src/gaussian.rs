@@ -19,11 +19,15 @@ use crate::lanes::{
     triangular,
 };
 use crate::linalg::{cholesky, solve_lower_transposed};
-use crate::prior::Scalar;
+use crate::prior::{Scalar, Support};
 use crate::sampler::Density;
+use crate::wide::{WIDE, Wide};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
+
+/// Dimensions up to which it pays to look for a polynomial that stands in for the density.
+const MOST_DIMENSIONS: usize = 16;
 
 /// A scale that is either sampled or known.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +123,8 @@ pub struct MarginalDensity {
     pub model: Arc<Marginal>,
     arch: pulp::Arch,
     at: Point,
+    /// Does the sums where there are many columns.
+    wide: Option<Wide>,
     /// Per block: RᵀK⁻¹B, by rows.
     kept: Vec<Lane>,
     scratch: Vec<Lane>,
@@ -132,6 +138,8 @@ pub struct MarginalDensity {
     d_sigma: Vec<f64>,
     d_l: Vec<f64>,
     d_cor: Vec<f64>,
+    /// Where it was evaluated last without the gradient, if nothing else was done since.
+    evaluated: Vec<f64>,
 }
 
 impl MarginalDensity {
@@ -140,6 +148,8 @@ impl MarginalDensity {
         let blocks = model.data.n_blocks();
         let triangle = q * (q + 1) / 2;
         let (n_i, n_s) = (model.n_integrated(), model.sampled.len());
+        let wide = (w >= WIDE).then(|| Wide::new(&model.data, n_i));
+        let (kept, columns) = if wide.is_some() { (0, 1) } else { (blocks * q * w, n_i + 1) };
         Self {
             arch: pulp::Arch::new(),
             at: Point {
@@ -152,17 +162,19 @@ impl MarginalDensity {
                 c: vec![0.0; n_s],
                 c_slope: vec![0.0; n_s],
             },
-            kept: vec![ZERO; blocks * q * w],
+            kept: vec![ZERO; kept],
             scratch: vec![ZERO; scratch_len(q, w)],
             sums: vec![ZERO; w * (w + 1) / 2 + triangle],
             outer: vec![ZERO; triangle],
             f: vec![0.0; w * w],
             quadratic: 0.0,
             h: vec![0.0; n_i * n_i],
-            q_factor: vec![0.0; w * (n_i + 1)],
+            q_factor: vec![0.0; w * columns],
             d_sigma: vec![0.0; q * q],
             d_l: vec![0.0; q * q],
             d_cor: vec![0.0; model.covariance.n_correlations()],
+            wide,
+            evaluated: Vec::new(),
             model,
         }
     }
@@ -238,6 +250,16 @@ impl MarginalDensity {
         let data = &self.model.data;
         let size = w * (w + 1) / 2 + q * (q + 1) / 2;
         let (lambda, kept) = (&self.at.lambda[..q * q], &mut self.kept);
+        let (f, rows) = (&mut self.f[..w * w], &data.w[..w * w]);
+        let prior_rows = &self.model.prior_rows[..w * w];
+        let precision = 1.0 / (self.at.sigma * self.at.sigma);
+        if let Some(wide) = &mut self.wide {
+            self.sums.fill(ZERO);
+            let sum_rr = &mut self.sums[w * (w + 1) / 2..];
+            let (log_det, sum_bb) = wide.eliminate(data, lambda, sum_rr);
+            assemble(f, (w, precision), rows, prior_rows, |i, j| sum_bb[[i, j]]);
+            return log_det;
+        }
         let mut log_det = 0.0;
         let mut near_sums = [ZERO; FEW];
         let sums = if known {
@@ -253,25 +275,25 @@ impl MarginalDensity {
             }
             &self.sums[..size]
         };
-        let (f, rows) = (&mut self.f[..w * w], &data.w[..w * w]);
-        let prior_rows = &self.model.prior_rows[..w * w];
-        let precision = 1.0 / (self.at.sigma * self.at.sigma);
-        for i in 0..w {
-            for j in 0..=i {
-                let levels = sum(&sums[triangular(i, j)]);
-                let sum = (rows[i * w + j] + levels) * precision + prior_rows[i * w + j];
-                f[i * w + j] = sum;
-                f[j * w + i] = sum;
-            }
-        }
+        assemble(f, (w, precision), rows, prior_rows, |i, j| sum(&sums[triangular(i, j)]));
         log_det
     }
 
     /// Integrate the coefficients out: fills the factor of F_II, uᵀFu, and Q with QQᵀ = Ω,
-    /// whose first column is u.
+    /// whose first column is u (and the only one where there are many columns).
     /// Returns `−½ uᵀFu − ½ log|F_II|`, or `None` where F_II is not positive definite.
     #[inline(always)]
     fn integrate(&mut self, Sizes { w, n_s, n_i, .. }: Sizes) -> Option<f64> {
+        if let Some(wide) = &mut self.wide {
+            let (f, u) = (&self.f[..w * w], &mut self.q_factor[..w]);
+            u[w - 1] = 1.0;
+            for k in 0..n_s {
+                u[n_i + k] = -self.at.c[k];
+            }
+            let log_det = wide.integrate(f, u)?;
+            self.quadratic = quadratic_form(f, w, u);
+            return Some(-0.5 * self.quadratic - 0.5 * log_det);
+        }
         let (f, h) = (&self.f[..w * w], &mut self.h[..n_i * n_i]);
         for i in 0..n_i {
             for j in 0..n_i {
@@ -312,7 +334,8 @@ impl MarginalDensity {
     fn backward(&mut self, sizes: Sizes, u: &[f64], grad: &mut [f64]) -> Option<f64> {
         let Sizes { q, w, n_s, n_i, known } = sizes;
         let triangle = q * (q + 1) / 2;
-        let q_factor = &self.q_factor[..w * (n_i + 1)];
+        let columns = if self.wide.is_some() { 1 } else { n_i + 1 };
+        let q_factor = &self.q_factor[..w * columns];
         let mut near = [ZERO; FEW];
         let outer = if known {
             let mut y = [ZERO; FEW];
@@ -321,7 +344,9 @@ impl MarginalDensity {
             outer
         } else {
             self.outer.fill(ZERO);
-            if q > 0 {
+            if let Some(wide) = &mut self.wide {
+                wide.add_outer_products(q_factor, q, &mut self.outer);
+            } else if q > 0 {
                 let y = &mut self.scratch;
                 add_outer_products(&self.kept, (q, w), q_factor, y, &mut self.outer);
             }
@@ -370,6 +395,9 @@ impl MarginalDensity {
                 let end = if k == 0 { w } else { k };
                 trace -= quadratic_form(&model.prior_rows, w, &column[..end]);
             }
+            if let Some(wide) = &mut self.wide {
+                trace -= wide.trace(&model.prior_rows, w);
+            }
             sigma_slope += (trace - model.data.n_rows as f64) * inverse;
             grad[next] += sigma_slope * at.sigma_slope;
             next += 1;
@@ -403,6 +431,24 @@ impl MarginalDensity {
             (1, ..) => arch.dispatch(Passes::<1, ANY>(passes)),
             (2, ..) => arch.dispatch(Passes::<2, ANY>(passes)),
             _ => arch.dispatch(Passes::<ANY, ANY>(passes)),
+        }
+    }
+}
+
+/// Fill the symmetric `f` with `(W + levels)/σ² + P`, given by its lower triangle.
+#[inline(always)]
+fn assemble(
+    f: &mut [f64],
+    (w, precision): (usize, f64),
+    rows: &[f64],
+    prior_rows: &[f64],
+    levels: impl Fn(usize, usize) -> f64,
+) {
+    for i in 0..w {
+        for j in 0..=i {
+            let sum = (rows[i * w + j] + levels(i, j)) * precision + prior_rows[i * w + j];
+            f[i * w + j] = sum;
+            f[j * w + i] = sum;
         }
     }
 }
@@ -613,13 +659,39 @@ impl Density for MarginalDensity {
     }
 
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
+        self.evaluated.clear();
         self.passes(u, grad, true)
+    }
+
+    fn logp(&mut self, u: &[f64]) -> Option<f64> {
+        let mut unused = vec![0.0; u.len()];
+        let logp = self.passes(u, &mut unused, false)?;
+        self.d_l.fill(0.0);
+        let elementwise = self.model.covariance.elementwise_logp(&self.at.l, &mut self.d_l);
+        self.evaluated.clear();
+        self.evaluated.extend_from_slice(u);
+        Some(logp + elementwise).filter(|logp| logp.is_finite())
+    }
+
+    fn takes_surrogate(&self) -> bool {
+        self.dim() <= MOST_DIMENSIONS
+    }
+
+    /// An sd and its negative mean the same, with the correlations of its column mirrored.
+    fn walls(&self) -> Vec<usize> {
+        if !self.model.covariance.is_mirrored() {
+            return Vec::new();
+        }
+        let sampled = self.model.sd.iter().filter_map(|scale| match scale {
+            Scale::Sampled(scalar) => Some(matches!(scalar.support, Support::Signed { .. })),
+            Scale::Known(_) => None,
+        });
+        sampled.enumerate().filter_map(|(k, signed)| signed.then_some(k)).collect()
     }
 
     /// One row of output: φ, and the coefficients drawn exactly from their conditional.
     fn output<R: Rng + ?Sized>(&mut self, u: &[f64], rng: &mut R, out: &mut [f64]) -> bool {
-        let mut unused = vec![0.0; u.len()];
-        if self.passes(u, &mut unused, false).is_none() {
+        if self.evaluated != u && self.logp(u).is_none() {
             return false;
         }
         let model = &*self.model;
@@ -637,7 +709,10 @@ impl Density for MarginalDensity {
         for z in integrated.iter_mut() {
             *z = StandardNormal.sample(rng);
         }
-        solve_lower_transposed(&self.h, n_i, integrated);
+        match &self.wide {
+            Some(wide) => wide.solve_transposed(integrated),
+            None => solve_lower_transposed(&self.h, n_i, integrated),
+        }
         for (c, u) in integrated.iter_mut().zip(&self.q_factor) {
             *c -= u;
         }

@@ -57,6 +57,23 @@ pub fn solve_lower_transposed(l: &[f64], n: usize, x: &mut [f64]) {
     }
 }
 
+/// Inverse of the lower triangular `l` into `inverse`, whose upper triangle is left alone.
+#[inline(always)]
+pub fn invert_lower(l: &[f64], n: usize, inverse: &mut [f64]) {
+    for k in 0..n {
+        let pivot = 1.0 / l[k * n + k];
+        let (above, row) = inverse.split_at_mut(k * n);
+        row[..k].fill(0.0);
+        for c in 0..k {
+            for j in 0..=c {
+                row[j] -= l[k * n + c] * above[c * n + j];
+            }
+        }
+        row[..k].iter_mut().for_each(|x| *x *= pivot);
+        row[k] = pivot;
+    }
+}
+
 /// [`cholesky`] with the diagonal raised a little, so that a column without information is no
 /// failure.
 pub fn cholesky_ridged(a: &mut [f64], n: usize) -> Option<f64> {
@@ -137,6 +154,22 @@ mod tests {
         solve_lower(&a, 2, &mut x);
         solve_lower_transposed(&a, 2, &mut x);
         assert!((x[0] - 0.5).abs() < 1e-15 && x[1].abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_inverse_of_a_triangle_solves() {
+        let l = [2.0, 9.0, 9.0, 1.0, 4.0, 9.0, -3.0, 0.5, 0.25];
+        let mut inverse = [7.0; 9];
+        invert_lower(&l, 3, &mut inverse);
+        for column in 0..3 {
+            let mut x = [0.0; 3];
+            x[column] = 1.0;
+            solve_lower(&l, 3, &mut x);
+            for row in column..3 {
+                assert!((inverse[row * 3 + column] - x[row]).abs() < 1e-14);
+            }
+        }
+        assert_eq!([inverse[1], inverse[2], inverse[5]], [7.0; 3]);
     }
 
     #[test]

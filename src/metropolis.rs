@@ -50,6 +50,10 @@ fn walk_one(
     let mut there = here.clone();
     let mut logp = joint.logp(&here, &mut scratch);
     let mut walk = Walk::default();
+    if walk.draws.try_reserve_exact(plan.draws.saturating_mul(here.len())).is_err() {
+        walk.failure = Some("the draws do not fit into memory".into());
+        return walk;
+    }
     if !logp.is_finite() {
         walk.failure = Some("the starting point lies outside the support".into());
         return walk;
@@ -110,8 +114,15 @@ mod tests {
             group: None,
             sigma: None,
         };
-        let plan =
-            Plan { chains: 2, draws: 40_000, warmup: 500, seed: 1, threads: 2, max_depth: 0 };
+        let plan = Plan {
+            chains: 2,
+            draws: 40_000,
+            warmup: 500,
+            seed: 1,
+            threads: 2,
+            max_depth: 0,
+            surrogate: false,
+        };
         let walks = walk(&joint, &[vec![0.0], vec![5.0]], &[0.7], &plan, &Watch::default());
         let draws: Vec<f64> = walks.iter().flat_map(|w| w.draws.clone()).collect();
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;

@@ -1,5 +1,6 @@
 //! NUTS chains (nuts-rs) on our own threads: seeded per chain, stoppable, never panicking.
 
+use crate::surrogate;
 use nuts_rs::{
     Chain, CpuLogpFunc, CpuMath, CpuMathError, DiagNutsSettings, HasDims, LogpError, Settings,
 };
@@ -17,6 +18,9 @@ use thiserror::Error;
 /// diverges there, at 0.9 hardly any.
 const TARGET_ACCEPT: f64 = 0.9;
 
+/// Share of draws that the density may refuse: beyond, NUTS on the density itself does better.
+const MAX_REFUSED: f64 = 0.4;
+
 /// What an engine must offer to be sampled.
 pub trait Density: Clone + Send {
     fn dim(&self) -> usize;
@@ -26,6 +30,19 @@ pub trait Density: Clone + Send {
     fn start(&self) -> Vec<f64>;
     /// Log density at the unconstrained `u`; `None` where it is not finite.
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64>;
+    /// Log density at the unconstrained `u`, where the gradient is not needed.
+    fn logp(&mut self, u: &[f64]) -> Option<f64> {
+        self.logp_and_grad(u, &mut vec![0.0; u.len()])
+    }
+    /// Whether a polynomial may stand in for the density: few dimensions, in which it is smooth.
+    fn takes_surrogate(&self) -> bool {
+        false
+    }
+    /// Coordinates of which only absolute values matter: points with such a one negative mean the
+    /// same as others without.
+    fn walls(&self) -> Vec<usize> {
+        Vec::new()
+    }
     /// Constrained parameters, with whatever is drawn from exact conditionals; false on failure.
     fn output<R: Rng + ?Sized>(&mut self, u: &[f64], rng: &mut R, out: &mut [f64]) -> bool;
 }
@@ -38,6 +55,8 @@ pub struct Plan {
     pub seed: u64,
     pub threads: usize,
     pub max_depth: u64,
+    /// Whether a density that takes it may be walked over by a stand-in.
+    pub surrogate: bool,
 }
 
 /// Shared with the thread that watches: iterations done, divergences so far, and the stop flag.
@@ -60,6 +79,8 @@ pub struct ChainRun {
     pub depth: Vec<u64>,
     pub step_size: f64,
     pub gradients: u64,
+    /// Draws that a stand-in proposed and the density refused.
+    pub refused: u64,
     pub warmup_seconds: f64,
     pub sampling_seconds: f64,
     pub failure: Option<String>,
@@ -108,8 +129,41 @@ impl<D: Density> CpuLogpFunc for Target<D> {
 
 /// Run all chains; the result does not depend on the number of threads.
 pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Vec<ChainRun> {
+    if let Some(runs) = sample_by_surrogate(density, plan, watch) {
+        return runs;
+    }
+    protected(plan, |chain| run_chain(density.clone(), chain, plan, watch))
+}
+
+/// All chains by a stand-in for the density, where it takes one and that does well.
+fn sample_by_surrogate<D: Density + Sync>(
+    density: &D,
+    plan: &Plan,
+    watch: &Watch,
+) -> Option<Vec<ChainRun>> {
+    if density.dim() == 0 || !density.takes_surrogate() || !plan.surrogate {
+        return None;
+    }
+    let build = || surrogate::build(density, &watch.stop);
+    let surrogate = catch_unwind(AssertUnwindSafe(build)).ok()??;
+    let runs = protected(plan, |chain| {
+        surrogate::run_chain(&surrogate, density.clone(), chain, plan, watch)
+    });
+    let good = |run: &ChainRun| {
+        run.failure.is_none() && run.refused as f64 <= MAX_REFUSED * run.kept as f64
+    };
+    let stopped = watch.stop.load(Relaxed);
+    if stopped || runs.iter().all(good) {
+        return Some(runs);
+    }
+    watch.iterations.store(0, Relaxed);
+    None
+}
+
+/// Do `work` for all chains; one that breaks down takes no other with it.
+fn protected(plan: &Plan, work: impl Fn(usize) -> ChainRun + Sync) -> Vec<ChainRun> {
     in_parallel(plan, |chain| {
-        let work = || run_chain(density.clone(), chain, plan, watch);
+        let work = || work(chain);
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| ChainRun {
             failure: Some("the sampler broke down".into()),
             ..ChainRun::default()
@@ -162,7 +216,8 @@ fn try_chain<D: Density>(
 ) -> Result<(), String> {
     let width = density.n_outputs();
     let mut exact = generator(plan.seed, chain, 0);
-    run.outputs.reserve(plan.draws * width);
+    let size = plan.draws.saturating_mul(width);
+    run.outputs.try_reserve_exact(size).map_err(|_| "the draws do not fit into memory")?;
     let mut row = vec![0.0; width];
     if density.dim() == 0 {
         // Everything is conjugate: nothing to walk over.
@@ -227,7 +282,10 @@ fn try_chain<D: Density>(
 }
 
 /// Scatter chains around the density's own start; come closer where that is outside the support.
-fn starting_point<D: Density>(density: &mut D, rng: &mut ChaCha8Rng) -> Result<Vec<f64>, String> {
+pub fn starting_point<D: Density>(
+    density: &mut D,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<f64>, String> {
     let centre = density.start();
     let mut grad = vec![0.0; centre.len()];
     let mut width = 1.0;

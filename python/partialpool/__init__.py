@@ -3,6 +3,10 @@
 The public names; heavy modules are imported where they are used.
 """
 
+from partialpool import interrupt as _interrupt  # noqa: F401, before what takes time
+
+# isort: split
+
 from partialpool import datasets
 from partialpool.api import compare, default_priors, fit, prior_predictive
 from partialpool.data import read

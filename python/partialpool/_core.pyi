@@ -30,6 +30,32 @@ class CrossProducts:
     def projected(self, n_rows: int) -> CrossProducts: ...
     def parts(self) -> tuple[_Array, _Array, _Array, int]: ...
 
+class Integrated:
+    def __new__(
+        cls,
+        zz: _Array,
+        zb: _Array,
+        sigma: _Array,
+        covariance: _Array,
+        flat_w: _Array,
+        contrast: _Array,
+        total: _Array,
+        prior: _Array,
+        n_integrated: int,
+        threads: int,
+    ) -> Integrated: ...
+    def coefficients(self) -> tuple[_Array, _Array]: ...
+    def leave_rows_out(
+        self,
+        z: _Array,
+        b: _Array,
+        level: NDArray[np.int64],
+        scale: _Array,
+        y: _Array,
+        relative: float,
+        threads: int,
+    ) -> _Array: ...
+
 class Density:
     @property
     def dim(self) -> int: ...
@@ -47,6 +73,7 @@ class Density:
         threads: int,
         max_depth: int,
         progress: _Progress,
+        surrogate: bool = True,
     ) -> dict[str, Any]: ...
 
 class Marginal(Density):
@@ -172,6 +199,17 @@ def group_summary(
     seed: int,
     threads: int,
 ) -> _Array: ...
+def row_densities(
+    kind: str,
+    link: str,
+    y: _Array,
+    trials: _Array,
+    weights: _Array,
+    eta: _Array,
+    log_sigma: _Array,
+    aux: _Array,
+    threads: int,
+) -> _Array: ...
 def family_rows(
     kind: str,
     link: str,
@@ -182,5 +220,6 @@ def family_rows(
     log_sigma: _Array,
     aux: _Array,
 ) -> tuple[_Array, _Array, _Array, _Array]: ...
-def link_probabilities(link: str, eta: _Array) -> _Array: ...
+def link_probabilities(link: str, eta: _Array, threads: int) -> tuple[_Array, _Array]: ...
 def diagnose(draws: _Array, threads: int) -> _Array: ...
+def leave_out(log_density: _Array, relative: float, threads: int) -> tuple[_Array, _Array]: ...

@@ -485,23 +485,13 @@ def _fit(
 ) -> Fit:
     """Design → model → engine → posterior."""
     from partialpool import engine
-    from partialpool.model import build_model
     from partialpool.posterior.data_findings import design_findings
     from partialpool.posterior.dispersion import overdispersion
     from partialpool.posterior.findings import run_findings
     from partialpool.posterior.prior_findings import prior_conflicts
 
     pooled = table.pool(pooling)
-    chosen = engine.choose_method(plan.method, pooled, priors)
-    model = build_model(pooled, priors, integrate=chosen.method != "nuts")
-    try:
-        run = engine.run(chosen, model, **plan.options)
-    except engine.BoundsError as error:
-        if plan.method != "auto":
-            raise
-        chosen = engine.Choice("nuts", f"{error.what}, so NUTS samples all parameters")
-        model = build_model(pooled, priors, integrate=False)
-        run = engine.run(chosen, model, **plan.options)
+    model, run, chosen = engine.sample(plan.method, pooled, priors, **plan.options)
     provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
     fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
@@ -519,11 +509,13 @@ def _estimate(
 ) -> Estimate:
     """Design → likelihood → maximum → estimate."""
     from partialpool import engine
+    from partialpool.model.exact import check_likelihood
     from partialpool.model.likelihood import build_likelihood
     from partialpool.posterior.estimate_text import estimate_findings
 
     pooled = table.pool(pooling)
     engine.check_maximised(plan.method, pooled, priors)
+    check_likelihood(pooled, plan.method)
     likelihood = build_likelihood(pooled, restricted=plan.method == "reml")
     found = engine.maximise(likelihood)
     findings = estimate_findings(pooled, likelihood.model, found)

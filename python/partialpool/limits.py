@@ -74,6 +74,8 @@ CORRELATED_REML = 10
 """Covariances of k coefficients have k (k + 1)/2 numbers, and Newton's steps their squares."""
 CATEGORIES = 100
 """More ordered categories have more thresholds than can be estimated."""
+LOO_SECONDS = 3600.0
+"""Leaving out rows one by one, which takes longer than that, is no longer worth a try."""
 
 # --- Checks and scores ---------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from partialpool.checks import check_counts, check_interval, check_seed
 from partialpool.errors import InputError, did_you_mean, shown
+from partialpool.memory import check_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +118,8 @@ def metropolis(
     starts = _starts(start, rngs)
     sds = _proposal_sds(proposal_sd, starts[0])
 
+    width = 1 + sum(np.size(value) for value in starts[0].values())
+    check_memory(chains * draws, width, what="numbers", copies=1.1)
     kept = {name: np.empty((chains, draws, *np.shape(v))) for name, v in starts[0].items()}
     densities, accepted = np.empty((chains, draws)), np.zeros(chains)
     steps = warmup + draws
@@ -175,7 +178,7 @@ class MetropolisRun:
             places = np.ndindex(values.shape[2:])
             labels += [f"{name}[{','.join(map(str, k))}]" if k else name for k in places]
             columns.append(values.reshape(*values.shape[:2], -1))
-        return summarise(labels, np.concatenate(columns, axis=2), interval)
+        return summarise(labels, columns, interval)
 
     def __repr__(self) -> str:
         chains, draws = self.log_density.shape

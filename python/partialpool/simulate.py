@@ -15,6 +15,8 @@ from partialpool.errors import InputError, did_you_mean, shown
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_ROWS = 10**8
+
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Any]
 
@@ -250,6 +252,11 @@ def _rows(groups: int | None, rows: Any) -> NDArray[np.int64]:
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         same: Any = rows
         check_counts(rows=same)
+        total = (75 if groups is None else int(groups)) * int(same)
+        if total > MOST_ROWS:
+            raise InputError(
+                f"{total:,} rows are asked for", remedy=f"ask for at most {MOST_ROWS:,}"
+            )
         return np.full(75 if groups is None else int(groups), int(same), dtype=np.int64)
     counts = list(rows)
     if not counts:

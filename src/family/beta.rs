@@ -23,16 +23,21 @@ impl Beta {
         let log_rest: Vec<f64> = y.iter().map(|y| (-y).ln_1p()).collect();
         let weight = |i: usize| weights.get(i).copied().unwrap_or(1.0);
         let total = (0..y.len()).map(weight).sum();
-        let constant = -(0..y.len()).map(|i| weight(i) * (log_y[i] + log_rest[i])).sum::<f64>();
+        let constant = (0..y.len()).map(|i| constant(y[i], weights.get(i))).sum();
         Self { link, log_y, log_rest, weights, total, constant }
     }
 
-    /// `ln Γ(φ) + 2 ln φ`: see `Shape`.
     pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
+        let (value, slope) = self.common(aux);
+        d_aux[0] += self.total * slope;
+        self.constant + self.total * value
+    }
+
+    /// What all rows have in common, `ln Γ(φ) + 2 ln φ` (see `Shape`), and its slope.
+    pub fn common(&self, aux: &[f64]) -> (f64, f64) {
         let phi = aux[0];
         let (value, slope) = ln_gamma(phi);
-        d_aux[0] += self.total * (slope + 2.0 / phi);
-        self.constant + self.total * (value + 2.0 * phi.ln())
+        (value + 2.0 * phi.ln(), slope + 2.0 / phi)
     }
 
     #[inline(always)]
@@ -42,11 +47,12 @@ impl Beta {
         aux: &[f64],
         eta: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         match self.link {
-            Link::Probit => self.rows_at::<Probit>(range, aux, eta, d_aux),
-            Link::Cloglog => self.rows_at::<Cloglog>(range, aux, eta, d_aux),
-            _ => self.rows_at::<Logit>(range, aux, eta, d_aux),
+            Link::Probit => self.rows_at::<Probit>(range, aux, eta, d_aux, each),
+            Link::Cloglog => self.rows_at::<Cloglog>(range, aux, eta, d_aux, each),
+            _ => self.rows_at::<Logit>(range, aux, eta, d_aux, each),
         }
     }
 
@@ -57,13 +63,19 @@ impl Beta {
         aux: &[f64],
         eta: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         let density = Shape::<L> { phi: aux[0], link: PhantomData };
         let columns = [self.log_y.as_slice(), &self.log_rest];
-        let sums = sweep(&density, columns, &self.weights, range, eta, &mut []);
+        let sums = sweep(&density, columns, &self.weights, range, eta, &mut [], each);
         d_aux[0] += sums.aux[0];
         sums.logp
     }
+}
+
+/// The term of a row without a parameter.
+pub fn constant(y: f64, weight: Option<&f64>) -> f64 {
+    -weight.unwrap_or(&1.0) * (y.ln() + (-y).ln_1p())
 }
 
 struct Shape<L> {

@@ -29,10 +29,9 @@ impl Binary {
             }
             return Self { link, rows: Rows::Single { sign: y, weights }, constant: 0.0 };
         }
-        let mut constant = 0.0;
+        let constant = (0..y.len()).map(|i| constant(y[i], trials.get(i), weights.get(i))).sum();
         for (i, (successes, trials)) in y.iter_mut().zip(&mut trials).enumerate() {
             let weight = weights.get(i).copied().unwrap_or(1.0);
-            constant += weight * log_choose(*trials, *successes);
             *trials = weight * (*trials - *successes);
             *successes *= weight;
         }
@@ -44,26 +43,32 @@ impl Binary {
     }
 
     #[inline(always)]
-    pub fn rows(&self, range: Range<usize>, eta: &mut [f64]) -> f64 {
+    pub fn rows(&self, range: Range<usize>, eta: &mut [f64], each: &mut [f64]) -> f64 {
         match self.link {
-            Link::Probit => self.rows_at::<Probit>(range, eta),
-            Link::Cloglog => self.rows_at::<Cloglog>(range, eta),
-            _ => self.rows_at::<Logit>(range, eta),
+            Link::Probit => self.rows_at::<Probit>(range, eta, each),
+            Link::Cloglog => self.rows_at::<Cloglog>(range, eta, each),
+            _ => self.rows_at::<Logit>(range, eta, each),
         }
     }
 
     #[inline(always)]
-    fn rows_at<L: Inverse>(&self, range: Range<usize>, eta: &mut [f64]) -> f64 {
+    fn rows_at<L: Inverse>(&self, range: Range<usize>, eta: &mut [f64], each: &mut [f64]) -> f64 {
         match &self.rows {
             Rows::Single { sign, weights } => {
-                sweep(&Bernoulli::<L>(PhantomData), [sign], weights, range, eta, &mut []).logp
+                let density = Bernoulli::<L>(PhantomData);
+                sweep(&density, [sign], weights, range, eta, &mut [], each).logp
             }
             Rows::Several { successes, failures } => {
                 let columns = [successes.as_slice(), failures];
-                sweep(&Binomial::<L>(PhantomData), columns, &[], range, eta, &mut []).logp
+                sweep(&Binomial::<L>(PhantomData), columns, &[], range, eta, &mut [], each).logp
             }
         }
     }
+}
+
+/// The term of a row without a parameter.
+pub fn constant(y: f64, trials: Option<&f64>, weight: Option<&f64>) -> f64 {
+    trials.map_or(0.0, |trials| weight.unwrap_or(&1.0) * log_choose(*trials, y))
 }
 
 /// `ln(n choose k)`

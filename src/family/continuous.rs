@@ -24,14 +24,10 @@ impl Continuous {
             weights.iter().map(|w| w.sqrt()).collect()
         };
         let student_t = kind == Kind::StudentT;
-        let mut constant = root.iter().map(|r| r.ln()).sum::<f64>();
-        if !student_t {
-            constant -= n as f64 * HALF_LOG_2PI;
-        }
+        let constant = (0..n).map(|i| constant(kind, y[i], weights.get(i))).sum();
         if kind == Kind::LogNormal {
             for y in &mut y {
                 *y = y.ln();
-                constant -= *y;
             }
         }
         Self { student_t, y, root, constant }
@@ -39,17 +35,23 @@ impl Continuous {
 
     pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
         let n = self.y.len() as f64;
-        let mut logp = self.constant;
         let (sigma, nu) = split(aux, self.student_t);
         if let Some(sigma) = sigma {
-            logp -= n * sigma.ln();
             d_aux[0] -= n / sigma;
         }
         if let (Some(nu), Some(slope)) = (nu, d_aux.last_mut()) {
+            *slope += n * (0.5 * ln_gamma_step(0.5 * nu, 0.5).1 - 0.5 / nu);
+        }
+        self.constant + n * self.common(aux)
+    }
+
+    /// What all rows have in common.
+    pub fn common(&self, aux: &[f64]) -> f64 {
+        let (sigma, nu) = split(aux, self.student_t);
+        let mut logp = sigma.map_or(0.0, |sigma| -sigma.ln());
+        if let Some(nu) = nu {
             // Γ((ν + 1)/2) / (Γ(ν/2) √(νπ))
-            let (step, step_slope) = ln_gamma_step(0.5 * nu, 0.5);
-            logp += n * (step - 0.5 * (nu * std::f64::consts::PI).ln());
-            *slope += n * (0.5 * step_slope - 0.5 / nu);
+            logp += ln_gamma_step(0.5 * nu, 0.5).0 - 0.5 * (nu * std::f64::consts::PI).ln();
         }
         logp
     }
@@ -62,27 +64,28 @@ impl Continuous {
         eta: &mut [f64],
         log_sigma: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         let columns = [self.y.as_slice(), &self.root];
         let (sigma, nu) = split(aux, self.student_t);
         let (logp, slopes) = match (sigma, nu) {
             (Some(sigma), None) => {
                 let density = Gaussian::<false> { inverse_sigma: 1.0 / sigma };
-                let sums = sweep(&density, columns, &[], range, eta, log_sigma);
+                let sums = sweep(&density, columns, &[], range, eta, log_sigma, each);
                 (sums.logp, [sums.aux[0], 0.0])
             }
             (None, None) => {
                 let density = Gaussian::<true> { inverse_sigma: 1.0 };
-                (sweep(&density, columns, &[], range, eta, log_sigma).logp, [0.0; 2])
+                (sweep(&density, columns, &[], range, eta, log_sigma, each).logp, [0.0; 2])
             }
             (Some(sigma), Some(nu)) => {
                 let density = StudentT::<false>::new(1.0 / sigma, nu);
-                let sums = sweep(&density, columns, &[], range, eta, log_sigma);
+                let sums = sweep(&density, columns, &[], range, eta, log_sigma, each);
                 (sums.logp, sums.aux)
             }
             (None, Some(nu)) => {
                 let density = StudentT::<true>::new(1.0, nu);
-                let sums = sweep(&density, columns, &[], range, eta, log_sigma);
+                let sums = sweep(&density, columns, &[], range, eta, log_sigma, each);
                 (sums.logp, [sums.aux[1], 0.0])
             }
         };
@@ -90,6 +93,16 @@ impl Continuous {
             *to += slope;
         }
         logp
+    }
+}
+
+/// The term of a row without a parameter; `y` is the response as it was observed.
+pub fn constant(kind: Kind, y: f64, weight: Option<&f64>) -> f64 {
+    let root = weight.map_or(0.0, |weight| 0.5 * weight.ln());
+    match kind {
+        Kind::StudentT => root,
+        Kind::LogNormal => root - HALF_LOG_2PI - y.ln(),
+        _ => root - HALF_LOG_2PI,
     }
 }
 

@@ -35,7 +35,7 @@ impl Counts {
             }
             same
         });
-        let constant = -table.iter().map(|(y, weight)| weight * ln_gamma(y + 1.0).0).sum::<f64>();
+        let constant = table.iter().map(|(y, weight)| constant(*y, Some(weight))).sum();
         let mut total = 0.0;
         for entry in table.iter_mut().rev() {
             total += entry.1;
@@ -48,10 +48,7 @@ impl Counts {
 
     pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
         let mut logp = self.constant;
-        if matches!(
-            self.kind,
-            Kind::NegBinomial | Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial
-        ) {
+        if self.has_shape() {
             let (value, slope) = self.rising(aux[0]);
             logp += value;
             d_aux[0] += slope;
@@ -85,24 +82,46 @@ impl Counts {
     fn rising(&self, shape: f64) -> (f64, f64) {
         let (mut value, mut slope, mut below) = (0.0, 0.0, 0.0);
         for &(y, weight) in &self.table {
-            let (from, gap) = (shape + below, y - below);
-            let (step, step_slope) = if gap < 9.0 && from < 1e30 {
-                // ln(a (a + 1) (a + 2) …) is cheaper than two gamma functions.
-                let (mut product, mut product_slope, mut k) = (from, 1.0, 1.0);
-                while k < gap {
-                    product_slope = product_slope * (from + k) + product;
-                    product *= from + k;
-                    k += 1.0;
-                }
-                (product.ln(), product_slope / product)
-            } else {
-                ln_gamma_step(from, gap)
-            };
+            let (step, step_slope) = rise(shape + below, y - below);
             value += weight * step;
             slope += weight * step_slope;
             below = y;
         }
         (value, slope)
+    }
+
+    /// Rows with the same count are a class: that of every row, 0 first, and how many there are.
+    pub fn classes(&self) -> (Vec<usize>, usize) {
+        let class = |y: &f64| self.table.partition_point(|entry| entry.0 <= *y);
+        (self.y.iter().map(class).collect(), self.table.len() + 1)
+    }
+
+    /// What all rows of a class have in common, as in `shared`, class by class.
+    pub fn common(&self, aux: &[f64], classes: &mut [f64]) {
+        classes.fill(0.0);
+        if self.has_shape() {
+            let (mut value, mut below) = (0.0, 0.0);
+            for (class, (y, _)) in classes[1..].iter_mut().zip(&self.table) {
+                value += rise(aux[0] + below, y - below).0;
+                (*class, below) = (value, *y);
+            }
+        }
+        let (some, none) = match (self.kind, aux.last()) {
+            (Kind::ZeroInflatedPoisson | Kind::ZeroInflatedNegBinomial, Some(zi)) => {
+                ((-zi).ln_1p(), (-zi).ln_1p())
+            }
+            (Kind::HurdlePoisson | Kind::HurdleNegBinomial, Some(hu)) => ((-hu).ln_1p(), hu.ln()),
+            _ => (0.0, 0.0),
+        };
+        classes[0] += none;
+        classes[1..].iter_mut().for_each(|class| *class += some);
+    }
+
+    fn has_shape(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::NegBinomial | Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial
+        )
     }
 
     #[inline(always)]
@@ -112,30 +131,53 @@ impl Counts {
         aux: &[f64],
         eta: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         let (y, weights) = ([self.y.as_slice()], &self.weights);
         match (self.kind, aux) {
-            (Kind::Poisson, _) => add(sweep(&Poisson, y, weights, range, eta, &mut []), d_aux),
+            (Kind::Poisson, _) => {
+                add(sweep(&Poisson, y, weights, range, eta, &mut [], each), d_aux)
+            }
             (Kind::NegBinomial, &[shape]) => {
-                add(sweep(&NegBinomial::new(shape), y, weights, range, eta, &mut []), d_aux)
+                add(sweep(&NegBinomial::new(shape), y, weights, range, eta, &mut [], each), d_aux)
             }
             (Kind::ZeroInflatedPoisson, &[zi]) => {
-                add(sweep(&Zero::new(zi), y, weights, range, eta, &mut []), d_aux)
+                add(sweep(&Zero::new(zi), y, weights, range, eta, &mut [], each), d_aux)
             }
             (Kind::ZeroInflatedNegBinomial, &[shape, zi]) => {
                 let density = (NegBinomial::new(shape), Zero::new(zi));
-                add(sweep(&density, y, weights, range, eta, &mut []), d_aux)
+                add(sweep(&density, y, weights, range, eta, &mut [], each), d_aux)
             }
             (Kind::HurdlePoisson, _) => {
-                add(sweep(&PositivePoisson, y, weights, range, eta, &mut []), d_aux)
+                add(sweep(&PositivePoisson, y, weights, range, eta, &mut [], each), d_aux)
             }
             (Kind::HurdleNegBinomial, &[shape, _]) => {
                 let density = PositiveNegBinomial(NegBinomial::new(shape));
-                add(sweep(&density, y, weights, range, eta, &mut []), d_aux)
+                add(sweep(&density, y, weights, range, eta, &mut [], each), d_aux)
             }
             _ => f64::NAN,
         }
     }
+}
+
+/// The term of a row without a parameter.
+pub fn constant(y: f64, weight: Option<&f64>) -> f64 {
+    -weight.unwrap_or(&1.0) * ln_gamma(y + 1.0).0
+}
+
+/// `ln Γ(from + gap) − ln Γ(from)` and its slope by `from`, for a whole gap.
+fn rise(from: f64, gap: f64) -> (f64, f64) {
+    if gap >= 9.0 || from >= 1e30 {
+        return ln_gamma_step(from, gap);
+    }
+    // ln(a (a + 1) (a + 2) …) is cheaper than two gamma functions.
+    let (mut product, mut slope, mut k) = (from, 1.0, 1.0);
+    while k < gap {
+        slope = slope * (from + k) + product;
+        product *= from + k;
+        k += 1.0;
+    }
+    (product.ln(), slope / product)
 }
 
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! Probabilities as functions of the linear predictor.
 
 use super::Link;
+use crate::parallel::in_parts;
 use crate::vmath::{
     HALF_LOG_2PI, exp, exp_and_rest, ln, ln_1p, ln_1p_and_inverse, ln_with, normal_tail_ratio,
 };
@@ -142,14 +143,50 @@ pub fn negative_part(x: f64) -> f64 {
 }
 
 /// p and 1 − p at each linear predictor; nothing for links of other responses.
-pub fn probabilities(link: Link, eta: &[f64]) -> Option<Vec<(f64, f64)>> {
-    fn all<L: Inverse>(eta: &[f64]) -> Option<Vec<(f64, f64)>> {
-        Some(eta.iter().map(|&eta| L::at(eta)).map(|share| (share.p, share.q)).collect())
+pub fn probabilities(link: Link, eta: &[f64], threads: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    const PART: usize = 4096;
+    if !matches!(link, Link::Logit | Link::Probit | Link::Cloglog) {
+        return None;
     }
-    match link {
-        Link::Logit => all::<Logit>(eta),
-        Link::Probit => all::<Probit>(eta),
-        Link::Cloglog => all::<Cloglog>(eta),
-        _ => None,
+    let (mut p, mut q) = (vec![0.0; eta.len()], vec![0.0; eta.len()]);
+    let outputs = p.chunks_mut(PART).zip(q.chunks_mut(PART));
+    let mut parts: Vec<_> = eta.chunks(PART).zip(outputs).collect();
+    in_parts(&mut parts, threads, |_, parts| {
+        for (eta, (p, q)) in parts {
+            pulp::Arch::new().dispatch(Shares { link, eta, p, q });
+        }
+    });
+    drop(parts);
+    Some((p, q))
+}
+
+/// A closure would not be inlined into the code that may use vectors.
+struct Shares<'a> {
+    link: Link,
+    eta: &'a [f64],
+    p: &'a mut [f64],
+    q: &'a mut [f64],
+}
+
+impl Shares<'_> {
+    #[inline(always)]
+    fn fill<L: Inverse>(self) {
+        for ((&eta, p), q) in self.eta.iter().zip(self.p).zip(self.q) {
+            let share = L::at(eta);
+            (*p, *q) = (share.p, share.q);
+        }
+    }
+}
+
+impl pulp::WithSimd for Shares<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        match self.link {
+            Link::Probit => self.fill::<Probit>(),
+            Link::Cloglog => self.fill::<Cloglog>(),
+            _ => self.fill::<Logit>(),
+        }
     }
 }

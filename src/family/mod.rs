@@ -9,6 +9,7 @@ mod beta;
 mod binary;
 mod continuous;
 mod counts;
+pub mod densities;
 pub mod link;
 mod ordinal;
 mod positive;
@@ -219,7 +220,8 @@ impl Likelihood {
     /// The rest of the log likelihood, of the rows in `range`: their linear predictors come in
     /// `eta`, the slopes by them go out. If `log_sigma` is not empty it holds the rows' own log
     /// residual sds, `aux` has no sigma, and slopes go out in the same way. Adds the slopes by `aux`
-    /// to `d_aux`. A hot loop: call it from code compiled for the machine's vectors.
+    /// to `d_aux`. If `each` is not empty, the rows' own shares of the log likelihood go there. A hot
+    /// loop: call it from code compiled for the machine's vectors.
     #[inline(always)]
     pub fn rows(
         &self,
@@ -228,14 +230,15 @@ impl Likelihood {
         eta: &mut [f64],
         log_sigma: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         match &self.family {
-            Family::Continuous(family) => family.rows(range, aux, eta, log_sigma, d_aux),
-            Family::Binary(family) => family.rows(range, eta),
-            Family::Counts(family) => family.rows(range, aux, eta, d_aux),
-            Family::Positive(family) => family.rows(range, aux, eta, d_aux),
-            Family::Beta(family) => family.rows(range, aux, eta, d_aux),
-            Family::Ordinal(family) => family.rows(range, aux, eta, d_aux),
+            Family::Continuous(family) => family.rows(range, aux, eta, log_sigma, d_aux, each),
+            Family::Binary(family) => family.rows(range, eta, each),
+            Family::Counts(family) => family.rows(range, aux, eta, d_aux, each),
+            Family::Positive(family) => family.rows(range, aux, eta, d_aux, each),
+            Family::Beta(family) => family.rows(range, aux, eta, d_aux, each),
+            Family::Ordinal(family) => family.rows(range, aux, eta, d_aux, each),
         }
     }
 
@@ -248,8 +251,9 @@ impl Likelihood {
         eta: &mut [f64],
         log_sigma: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
-        pulp::Arch::new().dispatch(Rows(self, range, aux, eta, log_sigma, d_aux))
+        pulp::Arch::new().dispatch(Rows(self, range, aux, eta, log_sigma, d_aux, each))
     }
 }
 
@@ -261,6 +265,7 @@ struct Rows<'a>(
     &'a mut [f64],
     &'a mut [f64],
     &'a mut [f64],
+    &'a mut [f64],
 );
 
 impl pulp::WithSimd for Rows<'_> {
@@ -268,8 +273,8 @@ impl pulp::WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _simd: S) -> f64 {
-        let Self(likelihood, range, aux, eta, log_sigma, d_aux) = self;
-        likelihood.rows(range, aux, eta, log_sigma, d_aux)
+        let Self(likelihood, range, aux, eta, log_sigma, d_aux, each) = self;
+        likelihood.rows(range, aux, eta, log_sigma, d_aux, each)
     }
 }
 
@@ -279,44 +284,63 @@ fn whole(x: f64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const ROWS: usize = 150;
 
-    /// Every family with every link: possible rows with and without weights, and dispersion.
-    fn cases() -> Vec<(Likelihood, Vec<f64>)> {
-        let mut cases = Vec::new();
+    /// A possible response of row i.
+    pub fn response(kind: Kind, i: usize) -> f64 {
+        match kind {
+            Kind::Bernoulli => (i % 2) as f64,
+            Kind::Beta => (i % 150) as f64 / 150.0 + 0.5 / 150.0,
+            Kind::Gamma | Kind::Exponential | Kind::Weibull | Kind::LogNormal => {
+                (i as f64 + 1.0) / 30.0
+            }
+            _ => (i % 5) as f64,
+        }
+    }
+
+    pub fn dispersion(kind: Kind, n: usize) -> Vec<f64> {
+        let aux = match kind {
+            Kind::StudentT => vec![1.2, 4.0],
+            Kind::Cumulative => vec![-1.0, 0.2, 0.4, 1.5],
+            Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial => vec![1.7, 0.3],
+            _ => vec![0.6; n],
+        };
+        assert_eq!(aux.len(), n);
+        aux
+    }
+
+    /// Every family with every link, with and without weights and residual sds of the rows' own.
+    pub fn all_kinds() -> Vec<(Kind, Link, bool, bool)> {
+        let mut all = Vec::new();
         for (name, kind) in Kind::ALL {
             assert_eq!(Kind::parse(name), Some(kind));
             for &link in kind.links() {
                 for weighted in [false, true] {
-                    let y = (0..ROWS).map(|i| match kind {
-                        Kind::Bernoulli => (i % 2) as f64,
-                        Kind::Beta => (i as f64 + 0.5) / ROWS as f64,
-                        Kind::Gamma | Kind::Exponential | Kind::Weibull | Kind::LogNormal => {
-                            (i as f64 + 1.0) / 30.0
-                        }
-                        _ => (i % 5) as f64,
-                    });
-                    let trials = vec![6.0; if kind == Kind::Binomial { ROWS } else { 0 }];
-                    let weights =
-                        (0..if weighted { ROWS } else { 0 }).map(|i| 0.5 + i as f64 / 99.0);
-                    let likelihood =
-                        Likelihood::new(kind, link, y.collect(), trials, weights.collect())
-                            .unwrap();
-                    let aux = match kind {
-                        Kind::StudentT => vec![1.2, 4.0],
-                        Kind::Cumulative => vec![-1.0, 0.2, 0.4, 1.5],
-                        Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial => vec![1.7, 0.3],
-                        _ => vec![0.6; likelihood.n_aux()],
-                    };
-                    assert_eq!(aux.len(), likelihood.n_aux());
-                    cases.push((likelihood, aux));
+                    all.push((kind, link, weighted, false));
+                    if kind.has_sigma() {
+                        all.push((kind, link, weighted, true));
+                    }
                 }
             }
         }
-        cases
+        all
+    }
+
+    /// Possible rows of each, and dispersion.
+    fn cases() -> Vec<(Likelihood, Vec<f64>)> {
+        let without_own = all_kinds().into_iter().filter(|case| !case.3);
+        let cases = without_own.map(|(kind, link, weighted, _)| {
+            let y = (0..ROWS).map(|i| response(kind, i)).collect();
+            let trials = vec![6.0; if kind == Kind::Binomial { ROWS } else { 0 }];
+            let weights = (0..if weighted { ROWS } else { 0 }).map(|i| 0.5 + i as f64 / 99.0);
+            let likelihood = Likelihood::new(kind, link, y, trials, weights.collect()).unwrap();
+            let aux = dispersion(kind, likelihood.n_aux());
+            (likelihood, aux)
+        });
+        cases.collect()
     }
 
     fn predictor() -> Vec<f64> {
@@ -331,7 +355,14 @@ mod tests {
                 let aux = if own > 0 { &aux[1..] } else { &aux[..] };
                 let (mut eta, mut log_sigma) = (predictor(), vec![0.3; own]);
                 let mut whole_aux = vec![0.0; aux.len()];
-                let whole = likelihood.rows(0..ROWS, aux, &mut eta, &mut log_sigma, &mut whole_aux);
+                let whole = likelihood.rows(
+                    0..ROWS,
+                    aux,
+                    &mut eta,
+                    &mut log_sigma,
+                    &mut whole_aux,
+                    &mut [],
+                );
                 let (mut parts, mut parts_aux, mut first) = (0.0, vec![0.0; aux.len()], 0);
                 for size in [64, 1, 20, 65] {
                     let range = first..first + size;
@@ -343,6 +374,7 @@ mod tests {
                         &mut part,
                         &mut part_own,
                         &mut parts_aux,
+                        &mut [],
                     );
                     assert_eq!(part, eta[range.clone()], "{:?}", likelihood.kind);
                     assert_eq!(part_own, log_sigma.get(range).unwrap_or(&[]));
@@ -363,10 +395,17 @@ mod tests {
         for (likelihood, aux) in cases() {
             let (mut plain, mut wide) = (predictor(), predictor());
             let (mut by_plain, mut by_wide) = (vec![0.0; aux.len()], vec![0.0; aux.len()]);
-            let rows = Rows(&likelihood, 0..ROWS, &aux, &mut plain, &mut [], &mut by_plain);
+            let rows =
+                Rows(&likelihood, 0..ROWS, &aux, &mut plain, &mut [], &mut by_plain, &mut []);
             let of_plain = pulp::Arch::Scalar.dispatch(rows);
-            let of_wide =
-                likelihood.rows_in_vectors(0..ROWS, &aux, &mut wide, &mut [], &mut by_wide);
+            let of_wide = likelihood.rows_in_vectors(
+                0..ROWS,
+                &aux,
+                &mut wide,
+                &mut [],
+                &mut by_wide,
+                &mut [],
+            );
             assert_eq!(
                 (of_plain, plain, by_plain),
                 (of_wide, wide, by_wide),
@@ -382,7 +421,7 @@ mod tests {
             let total = |aux: &[f64], shift: f64| {
                 let mut eta: Vec<f64> = predictor().iter().map(|eta| eta + shift).collect();
                 let mut d_aux = vec![0.0; aux.len()];
-                let rest = likelihood.rows(0..ROWS, aux, &mut eta, &mut [], &mut d_aux);
+                let rest = likelihood.rows(0..ROWS, aux, &mut eta, &mut [], &mut d_aux, &mut []);
                 let logp = likelihood.shared(aux, &mut d_aux) + rest;
                 (logp, eta.iter().sum::<f64>(), d_aux)
             };

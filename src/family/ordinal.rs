@@ -39,16 +39,36 @@ impl Ordinal {
         let mut logp = 0.0;
         for k in 1..self.table.len().min(thresholds.len()) {
             let weight = self.table[k];
-            let gap = thresholds[k] - thresholds[k - 1];
             if weight > 0.0 {
-                logp +=
-                    if gap > 0.0 { weight * ln(exp_and_rest(gap).1) } else { f64::NEG_INFINITY };
+                logp += weight * self.of_category(k, thresholds);
+                let gap = thresholds[k] - thresholds[k - 1];
                 let slope = weight / gap.exp_m1();
                 d_aux[k] += slope;
                 d_aux[k - 1] -= slope;
             }
         }
         logp
+    }
+
+    /// What all rows of a category have in common, as above.
+    fn of_category(&self, category: usize, thresholds: &[f64]) -> f64 {
+        if self.link == Link::Probit || category == 0 || category >= thresholds.len() {
+            return 0.0;
+        }
+        let gap = thresholds[category] - thresholds[category - 1];
+        if gap > 0.0 { ln(exp_and_rest(gap).1) } else { f64::NEG_INFINITY }
+    }
+
+    /// The category of every row, and how many there are.
+    pub fn classes(&self) -> (Vec<usize>, usize) {
+        (self.category.clone(), self.table.len())
+    }
+
+    /// What all rows of a category have in common, category by category.
+    pub fn common(&self, thresholds: &[f64], classes: &mut [f64]) {
+        for (k, class) in classes.iter_mut().enumerate() {
+            *class = self.of_category(k, thresholds);
+        }
     }
 
     #[inline(always)]
@@ -58,10 +78,11 @@ impl Ordinal {
         thresholds: &[f64],
         eta: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         match self.link {
-            Link::Probit => self.rows_of(&Normal, range, thresholds, eta, d_aux),
-            _ => self.rows_of(&Logistic, range, thresholds, eta, d_aux),
+            Link::Probit => self.rows_of(&Normal, range, thresholds, eta, d_aux, each),
+            _ => self.rows_of(&Logistic, range, thresholds, eta, d_aux, each),
         }
     }
 
@@ -73,6 +94,7 @@ impl Ordinal {
         thresholds: &[f64],
         eta: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         let mut work = Work::<2>::new();
         let mut first = range.start;
@@ -85,7 +107,13 @@ impl Ordinal {
                 cuts[1][i] = thresholds.get(k.wrapping_sub(1)).copied().unwrap_or(-FAR);
             }
             let weights = if self.weights.is_empty() { &[] } else { &self.weights[rows.clone()] };
-            let slopes = work.block(density, [&cuts[0], &cuts[1]], weights, eta, &mut []);
+            let kept = if each.is_empty() {
+                0..0
+            } else {
+                rows.start - range.start..rows.end - range.start
+            };
+            let each = &mut each[kept];
+            let slopes = work.block(density, [&cuts[0], &cuts[1]], weights, eta, &mut [], each);
             for (i, &k) in categories.iter().enumerate() {
                 if let Some(to) = d_aux.get_mut(k) {
                     *to += slopes[0][i];

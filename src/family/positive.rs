@@ -16,18 +16,25 @@ pub struct Positive {
 
 impl Positive {
     pub fn new(kind: Kind, mut y: Vec<f64>, weights: Vec<f64>) -> Self {
-        let (mut total, mut constant) = (0.0, 0.0);
-        for (i, y) in y.iter_mut().enumerate() {
-            let weight = weights.get(i).copied().unwrap_or(1.0);
+        let constant = (0..y.len()).map(|i| constant(y[i], weights.get(i))).sum();
+        let total = (0..y.len()).map(|i| weights.get(i).unwrap_or(&1.0)).sum();
+        for y in &mut y {
             *y = y.ln();
-            total += weight;
-            constant -= weight * *y;
         }
         Self { kind, log_y: y, weights, total, constant }
     }
 
     pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
-        let (value, slope) = match (self.kind, aux) {
+        let (value, slope) = self.common(aux);
+        if let [to] = d_aux {
+            *to += self.total * slope;
+        }
+        self.constant + self.total * value
+    }
+
+    /// What all rows have in common, and its slope.
+    pub fn common(&self, aux: &[f64]) -> (f64, f64) {
+        match (self.kind, aux) {
             (Kind::Gamma, &[shape]) => {
                 let (rest, slope) = ln_gamma_rest(shape);
                 (-rest, -slope)
@@ -35,11 +42,7 @@ impl Positive {
             (Kind::Weibull, &[shape]) => (shape.ln(), 1.0 / shape),
             // A gamma distribution with shape 1.
             _ => (-1.0, 0.0),
-        };
-        if let [to] = d_aux {
-            *to += self.total * slope;
         }
-        self.constant + self.total * value
     }
 
     #[inline(always)]
@@ -49,15 +52,16 @@ impl Positive {
         aux: &[f64],
         eta: &mut [f64],
         d_aux: &mut [f64],
+        each: &mut [f64],
     ) -> f64 {
         let (columns, weights) = ([self.log_y.as_slice()], &self.weights);
         let sums = match (self.kind, aux) {
             (Kind::Weibull, &[shape]) => {
-                sweep(&Weibull::new(shape), columns, weights, range, eta, &mut [])
+                sweep(&Weibull::new(shape), columns, weights, range, eta, &mut [], each)
             }
             _ => {
                 let shape = aux.first().copied().unwrap_or(1.0);
-                sweep(&Gamma { shape }, columns, weights, range, eta, &mut [])
+                sweep(&Gamma { shape }, columns, weights, range, eta, &mut [], each)
             }
         };
         if let [to] = d_aux {
@@ -65,6 +69,11 @@ impl Positive {
         }
         sums.logp
     }
+}
+
+/// The term of a row without a parameter.
+pub fn constant(y: f64, weight: Option<&f64>) -> f64 {
+    -weight.unwrap_or(&1.0) * y.ln()
 }
 
 struct Gamma {

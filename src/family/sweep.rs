@@ -111,7 +111,8 @@ impl<const A: usize> Work<A> {
     }
 
     /// Up to [`BLOCK`] rows. Slopes replace `eta`, and `log_sigma` if it is not empty; those by
-    /// dispersion parameters are returned, 0 beyond the rows.
+    /// dispersion parameters are returned, 0 beyond the rows. If `each` is not empty, it takes the
+    /// log likelihood of every row.
     #[inline(always)]
     pub fn block<D: Density<C, A>, const C: usize>(
         &mut self,
@@ -120,6 +121,7 @@ impl<const A: usize> Work<A> {
         weights: &[f64],
         eta: &mut [f64],
         log_sigma: &mut [f64],
+        each: &mut [f64],
     ) -> &[Block; A] {
         let size = eta.len();
         let Self { filled, .. } = self;
@@ -167,6 +169,12 @@ impl<const A: usize> Work<A> {
         if !log_sigma.is_empty() {
             log_sigma.copy_from_slice(&filled.aux[0][..size]);
         }
+        for (i, each) in each.iter_mut().enumerate() {
+            *each = filled.logp[i];
+            if D::FACTOR {
+                *each -= ln(filled.factor[i]);
+            }
+        }
         if size < BLOCK {
             filled.logp[size..].fill(0.0);
             filled.factor[size..].fill(1.0);
@@ -199,7 +207,8 @@ pub struct Sums<const A: usize> {
 
 /// All rows of `eta`; `columns` and `weights` (empty: 1) are those of all rows of the likelihood,
 /// of which `range` is meant. If `log_sigma` is not empty, the first of the slopes is that by the
-/// row's own log residual sd: it replaces it, and its sum means nothing.
+/// row's own log residual sd: it replaces it, and its sum means nothing. If `each` is not empty, it
+/// takes the log likelihood of every row.
 #[inline(always)]
 pub fn sweep<D: Density<C, A>, const C: usize, const A: usize>(
     density: &D,
@@ -208,6 +217,7 @@ pub fn sweep<D: Density<C, A>, const C: usize, const A: usize>(
     range: Range<usize>,
     eta: &mut [f64],
     log_sigma: &mut [f64],
+    each: &mut [f64],
 ) -> Sums<A> {
     let mut work = Work::<A>::new();
     let mut aux = [[0.0; LANES]; A];
@@ -230,8 +240,9 @@ pub fn sweep<D: Density<C, A>, const C: usize, const A: usize>(
         }
         let weights = if weights.is_empty() { weights } else { &weights[rows] };
         let own = if log_sigma.is_empty() { 0..0 } else { chunk.clone() };
+        let kept = if each.is_empty() { 0..0 } else { chunk.clone() };
         let (eta, own) = (&mut eta[chunk.clone()], &mut log_sigma[own]);
-        let slopes = work.block(density, inputs, weights, eta, own);
+        let slopes = work.block(density, inputs, weights, eta, own, &mut each[kept]);
         for a in 0..A {
             add(&mut aux[a], &slopes[a]);
         }

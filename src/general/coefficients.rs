@@ -11,6 +11,15 @@ pub struct PriorRow {
 }
 
 impl PriorRow {
+    /// A location takes up the shift: far from zero, the sum with it would lose digits.
+    pub fn new(mut prior: Prior, row: Vec<f64>, mut shift: f64) -> Self {
+        if let Prior::Normal { loc, .. } | Prior::StudentT { loc, .. } = &mut prior {
+            *loc -= shift;
+            shift = 0.0;
+        }
+        Self { prior, row, shift }
+    }
+
     /// Log prior at c; adds its slope.
     pub fn add(&self, c: &[f64], extra: f64, by_c: &mut [f64]) -> (f64, f64) {
         let x: f64 = self.row.iter().zip(c).map(|(w, c)| w * c).sum();

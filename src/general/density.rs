@@ -116,14 +116,15 @@ impl GeneralDensity {
             match scale.first_mut() {
                 None => {
                     let (values, by) = (&self.values, &mut self.by_values);
-                    logp += model.likelihood.rows(range.clone(), values, eta, &mut [], by);
+                    logp += model.likelihood.rows(range.clone(), values, eta, &mut [], by, &mut []);
                 }
                 Some(scale) => {
                     let log_sigma = &mut scale.eta[..range.len()];
                     let columns = &model.parts[1].columns;
                     columns.fill(range.clone(), &scale.population.c, &scale.r, log_sigma);
                     let (values, by) = (&self.values, &mut self.by_values);
-                    logp += model.likelihood.rows(range.clone(), values, eta, log_sigma, by);
+                    logp +=
+                        model.likelihood.rows(range.clone(), values, eta, log_sigma, by, &mut []);
                     let PartAt { population, by_r, .. } = scale;
                     columns.gather(range.clone(), log_sigma, &mut population.by_c, by_r);
                 }

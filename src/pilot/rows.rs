@@ -65,7 +65,14 @@ pub(super) fn likelihood(model: &General, mut eta: Vec<Vec<f64>>, u: &[f64]) -> 
             Some(log_sigma) => &mut log_sigma[range.clone()],
             None => &mut [],
         };
-        logp += model.likelihood.rows_in_vectors(range, &values, eta, log_sigma, &mut by_values);
+        logp += model.likelihood.rows_in_vectors(
+            range,
+            &values,
+            eta,
+            log_sigma,
+            &mut by_values,
+            &mut [],
+        );
     }
     model.dispersion.pull_back(&value_slopes, &by_values, &mut by_u);
     AtRows { logp, slopes: eta, by_u }

@@ -91,7 +91,8 @@ impl PyDensity {
         py.detach(|| self.density.seconds(repeats))
     }
 
-    /// Sample with NUTS. `progress(iterations, divergences)` is called about ten times a second.
+    /// Sample with NUTS, or over a stand-in for the density. `progress(iterations, divergences)` is called about ten times a second.
+    #[pyo3(signature = (chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(
         &self,
@@ -103,8 +104,9 @@ impl PyDensity {
         threads: usize,
         max_depth: u64,
         progress: Option<Py<PyAny>>,
+        surrogate: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let plan = Plan { chains, draws, warmup, seed, threads, max_depth };
+        let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate };
         let work = |watch: &Watch| self.density.sample(&plan, watch);
         let (runs, interrupted) = watched(py, progress, work)?;
         let chains = runs.into_iter().map(|run| chain_dict(py, run, self.n_outputs));
@@ -124,6 +126,7 @@ fn chain_dict<'py>(py: Python<'py>, run: ChainRun, width: usize) -> PyResult<Bou
     out.set_item("depth", PyArray1::from_vec(py, run.depth))?;
     out.set_item("step_size", run.step_size)?;
     out.set_item("gradients", run.gradients)?;
+    out.set_item("refused", run.refused)?;
     out.set_item("warmup_seconds", run.warmup_seconds)?;
     out.set_item("sampling_seconds", run.sampling_seconds)?;
     out.set_item("failure", run.failure)?;

@@ -1,9 +1,10 @@
-//! Response families: `family_rows`, `link_probabilities`.
+//! Response families: `row_densities`, `family_rows`, `link_probabilities`.
 
-use super::arguments::{flat, shape_error};
+use super::arguments::shape_error;
+use crate::family::densities::{Draws, Responses, log_densities};
 use crate::family::link::probabilities;
 use crate::family::{Kind, Likelihood, Link};
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -14,9 +15,54 @@ pub fn likelihood(
     trials: Vec<f64>,
     weights: Vec<f64>,
 ) -> PyResult<Likelihood> {
-    let unknown = || PyValueError::new_err(format!("unknown family {kind} or link {link}"));
-    let (kind, link) = Kind::parse(kind).zip(Link::parse(link)).ok_or_else(unknown)?;
+    let (kind, link) = known(kind, link)?;
     Likelihood::new(kind, link, y, trials, weights).map_err(PyValueError::new_err)
+}
+
+fn known(kind: &str, link: &str) -> PyResult<(Kind, Link)> {
+    let unknown = || PyValueError::new_err(format!("unknown family {kind} or link {link}"));
+    Kind::parse(kind).zip(Link::parse(link)).ok_or_else(unknown)
+}
+
+/// The log density of every response given every draw, row × draw, constants and weights included.
+/// `eta` and `log_sigma` are row × draw (the latter empty where rows have no residual sd of their
+/// own), `aux` is draw × parameter.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub fn row_densities<'py>(
+    py: Python<'py>,
+    kind: &str,
+    link: &str,
+    y: Vec<f64>,
+    trials: Vec<f64>,
+    weights: Vec<f64>,
+    eta: PyReadonlyArray2<'_, f64>,
+    log_sigma: PyReadonlyArray2<'_, f64>,
+    aux: PyReadonlyArray2<'_, f64>,
+    threads: usize,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let (kind, link) = known(kind, link)?;
+    let (rows, n) = eta.as_array().dim();
+    let own = log_sigma.as_array().dim();
+    let contiguous = |_| shape_error("eta, log_sigma and aux row by row");
+    let draws = Draws {
+        n,
+        eta: eta.as_slice().map_err(contiguous)?,
+        log_sigma: log_sigma.as_slice().map_err(contiguous)?,
+        aux: aux.as_slice().map_err(contiguous)?,
+    };
+    let of_rows = |values: &[f64]| values.is_empty() || values.len() == rows;
+    if y.len() != rows || !of_rows(&trials) || !of_rows(&weights) || aux.as_array().nrows() != n {
+        return Err(shape_error("y, trials, weights, eta and aux"));
+    }
+    if !draws.log_sigma.is_empty() && own != (rows, n) {
+        return Err(shape_error("eta and log_sigma"));
+    }
+    let responses = Responses { kind, link, y: &y, trials: &trials, weights: &weights };
+    let mut out = vec![0.0; rows * n];
+    py.detach(|| log_densities(&responses, &draws, threads, &mut out))
+        .map_err(PyValueError::new_err)?;
+    PyArray1::from_vec(py, out).reshape([rows, n])
 }
 
 /// For tests: the log likelihood of each row, all constants included, its slopes by linear predictor
@@ -40,22 +86,17 @@ pub fn family_rows<'py>(
     Bound<'py, PyArray1<f64>>,
 )> {
     let n = y.len();
-    let all = likelihood(kind, link, y.clone(), trials.clone(), weights.clone())?;
-    let least = all.n_aux() - usize::from(all.has_sigma() && !log_sigma.is_empty());
-    let n_aux = if kind == Kind::Cumulative.name() { least.max(aux.len()) } else { least };
-    if eta.len() != n || ![0, n].contains(&log_sigma.len()) || aux.len() != n_aux {
-        return Err(shape_error("eta, log_sigma or aux"));
+    if eta.len() != n || ![0, n].contains(&log_sigma.len()) {
+        return Err(shape_error("eta or log_sigma"));
     }
-    let (mut logp, mut d_aux) = (Vec::with_capacity(n), vec![0.0; n_aux]);
-    for i in 0..n {
-        let one = |values: &[f64]| values.get(i).copied().into_iter().collect::<Vec<_>>();
-        let row = likelihood(kind, link, vec![y[i]], one(&trials), one(&weights))?;
-        let (mut eta, mut log_sigma, mut unused) = ([eta[i]], one(&log_sigma), d_aux.clone());
-        let rest = row.rows_in_vectors(0..1, &aux, &mut eta, &mut log_sigma, &mut unused);
-        logp.push(row.shared(&aux, &mut unused) + rest);
-    }
+    let (kind, link) = known(kind, link)?;
+    let responses = Responses { kind, link, y: &y, trials: &trials, weights: &weights };
+    let (mut logp, mut d_aux) = (vec![0.0; n], vec![0.0; aux.len()]);
+    let draw = Draws { n: 1, eta: &eta, log_sigma: &log_sigma, aux: &aux };
+    log_densities(&responses, &draw, 1, &mut logp).map_err(PyValueError::new_err)?;
+    let all = Likelihood::new(kind, link, y, trials, weights).map_err(PyValueError::new_err)?;
     all.shared(&aux, &mut d_aux);
-    all.rows_in_vectors(0..n, &aux, &mut eta, &mut log_sigma, &mut d_aux);
+    all.rows_in_vectors(0..n, &aux, &mut eta, &mut log_sigma, &mut d_aux, &mut []);
     Ok((
         PyArray1::from_vec(py, logp),
         PyArray1::from_vec(py, eta),
@@ -64,16 +105,18 @@ pub fn family_rows<'py>(
     ))
 }
 
-/// The probabilities p and 1 − p at each linear predictor (n × 2), each with all its digits.
+/// The probabilities p and 1 − p at each linear predictor, each with all its digits.
 #[pyfunction]
+#[allow(clippy::type_complexity)]
 pub fn link_probabilities<'py>(
     py: Python<'py>,
     link: &str,
     eta: PyReadonlyArray1<'_, f64>,
-) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    let eta = flat(eta.as_array().iter());
-    let pairs = Link::parse(link).and_then(|link| probabilities(link, &eta));
-    let pairs = pairs.ok_or_else(|| PyValueError::new_err(format!("unknown link {link}")))?;
-    let values = pairs.into_iter().flat_map(|(p, q)| [p, q]).collect();
-    PyArray1::from_vec(py, values).reshape([eta.len(), 2])
+    threads: usize,
+) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+    let unknown = || PyValueError::new_err(format!("unknown link {link}"));
+    let known = Link::parse(link).ok_or_else(unknown)?;
+    let eta = eta.as_array().to_vec();
+    let (p, q) = py.detach(|| probabilities(known, &eta, threads)).ok_or_else(unknown)?;
+    Ok((PyArray1::from_vec(py, p), PyArray1::from_vec(py, q)))
 }

@@ -106,7 +106,15 @@ impl PyJoint {
         if proposal_sd.len() != dim || starts.iter().any(|start| start.len() != dim) {
             return Err(shape_error("starts or proposal_sd"));
         }
-        let plan = Plan { chains: starts.len(), draws, warmup, seed, threads, max_depth: 0 };
+        let plan = Plan {
+            chains: starts.len(),
+            draws,
+            warmup,
+            seed,
+            threads,
+            max_depth: 0,
+            surrogate: false,
+        };
         let joint = &self.joint;
         let (walks, interrupted) =
             watched(py, progress, |watch| walk(joint, &starts, &proposal_sd, &plan, watch))?;

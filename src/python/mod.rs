@@ -7,6 +7,7 @@ mod density;
 mod diagnostics;
 mod family;
 mod general;
+mod held_out;
 mod joint;
 mod marginal;
 mod predictor;
@@ -23,9 +24,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<predictor::PyFactor>()?;
     module.add_class::<predictor::PyPart>()?;
     module.add_class::<general::PyGeneral>()?;
+    module.add_class::<held_out::PyIntegrated>()?;
     module.add_function(wrap_pyfunction!(conditional::group_draws, module)?)?;
     module.add_function(wrap_pyfunction!(conditional::group_summary, module)?)?;
+    module.add_function(wrap_pyfunction!(family::row_densities, module)?)?;
     module.add_function(wrap_pyfunction!(family::family_rows, module)?)?;
     module.add_function(wrap_pyfunction!(family::link_probabilities, module)?)?;
+    module.add_function(wrap_pyfunction!(diagnostics::leave_out, module)?)?;
     module.add_function(wrap_pyfunction!(diagnostics::diagnose, module)?)
 }

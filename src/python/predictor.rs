@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 pub type RowSpec = (PriorSpec, Vec<f64>, f64);
 
 pub fn prior_row((kernel, row, shift): &RowSpec) -> PyResult<PriorRow> {
-    Ok(PriorRow { prior: prior(kernel)?, row: row.clone(), shift: *shift })
+    Ok(PriorRow::new(prior(kernel)?, row.clone(), *shift))
 }
 
 /// A grouping factor with the prior of its coefficients.

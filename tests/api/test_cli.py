@@ -211,6 +211,103 @@ def test_ctrl_c_keeps_what_was_drawn(tmp_path):
     assert 0 < run.draws < 1000000
 
 
+INTERRUPTED_IMPORT = """
+import os, signal, time
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("module", ["numpy", "typer"])
+def test_ctrl_c_during_imports(tmp_path, module):
+    """Before and after the package's own imports, however the command line was started."""
+    (tmp_path / f"{module}.py").write_text(INTERRUPTED_IMPORT)
+    script = tmp_path / "partialpool"
+    script.write_text("import sys\nfrom partialpool.cli import main\nsys.exit(main())\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    options = {"capture_output": True, "text": True, "timeout": 50, "env": environment}
+    for command in ([*PROGRAM, "--version"], [sys.executable, str(script), "--version"]):
+        done = subprocess.run(command, check=False, **options)
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    # Other programs that import the package are not told how to end.
+    other = [sys.executable, "-c", "import partialpool.cli"]
+    assert "KeyboardInterrupt" in subprocess.run(other, check=False, **options).stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["fit", "--help"], ["--version"], [], ["data"]], ids=" ".join
+)
+def test_a_full_disk_behind_stdout(arguments, unbuffered):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written (No space left on device).\n"
+
+
+def closed_stream():
+    stream = open(os.devnull, "w")  # noqa: SIM115
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("make", [lambda: None, closed_stream], ids=["none", "closed"])
+def test_without_streams(monkeypatch, tmp_path, capsys, make):
+    """As services start programs: nothing goes where it does not belong, and files are written."""
+    quick = ["fit", RADON, SIMPLE, "--draws", "20", "--warmup", "40", "--seed", "1"]
+    progress = [*quick, "--progress"]  # findings, and a bar that was asked for
+    for name, other in (("stdout", "err"), ("stderr", "out")):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, name, make())
+            code = cli.main([*progress, "--out", str(tmp_path / f"{name}.nc")])
+            bad = cli.main(["fit", "none.csv", "y ~ x"])
+            assert cli.main(["--help"]) == 0
+            assert getattr(sys, name) is None or getattr(sys, name).closed
+        assert code in (0, 1)
+        assert bad == 2
+        assert pp.load(tmp_path / f"{name}.nc").seed == 1
+        said = capsys.readouterr()
+        assert ("none.csv" in said.err) == (other == "err")
+        assert ("b[floor]" in said.out) == (other == "out")
+        assert "none.csv" not in said.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file descriptors")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", ">&- 2>&- <&-"])
+def test_closed_descriptors(tmp_path, closed):
+    target = tmp_path / "fit.nc"
+    command = [*PROGRAM, "fit", RADON, SIMPLE, "--draws=20", "--warmup=40", f"--out={target}"]
+    script = " ".join(f"'{part}'" for part in command)
+    done = subprocess.run(
+        ["sh", "-c", f"{script} {closed}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 1)  # draws are few
+    assert "Traceback" not in done.stderr
+    assert ("b[floor]" in done.stdout) == (closed == "2>&-")
+    assert pp.load(target).run.draws == 20
+
+
+def test_findings_with_a_closed_stderr():
+    """Python's own warnings would fail there."""
+    script = (
+        "import sys, partialpool as pp; sys.stderr.close(); "
+        f"fit = pp.fit({SIMPLE!r}, {RADON!r}, draws=4, warmup=20, progress=True); "
+        "print([finding.level for finding in fit.findings])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "warning" in done.stdout or "error" in done.stdout
+
+
 @pytest.mark.skipif(os.name == "nt", reason="pipes")
 @pytest.mark.parametrize("stderr", [subprocess.PIPE, subprocess.STDOUT])
 def test_reader_that_leaves_is_no_error(stderr):

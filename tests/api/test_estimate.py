@@ -109,8 +109,12 @@ def test_comparing_is_for_posteriors():
     ("data", "formula", "what"),
     [
         ({"y": [1.0, 3.0], "x": [0, 1]}, "y ~ x", "2 rows cannot determine 2 coefficients"),
-        ({"y": [1.0, 3.0, 5.0], "x": [0, 1, 2]}, "y ~ x", "fit every row exactly"),
-        ({"y": [1.0, 1, 2, 2], "g": [0, 0, 1, 1]}, "y ~ 1 + (1 | g)", "fit every row exactly"),
+        ({"y": [1.0, 3.0, 5.0], "x": [0, 1, 2]}, "y ~ x", "fit every row of `y` exactly"),
+        (
+            {"y": [1.0, 1, 2, 2], "g": [0, 0, 1, 1]},
+            "y ~ 1 + (1 | g)",
+            "fit every row of `y` exactly",
+        ),
     ],
 )
 def test_likelihoods_without_a_maximum(data, formula, what):

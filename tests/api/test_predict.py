@@ -537,9 +537,6 @@ def test_bad_draws(fit):
     for draws, message in {0: "give at least 1", 61: "each chain has 60", 2.5: "whole"}.items():
         with pytest.raises(pp.InputError, match=message):
             fit.posterior_predictive(ROW, draws=draws)
-    with pytest.raises(pp.InputError, match="GB in all"):
-        fit.posterior_predictive({"x": np.ones(10**7 + 1), "k": ["u"] * (10**7 + 1)},
-                                 new_levels="population")  # fmt: skip
 
 
 def test_rows_with_missing_values_come_back_without_a_prediction(fit):

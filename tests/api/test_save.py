@@ -173,14 +173,15 @@ def test_paths_that_cannot_be_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reasons_are_without_what_hdf5_adds(tmp_path, monkeypatch):
-    def fail(*_, **__):
-        details = "Unable to create file (unable to open file: name = 'x', errno = 13)"
-        raise PermissionError(13, details)
+def test_what_a_library_adds_to_a_reason_is_left_out(tmp_path):
+    from partialpool.writing import replacing
 
-    monkeypatch.setattr("h5netcdf.File", fail)
-    with pytest.raises(pp.InputError, match=r"fit.nc` cannot be written \(Permission denied\): "):
-        fitted().save(tmp_path / "fit.nc")
+    details = "Unable to create file (unable to open file: name = 'x', errno = 13)"
+    for error in (PermissionError(13, details), OSError(f"{details}")):
+        with pytest.raises(pp.InputError) as caught, replacing(tmp_path / "fit.nc"):
+            raise error
+        reason = "Permission denied" if error.errno else "Unable to create file"
+        assert str(caught.value).endswith(f"cannot be written ({reason}): choose another path.")
 
 
 @pytest.mark.parametrize("path", [None, 3, b"fit.nc", "a\0b"])

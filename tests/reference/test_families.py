@@ -182,6 +182,52 @@ def test_log_density_is_that_of_scipy(name, link):
     assert np.all(np.abs(logp - expected) <= 1e-10 * np.abs(expected) + absolute)
 
 
+@pytest.mark.parametrize(("name", "link"), CASES)
+def test_many_draws_at_once_are_scipys_draw_by_draw(name, link):
+    """Random rows and draws, with weights and residual sds of the rows' own, on several threads."""
+    rng = np.random.default_rng(31)
+    for n, draws, threads in ((1, 1, 1), (7, 9, 3), (600, 3, 2), (65, 20, 5)):
+        y, trials = response(name, max(n, 6), rng)
+        y, trials = y[:n], trials[:n]
+        eta = rng.normal(0.3, 2.0, (n, draws))
+        aux = aux_of(name) * rng.uniform(0.7, 1.3, (draws, 1))
+        precise = name in ("gaussian", "student_t", "lognormal")
+        own = rng.normal(0, 0.7, (n, draws)) if precise and n > 1 else np.empty((0, 0))
+        weights = rng.uniform(0.2, 3, n) if n == 7 else NONE
+        given = aux[:, 1:] if own.size else aux
+        found = _core.row_densities(
+            name, link, y, trials, weights, eta, own, np.ascontiguousarray(given), threads
+        )
+        assert found.shape == (n, draws)
+        for s in range(draws):
+            expected = np.empty(n)
+            for i in range(n):
+                numbers = aux[s].copy()
+                if own.size:
+                    numbers[0] = np.exp(own[i, s])
+                weight = weights[i] if len(weights) else 1.0
+                if precise:
+                    numbers[0] /= math.sqrt(weight)
+                one = reference(name, link, y[[i]], trials[i : i + 1], eta[[i], s], numbers)
+                expected[i] = one[0] * (1.0 if precise else weight)
+            absolute = 1e-12 * (1 + np.abs(y) * 30) if "whole" in FAMILIES[name].needs else 1e-12
+            assert np.all(np.abs(found[:, s] - expected) <= 1e-10 * np.abs(expected) + absolute)
+
+
+def test_shapes_that_do_not_agree_are_refused():
+    y, eta, none = np.ones(3), np.zeros((3, 2)), np.empty((0, 0))
+    good = np.full((2, 1), 1.5)
+    for change in (
+        {"aux": np.ones((3, 1))}, {"aux": np.ones((2, 2))}, {"aux": np.ones((2, 0))},
+        {"y": np.ones(2)}, {"weights": np.ones(2)}, {"trials": np.ones(3)},
+        {"log_sigma": np.zeros((3, 1))}, {"y": -np.ones(3)},
+    ):  # fmt: skip
+        given = {"y": y, "trials": NONE, "weights": NONE, "eta": eta, "log_sigma": none}
+        given |= {"aux": good} | change
+        with pytest.raises(ValueError, match=r"agree|needs|trials|differ|cannot give"):
+            _core.row_densities("negbinomial", "log", *given.values(), 1)
+
+
 def test_references_are_scipys_own_where_they_are_written_out():
     y, eta = np.array([0.0, 1, 2, 7, 20]), np.array([-1.0, 0.2, 0.9, 2.0, 2.5])
     mu = np.exp(eta)
@@ -635,9 +681,13 @@ def test_chains_start_near_a_large_shape_too():
 def test_probabilities_of_links_keep_their_digits():
     eta = np.array([-700.0, -30, -1, 0, 1, 30, 37])
     for link in ("logit", "probit", "cloglog"):
-        both = _core.link_probabilities(link, eta)
+        p, q = _core.link_probabilities(link, eta, 1)
         with np.errstate(under="ignore"):
-            close(both[:, 0], np.exp(log_share(link, eta)), absolute=1e-307)
-            close(both[:, 1], np.exp(log_rest(link, eta)), absolute=1e-307)
+            close(p, np.exp(log_share(link, eta)), absolute=1e-307)
+            close(q, np.exp(log_rest(link, eta)), absolute=1e-307)
+        long = np.resize(eta, 20_000)
+        np.testing.assert_array_equal(
+            _core.link_probabilities(link, long, 3)[0], np.resize(p, 20_000)
+        )
     with pytest.raises(ValueError, match="identity"):
-        _core.link_probabilities("identity", eta)
+        _core.link_probabilities("identity", eta, 1)

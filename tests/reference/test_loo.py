@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 import partialpool as pp
 from helpers import covariance
+from partialpool import _core, limits
+from partialpool.errors import InputError
 from partialpool.posterior.fitted_rows import row_draws
 from partialpool.posterior.integrated import (
     blocks,
@@ -129,10 +131,9 @@ def test_rows_given_the_parameters(case):
     s = np.arange(5)
     y = fit.design.y
     density, mean, score = (np.full((5, len(y)), np.nan) for _ in range(3))
-    for found in row_scores(rows, parameters(fit, rows, s)):
-        density[:, found.rows] = found.log_density
-        mean[:, found.rows] = found.mean
-        score[:, found.rows] = found.log_score
+    for k in s:  # a single draw is its own mean, whatever its weight
+        found = row_scores(rows, parameters(fit, rows, s[[k]]), 1.0)
+        density[k], mean[k], score[k] = found.elpd, found.mean, found.log_score
     for k in s:
         m, C, signal, noise = dense(fit, k)
         gain = np.linalg.solve(C, signal).T
@@ -175,8 +176,7 @@ def test_flat_priors_are_the_limit_of_wide_ones():
     found = []
     for fit in fits:
         rows = blocks(fit)
-        parts = list(row_scores(rows, parameters(fit, rows, np.arange(5))))
-        found.append(np.concatenate([part.mean[0] for part in parts]))
+        found.append(row_scores(rows, parameters(fit, rows, np.arange(1)), 1.0).mean)
     np.testing.assert_allclose(*found, atol=1e-4)
 
 
@@ -348,6 +348,30 @@ def test_kfold_under_flat_priors_scores_what_the_other_rows_determine():
     assert np.isnan(fit.kfold(k=4, by="g").elpd_i).all()
 
 
+@pytest.mark.parametrize(
+    ("formula", "reach", "seed"),
+    [
+        ("y ~ x + (x + w || g)", 4.0, 1),  # without a part, levels have too few rows for 3
+        ("y ~ x + (x | g)", 1.4, 2),  # hardly a draw of some refits lies within the bounds
+        ("y ~ w + (x | g)", 1.6, 3),
+        ("y ~ 1 + (1 | g)", 1.1, 4),
+    ],
+)
+def test_kfold_under_uniform_priors_takes_the_engine_that_each_refit_needs(formula, reach, seed):
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(5), 4)
+    x, w = rng.normal(size=(2, len(g)))
+    data = {"y": 1 - 0.7 * x + rng.normal(0, 0.8, len(g)), "x": x, "w": w, "g": g}
+    priors = {"coef_g": pp.Uniform(-reach, reach), "sigma": pp.Uniform(0, 5)}
+    options = {"pooling": "none", "priors": priors, "seed": 1}
+    fit = pp.fit(formula, data, **options)
+    found = fit.kfold(5)
+    assert found.used.all()
+    # By NUTS throughout; scores of single rows differ by Monte Carlo errors of 0.01 to 0.1.
+    other = pp.fit(formula, data, method="nuts", **options).kfold(5)
+    assert found.elpd == pytest.approx(other.elpd, abs=0.4)
+
+
 def test_densities_of_weighted_rows():
     """Weights are those of a precision, with known errors or not; else they count rows."""
     data = table()
@@ -393,6 +417,49 @@ def test_importance_sampling_is_that_of_arviz():
     assert loo.p_eff == pytest.approx(theirs.p)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_smoothed_weights_are_those_of_arviz(seed):
+    """Tails of all kinds: hardly any, heavy, without a mean, bounded, with ties."""
+    from arviz_stats.base.array import array_stats
+
+    rng = np.random.default_rng(seed)
+    n = int(rng.choice([30, 100, 500, 4000]))
+    rows = np.stack(
+        [
+            rng.normal(0, 0.1, n),
+            rng.normal(0, 3, n),
+            -rng.standard_exponential(n) * 4,
+            np.log(rng.uniform(size=n)),
+            -rng.pareto(0.7, n),
+            np.sort(rng.standard_t(2, n)) * 100,
+            np.round(rng.normal(0, 1, n), 1),
+        ]
+    )
+    relative = float(rng.uniform(0.2, 1.0))
+    scores, weights = _core.leave_out(rows, relative, 2)
+    for row, found, own in zip(rows, scores, weights, strict=True):
+        with np.errstate(all="ignore"):
+            logs, k = array_stats.psislw(row, r_eff=relative)
+        if not (np.isfinite(k) and np.isfinite(logs).all()):  # no tail to fit
+            logs, k = -row, np.inf
+        expected = np.exp(logs - logs.max())
+        expected /= expected.sum()
+        # Of tied draws, which gets which of the smoothed weights is anybody's choice.
+        order = np.argsort(row, kind="stable")
+        tied = len(np.unique(row)) < n
+        np.testing.assert_allclose(
+            np.sort(own) if tied else own[order],
+            np.sort(expected) if tied else expected[order],
+            rtol=1e-6,
+            atol=1e-12,
+        )
+        assert found[1] == pytest.approx(float(k), abs=1e-7)
+        score = special.logsumexp(logs + row) - special.logsumexp(logs)
+        assert found[0] == pytest.approx(score, abs=1e-7)
+        log_mean = special.logsumexp(row) - np.log(n)
+        assert found[2] == pytest.approx(log_mean, abs=1e-12 * (1 + abs(log_mean)))
+
+
 def test_a_conjugate_model_is_scored_exactly():
     """Known errors, no groups: no parameter is left, so the closed form needs no draws at all."""
     data = table()
@@ -434,6 +501,37 @@ def test_rmse_and_effective_parameters(small):
     expected = np.log(np.mean(together, axis=1)) - levels.elpd_i
     np.testing.assert_allclose(levels.log_score - levels.elpd_i, expected, atol=1e-8)
     assert levels.p_eff == pytest.approx(expected.sum())
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_what_would_take_hours_is_refused_before_any_work(family, monkeypatch):
+    from partialpool.posterior import loo as module
+
+    data = table()
+    data["y"] = np.round(np.abs(data["y"]))
+    fit = pp.fit("y ~ x + (1 | g)", data, family=family, **FEW)
+
+    def never(*_, **__):
+        raise AssertionError
+
+    per_row = module.ROW + (module.PAIR * 4 if family == "gaussian" else 0)
+    seconds = len(data) * 5 * per_row / (module.os.cpu_count() or 1)
+    monkeypatch.setattr(limits, "LOO_SECONDS", seconds * 0.99)
+    for name in ("blocks", "row_draws", "leave_out"):
+        monkeypatch.setattr(module, name, never)
+    with pytest.raises(InputError, match=r"leaving out 22 rows one by one .*kfold\(5\)"):
+        fit.loo()
+    monkeypatch.undo()
+    monkeypatch.setattr(limits, "LOO_SECONDS", seconds * 1.01)
+    assert fit.loo().n == 22
+
+
+def test_leaving_out_a_million_rows_is_not_refused():
+    from partialpool.posterior.loo import _check_effort
+
+    _check_effort(1_000_000, 1000, 100)
+    with pytest.raises(InputError, match=r"of a model with 2000 coefficients .* hours"):
+        _check_effort(1_000_000, 1000, 2000)
 
 
 def test_means_of_densities_that_no_draw_allows():

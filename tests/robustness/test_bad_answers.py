@@ -8,7 +8,8 @@ import partialpool as pp
 
 def test_predictions_that_do_not_fit_in_memory(monkeypatch):
     fit = pp.fit("y ~ 1", {"y": np.arange(20.0)}, draws=100, warmup=100, seed=1)
-    monkeypatch.setattr("partialpool.engine.chains.MEMORY_LIMIT", 8 * 400 * 20 - 1)
+    needed = 1.1 * 8 * 400 * 20 / 0.75  # a tenth more than the numbers, of three quarters of all
+    monkeypatch.setattr("partialpool.memory.machine_memory", lambda: needed - 1)
     expected = r"draw of all 20 rows would be kept, .*: ask for fewer with `draws=`, or for fewer"
     with pytest.raises(pp.InputError, match=expected):
         fit.posterior_predictive()

@@ -48,5 +48,5 @@ def test_any_magnitude_is_fitted_or_refused_by_name(column, power):
 
 def test_failures_of_chains_are_one_line():
     raw = {"chains": [{"failure": "bad start\n\nStack backtrace:\n 0: f"}], "interrupted": False}
-    with pytest.raises(pp.errors.EngineError, match=r"\Ano chain could be sampled: bad start\Z"):
+    with pytest.raises(pp.errors.EngineError, match=r"\Ano chain could be sampled: bad start\.\Z"):
         usable_chains(raw)

@@ -5,6 +5,7 @@ A case is a function that does something at a value and tells whether something 
 """
 
 import dataclasses
+import os
 from functools import cache
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from partialpool.engine.choose import check_maximised
 from partialpool.formula import expand, parse_formula
 from partialpool.model import pool
 from partialpool.model.families import FAMILIES
-from partialpool.posterior import checks, estimate_text, findings, prior_findings
+from partialpool.posterior import checks, estimate_text, findings, loo, prior_findings
 from partialpool.posterior.diagnostics import energy_bfmi
 from partialpool.posterior.dispersion import overdispersion
 from partialpool.posterior.loo import Loo, _unreliable
@@ -444,6 +445,12 @@ def columns_of_a_matrix(count):
 @border("CELLS", 500_000_000, 500_000_001)
 def numbers_in_a_matrix(count):
     return refused(matrix._check_width, expand("0 + x"), [1], count)
+
+
+@border("LOO_SECONDS", 3599, 3601)
+def rows_left_out(seconds):
+    rows = round(seconds * (os.cpu_count() or 1) / loo.ROW / 1000)
+    return refused(loo._check_effort, rows, 1000, 0)
 
 
 def coefficients(bar, count):

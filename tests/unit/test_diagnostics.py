@@ -118,6 +118,25 @@ def test_draws_that_are_not_finite_have_no_diagnosis(bad):
     assert all(np.isnan(found[name][0]) for name in ("r_hat", "ess_bulk", "ess_tail", "mcse"))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_has_no_diagnosis(seed):
+    """Where draws differ in their last digits only, R-hat would compare rounding errors."""
+    rng = np.random.default_rng(seed)
+    value = rng.normal() * 10.0 ** rng.integers(-20, 20)
+    steps = rng.integers(-1, 2, (4, 200, 1)) * (np.arange(4)[:, None, None] % 2)
+    found = diagnose(value + steps * np.spacing(value))
+    assert np.isnan(found["r_hat"][0])
+    assert not found["constant"][0]
+    assert found["mean"][0] == pytest.approx(value, rel=1e-14)
+    wide = diagnose(value + rng.normal(size=(4, 200, 1)) * np.spacing(value) * 1000)
+    assert 0.9 < wide["r_hat"][0] < 1.2
+
+
+def test_chains_that_stand_still_apart_disagree_without_end():
+    draws = np.repeat([[1.0], [2.0], [1.0], [3.0]], 100, axis=1)[:, :, None]
+    assert diagnose(draws)["r_hat"][0] == np.inf
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_too_few_draws_have_no_diagnosis(n):
     found = diagnose(RNG.normal(size=(4, n, 1)))

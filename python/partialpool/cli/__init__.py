@@ -1,15 +1,16 @@
 """The command line: tables on stdout, progress and findings on stderr, errors in one line.
 
-Exit codes: 0 done; 1 the fit should not be used; 2 bad input; 130 interrupted.
+Exit codes: 0 done; 1 the fit should not be used, or cannot be shown; 2 bad input; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -25,14 +26,15 @@ from partialpool.cli.files import (
     write_coefficients,
     write_frame,
 )
-from partialpool.cli.output import own_words, report, say
+from partialpool.cli.output import OutputError, discard, own_words, report, say
 from partialpool.engine import MAXIMISED
 from partialpool.errors import EngineError, FindingWarning, InputError
+from partialpool.interrupt import INTERRUPTED
 from partialpool.posterior import Fit
 from partialpool.posterior.compare import Comparison
 from partialpool.posterior.text import WIDTH
 
-DONE, UNUSABLE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, UNUSABLE, BAD_INPUT = 0, 1, 2
 
 app = typer.Typer(
     name="partialpool",
@@ -57,14 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     partialpool 0.1.0
     0
     """
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a character gets its code, not an exception.
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with warnings.catch_warnings():
+    with _streams(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FindingWarning)  # findings are printed
         return _run(given)
+
+
+@contextlib.contextmanager
+def _streams() -> Iterator[None]:
+    """Make streams that can be written to, whatever this process was started with."""
+    redirects = {"stdout": contextlib.redirect_stdout, "stderr": contextlib.redirect_stderr}
+    with contextlib.ExitStack() as stack:
+        for name, redirect in redirects.items():
+            stream = getattr(sys, name)
+            if stream is None or getattr(stream, "closed", False):  # as in services
+                nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                stack.enter_context(redirect(nowhere))
+                continue
+            # A terminal that lacks a character gets its code, not an exception.
+            with contextlib.suppress(AttributeError):
+                stream.reconfigure(errors="backslashreplace")
+        yield
 
 
 def _run(given: list[str]) -> int:
@@ -75,8 +90,13 @@ def _run(given: list[str]) -> int:
         return _usage_error(error)
     except InputError as error:
         return _fail(str(error), BAD_INPUT)
-    except EngineError as error:
+    except (EngineError, OutputError) as error:
         return _fail(str(error), UNUSABLE)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        discard(sys.stdout)  # help, which is not written by us
+        return _fail(str(OutputError(error)), UNUSABLE)
     except KeyboardInterrupt:
         return INTERRUPTED
 

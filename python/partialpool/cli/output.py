@@ -12,8 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from partialpool.errors import InputError
 from partialpool.posterior import Estimate, Fit
+
+
+class OutputError(Exception):
+    """What was to be shown cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the output cannot be written ({error.strerror or error}).")
 
 
 def report(fit: Fit | Estimate, as_json: bool) -> None:
@@ -157,13 +163,12 @@ def say(text: str, stream: TextIO | None = None) -> None:
     try:
         print(text, file=stream, flush=True)
     except OSError as error:
-        _discard(stream)
+        discard(stream)
         if not isinstance(error, BrokenPipeError) and stream is sys.stdout:
-            reason = error.strerror or error
-            raise InputError(f"the output cannot be written ({reason})") from None
+            raise OutputError(error) from None
 
 
-def _discard(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Send what is left to nowhere, or Python would complain about it on exit."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

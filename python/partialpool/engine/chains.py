@@ -10,32 +10,12 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.engine.progress import Progress
-from partialpool.errors import EngineError, InputError
+from partialpool.errors import EngineError
+from partialpool.memory import check_memory
 
 MAX_TREE_DEPTH = 10
-MEMORY_LIMIT = 8e9  # bytes of kept draws
-
-
-def check_memory(
-    rows: int,
-    width: int,
-    *,
-    what: str = "parameters",
-    remedy: str = "ask for fewer draws or chains",
-) -> None:
-    """Refuse to keep more draws than a machine is likely to hold.
-
-    Raises
-    ------
-    InputError
-        If `rows` draws of `width` things (`what` they are) are too many.
-    """
-    size = 8.0 * rows * width
-    if size > MEMORY_LIMIT:
-        raise InputError(
-            f"every draw of all {width} {what} would be kept, {size / 1e9:.0f} GB in all",
-            remedy=remedy,
-        )
+STATISTICS = 4  # numbers of the sampler that are kept of every draw
+SUMMARY = 12  # numbers a draw, while a parameter is summarised
 
 
 class Chains(NamedTuple):
@@ -46,9 +26,29 @@ class Chains(NamedTuple):
     failures: tuple[str, ...]
     interrupted: bool
 
-    def stack(self, name: str) -> NDArray[Any]:
-        """What every draw has under a name: (chain, draw, …)."""
-        return np.stack([chain[name][: self.kept] for chain in self.good])
+    def take(self, name: str) -> NDArray[Any]:
+        """What every draw has under a name: (chain, draw, …). The chains give it up one by one.
+
+        So there are never two copies of all draws.
+        """
+        first = self.good[0][name]
+        taken = np.empty((len(self.good), self.kept, *first.shape[1:]), first.dtype)
+        del first
+        for k, chain in enumerate(self.good):
+            taken[k] = chain.pop(name)[: self.kept]
+        return taken
+
+
+def check_draws(chains: int, draws: int, width: int, population: int) -> None:
+    """Refuse more draws than this machine can hold.
+
+    `width` parameters are drawn, `population` of which are no coefficients of levels. At the peak
+    there is one copy of all draws with the sampler's statistics, another of one chain, and two of
+    the population's parameters while these are summarised.
+    """
+    drawn = (width + STATISTICS) * (1 + 1 / chains)
+    shown = max(width, 1)  # `y ~ 0` with known errors has no parameter
+    check_memory(chains * draws, shown, copies=(drawn + 2 * population + SUMMARY) / shown)
 
 
 def usable_chains(raw: dict[str, Any]) -> Chains:
@@ -80,6 +80,7 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
 def sample_nuts(
     core: _core.Marginal | _core.General,
     *,
+    levels: int = 0,
     chains: int,
     draws: int,
     warmup: int,
@@ -87,7 +88,7 @@ def sample_nuts(
     threads: int,
     progress: bool | None,
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Run NUTS on a density of the core.
+    """Run NUTS on a density of the core, whose draws have so many coefficients of levels.
 
     Returns
     -------
@@ -98,26 +99,31 @@ def sample_nuts(
 
     Raises
     ------
+    InputError
+        If the draws do not fit into memory.
     EngineError
         If no chain could be run.
     KeyboardInterrupt
         If interrupted before anything worth keeping was drawn.
     """
+    check_draws(chains, draws, core.n_outputs, core.n_outputs - levels)
     began = time.perf_counter()
     with Progress(chains * (draws + warmup), progress) as bar:
         raw = core.sample(chains, draws, warmup, seed, threads, MAX_TREE_DEPTH, bar.update)
     seconds = time.perf_counter() - began
     usable = usable_chains(raw)
+    del raw
     warm = sum(chain["warmup_seconds"] for chain in usable.good)
     busy = warm + sum(chain["sampling_seconds"] for chain in usable.good)
-    return usable.stack("outputs"), {
+    outputs = usable.take("outputs")
+    return outputs, {
         "seed": seed,
         "warmup": warmup,
         "stats": {
-            "diverging": usable.stack("diverging"),
-            "energy": usable.stack("energy"),
-            "lp": usable.stack("logp"),
-            "tree_depth": usable.stack("depth"),
+            "diverging": usable.take("diverging"),
+            "energy": usable.take("energy"),
+            "lp": usable.take("logp"),
+            "tree_depth": usable.take("depth"),
         },
         "step_size": tuple(chain["step_size"] for chain in usable.good),
         "failures": usable.failures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
@@ -9,6 +10,7 @@ from partialpool import limits
 from partialpool.errors import InputError
 from partialpool.model import Pooled
 from partialpool.model.defaults import as_prior
+from partialpool.model.exact import LEAST_SHARE, too_little
 from partialpool.model.priors import Flat, Normal, Prior, Uniform
 
 # Methods that maximise the likelihood instead of sampling the posterior.
@@ -26,9 +28,14 @@ class Choice(NamedTuple):
 
 
 def choose_method(
-    method: str, pooled: Pooled, priors: Mapping[str, Prior | str] | None = None
+    method: str,
+    pooled: Pooled,
+    priors: Mapping[str, Prior | str] | None = None,
+    left: float = math.nan,
 ) -> Choice:
     """Choose the engine for a design as its pooling sees it.
+
+    `left` is the residual sd over the sd of the response, where it is known.
 
     Raises
     ------
@@ -45,6 +52,8 @@ def choose_method(
     'marginal'
     """
     obstacle = _obstacle(pooled, priors or {})
+    if obstacle is None and left < LEAST_SHARE:
+        obstacle = f"{too_little(left, pooled.design.response)}, which cross-products would lose"
     if method == "nuts":
         return Choice("nuts", "you asked for it: NUTS on all parameters")
     if obstacle is None:

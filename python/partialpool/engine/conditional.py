@@ -6,17 +6,28 @@ Functions take the position `k` of a group among those of the model.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import mean_of, sd_of
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Group, Model
 
 Array = NDArray[np.float64]
+
+
+CHUNK = 2_000_000  # draws × coefficients that are drawn at a time
+
+
+def level_parts(run: Run, group: Group) -> Iterator[tuple[int, int]]:
+    """Ranges of the levels of a group, so that draws of their coefficients take little memory."""
+    size = max(1, CHUNK // max(run.chains * run.draws * len(group.terms), 1))
+    for first in range(0, len(group.levels), size):
+        yield first, min(first + size, len(group.levels))
 
 
 class Given(NamedTuple):
@@ -131,9 +142,9 @@ def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
     if group is None or group.bounds is None:
         return inside
     low, high = group.bounds.T
-    chunk = max(1, 2_000_000 // (run.chains * run.draws))
-    for first in range(0, len(group.levels), chunk):
-        draws = coefficient_draws(model, run, 0, first, min(first + chunk, len(group.levels)))
+    chunk = max(1, CHUNK // (run.chains * run.draws))
+    for first, last in level_parts(run, group):
+        draws = coefficient_draws(model, run, 0, first, last)
         outside = (draws < low) | (draws > high)  # never for NaN: see below
         inside &= ~outside.any(axis=(2, 3))
     undetermined = np.flatnonzero(~group.estimable)
@@ -182,9 +193,12 @@ def coefficient_summary(model: Model, run: Run, k: int, interval: float) -> Arra
     tail = (1 - interval) / 2
     group, coef = model.groups[k], run.groups[k].coef
     if coef is not None:
-        flat = coef.reshape(-1, *coef.shape[2:])
-        lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
-        return np.stack([flat.mean(axis=0), flat.std(axis=0, ddof=1), lower, upper], axis=-1)
+        found = []
+        for first, last in level_parts(run, group):
+            flat = coef[:, :, first:last].reshape(-1, last - first, len(group.terms))
+            lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
+            found.append(np.stack([mean_of(flat), sd_of(flat, ddof=1), lower, upper], axis=-1))
+        return np.concatenate([np.empty((0, len(group.terms), 4)), *found])
     given = _given(model, run, k)
     shift = np.ascontiguousarray(population_part(model, run, k).reshape(len(given.sigma), -1))
     return _core.group_summary(

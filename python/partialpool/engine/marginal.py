@@ -13,10 +13,12 @@ from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import (
     coefficient_draws,
     draws_within_bounds,
+    level_parts,
     written_scales,
 )
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.errors import EngineError
+from partialpool.memory import check_memory
 from partialpool.model import Model
 
 
@@ -103,20 +105,19 @@ def _keep(model: Model, run: Run, inside: NDArray[np.bool_], draws: int) -> Run:
     group = model.sole_group
     assert group is not None
     rows = [np.flatnonzero(chain)[:draws] for chain in inside]
+    n_levels, q = len(group.levels), len(group.terms)
+    check_memory(len(rows) * draws, n_levels * q, what="coefficients of the levels")
 
     def pick(values: NDArray[Any]) -> NDArray[Any]:
         return np.stack([values[chain, picked] for chain, picked in enumerate(rows)])
 
+    coef = np.empty((len(rows), draws, n_levels, q))
+    for first, last in level_parts(run, group):
+        coef[:, :, first:last] = pick(coefficient_draws(model, run, 0, first, last))
     return replace(
         run,
         b=pick(run.b),
-        groups=(
-            GroupDraws(
-                pick(run.groups[0].sd),
-                pick(run.groups[0].cor),
-                pick(coefficient_draws(model, run, 0, 0, len(group.levels))),
-            ),
-        ),
+        groups=(GroupDraws(pick(run.groups[0].sd), pick(run.groups[0].cor), coef),),
         scalars={name: pick(values) for name, values in run.scalars.items()},
         working=None if run.working is None else pick(run.working),
         stats={name: pick(values) for name, values in run.stats.items()},

@@ -136,21 +136,6 @@ def _check_rows(likelihood: Likelihood) -> None:
             f"{n} rows cannot determine {p} coefficients and the residual sd",
             remedy="leave terms out, or give `se`",
         )
-    W = likelihood.W
-    within = W[-1, -1] - W[-1, :-1] @ np.linalg.pinv(W[:-1, :-1]) @ W[:-1, -1]
-    flat = likelihood.B.reshape(-1, len(W))
-    total = W[-1, -1] + float(flat[:, -1] @ flat[:, -1])
-    rank = int(np.sum(np.abs(np.diagonal(likelihood.R, axis1=1, axis2=2)) > 0))
-    # W is a cross-product: what cancels in it is known to some digits of its own size only.
-    if (
-        within <= max(1e-13 * W[-1, -1], 1e-26 * total)
-        and n - rank - np.linalg.matrix_rank(W[:-1, :-1]) > 0
-    ):
-        raise InputError(
-            "the coefficients fit every row exactly, so the residual sd would be 0 and the "
-            "likelihood infinite",
-            remedy="check the response, or leave terms out",
-        )
 
 
 def _entries(likelihood: Likelihood) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.engine.chains import Chains, check_memory, usable_chains
+from partialpool.engine.chains import Chains, check_draws, usable_chains
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.progress import Progress
 from partialpool.engine.run import GroupDraws, Run
@@ -63,7 +63,7 @@ def run_metropolis(
     """
     step = _check_proposal_sd(proposal_sd)
     layout = Layout.of(model)
-    check_memory(chains * draws, layout.dim)
+    check_draws(chains, draws, layout.dim, layout.dim - (layout.coef.stop - layout.coef.start))
     joint = build_joint(model)
     starts = starting_points(model, layout, seed, chains, start)
     began = time.perf_counter()
@@ -94,7 +94,7 @@ def _check_proposal_sd(value: float | None) -> float:
 
 
 def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
-    theta = usable.stack("outputs")
+    theta = usable.take("outputs")
     group = model.sole_group
     groups: tuple[GroupDraws, ...] = ()
     if group is not None:
@@ -109,7 +109,7 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
         groups=groups,
         scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
         working=None,
-        stats={"lp": usable.stack("logp")},
+        stats={"lp": usable.take("logp")},
         acceptance_rate=tuple(c["acceptance"] for c in usable.good),
         failures=usable.failures,
         interrupted=usable.interrupted,

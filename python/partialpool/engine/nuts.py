@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.engine.chains import check_memory, sample_nuts
+from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Model
@@ -49,9 +49,9 @@ def run_nuts(
     core, layout = model.core, model.layout
     assert isinstance(core, _core.General)
     assert layout is not None
-    check_memory(chains * draws, layout.size)
     rows, facts = sample_nuts(
         core,
+        levels=sum(len(group.levels) * len(group.terms) for group in model.groups),
         chains=chains,
         draws=draws,
         warmup=warmup,
@@ -72,8 +72,11 @@ def _unpack(model: Model, layout: Layout, rows: Array, facts: dict[str, Any]) ->
         b = coefficients[predictor.name]
         for k, group in enumerate(own):
             shape = (*rows.shape[:2], len(group.levels), len(group.terms))
-            r = rows[..., predictor.r[k]].reshape(shape)
-            coef = r @ group.back.T + (b @ group.T.T)[:, :, None, :]
+            # In place, chain by chain: a second copy of all coefficients would double the memory.
+            coef = rows[..., predictor.r[k]].reshape(shape)
+            for chain, shared in zip(coef, b @ group.T.T, strict=True):
+                chain[...] = chain @ group.back.T
+                chain += shared[:, None, :]
             drawn = written_scales(group, rows[..., predictor.sd[k]], rows[..., predictor.cor[k]])
             groups.append(replace(drawn, coef=coef))
         if predictor.name != "mu":

@@ -30,7 +30,8 @@ class Progress:
 
     def __init__(self, total: int, show: bool | None) -> None:
         self._total = total
-        self._show = _in_notebook() or _in_terminal() if show is None else show
+        wanted = _in_terminal() if show is None else show and _can_be_written()
+        self._show = wanted or (_in_notebook() and show is not False)
         self._began = time.perf_counter()
         self._bar: _Bar | None = None
 
@@ -62,6 +63,10 @@ def _in_terminal() -> bool:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):  # none, or closed: a service
         return False
+
+
+def _can_be_written() -> bool:
+    return not getattr(sys.stderr, "closed", sys.stderr is None)
 
 
 def _in_notebook() -> bool:

@@ -8,6 +8,7 @@ parameters of draws × 1.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import sd_of
 from partialpool.design.response import nearly_whole
 from partialpool.errors import InputError
 from partialpool.model.family_names import check_link, read_family
@@ -262,7 +264,7 @@ class _Continuous(Family):
         return float(rest[0] + np.average(rest - rest[0], weights=counts))
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
-        sd = float(np.std(self.linear(y)))
+        sd = float(sd_of(self.linear(y)))
         start = {"sigma": sd if sd > 0 else 1.0, "nu": 10.0}
         return {one.name: start[one.name] for one in self.dispersion}
 
@@ -514,8 +516,9 @@ class _Cumulative(Family):
         return np.asarray(differences, dtype=float)
 
     def mean(self, eta: Array, given: Given) -> Array:
-        p = self.probabilities(eta, given.link, given.aux["threshold"])
-        return np.asarray(p @ np.arange(p.shape[-1], dtype=float))
+        # Of categories 0, 1, 2 …: the sum of the probabilities to lie above each threshold.
+        cuts = given.aux["threshold"] - np.asarray(eta)[..., None]
+        return np.asarray(_probabilities(given.link, cuts)[1].sum(axis=-1))
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         thresholds = np.asarray(given.aux["threshold"], dtype=float)
@@ -558,8 +561,8 @@ def _whole(x: Array) -> NDArray[np.bool_]:
 def _probabilities(link: str, eta: Array) -> tuple[Array, Array]:
     """Return p and 1 − p, each with all its digits."""
     eta = np.asarray(eta, dtype=float)
-    both = _core.link_probabilities(link, np.ravel(eta))
-    return both[:, 0].reshape(eta.shape), both[:, 1].reshape(eta.shape)
+    p, q = _core.link_probabilities(link, np.ravel(eta), os.cpu_count() or 1)
+    return p.reshape(eta.shape), q.reshape(eta.shape)
 
 
 def _jumps(mu: Array, aux: Aux) -> Array:

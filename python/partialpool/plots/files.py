@@ -59,5 +59,5 @@ def save(fig: Figure, path: str | os.PathLike[str]) -> None:
     """
     path = check_path(path)
     suffix = path.suffix.lower()
-    with replacing(path) as temporary, temporary.open("xb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         fig.savefig(file, format=suffix[1:], dpi=DPI, facecolor="white", metadata=METADATA[suffix])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.checks import check_counts
-from partialpool.engine.chains import check_memory
+from partialpool.memory import check_memory
 from partialpool.posterior.fitted_rows import chunks, n_draws, row_draws, rows_of
 from partialpool.posterior.prior_predictive import PriorPredictive
 from partialpool.posterior.tree import CHAIN_DRAW, draws_tree, without_slash

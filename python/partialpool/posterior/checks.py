@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import limits
+from partialpool.arrays import mean_of, sd_of
 from partialpool.checks import check_counts, check_seed
 from partialpool.errors import InputError, did_you_mean
+from partialpool.memory import check_memory
 from partialpool.posterior.dispersion import DISPERSION, RESIDUAL_SDS, Scatter, overdispersed
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
@@ -192,7 +194,7 @@ class CheckPlots:
             raise InputError(f"`{found.response}` is continuous", remedy="draw `.plot.density()`")
         from partialpool.plots.checks import bars
 
-        middle = found.replicated.mean(axis=0)
+        middle = mean_of(found.replicated)
         low, high = np.quantile(found.replicated, [0.025, 0.975], axis=0)
         return bars(found.categories, found.observed, middle, low, high, label=found.response)
 
@@ -258,6 +260,9 @@ def check(fit: Fit, draws: int, seed: int, *, prior: bool = False) -> Check:
         design, weights = take_rows(design, source), np.ones(len(source))
     family = family_of_fit(fit)
     whole = family.response != "number" or "whole" in family.needs
+    n_levels = sum(len(factor.levels) for factor in design.factors)
+    remedy = "ask for fewer with `draws=`"
+    check_memory(len(picked), n_levels, what="means of levels", copies=3, remedy=remedy)
     sums = _Sums.start(design, weights, len(picked), whole)
     rng = np.random.default_rng([check_seed(seed), fit.run.seed])
     scatter = Scatter(design, weights, len(picked))
@@ -304,11 +309,13 @@ class _Sums:
     def start(cls, design: Design, weights: Array, draws: int, whole: bool) -> _Sums:
         edges = _edges(design.y, whole, len(design.categories))
         zero = np.zeros(draws)
+        middle = design.y[0] + np.average(design.y - design.y[0], weights=weights)
         return cls(
             design=design,
             weights=weights,
             whole=whole,
-            shift=float(np.average(design.y, weights=weights)),
+            # Whole numbers stay so: ties with the data are counted.
+            shift=float(np.round(middle) if whole else middle),
             edges=edges,
             bins=np.zeros((draws, len(edges) - 1)),
             first=zero.copy(),
@@ -331,7 +338,7 @@ class _Sums:
         self.bins += _histograms(made, self.edges, weights)
         for factor, sums in zip(self.design.factors, self.by_level, strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
-                add_by_level(sums, made * weights, factor.codes[rows])
+                add_by_level(sums, (made - self.shift) * weights, factor.codes[rows])
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -359,8 +366,9 @@ class _Sums:
                 words = f"the share of rows in category `{name}`"
                 yield Statistic(f"share of {name}", words, observed, self.bins[:, k] / n)
             return
+        around = (y - self.shift) @ self.weights / n
         mean = self.shift + self.first / n
-        yield Statistic("mean", f"the mean of {what}", float(average(y)), mean)
+        yield Statistic("mean", f"the mean of {what}", float(self.shift + around), mean)
         if self.whole and max(float(y.max()), float(np.max(self.high))) <= 1:
             # The mean of zeros and ones tells all of them.
             yield from self._spreads()
@@ -368,7 +376,7 @@ class _Sums:
         with np.errstate(invalid="ignore"):
             sd = np.sqrt(np.maximum(self.second / n - (self.first / n) ** 2, 0))
         sd = np.nan_to_num(sd, nan=np.inf)
-        observed = float(np.sqrt(average((y - average(y)) ** 2)))
+        observed = float(np.sqrt(max(average((y - self.shift) ** 2) - around**2, 0.0)))
         yield Statistic("sd", f"the sd of {what}", observed, sd)
         yield Statistic("min", f"the smallest {what}", float(y.min()), self.low)
         yield Statistic("max", f"the largest {what}", float(y.max()), self.high)
@@ -382,8 +390,8 @@ class _Sums:
         for factor, sums in zip(self.design.factors, self.by_level, strict=True):
             codes, n = factor.codes, len(factor.levels)
             totals = np.bincount(codes, self.weights, n)
-            observed = np.bincount(codes, self.weights * self.design.y, n) / totals
-            yield factor, observed, sums / totals
+            around = np.bincount(codes, self.weights * (self.design.y - self.shift), n)
+            yield factor, self.shift + around / totals, self.shift + sums / totals
 
     def _spreads(self) -> Iterator[Statistic]:
         for factor, observed, made in self._means():
@@ -392,7 +400,7 @@ class _Sums:
             name = f"sd of means by {factor.name}"
             words = f"the sd of the mean {self.design.response} of the levels of {factor.name}"
             with np.errstate(over="ignore", invalid="ignore"):
-                spread = np.nan_to_num(made.std(axis=1), nan=np.inf)
+                spread = np.nan_to_num(sd_of(made, axis=1), nan=np.inf)
             yield Statistic(name, words, float(observed.std()), spread)
 
     def groups(self) -> Iterator[Groups]:
@@ -404,7 +412,7 @@ class _Sums:
                 factor.levels,
                 factor.counts,
                 observed,
-                made.mean(axis=0),
+                mean_of(made),
                 low,
                 high,
             )

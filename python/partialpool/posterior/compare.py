@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import limits
+from partialpool.arrays import mean_of
 from partialpool.data import open_table
 from partialpool.design import GroupFactor
 from partialpool.design.grouping import match_levels
@@ -112,7 +113,7 @@ class Comparison:
         NaN where a level cannot determine its own coefficients and there is no pooling.
         """
         complete = self.fits["complete"]
-        b = complete.run.b.mean(axis=(0, 1))
+        b = mean_of(mean_of(complete.run.b, axis=1))
         everywhere = np.tile(self._factor.T @ b, (len(self._factor.levels), 1))
         none = self._level_summary("none")[..., 0].copy()
         none[~self.estimable] = np.nan
@@ -377,7 +378,7 @@ class ComparisonPlots:
         factor = cmp._factor
         partial = cmp.fits["partial"]
         Sigma = covariances(partial.model, partial.run, cmp._position("partial")).mean(axis=0)
-        b = {p: fit.run.b.mean(axis=(0, 1)) for p, fit in cmp.fits.items()}
+        b = {p: mean_of(mean_of(fit.run.b, axis=1)) for p, fit in cmp.fits.items()}
         panels = []
         for pooling, estimates in cmp.estimates.items():
             panels.append(

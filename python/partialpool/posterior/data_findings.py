@@ -16,6 +16,7 @@ from partialpool.model.defaults import (
     default_priors,
     is_truncated,
 )
+from partialpool.model.exact import estimates_sigma, keeps_off_zero, left_over
 from partialpool.model.own import column_sd
 from partialpool.model.scales import group_name, predictors
 from partialpool.posterior.findings import Finding, Level
@@ -50,7 +51,21 @@ def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
         *far_origins(pooled, model),
         *dependent_columns(pooled),
         *_priors(pooled, model),
+        *_exact(pooled, model),
     ]
+
+
+def _exact(pooled: Pooled, model: Model) -> Iterator[Finding]:
+    if not estimates_sigma(pooled) or not keeps_off_zero(model.priors.get("sigma")):
+        return
+    if left_over(pooled).exact:
+        yield Finding(
+            "exact-fit",
+            "warning",
+            f"The coefficients fit every row of `{pooled.design.response}` exactly: of `sigma` the "
+            "data say only that it is small, and its estimate rests on its prior.",
+            "Check whether the response was computed from the columns.",
+        )
 
 
 def _left_out(design: Design) -> Iterator[Finding]:

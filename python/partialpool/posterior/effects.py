@@ -198,6 +198,11 @@ class _Average:
             return "probit"
         return "quadrature"
 
+    @property
+    def _linear(self) -> bool:
+        """Whether what is averaged is linear in the columns."""
+        return self.kind == "linear" or self.model.family in ("gaussian", "student_t")
+
     def _how(self, groups: str, pooled: bool) -> str:
         if not pooled:
             return "there are no levels of a population"
@@ -215,15 +220,18 @@ class _Average:
         check_known(self.model, rows)
         first, counts, weights = self._distinct(_table(rows))
         total: Array | float = 0.0
+        origin: float | None = None if self._linear else 0.0
         lost, left = 0.0, float(weights.sum())
         for at, mean in self._means(_take(rows, first)):
             known = _known(mean)
             lost += counts[at][~known].sum()
             left -= weights[at][~known].sum()
-            total = total + np.tensordot(weights[at][known], mean[known], axes=1)
+            if origin is None and known.any():
+                origin = float(mean[known].flat[0])  # far from zero, sums of differences are exact
+            total = total + np.tensordot(weights[at][known], mean[known] - (origin or 0.0), axes=1)
         if lost:
             self._say(int(lost))
-        return np.asarray(total / left)
+        return np.asarray((origin or 0.0) + total / left)
 
     def slope(self, gathered: Gathered, by: str) -> Array:
         """Give the average derivative where the rows are."""
@@ -234,13 +242,15 @@ class _Average:
         low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())
         if np.ptp(x) == 0:
             low, high = x - step, x + step
-        ends = []
-        for values in (low, high):
-            column = replace(gathered.table.columns[by], values=values)
-            ends.append(build_rows(self.model, _with(gathered, column), self.apart))
-        alike = np.hstack([_table(ends[0]), _table(ends[1]), (high - low)[:, None]])
+        columns = (replace(gathered.table.columns[by], values=x) for x in (low, high))
+        left_end, right_end = (
+            build_rows(self.model, _with(gathered, column), self.apart) for column in columns
+        )
+        alike = np.hstack([_table(left_end), _table(right_end), (high - low)[:, None]])
         first, _, weights = self._distinct(alike)
-        both = _interleaved(*(_take(end, first) for end in ends))
+        if self._linear:
+            left_end, right_end = _without_common(left_end, right_end)
+        both = _interleaved(_take(left_end, first), _take(right_end, first))
         total: Array | float = 0.0
         left = float(weights.sum())
         for at, mean in self._means(both):
@@ -444,6 +454,27 @@ def _interleaved(low: Rows, high: Rows) -> Rows:
         tuple(replace(m, Z=pairs(m.Z, n.Z), codes=pairs(m.codes, n.codes)) for m, n in members),
         {role: pairs(values, high.roles[role]) for role, values in low.roles.items()},
     )
+
+
+def _without_common(low: Rows, high: Rows) -> tuple[Rows, Rows]:
+    """Without columns that are alike at both ends: they cancel in differences of what is linear.
+
+    Far from zero, rounding would leave more of them than the difference is.
+    """
+
+    def change(a: Array, b: Array) -> tuple[Array, Array]:
+        alike = (a == b).all(axis=0)
+        return np.where(alike, 0.0, a), np.where(alike, 0.0, b)
+
+    X = change(low.X, high.X)
+    Z = [change(m.Z, n.Z) for m, n in zip(low.members, high.members, strict=True)]
+
+    def end(rows: Rows, side: int) -> Rows:
+        members = zip(rows.members, Z, strict=True)
+        own = tuple(replace(member, Z=pair[side]) for member, pair in members)
+        return replace(rows, X=X[side], offset=None, members=own)
+
+    return end(low, 0), end(high, 1)
 
 
 def _check_predictors(model: Model, by: str, at: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from partialpool import limits
+from partialpool.arrays import sd_of
 from partialpool.engine import GroupDraws, Run
 from partialpool.errors import FindingWarning, InputError
 from partialpool.model import Group, Model, Pooled
@@ -65,7 +66,11 @@ def warn(findings: Iterable[tuple[str, Finding]]) -> None:
     """
     told = [f"{before}{finding}" for before, finding in findings if finding.level != "info"]
     if told:
-        warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+        try:
+            warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+        except ValueError:
+            if not getattr(sys.stderr, "closed", False):  # as in services: nobody would read it
+                raise
 
 
 def _user_level() -> int:
@@ -303,18 +308,18 @@ def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
 
 
 def _perfect(pooled: Pooled, run: Run) -> Iterator[Finding]:
-    """Find responses that the model gives exactly: nothing then keeps the residual sd from 0."""
+    """Find responses that the model gives nearly exactly (exactly is refused before)."""
     sigma = run.scalars.get("sigma")
     if sigma is None:
         return
     y = pooled.family.linear(pooled.design.y)
-    own = float(np.quantile(sigma, 0.5))
-    if own < limits.PERFECT * float(np.std(y)):
+    own, size = float(np.quantile(sigma, 0.5)), float(sd_of(y))
+    if own < limits.PERFECT * size:
         yield Finding(
             "perfect-fit",
-            "error",
-            f"The model gives `{pooled.design.response}` exactly: its residual sd `sigma` has no "
-            f"lower end (half of its draws are below {own:.2g}), and the posterior is none.",
-            "Look for a predictor or group that is made of the response, or for rounding; a "
-            "relation that holds exactly needs no regression.",
+            "warning",
+            f"The model gives `{pooled.design.response}` nearly exactly: its residual sd `sigma` "
+            f"is about {own:.2g}, and the sd of the response {size:.2g}.",
+            "Look for a predictor or group that is made of the response: what is left may be "
+            "rounding, and then it is no normal error.",
         )

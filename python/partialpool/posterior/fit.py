@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,7 +15,12 @@ from numpy.typing import NDArray
 from partialpool.checks import EXAMPLE, check_flag, check_text, check_values
 from partialpool.data.labels import label, match_labels
 from partialpool.engine import Run
-from partialpool.engine.conditional import coefficient_draws, coefficient_summary, deviation_draws
+from partialpool.engine.conditional import (
+    coefficient_draws,
+    coefficient_summary,
+    deviation_draws,
+    level_parts,
+)
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Group, Model
 from partialpool.model.priors import Prior
@@ -133,7 +139,7 @@ class Fit:
     def parameter_summary(self) -> Summary:
         """Summary of the population-level parameters (no pandas)."""
         labels, draws = population_draws(self.model, self.run)
-        return summarise(labels, draws, self.provenance.interval)
+        return summarise(labels, [draws], self.provenance.interval)
 
     @property
     def judged_summary(self) -> Summary:
@@ -145,20 +151,39 @@ class Fit:
         if all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
-        parts, scales = [draws], [np.zeros(draws.shape[2])]
-        for group, drawn in zip(self.model.groups, self.run.groups, strict=True):
+        parts, scales = [iter([draws])], [np.zeros(draws.shape[2])]
+        for k, (group, drawn) in enumerate(zip(self.model.groups, self.run.groups, strict=True)):
             if drawn.coef is not None:
                 step = -(-len(group.levels) // MOST_JUDGED)
                 labels += level_labels(group, "coef", step)
-                coef = drawn.coef[:, :, ::step]
-                parts.append(coef.reshape(*draws.shape[:2], -1))
-                scales.append(level_scales(coef))
+                parts.append(self._every(k, step))
+                scales.append(np.tile(self._largest(k, "coef"), -(-len(group.levels) // step)))
         return summarise(
-            labels,
-            np.concatenate(parts, axis=2),
-            self.provenance.interval,
-            np.concatenate(scales),
+            labels, chain.from_iterable(parts), self.provenance.interval, np.concatenate(scales)
         )
+
+    def _every(self, k: int, step: int) -> Iterator[Array]:
+        """Coefficients of every so-manieth level of a group that the sampler walked over."""
+        group, coef = self.model.groups[k], self.run.groups[k].coef
+        assert coef is not None
+        for first, last in level_parts(self.run, group):
+            levels = [level for level in range(first, last) if level % step == 0]
+            yield coef[:, :, levels].reshape(*coef.shape[:2], -1)
+
+    def _some(self, k: int, kind: str) -> Iterator[Array]:
+        """Draws of all levels of a group, some levels at a time: (chain, draw, level, term)."""
+        drawn = deviation_draws if kind == "r" else coefficient_draws
+        for first, last in level_parts(self.run, self.model.groups[k]):
+            yield drawn(self.model, self.run, k, first, last)
+
+    def _largest(self, k: int, kind: str) -> Array:
+        """Largest coefficient of any level in each term, where all of that term are rounded."""
+        largest = np.zeros(len(self.model.groups[k].terms))
+        for part in self._some(k, kind):
+            finite = np.isfinite(part)
+            most = np.max(np.abs(part), axis=(0, 1, 2), initial=0.0, where=finite)
+            largest = np.maximum(largest, most)
+        return largest
 
     def summary(self, parameter: str | None = None) -> pd.DataFrame:
         """Summarise parameters, a row each.
@@ -192,14 +217,12 @@ class Fit:
         if found is not None:
             kind, k = found
             group = self.model.groups[k]
-            drawn = deviation_draws if kind == "r" else coefficient_draws
-            values = drawn(self.model, self.run, k, 0, len(group.levels))
-            flat = values.reshape(*values.shape[:2], -1)
-            labels = level_labels(group, kind)
+            parts = (part.reshape(*part.shape[:2], -1) for part in self._some(k, kind))
             priors = [prior_of(self.model, f"{parameter}[{term}]") for term in group.terms]
-            return summarise(labels, flat, self.provenance.interval, level_scales(values)).to_frame(
-                priors * len(group.levels)
-            )
+            n_levels = len(group.levels)
+            scale = np.tile(self._largest(k, kind), n_levels)
+            own = summarise(level_labels(group, kind), parts, self.provenance.interval, scale)
+            return own.to_frame(priors * n_levels)
         return rows_called(parameter, frame, others=group_parameters(self.model))
 
     def coefficients(self) -> pd.DataFrame:
@@ -769,16 +792,6 @@ def level_labels(group: Group, kind: str, step: int = 1) -> list[str]:
     """Full names of the deviations ("r") or coefficients ("coef") of every `step`-th level."""
     name = f"{kind}_{group.name}"
     return [f"{name}[{level},{term}]" for level in group.levels[::step] for term in group.terms]
-
-
-def level_scales(values: Array) -> Array:
-    """Largest coefficient of any level in each term, where all of that term are rounded.
-
-    Of draws (chain, draw, level, term), for each level and term.
-    """
-    levels = values.shape[2]
-    largest = np.max(np.abs(values), axis=(0, 1, 2), initial=0.0, where=np.isfinite(values))
-    return np.tile(largest, levels)
 
 
 def rows_called(parameter: str, frame: pd.DataFrame, others: Iterable[str] = ()) -> pd.DataFrame:

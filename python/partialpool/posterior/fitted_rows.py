@@ -8,6 +8,7 @@ draws × rows; `chunks` gives rows in an order in which levels lie side by side.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -58,36 +59,22 @@ class RowDraws:
 
     def log_densities(self) -> Array:
         """Log density of each response given all parameters; weights multiply it."""
-        link, aux, own_trials, log_sigma = self.given
-        if self.family.name == "gaussian":
-            assert log_sigma is not None
-            z = (self.y - self.eta) * np.exp(-log_sigma)
-            return np.asarray(-0.5 * (LOG_2PI + z * z) - log_sigma)
-        n_draws, n_rows = self.eta.shape
+        link, aux, trials, log_sigma = self.given
         names = [one.name for one in self.family.dispersion if one.name != "sigma"]
         names += ["threshold"] if "threshold" in aux else []
-        nothing = np.empty(0)
-
-        def densities(first: int, last: int, values: Array) -> Array:
-            times = last - first
-            trials, weights = (
-                nothing if x is None else np.tile(x, times) for x in (own_trials, self.weights)
-            )
-            return _core.family_rows(
-                self.family.name,
-                link,
-                np.tile(self.y, times),
-                trials,
-                weights,
-                np.ravel(self.eta[first:last]),
-                nothing if log_sigma is None else np.ravel(log_sigma[first:last]),
-                values,
-            )[0].reshape(times, n_rows)
-
-        if not names:
-            return densities(0, n_draws, nothing)
-        values = np.hstack([aux[name].reshape(n_draws, -1) for name in names])
-        return np.concatenate([densities(s, s + 1, values[s]) for s in range(n_draws)])
+        values = [aux[name].reshape(len(self.eta), -1) for name in names]
+        nothing = np.empty((len(self.eta), 0))
+        return _core.row_densities(
+            self.family.name,
+            link,
+            self.y,
+            nothing[0] if trials is None else trials,
+            nothing[0] if self.weights is None else self.weights,
+            np.ascontiguousarray(self.eta.T),
+            np.ascontiguousarray((nothing if log_sigma is None else log_sigma).T),
+            np.hstack([nothing, *values]),
+            os.cpu_count() or 1,
+        ).T
 
     def responses(self, rng: np.random.Generator) -> Array:
         """Draw responses."""
@@ -257,7 +244,7 @@ def row_draws(
         seed=fit.run.seed,
         picked=draws,
     )
-    eta = np.ascontiguousarray(evaluator.linear(rows).T)
+    eta = evaluator.linear(rows).T
     if design is own:
         _fill_undetermined(fit, design, eta, rows, draws)
     log_sigma, weights = evaluator.log_sigma(rows), design.weights

@@ -13,7 +13,7 @@ All levels' cross-products are computed once. Rows are scaled to the same residu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import _core
 from partialpool.model.marginal import prior_rows, working_rows
 from partialpool.model.priors import Flat, Normal, Uniform
 from partialpool.posterior.evaluate import CHUNK
@@ -64,38 +65,40 @@ class Parameters(NamedTuple):
     ----------
     Sigma : (s, q, q) array or None
         Covariance of the group coefficients; None where their priors are flat.
-    u : (s, m) array
-        What the columns ``[X y]`` are multiplied with to give the residuals ``y − X b̂``.
-    inverse : (s, p, p) array
-        A⁻¹, over the integrated columns.
-    log_det : (s,) array
-        Of A.
+    core : Integrated
+        Coefficients in the core.
     """
 
     Sigma: Array | None
     sigma: Array
-    u: Array
-    inverse: Array
-    log_det: Array
+    core: _core.Integrated
+
+    @property
+    def coefficients(self) -> tuple[Array, Array]:
+        """What the columns ``[X y]`` are multiplied with to give the residuals, and A⁻¹.
+
+        (s, m); over the integrated columns (s, p, p).
+        """
+        contrast, root = self.core.coefficients()
+        return contrast, np.swapaxes(root, -1, -2) @ root
 
 
 class RowScores(NamedTuple):
-    """Of some rows, given φ: (draw, row) each.
+    """Of every row, in the order of the design: (row,) each.
 
     Attributes
     ----------
-    rows : array of int
-        Their positions.
-    log_density : array
-        log p(y_i | all other rows, φ); NaN where other rows say nothing and priors are flat.
+    elpd, pareto_k : array
+        log p(y_i | all other rows), φ reweighted; NaN where other rows say nothing and priors are
+        flat.
     mean : array
-        Mean of y_i given all other rows and φ.
+        Mean of y_i given all other rows.
     log_score : array
-        log density of a second response like y_i, given all rows and φ, at y_i.
+        log density of a second response like y_i, given all rows, at y_i.
     """
 
-    rows: Ints
-    log_density: Array
+    elpd: Array
+    pareto_k: Array
     mean: Array
     log_score: Array
 
@@ -231,29 +234,25 @@ def parameters(fit: Fit, rows: Blocks, picked: Ints) -> Parameters:
     if working.n_sampled:
         b = run.b.reshape(n_draws(fit), -1)[picked]
         u[:, p:-1] = -working.at.to_working(b)[:, working.order[p:]]
-    draws = Parameters(Sigma, sigma, u, np.empty((s, p, p)), np.empty(s))
-    size = max(1, CHUNK // max(1, rows.n_levels * (m * m + 4 * _system(rows))))
-    for first in range(0, s, size):
-        part = slice(first, first + size)
-        some = _part(draws, part)
-        F = rows.P + rows.residual_products(some, 0, rows.n_levels).sum(axis=1)
-        A, rest = F[:, :p, :p], np.einsum("sij,sj->si", F[:, :p], u[part])
-        draws.inverse[part] = np.linalg.inv(A)
-        draws.log_det[part] = np.linalg.slogdet(A)[1]
-        u[part, :p] = -np.linalg.solve(A, rest[..., None])[..., 0]
-    return draws
+    q, nothing = rows.Z.shape[1], np.empty((0, 0, 0))
+    core = _core.Integrated(
+        rows.ZZ,
+        rows.ZB,
+        sigma,
+        nothing if Sigma is None else Sigma,
+        rows.flat_W if Sigma is None or not q else nothing,
+        u,
+        rows.B.T @ rows.B,
+        rows.P,
+        p,
+        os.cpu_count() or 1,
+    )
+    return Parameters(Sigma, sigma, core)
 
 
 def _system(rows: Blocks) -> int:
     """Size of a level's system of equations."""
     return max(1, int(rows.Z.shape[1]) ** 2)
-
-
-def _part(draws: Parameters, part: slice) -> Parameters:
-    Sigma = None if draws.Sigma is None else draws.Sigma[part]
-    return Parameters(
-        Sigma, draws.sigma[part], draws.u[part], draws.inverse[part], draws.log_det[part]
-    )
 
 
 def _covariances(fit: Fit, known_sd: Array | None, picked: Ints) -> Array | None:
@@ -268,31 +267,14 @@ def _covariances(fit: Fit, known_sd: Array | None, picked: Ints) -> Array | None
     return covariances(fit.model, fit.run, 0)[picked]
 
 
-def row_scores(rows: Blocks, draws: Parameters) -> Iterator[RowScores]:
-    """Leave out one row after the other; some rows at a time."""
-    s, (n, m), q = len(draws.sigma), rows.B.shape, rows.Z.shape[1]
-    p = rows.n_integrated
-    size = max(1, CHUNK // (s * (m + q * q + 6)))
-    variance = draws.sigma[:, None] ** 2
-    for first in range(0, n, size):
-        part = slice(first, min(first + size, n))
-        codes, Z, B, scale = rows.codes[part], rows.Z[part], rows.B[part], rows.scale[part]
-        low, high = int(codes[0]), int(codes[-1]) + 1
-        W = rows.W(draws, low, high)[:, codes - low]
-        ZW = np.einsum("ia,siab->sib", Z, W)
-        precision = (1.0 - np.einsum("sia,ia->si", ZW, Z)) / variance
-        VB = (B - np.einsum("sia,iam->sim", ZW, rows.ZB[codes])) / variance[:, :, None]
-        alpha = np.einsum("sim,sm->si", VB, draws.u)
-        taken = np.einsum("sij,sjk,sik->si", VB[..., :p], draws.inverse, VB[..., :p], optimize=True)
-        Q = precision - taken
-        Q = np.where(Q * variance > UNDETERMINED, Q, np.nan)
-        log_scale = np.log(scale)
-        log_density = 0.5 * (np.log(Q) - alpha**2 / Q - LOG_2PI) + log_scale
-        # A second response: mean y − σ²α, variance 2σ² − σ⁴Q.
-        spread = 2 * variance - variance**2 * np.nan_to_num(Q)
-        log_score = -0.5 * (LOG_2PI + np.log(spread) + (variance * alpha) ** 2 / spread) + log_scale
-        mean = rows.y[part] - alpha / (Q * scale)
-        yield RowScores(rows.order[part], log_density, mean, log_score)
+def row_scores(rows: Blocks, draws: Parameters, relative: float) -> RowScores:
+    """Leave out one row after the other; `relative`: effective draws a draw."""
+    found = draws.core.leave_rows_out(
+        rows.Z, rows.B, rows.codes, rows.scale, rows.y, relative, os.cpu_count() or 1
+    )
+    placed = np.empty_like(found)
+    placed[rows.order] = found
+    return RowScores(*placed.T)
 
 
 def level_scores(rows: Blocks, draws: Parameters) -> Array:
@@ -304,12 +286,13 @@ def level_scores(rows: Blocks, draws: Parameters) -> Array:
     q, J = rows.Z.shape[1], rows.n_levels
     log_scale = np.bincount(rows.codes, np.log(rows.scale), minlength=J)
     scores = np.empty((s, J))
+    u, inverse = draws.coefficients
     size = max(1, CHUNK // (s * (2 * m * m + 2 * _system(rows))))
     log_variance = 2 * np.log(draws.sigma)[:, None]
     for first in range(0, J, size):
         last = min(first + size, J)
         products = rows.residual_products(draws, first, last)
-        within = np.einsum("si,sjik,sk->sj", draws.u, products, draws.u, optimize=True)
+        within = np.einsum("si,sjik,sk->sj", u, products, u, optimize=True)
         log_det = rows.counts[first:last] * log_variance
         if draws.Sigma is None:
             scores[:, first:last] = np.nan
@@ -321,13 +304,13 @@ def level_scores(rows: Blocks, draws: Parameters) -> Array:
         between = np.zeros_like(within)
         if p:
             G = products[..., :p, :p]
-            share = np.eye(p) - draws.inverse[:, None] @ G
+            share = np.eye(p) - inverse[:, None] @ G
             sign, log_left = np.linalg.slogdet(share)
             determined = (sign > 0) & (log_left > p * np.log(UNDETERMINED))
             share[~determined] = np.eye(p)
-            t = np.einsum("sjik,sk->sji", products[..., :p, :], draws.u)
+            t = np.einsum("sjik,sk->sji", products[..., :p, :], u)
             # (A − G)⁻¹ = (I − A⁻¹G)⁻¹ A⁻¹
-            solved = np.linalg.solve(share, draws.inverse[:, None] @ t[..., None])[..., 0]
+            solved = np.linalg.solve(share, inverse[:, None] @ t[..., None])[..., 0]
             between = np.einsum("sji,sji->sj", t, solved)
             log_det = log_det - np.where(determined, log_left, np.nan)
         counts = rows.counts[first:last]

@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from partialpool.errors import InputError
+from partialpool.memory import check_memory
 from partialpool.paths import as_path, existing_file, unreachable
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.record import read_fit, write_fit
-from partialpool.posterior.row_record import texts
-from partialpool.writing import replacing
+from partialpool.posterior.stored import pack, read_arrays, read_head
+from partialpool.writing import write_bytes
 
-if TYPE_CHECKING:
-    import h5netcdf
-
-FORMAT = 3
-OLDEST = 2  # without rows and held-out scores
+FORMAT = 4
+OLDEST = 2  # of 0.1.0, without rows and held-out scores; 3 of 0.1.0 with them
 
 
 def save_fit(fit: Fit, path: str | os.PathLike[str], *, rows: bool) -> None:
     """Write a fit; see :meth:`Fit.save`.
+
+    The file is made in memory: the library that makes it does not survive a full disk.
 
     Raises
     ------
     InputError
         If the path cannot be written.
     """
-    import h5netcdf
-
     path = as_path(path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"`{path}` is not an ordinary file", remedy="choose another path")
     arrays = write_fit(fit, rows=rows)
-    head = {
-        "format": FORMAT,
-        "version": fit.provenance.versions["partialpool"],
-        "digest": _digest(arrays),
-    }
-    with replacing(path) as temporary, h5netcdf.File(temporary, "w") as file:
-        for name, values in arrays.items():
-            _put(file, name, values)
-        file.attrs["partialpool"] = json.dumps(head)
+    numbers = sum(values.size for values in arrays.values())
+    remedy = "save on a larger machine, or fit with fewer draws"
+    check_memory(1, numbers, what="numbers", copies=2.2, remedy=remedy)
+    content = pack(arrays, format=FORMAT, version=fit.provenance.versions["partialpool"])
+    write_bytes(path, content)
 
 
 def load(path: str | os.PathLike[str]) -> Fit:
@@ -65,21 +54,21 @@ def load(path: str | os.PathLike[str]) -> Fit:
         remedy="check the path, or save a fit there first",
         inside="give the path of a saved fit in it",
     )
+    if not os.path.isfile(path):  # opening a pipe would wait for somebody to write
+        raise InputError(f"`{path}` is not an ordinary file", remedy="give the path of a saved fit")
     try:
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as file:
+            file.read(1)
     except OSError as error:
         raise unreachable(path, error, "read") from None
     try:
         # h5py, because a damaged file leaves h5netcdf unable even to close it.
         with h5py.File(path, "r") as file:
-            head = json.loads(str(file.attrs.get("partialpool", "null")))
-            if not isinstance(head, dict):
+            head = read_head(file)
+            if head is None:
                 raise InputError(f"`{path}` is not a partialpool fit")
             _check_format(path, head)
-            arrays = {name: np.asarray(v[()]) for name, v in file.items() if not _is_dimension(v)}
-        if _digest(arrays) != head["digest"]:
-            raise InputError(f"`{path}` is damaged", remedy="save the fit again")
+            arrays = read_arrays(file, path, head)
         return read_fit(arrays)
     except InputError:
         raise
@@ -101,36 +90,3 @@ def _check_format(path: Path, head: dict[str, Any]) -> None:
             f"`{path}` was written by an older version of partialpool and cannot be read",
             remedy="fit again, and save the fit",
         )
-
-
-def _is_dimension(variable: Any) -> bool:
-    """Whether an HDF5 object is a NetCDF dimension without values of its own."""
-    return bytes(variable.attrs.get("NAME", b"")).startswith(b"This is a netCDF dimension")
-
-
-def _digest(arrays: dict[str, NDArray[Any]]) -> str:
-    """Fingerprint of everything in the file: numbers that changed unnoticed would be believed."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        values = arrays[name]
-        text = values.dtype.kind in "OSUT"
-        kind = "text" if text else values.dtype.str
-        digest.update(f"{name} {kind} {values.shape}\n".encode())
-        digest.update("\0".join(texts(values)).encode() if text else values.tobytes())
-    return digest.hexdigest()
-
-
-def _put(file: h5netcdf.File, name: str, values: NDArray[Any]) -> None:
-    dims = tuple(f"{name}_{k}" for k in range(values.ndim))
-    for dim, size in zip(dims, values.shape, strict=True):
-        file.dimensions[dim] = size
-    # Rows repeat themselves, draws do not.
-    options = {"compression": "gzip"} if name.startswith("rows_") and values.size else {}
-    if values.dtype == object:
-        import h5py
-
-        variable = file.create_variable(name, dims, h5py.string_dtype(), **options)
-    else:
-        variable = file.create_variable(name, dims, values.dtype, **options)
-    if values.size:
-        variable[...] = values

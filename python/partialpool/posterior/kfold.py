@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import engine
+from partialpool.arrays import mean_of
 from partialpool.checks import EXAMPLE, check_seed, check_text, check_whole
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
-from partialpool.model import Pooled, build_model
+from partialpool.model import Pooled
 from partialpool.model.fixed import fixed as hold_priors
 from partialpool.model.priors import Prior
 from partialpool.posterior.fit import Fit
@@ -117,18 +118,17 @@ def _scores(fit: Fit, design: Design, rows: Ints) -> Iterator[tuple[Ints, Array,
     for chunk in chunks(take_rows(design, rows), max(1, 2_000_000 // len(draws))):
         at = rows[chunk]
         drawn = row_draws(fit, at, draws, design)
-        yield at, drawn.log_densities(), drawn.means().mean(axis=0)
+        yield at, drawn.log_densities(), mean_of(drawn.means())
 
 
 def refit(fit: Fit, design: Design, priors: Mapping[str, Prior]) -> Fit:
     """Fit the same model to some of its rows, by the same engine (NUTS for Metropolis)."""
     pooled = Pooled(design, fit.model.pooling, family_of_fit(fit), fit.model.link)
     asked = "nuts" if fit.run.method == "nuts" else "auto"
-    chosen = engine.choose_method(asked, pooled, priors)
-    model = build_model(pooled, priors, integrate=chosen.method != "nuts")
-    run = engine.run(
-        chosen,
-        model,
+    model, run, _ = engine.sample(
+        asked,
+        pooled,
+        priors,
         chains=fit.run.chains,
         draws=fit.run.draws,
         warmup=max(fit.run.warmup, 200),

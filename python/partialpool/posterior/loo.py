@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import textwrap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import limits
+from partialpool import _core, limits
 from partialpool.checks import EXAMPLE, check_text
 from partialpool.errors import InputError, did_you_mean
+from partialpool.memory import check_memory
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fitted_rows import (
     Ints,
@@ -43,6 +45,8 @@ Array = NDArray[np.float64]
 
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
 MOST, FEWEST = 4_000_000, 1000
+# Seconds on one core: for each row and draw, and for each of its pairs of integrated coefficients.
+ROW, PAIR = 4e-8, 1e-10
 
 METHODS = {
     "integrated": "coefficients integrated out",
@@ -202,9 +206,11 @@ def leave_levels(fit: Fit, factor: GroupFactor) -> Loo:
             remedy=f'refit without them: `kfold(by="{factor.name}")`',
         )
     picked = thinned(fit, max(FEWEST, MOST // len(factor.levels)))
+    remedy = f'refit without them: `kfold(by="{factor.name}")`'
+    check_memory(len(picked), len(factor.levels), what="levels", copies=4, remedy=remedy)
     rows = blocks(fit, factor.codes, len(factor.levels))
     scores = level_scores(rows, parameters(fit, rows, picked))
-    elpd, k, _ = reweigh(scores, efficiency(fit))
+    elpd, k, *_ = leave_out(scores, efficiency(fit))
     empty = np.empty(0)
     log_score = np.full(len(elpd), np.nan)
     found = [*_unreliable(k, elpd, f"levels of `{factor.name}`", f'kfold(by="{factor.name}")')]
@@ -241,20 +247,19 @@ def _rows(fit: Fit) -> Loo:
     elpd, log_score, k, mean = (np.full(n, np.nan) for _ in range(4))
     relative = efficiency(fit)
     draws = thinned(fit, max(FEWEST, MOST // n))
+    _check_effort(n, len(draws), len(fit.model.columns) if exact else 0)
     if exact:
         sorted_rows = blocks(fit)
-        for scores in row_scores(sorted_rows, parameters(fit, sorted_rows, draws)):
-            at = scores.rows
-            elpd[at], k[at], weights = reweigh(scores.log_density, relative)
-            mean[at] = np.sum(weights * scores.mean, axis=0)
-            log_score[at] = log_mean(scores.log_score)
+        of_draws = parameters(fit, sorted_rows, draws)
+        elpd, k, mean, log_score = row_scores(sorted_rows, of_draws, relative)
     else:
         for at in chunks(design, max(1, 2_000_000 // len(draws))):
             drawn = row_draws(fit, at, draws)
-            density = drawn.log_densities()
-            elpd[at], k[at], weights = reweigh(density, relative)
-            mean[at] = np.sum(weights * drawn.means(), axis=0)
-            log_score[at] = log_mean(density)
+            left = leave_out(drawn.log_densities(), relative)
+            elpd[at], k[at], log_score[at] = left.elpd, left.pareto_k, left.log_mean
+            expected = drawn.means()
+            first = np.where(np.isfinite(expected[0]), expected[0], 0.0)
+            mean[at] = first + np.einsum("sr,sr->r", left.weights, expected - first)
     found = _unreliable(k, elpd, "rows", "kfold()")
     method = "integrated" if exact else "psis"
     return Loo(
@@ -272,6 +277,21 @@ def _rows(fit: Fit) -> Loo:
     )
 
 
+def _check_effort(rows: int, draws: int, columns: int) -> None:
+    """Refuse what would take hours, before any work."""
+    remedy = "use `kfold(5)`, which takes five fits"
+    seconds = rows * draws * (ROW + PAIR * columns**2) / (os.cpu_count() or 1)
+    if seconds > limits.LOO_SECONDS:
+        model = f" of a model with {columns} coefficients" if columns > 30 else ""
+        raise InputError(
+            f"leaving out {rows:,} rows{model} one by one would take about "
+            f"{seconds / 3600:.0f} hours",
+            remedy=remedy,
+        )
+    pairs = columns * columns
+    check_memory(draws, pairs, what="covariances of coefficients", copies=1.5, remedy=remedy)
+
+
 def efficiency(fit: Fit) -> float:
     """Effective draws per draw, on average over the parameters."""
     ess = fit.parameter_summary.values["ess_bulk"]
@@ -287,51 +307,35 @@ def log_mean(values: Array) -> Array:
         return np.asarray(most + np.log(np.mean(np.exp(values - most), axis=0)))
 
 
-def reweigh(log_density: Array, relative: float) -> tuple[Array, Array, Array]:
-    """Score each column (draw, row) by draws reweighted to a posterior that has not seen it.
+class LeftOut(NamedTuple):
+    """Of each column of draws (draw, row), reweighted to a posterior that has not seen it.
 
-    Returns
-    -------
+    Attributes
+    ----------
     elpd, pareto_k : (row,) arrays
-        NaN for columns with a NaN.
+        NaN for columns with a density that is not finite; k is infinite where no tail can be
+        fitted.
+    log_mean : (row,) array
+        Log mean density of the draws as they are.
     weights : (draw, row) array
         Normalised.
     """
-    s, n = log_density.shape
-    weights = np.full((s, n), 1.0 / s)
-    elpd, k = np.full(n, np.nan), np.full(n, np.nan)
-    known = np.isfinite(log_density).all(axis=0)
-    alike = known & (np.ptp(np.where(known, log_density, 0.0), axis=0) < 1e-10)
-    elpd[alike], k[alike] = log_density[0, alike], 0.0
-    rest = np.flatnonzero(known & ~alike)
-    if len(rest):
-        columns = np.ascontiguousarray(log_density[:, rest].T)
-        log_weights, k[rest] = smooth_weights(columns, relative)
-        smoothed = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
-        smoothed /= smoothed.sum(axis=1, keepdims=True)
-        most = columns.max(axis=1, keepdims=True)
-        elpd[rest] = most[:, 0] + np.log(np.sum(smoothed * np.exp(columns - most), axis=1))
-        weights[:, rest] = smoothed.T
-    return elpd, k, weights
+
+    elpd: Array
+    pareto_k: Array
+    log_mean: Array
+    weights: Array
 
 
-def smooth_weights(log_density: Array, relative: float) -> tuple[Array, Array]:
-    """Smooth the log weights of 1/density (row, draw): these, and Pareto k.
+def leave_out(log_density: Array, relative: float) -> LeftOut:
+    """Weigh draws by one over their density (draw, row), the largest weights smoothed (PSIS).
 
-    It is infinite where there is no tail to fit one to.
+    `relative`: effective draws a draw.
     """
-    from arviz_stats.base.array import array_stats
-
-    try:
-        with np.errstate(all="ignore"):  # equal draws in a tail; k is then not finite
-            log_weights, k = array_stats.psislw(log_density, r_eff=relative)  # type: ignore[no-untyped-call]
-        fitted = np.isfinite(k) & np.isfinite(log_weights).all(axis=1)
-        return np.where(fitted[:, None], log_weights, -log_density), np.where(fitted, k, np.inf)
-    except (IndexError, ValueError):  # fewer than 25 draws, or a tail of equal draws
-        if len(log_density) > 1:
-            rows = [smooth_weights(row[None], relative) for row in log_density]
-            return np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
-    return -log_density, np.array([np.inf])
+    columns = np.ascontiguousarray(log_density.T)
+    scores, weights = _core.leave_out(columns, relative, os.cpu_count() or 1)
+    elpd, k, log_mean = scores.T
+    return LeftOut(elpd, k, log_mean, weights.T)
 
 
 def _unreliable(k: Array, elpd: Array, what: str, remedy: str) -> list[Finding]:

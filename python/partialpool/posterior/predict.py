@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import mean_of, sd_of
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
-from partialpool.engine.chains import check_memory
 from partialpool.errors import InputError
+from partialpool.memory import check_memory
 from partialpool.model import Group, Model
 from partialpool.posterior.evaluate import Evaluator, check_new_levels
 from partialpool.posterior.rows import (
@@ -184,7 +185,7 @@ def posterior_predictive(
     picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
     n = ready.gathered.n_given
     remedy = "ask for fewer with `draws=`, or for fewer rows at a time"
-    check_memory(len(picked), n, what="rows", remedy=remedy)
+    check_memory(len(picked), n, what="rows", copies=1.1, remedy=remedy)
     evaluator = ready.evaluator(fit, new_levels, picked)
     out = np.full((n, len(picked)), np.nan)
     place = ready.gathered.positions if new is not None else np.arange(n)
@@ -238,8 +239,8 @@ def summarise_rows(values: Array, interval: float) -> Array:
     ordered = np.partition(values, np.unique([low, high]), axis=1)
     below, above = ordered[:, low], ordered[:, high]
     quantiles = below + np.where(above > below, (above - below) * (at - low), 0.0)
-    sd = values.std(axis=1, ddof=1) if n > 1 else np.zeros(len(values))
-    found = np.column_stack([values.mean(axis=1), sd, quantiles])
+    sd = sd_of(values, axis=1, ddof=1) if n > 1 else np.zeros(len(values))
+    found = np.column_stack([mean_of(values, axis=1), sd, quantiles])
     found[np.isnan(values).any(axis=1)] = np.nan
     return found
 

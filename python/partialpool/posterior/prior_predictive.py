@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine import GroupDraws, Run
-from partialpool.engine.chains import check_memory
 from partialpool.engine.conditional import written_scales
 from partialpool.errors import InputError
+from partialpool.memory import check_memory
 from partialpool.model import Group, Model
 from partialpool.model.coordinates import Coordinates
 from partialpool.model.defaults import bounds, pairs
@@ -45,7 +45,9 @@ class PriorPredictive:
     """
 
     def __init__(self, model: Model, design: Design, draws: int, seed: int) -> None:
-        check_memory(draws, design.n_rows + 1, what="rows", remedy="ask for fewer draws")
+        levels = sum(len(group.levels) * len(group.terms) for group in model.groups)
+        width = len(model.priors) + len(model.columns) + levels
+        check_memory(draws, width, copies=2, remedy="ask for fewer draws")
         run = prior_run(model, design, draws, seed)
         facts = Provenance("the table", design.n_rows, 0, "prior", "", 0.95, 0.0, {})
         self.run = run
@@ -67,6 +69,7 @@ class PriorPredictive:
         design = rows_of(self._fit)
         picked = np.arange(self._fit.run.draws)
         rng = np.random.default_rng([self._seed, 4])
+        check_memory(len(picked), design.n_rows, what="rows", remedy="ask for fewer draws")
         made = np.empty((len(picked), design.n_rows))
         for rows in chunks(design, max(1, 4_000_000 // len(picked))):
             made[:, rows] = row_draws(self._fit, rows, picked).responses(rng)

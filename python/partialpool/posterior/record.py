@@ -23,9 +23,10 @@ from partialpool.posterior.row_record import (
     decode_levels,
     encode_levels,
     read_rows,
-    texts,
     write_rows,
 )
+from partialpool.posterior.schema import check_record
+from partialpool.posterior.stored import texts
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -116,6 +117,7 @@ def write_fit(fit: Fit, *, rows: bool) -> dict[str, NDArray[Any]]:
 def read_fit(arrays: Arrays) -> Fit:
     """Build the fit that :func:`write_fit` was given."""
     meta = json.loads(texts(arrays["meta"])[0])
+    check_record(arrays, meta)
     reduced = None
     if meta["reduced"] is not None:
         data = _core.CrossProducts.from_parts(

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from partialpool.data import Column, Table
 from partialpool.design import Design, build_design
 from partialpool.design.legacy import is_upgraded
+from partialpool.design.recipe import rebuild
 from partialpool.errors import InputError
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
 from partialpool.model.families import FAMILIES
+from partialpool.model.scales import group_name, predictors
+from partialpool.posterior.stored import DamagedError, texts
 
 ROLES = ("weights", "offset", "se", "trials", "exposure")
 # Kinds of columns whose values repeat: stored once, with codes.
@@ -61,14 +64,9 @@ def read_rows(
     if not is_upgraded(model.recipe):
         return _read_rows(arrays, record, model)
     try:
-        design = _read_rows(arrays, record, model)
-    except InputError:
+        return _read_rows(arrays, record, model)
+    except (InputError, DamagedError):
         return None
-    same = len(design.columns) == len(model.columns) and all(
-        len(factor.terms) == len(group.terms)
-        for factor, group in zip(design.factors, model.groups, strict=False)
-    )
-    return design if same else None
 
 
 def _read_rows(
@@ -90,6 +88,7 @@ def _read_rows(
         shares=model.recipe.get("shares", False),
         **roles,
     )
+    _check_recipe(model.recipe, design)
     design = replace(
         design,
         y=family.settled(design.y),
@@ -99,7 +98,50 @@ def _read_rows(
         n_zero_weight=record["n_zero_weight"],
         recipe=dict(model.recipe),
     )
-    return pool(design, record["pooling"], family, model.link).design
+    pooled = pool(design, record["pooling"], family, model.link).design
+    _check_columns(model, pooled)
+    return pooled
+
+
+def _check_recipe(recipe: Mapping[str, Any], design: Design) -> None:
+    """Refuse a recipe that does not give the columns of the rows that are stored with it."""
+    some = np.arange(min(design.n_rows, 3))
+    table = design.table.rows(some)
+    roles = {name: np.ones(len(some)) for name in ("offset", "exposure") if recipe[f"needs_{name}"]}
+    found = rebuild(recipe, table, **roles)
+    known = [(design.X, found.X), *zip((f.Z for f in design.factors), found.Z, strict=True)]
+    if design.sigma is not None:
+        assert found.sigma is not None
+        known.append((design.sigma.X, found.sigma.X))
+    if not all(np.allclose(own[some], new) for own, new in known):
+        raise DamagedError("recipe")
+
+
+def _check_columns(model: Model, design: Design) -> None:
+    """Refuse rows whose columns and levels are not those of the model.
+
+    Columns that an earlier version made may have been called otherwise.
+    """
+    parts = [(group_name(p.name, f), f) for p in predictors(design) for f in p.factors]
+    found = (design.columns, [(name, factor.terms) for name, factor in parts])
+    known = (model.columns, [(group.name, group.terms) for group in model.groups])
+    if found != known and not (is_upgraded(model.recipe) and _sizes(found) == _sizes(known)):
+        raise DamagedError("columns")
+    for (_, factor), group in zip(parts, model.groups, strict=True):
+        if factor.levels.tolist() != group.levels.tolist() or factor.T.shape != group.T.shape:
+            raise DamagedError("levels")
+    if len(design.categories) != len(model.categories):
+        raise DamagedError("categories")
+    if (design.se is not None) != model.known_errors:
+        raise DamagedError("se")
+
+
+def _sizes(
+    names: tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]],
+) -> tuple[int, list[tuple[str, int]]]:
+    """How many columns there are, instead of what they are called."""
+    columns, groups = names
+    return len(columns), [(name, len(terms)) for name, terms in groups]
 
 
 def _pooling(design: Design) -> dict[str, str]:
@@ -131,11 +173,6 @@ def _column(arrays: Mapping[str, NDArray[Any]], k: int, facts: Mapping[str, Any]
     return Column(
         facts["name"], facts["kind"], values, missing, categories, facts["ordered"], texts_
     )
-
-
-def texts(values: NDArray[Any]) -> list[str]:
-    """Strings of an array of any shape, however the reader gives them."""
-    return [x.decode() if isinstance(x, bytes) else str(x) for x in values.ravel().tolist()]
 
 
 def _is_storable(text: str) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import limits
+from partialpool.arrays import mean_of, sd_of
 from partialpool.model.priors import Prior
 from partialpool.posterior.findings import Finding
 from partialpool.posterior.fit import population_draws
@@ -28,7 +29,7 @@ from partialpool.posterior.fitted_rows import (
     thinned,
 )
 from partialpool.posterior.log_prior import log_priors
-from partialpool.posterior.loo import FEWEST, smooth_weights
+from partialpool.posterior.loo import FEWEST, leave_out
 from partialpool.posterior.text import WIDTH, number, wrap_findings
 from partialpool.posterior.words import prior_words
 
@@ -146,10 +147,10 @@ def sensitivity(fit: Fit) -> Sensitivity:
         labels=tuple(labels),
         prior=distances(draws, log_prior),
         likelihood=distances(draws[picked], log_likelihood(fit, picked)),
-        mean=draws.mean(axis=0),
-        sd=draws.std(axis=0),
-        weaker=weaker.weights @ draws,
-        stronger=stronger.weights @ draws,
+        mean=mean_of(draws),
+        sd=sd_of(draws),
+        weaker=weaker.mean(draws),
+        stronger=stronger.mean(draws),
         pareto_k=(weaker.pareto_k, stronger.pareto_k),
     )
     return replace(found, findings=_findings(found, draws, parts, fit.priors))
@@ -169,6 +170,10 @@ class Weights(NamedTuple):
     weights: Array
     pareto_k: float
 
+    def mean(self, draws: Array) -> Array:
+        """Weighted mean of draws (draw, parameter)."""
+        return np.asarray(draws[0] + self.weights @ (draws - draws[0]))
+
 
 def power_weights(log_density: Array, power: float) -> Weights:
     """Reweight draws (draw,) to the posterior in which a part of its density has this power."""
@@ -178,9 +183,8 @@ def power_weights(log_density: Array, power: float) -> Weights:
     if np.ptp(log_density) < 1e-10:
         return Weights(np.full(n, 1 / n), 0.0)
     relative = array_stats.ess(log_density[None], method="tail", prob=0.05, relative=True)  # type: ignore[no-untyped-call]
-    log_weights, k = smooth_weights((1 - power) * log_density[None], float(relative))
-    weights = np.exp(log_weights[0] - log_weights[0].max())
-    return Weights(weights / weights.sum(), float(k[0]))
+    found = leave_out((1 - power) * log_density[:, None], float(relative))
+    return Weights(found.weights[:, 0], float(found.pareto_k[0]))
 
 
 def distances(draws: Array, log_density: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+CHUNK = 500_000  # draws × parameters that are summarised at a time
 COLUMNS = ("mean", "sd", "lower", "upper", "mcse", "ess_bulk", "ess_tail", "r_hat")
 
 ROUNDING = 64 * float(np.finfo(float).eps)
@@ -42,23 +43,41 @@ class Summary:
 
 
 def summarise(
-    labels: Sequence[str], draws: Array, interval: float, scale: Array | None = None
+    labels: Sequence[str], parts: Iterable[Array], interval: float, scale: Array | None = None
 ) -> Summary:
-    """Summarise draws of shape (chain, draw, parameter); intervals are equal-tailed.
+    """Summarise draws, arrays (chain, draw, parameter) one after the other.
 
+    Intervals are equal-tailed. Some parameters at a time: memory does not grow with their number.
     Draws that differ by rounding alone have no R-hat, ESS or Monte Carlo error. They are rounded at
     the `scale` of what they were computed from, by default their own.
     """
-    found = diagnose(draws)
-    flat = draws.reshape(draws.shape[0] * draws.shape[1], draws.shape[2])
-    if flat.size:
-        own = np.max(np.abs(flat), axis=0)
-        still = np.ptp(flat, axis=0) <= ROUNDING * (own if scale is None else np.fmax(own, scale))
-        for name in ("mcse", "ess_bulk", "ess_tail", "r_hat"):
-            found[name] = np.where(still, np.nan, found[name])
-    tail = (1 - interval) / 2
-    lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
-    values = {**found, "lower": lower, "upper": upper}
-    return Summary(
-        tuple(labels), {name: values[name] for name in COLUMNS}, found["constant"].astype(bool)
-    )
+    tail, done = (1 - interval) / 2, 0
+    found = []
+    for part in parts:
+        size = max(1, CHUNK // max(part.shape[0] * part.shape[1], 1))
+        for first in range(0, part.shape[2], size):
+            draws = part[:, :, first : first + size]
+            ends = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+            some = diagnose(draws) | dict(zip(("lower", "upper"), ends, strict=True))
+            own = None if scale is None else scale[done : done + draws.shape[2]]
+            still = _stands_still(draws, own)
+            for name in ("mcse", "ess_bulk", "ess_tail", "r_hat"):
+                some[name] = np.where(still, np.nan, some[name])
+            done += draws.shape[2]
+            found.append(some)
+
+    def column(name: str) -> Array:
+        return np.concatenate([np.empty(0), *(some[name] for some in found)])
+
+    values = {name: column(name) for name in COLUMNS}
+    return Summary(tuple(labels), values, column("constant").astype(bool))
+
+
+def _stands_still(draws: Array, scale: Array | None) -> NDArray[np.bool_]:
+    """Which parameters (chain, draw, parameter) move by no more than rounding."""
+    if not draws.size:
+        return np.ones(draws.shape[2], dtype=bool)
+    size = np.max(np.abs(draws), axis=(0, 1))
+    if scale is not None:
+        size = np.fmax(size, scale)
+    return np.asarray(np.ptp(draws, axis=(0, 1)) <= ROUNDING * size)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from partialpool.engine import Run
 from partialpool.engine.conditional import coefficient_draws, population_part
+from partialpool.memory import check_memory
 from partialpool.model import Model
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def group_array(model: Model, run: Run, k: int, picked: list[int]) -> DataArray:
     import xarray as xr
 
     group = model.groups[k]
+    width, remedy = len(picked) * len(group.terms), "take fewer levels at a time"
+    check_memory(run.chains * run.draws, width, what="coefficients", copies=2, remedy=remedy)
     parts = [coefficient_draws(model, run, k, level, level + 1) for level in picked]
     values = (
         np.concatenate(parts, axis=2)

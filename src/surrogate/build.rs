@@ -1,0 +1,343 @@
+//! Where the mass is, and a polynomial good enough there: rounds of evaluations where the last
+//! polynomial expects the mass, until it foretells them.
+
+use super::polynomial::{Polynomial, Sample, n_monomials};
+use super::{State, Surrogate, Walker};
+use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use crate::sampler::{Density, generator};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Monomials that are worth their evaluations.
+const MAX_MONOMIALS: usize = 330;
+
+/// Degrees of the polynomials tried, in this order.
+const DEGREES: [usize; 5] = [2, 3, 4, 6, 8];
+
+/// Sd of the errors foretold at which more evaluations gain nothing: of 100 draws one is refused.
+const GOOD: f64 = 0.03;
+
+/// And at which more evaluations gain little, where no higher degree is worth it.
+const FAIR: f64 = 0.12;
+
+/// And at which the stand-in is of use: of 100 draws some 15 are refused.
+const USABLE: f64 = 0.25;
+
+/// Moves over the stand-in of which a round learns where its mass is.
+const MOVES: usize = 1500;
+
+/// How far beyond the mass evaluations are made.
+const WIDER: f64 = 1.7;
+
+/// Rounds with the last degree and ever more evaluations.
+const EXTRA_ROUNDS: usize = 2;
+
+/// Climbs from elsewhere, which have to end in the same region.
+const OTHERS: usize = 2;
+
+/// How far below the top of the density another mode does not matter.
+const NOTHING: f64 = 20.0;
+
+/// Steps of a climb, and tries of a step.
+const MAX_STEPS: usize = 40;
+
+/// What the next step of a climb would gain when it has arrived.
+const CLIMBED: f64 = 1e-3;
+
+/// Step of differences of slopes.
+const DIFFERENCE: f64 = 1e-4;
+
+/// A mode, and the factor of the covariance that the curvature there suggests.
+struct Peak {
+    mode: Vec<f64>,
+    logp: f64,
+    spread: Vec<f64>,
+}
+
+/// A point where the density was evaluated.
+struct Known {
+    u: Vec<f64>,
+    logp: f64,
+    slopes: Vec<f64>,
+}
+
+/// Build a stand-in; `None` where none of use was found, or when told to stop.
+pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
+    let mut density = density.clone();
+    let d = density.dim();
+    let mut rng = generator(0, 0, 2);
+    let start = density.start();
+    let mut known = Vec::new();
+    let mut peaks: Vec<Peak> = climb(&mut density, &start, &mut known).into_iter().collect();
+    for _ in 0..OTHERS {
+        let other: Vec<f64> = start.iter().map(|u| u + 3.0 * rng.random::<f64>() - 1.5).collect();
+        peaks.extend(climb(&mut density, &other, &mut known));
+    }
+    peaks.sort_by(|a, b| b.logp.total_cmp(&a.logp));
+    let highest = peaks.first()?;
+    let (mut centre, mut spread) = (highest.mode.clone(), highest.spread.clone());
+    for _ in 0..2 * d + 4 {
+        let z: Vec<f64> = (0..d).map(|_| WIDER * normal(&mut rng)).collect();
+        evaluate(&mut density, &shifted(&centre, &spread, &z), &mut known);
+    }
+    let degrees = DEGREES.iter().filter(|&&k| k == 2 || n_monomials(d, k) <= MAX_MONOMIALS);
+    let degrees: Vec<usize> = degrees.copied().collect();
+    let mut best: Option<(f64, Surrogate)> = None;
+    for round in 0..degrees.len() + EXTRA_ROUNDS {
+        if stop.load(Relaxed) {
+            return None;
+        }
+        let degree = degrees[round.min(degrees.len() - 1)];
+        let mut surrogate = fitted(degree, &known, &centre, &spread)?;
+        let Some(draws) = explore(&mut surrogate, &mut density, &mut rng) else { continue };
+        let (mean, covariance) = moments(&surrogate, &draws)?;
+        // Fresh points show how good it is, and those further out keep the next one good there.
+        let next = degrees[(round + 1).min(degrees.len() - 1)];
+        let fresh = 12 + 2 * n_monomials(d, next) / (d + 1);
+        let mut errors = Vec::new();
+        for k in 0..fresh {
+            let draw = &draws[(k * draws.len()) / fresh];
+            let u = position(&surrogate, draw);
+            let (value, first) = (draw.logp, known.len());
+            evaluate(&mut density, &u, &mut known);
+            let found = known.get(first).map_or(f64::NEG_INFINITY, |point| point.logp);
+            errors.push(found - value);
+            let wide: Vec<f64> = mean.iter().zip(&u).map(|(c, u)| c + WIDER * (u - c)).collect();
+            evaluate(&mut density, &wide, &mut known);
+        }
+        let error = sd(&errors);
+        if best.as_ref().is_some_and(|(least, _)| error > *least) {
+            continue;
+        }
+        (centre, spread) = (mean, covariance);
+        // The same degree, with all that is known now.
+        let mut better = fitted(degree, &known, &centre, &spread)?;
+        explore(&mut better, &mut density, &mut rng)?;
+        best = Some((error, better));
+        let last = degree == degrees[degrees.len() - 1];
+        if error < GOOD || last && error < FAIR {
+            break;
+        }
+    }
+    let (_, surrogate) = best.filter(|(error, _)| *error < USABLE)?;
+    let beyond = |peak: &Peak| {
+        let mut z = vec![0.0; d];
+        surrogate.to_white(&peak.mode, &mut z);
+        let outside = z.iter().map(|z| z * z).sum::<f64>() > surrogate.radius.powi(2);
+        outside && peak.logp > highest.logp - NOTHING
+    };
+    if peaks.iter().any(beyond) {
+        return None;
+    }
+    Some(surrogate)
+}
+
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    rand_distr::Distribution::sample(&rand_distr::StandardNormal, rng)
+}
+
+fn sd(x: &[f64]) -> f64 {
+    let n = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / n;
+    (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt()
+}
+
+fn shifted(centre: &[f64], spread: &[f64], z: &[f64]) -> Vec<f64> {
+    let d = centre.len();
+    (0..d).map(|i| centre[i] + (0..=i).map(|j| spread[i * d + j] * z[j]).sum::<f64>()).collect()
+}
+
+fn position(surrogate: &Surrogate, state: &State) -> Vec<f64> {
+    let mut u = vec![0.0; state.z.len()];
+    surrogate.to_position(&state.z, &mut u);
+    u
+}
+
+/// Evaluate at `u`, or its mirror image on the inner side of the walls, and remember what is finite.
+fn evaluate<D: Density>(density: &mut D, u: &[f64], known: &mut Vec<Known>) {
+    let mut u = u.to_vec();
+    for wall in density.walls() {
+        u[wall] = u[wall].abs();
+    }
+    let mut slopes = vec![0.0; u.len()];
+    if let Some(logp) = density.logp_and_grad(&u, &mut slopes) {
+        known.push(Known { u, logp, slopes });
+    }
+}
+
+/// Climb to a mode: Newton's method, damped until it climbs (Nocedal & Wright 2006, §10.3), so that
+/// saddles do not hold it. Returns the mode and the factor of the covariance that the curvature
+/// there suggests.
+fn climb<D: Density>(density: &mut D, start: &[f64], known: &mut Vec<Known>) -> Option<Peak> {
+    let (d, walls) = (density.dim(), density.walls());
+    let first = known.len();
+    evaluate(density, start, known);
+    let mut at = (known.len() > first).then_some(first)?;
+    let (mut damping, mut found) = (1e-3, None);
+    for _ in 0..MAX_STEPS {
+        let (u, slopes, logp) = (known[at].u.clone(), known[at].slopes.clone(), known[at].logp);
+        let bend = curvature(density, &u, &slopes)?;
+        let size: Vec<f64> = (0..d).map(|i| bend[i * d + i].abs().max(1e-6)).collect();
+        let mut gain = 0.0;
+        let mut next = None;
+        for _ in 0..MAX_STEPS {
+            let mut damped = bend.clone();
+            for i in 0..d {
+                damped[i * d + i] += damping * size[i];
+            }
+            if cholesky(&mut damped, d).is_some() {
+                let mut along = slopes.clone();
+                solve_lower(&damped, d, &mut along);
+                gain = along.iter().map(|x| x * x).sum::<f64>();
+                solve_lower_transposed(&damped, d, &mut along);
+                // No step of more than one unit: coordinates are made such that this is far.
+                let longest = along.iter().fold(1.0, |m: f64, a| m.max(a.abs()));
+                let mut share = 1.0 / longest;
+                // Where a wall is, slopes vanish: it is approached, but not crossed.
+                for &wall in walls.iter().filter(|&&wall| along[wall] < 0.0) {
+                    share = share.min(-0.7 * u[wall] / along[wall]);
+                }
+                if gain < CLIMBED {
+                    found = factor(inverse_of(&damped, d), d);
+                    break;
+                }
+                let trial: Vec<f64> = u.iter().zip(&along).map(|(u, a)| u + share * a).collect();
+                let count = known.len();
+                evaluate(density, &trial, known);
+                if known.len() > count && known[count].logp > logp {
+                    next = Some(count);
+                    break;
+                }
+            }
+            damping = (damping * 6.0).min(1e12);
+        }
+        damping = (damping / 20.0).max(1e-9);
+        let Some(next) = next else { break };
+        at = next;
+        if gain < CLIMBED {
+            break;
+        }
+    }
+    let (mode, logp) = (known[at].u.clone(), known[at].logp);
+    found.map(|spread| Peak { mode, logp, spread })
+}
+
+/// Minus the second derivatives at `u`, from differences of slopes.
+fn curvature<D: Density>(density: &mut D, u: &[f64], slopes: &[f64]) -> Option<Vec<f64>> {
+    let d = u.len();
+    let mut bend = vec![0.0; d * d];
+    let (mut near, mut other) = (u.to_vec(), vec![0.0; d]);
+    for k in 0..d {
+        near[k] = u[k] + DIFFERENCE;
+        density.logp_and_grad(&near, &mut other)?;
+        near[k] = u[k];
+        for i in 0..d {
+            bend[i * d + k] = (slopes[i] - other[i]) / DIFFERENCE;
+        }
+    }
+    Some((0..d * d).map(|e| 0.5 * (bend[e] + bend[(e % d) * d + e / d])).collect())
+}
+
+/// The inverse of a matrix with the Cholesky factor `l`.
+fn inverse_of(l: &[f64], d: usize) -> Vec<f64> {
+    let mut out = vec![0.0; d * d];
+    for k in 0..d {
+        let mut column = vec![0.0; d];
+        column[k] = 1.0;
+        solve_lower(l, d, &mut column);
+        solve_lower_transposed(l, d, &mut column);
+        for i in 0..d {
+            out[i * d + k] = column[i];
+        }
+    }
+    out
+}
+
+/// The Cholesky factor of a covariance, its upper triangle 0.
+fn factor(mut covariance: Vec<f64>, d: usize) -> Option<Vec<f64>> {
+    cholesky(&mut covariance, d)?;
+    for i in 0..d {
+        covariance[i * d + i + 1..(i + 1) * d].fill(0.0);
+    }
+    Some(covariance)
+}
+
+/// Fit a polynomial to all that is known within the region.
+fn fitted(degree: usize, known: &[Known], centre: &[f64], spread: &[f64]) -> Option<Surrogate> {
+    let d = centre.len();
+    let radius = (d as f64).sqrt() + 2.5;
+    let top = known.iter().map(|point| point.logp).fold(f64::NEG_INFINITY, f64::max);
+    let mut surrogate = Surrogate {
+        polynomial: Polynomial::new(d, degree),
+        centre: centre.to_vec(),
+        spread: spread.to_vec(),
+        radius,
+        top,
+        step: 1.2 * (d as f64).powf(-0.25),
+        scratch: vec![0.0; d],
+    };
+    let mut samples = Vec::new();
+    for point in known {
+        let mut z = vec![0.0; d];
+        surrogate.to_white(&point.u, &mut z);
+        let size = z.iter().map(|z| z * z).sum::<f64>().sqrt();
+        let below = top - point.logp;
+        if size > 1.3 * radius || below > 60.0 {
+            continue;
+        }
+        let mut slopes = point.slopes.clone();
+        surrogate.pull_back(&mut slopes);
+        for (z, slope) in z.iter_mut().zip(&mut slopes) {
+            *z /= radius;
+            *slope *= radius;
+        }
+        // Where there is hardly any mass, errors do no harm.
+        let weight = 1.0 / (1.0 + (below / 6.0).powi(2));
+        samples.push(Sample { at: z, value: point.logp - top, slopes, weight });
+    }
+    surrogate.polynomial.fit(&samples)?;
+    Some(surrogate)
+}
+
+/// Walk over the stand-in, within its region: every third point of the walk. Sets the step.
+fn explore<D: Density>(
+    surrogate: &mut Surrogate,
+    density: &mut D,
+    rng: &mut ChaCha8Rng,
+) -> Option<Vec<State>> {
+    let d = surrogate.dim();
+    let mut walker = Walker::new(surrogate.clone(), density, false);
+    let mut state = walker.state(vec![0.0; d])?;
+    let mut draws = Vec::new();
+    for k in 0..MOVES {
+        let accepted = walker.step(&mut state, rng);
+        if k < MOVES / 3 {
+            // Towards an acceptance of 0.85.
+            let gain = 0.1 / (1.0 + 0.02 * k as f64);
+            let change: f64 = if accepted { 0.15 } else { -0.85 };
+            let step = walker.surrogate.step * (gain * change).exp();
+            walker.surrogate.step = step.clamp(0.05, 1.6);
+        } else if k % 3 == 0 {
+            draws.push(state.clone());
+        }
+    }
+    surrogate.step = walker.surrogate.step;
+    Some(draws)
+}
+
+/// Mean and factor of the covariance of draws, in positions.
+fn moments(surrogate: &Surrogate, draws: &[State]) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (d, n) = (surrogate.dim(), draws.len() as f64);
+    let points: Vec<Vec<f64>> = draws.iter().map(|state| position(surrogate, state)).collect();
+    let mean: Vec<f64> = (0..d).map(|i| points.iter().map(|u| u[i]).sum::<f64>() / n).collect();
+    let mut covariance = vec![0.0; d * d];
+    for u in &points {
+        for i in 0..d {
+            for j in 0..d {
+                covariance[i * d + j] += (u[i] - mean[i]) * (u[j] - mean[j]) / n;
+            }
+        }
+    }
+    Some((mean, factor(covariance, d)?))
+}

@@ -1,0 +1,150 @@
+//! Chains that walk over the stand-in and answer to the density.
+
+use super::{State, Surrogate, Walker};
+use crate::sampler::{ChainRun, Density, Plan, Watch, generator};
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
+use std::f64::consts::PI;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+/// Moves over the stand-in between two draws: enough that draws hardly correlate.
+const MOVES: usize = 4;
+
+/// Answers to the density before draws are kept, at least.
+const SETTLE: usize = 20;
+
+impl<D: Density> Walker<'_, D> {
+    /// One move of Hamiltonian Monte Carlo with a path of random length, which is reversible for
+    /// the stand-in. Returns whether it was accepted.
+    pub fn step<R: Rng + ?Sized>(&mut self, state: &mut State, rng: &mut R) -> bool {
+        let step = self.surrogate.step;
+        let steps = (rng.random::<f64>() * PI / step).ceil().max(1.0) as usize;
+        let mut momentum: Vec<f64> = state.z.iter().map(|_| StandardNormal.sample(rng)).collect();
+        let size = |p: &[f64]| 0.5 * p.iter().map(|p| p * p).sum::<f64>();
+        let before = state.logp - size(&momentum);
+        let level = before + rng.random::<f64>().ln();
+        let (mut z, mut slopes) = (state.z.clone(), state.slopes.clone());
+        let mut end = (state.logp, state.exact);
+        for _ in 0..steps {
+            for (p, slope) in momentum.iter_mut().zip(&slopes) {
+                *p += 0.5 * step * slope;
+            }
+            if !self.drift(&mut z, &mut momentum, step) {
+                return false;
+            }
+            let Some(found) = self.at(&z, &mut slopes) else { return false };
+            end = found;
+            for (p, slope) in momentum.iter_mut().zip(&slopes) {
+                *p += 0.5 * step * slope;
+            }
+        }
+        let allowed = end.0 - size(&momentum) > level;
+        if allowed {
+            *state = State { z, slopes, logp: end.0, exact: end.1 };
+        }
+        allowed
+    }
+}
+
+/// Run one chain.
+pub fn run_chain<D: Density>(
+    surrogate: &Surrogate,
+    mut density: D,
+    chain: usize,
+    plan: &Plan,
+    watch: &Watch,
+) -> ChainRun {
+    let mut run = ChainRun { step_size: surrogate.step, ..ChainRun::default() };
+    if let Err(error) = try_chain(surrogate, &mut density, chain, plan, watch, &mut run) {
+        run.failure = Some(error);
+    }
+    run
+}
+
+/// A start away from where the mass is, so that chains have to find it.
+fn scattered<D: Density, R: Rng + ?Sized>(walker: &mut Walker<'_, D>, rng: &mut R) -> State {
+    let mut width = 2.0;
+    loop {
+        let z: Vec<f64> =
+            (0..walker.u.len()).map(|_| width * (2.0 * rng.random::<f64>() - 1.0)).collect();
+        if let Some(state) = walker.state(z) {
+            return state;
+        }
+        width *= 0.8;
+    }
+}
+
+fn try_chain<D: Density>(
+    surrogate: &Surrogate,
+    density: &mut D,
+    chain: usize,
+    plan: &Plan,
+    watch: &Watch,
+    run: &mut ChainRun,
+) -> Result<(), String> {
+    let mut walk = generator(plan.seed, chain, 1);
+    let mut exact = generator(plan.seed, chain, 0);
+    let mut row = vec![0.0; density.n_outputs()];
+    let mut walker = Walker::new(surrogate.clone(), density, true);
+    let mut state = scattered(&mut walker, &mut walk);
+    let mut clock = Instant::now();
+    for _ in 0..plan.warmup {
+        walker.step(&mut state, &mut walk);
+    }
+    let mut u = vec![0.0; state.z.len()];
+    walker.surrogate.to_position(&state.z, &mut u);
+    let mut logp =
+        walker.density.logp(&u).ok_or("the density is not finite where warm-up ended")?;
+    watch.iterations.fetch_add(plan.warmup as u64, Relaxed);
+    let size = plan.draws.saturating_mul(row.len());
+    run.outputs.try_reserve_exact(size).map_err(|_| "the draws do not fit into memory")?;
+    for iteration in 0..SETTLE + plan.draws {
+        if watch.stop.load(Relaxed) {
+            break;
+        }
+        if iteration == SETTLE {
+            run.warmup_seconds = clock.elapsed().as_secs_f64();
+            clock = Instant::now();
+        }
+        let before = state.clone();
+        for _ in 0..MOVES {
+            walker.step(&mut state, &mut walk);
+        }
+        walker.surrogate.to_position(&state.z, &mut u);
+        let found = if state.exact { Some(state.logp) } else { walker.density.logp(&u) };
+        // Differences to the stand-in decide: 0 where it is the density.
+        let gain =
+            found.map_or(f64::NEG_INFINITY, |found| (found - state.logp) - (logp - before.logp));
+        let accepted = walk.random::<f64>().ln() < gain;
+        if accepted {
+            logp = found.unwrap_or(logp);
+        } else {
+            state = before;
+            walker.surrogate.to_position(&state.z, &mut u);
+        }
+        if iteration < SETTLE {
+            continue;
+        }
+        run.gradients += 1;
+        run.refused += u64::from(!accepted);
+        if !walker.density.output(&u, &mut exact, &mut row) {
+            return Err("the conditional of the coefficients is degenerate".into());
+        }
+        watch.iterations.fetch_add(1, Relaxed);
+        run.outputs.extend_from_slice(&row);
+        let kinetic: f64 = (0..u.len())
+            .map(|_| {
+                let p: f64 = StandardNormal.sample(&mut walk);
+                0.5 * p * p
+            })
+            .sum();
+        run.energy.push(kinetic - logp);
+        run.logp.push(logp);
+        run.diverging.push(false);
+        run.depth.push(0);
+        run.kept += 1;
+    }
+    run.sampling_seconds = clock.elapsed().as_secs_f64();
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The sums of [`crate::gaussian`] where there are many columns: products of matrices.
+//!
+//! With K = CCᵀ for each level, the rows `C⁻¹[R B]` of all levels make two matrices, so that
+//! `Σ BᵀK⁻¹B` is one product, and `RᵀK⁻¹B Ω BᵀK⁻¹R` needs them times U⁻¹, F_II = UᵀU. For p columns
+//! and n rows (q a level) an evaluation takes 2 p²n + p³ operations, nearly all in blocks.
+
+use crate::crossproducts::{CrossProducts, LANES, Lane, upper};
+use crate::halves::{add_gram, cholesky, invert, solve};
+use crate::lanes::{
+    ONE, ZERO, add_product, add_scaled, log_of_product, reciprocal, subtract_product, times,
+    triangular,
+};
+use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+
+/// Columns from which on this is faster than sums level by level (measured).
+pub const WIDE: usize = 24;
+
+/// Working storage of one density.
+#[derive(Clone, Debug)]
+pub struct Wide {
+    /// C⁻¹B transposed: a row for each column, in blocks of levels as in [`CrossProducts`].
+    b: Array2<f64>,
+    /// C⁻¹R, per block by rows.
+    r: Vec<Lane>,
+    c: Vec<Lane>,
+    /// U⁻ᵀ times the integrated rows of `b`.
+    solved: Array2<f64>,
+    /// U in the upper triangle.
+    factor: Array2<f64>,
+    /// Lower triangles of U⁻ᵀ and of F_II⁻¹.
+    inverse: Array2<f64>,
+    square: Array2<f64>,
+    gram: Array2<f64>,
+}
+
+impl Wide {
+    pub fn new(data: &CrossProducts, n_integrated: usize) -> Self {
+        let (q, w, n) = (data.q, data.width, data.n_blocks() * data.q * LANES);
+        Self {
+            b: Array2::zeros((w, n)),
+            r: vec![ZERO; data.n_blocks() * q * q],
+            c: vec![ZERO; q * q],
+            solved: Array2::zeros((n_integrated, n)),
+            factor: Array2::zeros((n_integrated, n_integrated)),
+            inverse: Array2::zeros((n_integrated, n_integrated)),
+            square: Array2::zeros((n_integrated, n_integrated)),
+            gram: Array2::zeros((w, w)),
+        }
+    }
+
+    /// First pass: returns Σ log|K| and the lower triangle of `Σ BᵀK⁻¹B`; adds RᵀK⁻¹R to `sum_rr`.
+    pub fn eliminate(
+        &mut self,
+        data: &CrossProducts,
+        lambda: &[f64],
+        sum_rr: &mut [Lane],
+    ) -> (f64, ArrayView2<'_, f64>) {
+        let (q, w) = (data.q, data.width);
+        let (mut product, mut log_det) = (ONE, 0.0);
+        let blocks = data.r.chunks_exact((q * (q + 1) / 2).max(1));
+        let blocks = blocks.zip(data.b.chunks_exact((q * w).max(1)));
+        let blocks = blocks.zip(self.r.chunks_exact_mut((q * q).max(1)));
+        for (block, ((r, b), left)) in blocks.enumerate() {
+            let c = &mut self.c;
+            covariance_factor(r, lambda, q, c);
+            for i in 0..q {
+                product = times(&product, &times(&c[i * q + i], &c[i * q + i]));
+            }
+            // One logarithm for many levels: fold the product in before it can overflow.
+            if product.iter().any(|&p| p > 1e30) {
+                log_det += log_of_product(&product);
+                product = ONE;
+            }
+            for k in 0..q {
+                for i in 0..q {
+                    let s = if i <= k { r[upper(q, i, k)] } else { ZERO };
+                    left[i * q + k] = forward_step(c, (i, q), s, |j| left[j * q + k]);
+                }
+            }
+            for i in 0..q {
+                for k in 0..q {
+                    for l in 0..=k {
+                        let (a, b) = (left[i * q + k], left[i * q + l]);
+                        add_product(&mut sum_rr[triangular(k, l)], &a, &b);
+                    }
+                }
+            }
+            for (col, mut row) in self.b.rows_mut().into_iter().enumerate() {
+                let Some(row) = row.as_slice_mut() else { continue };
+                let (row, _) = row[block * q * LANES..].as_chunks_mut::<LANES>();
+                for i in 0..q {
+                    row[i] = forward_step(c, (i, q), b[i * w + col], |j| row[j]);
+                }
+            }
+        }
+        self.gram.fill(0.0);
+        add_gram(self.b.view(), self.gram.view_mut());
+        (log_det + log_of_product(&product), self.gram.view())
+    }
+
+    /// Integrate the coefficients out of `f`: fills the factor, and the first entries of `u`, whose
+    /// last are known. Returns log|F_II|, or `None` where F_II is not positive definite.
+    pub fn integrate(&mut self, f: &[f64], u: &mut [f64]) -> Option<f64> {
+        let (n, w) = (self.factor.nrows(), u.len());
+        let f = ArrayView2::from_shape((w, w), f).ok()?;
+        let (f, _) = f.split_at(Axis(0), n);
+        let (inner, outer) = f.split_at(Axis(1), n);
+        self.factor.assign(&inner);
+        cholesky(self.factor.view_mut())?;
+        let (first, known) = u.split_at_mut(n);
+        let mut right = Array2::zeros((n, 1));
+        let known = ArrayView1::from(&*known);
+        general_mat_vec_mul(-1.0, &outer, &known, 0.0, &mut right.column_mut(0));
+        solve(self.factor.view(), right.view_mut());
+        first.copy_from_slice(right.as_slice()?);
+        self.solve_transposed(first);
+        Some(2.0 * self.factor.diag().iter().map(|x| x.ln()).sum::<f64>())
+    }
+
+    /// Solve `U x = b` in place.
+    pub fn solve_transposed(&self, x: &mut [f64]) {
+        for i in (0..x.len()).rev() {
+            let row = self.factor.row(i);
+            let s: f64 = row.iter().zip(&*x).skip(i + 1).map(|(u, x)| u * x).sum();
+            x[i] = (x[i] - s) / row[i];
+        }
+    }
+
+    /// Second pass: adds `Σ RᵀK⁻¹BΩBᵀK⁻¹R` to `sums` (lower triangle), Ω = uuᵀ + F_II⁻¹.
+    pub fn add_outer_products(&mut self, u: &[f64], q: usize, sums: &mut [Lane]) {
+        let (integrated, _) = self.b.view().split_at(Axis(0), self.solved.nrows());
+        self.solved.assign(&integrated);
+        solve(self.factor.view(), self.solved.view_mut());
+        let by_u = self.b.t().dot(&ArrayView1::from(u));
+        for row in self.solved.rows().into_iter().chain([by_u.view()]) {
+            let Some(row) = row.to_slice() else { continue };
+            let (row, _) = row.as_chunks::<LANES>();
+            let blocks = row.chunks_exact(q.max(1)).zip(self.r.chunks_exact((q * q).max(1)));
+            for (row, r) in blocks {
+                for k in 0..q {
+                    let y = against(row, r, k, q);
+                    for l in 0..=k {
+                        add_product(&mut sums[triangular(k, l)], &y, &against(row, r, l, q));
+                    }
+                }
+            }
+        }
+    }
+
+    /// `tr(P F_II⁻¹)` for the leading block of the symmetric `p`.
+    pub fn trace(&mut self, p: &[f64], w: usize) -> f64 {
+        let n = self.factor.nrows();
+        self.inverse.fill(0.0);
+        invert(self.factor.view(), self.inverse.view_mut());
+        let square = &mut self.square;
+        general_mat_mul(1.0, &self.inverse.t(), &self.inverse, 0.0, square);
+        let rows = p.chunks_exact(w).take(n).zip(square.rows());
+        rows.map(|(p, f)| p.iter().zip(&f).map(|(p, f)| p * f).sum::<f64>()).sum()
+    }
+}
+
+/// Column `k` of C⁻¹R against one of C⁻¹B.
+#[inline(always)]
+fn against(row: &[Lane], r: &[Lane], k: usize, q: usize) -> Lane {
+    let mut y = ZERO;
+    for i in 0..q {
+        add_product(&mut y, &r[i * q + k], &row[i]);
+    }
+    y
+}
+
+/// Entry `i` of the solution of `C x = b`, whose right-hand side there is `s`.
+#[inline(always)]
+fn forward_step(
+    c: &[Lane],
+    (i, q): (usize, usize),
+    mut s: Lane,
+    x: impl Fn(usize) -> Lane,
+) -> Lane {
+    for j in 0..i {
+        subtract_product(&mut s, &c[i * q + j], &x(j));
+    }
+    times(&s, &reciprocal(&c[i * q + i]))
+}
+
+/// C with CCᵀ = K = I + (RΛ')(RΛ')ᵀ, for the levels of one block.
+#[inline(always)]
+fn covariance_factor(r: &[Lane], lambda: &[f64], q: usize, c: &mut [Lane]) {
+    let a = |i: usize, j: usize| {
+        let mut s = ZERO;
+        for k in i.max(j)..q {
+            add_scaled(&mut s, &r[upper(q, i, k)], lambda[k * q + j]);
+        }
+        s
+    };
+    for i in 0..q {
+        for j in 0..=i {
+            let mut s = if i == j { ONE } else { ZERO };
+            for k in 0..q {
+                add_product(&mut s, &a(i, k), &a(j, k));
+            }
+            for k in 0..j {
+                let (left, above) = (c[i * q + k], c[j * q + k]);
+                subtract_product(&mut s, &left, &above);
+            }
+            c[i * q + j] =
+                if i == j { s.map(f64::sqrt) } else { times(&s, &reciprocal(&c[j * q + j])) };
+        }
+    }
+}
