@@ -15,8 +15,8 @@ const MAX_MONOMIALS: usize = 330;
 /// Degrees of the polynomials tried, in this order.
 const DEGREES: [usize; 5] = [2, 3, 4, 6, 8];
 
-/// Sd of the errors foretold at which more evaluations gain nothing: of 100 draws one is refused.
-const GOOD: f64 = 0.03;
+/// Sd of the errors foretold at which more evaluations gain nothing: of 100 draws two or three are refused.
+const GOOD: f64 = 0.05;
 
 /// And at which more evaluations gain little, where no higher degree is worth it.
 const FAIR: f64 = 0.12;
@@ -311,11 +311,14 @@ fn explore<D: Density>(
     let mut state = walker.state(vec![0.0; d])?;
     let mut draws = Vec::new();
     for k in 0..MOVES {
-        let accepted = walker.step(&mut state, rng);
+        let made = walker.step(&mut state, rng);
         if k < MOVES / 3 {
+            if made.short {
+                continue;
+            }
             // Towards an acceptance of 0.85.
             let gain = 0.1 / (1.0 + 0.02 * k as f64);
-            let change: f64 = if accepted { 0.15 } else { -0.85 };
+            let change: f64 = if made.accepted { 0.15 } else { -0.85 };
             let step = walker.surrogate.step * (gain * change).exp();
             walker.surrogate.step = step.clamp(0.05, 1.6);
         } else if k % 3 == 0 {

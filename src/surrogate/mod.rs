@@ -160,3 +160,137 @@ impl<'a, D: Density> Walker<'a, D> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::{ChainRun, Plan, Watch};
+    use rand::Rng;
+    use std::sync::atomic::AtomicBool;
+
+    /// Densities of two variables whose moments are known.
+    #[derive(Clone)]
+    enum Known {
+        /// A normal distribution with correlation 0.8 and mean (0.3, 0), by |u₀|, cut off at 0.
+        Wall,
+        /// u₀ = the logarithm of a Gamma(3) variable, u₁ given u₀ normal around u₀² with sd 0.5.
+        Bent,
+        /// Two equal heights, 12 apart.
+        Peaks,
+    }
+
+    impl Density for Known {
+        fn dim(&self) -> usize {
+            2
+        }
+        fn n_outputs(&self) -> usize {
+            2
+        }
+        fn start(&self) -> Vec<f64> {
+            vec![0.5, 0.2]
+        }
+        fn takes_surrogate(&self) -> bool {
+            true
+        }
+        fn walls(&self) -> Vec<usize> {
+            if matches!(self, Known::Wall) { vec![0] } else { Vec::new() }
+        }
+        fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
+            let (a, b) = (u[0], u[1]);
+            match self {
+                Known::Wall => {
+                    let (x, sign, c) = (a.abs() - 0.3, a.signum(), 1.0 - 0.64);
+                    grad[0] = -sign * (x - 0.8 * b) / c;
+                    grad[1] = -(b - 0.8 * x) / c;
+                    Some(-0.5 * (x * x - 1.6 * x * b + b * b) / c)
+                }
+                Known::Bent => {
+                    let left = (b - a * a) / 0.25;
+                    grad[0] = 3.0 - a.exp() + 2.0 * a * left;
+                    grad[1] = -left;
+                    Some(3.0 * a - a.exp() - 0.5 * left * (b - a * a))
+                }
+                Known::Peaks => {
+                    let (left, right) = (-0.5 * (a + 6.0).powi(2), -0.5 * (a - 6.0).powi(2));
+                    let top = left.max(right);
+                    let (l, r) = ((left - top).exp(), (right - top).exp());
+                    grad[0] = (-(a + 6.0) * l - (a - 6.0) * r) / (l + r);
+                    grad[1] = -b;
+                    Some(top + (l + r).ln() - 0.5 * b * b)
+                }
+            }
+        }
+        fn output<R: Rng + ?Sized>(&mut self, u: &[f64], _rng: &mut R, out: &mut [f64]) -> bool {
+            out.copy_from_slice(u);
+            true
+        }
+    }
+
+    fn run(density: &Known, surrogate: &Surrogate) -> ChainRun {
+        let plan = Plan {
+            chains: 1,
+            draws: 40_000,
+            warmup: 200,
+            seed: 3,
+            threads: 1,
+            max_depth: 0,
+            surrogate: true,
+        };
+        run_chain(surrogate, density.clone(), 0, &plan, &Watch::default())
+    }
+
+    fn built(density: &Known) -> Option<Surrogate> {
+        build(density, &AtomicBool::new(false))
+    }
+
+    fn mean(run: &ChainRun, of: impl Fn(f64, f64) -> f64) -> f64 {
+        run.outputs.chunks_exact(2).map(|u| of(u[0], u[1])).sum::<f64>() / run.kept as f64
+    }
+
+    #[test]
+    fn a_wall_throws_back_without_a_trace() {
+        let density = Known::Wall;
+        let run = run(&density, &built(&density).unwrap());
+        // Moments of the cut normal distribution: φ(0.3) / Φ(0.3).
+        let hazard = 0.381_387_8 / 0.617_911_4;
+        let first = 0.3 + hazard;
+        let variance = 1.0 - 0.3 * hazard - hazard * hazard;
+        assert!((mean(&run, |a, _| a) - first).abs() < 0.015);
+        assert!((mean(&run, |_, b| b) - 0.8 * hazard).abs() < 0.02);
+        assert!((mean(&run, |a, _| (a - first).powi(2)) - variance).abs() < 0.02);
+        assert!(run.outputs.chunks_exact(2).all(|u| u[0] >= 0.0));
+        // Share near the wall: (Φ(−0.2) − Φ(−0.3)) / Φ(0.3).
+        let near = mean(&run, |a, _| f64::from(a < 0.1));
+        assert!((near - 0.038_655 / 0.617_911_4).abs() < 0.005);
+    }
+
+    #[test]
+    fn a_rough_stand_in_costs_draws_but_no_truth() {
+        let density = Known::Bent;
+        let good = built(&density).unwrap();
+        // Digamma and trigamma at 3.
+        let (first, variance) = (0.922_784_3, 0.394_934_1);
+        for spoiled in [false, true] {
+            let mut surrogate = good.clone();
+            if spoiled {
+                surrogate.polynomial.spoil(0.1);
+            }
+            let run = run(&density, &surrogate);
+            assert!((mean(&run, |a, _| a) - first).abs() < 0.015);
+            assert!((mean(&run, |a, _| (a - first).powi(2)) - variance).abs() < 0.02);
+            assert!((mean(&run, |a, b| b - a * a)).abs() < 0.02);
+            let share = run.refused as f64 / run.kept as f64;
+            assert!(if spoiled { share > 0.1 } else { share < 0.1 }, "{share}");
+        }
+    }
+
+    #[test]
+    fn peaks_far_apart_are_left_to_others() {
+        assert!(built(&Known::Peaks).is_none());
+    }
+
+    #[test]
+    fn nothing_is_built_when_told_to_stop() {
+        assert!(build(&Known::Bent, &AtomicBool::new(true)).is_none());
+    }
+}

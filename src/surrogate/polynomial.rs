@@ -73,6 +73,24 @@ impl Polynomial {
         dot(&self.coefficients)
     }
 
+    /// Change every coefficient by a share of itself, one up and the next down.
+    #[cfg(test)]
+    pub fn spoil(&mut self, share: f64) {
+        for (k, c) in self.coefficients.iter_mut().enumerate() {
+            *c *= if k % 2 == 0 { 1.0 + share } else { 1.0 - share };
+        }
+        self.differentiate();
+    }
+
+    fn differentiate(&mut self) {
+        for (c, slopes) in self.by_variable.iter_mut().zip(&self.slopes) {
+            c.fill(0.0);
+            for &(k, exponent, lower) in slopes {
+                c[lower] += exponent * self.coefficients[k];
+            }
+        }
+    }
+
     /// Fit by least squares; `None` where the samples do not determine it.
     pub fn fit(&mut self, samples: &[Sample]) -> Option<()> {
         let n = self.coefficients.len();
@@ -107,12 +125,7 @@ impl Polynomial {
             let later: f64 = (k + 1..n).map(|j| gram[[k, j]] * self.coefficients[j]).sum();
             self.coefficients[k] = (right[[k, 0]] - later) / gram[[k, k]];
         }
-        for (c, slopes) in self.by_variable.iter_mut().zip(&self.slopes) {
-            c.fill(0.0);
-            for &(k, exponent, lower) in slopes {
-                c[lower] += exponent * self.coefficients[k];
-            }
-        }
+        self.differentiate();
         self.coefficients.iter().all(|c| c.is_finite()).then_some(())
     }
 }

@@ -9,17 +9,33 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 /// Moves over the stand-in between two draws: enough that draws hardly correlate.
-const MOVES: usize = 4;
+const MOVES: usize = 3;
+
+/// Share of moves with short steps, which go where the density bends more than elsewhere, and how
+/// much shorter they are.
+const SHORT: (f64, f64) = (0.15, 0.3);
+
+/// Error of the energy at which a path was thrown off, as NUTS counts divergences.
+const THROWN_OFF: f64 = 1000.0;
 
 /// Answers to the density before draws are kept, at least.
 const SETTLE: usize = 20;
 
+/// What became of a move.
+pub struct Move {
+    pub short: bool,
+    pub accepted: bool,
+    pub thrown_off: bool,
+}
+
 impl<D: Density> Walker<'_, D> {
-    /// One move of Hamiltonian Monte Carlo with a path of random length, which is reversible for
-    /// the stand-in. Returns whether it was accepted.
-    pub fn step<R: Rng + ?Sized>(&mut self, state: &mut State, rng: &mut R) -> bool {
-        let step = self.surrogate.step;
+    /// One move of Hamiltonian Monte Carlo with a path of random length in steps of random size,
+    /// which is reversible for the stand-in.
+    pub fn step<R: Rng + ?Sized>(&mut self, state: &mut State, rng: &mut R) -> Move {
+        let short = rng.random::<f64>() < SHORT.0;
+        let step = self.surrogate.step * if short { SHORT.1 } else { 1.0 };
         let steps = (rng.random::<f64>() * PI / step).ceil().max(1.0) as usize;
+        let mut made = Move { short, accepted: false, thrown_off: false };
         let mut momentum: Vec<f64> = state.z.iter().map(|_| StandardNormal.sample(rng)).collect();
         let size = |p: &[f64]| 0.5 * p.iter().map(|p| p * p).sum::<f64>();
         let before = state.logp - size(&momentum);
@@ -31,19 +47,21 @@ impl<D: Density> Walker<'_, D> {
                 *p += 0.5 * step * slope;
             }
             if !self.drift(&mut z, &mut momentum, step) {
-                return false;
+                return made;
             }
-            let Some(found) = self.at(&z, &mut slopes) else { return false };
+            let Some(found) = self.at(&z, &mut slopes) else { return made };
             end = found;
             for (p, slope) in momentum.iter_mut().zip(&slopes) {
                 *p += 0.5 * step * slope;
             }
         }
-        let allowed = end.0 - size(&momentum) > level;
-        if allowed {
+        let after = end.0 - size(&momentum);
+        made.accepted = after > level;
+        made.thrown_off = short && (before - after).abs() > THROWN_OFF;
+        if made.accepted {
             *state = State { z, slopes, logp: end.0, exact: end.1 };
         }
-        allowed
+        made
     }
 }
 
@@ -108,8 +126,9 @@ fn try_chain<D: Density>(
             clock = Instant::now();
         }
         let before = state.clone();
+        let mut thrown_off = false;
         for _ in 0..MOVES {
-            walker.step(&mut state, &mut walk);
+            thrown_off |= walker.step(&mut state, &mut walk).thrown_off;
         }
         walker.surrogate.to_position(&state.z, &mut u);
         let found = if state.exact { Some(state.logp) } else { walker.density.logp(&u) };
@@ -141,7 +160,8 @@ fn try_chain<D: Density>(
             .sum();
         run.energy.push(kinetic - logp);
         run.logp.push(logp);
-        run.diverging.push(false);
+        watch.divergences.fetch_add(u64::from(thrown_off), Relaxed);
+        run.diverging.push(thrown_off);
         run.depth.push(0);
         run.kept += 1;
     }
