@@ -139,7 +139,7 @@ pub struct MarginalDensity {
     d_l: Vec<f64>,
     d_cor: Vec<f64>,
     /// Where it was evaluated last without the gradient, if nothing else was done since.
-    evaluated: Vec<f64>,
+    evaluated: Option<Vec<f64>>,
 }
 
 impl MarginalDensity {
@@ -174,7 +174,7 @@ impl MarginalDensity {
             d_l: vec![0.0; q * q],
             d_cor: vec![0.0; model.covariance.n_correlations()],
             wide,
-            evaluated: Vec::new(),
+            evaluated: None,
             model,
         }
     }
@@ -659,17 +659,17 @@ impl Density for MarginalDensity {
     }
 
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
-        self.evaluated.clear();
+        self.evaluated = None;
         self.passes(u, grad, true)
     }
 
     fn logp(&mut self, u: &[f64]) -> Option<f64> {
         let mut unused = vec![0.0; u.len()];
+        self.evaluated = None;
         let logp = self.passes(u, &mut unused, false)?;
         self.d_l.fill(0.0);
         let elementwise = self.model.covariance.elementwise_logp(&self.at.l, &mut self.d_l);
-        self.evaluated.clear();
-        self.evaluated.extend_from_slice(u);
+        self.evaluated = Some(u.to_vec());
         Some(logp + elementwise).filter(|logp| logp.is_finite())
     }
 
@@ -691,7 +691,7 @@ impl Density for MarginalDensity {
 
     /// One row of output: φ, and the coefficients drawn exactly from their conditional.
     fn output<R: Rng + ?Sized>(&mut self, u: &[f64], rng: &mut R, out: &mut [f64]) -> bool {
-        if self.evaluated != u && self.logp(u).is_none() {
+        if self.evaluated.as_deref() != Some(u) && self.logp(u).is_none() {
             return false;
         }
         let model = &*self.model;

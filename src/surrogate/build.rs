@@ -198,6 +198,8 @@ fn climb<D: Density>(density: &mut D, start: &[f64], known: &mut Vec<Known>) -> 
                 for &wall in walls.iter().filter(|&&wall| along[wall] < 0.0) {
                     share = share.min(-0.7 * u[wall] / along[wall]);
                 }
+                // At a wall nothing is to be gained where it ends.
+                gain *= share;
                 if gain < CLIMBED {
                     found = factor(inverse_of(&damped, d), d);
                     break;
