@@ -19,6 +19,7 @@ pub mod predictor;
 pub mod prior;
 pub mod psis;
 pub mod sampler;
+pub mod spline;
 pub mod surrogate;
 pub mod vmath;
 pub mod whitening;

@@ -71,6 +71,7 @@ impl GeneralDensity {
             for (factor, at) in part.factors.iter().zip(&mut at.factors) {
                 let end = next + n_scales(factor);
                 logp += at.constrain(factor, &u[next..end], &mut grad[next..end]);
+                at.slide(factor, &mut population.total);
                 next = end;
             }
             let PartAt { population, factors, r, by_r, effects: starts, .. } = &mut *at;
@@ -173,6 +174,7 @@ impl GeneralDensity {
             next += part.coefficients.len();
             for (factor, at) in part.factors.iter().zip(factors) {
                 let end = next + n_scales(factor);
+                at.slide_back(factor, &population.by_c);
                 logp += at.pull_back(factor, &u[next..end], &mut grad[next..end]);
                 next = end;
             }

@@ -174,6 +174,16 @@ impl FactorAt {
         factor.whitening.backward(lambda, xi, by_r, kept, by_lambda, by_c, by_xi);
     }
 
+    /// Move population coefficients to where they are likely at the sds.
+    pub fn slide(&mut self, factor: &Factor, c: &mut [f64]) {
+        factor.whitening.slide(&self.lambda, &mut self.kept, c);
+    }
+
+    /// Slopes by Λ that come through [`Self::slide`]; after [`Self::backward`].
+    pub fn slide_back(&mut self, factor: &Factor, by_c: &[f64]) {
+        factor.whitening.slide_back(&self.lambda, &self.kept, by_c, &mut self.by_lambda);
+    }
+
     /// Slopes by the levels' targets.
     pub fn by_target(&self) -> &[f64] {
         self.kept.by_target()

@@ -3,48 +3,63 @@
 //!
 //! Penalised iteratively reweighted least squares: weights and working residuals from the
 //! likelihood's slopes, population coefficients and one factor at a time solved jointly (an arrow
-//! matrix), variances of the group coefficients by EM, dispersion parameters by Newton steps.
-//! Breslow & Clayton (1993), §2.
+//! matrix), variances of the group coefficients by EM, dispersion parameters by Newton steps
+//! (Breslow & Clayton 1993, §2). Slopes and curvatures are averages over what the coefficients may
+//! be rather than those at their mode (a Gaussian variational approximation: Ormerod & Wand 2012).
 
+mod follow;
 mod nesting;
 mod products;
 mod rows;
 mod settle;
+mod variances;
 
 use crate::general::{General, GroupPrior, Part};
 use crate::linalg::inverse_ridged;
 use crate::prior::Support;
-use products::{Products, level_precision};
-use rows::{likelihood, predictors, working_rows};
+use nesting::nest;
+use products::Products;
+use rows::{averaged, predictors, spread, working_rows};
 use settle::settle;
+use variances::{Stride, covariances, follow_variances, improve_variances};
 
-const ITERATIONS: usize = 40;
+const ITERATIONS: usize = 50;
+/// Change of log sds at which they are good enough.
+const NARROW: f64 = 0.02;
 /// Change of the objective at which the fit is good enough.
 const CLOSE: f64 = 0.05;
 const DEPENDENT: &str = "the columns of the model are linearly dependent";
 
 /// The state of the fit of one linear predictor.
+#[derive(Clone)]
 struct Estimate {
     c: Vec<f64>,
     r: Vec<Vec<f64>>,
     /// Prior precision of each factor's coefficients, and what they are drawn to.
     precision: Vec<Vec<f64>>,
     mean: Vec<Vec<f64>>,
+    /// Sd of each row's predictor, given c.
+    spread: Vec<f64>,
+    /// Of each factor's sds.
+    strides: Vec<Vec<Stride>>,
 }
 
 /// Fit, and set the model's coordinates and start. `c` holds a first guess for each part.
 pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
     let mut estimates: Vec<Estimate> =
         model.parts.iter().zip(c).map(|(part, c)| first_guess(part, c)).collect();
+    model.parts.iter_mut().for_each(nest);
     let mut u = model.dispersion.start();
-    let mut best = objective(model, &estimates, &u);
+    let mut best = objective(model, &estimates, &u, 0);
     for _ in 0..ITERATIONS {
         for which in 0..model.parts.len() {
-            improve(model, &mut estimates, &u, which)?;
+            improve(model, &mut estimates, &u, which, None)?;
         }
         improve_dispersion(model, &estimates, &mut u);
-        let now = objective(model, &estimates, &u);
-        if (now - best).abs() < CLOSE {
+        let now = objective(model, &estimates, &u, 0);
+        let strides = estimates.iter().flat_map(|at| at.strides.iter().flatten());
+        let settled = strides.map(|stride| stride.last.abs()).fold(0.0, f64::max) < NARROW;
+        if (now - best).abs() < CLOSE && settled {
             break;
         }
         best = now;
@@ -57,7 +72,9 @@ fn first_guess(part: &Part, c: Vec<f64>) -> Estimate {
     let r = whitenings.map(|w| vec![0.0; w.n_levels * w.q]).collect();
     let priors = part.factors.iter().map(|f| first_prior(&f.prior, f.whitening.q));
     let (precision, mean) = priors.unzip();
-    Estimate { c, r, precision, mean }
+    let spread = vec![0.0; part.columns.n];
+    let strides = part.factors.iter().map(|f| vec![Stride::default(); f.whitening.q]).collect();
+    Estimate { c, r, precision, mean, spread, strides }
 }
 
 /// Precision and mean of a level's coefficients, from a prior or its start.
@@ -94,9 +111,10 @@ fn first_prior(prior: &GroupPrior, q: usize) -> (Vec<f64>, Vec<f64>) {
     (precision, mean)
 }
 
-/// Penalised log likelihood.
-fn objective(model: &General, estimates: &[Estimate], u: &[f64]) -> f64 {
-    let logp = likelihood(model, predictors(model, estimates), u).logp;
+/// Penalised log likelihood, averaged over the spread of one predictor.
+fn objective(model: &General, estimates: &[Estimate], u: &[f64], which: usize) -> f64 {
+    let eta = predictors(model, estimates);
+    let logp = averaged(model, &eta, &estimates[which].spread, u, which).logp;
     penalised(logp, model, estimates)
 }
 
@@ -123,12 +141,14 @@ fn penalised(logp: f64, model: &General, estimates: &[Estimate]) -> f64 {
     total
 }
 
-/// One reweighted step of one predictor, halved while it does not improve the fit.
+/// One reweighted step of one predictor, halved while it does not improve the fit; the variances of
+/// the `held` factor stay.
 fn improve(
     model: &General,
     estimates: &mut [Estimate],
     u: &[f64],
     which: usize,
+    held: Option<usize>,
 ) -> Result<(), String> {
     let rows = working_rows(model, estimates, u, which);
     let before = penalised(rows.logp, model, estimates);
@@ -146,7 +166,7 @@ fn improve(
         }
     }
     for _ in 0..6 {
-        if objective(model, estimates, u) >= before - CLOSE {
+        if objective(model, estimates, u, which) >= before - CLOSE {
             break;
         }
         let here = &mut estimates[which];
@@ -157,40 +177,24 @@ fn improve(
             *new = 0.5 * (*new + old);
         }
     }
-    improve_variances(part, &products, &mut estimates[which]);
-    Ok(())
-}
-
-/// Variances by EM, with the start as one more level.
-fn improve_variances(part: &Part, products: &Products, at: &mut Estimate) {
-    for (g, (factor, levels)) in part.factors.iter().zip(&products.levels).enumerate() {
-        let GroupPrior::Hierarchical { sd, .. } = &factor.prior else { continue };
-        let q = sd.len();
-        let mut sigma = vec![0.0; q * q];
-        for (k, sd) in sd.iter().enumerate() {
-            sigma[k * q + k] = sd.start * sd.start;
-        }
-        for (level, r) in at.r[g].chunks_exact(q).enumerate() {
-            let m = level_precision(levels, &at.precision[g], level);
-            let spread = inverse_ridged(&m, q).unwrap_or_else(|| vec![0.0; q * q]);
-            for i in 0..q {
-                for j in 0..q {
-                    sigma[i * q + j] += r[i] * r[j] + spread[i * q + j];
-                }
-            }
-        }
-        let count = levels.n_levels as f64 + 1.0;
-        sigma.iter_mut().for_each(|s| *s /= count);
-        if let Some(precision) = inverse_ridged(&sigma, q) {
-            at.precision[g] = precision;
-        }
+    let at = &mut estimates[which];
+    let old = at.precision.clone();
+    let (narrow, levels) = (spread(part, &products.levels, &old), products.levels.clone());
+    improve_variances(part, &covariances(part, at, products, &rows.weights), at, held);
+    follow_variances(&levels, &old, at).ok_or(DEPENDENT)?;
+    let wide = spread(part, &levels, &at.precision);
+    for ((spread, narrow), wide) in at.spread.iter_mut().zip(narrow).zip(wide) {
+        // Half a step, as steep responses would go to and fro.
+        *spread =
+            if *spread > 0.0 && narrow > 0.0 { wide * (*spread / narrow).sqrt() } else { wide };
     }
+    Ok(())
 }
 
 /// Newton steps on each dispersion coordinate by itself.
 fn improve_dispersion(model: &General, estimates: &[Estimate], u: &mut [f64]) {
     let eta = predictors(model, estimates);
-    let slope = |u: &[f64], k: usize| likelihood(model, eta.clone(), u).by_u[k];
+    let slope = |u: &[f64], k: usize| averaged(model, &eta, &estimates[0].spread, u, 0).by_u[k];
     for k in 0..u.len() {
         let step = 1e-3;
         let here = slope(u, k);

@@ -1,8 +1,28 @@
 //! The likelihood of all rows at an estimate: weights and working residuals.
+//!
+//! They are averages over what the levels' coefficients may be, by Gauss–Hermite quadrature. At
+//! their mode alone, a level with one or two yes/no rows would have no information at all where its
+//! rows are all alike, and its sd would come out far too small.
 
 use super::Estimate;
-use crate::general::General;
-use crate::predictor::CHUNK;
+use super::products::level_precision;
+use crate::general::{General, Part};
+use crate::linalg::inverse_ridged;
+use crate::predictor::{CHUNK, Grouping};
+use crate::whitening::Whitening;
+
+/// Nodes and weights of Gauss–Hermite quadrature for a standard normal variable.
+const NODES: [(f64, f64); 7] = [
+    (-3.750_439_717_725_742, 5.482_688_559_722_179e-4),
+    (-2.366_759_410_734_541, 3.075_712_396_758_651e-2),
+    (-1.154_405_394_739_968, 2.401_231_786_050_127e-1),
+    (0.0, 4.571_428_571_428_571e-1),
+    (1.154_405_394_739_968, 2.401_231_786_050_127e-1),
+    (2.366_759_410_734_541, 3.075_712_396_758_651e-2),
+    (3.750_439_717_725_742, 5.482_688_559_722_179e-4),
+];
+/// Curvature is found from slopes this far apart at least.
+const LEAST_SPREAD: f64 = 1e-3;
 
 /// Weights below this share of their mean are raised to it: steps stay within reason.
 const LEAST_WEIGHT: f64 = 1e-2;
@@ -67,7 +87,84 @@ pub(super) struct WorkingRows {
     pub residuals: Vec<f64>,
 }
 
-/// Weights are the curvature of the log likelihood by a central difference of its slopes.
+/// The log likelihood and its slopes by one predictor and the dispersion, averaged over the spread
+/// of that predictor; and its curvature by the predictor, negative.
+pub(super) struct Averaged {
+    pub logp: f64,
+    pub slopes: Vec<f64>,
+    pub curvature: Vec<f64>,
+    pub by_u: Vec<f64>,
+}
+
+pub(super) fn averaged(
+    model: &General,
+    eta: &[Vec<f64>],
+    spread: &[f64],
+    u: &[f64],
+    which: usize,
+) -> Averaged {
+    let n = eta[which].len();
+    let mut mean = Averaged {
+        logp: 0.0,
+        slopes: vec![0.0; n],
+        curvature: vec![0.0; n],
+        by_u: vec![0.0; u.len()],
+    };
+    for (node, weight) in NODES {
+        let mut eta = eta.to_vec();
+        for (eta, s) in eta[which].iter_mut().zip(spread) {
+            *eta += s.max(LEAST_SPREAD) * node;
+        }
+        let at = likelihood(model, eta, u);
+        mean.logp += weight * at.logp;
+        for (by_u, own) in mean.by_u.iter_mut().zip(at.by_u) {
+            *by_u += weight * own;
+        }
+        // E f″(η + s x) = E x f′(η + s x) / s (Stein).
+        for (i, slope) in at.slopes[which].iter().enumerate() {
+            mean.slopes[i] += weight * slope;
+            mean.curvature[i] -= weight * node * slope / spread[i].max(LEAST_SPREAD);
+        }
+    }
+    mean
+}
+
+/// How far the levels' coefficients let each row's predictor vary: its sd, factors independent.
+pub(super) fn spread(part: &Part, levels: &[Whitening], precision: &[Vec<f64>]) -> Vec<f64> {
+    let n = part.columns.n;
+    let mut variance = vec![0.0; n];
+    for ((grouping, own), precision) in part.columns.groupings.iter().zip(levels).zip(precision) {
+        add_variance(grouping, own, precision, &mut variance);
+    }
+    variance.iter().map(|v| v.max(0.0).sqrt()).collect()
+}
+
+/// Add the variances of the rows' predictors that one factor makes.
+pub(super) fn add_variance(
+    grouping: &Grouping,
+    own: &Whitening,
+    precision: &[f64],
+    variance: &mut [f64],
+) {
+    let (q, all) = (own.q, 0..variance.len());
+    let each: Vec<Vec<f64>> = (0..own.n_levels)
+        .map(|level| {
+            let m = level_precision(own, precision, level);
+            inverse_ridged(&m, q).unwrap_or_else(|| vec![0.0; q * q])
+        })
+        .collect();
+    for i in 0..q {
+        for j in 0..q {
+            let (a, b) = (grouping.column(i, &all), grouping.column(j, &all));
+            for (row, variance) in variance.iter_mut().enumerate() {
+                let level = grouping.codes[row] as usize;
+                *variance += a[row] * b[row] * each[level][i * q + j];
+            }
+        }
+    }
+}
+
+/// Weights are the curvature of the log likelihood.
 pub(super) fn working_rows(
     model: &General,
     estimates: &[Estimate],
@@ -75,23 +172,19 @@ pub(super) fn working_rows(
     which: usize,
 ) -> WorkingRows {
     let mut eta = predictors(model, estimates);
-    let at = |shift: f64| {
-        let mut eta = eta.clone();
-        eta[which].iter_mut().for_each(|eta| *eta += shift);
-        let AtRows { logp, mut slopes, .. } = likelihood(model, eta, u);
-        (logp, slopes.swap_remove(which))
-    };
-    let step = 1e-4;
-    let (up, down) = (at(step).1, at(-step).1);
-    let (logp, slope) = at(0.0);
-    let mut weights: Vec<f64> = up.iter().zip(&down).map(|(a, b)| (b - a) / (2.0 * step)).collect();
+    let at = averaged(model, &eta, &estimates[which].spread, u, which);
+    let weights = usable_weights(at.curvature);
+    let residual = |(slope, w): (&f64, &f64)| if slope.is_finite() { slope / w } else { 0.0 };
+    let residuals = at.slopes.iter().zip(&weights).map(residual).collect();
+    WorkingRows { logp: at.logp, eta: eta.swap_remove(which), weights, residuals }
+}
+
+pub(super) fn usable_weights(mut weights: Vec<f64>) -> Vec<f64> {
     let usable = weights.iter().filter(|w| **w > 0.0 && w.is_finite());
     let mean = usable.sum::<f64>() / weights.len().max(1) as f64;
     let least = if mean > 0.0 { LEAST_WEIGHT * mean } else { 1.0 };
     for w in &mut weights {
         *w = if w.is_finite() { w.max(least) } else { least };
     }
-    let residual = |(slope, w): (&f64, &f64)| if slope.is_finite() { slope / w } else { 0.0 };
-    let residuals = slope.iter().zip(&weights).map(residual).collect();
-    WorkingRows { logp, eta: eta.swap_remove(which), weights, residuals }
+    weights
 }

@@ -5,7 +5,8 @@
 //! pilot's estimate is the estimate. For the population coefficients: a basis in which their
 //! posterior is roughly standard normal.
 
-use super::nesting::{integrate, nest, share_information};
+use super::follow::drift;
+use super::nesting::{integrate, share_information};
 use super::products::{Products, add_prior_curvature};
 use super::rows::working_rows;
 use super::{DEPENDENT, Estimate};
@@ -20,20 +21,22 @@ pub(super) fn settle(
     mut estimates: Vec<Estimate>,
     u: &[f64],
 ) -> Result<(), String> {
-    for (part, at) in model.parts.iter_mut().zip(&mut estimates) {
-        nest(part);
+    for (part, at) in model.parts.iter().zip(&mut estimates) {
         move_means(part, at);
     }
     let (mut start, mut effects) = (Vec::new(), Vec::new());
     for which in 0..model.parts.len() {
         let rows = working_rows(model, &estimates, u, which);
-        let (part, at) = (&mut model.parts[which], &estimates[which]);
+        let part = &model.parts[which];
         let mut products = Products::new(part, &rows.weights);
         for g in 0..part.factors.len() {
             products.set_scores(&rows.residuals, g);
         }
         let Products { population: mut base, mut levels, .. } = products;
         share_information(part, &rows.weights, &mut levels);
+        let drifts: Vec<_> =
+            (0..levels.len()).map(|g| drift(model, &estimates, u, which, g, &levels[g])).collect();
+        let (part, at) = (&mut model.parts[which], &estimates[which]);
         add_prior_curvature(part, at, &mut base, &mut vec![0.0; at.c.len()]);
         let precision = integrate(part, at, &base, &mut levels).unwrap_or_else(|| base.clone());
         settle_coefficients(part, at, &precision)
@@ -43,7 +46,8 @@ pub(super) fn settle(
         for (v, bounded) in v.iter().zip(&part.coefficients.bounded) {
             start.push(bounded.as_ref().map_or(0.0, |scalar| scalar.support.unconstrain(*v)));
         }
-        for (g, mut own) in levels.into_iter().enumerate() {
+        for (g, (mut own, drift)) in levels.into_iter().zip(drifts).enumerate() {
+            own.drift = drift;
             set_targets(&mut own, at, g);
             settle_factor(part, at, g, own, &mut start, &mut effects);
         }
@@ -55,7 +59,7 @@ pub(super) fn settle(
 }
 
 /// Where c stands for the sum of b and the factors' means, bring the estimate to that form.
-fn move_means(part: &Part, at: &mut Estimate) {
+pub(super) fn move_means(part: &Part, at: &mut Estimate) {
     for (factor, r) in part.factors.iter().zip(&mut at.r) {
         if factor.twin.is_empty() {
             continue;

@@ -18,6 +18,7 @@ impl Whitening {
         r: &mut [f64],
     ) -> Option<f64> {
         let p = self.p;
+        self.drift_to(lambda, kept);
         let (lambda, mean) = (&lambda[..q * q], &mean[..q]);
         let (mut squares, mut log_det) = (0.0, 0.0);
         let product = &mut kept.small[..q * q];
@@ -36,11 +37,17 @@ impl Whitening {
                     h[i] -= cross[i * p + j] * c[j];
                 }
             }
+            let factor = kept.drift.factor[level];
+            if self.drift.is_some() {
+                for (h, shift) in h.iter_mut().zip(&kept.drift.shift[at.clone()]) {
+                    *h = *h * factor + shift;
+                }
+            }
             let k = &mut kept.k[level * q * q..][..q * q];
             for i in 0..q {
                 for j in 0..q {
-                    product[i * q + j] =
-                        (0..q).map(|a| information[i * q + a] * lambda[a * q + j]).sum();
+                    let own: f64 = (0..q).map(|a| information[i * q + a] * lambda[a * q + j]).sum();
+                    product[i * q + j] = factor * own;
                 }
             }
             for i in 0..q {
@@ -105,7 +112,7 @@ impl Whitening {
         if self.loose_mean {
             self.stretch_back(lambda, kept, by_lambda);
         }
-        let Kept { k, h, e, v, small, mean } = kept;
+        let Kept { k, h, e, v, small, mean, drift: here } = kept;
         // From here on h makes room for its slopes, level by level.
         let (product, small) = small.split_at_mut(q * q);
         let (by_k, small) = small.split_at_mut(q * q);
@@ -137,10 +144,11 @@ impl Whitening {
             cholesky_slope(k, by_k, q, inner, by_s);
             // Λ enters through r = Λv, s = Λᵀh and ΛᵀHΛ.
             let information = &self.information[level * q * q..][..q * q];
+            let factor = here.factor[level];
             for i in 0..q {
                 for j in 0..q {
-                    product[i * q + j] =
-                        (0..q).map(|a| information[i * q + a] * lambda[a * q + j]).sum();
+                    let own: f64 = (0..q).map(|a| information[i * q + a] * lambda[a * q + j]).sum();
+                    product[i * q + j] = factor * own;
                 }
             }
             for i in 0..q {
@@ -149,8 +157,26 @@ impl Whitening {
                     by_lambda[i * q + j] += a[i] * v[j] + h[i] * by_e[j] + 2.0 * through;
                 }
             }
+            if self.drift.is_some() {
+                let mut by_log = 0.0;
+                for i in 0..q {
+                    for j in 0..q {
+                        // tr(by_S ΛᵀHΛ), H with its factor.
+                        let inner: f64 =
+                            (0..q).map(|a| lambda[a * q + i] * product[a * q + j]).sum();
+                        let through = mean.by_information[i * q + j] * factor;
+                        by_log += by_s[i * q + j] * inner + through * information[i * q + j];
+                    }
+                }
+                for i in 0..q {
+                    let by_h: f64 = (0..q).map(|b| lambda[i * q + b] * by_e[b]).sum();
+                    by_log += by_h * (h[i] - here.shift[level * q + i]);
+                    here.by_place += by_h * here.shift_slope[level * q + i];
+                }
+                here.by_place += by_log * here.log_factor_slope[level];
+            }
             for i in 0..q {
-                h[i] = (0..q).map(|b| lambda[i * q + b] * by_e[b]).sum();
+                h[i] = factor * (0..q).map(|b| lambda[i * q + b] * by_e[b]).sum::<f64>();
             }
             let by_h = &*h;
             let cross = &self.cross[level * q * p..][..q * p];
@@ -160,5 +186,6 @@ impl Whitening {
                 }
             }
         }
+        self.drift_back(lambda, here, by_lambda);
     }
 }

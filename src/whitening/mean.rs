@@ -15,6 +15,8 @@ pub(super) struct MeanKept {
     pub y: Vec<f64>,
     pub by_y: Vec<f64>,
     pub by_sum: Vec<f64>,
+    /// Slope by each level's H that comes through H̄.
+    pub by_information: Vec<f64>,
 }
 
 impl MeanKept {
@@ -32,6 +34,7 @@ impl MeanKept {
             y: vec![0.0; q],
             by_y: vec![0.0; q],
             by_sum: vec![0.0; q],
+            by_information: vec![0.0; q * q],
         }
     }
 }
@@ -39,9 +42,18 @@ impl MeanKept {
 impl Whitening {
     /// Find y; returns log|R|.
     pub(super) fn stretch(&self, lambda: &[f64], xi: &[f64], kept: &mut Kept) -> Option<f64> {
-        let q = self.q;
+        let (q, levels) = (self.q, self.n_levels as f64);
         let (mean, k) = (&mut kept.mean, &kept.k);
-        let root_levels = (self.n_levels as f64).sqrt();
+        let root_levels = levels.sqrt();
+        if self.drift.is_some() {
+            mean.information.fill(0.0);
+            let each = self.information.chunks_exact(q * q).zip(&kept.drift.factor);
+            for (information, factor) in each {
+                for (mean, own) in mean.information.iter_mut().zip(information) {
+                    *mean += own * factor / levels;
+                }
+            }
+        }
         for i in 0..q {
             for j in 0..=i {
                 let mut s = f64::from(u8::from(i == j));
@@ -98,6 +110,15 @@ impl Whitening {
                             2.0 * mean.information[i * q + a] * lambda[a * q + b] * by_s[b * q + j];
                     }
                 }
+            }
+        }
+        let levels = self.n_levels as f64;
+        for i in 0..q {
+            for j in 0..q {
+                let pairs = (0..q).flat_map(|a| (0..q).map(move |b| (a, b)));
+                let through =
+                    pairs.map(|(a, b)| lambda[i * q + a] * by_s[a * q + b] * lambda[j * q + b]);
+                mean.by_information[i * q + j] = through.sum::<f64>() / levels;
             }
         }
         mean.by_sum.iter_mut().for_each(|s| *s /= root_levels);

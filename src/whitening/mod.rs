@@ -16,6 +16,12 @@
 //! part that the outer level explains; the outer factor's H and G are then those that remain once
 //! the inner coefficients are integrated out.
 //!
+//! Responses of few rows are far from normal: a mother of one child whom the data say to have y = 1
+//! may have any coefficient above some value, and H falls as the sd grows. With J such levels and a
+//! constant H the volume of ξ, and so the energy, would change by a multiple of J with the sd. So H
+//! and h follow Λ ([`Drift`]): with τ² = tr(Σ₀⁻¹ΛΛᵀ)/q at the pilot's Σ₀, H, G and X of each level are
+//! multiplied by a function of τ, and h gains another, both splines.
+//!
 //! Where several factors could each take up a shift of all levels (their means and b are then hardly
 //! told apart), b stands for the sum of b and those means, and the mean of r is left to its prior:
 //! ξ is stretched along the q directions that shift all levels alike, from the width that the rows
@@ -24,10 +30,13 @@
 //!
 //! The slopes are those of reverse-mode differentiation, Cholesky included (Murray 2016, §3).
 
+mod drift;
 mod matrix;
 mod mean;
 mod scalar;
 
+use drift::DriftKept;
+pub use drift::{Drift, place};
 use mean::MeanKept;
 
 /// What the pilot knows of each level.
@@ -45,6 +54,8 @@ pub struct Whitening {
     pub ancestors: Vec<Ancestor>,
     /// Whether the mean of r is left to its prior.
     pub loose_mean: bool,
+    /// How H and h follow the sds; `None` where they hardly do.
+    pub drift: Option<Drift>,
 }
 
 /// How a factor's levels depend on the coefficients of a factor that they are nested in.
@@ -69,6 +80,7 @@ pub struct Kept {
     v: Vec<f64>,
     small: Vec<f64>,
     mean: MeanKept,
+    drift: DriftKept,
 }
 
 impl Kept {
@@ -90,6 +102,7 @@ impl Whitening {
             cross: vec![0.0; n_levels * q * p],
             ancestors: Vec::new(),
             loose_mean: false,
+            drift: None,
         }
     }
 
@@ -102,6 +115,7 @@ impl Whitening {
             v: vec![0.0; j * q],
             small: vec![0.0; 5 * q * q + 4 * q],
             mean: MeanKept::new(self),
+            drift: DriftKept::new(self),
         }
     }
 
@@ -155,6 +169,7 @@ impl Whitening {
 mod tests {
     use super::*;
     use crate::linalg::{cholesky, solve_lower};
+    use crate::spline::Spline;
 
     fn example(q: usize, p: usize) -> (Whitening, Vec<f64>, Vec<f64>) {
         let n_levels = 3;
@@ -180,6 +195,16 @@ mod tests {
                 lambda[i * q + j] = if i == j { 0.7 + 0.2 * i as f64 } else { -0.3 };
             }
         }
+        let mut reference = vec![0.0; q * q];
+        for i in 0..q {
+            for j in 0..q {
+                reference[i * q + j] = if i == j { 0.6 + 0.1 * i as f64 } else { 0.2 };
+            }
+        }
+        let spline = Spline::new(vec![-0.7, 0.0, 0.3, 0.9]);
+        let log_factor = (0..4 * n_levels).map(|i| -0.3 - 0.4 * wave(i)).collect();
+        let shift = (0..4 * n_levels * q).map(|i| wave(5 * i + 2)).collect();
+        whitening.drift = Some(Drift { reference, spline, log_factor, shift, slide: Vec::new() });
         let xi = (0..n_levels * q).map(|i| wave(3 * i + 1)).collect();
         (whitening, lambda, xi)
     }
@@ -195,9 +220,14 @@ mod tests {
     #[test]
     fn slopes_agree_with_finite_differences() {
         let sizes = [(1, 0), (1, 2), (2, 3), (3, 1)];
-        for ((q, p), loose_mean) in sizes.into_iter().flat_map(|s| [(s, false), (s, true)]) {
+        let kinds = [(false, false), (true, false), (false, true), (true, true)];
+        for ((q, p), (loose_mean, drifts)) in sizes.into_iter().flat_map(|s| kinds.map(|k| (s, k)))
+        {
             let (mut w, lambda, xi) = example(q, p);
             w.loose_mean = loose_mean;
+            if !drifts {
+                w.drift = None;
+            }
             let c: Vec<f64> = (0..p).map(|k| 0.3 - 0.4 * k as f64).collect();
             let (mut kept, mut r) = (w.storage(), vec![0.0; xi.len()]);
             let mean: Vec<f64> = (0..q).map(|i| 0.4 - i as f64).collect();

@@ -16,6 +16,7 @@ impl Whitening {
         r: &mut [f64],
     ) -> f64 {
         let n = self.n_levels;
+        self.drift_to(&[lambda], kept);
         let (information, target) = (&self.information[..n], &self.target[..n]);
         let (h, k) = (&mut kept.h[..n], &mut kept.k[..n]);
         for i in 0..n {
@@ -31,6 +32,16 @@ impl Whitening {
                 *h -= cross.iter().zip(c).map(|(g, c)| g * c).sum::<f64>();
             }
         }
+        if self.drift.is_some() {
+            let here = &mut kept.drift;
+            let (shift, factor) = (&here.shift[..n], &here.factor[..n]);
+            let drifted = &mut here.information[..n];
+            for i in 0..n {
+                drifted[i] = information[i] * factor[i];
+                h[i] = h[i] * factor[i] + shift[i];
+            }
+        }
+        let information = &kept.drift.information[..n];
         let (e, v) = (&mut kept.e[..n], &mut kept.v[..n]);
         let (xi, r) = (&xi[..n], &mut r[..n]);
         let mut squares = 0.0;
@@ -43,6 +54,7 @@ impl Whitening {
         let (mut y, mut log_root) = (0.0, 0.0);
         if self.loose_mean {
             let kept = &mut kept.mean;
+            kept.information[0] = information.iter().sum::<f64>() / n as f64;
             let root_levels = (n as f64).sqrt();
             let root = (1.0 + lambda * lambda * kept.information[0]).sqrt();
             let z = sum / (root_levels * root);
@@ -78,14 +90,15 @@ impl Whitening {
         by_xi: &mut [f64],
     ) {
         let (n, p) = (self.n_levels, self.p);
-        let (information, by_r, by_xi) = (&self.information[..n], &by_r[..n], &mut by_xi[..n]);
-        let xi = &xi[..n];
+        let (by_r, by_xi, xi) = (&by_r[..n], &mut by_xi[..n], &xi[..n]);
         if self.loose_mean {
             let v = &kept.v[..n];
             kept.mean.by_y[0] = (0..n).map(|i| lambda * by_r[i] - v[i]).sum();
             self.stretch_back(&[lambda], kept, by_lambda);
         }
-        let Kept { k, h, e, v, mean, .. } = kept;
+        let Kept { k, h, e, v, mean, drift: here, .. } = kept;
+        let information = &here.information[..n];
+        let by_mean = mean.by_information[0];
         let (k, h, e, v) = (&k[..n], &mut h[..n], &e[..n], &v[..n]);
         let (y, by_sum) = (mean.y[0], mean.by_sum[0]);
         let mut total = 0.0;
@@ -95,9 +108,19 @@ impl Whitening {
             let by_k = -(v[i] - y) * by_t - by_s * e[i] - 1.0 / k[i] + by_sum * xi[i];
             total += by_r[i] * v[i] + h[i] * by_s + by_k * lambda * information[i] / k[i];
             by_xi[i] = by_t + k[i] * by_sum;
-            h[i] = lambda * by_s;
+            if self.drift.is_some() {
+                let by_information = by_k * lambda * lambda / (2.0 * k[i]) + by_mean;
+                let by_h = lambda * by_s;
+                let by_log_factor = by_information * information[i] + by_h * (h[i] - here.shift[i]);
+                here.by_place +=
+                    by_log_factor * here.log_factor_slope[i] + by_h * here.shift_slope[i];
+                h[i] = by_h * here.factor[i];
+            } else {
+                h[i] = lambda * by_s;
+            }
         }
         by_lambda[0] += total;
+        self.drift_back(&[lambda], here, by_lambda);
         if p > 0 {
             for (by_h, cross) in h.iter().zip(self.cross.chunks_exact(p)) {
                 for (by_c, g) in by_c.iter_mut().zip(cross) {

@@ -31,6 +31,8 @@ WEIGHTS, OFFSET = RNG.uniform(0.3, 2.5, N), RNG.normal(0, 0.6, N)
 SE, EXPOSURE = RNG.uniform(0.3, 2, N), RNG.uniform(0.5, 4, N)
 TRIALS = RNG.integers(1, 9, N).astype(float)
 NUMBERS = 1.0 + 0.4 * X + RNG.normal(0, 1, 4)[G] + RNG.normal(0, 0.7, N)
+# Levels of two rows that are alike, whose information follows the sds.
+ROWS["pair"] = CODES["pair"] = np.argsort(np.argsort(NUMBERS)) // 2
 RESPONSES = {
     "whole numbers from 0": np.concatenate([[0, 0, 7], RNG.poisson(1.8, N - 3)]).astype(float),
     "numbers above 0": np.exp(0.5 * NUMBERS),
@@ -203,6 +205,9 @@ SIGMA_DEFAULTS = {
     "sd_sigma_h[Intercept]": stats.expon(),
 }
 ALL = B | SDS | SIGMA | LKJ3
+PAIRS = ALL | {"sd_pair[Intercept]": HALF, "sd_pair[x]": EXPONENTIAL, "cor_pair": LKJ3["cor_g"]}
+# Else so few rows say too little of an sd for anything to follow it.
+HEAVY = {"weights": np.full(N, 6.0)}
 THREE = B | SDS | SIGMA | {"b[z]": STUDENT, "sd_g[z]": GAMMA}
 B_SIGMA = {"b_sigma[Intercept]": NORMAL, "b_sigma[x]": STUDENT, "sd_sigma_g[Intercept]": HALF}
 BOTH_SIGMA = B_SIGMA | {
@@ -264,6 +269,10 @@ CASES |= {
         ALL | {"sd_h[x]": BETWEEN, "cor_h": (pp.LKJ(1.5), LKJ(1.5))},
         "poisson",
     ),
+    "few rows a level": Case("y ~ x + (1 | pair)", PAIRS, "bernoulli", HEAVY),
+    "few rows a level, slopes": Case("y ~ x + (x | pair)", PAIRS, "bernoulli"),
+    "few rows a level, crossed": Case("y ~ x + (1 | g) + (1 | pair)", PAIRS, "bernoulli", HEAVY),
+    "few rows a level, slopes, crossed": Case("y ~ x + (1 | g) + (x | pair)", PAIRS, "bernoulli"),
     "nested": Case("y ~ x + (1 | g / h)", ALL | {"sd_g:h[Intercept]": HALF}, "bernoulli"),
     "known errors": Case(TWO, B | SDS | LKJ3, options={"se": SE, "offset": OFFSET}),
     # Poolings.
@@ -562,6 +571,24 @@ def test_gradient(name):
         # Rounding of sums as large as the value and of gamma functions, and the fifth derivative.
         error = 1e-7 + 1e-10 * (abs(value) + np.abs(grad).max())
         np.testing.assert_allclose(grad, expected, rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("few rows")])
+def test_coordinates_follow_the_sds_of_levels_with_few_rows(name):
+    model = CASES[name].model()
+    predictor = model.layout.predictors[0]
+    own = predictor.sd[-1].start  # sds have the same places in rows as in u
+
+    def shared(u):
+        # b and the means of the levels stand for one sum where there are several factors.
+        row = model.core.constrain(u)
+        places = zip(predictor.r, predictor.sd, strict=True)
+        means = [row[r][:: len(row[sd])].mean() for r, sd in places]
+        return row[predictor.c][0] + (sum(means) if len(means) > 1 else 0)
+
+    u = np.array(model.core.start())
+    u[own] += 0.5
+    assert abs(shared(u) - shared(np.array(model.core.start()))) > 0.01
 
 
 def test_thresholds_of_categories_that_do_not_occur():

@@ -40,7 +40,7 @@ def mean_and_error(values):
     return values.mean(), values.std() / np.sqrt(ess), ess
 
 
-# levels, rows, columns, sd: sds near 0, hardly more rows than coefficients, few levels, many columns
+# levels, rows, columns, sd: sds near 0, few more rows than coefficients, few levels, many columns
 SHAPES = [
     (8, 60, 1, 0.0),
     (40, 60, 25, 0.5),
