@@ -27,6 +27,9 @@ const USABLE: f64 = 0.25;
 /// Moves over the stand-in of which a round learns where its mass is.
 const MOVES: usize = 1500;
 
+/// Evaluations of a round, and one more for each few monomials.
+const FRESH: usize = 12;
+
 /// How far beyond the mass evaluations are made.
 const WIDER: f64 = 1.7;
 
@@ -55,6 +58,16 @@ struct Peak {
     spread: Vec<f64>,
 }
 
+impl Peak {
+    /// Whether a point lies close to the mode: some two sds away in each direction.
+    fn has(&self, u: &[f64]) -> bool {
+        let d = u.len();
+        let mut z: Vec<f64> = u.iter().zip(&self.mode).map(|(u, mode)| u - mode).collect();
+        solve_lower(&self.spread, d, &mut z);
+        z.iter().map(|z| z * z).sum::<f64>() < 4.0 * d as f64
+    }
+}
+
 /// A point where the density was evaluated.
 struct Known {
     u: Vec<f64>,
@@ -69,10 +82,11 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
     let mut rng = generator(0, 0, 2);
     let start = density.start();
     let mut known = Vec::new();
-    let mut peaks: Vec<Peak> = climb(&mut density, &start, &mut known).into_iter().collect();
+    let mut peaks: Vec<Peak> = climb(&mut density, &start, None, &mut known).into_iter().collect();
     for _ in 0..OTHERS {
         let other: Vec<f64> = start.iter().map(|u| u + 3.0 * rng.random::<f64>() - 1.5).collect();
-        peaks.extend(climb(&mut density, &other, &mut known));
+        let peak = climb(&mut density, &other, peaks.first(), &mut known);
+        peaks.extend(peak);
     }
     peaks.sort_by(|a, b| b.logp.total_cmp(&a.logp));
     let highest = peaks.first()?;
@@ -94,7 +108,7 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
         let (mean, covariance) = moments(&surrogate, &draws)?;
         // Fresh points show how good it is, and those further out keep the next one good there.
         let next = degrees[(round + 1).min(degrees.len() - 1)];
-        let fresh = 12 + 2 * n_monomials(d, next) / (d + 1);
+        let fresh = FRESH + n_monomials(d, next) / (d + 1);
         let mut errors = Vec::new();
         for k in 0..fresh {
             let draw = &draws[(k * draws.len()) / fresh];
@@ -103,8 +117,11 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
             evaluate(&mut density, &u, &mut known);
             let found = known.get(first).map_or(f64::NEG_INFINITY, |point| point.logp);
             errors.push(found - value);
-            let wide: Vec<f64> = mean.iter().zip(&u).map(|(c, u)| c + WIDER * (u - c)).collect();
-            evaluate(&mut density, &wide, &mut known);
+            if k % 2 == 0 {
+                let wide: Vec<f64> =
+                    mean.iter().zip(&u).map(|(c, u)| c + WIDER * (u - c)).collect();
+                evaluate(&mut density, &wide, &mut known);
+            }
         }
         let error = sd(&errors);
         if best.as_ref().is_some_and(|(least, _)| error > *least) {
@@ -167,9 +184,14 @@ fn evaluate<D: Density>(density: &mut D, u: &[f64], known: &mut Vec<Known>) {
 }
 
 /// Climb to a mode: Newton's method, damped until it climbs (Nocedal & Wright 2006, §10.3), so that
-/// saddles do not hold it. Returns the mode and the factor of the covariance that the curvature
+/// saddles do not hold it, until it comes close to the first peak. Returns the mode and the factor of the covariance that the curvature
 /// there suggests.
-fn climb<D: Density>(density: &mut D, start: &[f64], known: &mut Vec<Known>) -> Option<Peak> {
+fn climb<D: Density>(
+    density: &mut D,
+    start: &[f64],
+    first_peak: Option<&Peak>,
+    known: &mut Vec<Known>,
+) -> Option<Peak> {
     let (d, walls) = (density.dim(), density.walls());
     let first = known.len();
     evaluate(density, start, known);
@@ -177,6 +199,9 @@ fn climb<D: Density>(density: &mut D, start: &[f64], known: &mut Vec<Known>) -> 
     let (mut damping, mut found) = (1e-3, None);
     for _ in 0..MAX_STEPS {
         let (u, slopes, logp) = (known[at].u.clone(), known[at].slopes.clone(), known[at].logp);
+        if first_peak.is_some_and(|peak| peak.has(&u)) {
+            return None;
+        }
         let bend = curvature(density, &u, &slopes)?;
         let size: Vec<f64> = (0..d).map(|i| bend[i * d + i].abs().max(1e-6)).collect();
         let mut gain = 0.0;

@@ -6,16 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from robustness.fuzz.cases import KINDS
 from robustness.fuzz.judge import Insane, judge, sentence
 
 SEED, COUNT, PARTS = 1, 2100, 2
 
 
-@pytest.fixture(scope="module")
-def ran():
+def run():
     """Outcomes and failures of all inputs, in as many processes as a small machine has cores."""
     size = COUNT // PARTS
     command = [sys.executable, "-m", "robustness.fuzz.run", "--json", "--seed", str(SEED)]
@@ -34,18 +31,16 @@ def ran():
     return [[item for one in found for item in one[key]] for key in ("outcomes", "failures")]
 
 
-def test_no_input_fails(ran):
+def test_no_input_fails():
+    outcomes, failed = run()
     failures = [
-        f"{name}: make fuzz SEED={SEED} CASE={number}\n{why}" for name, number, why in ran[1]
+        f"{name}: make fuzz SEED={SEED} CASE={number}\n{why}" for name, number, why in failed
     ]
     assert not failures, "\n\n".join(failures)
-
-
-def test_inputs_are_many_and_of_every_kind(ran):
-    """Enough of each kind run through, so that the judge has something to judge."""
-    assert sum(count for _, _, count in ran[0]) >= 2000
+    # Enough of each kind ran through, so that the judge had something to judge.
+    assert sum(count for _, _, count in outcomes) >= 2000
     fine = collections.Counter()
-    for name, outcome, count in ran[0]:
+    for name, outcome, count in outcomes:
         fine[name] += count * (outcome == "fine")
     assert set(fine) == {kind.__name__ for kind in KINDS}
     assert all(fine[kind.__name__] >= 5 for kind in KINDS), fine

@@ -279,6 +279,8 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
             # As many columns as levels, but for what all levels have in common.
             if not factor.pooled or J < 2 or len(predictor.columns) < J - 1:
                 continue
+            if not _may_be_held(predictor.X, factor):
+                continue
             if basis is None:
                 basis = np.linalg.qr(predictor.X / np.abs(predictor.X).max(axis=0))[0]
             held = [
@@ -302,6 +304,18 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
                 f"Keep one: the group term of `{factor.name}`, which pools its levels, or the "
                 "population-level terms, which leave them apart.",
             )
+
+
+def _may_be_held(X: Array, factor: GroupFactor) -> bool:
+    """Whether columns give coefficients that levels have at random: a quick no, or perhaps."""
+    levels = np.random.default_rng(0).normal(size=len(factor.levels))
+    own = levels[factor.codes, None] * factor.Z
+    size = np.abs(X).max(axis=0)
+    scaled = X / np.where(size > 0, size, 1.0)
+    # Normal equations are right to a few digits, and a level that is left shows in the second.
+    gram = scaled.T @ scaled + 1e-10 * len(X) * np.eye(X.shape[1])
+    rest = own - scaled @ np.linalg.solve(gram, scaled.T @ own)
+    return bool(np.any(np.linalg.norm(rest, axis=0) < 0.01 * np.linalg.norm(own, axis=0)))
 
 
 def _left(basis: Array, factor: GroupFactor, column: Array) -> bool:
