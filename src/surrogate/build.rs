@@ -15,7 +15,7 @@ const MAX_MONOMIALS: usize = 330;
 /// Degrees of the polynomials tried, in this order.
 const DEGREES: [usize; 5] = [2, 3, 4, 6, 8];
 
-/// Sd of the errors foretold at which more evaluations gain nothing: of 100 draws two or three are refused.
+/// Sd of the errors at which more evaluations gain nothing: of 100 draws two or three are refused.
 const GOOD: f64 = 0.05;
 
 /// And at which more evaluations gain little, where no higher degree is worth it.
