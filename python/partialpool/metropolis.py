@@ -166,7 +166,13 @@ class MetropolisRun:
     warmup: int
 
     def summary(self, interval: float = 0.95) -> pd.DataFrame:
-        """Mean, sd, equal-tailed interval, mcse, ESS and R-hat: a row a parameter."""
+        """Give mean, sd, equal-tailed interval, mcse, ESS and R-hat: a row a parameter.
+
+        Parameters
+        ----------
+        interval : float
+            Probability of the interval.
+        """
         check_interval(interval)
         return self._summarise(interval).to_frame()
 

@@ -42,6 +42,11 @@ def save_fit(fit: Fit, path: str | os.PathLike[str], *, rows: bool) -> None:
 def load(path: str | os.PathLike[str]) -> Fit:
     """Load a fit that :meth:`Fit.save` wrote.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+
     Raises
     ------
     InputError

@@ -1,0 +1,122 @@
+"""Data flow one way: what a file may import, wherever in it the import stands.
+
+Folders and files of the package in layers, each of which imports only from those below it. Circles
+between files of one folder that stand today are listed; they may shrink, and no other may come.
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2] / "python" / "partialpool"
+
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("demo",),
+    ("",),  # the package's own names
+    ("api", "metropolis", "simulate", "datasets"),
+    ("posterior",),
+    ("engine", "plots"),
+    ("model",),
+    ("design",),
+    ("formula", "data"),
+    ("memory", "checks", "writing", "limits"),
+    ("paths", "arrays", "interrupt", "_core"),
+    ("errors",),
+)
+
+# Files that reach each other, by folder; each is to be taken apart.
+CIRCLES = {
+    "data": {"convert", "delimited", "describe", "files", "frames", "source", "unpack"},
+    "model": {"general", "groupwork", "marginal", "model", "scalars"},
+    "posterior": {
+        *("arviz", "checks", "compare", "dispersion", "effects", "estimate", "estimate_text"),
+        *("fit", "fitted_rows", "html", "integrated", "io", "kfold", "log_prior", "loo"),
+        *("matching", "predict", "prior_predictive", "ranking", "record", "sensitivity", "text"),
+    },
+}
+# The version stands in the package's own file.
+UPWARD = {("api", "")}
+
+
+def modules():
+    """Name without the package's → file."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts).removesuffix("__init__").removesuffix(".")] = path
+    return found
+
+
+def imported(path, known):
+    """Modules of the package that a file imports, also inside functions and for types only."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            here = ("partialpool", *path.relative_to(ROOT).parts[:-1])
+            package = here[: len(here) + 1 - node.level] if node.level else ()
+            module = ".".join((*package, *([node.module] if node.module else [])))
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "partialpool":
+                inner = name.removeprefix("partialpool").removeprefix(".")
+                if inner == "_core" or inner in known:
+                    yield inner
+                else:  # a name in a module
+                    yield inner.rpartition(".")[0]
+
+
+EDGES = {name: set(imported(path, modules())) - {name} for name, path in modules().items()}
+
+
+def test_every_file_has_a_layer():
+    rooms = {name.split(".")[0] for name in EDGES} | {"_core"}
+    assert sorted(rooms) == sorted(room for layer in LAYERS for room in layer)
+
+
+def test_nothing_imports_upward():
+    height = {room: -k for k, layer in enumerate(LAYERS) for room in layer}
+    upward = {
+        (name.split(".")[0], other.split(".")[0])
+        for name, others in EDGES.items()
+        for other in others
+        if name.split(".")[0] != other.split(".")[0]
+        and height[other.split(".")[0]] >= height[name.split(".")[0]]
+    }
+    assert upward == UPWARD
+
+
+def reached(start):
+    seen, left = set(), [start]
+    while left:
+        for other in EDGES.get(left.pop(), ()):
+            if other not in seen:
+                seen.add(other)
+                left.append(other)
+    return seen
+
+
+def test_circles_are_those_that_are_known():
+    found = {}
+    for name in EDGES:
+        room, _, file = name.partition(".")
+        if name in reached(name) and room not in ("", "api"):
+            found.setdefault(room, set()).add(file)
+    assert found == CIRCLES
+
+
+def test_only_the_core_is_compiled_and_few_folders_know_it():
+    knowing = {name.split(".")[0] for name, others in EDGES.items() if "_core" in others}
+    assert knowing <= {"model", "engine", "posterior"}
+
+
+def test_figures_know_no_fit():
+    assert all(
+        not other.startswith(("posterior", "model", "engine", "design"))
+        for name, others in EDGES.items()
+        if name.split(".")[0] == "plots"
+        for other in others
+    )
