@@ -52,8 +52,9 @@ def exponential(rate):
 
 
 def log_sigma_prior(options, y):
-    """The default prior, Exponential(1/s_y); s_y is not weighted."""
-    return None if "se" in options else exponential(1 / y.std(ddof=1))
+    """The default prior, Exponential(1/(s_y √w)) with w the mean weight; s_y is not weighted."""
+    weight = np.mean(options.get("weights", 1.0))
+    return None if "se" in options else exponential(1 / (y.std(ddof=1) * np.sqrt(weight)))
 
 
 def assert_scale(fit, exact):
