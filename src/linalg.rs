@@ -97,17 +97,22 @@ pub fn solve_ridged(a: &[f64], n: usize, x: &mut [f64]) -> Option<()> {
 pub fn inverse_ridged(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut factor = a.to_vec();
     cholesky_ridged(&mut factor, n)?;
+    Some(inverse_from_factor(&factor, n))
+}
+
+/// The inverse of a matrix with the Cholesky factor `factor`.
+pub fn inverse_from_factor(factor: &[f64], n: usize) -> Vec<f64> {
     let mut out = vec![0.0; n * n];
     for k in 0..n {
         let mut column = vec![0.0; n];
         column[k] = 1.0;
-        solve_lower(&factor, n, &mut column);
-        solve_lower_transposed(&factor, n, &mut column);
+        solve_lower(factor, n, &mut column);
+        solve_lower_transposed(factor, n, &mut column);
         for i in 0..n {
             out[i * n + k] = column[i];
         }
     }
-    Some(out)
+    out
 }
 
 /// Slope by S of a function of K, the Cholesky factor of S: symmetric, so that `dℓ = tr(by_s dS)`.

@@ -156,7 +156,9 @@ fn sample_by_surrogate<D: Density + Sync>(
     if stopped || runs.iter().all(good) {
         return Some(runs);
     }
+    // What was done is done anew.
     watch.iterations.store(0, Relaxed);
+    watch.divergences.store(0, Relaxed);
     None
 }
 
@@ -282,10 +284,7 @@ fn try_chain<D: Density>(
 }
 
 /// Scatter chains around the density's own start; come closer where that is outside the support.
-pub fn starting_point<D: Density>(
-    density: &mut D,
-    rng: &mut ChaCha8Rng,
-) -> Result<Vec<f64>, String> {
+fn starting_point<D: Density>(density: &mut D, rng: &mut ChaCha8Rng) -> Result<Vec<f64>, String> {
     let centre = density.start();
     let mut grad = vec![0.0; centre.len()];
     let mut width = 1.0;

@@ -91,7 +91,8 @@ impl PyDensity {
         py.detach(|| self.density.seconds(repeats))
     }
 
-    /// Sample with NUTS, or over a stand-in for the density. `progress(iterations, divergences)` is called about ten times a second.
+    /// Sample with NUTS, or over a stand-in for the density. `progress(iterations, divergences)` is
+    /// called about ten times a second.
     #[pyo3(signature = (chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(

@@ -3,7 +3,7 @@
 
 use super::polynomial::{Polynomial, Sample, n_monomials};
 use super::{State, Surrogate, Walker};
-use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use crate::linalg::{cholesky, inverse_from_factor, solve_lower, solve_lower_transposed};
 use crate::sampler::{Density, generator};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -226,7 +226,7 @@ fn climb<D: Density>(
                 // At a wall nothing is to be gained where it ends.
                 gain *= share;
                 if gain < CLIMBED {
-                    found = factor(inverse_of(&damped, d), d);
+                    found = factor(inverse_from_factor(&damped, d), d);
                     break;
                 }
                 let trial: Vec<f64> = u.iter().zip(&along).map(|(u, a)| u + share * a).collect();
@@ -264,21 +264,6 @@ fn curvature<D: Density>(density: &mut D, u: &[f64], slopes: &[f64]) -> Option<V
         }
     }
     Some((0..d * d).map(|e| 0.5 * (bend[e] + bend[(e % d) * d + e / d])).collect())
-}
-
-/// The inverse of a matrix with the Cholesky factor `l`.
-fn inverse_of(l: &[f64], d: usize) -> Vec<f64> {
-    let mut out = vec![0.0; d * d];
-    for k in 0..d {
-        let mut column = vec![0.0; d];
-        column[k] = 1.0;
-        solve_lower(l, d, &mut column);
-        solve_lower_transposed(l, d, &mut column);
-        for i in 0..d {
-            out[i * d + k] = column[i];
-        }
-    }
-    out
 }
 
 /// The Cholesky factor of a covariance, its upper triangle 0.
