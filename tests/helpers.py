@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 import partialpool as pp
-from partialpool.posterior.diagnostics import diagnose
+from partialpool.draws.diagnostics import diagnose
 
 
 def model_of(formula, data, priors=None, **options):

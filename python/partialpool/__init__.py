@@ -8,6 +8,7 @@ from partialpool import interrupt as _interrupt  # noqa: F401, before what takes
 # isort: split
 
 from partialpool import datasets
+from partialpool.answers.ranking import compare_fits
 from partialpool.api import compare, default_priors, fit, prior_predictive
 from partialpool.data import read
 from partialpool.errors import (
@@ -17,6 +18,7 @@ from partialpool.errors import (
     NotYetError,
     PartialPoolError,
 )
+from partialpool.finding import Finding
 from partialpool.metropolis import MetropolisRun, metropolis
 from partialpool.model.priors import (
     LKJ,
@@ -36,12 +38,10 @@ from partialpool.model.priors import (
     StudentT,
     Uniform,
 )
-from partialpool.posterior import Estimate, Finding, Fit
-from partialpool.posterior.io import load
-from partialpool.posterior.ranking import compare_fits
+from partialpool.posterior.estimate import Estimate
+from partialpool.posterior.fit import Fit, load
 from partialpool.simulate import Simulated, simulate
-
-__version__ = "0.1.0"
+from partialpool.version import __version__
 
 __all__ = [
     "LKJ",
@@ -70,6 +70,7 @@ __all__ = [
     "Simulated",
     "StudentT",
     "Uniform",
+    "__version__",
     "compare",
     "compare_fits",
     "datasets",

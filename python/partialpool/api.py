@@ -19,21 +19,23 @@ from partialpool.checks import (
     check_seed,
     check_text,
 )
+from partialpool.draws.posterior import Provenance
 from partialpool.engine.choose import MAXIMISED
 from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
+from partialpool.finding import warn
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
-from partialpool.posterior import Estimate, Fit, Provenance
-from partialpool.posterior.findings import warn
+from partialpool.posterior.estimate import Estimate
+from partialpool.posterior.fit import Fit
 
 if TYPE_CHECKING:
+    from partialpool.answers.prior_predictive import PriorPredictive
     from partialpool.design import Design, GroupFactor
     from partialpool.engine.choose import Method
     from partialpool.engine.start import Start
     from partialpool.model import Pooled
     from partialpool.model.families import Family, FamilyName, LinkName
-    from partialpool.posterior.compare import Comparison
-    from partialpool.posterior.prior_predictive import PriorPredictive
+    from partialpool.posterior.comparison import Comparison
 
 _PRIORS = '{"sigma": pp.Exponential(1)}'
 
@@ -234,7 +236,7 @@ def compare(
     >>> bool(cmp.table.loc["rmse[x]", "partial"] < cmp.table.loc["rmse[x]", "none"])
     True
     """
-    from partialpool.posterior.compare import Comparison, known_truth
+    from partialpool.posterior.comparison import Comparison, known_truth
 
     if isinstance(method, str) and method in MAXIMISED:
         raise InputError(
@@ -485,10 +487,10 @@ def _fit(
 ) -> Fit:
     """Design → model → engine → posterior."""
     from partialpool import engine
-    from partialpool.posterior.data_findings import design_findings
-    from partialpool.posterior.dispersion import overdispersion
-    from partialpool.posterior.findings import run_findings
-    from partialpool.posterior.prior_findings import prior_conflicts
+    from partialpool.findings.data import design_findings
+    from partialpool.findings.dispersion import overdispersion
+    from partialpool.findings.priors import prior_conflicts
+    from partialpool.findings.run import run_findings
 
     pooled = table.pool(pooling)
     model, run, chosen = engine.sample(plan.method, pooled, priors, **plan.options)
@@ -624,8 +626,8 @@ def prior_predictive(
     >>> prior.responses.shape
     (200, 919)
     """
+    from partialpool.answers.prior_predictive import PriorPredictive
     from partialpool.model import build_model
-    from partialpool.posterior.prior_predictive import PriorPredictive
 
     check_pooling(pooling)
     check_mapping("priors", priors, _PRIORS)
@@ -643,7 +645,7 @@ def _versions() -> dict[str, str]:
 
     import numpy as np
 
-    from partialpool import __version__
+    from partialpool.version import __version__
 
     return {
         "partialpool": __version__,

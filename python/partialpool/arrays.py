@@ -1,11 +1,16 @@
-"""Means that stay exact far from zero."""
+"""Arrays of numbers: their type, and means that stay exact far from zero."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LOG_2PI = math.log(2 * math.pi)
 
 
 def mean_of(values: Array, axis: int = 0) -> Array:

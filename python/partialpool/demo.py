@@ -12,12 +12,12 @@ import numpy as np
 
 import partialpool
 from partialpool.datasets import individuals
+from partialpool.draws.diagnostics import diagnose
+from partialpool.draws.posterior import population_draws
 from partialpool.engine.conditional import coefficient_draws
 from partialpool.model.priors import Normal, Uniform
-from partialpool.posterior import Fit
-from partialpool.posterior.diagnostics import diagnose
-from partialpool.posterior.fit import population_draws
-from partialpool.posterior.text import WIDTH
+from partialpool.posterior.fit import Fit
+from partialpool.words.fit import WIDTH
 
 FORMULA = "y ~ x + (x || id)"
 FIGURE = "shrinkage.png"

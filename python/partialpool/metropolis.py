@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.checks import check_counts, check_interval, check_seed
 from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.memory import check_memory
@@ -23,9 +23,8 @@ from partialpool.memory import check_memory
 if TYPE_CHECKING:
     import pandas as pd
 
-    from partialpool.posterior.summary import Summary
+    from partialpool.draws.summary import Summary
 
-Array = NDArray[np.float64]
 Values = dict[str, Any]  # a value of every parameter: a float or an array
 LogDensity = Callable[[Values], float]
 
@@ -177,7 +176,7 @@ class MetropolisRun:
         return self._summarise(interval).to_frame()
 
     def _summarise(self, interval: float = 0.95) -> Summary:
-        from partialpool.posterior.summary import summarise
+        from partialpool.draws.summary import summarise
 
         labels, columns = [], []
         for name, values in self.draws.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.checks import check_counts, check_seed
 from partialpool.errors import InputError, did_you_mean, shown
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10**8
 
-Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Any]
 
 INTERCEPT = "Intercept"

@@ -13,7 +13,7 @@ import pytest
 
 import partialpool as pp
 from partialpool import cli
-from partialpool.posterior import Finding
+from partialpool.finding import Finding
 
 RADON = str(Path(pp.datasets.__file__).parent / "radon_mn.csv")
 SCHOOLS = str(Path(pp.datasets.__file__).parent / "eight_schools.csv")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import partialpool as pp
-from partialpool.posterior.findings import run_findings
+from partialpool.findings.run import run_findings
 
 RNG = np.random.default_rng(12)
 J, PER = 6, 5

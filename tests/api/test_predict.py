@@ -15,8 +15,8 @@ from scipy import stats
 import partialpool as pp
 from helpers import assert_same_rows
 from partialpool import cli
+from partialpool.draws import evaluate
 from partialpool.model.families import FAMILIES
-from partialpool.posterior import evaluate
 
 RNG = np.random.default_rng(41)
 J, N = 12, 96
@@ -265,7 +265,7 @@ def test_the_size_of_the_parts_changes_nothing(several, monkeypatch, kind):
 
 
 def evaluator(fit, new):
-    from partialpool.posterior.rows import build_rows, gather_new
+    from partialpool.draws.new_rows import build_rows, gather_new
 
     gathered = gather_new(fit.model, new, {}, kind="linear", needed=fit.model.groups)
     rows = build_rows(fit.model, gathered, fit.model.groups)

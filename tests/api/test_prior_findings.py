@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import partialpool as pp
+from partialpool.findings.priors import distance
 from partialpool.limits import FAR_FROM_ZERO, ORIGIN_NEAR, PRIOR_CONFLICT
-from partialpool.posterior.prior_findings import distance
 
 QUICK = {"draws": 200, "warmup": 200, "chains": 2, "seed": 1}
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import logsumexp
 
 import partialpool as pp
-from partialpool.posterior.ranking import stacking_weights
+from partialpool.answers.ranking import stacking_weights
 
 QUICK = {"draws": 500, "warmup": 500, "seed": 1}
 
@@ -64,7 +64,7 @@ def test_where_levels_do_not_differ_the_lead_may_be_chance():
 
 
 def test_large_tables_are_scored_when_asked(monkeypatch):
-    monkeypatch.setattr("partialpool.posterior.compare.MOST_ROWS", 50)
+    monkeypatch.setattr("partialpool.posterior.comparison.MOST_ROWS", 50)
     rng = np.random.default_rng(1)
     data = {"y": rng.normal(size=60), "g": np.arange(60) % 6}
     cmp = pp.compare("y ~ 1 + (1 | g)", data, **QUICK)

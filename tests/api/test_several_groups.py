@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 import partialpool as pp
+from partialpool.draws.posterior import Provenance, population_draws
 from partialpool.engine import GroupDraws, Run
+from partialpool.findings.run import run_findings
 from partialpool.model import Group, Model
-from partialpool.posterior import Fit, Provenance
-from partialpool.posterior.findings import run_findings
-from partialpool.posterior.fit import population_draws
+from partialpool.posterior.fit import Fit
 
 CHAINS, DRAWS = 2, 50
 
@@ -240,7 +240,7 @@ def test_draws_tree():
 def test_group_draws_stay_out_of_the_tree_where_they_are_too_many(monkeypatch):
     # r and coef of `id` fill it, those of `school:item` do not fit beside them.
     size = 2 * CHAINS * DRAWS * 3 * 2
-    monkeypatch.setattr("partialpool.posterior.tree.GROUP_DRAWS_LIMIT", size)
+    monkeypatch.setattr("partialpool.draws.tree.GROUP_DRAWS_LIMIT", size)
     names = list(made().draws["posterior"].data_vars)
     assert "coef_id" in names
     assert "sd_school:item" in names

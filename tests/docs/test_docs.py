@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from partialpool.model.families import FAMILIES
-from partialpool.posterior.words import prior_words
+from partialpool.model.parameters import prior_words
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "docs/tutorial.md")

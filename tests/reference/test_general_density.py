@@ -593,8 +593,8 @@ def test_coordinates_follow_the_sds_of_levels_with_few_rows(name):
 
 def test_thresholds_of_categories_that_do_not_occur():
     """In a part of the rows the highest category may be lacking; its threshold has its prior."""
+    from partialpool.draws.rows import take_rows
     from partialpool.model import build_model, pool
-    from partialpool.posterior.fitted_rows import take_rows
 
     family = FAMILIES["cumulative"]
     y = np.digitize(NUMBERS, np.quantile(NUMBERS, [0.2, 0.5, 0.8])).astype(float)

@@ -10,12 +10,12 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
+from partialpool.answers.sensitivity import distances, log_likelihood
+from partialpool.draws.diagnostics import diagnose
+from partialpool.draws.log_prior import log_density, log_priors
+from partialpool.draws.posterior import population_draws
 from partialpool.model.priors import PRIORS
 from partialpool.model.scales import predictors
-from partialpool.posterior.diagnostics import diagnose
-from partialpool.posterior.fit import population_draws
-from partialpool.posterior.log_prior import log_density, log_priors
-from partialpool.posterior.sensitivity import distances, log_likelihood
 
 QUICK = {"chains": 2, "draws": 300, "warmup": 300, "seed": 1}
 RADON = pp.datasets.radon()
@@ -347,7 +347,7 @@ def test_few_draws_and_no_parameters():
 
 def test_big_tables_are_thinned(monkeypatch, radon):
     whole = radon.sensitivity()
-    monkeypatch.setattr("partialpool.posterior.sensitivity.MOST", 2_000_000)
+    monkeypatch.setattr("partialpool.answers.sensitivity.MOST", 2_000_000)
     thin = radon.sensitivity()
     np.testing.assert_array_equal(thin.prior, whole.prior)
     assert not np.array_equal(thin.likelihood, whole.likelihood)

@@ -24,8 +24,8 @@ import pytest
 
 import partialpool as pp
 from partialpool import memory
-from partialpool.posterior.record import write_fit
-from partialpool.posterior.stored import fingerprint, pack, texts
+from partialpool.saved.record import write_fit
+from partialpool.saved.stored import fingerprint, pack, texts
 
 FILES = Path(__file__).parents[1] / "api" / "files"
 RNG = np.random.default_rng(8)
@@ -202,7 +202,7 @@ def test_what_is_no_array_of_the_file_itself(kind, fits, tmp_path):
 
 def test_what_does_not_fit_into_memory(fits, tmp_path, monkeypatch):
     fits["complete"].save(tmp_path / "fit.nc")
-    monkeypatch.setattr("partialpool.posterior.stored.machine_memory", lambda: 1000.0)
+    monkeypatch.setattr("partialpool.saved.stored.machine_memory", lambda: 1000.0)
     refuses(tmp_path / "fit.nc", r"needs \d+ GB to load, and this machine has 0 GB: load it on")
     monkeypatch.setattr(memory, "machine_memory", lambda: 1000.0)
     with pytest.raises(pp.InputError, match="save on a larger machine"):
@@ -363,7 +363,7 @@ def test_links_stay_and_their_targets_are_written(fits, tmp_path):
 SCRIPT = """
 import os, resource, signal, sys, time
 import partialpool as pp
-from partialpool.posterior import io
+from partialpool.saved import file as io
 fit = pp.load(sys.argv[1])
 {body}
 """

@@ -6,7 +6,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.posterior.fit import Fit
-from partialpool.posterior.record import read_fit, write_fit
+from partialpool.saved.record import read_fit, write_fit
 
 FORMULA = "y ~ x + z + (1 | g)"
 NUMBERS = ["mean", "sd", "lower", "upper"]

@@ -11,7 +11,7 @@ import pytest
 
 import partialpool as pp
 from helpers import sd_error
-from partialpool.posterior.diagnostics import diagnose
+from partialpool.draws.diagnostics import diagnose
 
 RNG = np.random.default_rng(42)
 J, PER = 14, 9

@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 
 import partialpool as pp
-from partialpool.posterior.diagnostics import energy_bfmi
+from partialpool.draws.diagnostics import energy_bfmi
 
 
 def births(seed, intercept=0.5, mothers=400, communities=40):

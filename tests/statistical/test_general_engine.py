@@ -11,7 +11,7 @@ from scipy import special, stats
 
 import partialpool as pp
 from helpers import assert_moments, individuals, sd_error
-from partialpool.posterior.diagnostics import diagnose
+from partialpool.draws.diagnostics import diagnose
 
 RNG = np.random.default_rng(404)
 SIZES = [2, 3, 4, 6, 8, 10, 12, 15]

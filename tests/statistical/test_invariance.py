@@ -11,7 +11,7 @@ import pytest
 
 import partialpool as pp
 from helpers import individuals, log_likelihood, model_of, points
-from partialpool.posterior.diagnostics import diagnose
+from partialpool.draws.diagnostics import diagnose
 
 FORMULA = "y ~ x + (x | id)"
 DATA = individuals().query("id <= 20").reset_index(drop=True)

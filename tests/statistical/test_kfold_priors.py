@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import partialpool as pp
+from partialpool.answers.kfold import refit
+from partialpool.draws.rows import row_draws
 from partialpool.model import Pooled
 from partialpool.model.families import FAMILIES
 from partialpool.model.fixed import fixed
-from partialpool.posterior.fitted_rows import row_draws
-from partialpool.posterior.kfold import refit
 
 RNG = np.random.default_rng(4)
 N = 90

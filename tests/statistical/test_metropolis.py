@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from partialpool.draws.diagnostics import diagnose
 from partialpool.metropolis import metropolis
-from partialpool.posterior.diagnostics import diagnose
 
 ALARM = 4.5
 PROBABILITIES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])

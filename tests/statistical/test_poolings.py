@@ -12,7 +12,7 @@ import pytest
 import partialpool as pp
 from conjugate import PROBABILITIES, by_level, regression
 from helpers import assert_moments, individuals, sd_error
-from partialpool.posterior.diagnostics import diagnose
+from partialpool.draws.diagnostics import diagnose
 
 RNG = np.random.default_rng(31)
 SIZES = [3, 4, 5, 8, 6]

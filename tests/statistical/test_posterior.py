@@ -9,7 +9,7 @@ import pytest
 
 import partialpool as pp
 from helpers import assert_moments, individuals, sd_error
-from partialpool.posterior.diagnostics import diagnose
+from partialpool.draws.diagnostics import diagnose
 from quadrature import legendre, mesh, posterior
 
 

@@ -11,9 +11,9 @@ from scipy import stats
 
 import partialpool as pp
 from helpers import assert_moments
-from partialpool.posterior import effects
-from partialpool.posterior.effects import _normal_nodes
-from partialpool.posterior.tabulated import Tabulated
+from partialpool.answers import effects
+from partialpool.answers.effects import _normal_nodes
+from partialpool.answers.tabulated import Tabulated
 
 SETS = 150
 J, PER = 8, 5

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
+from partialpool.draws.rows import may_scatter
 from partialpool.model.families import FAMILIES, Given
-from partialpool.posterior.fitted_rows import may_scatter
 
 QUICK = {"chains": 2, "draws": 200, "warmup": 250}
 COUNTS = ("poisson", "negbinomial", "zero_inflated_poisson", "zero_inflated_negbinomial")

@@ -34,7 +34,7 @@ def sampled(core, seed, draws=4000, surrogate=True):
 
 def mean_and_error(values):
     """Of (chain, draw): the mean, and its Monte Carlo error by ranks' R-hat and ESS in the core."""
-    from partialpool.posterior.diagnostics import diagnose
+    from partialpool.draws.diagnostics import diagnose
 
     ess = float(diagnose(values[:, :, None])["ess_bulk"][0])
     return values.mean(), values.std() / np.sqrt(ess), ess

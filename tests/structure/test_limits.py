@@ -14,20 +14,24 @@ import pytest
 
 import partialpool as pp
 from partialpool import limits
+from partialpool.answers import check as checks
+from partialpool.answers import loo
+from partialpool.answers.loo import Loo, _unreliable
+from partialpool.answers.ranking import Ranking
+from partialpool.answers.sensitivity import Sensitivity, _findings
 from partialpool.design import build_design, matrix, response
+from partialpool.draws.diagnostics import energy_bfmi
+from partialpool.draws.statistic import Statistic
+from partialpool.draws.summary import COLUMNS, Summary
 from partialpool.engine import BoundsError, marginal
 from partialpool.engine.choose import check_maximised
+from partialpool.findings import priors as prior_findings
+from partialpool.findings import run as findings
+from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
 from partialpool.model import pool
 from partialpool.model.families import FAMILIES
-from partialpool.posterior import checks, estimate_text, findings, loo, prior_findings
-from partialpool.posterior.diagnostics import energy_bfmi
-from partialpool.posterior.dispersion import overdispersion
-from partialpool.posterior.loo import Loo, _unreliable
-from partialpool.posterior.ranking import Ranking
-from partialpool.posterior.sensitivity import Sensitivity, _findings
-from partialpool.posterior.statistic import Statistic
-from partialpool.posterior.summary import COLUMNS, Summary
+from partialpool.posterior import estimate_text
 
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(6), 8)
@@ -383,7 +387,7 @@ def a_dispersion_beyond_chance(larger):
         return (own,) if len(calls) == 1 else (made,)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("partialpool.posterior.fitted_rows.RowDraws.pearson", pearson)
+        patch.setattr("partialpool.draws.rows.RowDraws.pearson", pearson)
         return bool(list(overdispersion(fit)))
 
 

@@ -108,7 +108,9 @@ def test_files(name, small, tmp_path, monkeypatch):
     assert source.n_rows == 3
 
 
-@pytest.mark.parametrize("content", [CSV.encode(), gzip.compress(CSV.encode())])
+@pytest.mark.parametrize(
+    "content", [CSV.encode(), gzip.compress(CSV.encode(), mtime=0)], ids=["plain", "packed"]
+)
 def test_standard_input(content, monkeypatch):
     standard_input(monkeypatch, content)
     source = open_table("-")

@@ -5,7 +5,7 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import stats
 
-from partialpool.posterior.diagnostics import diagnose, energy_bfmi
+from partialpool.draws.diagnostics import diagnose, energy_bfmi
 
 RNG = np.random.default_rng(17)
 

@@ -30,9 +30,9 @@ from partialpool.cli.output import OutputError, discard, own_words, report, say
 from partialpool.engine import MAXIMISED
 from partialpool.errors import EngineError, FindingWarning, InputError
 from partialpool.interrupt import INTERRUPTED
-from partialpool.posterior import Fit
-from partialpool.posterior.compare import Comparison
-from partialpool.posterior.text import WIDTH
+from partialpool.posterior.comparison import Comparison
+from partialpool.posterior.fit import Fit
+from partialpool.words.fit import WIDTH
 
 DONE, UNUSABLE, BAD_INPUT = 0, 1, 2
 

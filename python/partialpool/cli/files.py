@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import partialpool
 from partialpool.data.files import STANDARD_INPUT
+from partialpool.draws.posterior import COEFFICIENT_COLUMNS
 from partialpool.errors import InputError
 from partialpool.paths import as_path, kind_of, resolved, shown
-from partialpool.posterior import Estimate, Fit
-from partialpool.posterior.fit import COEFFICIENT_COLUMNS
+from partialpool.posterior.estimate import Estimate
+from partialpool.posterior.fit import Fit
 from partialpool.writing import replacing, unwritable
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from partialpool.posterior import Estimate, Fit
+from partialpool.posterior.estimate import Estimate
+from partialpool.posterior.fit import Fit
 
 
 class OutputError(Exception):
@@ -81,14 +82,14 @@ def own_words(message: str) -> str:
 
 def _estimates(fit: Fit | Estimate) -> str:
     from partialpool.posterior.estimate_text import table_text
-    from partialpool.posterior.text import estimates_text
+    from partialpool.words.fit import estimates_text
 
     return estimates_text(fit) if isinstance(fit, Fit) else table_text(fit)
 
 
 def _findings(fit: Fit | Estimate) -> list[str]:
     from partialpool.posterior.estimate_text import estimate_findings_text
-    from partialpool.posterior.text import findings_text
+    from partialpool.words.fit import findings_text
 
     return findings_text(fit) if isinstance(fit, Fit) else estimate_findings_text(fit)
 

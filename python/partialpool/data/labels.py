@@ -11,13 +11,11 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Ints
 from partialpool.errors import InputError
 
 from .table import Array, Column
-
-Ints = NDArray[np.int64]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _TRUTH = {"true": True, "false": False}

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import numpy as np
 
+from partialpool.arrays import Ints
+from partialpool.data.labels import distinct
 from partialpool.errors import InputError
 
 from .conventions import (
@@ -20,7 +22,6 @@ from .conventions import (
     is_plain,
     possible,
 )
-from .labels import Ints, distinct
 from .reading import USUAL
 from .table import Array, Column
 

@@ -12,8 +12,10 @@ from typing import Literal
 
 import numpy as np
 
+from partialpool.arrays import Ints
+from partialpool.data.labels import distinct
+
 from .conventions import PLAIN, WHOLE, Convention, choose, is_number, is_plain
-from .labels import Ints, distinct
 from .reading import SILENT, USUAL, Reading
 from .table import Array, Column, Note
 

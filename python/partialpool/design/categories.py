@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Ints
 from partialpool.data import label
 from partialpool.data.labels import date_labels, distinct, in_order, match_labels
+from partialpool.design.design import Floats
 from partialpool.errors import InputError, did_you_mean, short
 from partialpool.formula.check import is_condition
 from partialpool.formula.constants import is_text
 from partialpool.formula.expression import Call, Constant, Name, Node, show
 
-from .design import Floats, Ints
 from .evaluate import Evaluator, plain_options
 
 

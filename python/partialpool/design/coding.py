@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.arrays import Ints
 from partialpool.data import label
+from partialpool.design.design import Floats
 from partialpool.errors import InputError, short
 from partialpool.formula import Factor, Term
 from partialpool.formula.allowed import CONTRASTS, FUNCTIONS
 from partialpool.formula.expression import Call, Name, Node
 
 from .categories import Categories, categorize, find_level
-from .design import Floats, Ints
 from .evaluate import Evaluator, Flags, plain_options
 
 Named = tuple[tuple[str, ...], Floats]

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Ints
 from partialpool.data import Column
 from partialpool.data.labels import distinct, in_order, match_labels
+from partialpool.design.design import Floats
 from partialpool.errors import InputError
 from partialpool.formula import GroupTerm, Terms, expand
 
-from .design import Floats, Ints
 from .matrix import first_of, rows
 
 # Beyond this, floats no longer tell whole numbers apart.

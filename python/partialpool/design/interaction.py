@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Ints
 from partialpool.data.labels import date_labels, label
 from partialpool.errors import InputError
-
-from .design import Ints
 
 Coded = tuple[NDArray[Any], Ints]
 

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import limits
+from partialpool.arrays import Ints
 from partialpool.data import Column
+from partialpool.design.design import Floats
 from partialpool.errors import InputError, short
 from partialpool.formula import GroupTerm, Term
 from partialpool.formula.names import quoted
 
 from .categories import Categories
 from .coding import code_factor, product, scopes, spelled
-from .design import Floats, Ints
 from .evaluate import Evaluator
 
 State = dict[str, Any]

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.arrays import Ints
 from partialpool.data import Column
 from partialpool.data.unclear import refuse_unclear
+from partialpool.design.design import Aliased, Floats, GroupFactor, Part
 from partialpool.errors import InputError
 from partialpool.formula import Factor, Term, Terms, expand
 
 from .aliased import leave_out, leave_out_zeros, store_matrix
-from .design import Aliased, Floats, GroupFactor, Ints, Part
 from .grouping import check_levels, encode_levels, factorize, make_blocks, ordered_groups, twins
 from .interaction import Coded, combine
 from .matrix import Matrix, build_matrix

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .design import Floats, Ints
+from partialpool.arrays import Ints
+from partialpool.design.design import Floats
 
 _TOLERANCE = 2e-13  # what a decomposition leaves of an exact combination is 100 times smaller
 _NEAR = 1e-3  # what is further away is independent, whatever rounding did

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.arrays import Ints
 from partialpool.data import Column, Table, open_table
 from partialpool.data.labels import distinct, match_labels
 from partialpool.data.unclear import as_numbers
+from partialpool.design.design import Floats, freeze
 from partialpool.errors import InputError
 from partialpool.formula import Term, Terms, expand, parse_formula, parse_predictor
 
 from .aliased import same_columns
 from .build import VERSION
-from .design import Floats, Ints, freeze
 from .evaluate import as_floats
 from .grouping import decode_levels, match_levels, ordered_groups
 from .interaction import match_combinations

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from partialpool import limits
+from partialpool.arrays import Ints
 from partialpool.data import Column
 from partialpool.data import label as label_of
 from partialpool.data.unclear import as_numbers
+from partialpool.design.design import Floats
 from partialpool.errors import InputError
 from partialpool.formula import Factor
 from partialpool.formula.expression import Call
@@ -20,7 +22,6 @@ from partialpool.formula.names import quoted
 
 from .categories import categorize
 from .coding import code_factor
-from .design import Floats, Ints
 from .evaluate import Evaluator
 from .grouping import factorize
 from .matrix import first_of, rows

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Ints
 from partialpool.data import Column, Note, Table, open_table
 from partialpool.data.convert import from_any
 from partialpool.data.index import aligned
 from partialpool.data.unclear import as_numbers
+from partialpool.design.design import Floats
 from partialpool.errors import InputError, shown
 from partialpool.formula import Factor, Terms
 from partialpool.formula.check import expression_factor, tree_factor
 from partialpool.formula.expression import Binary, Name
 
-from .design import Floats, Ints
 from .evaluate import Evaluator, State
 from .matrix import first_of
 from .matrix import rows as counted

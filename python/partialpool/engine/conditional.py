@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.arrays import mean_of, sd_of
+from partialpool.arrays import Array, mean_of, sd_of
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Group, Model
-
-Array = NDArray[np.float64]
-
 
 CHUNK = 2_000_000  # draws × coefficients that are drawn at a time
 

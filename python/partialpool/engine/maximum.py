@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.errors import InputError
 from partialpool.model.likelihood import Likelihood, Point, factor_of
-
-Array = NDArray[np.float64]
 
 MAX_STEPS = 200
 

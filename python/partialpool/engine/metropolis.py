@@ -11,9 +11,6 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from partialpool.engine.chains import Chains, check_draws, usable_chains
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.progress import Progress
@@ -22,8 +19,6 @@ from partialpool.engine.start import Start, starting_points
 from partialpool.errors import InputError, shown
 from partialpool.model import Model
 from partialpool.model.joint import Layout, build_joint
-
-Array = NDArray[np.float64]
 
 DEFAULT_PROPOSAL_SD = 0.1
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from partialpool import _core
+from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Model
 from partialpool.model.layout import Layout, Slices
-
-Array = NDArray[np.float64]
 
 
 def run_nuts(

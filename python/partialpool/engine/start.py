@@ -7,16 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array, Ints
 from partialpool.engine.conditional import covariance_of, scales_of
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Model
 from partialpool.model.defaults import bounds
 from partialpool.model.joint import Layout
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 Values = Mapping[str, Any]
 Start = Values | Sequence[Values] | Callable[[np.random.Generator], Values]

@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.model.own import Block, Outer, OwnParts
 from partialpool.model.priors import Flat, Normal, NormalAtMean, Prior
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

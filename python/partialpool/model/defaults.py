@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.model.families import FAMILIES, Family
@@ -26,8 +24,6 @@ from partialpool.model.priors import (
     parse_prior,
 )
 from partialpool.model.scales import GAUSSIAN, FactorParts, group_name, predictors, scales
-
-Array = NDArray[np.float64]
 
 INTERCEPT = "Intercept"
 

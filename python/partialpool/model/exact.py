@@ -16,14 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import sd_of
+from partialpool.arrays import Array, sd_of
 from partialpool.design import Design
 from partialpool.errors import InputError
 from partialpool.model.defaults import as_prior
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import InverseGamma, LogNormal, Prior
-
-Array = NDArray[np.float64]
 
 SOME_ROWS = 1000
 # Residuals that are the rounding of the largest number they are differences of.

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.arrays import sd_of
+from partialpool.arrays import Array, sd_of
 from partialpool.design.response import nearly_whole
 from partialpool.errors import InputError
 from partialpool.model.family_names import check_link, read_family
 from partialpool.model.priors import Gamma, InverseGamma, LogNormal, Prior, Uniform
 
-Array = NDArray[np.float64]
 FamilyName = Literal[
     "gaussian",
     "student_t",

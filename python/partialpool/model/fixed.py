@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.design.grouping import twins
 from partialpool.errors import InputError
@@ -17,8 +17,6 @@ from partialpool.model.groupwork import WorkingGroup, working_predictor
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import LKJ, AtMean, Normal, Prior
 from partialpool.model.scales import Predictor, Scales, group_name, predictors, scales
-
-Array = NDArray[np.float64]
 
 
 class Fixed(NamedTuple):

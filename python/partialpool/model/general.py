@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
 from partialpool.model.coordinates import Coordinates, bounded
@@ -30,7 +31,6 @@ from partialpool.model.priors import Kernel, NormalAtMean, Prior
 from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
 from partialpool.model.scales import Predictor, Scales, group_name, predictors, scales
 
-Array = NDArray[np.float64]
 RowSpec = tuple[Kernel, list[float], float]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import Array
 from partialpool.design import GroupFactor
 from partialpool.errors import InputError, NotYetError
 from partialpool.model.coordinates import Coordinates, coordinates
@@ -25,8 +26,6 @@ from partialpool.model.priors import (
     Uniform,
 )
 from partialpool.model.scales import FactorParts, Predictor, Scales, group_name
-
-Array = NDArray[np.float64]
 
 # The same threshold as the core's: a smaller diagonal means that rows do not determine it.
 SINGULAR = 1e-9

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.model.defaults import bounds
@@ -15,7 +14,6 @@ from partialpool.model.model import Group, Model
 from partialpool.model.priors import Normal
 from partialpool.model.scalars import correlation_prior
 
-Array = NDArray[np.float64]
 Bounded = tuple[tuple[str, list[float]], float, float]
 
 

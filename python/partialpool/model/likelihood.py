@@ -21,13 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import LOG_2PI, Array
 from partialpool.model.coordinates import log_volume
-from partialpool.model.marginal import LOG_2PI, build_marginal, log_row_scale
+from partialpool.model.marginal import build_marginal, log_row_scale
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
 from partialpool.model.priors import LKJ, Flat, Prior
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

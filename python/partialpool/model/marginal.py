@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import LOG_2PI, Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
 from partialpool.model.coordinates import Coordinates, coordinates, integrable
@@ -26,10 +27,6 @@ from partialpool.model.pooling import Pooled
 from partialpool.model.priors import Normal, Prior
 from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
 from partialpool.model.scales import scales
-
-Array = NDArray[np.float64]
-
-LOG_2PI = math.log(2 * math.pi)
 
 
 def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import Array
 from partialpool.data.conventions import is_plain
 from partialpool.model.coordinates import Coordinates, implied_priors
 from partialpool.model.pooling import Pooled
@@ -18,8 +19,6 @@ from partialpool.model.priors import Normal, NormalAtMean, Prior
 
 if TYPE_CHECKING:
     from partialpool.model.layout import Layout
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array, Ints
 from partialpool.formula import Term
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 CONSTANT: Term = ()
 

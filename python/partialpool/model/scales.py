@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool import limits
+from partialpool.arrays import Array, Ints
 from partialpool.design import Design, GroupFactor
 from partialpool.formula import Factor, Term
 from partialpool.model.families import FAMILIES, Family
 from partialpool.model.own import Outer, OwnParts, are_dependent, columns_apart, own_parts
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 GAUSSIAN = FAMILIES["gaussian"]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.plots.style import (
     BLUE,
     FONT,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 WIDTH, HEIGHT, PANEL = 6.6, 4.2, 2.5  # inches
 NAMED = 30  # levels at most that are named on the axis

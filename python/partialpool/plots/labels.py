@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.plots.scales import Array
+from partialpool.arrays import Array
 from partialpool.plots.style import FONT, INK, SMALL
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.plots.labels import place_labels
-from partialpool.plots.scales import Array
 from partialpool.plots.scene import Panel, Scene
 from partialpool.plots.style import BLUE, GREY, INK, RED, plain, shorten
 

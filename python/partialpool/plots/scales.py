@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from partialpool.arrays import Array
+
 Limits = tuple[float, float]
 
 FEW = 200  # of so few points a frame keeps more, as each of them matters

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.plots.marks import LEGEND, draw_panel, label_panel, target_name
-from partialpool.plots.scales import Array, logarithmic, row_ticks
+from partialpool.plots.scales import logarithmic, row_ticks
 from partialpool.plots.scene import LINES, SHOWN, Panel, Scene, make_scene
 from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain, shorten
 

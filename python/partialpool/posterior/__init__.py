@@ -1,7 +1,8 @@
-"""The posterior: Fit with its summaries, findings, draws and file; Estimate without priors."""
+"""What users hold: a fit, an estimate, a comparison of poolings."""
 
+from partialpool.draws.posterior import Provenance
+from partialpool.finding import Finding
 from partialpool.posterior.estimate import Estimate
-from partialpool.posterior.findings import Finding
-from partialpool.posterior.fit import Fit, Provenance
+from partialpool.posterior.fit import Fit
 
 __all__ = ["Estimate", "Finding", "Fit", "Provenance"]

@@ -8,19 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.checks import check_text
+from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
 from partialpool.engine.maximum import Maximum
 from partialpool.errors import InputError
+from partialpool.finding import Finding
 from partialpool.model import Model
-from partialpool.posterior.findings import Finding
-from partialpool.posterior.fit import Fit, Provenance, coefficient_frame, rows_called
+from partialpool.posterior.fit import Fit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 ESTIMATE_COLUMNS = ("estimate", "standard_error", "lower", "upper")
 

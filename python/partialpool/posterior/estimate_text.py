@@ -11,10 +11,10 @@ import numpy as np
 
 from partialpool import limits
 from partialpool.engine.maximum import Maximum
+from partialpool.finding import Finding
+from partialpool.findings.data import design_findings
 from partialpool.model import Model, Pooled
-from partialpool.posterior.data_findings import design_findings
-from partialpool.posterior.findings import Finding
-from partialpool.posterior.text import POOLING_NAMES, WIDTH, number, percent, wrap_findings
+from partialpool.words.fit import POOLING_NAMES, WIDTH, number, percent, wrap_findings
 
 if TYPE_CHECKING:
     from partialpool.posterior.estimate import Estimate

@@ -10,17 +10,17 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from partialpool.posterior import estimate_text
-from partialpool.posterior.text import heading, notes, parameter_rows, percent, section
+from partialpool.words.fit import heading, notes, parameter_rows, percent, section
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from partialpool.posterior.compare import Comparison
+    from partialpool.draws.posterior import Posterior
+    from partialpool.posterior.comparison import Comparison
     from partialpool.posterior.estimate import Estimate
-    from partialpool.posterior.fit import Fit
 
 
-def fit_html(fit: Fit) -> str:
+def fit_html(fit: Posterior) -> str:
     """Write a fit as an HTML fragment."""
     head = ["", "mean", "sd", *percent(fit.provenance.interval), "ess", "r_hat", "prior"]
     parts = [

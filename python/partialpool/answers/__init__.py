@@ -1,0 +1,1 @@
+"""Answers: what users ask of a posterior, one question a file."""

@@ -1,0 +1,1 @@
+"""Draws of a posterior: what they say of parameters, rows and priors."""

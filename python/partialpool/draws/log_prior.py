@@ -1,0 +1,129 @@
+"""Log density of every prior at the draws of a fit: of what stands above the group coefficients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partialpool.arrays import Array
+from partialpool.draws.posterior import n_draws, population_draws, rows_of
+from partialpool.engine.conditional import covariance_of
+from partialpool.model.coordinates import coordinates
+from partialpool.model.defaults import RANGES
+from partialpool.model.families import FAMILIES
+from partialpool.model.priors import LKJ, NormalAtMean, Prior
+from partialpool.model.scales import Predictor, Scales, predictors, scales
+
+if TYPE_CHECKING:
+    from partialpool.draws.posterior import Posterior
+    from partialpool.engine import GroupDraws
+    from partialpool.model import Group
+
+
+def log_priors(fit: Posterior) -> dict[str, Array]:
+    """Log density of each prior, up to a constant, by the name under which it is set: (draw,).
+
+    Draws are flattened over chains. Flat and uniform priors are left out, for they are constant,
+    and so are the priors of levels without pooling: those belong to the group coefficients.
+    """
+    labels, draws = population_draws(fit.model, fit.run)
+    values = dict(zip(labels, draws.reshape(n_draws(fit), len(labels)).T, strict=True))
+    design, family = rows_of(fit), FAMILIES[fit.model.family]
+    found: dict[str, Array] = {}
+    for predictor in predictors(design):
+        found |= _coefficients(fit, predictor, scales(design, family), values)
+    for group, drawn in zip(fit.model.groups, fit.run.groups, strict=True):
+        if group.known_sd is None:
+            found |= _scales_of_levels(fit, group, drawn)
+    for name, prior in fit.model.priors.items():
+        if name in RANGES:
+            found[name] = log_density(prior, values[name])
+    return {name: part for name, part in found.items() if np.ptp(part) > 0}
+
+
+def _coefficients(
+    fit: Posterior, predictor: Predictor, scale: Scales, values: dict[str, Array]
+) -> dict[str, Array]:
+    """Priors of population coefficients; those of one term are joint, and under its first name."""
+    priors, name = fit.model.priors, predictor.name
+    parts = scale.parts[name]
+    _, at = coordinates(parts, [priors[label] for label in predictor.labels])
+    b = np.column_stack([np.empty((n_draws(fit), 0)), *(values[k] for k in predictor.labels)])
+    v = at.values(b)
+    found: dict[str, Array] = {}
+    for block in parts.blocks:
+        labels = [predictor.labels[k] for k in block.columns]
+        own = [label for label in labels if _joint(priors[label])]
+        for k in block.columns:
+            prior, label = at.priors[k], predictor.labels[k]
+            key = own[0] if _joint(priors[label]) else label
+            found[key] = found.get(key, 0.0) + log_density(prior, v[:, k])
+    if name == "mu":
+        shift = b @ at.outer[0] if len(at.outer) else 0.0
+        for label in (key for key in values if key.startswith("threshold[")):
+            moved = isinstance(priors[label], NormalAtMean)
+            found[label] = log_density(priors[label], values[label] - (shift if moved else 0.0))
+    return found
+
+
+def _joint(prior: Prior) -> bool:
+    """Whether a coefficient shares its prior with the other columns of its term."""
+    return isinstance(prior, NormalAtMean)
+
+
+def _scales_of_levels(fit: Posterior, group: Group, drawn: GroupDraws) -> dict[str, Array]:
+    """Priors of sds and correlations, those of coefficients at the mean of the predictors too."""
+    priors, q, n = fit.model.priors, len(group.terms), n_draws(fit)
+    own = np.concatenate([drawn.sd, drawn.cor], axis=2) if drawn.own is None else drawn.own
+    own = own.reshape(n, -1)
+    kernels = group.own if group.at_mean else [priors[label] for label in group.sd_labels]
+    found = {
+        label: log_density(prior, own[:, k])
+        for k, (label, prior) in enumerate(zip(group.sd_labels, kernels, strict=True))
+    }
+    whole = priors.get(f"cor_{group.name}")
+    if isinstance(whole, LKJ):
+        found[f"cor_{group.name}"] = (whole.eta - 1) * _log_determinant(group, own[:, q:])
+    else:
+        for k, label in enumerate(group.cor_labels):
+            found[label] = log_density(priors[label], own[:, q + k])
+    return found
+
+
+def log_density(prior: Prior, x: Array) -> Array:
+    """Log density of a prior, up to a constant, where it has mass.
+
+    A half or truncated prior differs from the whole one by a constant there.
+
+    Examples
+    --------
+    >>> from partialpool.model.priors import HalfNormal
+    >>> log_density(HalfNormal(2), np.array([0.0, 2.0]))
+    array([-0. , -0.5])
+    """
+    kind, numbers = prior.kernel()
+    if kind == "flat":
+        return np.zeros_like(x)
+    if kind == "normal":
+        mean, sd = numbers
+        return np.asarray(-0.5 * ((x - mean) / sd) ** 2)
+    if kind == "student_t":
+        df, loc, scale = numbers
+        return np.asarray(-0.5 * (df + 1) * np.log1p(((x - loc) / scale) ** 2 / df))
+    if kind == "gamma":
+        shape, rate = numbers
+        # The exponential is finite at 0, where 0 · log 0 would not be.
+        return np.asarray((0.0 if shape == 1 else (shape - 1) * np.log(x)) - rate * x)
+    if kind == "inverse_gamma":
+        shape, scale = numbers
+        return np.asarray(-(shape + 1) * np.log(x) - scale / x)
+    assert kind == "log_normal"
+    mu, sd = numbers
+    return np.asarray(-np.log(x) - 0.5 * ((np.log(x) - mu) / sd) ** 2)
+
+
+def _log_determinant(group: Group, cor: Array) -> Array:
+    """Log determinant of the correlation matrix of a group: (draw,)."""
+    matrix = covariance_of(np.ones((len(cor), len(group.terms))), cor, group.pairs)
+    return np.asarray(np.linalg.slogdet(matrix)[1])

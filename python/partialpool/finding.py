@@ -1,0 +1,67 @@
+"""Finding: one thing to know before trusting a result, in plain sentences."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from partialpool.errors import FindingWarning
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about a fit.
+
+    Attributes
+    ----------
+    code : str
+        Stable name, such as ``"divergences"``.
+    level : {"info", "warning", "error"}
+        An error means that the fit should not be used.
+    message, remedy : str
+        What was found, and what to do about it.
+
+    Examples
+    --------
+    >>> print(Finding("one-level", "warning", "There is one level.", "Leave the term out."))
+    warning [one-level]: There is one level. Leave the term out.
+    """
+
+    code: str
+    level: Level
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.level} [{self.code}]: {self.message} {self.remedy}".rstrip()
+
+
+def warn(findings: Iterable[tuple[str, Finding]]) -> None:
+    """Warn once of all findings that are more than information, at the line of the user.
+
+    Parameters
+    ----------
+    findings : iterable of (str, Finding)
+        Each with what to put before it.
+    """
+    told = [f"{before}{finding}" for before, finding in findings if finding.level != "info"]
+    if told:
+        try:
+            warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+        except ValueError:
+            if not getattr(sys.stderr, "closed", False):  # as in services: nobody would read it
+                raise
+
+
+def _user_level() -> int:
+    """How many frames above that of the caller there is one of other code than ours."""
+    home, level, frame = str(Path(__file__).parent), 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(home):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -1,0 +1,1 @@
+"""Findings: what to know before trusting a fit, told from data, draws and priors."""

@@ -1,0 +1,263 @@
+"""Findings of a run: what its draws tell, and what they owe to the priors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from partialpool import limits
+from partialpool.arrays import sd_of
+from partialpool.draws.diagnostics import energy_bfmi
+from partialpool.draws.summary import Summary
+from partialpool.engine import GroupDraws, Run
+from partialpool.errors import InputError
+from partialpool.finding import Finding
+from partialpool.model import Group, Model, Pooled
+from partialpool.model.defaults import INTERCEPT, RANGES, bounds, default_priors
+from partialpool.model.priors import Prior
+
+
+def run_findings(
+    model: Model, run: Run, summary: Summary, pooled: Pooled | None = None
+) -> list[Finding]:
+    """Judge the draws, and what they owe to the priors; with the rows also what these add."""
+    return [
+        *_failures(run),
+        *(() if pooled is None else _perfect(pooled, run)),
+        *_convergence(summary, run.chains),
+        *_sampler(model, run),
+        *_prior_alone(model, run),
+        *_near_zero(model, run, pooled),
+        *(() if pooled is None else _scatter(pooled, run)),
+    ]
+
+
+def _failures(run: Run) -> Iterator[Finding]:
+    if run.interrupted:
+        yield Finding(
+            "interrupted",
+            "warning",
+            f"Sampling was interrupted: {run.draws} draws of {run.chains} chains were kept.",
+            "Run it to the end before you rely on it.",
+        )
+    if run.failures:
+        yield Finding(
+            "failed-chains",
+            "error",
+            f"{len(run.failures)} of {run.chains + len(run.failures)} chains failed "
+            f"({run.failures[0]}).",
+            "Check priors and data; the remaining chains may not be representative.",
+        )
+
+
+def _named(labels: Sequence[str], picked: Sequence[int] | np.ndarray) -> str:
+    names = [f"`{labels[k]}`" for k in picked]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
+    labels = summary.labels
+    if summary.constant.any():
+        yield Finding(
+            "constant-chain",
+            "error",
+            f"All draws of {_named(labels, np.flatnonzero(summary.constant))} are equal: the "
+            "sampler did not move.",
+            "Check the priors of these parameters.",
+        )
+    r_hat = np.nan_to_num(summary.values["r_hat"], nan=1.0, posinf=np.inf)
+    levels = np.array([label.startswith("coef_") for label in labels], dtype=bool)
+    most = np.where(levels, limits.R_HAT_LEVEL, limits.R_HAT)
+    apart = np.flatnonzero(r_hat > most)
+    if len(apart):
+        apart = apart[np.argsort(-r_hat[apart], kind="stable")]
+        who = "Chains disagree" if chains > 1 else "The two halves of the chain disagree"
+        worst, others = apart[0], apart[1:]
+        also = f"; also about {_named(labels, others)}" if len(others) else ""
+        yield Finding(
+            "r-hat",
+            "error" if r_hat[worst] > limits.R_HAT_UNUSABLE else "warning",
+            f"{who} about `{labels[worst]}` (R-hat {r_hat[worst]:.4g}, should be at most "
+            f"{most[worst]:g}){also}.",
+            "Ask for more warm-up and draws; if that does not help, the model is not determined "
+            "by data and priors.",
+        )
+    bulk, tail = summary.values["ess_bulk"], summary.values["ess_tail"]
+    ess = np.nan_to_num(np.fmin(bulk, tail), nan=np.inf)
+    few = np.flatnonzero(ess < limits.ESS)
+    if len(few):
+        few = few[np.argsort(ess[few], kind="stable")]
+        also = f"; also few of {_named(labels, few[1:])}" if len(few) > 1 else ""
+        yield Finding(
+            "ess",
+            "warning",
+            f"The effective sample size of `{labels[few[0]]}` is {ess[few[0]]:.0f} (should be at "
+            f"least {limits.ESS:.0f}): means and intervals are imprecise{also}.",
+            "Ask for more draws.",
+        )
+
+
+def _sampler(model: Model, run: Run) -> Iterator[Finding]:
+    if run.method == "metropolis":
+        yield from _acceptance(run)
+        return
+    diverging = int(np.sum(run.stats["diverging"]))
+    total = run.chains * run.draws
+    if diverging:
+        yield Finding(
+            "divergences",
+            "error" if diverging > limits.DIVERGING_UNUSABLE * total else "warning",
+            f"{diverging} of {total} draws diverged: the sampler may have missed a part of the "
+            "posterior.",
+            _against_divergences(model, few=diverging < limits.DIVERGING_FEW * total),
+        )
+    bfmi = energy_bfmi(run.stats["energy"].astype(float)) if run.draws > 1 else np.array([np.nan])
+    low = np.nan_to_num(bfmi, nan=1.0) < limits.E_BFMI
+    if low.any():
+        yield Finding(
+            "low-e-bfmi",
+            "warning",
+            f"In {int(low.sum())} of {run.chains} chains the energy moves slowly (E-BFMI "
+            f"{np.nanmin(bfmi):.2g}, should be at least {limits.E_BFMI:g}): tails may be explored "
+            "poorly.",
+            "Ask for more warm-up, or use priors with lighter tails.",
+        )
+
+
+def _against_divergences(model: Model, *, few: bool) -> str:
+    if few:
+        return "So few hardly matter: a run with another seed or more warm-up tells if they stay."
+    sds = any(group.sd_labels for group in model.groups)
+    slopes = {*model.columns, *(term for group in model.groups for term in group.terms)}
+    scale = ", or centre and scale the predictors" if slopes - {INTERCEPT} else ""
+    return f"Use narrower priors{' on the sds' * sds}{scale}."
+
+
+def _acceptance(run: Run) -> Iterator[Finding]:
+    low, high = min(run.acceptance_rate), max(run.acceptance_rate)
+    if low < limits.ACCEPTANCE_LOW:
+        yield Finding(
+            "acceptance-rate",
+            "error" if low == 0 else "warning",
+            f"Only {100 * low:.2g}% of the Metropolis proposals were accepted: the chain hardly "
+            "moves.",
+            "Make proposal_sd smaller.",
+        )
+    elif high > limits.ACCEPTANCE_HIGH:
+        yield Finding(
+            "acceptance-rate",
+            "warning",
+            f"{100 * high:.2g}% of the Metropolis proposals were accepted: the steps are so small "
+            "that the chain explores slowly.",
+            "Make proposal_sd larger.",
+        )
+
+
+def _scales(model: Model, run: Run) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """Sds of every factor: label, factor, term, draws."""
+    for group, drawn in zip(model.groups, run.groups, strict=True):
+        of = "" if group.predictor == "mu" else f" of log {group.predictor}"
+        for k, name in enumerate(group.sd_labels):
+            yield name, group.factor, group.terms[k] + of, _sd_draws(group, drawn, k)
+
+
+def _sd_draws(group: Group, drawn: GroupDraws, k: int) -> np.ndarray:
+    """Draws of an sd as its prior is about it: of own coefficients where it is at the mean."""
+    if drawn.own is None:
+        return drawn.sd[..., k]
+    return np.asarray(drawn.own[..., k] * abs(group.back[k, k]))
+
+
+def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
+    """Compare quartiles of sds and dispersion parameters with those of their priors."""
+    drawn = {name: draws for name, _, _, draws in _scales(model, run)}
+    drawn |= {name: draws for name, draws in run.scalars.items() if name in RANGES}
+    for name, draws in drawn.items():
+        prior = model.priors.get(name)
+        before = None if prior is None else _quantiles(name, prior, (0.25, 0.5, 0.75))
+        if before is None:
+            continue  # improper: it decides nothing alone
+        after = np.quantile(draws, [0.25, 0.5, 0.75])
+        width = before[2] - before[0]
+        wide = after[2] - after[0] > limits.PRIOR_WIDTH * width
+        if wide and abs(after[1] - before[1]) < limits.PRIOR_SHIFT * width:
+            yield Finding(
+                "prior-decides",
+                "warning",
+                f"The posterior of `{name}` is hardly narrower than its prior {prior}: the data "
+                "say almost nothing about it.",
+                "Report it as an assumption, or choose the prior from what you know.",
+            )
+
+
+@lru_cache(maxsize=256)  # many fits of one table ask for the same
+def _quantiles(name: str, prior: Prior, at: tuple[float, ...]) -> np.ndarray | None:
+    """Quantiles of a prior where the parameter can lie; None where it has no mass to share out."""
+    try:
+        return np.quantile(prior.draw(np.random.default_rng(0), 4000, *bounds(name, prior)), at)
+    except InputError:
+        return None
+
+
+def _near_zero(model: Model, run: Run, pooled: Pooled | None) -> Iterator[Finding]:
+    """Find sds that the data hold near 0: highest density there, and far less room than before.
+
+    A wide prior leaves room without end, so the default is asked too: it knows the data's scale.
+    """
+    alone = {name for g in model.groups if len(g.levels) == 1 for name in g.sd_labels}
+    for name, factor, term, draws in _scales(model, run):
+        if name in alone:
+            continue  # nothing can differ, and another finding says so
+        most = float(np.quantile(draws, 0.95))
+        if most <= 0 or np.mean(draws < limits.ZERO_PART * most) < limits.ZERO_SHARE:
+            continue
+        defaults = {} if pooled is None else default_priors(pooled.design, pooled.family)
+        priors = [p for p in (model.priors[name], defaults.get(name)) if p is not None]
+        before = [q[0] for p in priors if (q := _quantiles(name, p, (0.95,))) is not None]
+        if most < limits.ZERO_ROOM * min(before, default=np.inf):
+            yield Finding(
+                "sd-near-zero",
+                "info",
+                f"The posterior of `{name}` piles up at 0 (95% of it is below {most:.2g}): levels "
+                f"of `{factor}` hardly differ in {term}, or too little for these data to show.",
+                "The term may stay: pooling then draws the levels close together.",
+            )
+
+
+def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
+    """Find counts for which `shape` has no upper end: it is then as long-tailed as its prior."""
+    family, y = pooled.family, pooled.design.y
+    if not family.name.endswith("negbinomial"):
+        return
+    enough = limits.POISSON_SHAPE * float(np.mean(y if family.name == "negbinomial" else y[y > 0]))
+    beyond = float(np.mean(run.scalars["shape"] > enough))
+    if beyond > limits.POISSON_SHARE:
+        yield Finding(
+            "no-overdispersion",
+            "info",
+            f"The counts of `{pooled.design.response}` do not visibly scatter more than Poisson "
+            f"counts: `shape` has no upper end ({100 * beyond:.0f}% of its draws are above "
+            f"{enough:.3g}, where the variance is Poisson's), so its mean and sd are noise.",
+            f'Use family="{family.name.replace("negbinomial", "poisson")}", or go by the median of '
+            "`shape`.",
+        )
+
+
+def _perfect(pooled: Pooled, run: Run) -> Iterator[Finding]:
+    """Find responses that the model gives nearly exactly (exactly is refused before)."""
+    sigma = run.scalars.get("sigma")
+    if sigma is None:
+        return
+    y = pooled.family.linear(pooled.design.y)
+    own, size = float(np.quantile(sigma, 0.5)), float(sd_of(y))
+    if own < limits.PERFECT * size:
+        yield Finding(
+            "perfect-fit",
+            "warning",
+            f"The model gives `{pooled.design.response}` nearly exactly: its residual sd `sigma` "
+            f"is about {own:.2g}, and the sd of the response {size:.2g}.",
+            "Look for a predictor or group that is made of the response: what is left may be "
+            "rounding, and then it is no normal error.",
+        )

@@ -1,0 +1,210 @@
+"""Findings where a predictor, a category or a level separates the responses.
+
+There only priors keep estimates finite. It is read off the data column by column; what only several
+columns do together is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.arrays import Array
+from partialpool.design import Design
+from partialpool.finding import Finding
+from partialpool.model import Pooled
+from partialpool.model.defaults import INTERCEPT
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Responses from the lowest kind to the highest.
+
+    Attributes
+    ----------
+    rows : list of mask
+        The rows that speak for each kind; those of a binomial response may speak for both.
+    low, high : str
+        The lowest and the highest kind in words; `high` is empty where responses have no end.
+    """
+
+    rows: list[Mask]
+    low: str
+    high: str
+
+    def only_low(self, codes: NDArray[np.int64], n: int) -> Mask:
+        """Tell which of `n` sets of rows have only responses of the lowest kind."""
+        return np.asarray(np.bincount(codes, np.any(self.rows[1:], axis=0), n) == 0)
+
+    def only_high(self, codes: NDArray[np.int64], n: int) -> Mask:
+        """Tell which of `n` sets of rows have only responses of the highest kind."""
+        if not self.high:
+            return np.zeros(n, dtype=bool)
+        return np.asarray(np.bincount(codes, np.any(self.rows[:-1], axis=0), n) == 0)
+
+
+def separation(pooled: Pooled) -> Iterator[Finding]:
+    """Find what separates the responses of a binary, binomial, ordered or count model."""
+    ends = _ends(pooled)
+    if ends is None:
+        return
+    design = pooled.design
+    alone = _one_end(ends)
+    if alone:
+        yield Finding(
+            "one-outcome",
+            "warning",
+            f"The response is {alone} in every row: the data alone would make the intercept "
+            "infinite, so the prior decides how far from it the estimate is, and there is nothing "
+            "that predictors could explain.",
+            "Choose the prior on the intercept from what you know.",
+        )
+        return
+    done: set[int] = set()
+    for name, block in _categories(design):
+        done |= set(block)
+        yield from _separated_categories(name, block, design, ends)
+    if ends.high:
+        for k, name in enumerate(design.columns):
+            if name != INTERCEPT and k not in done:
+                yield from _separating_column(name, design.X[:, k], design, ends)
+    for factor in design.factors:
+        if factor.pooled or INTERCEPT not in factor.terms:
+            continue
+        n = len(factor.levels)
+        alike = int(np.sum(ends.only_low(factor.codes, n) | ends.only_high(factor.codes, n)))
+        if alike:
+            kinds = f"only {ends.low}" + f" or only {ends.high}" * bool(ends.high)
+            yield Finding(
+                "separated-levels",
+                "warning",
+                f"In {alike} of {n} levels of `{factor.name}` the response is {kinds}: without "
+                "pooling, the prior alone decides how extreme their coefficients are.",
+                "Partial pooling estimates them from all levels.",
+            )
+
+
+def _one_end(ends: _Ends) -> str:
+    """Say which kind of response is the only one, if so."""
+    if not np.any(ends.rows[1:]):
+        return ends.low
+    return ends.high if ends.high and not np.any(ends.rows[:-1]) else ""
+
+
+def _ends(pooled: Pooled) -> _Ends | None:
+    design, family = pooled.design, pooled.family
+    y = design.y
+    if design.categories:
+        kinds = [y == k for k in range(len(design.categories))]
+        return _Ends(kinds, str(design.categories[0]), str(design.categories[-1]))
+    if family.name == "bernoulli":
+        return _Ends([y == 0, y == 1], "0", "1")
+    if family.name == "binomial":
+        assert design.trials is not None
+        return _Ends([y < design.trials, y > 0], "0", "as large as the trials")
+    if family.name.removeprefix("zero_inflated_") in ("poisson", "negbinomial"):
+        return _Ends([y == 0, y > 0], "0", "")
+    return None
+
+
+def _categories(design: Design) -> Iterator[tuple[str, list[int]]]:
+    """Columns that code one factor, and single columns with two values."""
+    blocks: dict[str, list[int]] = {}
+    for k, name in enumerate(design.columns):
+        if name != INTERCEPT and ":" not in name:
+            blocks.setdefault(name.split("[")[0] if "[" in name else name, []).append(k)
+    for name, block in blocks.items():
+        first = design.X[:, block[0]]
+        several = len(block) > 1 or "[" in design.columns[block[0]]
+        if several or np.all((first == first.min()) | (first == first.max())):
+            yield name, block
+
+
+def _separated_categories(
+    name: str, block: Sequence[int], design: Design, ends: _Ends
+) -> Iterator[Finding]:
+    X = design.X[:, block]
+    # A number for each combination of values.
+    mixed = X @ np.cos(1.0 + np.arange(len(block)))
+    _, first, codes = np.unique(mixed, return_index=True, return_inverse=True)
+    n = len(first)
+    if not 2 <= n <= 1000:
+        return
+    for kind, alike in (
+        (ends.low, ends.only_low(codes, n)),
+        (ends.high, ends.only_high(codes, n)),
+    ):
+        for which in np.flatnonzero(alike):
+            rows = int(np.sum(codes == which))
+            where = _category(name, block, X[first[which]], design)
+            yield Finding(
+                "separation",
+                "warning",
+                f"The response is {kind} in {'the only row' if rows == 1 else f'all {rows} rows'} "
+                f"with {where}: the data alone would make its effect infinite, so the prior "
+                "decides how large the estimate is.",
+                f"Choose the prior on `{_parameter(name, block, X[first[which]], design)}` from "
+                "what you know, or join this category with another.",
+            )
+
+
+def _parameter(name: str, block: Sequence[int], values: Array, design: Design) -> str:
+    own = np.flatnonzero(values)
+    if len(block) == 1:
+        return f"b[{design.columns[block[0]]}]"
+    return f"b[{design.columns[block[int(own[0])]]}]" if len(own) == 1 else "b"
+
+
+def _category(name: str, block: Sequence[int], values: Array, design: Design) -> str:
+    """Name a category by its column, where it has one."""
+    own = np.flatnonzero(values)
+    label = design.columns[block[0]]
+    if len(block) == 1 and "[" not in label:
+        return f"`{label}` = {values[0]:g}"
+    if len(own) == 1 and values[own[0]] == 1:
+        return f"`{design.columns[block[int(own[0])]]}`"
+    return f"the reference category of `{name}`" if not len(own) else f"one category of `{name}`"
+
+
+def _separating_column(name: str, x: Array, design: Design, ends: _Ends) -> Iterator[Finding]:
+    lows = np.array([x[rows].min() for rows in ends.rows])
+    highs = np.array([x[rows].max() for rows in ends.rows])
+    # Without an intercept the border is at 0. (An ordered response has thresholds.)
+    at_zero = highs[0] <= 0 <= lows[1] or highs[1] <= 0 <= lows[0]
+    if not at_zero and not _has_constant(design):
+        return
+    rising, falling = bool(np.all(highs[:-1] <= lows[1:])), bool(np.all(lows[:-1] >= highs[1:]))
+    if rising == falling:
+        return
+    overlap = highs[:-1] == lows[1:] if rising else lows[:-1] == highs[1:]
+    above, below = (ends.high, ends.low) if rising else (ends.low, ends.high)
+    if len(lows) > 2:
+        how = f"the categories of `{design.response}` follow one another along it"
+    else:
+        border = (lows[1], highs[0]) if rising else (lows[0], highs[1])
+        how = f"the response is {above} only from {border[0]:.4g} on, {below} only up to "
+        how += f"{border[1]:.4g}"
+    yield Finding(
+        "separation",
+        "warning",
+        f"`{name}` separates the responses{' but for ties' if overlap.any() else ''}: {how}. The "
+        "data alone would make its coefficient infinite, so the prior decides how large the "
+        "estimate is.",
+        f"Choose the prior on `b[{name}]` from what you know, or leave the predictor out.",
+    )
+
+
+def _has_constant(design: Design) -> bool:
+    """Whether some combination of coefficients shifts all rows alike."""
+    if INTERCEPT in design.columns or design.categories:
+        return True
+    if any(INTERCEPT in factor.terms for factor in design.factors):
+        return True
+    ones = np.ones(len(design.X))
+    found = np.linalg.lstsq(design.X, ones, rcond=None)[0]
+    return bool(np.allclose(design.X @ found, ones))

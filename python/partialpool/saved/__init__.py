@@ -1,0 +1,1 @@
+"""Saved: posteriors in files, and back."""

@@ -1,0 +1,243 @@
+"""A fit ↔ arrays, and a record in JSON of all that is not numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool import _core
+from partialpool.answers.loo import Loo
+from partialpool.design import upgrade
+from partialpool.draws.posterior import Posterior, Provenance
+from partialpool.engine import GroupDraws, Run
+from partialpool.finding import Finding
+from partialpool.model import Group, Model, Reduced
+from partialpool.model.priors import PRIORS, Normal, NormalAtMean, Prior
+from partialpool.saved.rows import (
+    decode_levels,
+    encode_levels,
+    read_rows,
+    write_rows,
+)
+from partialpool.saved.schema import check_record
+from partialpool.saved.stored import texts
+
+Kind = TypeVar("Kind", bound=Posterior)
+Arrays = Mapping[str, NDArray[Any]]
+
+MODEL_FACTS = (
+    "formula",
+    "response",
+    "family",
+    "link",
+    "pooling",
+    "columns",
+    "sigma_formula",
+    "recipe",
+)
+GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor", "at_mean")
+# Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
+GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
+GROUP_DRAWS = ("sd", "cor", "coef", "own")
+STATS = ("diverging", "energy", "lp", "tree_depth")  # those that an engine has
+LOO_FACTS = ("method", "unit", "folds")
+LOO_ARRAYS = ("elpd_i", "log_score", "pareto_k", "y", "mean", "weights")
+
+
+def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
+    """Give all that a fit holds as arrays of numbers and texts.
+
+    Parameters
+    ----------
+    rows : bool
+        Whether the rows that were fitted are among them.
+    """
+    model, run = fit.model, fit.run
+    arrays: dict[str, NDArray[Any]] = {
+        "b": run.b,
+        **{name: np.asarray(values) for name, values in run.stats.items()},
+        **{f"scalar{k}": values for k, values in enumerate(run.scalars.values())},
+    }
+    if run.working is not None:
+        arrays["working"] = run.working
+    reduced: dict[str, Any] | None = None
+    if model.reduced is not None:
+        r, b, w, n_rows = model.reduced.data.parts()
+        arrays |= {"reduced_r": r, "reduced_b": b, "reduced_w": w}
+        reduced = {"order": model.reduced.order, "n_rows": n_rows}
+    groups = []
+    for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
+        kind, arrays[f"group{k}_levels"] = encode_levels(group.levels)
+        parts = {name: getattr(group, name) for name in GROUP_ARRAYS}
+        parts |= {name: getattr(drawn, name) for name in GROUP_DRAWS}
+        arrays |= {f"group{k}_{name}": x for name, x in parts.items() if x is not None}
+        own = [_encode_prior(prior) for prior in group.own]
+        groups.append(
+            {name: getattr(group, name) for name in GROUP_FACTS} | {"kind": kind, "own": own}
+        )
+    meta = {
+        "groups": groups,
+        "scalars": list(run.scalars),
+        "reduced": reduced,
+        "model": {name: getattr(model, name) for name in MODEL_FACTS},
+        "categories": [
+            c if isinstance(c, (bool, int, float, str)) else str(c) for c in model.categories
+        ],
+        "known_errors": model.known_errors,
+        "n_rows": model.n_rows,
+        "priors": {name: _encode_prior(prior) for name, prior in model.priors.items()},
+        "implied": {name: _encode_prior(prior) for name, prior in model.implied.items()},
+        "run": {
+            "method": run.method,
+            # JSON readers elsewhere may round integers beyond 2⁵³
+            "seed": str(run.seed),
+            "warmup": run.warmup,
+            "step_size": run.step_size,
+            "acceptance_rate": run.acceptance_rate,
+            "seconds_warmup": run.seconds_warmup,
+            "seconds_sampling": run.seconds_sampling,
+            "interrupted": run.interrupted,
+            "failures": run.failures,
+        },
+        "provenance": asdict(fit.provenance),
+        "findings": [asdict(finding) for finding in fit.findings],
+        "held_out": _write_scores(fit.held_out, arrays),
+        "rows": write_rows(fit.design, arrays) if rows and fit.design is not None else None,
+    }
+    # As a variable: attributes are limited to 64 KiB.
+    arrays["meta"] = np.array(json.dumps(meta), dtype=object)
+    return {name: v.astype(np.int8) if v.dtype == bool else v for name, v in arrays.items()}
+
+
+def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
+    """Build the posterior that :func:`write_fit` was given, as one of this kind."""
+    meta = json.loads(texts(arrays["meta"])[0])
+    check_record(arrays, meta)
+    reduced = None
+    if meta["reduced"] is not None:
+        data = _core.CrossProducts.from_parts(
+            arrays["reduced_r"], arrays["reduced_b"], arrays["reduced_w"], meta["reduced"]["n_rows"]
+        )
+        reduced = Reduced(data, tuple(meta["reduced"]["order"]))
+    facts = meta["model"]
+    model = Model(
+        **facts | {"columns": tuple(facts["columns"]), "recipe": upgrade(facts["recipe"])},
+        categories=tuple(meta["categories"]),
+        groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
+        priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},
+        coordinates={},
+        known_errors=meta["known_errors"],
+        n_rows=meta["n_rows"],
+        reduced=reduced,
+        core=None,
+        stored_implied=_read_implied(meta, arrays),
+    )
+    record = meta["run"]
+    stats = {name: arrays[name] for name in STATS if name in arrays}
+    if "diverging" in stats:
+        stats["diverging"] = stats["diverging"].astype(bool)
+    run = Run(
+        method=record["method"],
+        seed=int(record["seed"]),
+        warmup=record["warmup"],
+        b=arrays["b"],
+        groups=tuple(
+            GroupDraws(**_parts(arrays, k, GROUP_DRAWS)) for k in range(len(model.groups))
+        ),
+        scalars={name: arrays[f"scalar{k}"] for k, name in enumerate(meta["scalars"])},
+        working=arrays.get("working"),
+        stats=stats,
+        step_size=tuple(record["step_size"]),
+        acceptance_rate=tuple(record["acceptance_rate"]),
+        seconds_warmup=record["seconds_warmup"],
+        seconds_sampling=record["seconds_sampling"],
+        interrupted=record["interrupted"],
+        failures=tuple(record["failures"]),
+    )
+    findings = [Finding(**finding) for finding in meta["findings"]]
+    stored = meta.get("rows")
+    design = None if stored is None else read_rows(arrays, stored, model)
+    fit = kind(model, run, Provenance(**meta["provenance"]), findings, design)
+    fit.held_out |= _read_scores(arrays, meta.get("held_out", []))
+    return fit
+
+
+def _write_scores(
+    held_out: Mapping[str, Loo], arrays: dict[str, NDArray[Any]]
+) -> list[dict[str, Any]]:
+    record = []
+    for k, (key, loo) in enumerate(held_out.items()):
+        kind, arrays[f"held_out{k}_labels"] = encode_levels(loo.labels)
+        arrays |= {f"held_out{k}_{name}": getattr(loo, name) for name in LOO_ARRAYS}
+        facts = {name: getattr(loo, name) for name in LOO_FACTS}
+        findings = [asdict(finding) for finding in loo.findings]
+        record.append({"key": key, "kind": kind, "facts": facts, "findings": findings})
+    return record
+
+
+def _read_scores(arrays: Arrays, record: Sequence[Mapping[str, Any]]) -> dict[str, Loo]:
+    found = {}
+    for k, one in enumerate(record):
+        parts: dict[str, Any] = dict(one["facts"])
+        parts["labels"] = decode_levels(one["kind"], arrays[f"held_out{k}_labels"])
+        # Files of earlier versions have no weights.
+        keys = {name: f"held_out{k}_{name}" for name in LOO_ARRAYS}
+        parts |= {name: arrays[key] for name, key in keys.items() if key in arrays}
+        parts["findings"] = tuple(Finding(**finding) for finding in one["findings"])
+        found[one["key"]] = Loo(**parts)
+    return found
+
+
+def _read_group(arrays: Arrays, k: int, facts: dict[str, Any]) -> Group:
+    parts = _parts(arrays, k, GROUP_ARRAYS)
+    parts["estimable"] = np.asarray(parts["estimable"], dtype=bool)
+    return Group(
+        name=facts["name"],
+        factor=facts["factor"],
+        terms=tuple(facts["terms"]),
+        levels=decode_levels(facts["kind"], arrays[f"group{k}_levels"]),
+        pairs=tuple((i, j) for i, j in facts["pairs"]),
+        predictor=facts["predictor"],
+        # Files of version 0.1.0 have no coefficients at the mean of the predictors.
+        at_mean=facts.get("at_mean", False),
+        own=tuple(_decode_prior(spec) for spec in facts.get("own", [])),
+        **parts,
+    )
+
+
+def _parts(arrays: Arrays, k: int, names: Sequence[str]) -> dict[str, Any]:
+    """Arrays of the group at position k by name; None for those that it does not have."""
+    return {name: arrays.get(f"group{k}_{name}") for name in names}
+
+
+def _read_implied(meta: Mapping[str, Any], arrays: Arrays) -> dict[str, Normal]:
+    """Priors of coefficients as written; of version 0.1.0 only the intercept's differ."""
+    if "implied" in meta:
+        found = {name: _decode_prior(spec) for name, spec in meta["implied"].items()}
+        return {name: prior for name, prior in found.items() if isinstance(prior, Normal)}
+    priors = {name: _decode_prior(spec) for name, spec in meta["priors"].items()}
+    at = meta["intercept"]
+    if at is None or not isinstance(priors.get("b[Intercept]"), NormalAtMean):
+        return {}
+    mean, variance = 0.0, 0.0
+    for k, name in enumerate(meta["model"]["columns"]):
+        prior, weight = priors[f"b[{name}]"], 1.0 if k == at else -float(arrays["centre"][k])
+        if not isinstance(prior, Normal):
+            return {}
+        mean += weight * prior.mean
+        variance += (weight * prior.sd) ** 2
+    return {"b[Intercept]": Normal(mean, math.sqrt(variance))}
+
+
+def _encode_prior(prior: Prior) -> list[Any]:
+    return [type(prior).__name__, *(getattr(prior, f.name) for f in fields(prior))]
+
+
+def _decode_prior(spec: list[Any]) -> Prior:
+    return PRIORS[spec[0]](*spec[1:])

@@ -1,0 +1,208 @@
+"""The rows that were fitted ↔ arrays, and a record in JSON of what the columns are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.data import Column, Table
+from partialpool.design import Design, build_design
+from partialpool.design.legacy import is_upgraded
+from partialpool.design.recipe import rebuild
+from partialpool.errors import InputError
+from partialpool.formula import parse_formula, parse_predictor
+from partialpool.model import Model, pool
+from partialpool.model.families import FAMILIES
+from partialpool.model.scales import group_name, predictors
+from partialpool.saved.stored import DamagedError, texts
+
+ROLES = ("weights", "offset", "se", "trials", "exposure")
+# Kinds of columns whose values repeat: stored once, with codes.
+REPEATED = ("string", "categorical")
+
+
+def write_rows(design: Design, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Add the columns and roles of a design to arrays, and describe them.
+
+    They are what the design was made of, which takes less room than what was made.
+    """
+    columns = []
+    for k, column in enumerate(design.table.columns.values()):
+        values = column.values
+        if column.kind in REPEATED:
+            values, codes = _distinct(values)
+            arrays[f"rows_{k}_codes"] = codes
+        stored, arrays[f"rows_{k}"] = encode_levels(values)
+        facts = {name: getattr(column, name) for name in ("name", "kind", "categories", "ordered")}
+        if column.texts is not None:
+            found, codes = _distinct(column.texts)
+            facts["texts"], arrays[f"rows_{k}_texts"] = encode_levels(found)
+            arrays[f"rows_{k}_text_codes"] = codes
+        columns.append(facts | {"stored": stored})
+    own = {role: getattr(design, role) for role in ROLES}
+    arrays |= {f"rows_{role}": values for role, values in own.items() if values is not None}
+    arrays |= {"rows_positions": design.rows, "rows_dropped": design.dropped}
+    return {
+        "columns": columns,
+        "n_zero_weight": design.n_zero_weight,
+        "pooling": _pooling(design),
+    }
+
+
+def read_rows(
+    arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], model: Model
+) -> Design | None:
+    """Build the design that :func:`write_rows` was given.
+
+    None if an earlier version wrote it and its formula makes other columns now.
+    """
+    if not is_upgraded(model.recipe):
+        return _read_rows(arrays, record, model)
+    try:
+        return _read_rows(arrays, record, model)
+    except (InputError, DamagedError):
+        return None
+
+
+def _read_rows(
+    arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], model: Model
+) -> Design:
+    rows, dropped = arrays["rows_positions"], arrays["rows_dropped"]
+    columns = {
+        facts["name"]: _column(arrays, k, facts, len(rows))
+        for k, facts in enumerate(record["columns"])
+    }
+    family = FAMILIES[model.family]
+    sigma = model.recipe["sigma"]
+    roles: dict[str, Any] = {role: arrays.get(f"rows_{role}") for role in ROLES}
+    design = build_design(
+        parse_formula(model.recipe["formula"]).without_roles(),
+        Table(columns, len(rows), "the rows that were fitted"),
+        sigma=None if sigma is None else parse_predictor(sigma["formula"]),
+        response=family.response,
+        shares=model.recipe.get("shares", False),
+        **roles,
+    )
+    _check_recipe(model.recipe, design)
+    design = replace(
+        design,
+        y=family.settled(design.y),
+        rows=rows,
+        dropped=dropped,
+        n_dropped=len(dropped),
+        n_zero_weight=record["n_zero_weight"],
+        recipe=dict(model.recipe),
+    )
+    pooled = pool(design, record["pooling"], family, model.link).design
+    _check_columns(model, pooled)
+    return pooled
+
+
+def _check_recipe(recipe: Mapping[str, Any], design: Design) -> None:
+    """Refuse a recipe that does not give the columns of the rows that are stored with it."""
+    some = np.arange(min(design.n_rows, 3))
+    table = design.table.rows(some)
+    roles = {name: np.ones(len(some)) for name in ("offset", "exposure") if recipe[f"needs_{name}"]}
+    found = rebuild(recipe, table, **roles)
+    known = [(design.X, found.X), *zip((f.Z for f in design.factors), found.Z, strict=True)]
+    if design.sigma is not None:
+        assert found.sigma is not None
+        known.append((design.sigma.X, found.sigma.X))
+    if not all(np.allclose(own[some], new) for own, new in known):
+        raise DamagedError("recipe")
+
+
+def _check_columns(model: Model, design: Design) -> None:
+    """Refuse rows whose columns and levels are not those of the model.
+
+    Columns that an earlier version made may have been called otherwise.
+    """
+    parts = [(group_name(p.name, f), f) for p in predictors(design) for f in p.factors]
+    found = (design.columns, [(name, factor.terms) for name, factor in parts])
+    known = (model.columns, [(group.name, group.terms) for group in model.groups])
+    if found != known and not (is_upgraded(model.recipe) and _sizes(found) == _sizes(known)):
+        raise DamagedError("columns")
+    for (_, factor), group in zip(parts, model.groups, strict=True):
+        if factor.levels.tolist() != group.levels.tolist() or factor.T.shape != group.T.shape:
+            raise DamagedError("levels")
+    if len(design.categories) != len(model.categories):
+        raise DamagedError("categories")
+    if (design.se is not None) != model.known_errors:
+        raise DamagedError("se")
+
+
+def _sizes(
+    names: tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]],
+) -> tuple[int, list[tuple[str, int]]]:
+    """How many columns there are, instead of what they are called."""
+    columns, groups = names
+    return len(columns), [(name, len(terms)) for name, terms in groups]
+
+
+def _pooling(design: Design) -> dict[str, str]:
+    """Give the pooling of every factor of the formula by what it left of the design."""
+    left = {factor.name: "partial" if factor.pooled else "none" for factor in design.factors}
+    names = [stored["name"] for stored in design.recipe["groups"]]
+    return {name: left.get(name, "complete") for name in names}
+
+
+def _distinct(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Values that occur, in the order of their first row, and the index of each row's own."""
+    place: dict[Any, int] = {}
+    codes = [place.setdefault(value, len(place)) for value in values.tolist()]
+    found = np.empty(len(place), dtype=object)
+    found[:] = list(place)
+    return found, np.array(codes, dtype=np.int32)
+
+
+def _column(arrays: Mapping[str, NDArray[Any]], k: int, facts: Mapping[str, Any], n: int) -> Column:
+    values = decode_levels(facts["stored"], arrays[f"rows_{k}"])
+    if facts["kind"] in REPEATED:
+        values = values[arrays[f"rows_{k}_codes"]]
+    categories = None if facts["categories"] is None else tuple(facts["categories"])
+    missing = np.zeros(n, dtype=bool)
+    texts_ = None
+    if facts.get("texts") is not None:
+        texts_ = decode_levels(facts["texts"], arrays[f"rows_{k}_texts"])
+        texts_ = texts_[arrays[f"rows_{k}_text_codes"]]
+    return Column(
+        facts["name"], facts["kind"], values, missing, categories, facts["ordered"], texts_
+    )
+
+
+def _is_storable(text: str) -> bool:
+    """Whether NetCDF can hold a text as it is: no NUL ends it early, and it has a UTF-8 form."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def encode_levels(levels: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+    """Levels as something NetCDF holds, and how to get them back as they were."""
+    if levels.dtype == bool:
+        return "bool", levels.astype(np.int8)
+    if levels.dtype.kind == "M":
+        return str(levels.dtype), levels.astype(np.int64)
+    if levels.dtype.kind in "iuf":
+        return "number", levels
+    if all(isinstance(level, str) and _is_storable(level) for level in levels.tolist()):
+        return "string", levels.astype(object)
+    texts = [json.dumps(level) for level in levels.tolist()]
+    return "json", np.array(texts, dtype=object)
+
+
+def decode_levels(kind: str, stored: NDArray[Any]) -> NDArray[Any]:
+    """Return the levels that :func:`encode_levels` was given."""
+    if kind == "bool":
+        return stored.astype(bool)
+    if kind.startswith("datetime64"):
+        return stored.astype(kind)
+    if kind == "number":
+        return stored
+    found = texts(stored)
+    levels = np.empty(len(found), dtype=object)
+    levels[:] = found if kind == "string" else [json.loads(text) for text in found]
+    return levels

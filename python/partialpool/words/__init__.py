@@ -1,0 +1,1 @@
+"""Words: what parameters mean, and how results are shown."""
