@@ -22,7 +22,7 @@ from partialpool.checks import (
 from partialpool.draws.posterior import Provenance
 from partialpool.engine.choose import MAXIMISED
 from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
-from partialpool.finding import warn
+from partialpool.finding import about_all, warn
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
 from partialpool.model.priors import Prior
 from partialpool.posterior.estimate import Estimate
@@ -171,7 +171,7 @@ def fit(
     table = _read(formula, data, family, link, sigma, trials=trials, **roles)
     fitted = _estimate if plan.method in MAXIMISED else _fit
     found = fitted(table, pooling, priors, plan, began)
-    warn(("", finding) for finding in found.findings)
+    warn(about_all(found.findings))
     return found
 
 
@@ -266,7 +266,7 @@ def compare(
         for pooling in POOLINGS
     }
     comparison = Comparison(fits, compared, true)
-    warn((f"{names}: ", finding) for names, finding in comparison.findings)
+    warn(comparison.findings)
     return comparison
 
 
@@ -511,9 +511,9 @@ def _estimate(
 ) -> Estimate:
     """Design → likelihood → maximum → estimate."""
     from partialpool import engine
+    from partialpool.findings.maximum import estimate_findings
     from partialpool.model.exact import check_likelihood
     from partialpool.model.likelihood import build_likelihood
-    from partialpool.posterior.estimate_text import estimate_findings
 
     pooled = table.pool(pooling)
     engine.check_maximised(plan.method, pooled, priors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from partialpool.draws.posterior import population_draws
 from partialpool.engine.conditional import coefficient_draws
 from partialpool.model.priors import Normal, Uniform
 from partialpool.posterior.fit import Fit
-from partialpool.words.fit import WIDTH
+from partialpool.words.page import Page
+from partialpool.words.table import ResultColumn, ResultTable
 
 FORMULA = "y ~ x + (x || id)"
 FIGURE = "shrinkage.png"
@@ -78,8 +78,8 @@ class Row:
         )
 
 
-def run_demo(folder: Path, seed: int) -> str:
-    """Run the tutorial, write its figure, and return what to print.
+def run_demo(folder: Path, seed: int) -> Page:
+    """Run the tutorial, write its figure, and say what it shows.
 
     Parameters
     ----------
@@ -112,35 +112,37 @@ def run_demo(folder: Path, seed: int) -> str:
     )
     path = folder / FIGURE
     save(comparison.plot.shrinkage(), path)
-    lines = [
-        f"75 individuals, 5 trials each: {FORMULA}",
-        "Every individual has an intercept and a slope of its own; the truth is known, because the",
-        "data were simulated (intercepts N(2, 1), slopes N(-2, 1), residual sd 2).",
-        "",
-        *_table(rows),
-        "",
-        *(line for part in _story(rows) for line in (*textwrap.wrap(part, WIDTH), "")),
-        f"Figure: {path}",
-        f"Seed {seed}, partialpool {partialpool.__version__}.",
+    version = partialpool.__version__
+    return Page(
+        heading=[
+            "75 individuals, 5 trials each. Every individual has an intercept and a slope of its "
+            "own; the truth is known, because the data were simulated (intercepts N(2, 1), slopes "
+            "N(-2, 1), residual sd 2).",
+        ],
+        table=_table(rows),
+        notes=[*_story(rows), f"Figure: {path}", f"Seed {seed}, partialpool {version}."],
+        formula=FORMULA,
+        facts={"formula": FORMULA, "figure": str(path), "seed": seed},
+        rows="fits",
+    )
+
+
+def _table(rows: list[Row]) -> ResultTable:
+    accepted = ["–" if x is None else f"{100 * x:.0f}%" for x in (r.acceptance for r in rows)]
+    ess = [f"{r.ess:.0f}" if r.ess >= 10 else f"{r.ess:.1f}" for r in rows]
+    r_hat = [f"{r.r_hat:.2f}" if r.r_hat > 1.1 else f"{r.r_hat:.3f}" for r in rows]
+    seconds = [f"{r.seconds:.2f}" for r in rows]
+    columns = [
+        ResultColumn("acceptance_rate", [r.acceptance for r in rows], accepted, "accepted"),
+        ResultColumn("ess_bulk", [r.ess for r in rows], ess, "min. ESS"),
+        ResultColumn("r_hat", [r.r_hat for r in rows], r_hat, "max. R-hat"),
+        ResultColumn("seconds", [r.seconds for r in rows], seconds),
     ]
-    return "\n".join(lines)
-
-
-def _table(rows: list[Row]) -> list[str]:
-    head = ("accepted", "min. ESS", "max. R-hat", "seconds", "RMSE intercept", "RMSE slope")
-    lines = [" " * 26 + "".join(f"{name:>{len(name) + 3}}" for name in head)]
-    for row in rows:
-        cells = [
-            "–" if row.acceptance is None else f"{100 * row.acceptance:.0f}%",
-            f"{row.ess:.0f}" if row.ess >= 10 else f"{row.ess:.1f}",
-            f"{row.r_hat:.2f}" if row.r_hat > 1.1 else f"{row.r_hat:.3f}",
-            f"{row.seconds:.2f}",
-            f"{row.rmse[0]:.3f}",
-            f"{row.rmse[1]:.3f}",
-        ]
-        padded = (f"{cell:>{len(name) + 3}}" for cell, name in zip(cells, head, strict=True))
-        lines.append(f"{row.name:<26}" + "".join(padded))
-    return lines
+    for k, term in enumerate(("Intercept", "x")):
+        rmse = [float(row.rmse[k]) for row in rows]
+        head = f"RMSE {'intercept' if k == 0 else 'slope'}"
+        columns.append(ResultColumn(f"rmse[{term}]", rmse, [f"{x:.3f}" for x in rmse], head))
+    return ResultTable("fit", [row.name for row in rows], columns)
 
 
 def _story(rows: list[Row]) -> list[str]:

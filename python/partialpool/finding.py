@@ -42,18 +42,29 @@ class Finding:
         return f"{self.level} [{self.code}]: {self.message} {self.remedy}".rstrip()
 
 
+def about_all(findings: Iterable[Finding]) -> list[tuple[str, Finding]]:
+    """Findings that are about a result as a whole."""
+    return [("", finding) for finding in findings]
+
+
+def told(finding: tuple[str, Finding]) -> str:
+    """Write a finding, with whom it is about."""
+    about, what = finding
+    return f"{about}: {what}" if about else str(what)
+
+
 def warn(findings: Iterable[tuple[str, Finding]]) -> None:
     """Warn once of all findings that are more than information, at the line of the user.
 
     Parameters
     ----------
     findings : iterable of (str, Finding)
-        Each with what to put before it.
+        Each with whom it is about, or nothing.
     """
-    told = [f"{before}{finding}" for before, finding in findings if finding.level != "info"]
-    if told:
+    serious = [told(pair) for pair in findings if pair[1].level != "info"]
+    if serious:
         try:
-            warnings.warn("\n".join(told), FindingWarning, stacklevel=_user_level())
+            warnings.warn("\n".join(serious), FindingWarning, stacklevel=_user_level())
         except ValueError:
             if not getattr(sys.stderr, "closed", False):  # as in services: nobody would read it
                 raise

@@ -335,12 +335,11 @@ def test_command_prints_what_check_says_and_draws_every_figure(saved, capsys):
     found = fit.check(draws=200, seed=3)
     assert found.findings
     owed = fit.sensitivity()
-    assert out.startswith(f"{fit.formula}\n{found.text}\n\n{owed.text}\n")
+    assert out.startswith(f"{fit.formula}\n{found.page.body}\n\nWhat the estimates owe")
     assert out.endswith(f"seed 3, partialpool 0.1.0\nFigures: {folder / 'new' / 'figures'}\n")
-    assert err.strip() == own_words(f"{found.findings_text}\n{owed.findings_text}")
+    assert err.strip() == own_words(f"{found.page.findings_text}\n{owed.page.findings_text}")
     names = sorted(path.name for path in (folder / "new" / "figures").iterdir())
     assert names == ["bars.png", "groups-2.png", "groups.png", "statistics.png"]
-    assert repr(found) == f"{found.text}\n{found.findings_text}"
 
 
 def test_command_says_when_there_is_nothing_to_check_with(saved, capsys):

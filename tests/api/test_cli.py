@@ -566,11 +566,9 @@ def test_names_are_not_markup_and_brackets_not_separators(capsys, tmp_path):
 def test_data_sets_are_listed(capsys):
     code, out, err = run(capsys, "data")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == [
-        "radon",
-        "eight_schools",
-        "individuals",
-    ]
+    head, *rows = out.splitlines()
+    assert head.split() == ["files", "description"]
+    assert [row.split()[0] for row in rows] == ["radon", "eight_schools", "individuals"]
 
 
 def test_data_sets_are_written_as_they_are_read(capsys, tmp_path, monkeypatch):

@@ -255,9 +255,9 @@ def test_many_levels_need_little_memory(monkeypatch):
     def never(*_):
         raise AssertionError("draws of all levels at once")
 
-    for module in ("engine.conditional", "engine.marginal", "posterior.fit"):
+    for module in ("engine.conditional", "engine.marginal", "draws.posterior"):
         monkeypatch.setattr(f"partialpool.{module}.coefficient_draws", never)
-    for module in ("engine.conditional", "posterior.fit"):
+    for module in ("engine.conditional", "draws.posterior"):
         monkeypatch.setattr(f"partialpool.{module}.deviation_draws", never)
     levels, per, draws = 5_000, 4, 2_000
     rng = np.random.default_rng(85)

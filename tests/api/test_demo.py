@@ -127,7 +127,7 @@ def test_compare_prints_what_python_does(capsys, tmp_path):
     code, out, err = run(capsys, "compare", RADON, VARYING, "--plot", figure, "--seed", 1)
     assert code == 0
     cmp = pp.compare(VARYING, RADON, seed=1)
-    assert out == f"{cmp!r}\nFigure: {figure}\n"
+    assert out == f"{cmp.page.body}\nFigure: {figure}\n"
     assert figure.read_bytes().startswith(PNG)
     assert [path.name for path in tmp_path.iterdir()] == ["f.png"]
     # Findings go to stderr, with the poolings that have them.

@@ -34,7 +34,6 @@ LAYERS = (
 CIRCLES = {
     "data": {"convert", "delimited", "describe", "files", "frames", "source", "unpack"},
     "model": {"general", "groupwork", "marginal", "model", "scalars"},
-    "posterior": {"comparison", "estimate", "estimate_text", "fit", "html"},
 }
 
 

@@ -25,13 +25,13 @@ from partialpool.draws.statistic import Statistic
 from partialpool.draws.summary import COLUMNS, Summary
 from partialpool.engine import BoundsError, marginal
 from partialpool.engine.choose import check_maximised
+from partialpool.findings import maximum
 from partialpool.findings import priors as prior_findings
 from partialpool.findings import run as findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
 from partialpool.model import pool
 from partialpool.model.families import FAMILIES
-from partialpool.posterior import estimate_text
 
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(6), 8)
@@ -285,7 +285,7 @@ def few_levels(n):
 @border("LEVELS_FEW", 5, 4)
 def few_levels_of_an_estimate(n):
     model = SimpleNamespace(groups=[SimpleNamespace(levels=range(n), name="h", factor="h")])
-    return bool(list(estimate_text._levels(model)))
+    return bool(list(maximum._levels(model)))
 
 
 @border("CATEGORY_RARE", 5, 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +25,11 @@ from partialpool.draws.rows import (
 )
 from partialpool.draws.statistic import Statistic
 from partialpool.errors import InputError, did_you_mean
-from partialpool.finding import Finding
+from partialpool.finding import Finding, about_all
 from partialpool.findings.dispersion import DISPERSION, RESIDUAL_SDS, Scatter, overdispersed
 from partialpool.memory import check_memory
-from partialpool.words.fit import WIDTH, wrap_findings
+from partialpool.words.page import Answer, Page
+from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +68,8 @@ class Groups:
     upper: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Check:
+@dataclass(frozen=True, eq=False, repr=False)
+class Check(Answer):
     """What a model makes beside what was observed.
 
     Attributes
@@ -101,45 +101,44 @@ class Check:
     @property
     def table(self) -> pd.DataFrame:
         """A row a statistic: observed, mean and 95% of the replicates, predictive p-value."""
-        import pandas as pd
+        return self._table.frame()
 
+    @property
+    def _table(self) -> ResultTable:
         rows = [
             (s.observed, float(np.mean(s.replicated)), *s.interval, s.p) for s in self.statistics
         ]
-        names = pd.Index([s.name for s in self.statistics], name="statistic")
-        return pd.DataFrame(rows, index=names, columns=list(COLUMNS))
+        forms = (*(".4g" for _ in COLUMNS[:-1]), ".3f")
+        columns = [
+            ResultColumn(name, values, [format(value, form) for value in values])
+            for name, values, form in zip(COLUMNS, zip(*rows, strict=True), forms, strict=True)
+        ]
+        return ResultTable("statistic", [s.name for s in self.statistics], columns)
 
     @property
     def is_discrete(self) -> bool:
         """Whether the responses are whole numbers or categories."""
         return len(self.categories) > 0
 
-    def __repr__(self) -> str:
-        return f"{self.text}\n{self.findings_text}"
-
     @property
-    def text(self) -> str:
-        """The table as text, with what its columns are."""
-        width = max(len(s.name) for s in self.statistics) + 2
-        head = f"{self.response}: the data beside {self.draws} data sets that the {self.maker} made"
-        lines = [head, "", " " * width + "".join(f"{name:>12}" for name in COLUMNS)]
-        for s in self.statistics:
-            values = (s.observed, float(np.mean(s.replicated)), *s.interval)
-            cells = [f"{value:.4g}" for value in values] + [f"{s.p:.3f}"]
-            lines.append(f"{s.name:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
-        note = (
-            "lower to upper: where 95% of the data sets lie. p: share of them with a larger value; "
-            f"below {limits.P_LOW:g} or above {limits.P_HIGH:g} the {self.maker} cannot make the "
-            "data."
+    def page(self) -> Page:
+        """What it says."""
+        maker = self.maker
+        return Page(
+            heading=[
+                f"{self.response}: the data beside {self.draws} data sets that the {maker} made"
+            ],
+            table=self._table,
+            notes=[
+                "lower to upper: where 95% of the data sets lie. p: share of them with a larger "
+                f"value; below {limits.P_LOW:g} or above {limits.P_HIGH:g} the {maker} cannot make "
+                "the data."
+            ],
+            findings=about_all(self.findings),
+            otherwise=f"Findings: none. The {maker} can make data like these.",
+            facts={"response": self.response, "maker": maker, "draws": self.draws},
+            rows="statistics",
         )
-        return "\n".join([*lines, "", *textwrap.wrap(note, WIDTH)])
-
-    @property
-    def findings_text(self) -> str:
-        """The findings as text, or that there are none."""
-        if not self.findings:
-            return f"Findings: none. The {self.maker} can make data like these."
-        return "\n".join(wrap_findings(self.findings))
 
 
 class CheckPlots:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,9 +29,9 @@ from partialpool.draws.rows import (
     thinned,
 )
 from partialpool.errors import InputError, did_you_mean
-from partialpool.finding import Finding
+from partialpool.finding import Finding, about_all
 from partialpool.memory import check_memory
-from partialpool.words.fit import WIDTH, wrap_findings
+from partialpool.words.page import Answer, Page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +52,8 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Loo:
+@dataclass(frozen=True, eq=False, repr=False)
+class Loo(Answer):
     """Scores of predictions of what a posterior has not seen.
 
     Attributes
@@ -139,7 +138,9 @@ class Loo:
         columns |= {name: values for name, values in others.items() if len(values)}
         return pd.DataFrame(columns, index=pd.Index(self.labels, name=self.unit))
 
-    def __repr__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """The score, how it was had, and how far means miss, in plain words."""
         rows = "row" if self.unit == "row" else f"level of {self.unit}"
         if self.method == "kfold":
             left = "row by row" if self.unit == "row" else f"with levels of {self.unit} kept whole"
@@ -154,7 +155,17 @@ class Loo:
             text += f" The model has the freedom of {self.p_eff:.1f} parameters."
         if math.isfinite(self.rmse):
             text += f" Held-out means miss by {self.rmse:.4g} (root mean square)."
-        return "\n".join([*textwrap.wrap(text, WIDTH), *wrap_findings(self.findings)])
+        return text
+
+    @property
+    def page(self) -> Page:
+        """What it says."""
+        names = ("method", "unit", "folds", "n", "elpd", "se", "p_eff", "rmse")
+        return Page(
+            notes=[self.sentence],
+            findings=about_all(self.findings),
+            facts={name: getattr(self, name) for name in names},
+        )
 
 
 def sum_error(values: Array) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -23,7 +22,7 @@ from partialpool.model.coordinates import Coordinates
 from partialpool.model.defaults import bounds, pairs
 from partialpool.model.priors import LKJ, NormalAtMean, Prior
 from partialpool.model.scales import predictors
-from partialpool.words.fit import WIDTH
+from partialpool.words.page import Answer, Page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
 
 
-class PriorPredictive:
+class PriorPredictive(Answer):
     """Draws of parameters from their priors, and of responses from these.
 
     Attributes
@@ -84,9 +83,12 @@ class PriorPredictive:
         """Figures: ``density()`` or ``bars()``, ``statistics()``, ``groups()``."""
         return self.check.plot
 
-    def __repr__(self) -> str:
-        head = textwrap.wrap(f"Prior predictive draws of {self._fit.formula}", WIDTH)
-        return "\n".join([*head, repr(self.check)])
+    @property
+    def page(self) -> Page:
+        """What it says."""
+        page, formula = self.check.page, self._fit.formula
+        heading = [f"Prior predictive draws of {formula}", *page.heading]
+        return replace(page, heading=heading, facts={"formula": formula, **page.facts})
 
 
 def prior_run(model: Model, design: Design, draws: int, seed: int) -> Run:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,9 +17,11 @@ from partialpool.arrays import Array, Ints
 from partialpool.checks import EXAMPLE, check_text, check_whole
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
-from partialpool.finding import Finding
+from partialpool.finding import Finding, about_all
 from partialpool.model.families import FAMILIES
-from partialpool.words.fit import WIDTH, give_or_take, wrap_findings
+from partialpool.words.numbers import formatted, give_or_take
+from partialpool.words.page import Answer, Page
+from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from partialpool.design import GroupFactor
 
 
-COLUMNS = ("elpd", "se", "difference", "difference_se", "p_eff", "rmse", "weight")
-
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ranking(Answer):
     """Held-out accuracy of several fits of the same data, the best first.
 
     Attributes
@@ -79,15 +76,29 @@ class Ranking:
     @property
     def table(self) -> pd.DataFrame:
         """A row a fit: elpd, its difference to the best, errors, and stacking weights."""
-        import pandas as pd
+        return self._table.frame()
 
+    @property
+    def _table(self) -> ResultTable:
         weights = self.weights
         rows = [
             (*self.elpd(name), *self.difference(name), loo.p_eff, loo.rmse, weights[name])
             for name, loo in self.scores.items()
         ]
-        return pd.DataFrame(
-            rows, index=pd.Index(list(self.scores), name="fit"), columns=list(COLUMNS)
+        elpd, se, lower, error, p_eff, rmse, weight = zip(*rows, strict=True)
+        apart = [give_or_take(x, e) for x, e in zip(lower, error, strict=True)]
+        return ResultTable(
+            "fit",
+            list(self.scores),
+            [
+                ResultColumn("elpd", elpd, [f"{x:.1f}" for x in elpd]),
+                ResultColumn("se", se),
+                ResultColumn("difference", lower, apart),
+                ResultColumn("difference_se", error),
+                ResultColumn("p_eff", p_eff, [formatted(x, ".4g") for x in p_eff]),
+                ResultColumn("rmse", rmse, [formatted(x, ".4g") for x in rmse]),
+                ResultColumn("weight", weight, [f"{x:.2f}" for x in weight]),
+            ],
         )
 
     @property
@@ -95,19 +106,16 @@ class Ranking:
         """Which fit predicts best and whether that is clear, in plain words."""
         return verdict(self, {name: f"`{name}`" for name in self.scores})
 
-    def __repr__(self) -> str:
-        table = self.table
-        width = max(len(name) for name in table.index) + 2
-        heads = {"elpd": 10, "difference": 20, "weight": 9, "p_eff": 9, "rmse": 11}
-        lines = [" " * width + "".join(f"{name:>{size}}" for name, size in heads.items())]
-        for name, row in table.iterrows():
-            difference = give_or_take(row["difference"], row["difference_se"])
-            cells = [f"{row['elpd']:.1f}", difference, f"{row['weight']:.2f}"]
-            cells += ["–" if math.isnan(row[c]) else f"{row[c]:.4g}" for c in ("p_eff", "rmse")]
-            sized = zip(cells, heads.values(), strict=True)
-            lines.append(f"{name:<{width}}" + "".join(f"{cell:>{size}}" for cell, size in sized))
-        lines += ["", *textwrap.wrap(self.sentence, WIDTH), *wrap_findings(self.findings)]
-        return "\n".join(lines)
+    @property
+    def page(self) -> Page:
+        """What it says."""
+        return Page(
+            table=self._table,
+            notes=[self.sentence],
+            findings=about_all(self.findings),
+            facts={"sentence": self.sentence},
+            rows="fits",
+        )
 
 
 def verdict(ranking: Ranking, names: Mapping[str, str]) -> str:

@@ -7,7 +7,6 @@ the data, and the draws are reweighted to the posterior that this would give (Ka
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,10 +19,12 @@ from partialpool.arrays import Array, Ints, mean_of, sd_of
 from partialpool.draws.log_prior import log_priors
 from partialpool.draws.posterior import n_draws, population_draws, rows_of
 from partialpool.draws.rows import chunks, row_draws, thinned
-from partialpool.finding import Finding
+from partialpool.finding import Finding, about_all
 from partialpool.model.parameters import prior_words
 from partialpool.model.priors import Prior
-from partialpool.words.fit import WIDTH, number, wrap_findings
+from partialpool.words.numbers import number
+from partialpool.words.page import Answer, Page
+from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +43,8 @@ MOST = 20_000_000
 FINE, RESTS, CONFLICT = "fine", "prior-sensitive", "prior-data-conflict"
 
 
-@dataclass(frozen=True, eq=False)
-class Sensitivity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sensitivity(Answer):
     """How far population-level parameters depend on the priors, and on the data.
 
     Attributes
@@ -88,41 +89,42 @@ class Sensitivity:
     @property
     def table(self) -> pd.DataFrame:
         """A row a parameter: sensitivities, means under scaled priors, diagnosis."""
-        import pandas as pd
-
-        columns = {"prior": self.prior, "likelihood": self.likelihood, "mean": self.mean}
-        columns |= {"weaker": self.weaker, "stronger": self.stronger}
-        frame = pd.DataFrame(columns, index=pd.Index(self.labels, name="parameter"))
-        return frame.assign(diagnosis=self.diagnosis)
-
-    def __repr__(self) -> str:
-        title = "\n".join(textwrap.wrap(self.formula, WIDTH))
-        return f"{title}\n{self.text}\n{self.findings_text}"
+        return self._table.frame()
 
     @property
-    def text(self) -> str:
-        """The table as text, with what its columns are."""
-        lines = ["What the estimates owe to the priors", ""]
-        width = max((len(label) for label in self.labels), default=0) + 2
-        titles = ("prior", "likelihood", "mean", "weaker", "stronger")
-        lines.append(" " * width + "".join(f"{title:>12}" for title in titles) + "  diagnosis")
-        for k, (label, word) in enumerate(zip(self.labels, self.diagnosis, strict=True)):
-            cells = [f"{self.prior[k]:.3f}", f"{self.likelihood[k]:.3f}"]
-            cells += [number(x[k], self.sd[k]) for x in (self.mean, self.weaker, self.stronger)]
-            lines.append(f"{label:<{width}}" + "".join(f"{c:>12}" for c in cells) + f"  {word}")
-        note = (
-            "prior, likelihood: how far the posterior moves when all priors, or the data, count "
-            f"more or less; {limits.SENSITIVE:g} or more is sensitive. weaker, stronger: means "
-            f"with all priors to the power {WEAKER:g} and {STRONGER:g}."
+    def _table(self) -> ResultTable:
+        moved = {"prior": self.prior, "likelihood": self.likelihood}
+        means = {"mean": self.mean, "weaker": self.weaker, "stronger": self.stronger}
+        columns = [
+            ResultColumn(name, x, [f"{value:.3f}" for value in x]) for name, x in moved.items()
+        ]
+        columns += [
+            ResultColumn(
+                name, x, [number(float(m), float(sd)) for m, sd in zip(x, self.sd, strict=True)]
+            )
+            for name, x in means.items()
+        ]
+        columns.append(ResultColumn("diagnosis", self.diagnosis, self.diagnosis, is_text=True))
+        return ResultTable("parameter", self.labels, columns)
+
+    @property
+    def page(self) -> Page:
+        """What it says."""
+        return Page(
+            heading=["What the estimates owe to the priors"],
+            table=self._table,
+            notes=[
+                "prior, likelihood: how far the posterior moves when all priors, or the data, "
+                f"count more or less; {limits.SENSITIVE:g} or more is sensitive. weaker, stronger: "
+                f"means with all priors to the power {WEAKER:g} and {STRONGER:g}."
+            ],
+            findings=about_all(self.findings),
+            otherwise="Prior sensitivity: no finding. The estimates do not hang on the exact "
+            "priors.",
+            formula=self.formula,
+            facts={"formula": self.formula, "pareto_k": self.pareto_k},
+            rows="parameters",
         )
-        return "\n".join([*lines, "", *textwrap.wrap(note, WIDTH)])
-
-    @property
-    def findings_text(self) -> str:
-        """The findings as text, or that there are none."""
-        if not self.findings:
-            return "Prior sensitivity: no finding. The estimates do not hang on the exact priors."
-        return "\n".join(wrap_findings(self.findings))
 
 
 def sensitivity(fit: Posterior) -> Sensitivity:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import textwrap
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, cast
 
@@ -26,13 +26,13 @@ from partialpool.cli.files import (
     write_coefficients,
     write_frame,
 )
-from partialpool.cli.output import OutputError, discard, own_words, report, say
+from partialpool.cli.output import OutputError, discard, own_words, report, say, say_json
 from partialpool.engine import MAXIMISED
 from partialpool.errors import EngineError, FindingWarning, InputError
+from partialpool.finding import Finding
 from partialpool.interrupt import INTERRUPTED
-from partialpool.posterior.comparison import Comparison
 from partialpool.posterior.fit import Fit
-from partialpool.words.fit import WIDTH
+from partialpool.words.table import plain
 
 DONE, UNUSABLE, BAD_INPUT = 0, 1, 2
 
@@ -217,12 +217,10 @@ def fit_command(
                 write(target)
             except InputError as error:
                 failed.append(error)
-    report(fit, as_json)
+    report(fit.page, as_json)
     if failed:
         raise failed[0]
-    if any(finding.code == "interrupted" for finding in fit.findings):
-        return INTERRUPTED
-    return UNUSABLE if any(finding.level == "error" for finding in fit.findings) else DONE
+    return _judged(fit.findings)
 
 
 @app.command("compare")
@@ -242,6 +240,7 @@ def compare_command(
         str | None,
         typer.Option(metavar="TERM,TERM", help="The two terms to draw, where there are more."),
     ] = None,
+    as_json: options.Json = False,
     truth: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="True coefficients: the group and a column a term."),
@@ -303,14 +302,13 @@ def compare_command(
         threads=threads,
         progress=progress,
     )
-    say(repr(comparison))
     if figure is not None:
         from partialpool.plots import save
 
         pair = None if choose is None else tuple(part.strip() for part in choose.split(","))
         save(comparison.plot.shrinkage(pair), figure)  # type: ignore[arg-type]
-        say(f"Figure: {plot}")
-    return say_findings(comparison)
+    report(comparison.page, as_json, *([] if figure is None else [f"Figure: {plot}"]))
+    return _judged(finding for _, finding in comparison.findings)
 
 
 @app.command("predict")
@@ -346,6 +344,7 @@ def predict_command(
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same numbers.  [default: that of the fit]")
     ] = None,
+    as_json: options.Json = False,
 ) -> int:
     """Predict the rows of a table from a fit that was saved."""
     check_targets(fit, {"--out": out}, what="fit")
@@ -366,14 +365,18 @@ def predict_command(
         f"{kind} and {100 * interval:g}% interval of {len(frame)} rows, "
         f"seed {frame.attrs['seed']}, partialpool {partialpool.__version__}"
     )
-    if target is None:
+    if target is not None:
+        write_frame(frame, target)
+    if as_json:
+        held = {name: frame.attrs[name] for name in ("kind", "interval", "seed", "notes")}
+        say_json(plain(held | {"rows": frame.to_dict("records")} if target is None else held))
+    elif target is None:
         say(frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep=""))
         say("")
         say(facts)
     else:
-        write_frame(frame, target)
         say(f"{facts}: {out}")
-    for note in frame.attrs["notes"]:
+    for note in () if as_json else frame.attrs["notes"]:
         say(own_words(f"note: {note}"), sys.stderr)
     return DONE
 
@@ -386,21 +389,27 @@ def check_command(
     ] = None,
     draws: Annotated[int, typer.Option(help="Number of data sets that the model makes.")] = 1000,
     seed: Annotated[int, typer.Option(help="Same seed, same data sets.")] = 0,
+    as_json: options.Json = False,
 ) -> int:
     """Compare the data of a saved fit with data that the model makes, and see what priors do."""
     folder = None if plots is None else make_folder(plots)
     saved = partialpool.load(fit)
-    found = saved.check(draws=draws, seed=seed)
-    owed = saved.sensitivity()
-    say(f"{saved.formula}\n{found.text}\n\n{owed.text}\n")
-    say(f"seed {seed}, partialpool {partialpool.__version__}")
+    found, owed = saved.check(draws=draws, seed=seed), saved.sensitivity()
     if folder is not None:
         from partialpool.plots import save
 
         for name, draw in found.plot.all().items():
             save(draw(), folder / f"{name}.png")
+    facts = {"formula": saved.formula, "seed": seed}
+    if as_json:
+        say_json(facts | {"check": found.to_dict(), "sensitivity": owed.to_dict()})
+        return DONE
+    pages = (replace(found.page, formula=saved.formula), replace(owed.page, formula=""))
+    say("\n\n".join(page.body for page in pages))
+    say(f"\nseed {seed}, partialpool {partialpool.__version__}")
+    if folder is not None:
         say(f"Figures: {plots}")
-    say(own_words(f"\n{found.findings_text}\n{owed.findings_text}"), sys.stderr)
+    say(own_words("\n" + "\n".join(page.findings_text for page in pages)), sys.stderr)
     return DONE
 
 
@@ -410,11 +419,12 @@ def demo_command(
         str, typer.Option(metavar="DIR", help="Folder for the figure.")
     ] = "partialpool-demo",
     seed: Annotated[int, typer.Option(help="Same seed, same draws.")] = 1,
+    as_json: options.Json = False,
 ) -> int:
     """Run the tutorial: two poolings by a textbook sampler and by the default engine."""
     from partialpool.demo import run_demo
 
-    say(run_demo(make_folder(out), seed))
+    report(run_demo(make_folder(out), seed), as_json)
     # The Metropolis fits fail on purpose, so their findings do not count here.
     return DONE
 
@@ -426,22 +436,23 @@ def data_command(
         typer.Argument(metavar="[NAME]", help="radon, eight_schools or individuals."),
     ] = None,
     out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the files.")] = ".",
+    as_json: options.Json = False,
 ) -> int:
     """Write a bundled data set as CSV; without a name, list them."""
     if name is None:
-        say(listed())
+        report(listed(), as_json)
         return DONE
-    for path in write_bundled(name, make_folder(out)):
-        say(f"{path}")
+    files = [str(path) for path in write_bundled(name, make_folder(out))]
+    if as_json:
+        say_json({"files": files})
+    else:
+        say("\n".join(files))
     return DONE
 
 
-def say_findings(comparison: Comparison) -> int:
-    """Print the findings of several fits and return the exit code that they call for."""
-    for names, finding in comparison.findings:
-        for line in textwrap.wrap(f"{names}: {finding}", WIDTH, subsequent_indent="  "):
-            say(line, sys.stderr)
-    findings = [finding for _, finding in comparison.findings]
+def _judged(findings: Iterable[Finding]) -> int:
+    """Give the exit code that findings call for."""
+    findings = list(findings)
     if any(finding.code == "interrupted" for finding in findings):
         return INTERRUPTED
     return UNUSABLE if any(finding.level == "error" for finding in findings) else DONE

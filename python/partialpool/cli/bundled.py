@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from partialpool.errors import InputError, did_you_mean
+from partialpool.words.page import Page
+from partialpool.words.table import ResultColumn, ResultTable
 from partialpool.writing import replacing
 
 # Files by data set, the table first.
@@ -22,11 +24,15 @@ DESCRIBED = {
 }
 
 
-def listed() -> str:
-    """Every data set with its files, as text."""
-    rows = [(name, ", ".join(BUNDLED[name]), DESCRIBED[name]) for name in BUNDLED]
-    widths = [max(len(row[k]) for row in rows) + 2 for k in range(2)]
-    return "\n".join(f"{a:<{widths[0]}}{b:<{widths[1]}}{c}" for a, b, c in rows)
+def listed() -> Page:
+    """Every data set with its files."""
+    files = [", ".join(BUNDLED[name]) for name in BUNDLED]
+    described = [DESCRIBED[name] for name in BUNDLED]
+    columns = [
+        ResultColumn("files", list(BUNDLED.values()), files, is_text=True),
+        ResultColumn("description", described, described, is_text=True),
+    ]
+    return Page(table=ResultTable("name", list(BUNDLED), columns), rows="data sets")
 
 
 def write_bundled(name: str, folder: Path) -> list[Path]:

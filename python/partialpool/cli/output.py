@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any, TextIO
 
-from partialpool.posterior.estimate import Estimate
-from partialpool.posterior.fit import Fit
+from partialpool.words.page import Page
 
 
 class OutputError(Exception):
@@ -23,16 +20,20 @@ class OutputError(Exception):
         super().__init__(f"the output cannot be written ({error.strerror or error}).")
 
 
-def report(fit: Fit | Estimate, as_json: bool) -> None:
-    """Print a fit, and its findings apart."""
+def report(page: Page, as_json: bool, *after: str) -> None:
+    """Print what a result says, and lines after it; its findings apart."""
     if as_json:
-        record = fit_record(fit) if isinstance(fit, Fit) else estimate_record(fit)
-        say(json.dumps(record, indent=2, allow_nan=False))
+        say_json(page.to_dict())
     else:
-        say(_estimates(fit))
-    if fit.findings or not as_json:
-        blank = "" if as_json else "\n"
-        say(own_words(blank + "\n".join(_findings(fit))), sys.stderr)
+        say("\n".join([page.body, *after]))
+    found = page.findings_text
+    if page.findings or (found and not as_json):
+        say(own_words(found if as_json else f"\n{found}"), sys.stderr)
+
+
+def say_json(record: Mapping[str, Any]) -> None:
+    """Write an object of JSON to stdout."""
+    say(json.dumps(record, indent=2, allow_nan=False))
 
 
 # What messages call by its name in Python → the option of the command line.
@@ -78,84 +79,6 @@ def own_words(message: str) -> str:
     found = _OPTION.sub(lambda m: f"`--{m[1].replace('_', '-')}`", found)
     found = _VALUE.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2]}", found)
     return _SUBJECT.sub(lambda m: f"`{option(m)}`", found)
-
-
-def _estimates(fit: Fit | Estimate) -> str:
-    from partialpool.posterior.estimate_text import table_text
-    from partialpool.words.fit import estimates_text
-
-    return estimates_text(fit) if isinstance(fit, Fit) else table_text(fit)
-
-
-def _findings(fit: Fit | Estimate) -> list[str]:
-    from partialpool.posterior.estimate_text import estimate_findings_text
-    from partialpool.words.fit import findings_text
-
-    return findings_text(fit) if isinstance(fit, Fit) else estimate_findings_text(fit)
-
-
-def fit_record(fit: Fit) -> dict[str, Any]:
-    """Give a fit as JSON holds it: model, provenance, parameters, priors, findings."""
-    summary, facts = fit.parameter_summary, fit.provenance
-    columns = {name: values.tolist() for name, values in summary.values.items()}
-    return {
-        "formula": fit.formula,
-        "sigma": fit.model.sigma_formula or None,
-        "family": fit.model.family,
-        "link": fit.model.link,
-        "pooling": fit.pooling,
-        "method": fit.method,
-        "method_reason": fit.method_reason,
-        "source": facts.source,
-        "n_rows": facts.n_rows,
-        "n_dropped": facts.n_dropped,
-        "roles": facts.roles,
-        "chains": fit.run.chains,
-        "draws": fit.run.draws,
-        "warmup": fit.run.warmup,
-        "seed": fit.seed,
-        "interval": facts.interval,
-        "seconds": facts.seconds,
-        "versions": facts.versions,
-        "parameters": _rows(summary.labels, columns),
-        "priors": {name: str(prior) for name, prior in fit.priors.items()},
-        "findings": [asdict(finding) for finding in fit.findings],
-    }
-
-
-def estimate_record(estimate: Estimate) -> dict[str, Any]:
-    """Give an estimate as JSON holds it: model, provenance, criteria, parameters, findings."""
-    facts, found = estimate.provenance, estimate.maximum
-    columns = {name: values.tolist() for name, values in estimate.numbers.items()}
-    return {
-        "formula": estimate.formula,
-        "family": estimate.model.family,
-        "pooling": estimate.pooling,
-        "method": estimate.method,
-        "source": facts.source,
-        "n_rows": facts.n_rows,
-        "n_dropped": facts.n_dropped,
-        "interval": facts.interval,
-        "seconds": facts.seconds,
-        "versions": facts.versions,
-        "log_likelihood": estimate.log_likelihood,
-        "deviance": estimate.deviance,
-        "n_parameters": estimate.n_parameters,
-        "aic": estimate.aic,
-        "bic": estimate.bic,
-        "converged": found.converged,
-        "parameters": _rows(estimate.labels, columns),
-        "findings": [asdict(finding) for finding in estimate.findings],
-    }
-
-
-def _rows(labels: Sequence[str], columns: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
-    """One object a parameter; numbers that JSON lacks are null."""
-    return [
-        {"parameter": label}
-        | {name: x[k] if math.isfinite(x[k]) else None for name, x in columns.items()}
-        for k, label in enumerate(labels)
-    ]
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

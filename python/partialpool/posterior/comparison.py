@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,11 @@ from partialpool.engine.conditional import covariances
 from partialpool.errors import InputError
 from partialpool.finding import Finding
 from partialpool.posterior.fit import Fit
-from partialpool.words.fit import POOLING_NAMES, WIDTH, give_or_take
-from partialpool.words.parameters import family_words, given_words, scale_name
+from partialpool.words.fit import facts
+from partialpool.words.numbers import give_or_take
+from partialpool.words.page import Answer, Page
+from partialpool.words.parameters import POOLING_NAMES, family_words, given_words, scale_name
+from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 # Beyond so many rows, scores are computed only when asked for: they take longer than the fits.
 MOST_ROWS = 5000
 DIFFERENCE = "elpd difference"
+ERROR = f"{DIFFERENCE} se"
 
 
 def known_truth(truth: Any, factor: GroupFactor) -> Array:
@@ -77,7 +81,7 @@ def known_truth(truth: Any, factor: GroupFactor) -> Array:
     return np.column_stack(values)
 
 
-class Comparison:
+class Comparison(Answer):
     """A model under complete, no and partial pooling.
 
     Attributes
@@ -207,7 +211,7 @@ class Comparison:
             rows.append(("elpd", {p: self.ranking.elpd(p)[0] for p in scores}))
             difference = {p: self.ranking.difference(p) for p in scores}
             rows.append((DIFFERENCE, {p: pair[0] for p, pair in difference.items()}))
-            rows.append((f"{DIFFERENCE} se", {p: pair[1] for p, pair in difference.items()}))
+            rows.append((ERROR, {p: pair[1] for p, pair in difference.items()}))
             rows.append(("held-out rmse", {p: loo.rmse for p, loo in scores.items()}))
             rows.append(("effective parameters", {p: loo.p_eff for p, loo in scores.items()}))
         return rows
@@ -223,14 +227,31 @@ class Comparison:
         predictive densities ("elpd"), its difference to the best with its standard error, the root
         mean squared error of the predictive means, and the effective number of parameters.
         """
-        import pandas as pd
+        return self._table().frame()
 
-        rows = self.rows()
-        return pd.DataFrame(
-            [values for _, values in rows],
-            index=pd.Index([label for label, _ in rows], name="quantity"),
-            columns=list(self.fits),
-        )
+    def _table(self, *, with_errors: bool = True) -> ResultTable:
+        """Give the table; without rows of errors, as they stand beside what they are of."""
+        rows = dict(self.rows())
+        errors = rows.get(ERROR, {})
+        if not with_errors:
+            rows.pop(ERROR, None)
+
+        def cell(label: str, values: Mapping[str, float], pooling: str) -> str:
+            if pooling not in values:
+                return "–"
+            if label == DIFFERENCE:
+                return give_or_take(values[pooling], errors[pooling])
+            return f"{values[pooling]:.3f}"
+
+        columns = [
+            ResultColumn(
+                pooling,
+                [values.get(pooling, math.nan) for values in rows.values()],
+                [cell(label, values, pooling) for label, values in rows.items()],
+            )
+            for pooling in self.fits
+        ]
+        return ResultTable("quantity", list(rows), columns)
 
     @property
     def sentence(self) -> str:
@@ -311,9 +332,8 @@ class Comparison:
         data = f"{facts.n_rows} rows of {facts.source}"
         if (model.family, model.link) != ("gaussian", "identity"):
             data = f"{family_words(model)}; {data}"
-        head = [fit.formula, data]
-        if model.sigma_formula:
-            head.insert(1, f"log sigma {model.sigma_formula}")
+        head = [f"log sigma {model.sigma_formula}"] if model.sigma_formula else []
+        head.append(data)
         if facts.roles:
             head.append(given_words(facts.roles))
         others = [name for name in {g.factor: 0 for g in model.groups} if name != self._factor.name]
@@ -323,29 +343,26 @@ class Comparison:
             )
         return head
 
-    def __repr__(self) -> str:
+    @property
+    def page(self) -> Page:
+        """What it says."""
         fit = self.fits["partial"]
-        rows = self.rows()
-        width = max(len(label) for label, _ in rows) + 2
-        lines = [*self.heading(), "", " " * width + "".join(f"{p:>16}" for p in self.fits)]
-        errors = dict(rows).get(f"{DIFFERENCE} se", {})
-        for label, values in rows:
-            if label == f"{DIFFERENCE} se":
-                continue
-            if label == DIFFERENCE:
-                cells = [give_or_take(values[p], errors[p]) for p in self.fits]
-            else:
-                cells = [f"{values[p]:.3f}" if p in values else "–" for p in self.fits]
-            lines.append(f"{label:<{width}}" + "".join(f"{cell:>16}" for cell in cells))
-        lines += ["", *textwrap.wrap(self.sentence, WIDTH)]
-        seed = fit.seed
-        lines.append(f"Seed {seed}, partialpool {fit.provenance.versions['partialpool']}.")
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from partialpool.posterior.html import comparison_html
-
-        return comparison_html(self)
+        version = fit.provenance.versions["partialpool"]
+        return Page(
+            heading=self.heading(),
+            table=self._table(with_errors=False),
+            notes=[self.sentence, f"Seed {fit.seed}, partialpool {version}."],
+            findings=self.findings,
+            otherwise="Findings: none.",
+            formula=fit.formula,
+            facts={
+                "formula": fit.formula,
+                "factor": self._factor.name,
+                "sentence": self.sentence,
+                "seed": fit.seed,
+                "fits": {name: facts(one) for name, one in self.fits.items()},
+            },
+        )
 
 
 class ComparisonPlots:

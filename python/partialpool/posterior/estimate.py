@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,13 @@ from partialpool.checks import check_text
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
 from partialpool.engine.maximum import Maximum
 from partialpool.errors import InputError
-from partialpool.finding import Finding
+from partialpool.finding import Finding, about_all
 from partialpool.model import Model
 from partialpool.posterior.fit import Fit
+from partialpool.words.numbers import number, percent
+from partialpool.words.page import Answer, Page
+from partialpool.words.parameters import POOLING_NAMES
+from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +36,7 @@ class NoPosteriorError(InputError, AttributeError):
     """Something was asked of an estimate that only a posterior has."""
 
 
-class Estimate:
+class Estimate(Answer):
     """Estimates by restricted maximum likelihood (REML) or maximum likelihood (ML).
 
     What ``pp.fit(…, method="reml")`` returns: the estimates of lme4's ``lmer``, without draws.
@@ -212,12 +216,111 @@ class Estimate:
         """Schwarz's criterion, as in lme4: ``deviance + log(rows) n_parameters``; as for `aic`."""
         return self.deviance + math.log(self.model.n_rows) * self.n_parameters
 
-    def __repr__(self) -> str:
-        from partialpool.posterior.estimate_text import estimate_text
+    @property
+    def page(self) -> Page:
+        """What it says."""
+        return _page(self)
 
-        return estimate_text(self)
 
-    def _repr_html_(self) -> str:
-        from partialpool.posterior.html import estimate_html
+NAMES = {"reml": "restricted maximum likelihood (REML)", "ml": "maximum likelihood (ML)"}
 
-        return estimate_html(self)
+
+def _page(estimate: Estimate) -> Page:
+    inside = ", and no sd is 0" if estimate.model.groups else ""
+    return Page(
+        heading=_heading(estimate),
+        table=_table(estimate),
+        notes=list(_notes(estimate)),
+        findings=about_all(estimate.findings),
+        otherwise=f"Findings: none. The maximum was found{inside}.",
+        formula=estimate.formula,
+        facts=_facts(estimate),
+        rows="parameters",
+    )
+
+
+def _heading(estimate: Estimate) -> list[str]:
+    """Describe data, model and method in a few lines."""
+    model, facts = estimate.model, estimate.provenance
+    rows = f"{facts.n_rows} rows of {facts.source}"
+    if facts.n_dropped:
+        rows += f" ({facts.n_dropped} with missing values left out)"
+    rows += "".join(f", {group.factor} with {len(group.levels)} levels" for group in model.groups)
+    pooling = POOLING_NAMES.get(model.pooling, f"pooling {model.pooling}")
+    name = "REML criterion" if estimate.method == "reml" else "deviance"
+    return [
+        f"{model.family} family, {pooling}; {rows}",
+        f"{NAMES[estimate.method]}, without priors; {facts.seconds:.2f} s, "
+        f"partialpool {facts.versions.get('partialpool', '')}",
+        f"{name} {estimate.deviance:.2f} (log likelihood {estimate.log_likelihood:.2f}), "
+        f"{estimate.n_parameters} parameters, AIC {estimate.aic:.2f}, BIC {estimate.bic:.2f}",
+    ]
+
+
+def _table(estimate: Estimate) -> ResultTable:
+    values = estimate.numbers
+    errors = values["standard_error"].tolist()
+    heads = ("", "s.e.", *percent(estimate.provenance.interval))
+    # A number without a standard error has four digits.
+    columns = [
+        ResultColumn(name, column, list(map(number, column.tolist(), errors)), head)
+        for (name, column), head in zip(values.items(), heads, strict=True)
+    ]
+    labels = estimate.labels
+    return ResultTable("parameter", labels, columns, [_title(estimate, label) for label in labels])
+
+
+def _facts(estimate: Estimate) -> dict[str, Any]:
+    provenance = estimate.provenance
+    return {
+        "formula": estimate.formula,
+        "family": estimate.model.family,
+        "pooling": estimate.pooling,
+        "method": estimate.method,
+        "source": provenance.source,
+        "n_rows": provenance.n_rows,
+        "n_dropped": provenance.n_dropped,
+        "interval": provenance.interval,
+        "seconds": provenance.seconds,
+        "versions": provenance.versions,
+        "log_likelihood": estimate.log_likelihood,
+        "deviance": estimate.deviance,
+        "n_parameters": estimate.n_parameters,
+        "aic": estimate.aic,
+        "bic": estimate.bic,
+        "converged": estimate.maximum.converged,
+    }
+
+
+def _title(estimate: Estimate, label: str) -> str:
+    name = label.split("[")[0]
+    for group in estimate.model.groups:
+        if name == f"sd_{group.name}":
+            return f"How much the coefficients differ between levels of {group.factor} (sd)"
+        if name == f"cor_{group.name}":
+            return f"How these differences go together (correlation over {group.factor})"
+    if name == "b":
+        return "Population-level coefficients"
+    return f"Residual sd of {estimate.model.response}"
+
+
+def _notes(estimate: Estimate) -> Iterator[str]:
+    """Give the sentences that stand under the table."""
+    low, high = percent(estimate.provenance.interval)
+    interval = f"{100 * estimate.provenance.interval:g}%"
+    rest = [
+        what
+        for what, there in (
+            ("sds", estimate.model.groups),
+            ("correlations", any(group.pairs for group in estimate.model.groups)),
+            ("sigma", estimate.maximum.sigma is not None),
+        )
+        if there
+    ]
+    listed = " and ".join([", ".join(rest[:-1]), rest[-1]] if len(rest) > 1 else rest)
+    note = f"{low} to {high}: the {interval} confidence interval of b (Wald)"
+    if rest:
+        note += f", as if {listed} were known; these have no interval here"
+    yield note + "."
+    if estimate.method == "reml":
+        yield "AIC and BIC of REML compare models with the same population terms."

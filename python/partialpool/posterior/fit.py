@@ -12,12 +12,12 @@ from partialpool.answers.loo import Loo, loo
 from partialpool.answers.predict import posterior_predictive, predict
 from partialpool.answers.sensitivity import sensitivity
 from partialpool.draws.posterior import Posterior
-from partialpool.posterior.html import fit_html
 from partialpool.saved.file import read, save
-from partialpool.words.fit import fit_text
+from partialpool.words.fit import fit_page
+from partialpool.words.page import Answer, Page
 
 
-class Fit(Posterior):
+class Fit(Posterior, Answer):
     """The posterior of a hierarchical model.
 
     Print it, or call :meth:`summary`, :meth:`coefficients`, :attr:`draws`, :attr:`findings`.
@@ -52,11 +52,10 @@ class Fit(Posterior):
     to_arviz = to_arviz
     save = save
 
-    def __repr__(self) -> str:
-        return fit_text(self)
-
-    def _repr_html_(self) -> str:
-        return fit_html(self)
+    @property
+    def page(self) -> Page:
+        """What it says."""
+        return fit_page(self)
 
 
 def load(path: str | os.PathLike[str]) -> Fit:

@@ -1,80 +1,99 @@
-"""A fit in plain text: what a terminal shows."""
+"""A fit in words: what it is of, what its parameters mean, and how its columns are read."""
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from partialpool.finding import about_all
 from partialpool.model.parameters import prior_of
+from partialpool.words.numbers import formatted, number, percent
+from partialpool.words.page import Page
 from partialpool.words.parameters import (
+    POOLING_NAMES,
     dispersion_words,
     family_words,
     given_words,
     scale_words,
     threshold_words,
 )
+from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     from partialpool.draws.posterior import Posterior
-    from partialpool.finding import Finding
 
-WIDTH = 100
-
-POOLING_NAMES = {
-    "complete": "complete pooling",
-    "none": "no pooling",
-    "partial": "partial pooling",
-}
+ESS = ("ess_bulk", "ess_tail")
+NO_FINDING = "Findings: none. The chains agree, nothing diverged, and there are enough draws."
 
 PREDICTORS = {"mu": "coefficients", "sigma": "coefficients of log sigma"}
 
 
-def number(x: float, sd: float) -> str:
-    """Write a number with as many decimals as its sd deserves (two significant digits of it).
-
-    Examples
-    --------
-    >>> number(1.49213, 0.0529), number(-1234.5, 310.0)
-    ('1.492', '-1234')
-    """
-    if not math.isfinite(x):
-        return "–" if math.isnan(x) else str(x)
-    if not (math.isfinite(sd) and sd > 0):
-        return f"{x:.4g}"
-    decimals = max(0, 1 - math.floor(math.log10(sd)))
-    return f"{x:.{decimals}f}" if decimals <= 6 and abs(x) < 1e7 else f"{x:.3g}"
+def fit_page(fit: Posterior) -> Page:
+    """Say what a fit found: model, estimates with priors, findings."""
+    return Page(
+        heading=heading(fit),
+        table=parameter_table(fit),
+        notes=notes(fit),
+        findings=about_all(fit.findings),
+        otherwise=NO_FINDING,
+        formula=fit.formula,
+        facts=facts(fit),
+        rows="parameters",
+    )
 
 
-def give_or_take(x: float, error: float) -> str:
-    """Write a number with its standard error; alone where there is none, as of a single row.
-
-    Examples
-    --------
-    >>> give_or_take(1.26, 0.5), give_or_take(0.2, math.nan)
-    ('1.3 ± 0.5', '0.2')
-    """
-    return f"{x:.1f} ± {error:.1f}" if math.isfinite(error) else f"{x:.1f}"
-
-
-def percent(interval: float) -> tuple[str, str]:
-    """Head the interval columns: ``2.5%`` and ``97.5%``."""
-    tail = 50 * (1 - interval)
-    return f"{tail:.3g}%", f"{100 - tail:.3g}%"
-
-
-def parameter_rows(fit: Posterior) -> Iterator[tuple[str, list[str], str]]:
-    """One row a parameter: label, cells (mean, sd, lower, upper, ess, r_hat), prior."""
+def parameter_table(fit: Posterior) -> ResultTable | None:
+    """Give a row a parameter; None where there are none."""
     summary = fit.parameter_summary
-    values = summary.values
-    for k, label in enumerate(summary.labels):
-        sd = float(values["sd"][k])
-        cells = [number(float(values[c][k]), sd) for c in ("mean", "sd", "lower", "upper")]
-        ess = min(values["ess_bulk"][k], values["ess_tail"][k])
-        cells.append("–" if math.isnan(ess) else f"{ess:.0f}")
-        cells.append("–" if math.isnan(values["r_hat"][k]) else f"{values['r_hat'][k]:.3f}")
-        yield label, cells, prior_of(fit.model, label)
+    labels, values = summary.labels, summary.values
+    if not labels:
+        return None
+    lower, upper = percent(fit.provenance.interval)
+    heads = {"mean": "", "sd": "", "lower": lower, "upper": upper}
+    sds = values["sd"].tolist()
+    shown = [
+        ResultColumn(name, values[name], list(map(number, values[name].tolist(), sds)), head)
+        for name, head in heads.items()
+    ]
+    ess = [formatted(min(pair), ".0f") for pair in zip(*(values[e] for e in ESS), strict=True)]
+    held = [ResultColumn(name, values[name]) for name in ("mcse", *ESS)]
+    r_hat = [formatted(x, ".3f") for x in values["r_hat"]]
+    priors = [prior_of(fit.model, label) for label in labels]
+    columns = [
+        *(
+            *shown,
+            *held,
+            ResultColumn("ess", None, ess),
+            ResultColumn("r_hat", values["r_hat"], r_hat),
+        ),
+        ResultColumn("prior", priors, priors, is_text=True),
+    ]
+    return ResultTable("parameter", labels, columns, [section(fit, label) for label in labels])
+
+
+def facts(fit: Posterior) -> dict[str, Any]:
+    """Give what JSON holds of a fit beside its parameters and findings."""
+    model, run, provenance = fit.model, fit.run, fit.provenance
+    return {
+        "formula": fit.formula,
+        "sigma": model.sigma_formula or None,
+        "family": model.family,
+        "link": model.link,
+        "pooling": fit.pooling,
+        "method": fit.method,
+        "method_reason": fit.method_reason,
+        "source": provenance.source,
+        "n_rows": provenance.n_rows,
+        "n_dropped": provenance.n_dropped,
+        "roles": provenance.roles,
+        "chains": run.chains,
+        "draws": run.draws,
+        "warmup": run.warmup,
+        "seed": fit.seed,
+        "interval": provenance.interval,
+        "seconds": provenance.seconds,
+        "versions": provenance.versions,
+        "priors": {name: str(prior) for name, prior in fit.priors.items()},
+    }
 
 
 def section(fit: Posterior, label: str) -> str:
@@ -106,7 +125,6 @@ def heading(fit: Posterior) -> list[str]:
     if not model.groups and model.pooling == "partial":
         pooling = "no group terms"
     return [
-        model.formula,
         *([f"log sigma {model.sigma_formula}"] if model.sigma_formula else []),
         f"{family_words(model)}, {pooling}; {rows}",
         *([given_words(facts.roles)] if facts.roles else []),
@@ -173,65 +191,3 @@ def unpooled_note(fit: Posterior) -> str | None:
         f"Every level of {group.name} has coefficients of its own, with fixed priors ({priors}); "
         "coefficients() lists them."
     )
-
-
-def fit_text(fit: Posterior) -> str:
-    """Write a fit as text: model, estimates with priors, findings."""
-    return "\n".join([estimates_text(fit), "", *findings_text(fit)])
-
-
-def estimates_text(fit: Posterior) -> str:
-    """Write model and estimates with priors, and what the columns mean."""
-    lines = [
-        line
-        for fact in heading(fit)
-        for line in textwrap.wrap(fact, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-    ]
-    head = ["mean", "sd", *percent(fit.provenance.interval), "ess", "r_hat"]
-    rows = list(parameter_rows(fit))
-    if rows:
-        lines += ["", *_table(fit, head, rows)]
-    lines.append("")
-    lines += [line for note in notes(fit) for line in textwrap.wrap(note, WIDTH)]
-    return "\n".join(lines)
-
-
-def _table(fit: Posterior, head: list[str], rows: list[tuple[str, list[str], str]]) -> list[str]:
-    """Lay out parameters under a title for each kind."""
-    label_width = max(len(label) for label, _, _ in rows) + 2
-    widths = [
-        max(len(name), *(len(cells[k]) for _, cells, _ in rows)) + 2 for k, name in enumerate(head)
-    ]
-    titles = "".join(f"{name:>{width}}" for name, width in zip(head, widths, strict=True))
-    lines = [" " * (label_width + 2) + titles + "   prior"]
-    last = None
-    for label, cells, prior in rows:
-        title = section(fit, label)
-        if title != last:
-            lines.append(title)
-            last = title
-        numbers = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        lines.append(f"  {label:<{label_width}}{numbers}   {prior}".rstrip())
-    return lines
-
-
-def findings_text(fit: Posterior) -> list[str]:
-    """List the findings, or say that there are none."""
-    if not fit.findings:
-        return ["Findings: none. The chains agree, nothing diverged, and there are enough draws."]
-    return ["Findings", *wrap_findings(fit.findings, indent="  ")]
-
-
-def wrap_findings(findings: Sequence[Finding], indent: str = "") -> list[str]:
-    """Write findings as lines of text."""
-    return [
-        line
-        for finding in findings
-        for line in textwrap.wrap(
-            str(finding),
-            WIDTH,
-            initial_indent=indent,
-            subsequent_indent=indent + "  ",
-            break_on_hyphens=False,
-        )
-    ]

@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from partialpool.model import Model
 from partialpool.model.families import FAMILIES
 
+POOLING_NAMES = {
+    "complete": "complete pooling",
+    "none": "no pooling",
+    "partial": "partial pooling",
+}
+
 # What a coefficient does, by link; a probability is that of the response.
 LINKS = {
     "logit": "exp(b) is an odds ratio",

@@ -1,0 +1,90 @@
+"""What to know of an estimate by maximum likelihood: how the search ended, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from partialpool import limits
+from partialpool.engine.maximum import Maximum
+from partialpool.finding import Finding
+from partialpool.findings.data import design_findings
+from partialpool.model import Model, Pooled
+
+# Findings about data that hold without priors too.
+OF_DATA = (
+    *("dropped-rows", "empty-cell", "aliased-columns"),
+    *("vanished-terms", "different-scales"),
+)
+
+
+def estimate_findings(pooled: Pooled, model: Model, found: Maximum) -> list[Finding]:
+    """Judge data and maximum."""
+    of_data = [f for f in design_findings(pooled, model) if f.code in OF_DATA]
+    return [*of_data, *_search(model, found), *_singular(model, found), *_levels(model)]
+
+
+def _search(model: Model, found: Maximum) -> Iterator[Finding]:
+    sds = ", ".join(f"`{label}`" for group in model.groups for label in group.sd_labels)
+    if not found.converged:
+        yield Finding(
+            "not-converged",
+            "error",
+            f"The search for the maximum did not converge in {found.steps} steps: the likelihood "
+            f"may keep rising as {sds} grow beside the noise.",
+            "Simplify the group term, or leave `method` out to sample with priors.",
+        )
+    elif not found.determined:
+        yield Finding(
+            "not-determined",
+            "error",
+            f"The likelihood is the same for very different values of {sds}: the data do not "
+            "determine them.",
+            "Simplify the group term, or give known standard errors (`se=`).",
+        )
+    if found.several:
+        yield Finding(
+            "several-maxima",
+            "warning",
+            "The likelihood has several maxima; the highest that was found is reported.",
+            "Simplify the group term, or leave `method` out: a posterior has room for all of them.",
+        )
+
+
+def _singular(model: Model, found: Maximum) -> Iterator[Finding]:
+    for group in model.groups:
+        if found.rank == len(group.terms) or not found.converged or not found.determined:
+            continue
+        zero = [f"`{name}`" for name, sd in zip(group.sd_labels, found.sd, strict=True) if sd == 0]
+        one = [
+            f"`{name}`" for name, r in zip(group.cor_labels, found.cor, strict=True) if abs(r) == 1
+        ]
+        if zero:
+            what = f"The estimate of {' and '.join(zero)} is exactly 0"
+        elif one:
+            what = f"The estimate of {' and '.join(one)} is exactly {'±' * (len(one) > 1)}"
+            what += "1" if len(one) > 1 else f"{found.cor[np.abs(found.cor) == 1][0]:.0f}"
+        else:
+            what = f"Coefficients of `{group.factor}` vary in {found.rank} directions only"
+        yield Finding(
+            "singular-fit",
+            "warning",
+            f"{what}: the fit is singular. The data show no more differences between levels than "
+            "noise alone would make; this does not mean that there are none.",
+            "Leave `method` out to see which values data and priors leave open, or simplify the "
+            "group term.",
+        )
+
+
+def _levels(model: Model) -> Iterator[Finding]:
+    for group in model.groups:
+        n = len(group.levels)
+        if 1 < n < limits.LEVELS_FEW:
+            yield Finding(
+                "few-levels",
+                "info",
+                f"`{group.factor}` has only {n} levels, so the data say little about how much "
+                "levels differ, and a single estimate hides that.",
+                f"Leave `method` out to see how uncertain `sd_{group.name}` is.",
+            )
