@@ -21,8 +21,8 @@ from partialpool.memory import check_memory
 from partialpool.model import Group, Model
 from partialpool.model.coordinates import Coordinates
 from partialpool.model.defaults import bounds, pairs
-from partialpool.model.priors import LKJ, NormalAtMean, Prior
 from partialpool.model.scales import predictors
+from partialpool.priors import LKJ, NormalAtMean, Prior
 from partialpool.words.fit import WIDTH
 
 if TYPE_CHECKING:

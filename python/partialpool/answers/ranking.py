@@ -19,8 +19,8 @@ from partialpool.arrays import Array, Ints
 from partialpool.checks import EXAMPLE, check_text, check_whole
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
+from partialpool.families import FAMILIES
 from partialpool.finding import Finding
-from partialpool.model.families import FAMILIES
 from partialpool.words.fit import WIDTH, give_or_take, wrap_findings
 
 if TYPE_CHECKING:

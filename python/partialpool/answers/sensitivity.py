@@ -22,7 +22,7 @@ from partialpool.draws.posterior import n_draws, population_draws, rows_of
 from partialpool.draws.rows import chunks, row_draws, thinned
 from partialpool.finding import Finding
 from partialpool.model.parameters import prior_words
-from partialpool.model.priors import Prior
+from partialpool.priors import Prior
 from partialpool.words.fit import WIDTH, number, wrap_findings
 
 if TYPE_CHECKING:
