@@ -20,7 +20,9 @@ from partialpool.errors import (
 )
 from partialpool.finding import Finding
 from partialpool.metropolis import MetropolisRun, metropolis
-from partialpool.model.priors import (
+from partialpool.posterior.estimate import Estimate
+from partialpool.posterior.fit import Fit, load
+from partialpool.priors import (
     LKJ,
     Cauchy,
     Exponential,
@@ -38,8 +40,6 @@ from partialpool.model.priors import (
     StudentT,
     Uniform,
 )
-from partialpool.posterior.estimate import Estimate
-from partialpool.posterior.fit import Fit, load
 from partialpool.simulate import Simulated, simulate
 from partialpool.version import __version__
 

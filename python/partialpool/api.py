@@ -24,17 +24,17 @@ from partialpool.engine.choose import MAXIMISED
 from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
 from partialpool.finding import about_all, warn
 from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
-from partialpool.model.priors import Prior
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
+from partialpool.priors import Prior
 
 if TYPE_CHECKING:
     from partialpool.answers.prior_predictive import PriorPredictive
     from partialpool.design import Design, GroupFactor
     from partialpool.engine.choose import Method
     from partialpool.engine.start import Start
+    from partialpool.families import Family, FamilyName, LinkName
     from partialpool.model import Pooled
-    from partialpool.model.families import Family, FamilyName, LinkName
     from partialpool.posterior.comparison import Comparison
 
 _PRIORS = '{"sigma": pp.Exponential(1)}'
@@ -295,9 +295,9 @@ def _read(
     from partialpool.data import open_table
     from partialpool.design import build_design
     from partialpool.design.roles import join_roles
+    from partialpool.families import FAMILIES, family_of
     from partialpool.formula import parse_formula, parse_predictor
     from partialpool.formula.names import quoted
-    from partialpool.model.families import FAMILIES, family_of
 
     record, chosen = family_of(family, link)
     terms = parse_formula(formula)

@@ -14,8 +14,8 @@ from partialpool.datasets import individuals
 from partialpool.draws.diagnostics import diagnose
 from partialpool.draws.posterior import population_draws
 from partialpool.engine.conditional import coefficient_draws
-from partialpool.model.priors import Normal, Uniform
 from partialpool.posterior.fit import Fit
+from partialpool.priors.distributions import Normal, Uniform
 from partialpool.words.page import Page
 from partialpool.words.table import ResultColumn, ResultTable
 

@@ -16,7 +16,7 @@ import partialpool as pp
 from helpers import assert_same_rows
 from partialpool import cli
 from partialpool.draws import evaluate
-from partialpool.model.families import FAMILIES
+from partialpool.families import FAMILIES
 
 RNG = np.random.default_rng(41)
 J, N = 12, 96

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import get_args
 
 from partialpool.engine.choose import METHODS, Method
-from partialpool.model.families import FAMILIES, FamilyName, LinkName
+from partialpool.families import FAMILIES, FamilyName, LinkName
 from partialpool.model.pooling import POOLINGS, PoolingName
 
 CODE = """\

@@ -8,7 +8,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.cli import main
-from partialpool.model.families import FAMILIES, Given
+from partialpool.families import FAMILIES, Given
 
 RNG = np.random.default_rng(7)
 N = 60

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
-from partialpool.model.families import FAMILIES
+from partialpool.families import FAMILIES
 from partialpool.model.parameters import prior_words
 
 ROOT = Path(__file__).parents[2]

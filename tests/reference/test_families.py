@@ -13,7 +13,7 @@ from scipy import integrate, special, stats
 
 from partialpool import _core
 from partialpool.errors import InputError
-from partialpool.model.families import FAMILIES, Given, family_of
+from partialpool.families import FAMILIES, Given, family_of
 
 NONE = np.zeros(0)
 N = 150  # two blocks and a part of one

@@ -18,7 +18,7 @@ from scipy import special, stats
 import partialpool as pp
 from helpers import model_of
 from partialpool.engine import nuts
-from partialpool.model.families import FAMILIES
+from partialpool.families import FAMILIES
 
 RNG = np.random.default_rng(2024)
 N = 26

@@ -14,8 +14,8 @@ from partialpool.answers.sensitivity import distances, log_likelihood
 from partialpool.draws.diagnostics import diagnose
 from partialpool.draws.log_prior import log_density, log_priors
 from partialpool.draws.posterior import population_draws
-from partialpool.model.priors import PRIORS
 from partialpool.model.scales import predictors
+from partialpool.priors import PRIORS
 
 QUICK = {"chains": 2, "draws": 300, "warmup": 300, "seed": 1}
 RADON = pp.datasets.radon()

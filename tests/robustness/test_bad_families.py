@@ -9,8 +9,8 @@ import pytest
 import partialpool as pp
 from partialpool import cli
 from partialpool.errors import InputError, NotYetError
-from partialpool.model.families import FAMILIES, family_of
-from partialpool.model.priors import PRIORS
+from partialpool.families import FAMILIES, family_of
+from partialpool.priors import PRIORS
 
 GOOD = {
     "n": [0.0, 1, 2, 3, 4, 5, 0, 2],

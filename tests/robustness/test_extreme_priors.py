@@ -9,7 +9,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.errors import EngineError, InputError
-from partialpool.model.priors import PRIORS
+from partialpool.priors import PRIORS
 
 EXTREME = [1e-140, 1e-50, 1e-10, 0.001, 1.0, 1000.0, 1e10, 1e50, 1e140, -1e140, -5.0]
 BEYOND = [1e-320, 1e308, -1e308, math.inf, -math.inf, math.nan, 10**400]

@@ -16,7 +16,7 @@ from scipy import stats
 import partialpool as pp
 from calibration import miscalibrated, rank, threshold
 from partialpool import _core
-from partialpool.model.families import FAMILIES, Given
+from partialpool.families import FAMILIES, Given
 
 THIN, KEPT = 8, 50
 REFUSED = 1 / 4

@@ -6,8 +6,8 @@ import pytest
 import partialpool as pp
 from partialpool.answers.kfold import refit
 from partialpool.draws.rows import row_draws
+from partialpool.families import FAMILIES
 from partialpool.model import Pooled
-from partialpool.model.families import FAMILIES
 from partialpool.model.fixed import fixed
 
 RNG = np.random.default_rng(4)

@@ -10,7 +10,7 @@ from scipy import stats
 
 import partialpool as pp
 from partialpool.draws.rows import may_scatter
-from partialpool.model.families import FAMILIES, Given
+from partialpool.families import FAMILIES, Given
 
 QUICK = {"chains": 2, "draws": 200, "warmup": 250}
 COUNTS = ("poisson", "negbinomial", "zero_inflated_poisson", "zero_inflated_negbinomial")

@@ -23,8 +23,8 @@ LAYERS = (
     ("draws",),
     ("engine",),
     ("model",),
-    ("design",),
-    ("formula", "data"),
+    ("design", "families"),
+    ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
     ("paths", "arrays", "interrupt", "version", "_core"),
     ("errors",),
@@ -108,7 +108,7 @@ def test_circles_are_those_that_are_known():
 
 def test_only_the_core_is_compiled_and_few_folders_know_it():
     knowing = {name.split(".")[0] for name, others in EDGES.items() if "_core" in others}
-    assert knowing <= {"model", "engine", "draws", "findings", "answers", "saved"}
+    assert knowing <= {"families", "model", "engine", "draws", "findings", "answers", "saved"}
 
 
 def test_figures_know_no_fit():

@@ -25,13 +25,13 @@ from partialpool.draws.statistic import Statistic
 from partialpool.draws.summary import COLUMNS, Summary
 from partialpool.engine import BoundsError, marginal
 from partialpool.engine.choose import check_maximised
+from partialpool.families.known import FAMILIES
 from partialpool.findings import maximum
 from partialpool.findings import priors as prior_findings
 from partialpool.findings import run as findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
 from partialpool.model import pool
-from partialpool.model.families import FAMILIES
 
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(6), 8)
@@ -328,7 +328,7 @@ def not_near_zero(distance):
 @border("PERFECT", 1.01e-6, 0.99e-6)
 def a_perfect_fit(share):
     fit = fitted()
-    pooled = SimpleNamespace(design=fit.design, family=pp.model.families.FAMILIES["gaussian"])
+    pooled = SimpleNamespace(design=fit.design, family=pp.families.FAMILIES["gaussian"])
     sigma = np.full((4, 100), share * np.std(DATA["y"]))
     run = dataclasses.replace(fit.run, scalars={"sigma": sigma})
     return bool(list(findings._perfect(pooled, run)))

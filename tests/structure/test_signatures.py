@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import partialpool as pp
-from partialpool.model.priors import Prior
+from partialpool.priors import Prior
 
 SNAPSHOT = Path(__file__).parent / "signatures.txt"
 

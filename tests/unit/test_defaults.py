@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.model.priors import NormalAtMean
+from partialpool.priors import NormalAtMean
 
 RNG = np.random.default_rng(3)
 N = 30

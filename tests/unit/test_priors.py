@@ -9,7 +9,7 @@ from scipy import stats
 import partialpool as pp
 from helpers import model_of
 from partialpool.model.defaults import bounds, is_truncated
-from partialpool.model.priors import PRIORS, parse_prior
+from partialpool.priors import PRIORS, parse_prior
 
 # A prior beside its distribution in scipy.
 PAIRS = {

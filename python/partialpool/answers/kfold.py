@@ -25,7 +25,7 @@ from partialpool.draws.rows import (
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled
 from partialpool.model.fixed import fixed as hold_priors
-from partialpool.model.priors import Prior
+from partialpool.priors import Prior
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,9 @@ from partialpool.memory import check_memory
 from partialpool.model import Group, Model
 from partialpool.model.coordinates import Coordinates
 from partialpool.model.defaults import bounds, pairs
-from partialpool.model.priors import LKJ, NormalAtMean, Prior
 from partialpool.model.scales import predictors
+from partialpool.priors.distributions import LKJ, NormalAtMean
+from partialpool.priors.prior import Prior
 from partialpool.words.page import Answer, Page
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from partialpool.arrays import Array, Ints
 from partialpool.checks import EXAMPLE, check_text, check_whole
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
+from partialpool.families.known import FAMILIES
 from partialpool.finding import Finding, about_all
-from partialpool.model.families import FAMILIES
 from partialpool.words.numbers import formatted, give_or_take
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable

@@ -21,7 +21,7 @@ from partialpool.draws.posterior import n_draws, population_draws, rows_of
 from partialpool.draws.rows import chunks, row_draws, thinned
 from partialpool.finding import Finding, about_all
 from partialpool.model.parameters import prior_words
-from partialpool.model.priors import Prior
+from partialpool.priors.prior import Prior
 from partialpool.words.numbers import number
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable

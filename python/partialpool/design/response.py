@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from partialpool import limits
-from partialpool.arrays import Ints
+from partialpool.arrays import Ints, nearly_whole
 from partialpool.data import Column
 from partialpool.data import label as label_of
 from partialpool.data.unclear import as_numbers
@@ -27,8 +27,6 @@ from .grouping import factorize
 from .matrix import first_of, rows
 
 RESPONSES = ("number", "binary", "ordered")
-_ROUNDING = 1e-6
-"""What is so close to a whole number was one before something was multiplied or divided."""
 
 
 def build_response(
@@ -183,19 +181,6 @@ def _condition(column: Column) -> str:
     value = factorize(column)[0][-1]
     shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value!r}"
     return f"{{{quoted(column.name)} == {shown}}}"
-
-
-def nearly_whole(values: Floats) -> Floats:
-    """Return numbers with the rounding errors taken out of those that were to be whole.
-
-    Examples
-    --------
-    >>> nearly_whole(np.array([0.28 * 25, 6.9])).tolist()
-    [7.0, 6.9]
-    """
-    whole = np.round(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(np.abs(values - whole) <= _ROUNDING, whole, values))
 
 
 def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:

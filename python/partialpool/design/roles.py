@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Ints
+from partialpool.arrays import Ints, nearly_whole
 from partialpool.data import Column, Note, Table, open_table
 from partialpool.data.convert import from_any
 from partialpool.data.index import aligned
@@ -29,7 +29,6 @@ from partialpool.formula.expression import Binary, Name
 from .evaluate import Evaluator, State
 from .matrix import first_of
 from .matrix import rows as counted
-from .response import nearly_whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,9 @@ from partialpool.engine.conditional import (
     population_part,
 )
 from partialpool.errors import InputError
+from partialpool.families import FAMILIES, Given
 from partialpool.model import Group, Model
-from partialpool.model.families import FAMILIES, Given
-from partialpool.model.priors import Flat, Normal
+from partialpool.priors import Flat, Normal
 
 CHUNK = 4_000_000  # numbers (draws × rows) that are computed at a time
 BLOCK = 16  # rows that share a random stream of observations

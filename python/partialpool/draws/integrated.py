@@ -25,7 +25,7 @@ from partialpool.arrays import LOG_2PI, Array, Ints
 from partialpool.draws.evaluate import CHUNK
 from partialpool.draws.posterior import n_draws, rows_of
 from partialpool.model.marginal import prior_rows, working_rows
-from partialpool.model.priors import Flat, Normal, Uniform
+from partialpool.priors import Flat, Normal, Uniform
 
 if TYPE_CHECKING:
     from partialpool.draws.posterior import Posterior

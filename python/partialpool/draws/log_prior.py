@@ -9,11 +9,11 @@ import numpy as np
 from partialpool.arrays import Array
 from partialpool.draws.posterior import n_draws, population_draws, rows_of
 from partialpool.engine.conditional import covariance_of
+from partialpool.families import FAMILIES
 from partialpool.model.coordinates import coordinates
 from partialpool.model.defaults import RANGES
-from partialpool.model.families import FAMILIES
-from partialpool.model.priors import LKJ, NormalAtMean, Prior
 from partialpool.model.scales import Predictor, Scales, predictors, scales
+from partialpool.priors import LKJ, NormalAtMean, Prior
 
 if TYPE_CHECKING:
     from partialpool.draws.posterior import Posterior
@@ -98,7 +98,7 @@ def log_density(prior: Prior, x: Array) -> Array:
 
     Examples
     --------
-    >>> from partialpool.model.priors import HalfNormal
+    >>> from partialpool.priors import HalfNormal
     >>> log_density(HalfNormal(2), np.array([0.0, 2.0]))
     array([-0. , -0.5])
     """

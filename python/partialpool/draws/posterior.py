@@ -26,7 +26,7 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.finding import Finding
 from partialpool.model import Group, Model
 from partialpool.model.parameters import prior_of
-from partialpool.model.priors import Prior
+from partialpool.priors import Prior
 
 if TYPE_CHECKING:
     import pandas as pd

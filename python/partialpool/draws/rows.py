@@ -20,7 +20,7 @@ from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.integrated import undetermined_rows
 from partialpool.draws.new_rows import WITH_SIGMA, design_rows
 from partialpool.draws.posterior import n_draws, rows_of
-from partialpool.model.families import FAMILIES, Family, Given
+from partialpool.families import FAMILIES, Family, Given
 
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor

@@ -11,7 +11,7 @@ from partialpool.errors import InputError
 from partialpool.model import Pooled
 from partialpool.model.defaults import as_prior
 from partialpool.model.exact import LEAST_SHARE, too_little
-from partialpool.model.priors import Flat, Normal, Prior, Uniform
+from partialpool.priors import Flat, Normal, Prior, Uniform
 
 # Methods that maximise the likelihood instead of sampling the posterior.
 MAXIMISED = ("reml", "ml")

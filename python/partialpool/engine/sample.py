@@ -12,7 +12,7 @@ from partialpool.engine.nuts import run_nuts
 from partialpool.engine.run import Run
 from partialpool.model import Model, Pooled, build_model
 from partialpool.model.exact import check_left_over
-from partialpool.model.priors import Prior
+from partialpool.priors import Prior
 
 ENGINES = {"marginal": run_marginal, "metropolis": run_metropolis, "nuts": run_nuts}
 

@@ -19,8 +19,8 @@ from partialpool.model.coordinates import Coordinates, bounded, coordinates
 from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
 from partialpool.model.own import OwnParts
-from partialpool.model.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
 from partialpool.model.scales import FactorParts, group_name, predictors, scales
+from partialpool.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
 
 # Rows from which the data's own estimate is taken at most.
 MOST_ROWS = 50_000
@@ -100,7 +100,7 @@ def distance(prior: Prior, value: float, error: float) -> float:
 
     Examples
     --------
-    >>> from partialpool.model.priors import Normal
+    >>> from partialpool.priors import Normal
     >>> distance(Normal(0, 3), 25.0, 4.0), round(distance(StudentT(3, 0, 3), 25.0, 4.0), 1)
     (5.0, 2.6)
     """

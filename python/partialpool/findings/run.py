@@ -16,7 +16,7 @@ from partialpool.errors import InputError
 from partialpool.finding import Finding
 from partialpool.model import Group, Model, Pooled
 from partialpool.model.defaults import INTERCEPT, RANGES, bounds, default_priors
-from partialpool.model.priors import Prior
+from partialpool.priors import Prior
 
 
 def run_findings(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array
 from partialpool.model.own import Block, Outer, OwnParts
-from partialpool.model.priors import Flat, Normal, NormalAtMean, Prior
+from partialpool.priors import Flat, Normal, NormalAtMean, Prior
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean, shown
-from partialpool.model.families import FAMILIES, Family
+from partialpool.families import FAMILIES, Family
 from partialpool.model.own import OwnParts
-from partialpool.model.priors import (
+from partialpool.model.scales import GAUSSIAN, FactorParts, group_name, predictors, scales
+from partialpool.priors import (
     LKJ,
     AtMean,
     Exponential,
@@ -23,7 +24,6 @@ from partialpool.model.priors import (
     Uniform,
     parse_prior,
 )
-from partialpool.model.scales import GAUSSIAN, FactorParts, group_name, predictors, scales
 
 INTERCEPT = "Intercept"
 

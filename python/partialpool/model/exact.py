@@ -21,7 +21,7 @@ from partialpool.design import Design
 from partialpool.errors import InputError
 from partialpool.model.defaults import as_prior
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import InverseGamma, LogNormal, Prior
+from partialpool.priors import InverseGamma, LogNormal, Prior
 
 SOME_ROWS = 1000
 # Residuals that are the rounding of the largest number they are differences of.

@@ -15,8 +15,8 @@ from partialpool.errors import InputError
 from partialpool.model.coordinates import Coordinates
 from partialpool.model.groupwork import WorkingGroup, working_predictor
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import LKJ, AtMean, Normal, Prior
 from partialpool.model.scales import Predictor, Scales, group_name, predictors, scales
+from partialpool.priors import LKJ, AtMean, Normal, Prior
 
 
 class Fixed(NamedTuple):

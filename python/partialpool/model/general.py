@@ -27,9 +27,9 @@ from partialpool.model.layout import Layout, Slices
 from partialpool.model.model import Group, Model
 from partialpool.model.own import column_sd
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import Kernel, NormalAtMean, Prior
 from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
 from partialpool.model.scales import Predictor, Scales, group_name, predictors, scales
+from partialpool.priors import Kernel, NormalAtMean, Prior
 
 RowSpec = tuple[Kernel, list[float], float]
 

@@ -16,7 +16,8 @@ from partialpool.model.coordinates import Coordinates, coordinates
 from partialpool.model.defaults import INTERCEPT, pairs
 from partialpool.model.model import Group
 from partialpool.model.own import column_sd
-from partialpool.model.priors import (
+from partialpool.model.scales import FactorParts, Predictor, Scales, group_name
+from partialpool.priors import (
     AtMean,
     Exponential,
     ExponentialAtMean,
@@ -25,7 +26,6 @@ from partialpool.model.priors import (
     Prior,
     Uniform,
 )
-from partialpool.model.scales import FactorParts, Predictor, Scales, group_name
 
 # The same threshold as the core's: a smaller diagonal means that rows do not determine it.
 SINGULAR = 1e-9

@@ -11,8 +11,8 @@ from partialpool import _core
 from partialpool.model.defaults import bounds
 from partialpool.model.marginal import prior_rows
 from partialpool.model.model import Group, Model
-from partialpool.model.priors import Normal
 from partialpool.model.scalars import correlation_prior
+from partialpool.priors import Normal
 
 Bounded = tuple[tuple[str, list[float]], float, float]
 

@@ -26,7 +26,7 @@ from partialpool.model.coordinates import log_volume
 from partialpool.model.marginal import build_marginal, log_row_scale
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import LKJ, Flat, Prior
+from partialpool.priors import LKJ, Flat, Prior
 
 
 @dataclass(frozen=True)

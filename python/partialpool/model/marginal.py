@@ -24,9 +24,9 @@ from partialpool.model.groupwork import (
 )
 from partialpool.model.model import Group, Model, Reduced
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import Normal, Prior
 from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
 from partialpool.model.scales import scales
+from partialpool.priors import Normal, Prior
 
 
 def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:

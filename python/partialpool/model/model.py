@@ -15,7 +15,7 @@ from partialpool.arrays import Array
 from partialpool.data.conventions import is_plain
 from partialpool.model.coordinates import Coordinates, implied_priors
 from partialpool.model.pooling import Pooled
-from partialpool.model.priors import Normal, NormalAtMean, Prior
+from partialpool.priors import Normal, NormalAtMean, Prior
 
 if TYPE_CHECKING:
     from partialpool.model.layout import Layout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from partialpool.model.defaults import bounds, is_truncated
 from partialpool.model.model import Model
-from partialpool.model.priors import Prior
+from partialpool.priors import Prior
 
 
 def prior_of(model: Model, label: str) -> str:
@@ -18,7 +18,7 @@ def prior_words(name: str, prior: Prior) -> str:
 
     Examples
     --------
-    >>> from partialpool.model.priors import Gamma, Normal
+    >>> from partialpool.priors import Gamma, Normal
     >>> prior_words("nu", Gamma(2, 0.1)), prior_words("b[x]", Normal(0, 1))
     ('Gamma(2, 0.1) above 1', 'Normal(0, 1)')
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from partialpool.checks import check_choice
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
-from partialpool.model.families import FAMILIES, Family
+from partialpool.families import FAMILIES, Family
 
 PoolingName = Literal["complete", "none", "partial"]
 POOLINGS: tuple[PoolingName, ...] = get_args(PoolingName)

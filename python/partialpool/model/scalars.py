@@ -9,7 +9,7 @@ from partialpool.design import GroupFactor
 from partialpool.model.defaults import bounds
 from partialpool.model.groupwork import WorkingGroup
 from partialpool.model.model import Group
-from partialpool.model.priors import LKJ, Kernel, Prior
+from partialpool.priors import LKJ, Kernel, Prior
 
 # (kernel, low, high, unit, start, signed)
 ScalarSpec = tuple[Kernel, float, float, float, float, bool]
@@ -21,7 +21,7 @@ def scale_spec(name: str, prior: Prior, guess: float) -> ScalarSpec:
 
     Examples
     --------
-    >>> from partialpool.model.priors import Exponential
+    >>> from partialpool.priors import Exponential
     >>> scale_spec("sigma", Exponential(1), 2.0)
     (('gamma', [1.0, 1.0]), 0.0, inf, 2.0, 2.0, False)
     """

@@ -11,8 +11,8 @@ import numpy as np
 from partialpool import limits
 from partialpool.arrays import Array, Ints
 from partialpool.design import Design, GroupFactor
+from partialpool.families import FAMILIES, Family
 from partialpool.formula import Factor, Term
-from partialpool.model.families import FAMILIES, Family
 from partialpool.model.own import Outer, OwnParts, are_dependent, columns_apart, own_parts
 
 GAUSSIAN = FAMILIES["gaussian"]

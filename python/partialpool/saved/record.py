@@ -18,7 +18,7 @@ from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine import GroupDraws, Run
 from partialpool.finding import Finding
 from partialpool.model import Group, Model, Reduced
-from partialpool.model.priors import PRIORS, Normal, NormalAtMean, Prior
+from partialpool.priors import PRIORS, Normal, NormalAtMean, Prior
 from partialpool.saved.rows import (
     decode_levels,
     encode_levels,

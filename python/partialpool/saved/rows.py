@@ -15,9 +15,9 @@ from partialpool.design import Design, build_design
 from partialpool.design.legacy import is_upgraded
 from partialpool.design.recipe import rebuild
 from partialpool.errors import InputError
+from partialpool.families import FAMILIES
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
-from partialpool.model.families import FAMILIES
 from partialpool.model.scales import group_name, predictors
 from partialpool.saved.stored import DamagedError, texts
 

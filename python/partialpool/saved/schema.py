@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.engine.choose import METHODS
-from partialpool.model.families import FAMILIES
-from partialpool.model.priors import PRIORS
+from partialpool.families import FAMILIES
+from partialpool.priors import PRIORS
 from partialpool.saved.stored import DamagedError
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from partialpool.families import FAMILIES
 from partialpool.model import Model
-from partialpool.model.families import FAMILIES
 
 POOLING_NAMES = {
     "complete": "complete pooling",

@@ -1,11 +1,68 @@
-"""What other packages call the families that there are, and families that are not there yet."""
+"""The families that there are, what other packages call them, and those that are not there yet."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Literal
 
 from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
+
+from .binary import BERNOULLI, BINOMIAL
+from .continuous import GAUSSIAN, LOGNORMAL, STUDENT_T
+from .counts import (
+    HURDLE_NEGBINOMIAL,
+    HURDLE_POISSON,
+    NEGBINOMIAL,
+    POISSON,
+    ZERO_INFLATED_NEGBINOMIAL,
+    ZERO_INFLATED_POISSON,
+)
+from .family import Family
+from .ordered import CUMULATIVE
+from .positive import EXPONENTIAL, GAMMA, WEIBULL
+from .shares import BETA
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        GAUSSIAN,
+        STUDENT_T,
+        LOGNORMAL,
+        BERNOULLI,
+        BINOMIAL,
+        POISSON,
+        NEGBINOMIAL,
+        GAMMA,
+        EXPONENTIAL,
+        WEIBULL,
+        BETA,
+        CUMULATIVE,
+        ZERO_INFLATED_POISSON,
+        ZERO_INFLATED_NEGBINOMIAL,
+        HURDLE_POISSON,
+        HURDLE_NEGBINOMIAL,
+    )
+}
+# For type checkers, who cannot read the list.
+FamilyName = Literal[
+    "gaussian",
+    "student_t",
+    "lognormal",
+    "bernoulli",
+    "binomial",
+    "poisson",
+    "negbinomial",
+    "gamma",
+    "exponential",
+    "weibull",
+    "beta",
+    "cumulative",
+    "zero_inflated_poisson",
+    "zero_inflated_negbinomial",
+    "hurdle_poisson",
+    "hurdle_negbinomial",
+]
 
 # The same family under another name, in lower case, without `_`, `.` and `-`.
 _CALLED = {
@@ -85,7 +142,35 @@ _LINKS: dict[str, tuple[str, ...]] = {
 _CALL = re.compile(r"\s*([\w.\-]+)\s*\(\s*(?:link\s*=\s*)?[\"']?([\w^/.]*)[\"']?\s*\)\s*")
 
 
-def read_family(name: object, link: object, known: Collection[str]) -> tuple[str, str | None]:
+def family_of(name: str, link: str | None = None) -> tuple[Family, str]:
+    """Return a family and its link (the default link where none is given).
+
+    Parameters
+    ----------
+    name : str
+        Ours, or what other packages call it.
+    link : str, optional
+        The name of a link.
+
+    Raises
+    ------
+    InputError
+        If there is no such family, or it has no such link.
+
+    Examples
+    --------
+    >>> family_of("bernoulli", "probit")[1]
+    'probit'
+    """
+    own, asked = read_family(name, link)
+    family = FAMILIES[own]
+    if asked is None:
+        return family, family.links[0]
+    check_link(own, asked, family.links)
+    return family, asked
+
+
+def read_family(name: object, link: object) -> tuple[str, str | None]:
     """Return our name of a family, and the link that was asked for, if any.
 
     Parameters
@@ -94,8 +179,6 @@ def read_family(name: object, link: object, known: Collection[str]) -> tuple[str
         Ours, or what others call it: ``"nbinom2"``, ``"Gamma"``, ``"binomial(link='probit')"``.
     link : str or None
         As it was given beside the family.
-    known : collection of str
-        The families that there are.
 
     Raises
     ------
@@ -104,7 +187,7 @@ def read_family(name: object, link: object, known: Collection[str]) -> tuple[str
 
     Examples
     --------
-    >>> read_family("binomial(link = 'probit')", None, ["binomial"])
+    >>> read_family("binomial(link = 'probit')", None)
     ('binomial', 'probit')
     """
     if not isinstance(name, str):
@@ -119,10 +202,10 @@ def read_family(name: object, link: object, known: Collection[str]) -> tuple[str
         link = call[2]
     if link is not None and not isinstance(link, str):
         raise InputError(f"`link` is {shown(link)}", remedy='give its name as text, as "probit"')
-    if asked in known:
+    if asked in FAMILIES:
         return asked, link
     plain = re.sub(r"[\s_.\-]", "", asked).lower()
-    ours = {re.sub("_", "", one): one for one in known}
+    ours = {re.sub("_", "", one): one for one in FAMILIES}
     if plain in ours or plain in _CALLED:
         return ours.get(plain) or _CALLED[plain], link
     if plain in _NOT_YET:
@@ -130,9 +213,9 @@ def read_family(name: object, link: object, known: Collection[str]) -> tuple[str
             f"the family `{short(asked)}` is not there yet", remedy=_NOT_YET[plain] or None
         )
     meant = _MEANT.get(plain)
-    remedy = f"did you mean `{meant}`?" if meant else did_you_mean(asked, known)
+    remedy = f"did you mean `{meant}`?" if meant else did_you_mean(asked, FAMILIES)
     if not remedy.startswith("did"):
-        remedy = f"choose one of {', '.join(f'`{one}`' for one in known)}"
+        remedy = f"choose one of {', '.join(f'`{one}`' for one in FAMILIES)}"
     raise InputError(f"unknown family `{short(asked)}`", remedy=remedy)
 
 

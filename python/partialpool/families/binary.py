@@ -1,0 +1,91 @@
+"""One trial a row, or a number of successes among trials: bernoulli, binomial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.arrays import Array, nearly_whole
+from partialpool.errors import InputError
+
+from .family import Family, Given, whole
+from .links import probabilities
+
+
+@dataclass(frozen=True)
+class Binary(Family):
+    """One trial a row, or a number of successes among `trials`."""
+
+    links: tuple[str, ...] = ("logit", "probit", "cloglog")
+    response: Literal["number", "binary", "ordered"] = "binary"
+
+    def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
+        if self.name == "bernoulli":
+            return np.asarray((y == 0) | (y == 1))
+        assert trials is not None
+        return whole(y) & whole(trials) & (y <= trials)
+
+    def settled(self, y: Array) -> Array:
+        return nearly_whole(y)
+
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
+        if self.name == "binomial" and trials is None:
+            raise InputError(
+                "`binomial` needs the number of trials of each row", remedy="give it as `trials=`"
+            )
+        if trials is not None and bool(np.all((y >= 0) & (y <= 1)) and np.any(y % 1)):
+            _refuse_shares(label, y, trials, rows, trials_name)
+        super().check(label, y, trials, rows, trials_name)
+
+    def mean(self, eta: Array, given: Given) -> Array:
+        return probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        p, q = probabilities(given.link, eta)
+        return p * q * (1.0 if given.trials is None else given.trials)
+
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        p = probabilities(given.link, eta)[0]
+        if given.trials is None:
+            return (rng.random(p.shape) < p).astype(float)
+        return rng.binomial(given.trials.astype(np.int64), p).astype(float)
+
+
+def _refuse_shares(
+    label: str, y: Array, trials: Array, rows: NDArray[np.int64], name: str | None
+) -> None:
+    """Tell who gives shares of successes in place of their numbers how to give these."""
+    counts = y * trials
+    off = nearly_whole(counts) % 1 != 0
+    what = f"`{label}` holds shares, and `binomial` is about numbers of successes"
+    times = f"`{{{label} * {name}}} ~ …`" if name else "multiply the shares by the trials"
+    if not off.any():
+        whole = "which are whole numbers in every row" if len(y) > 1 else "which is a whole number"
+        raise InputError(what, remedy=f"write {times} for the numbers, {whole}")
+    first = int(np.argmax(off))
+    raise InputError(
+        what,
+        where=f"and the share {y[first]:.6g} of {trials[first]:.15g} trials in row "
+        f"{rows[first] + 1} is {counts[first]:.6g} successes, no whole number",
+        remedy=f"{'write ' * bool(name)}{times} once the shares are exact, or give the numbers "
+        "themselves",
+    )
+
+
+BERNOULLI = Binary("bernoulli", needs="0 or 1")
+BINOMIAL = Binary(
+    "binomial",
+    needs="whole numbers from 0 to `trials`",
+    response="number",
+    variance_from_mean=True,
+)

@@ -1,0 +1,137 @@
+"""Counts: Poisson, negative binomial, and both with extra or apart zeros."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.arrays import Array, nearly_whole
+from partialpool.priors import InverseGamma, Uniform
+
+from .family import Aux, Dispersion, Given, LogLink, whole
+
+_LARGEST_COUNT = 8e15
+"""Beyond 2⁵³ numbers are no longer counts; draws end here."""
+
+# The variance is mu + mu²/shape. A tenth of the mass lies below 0.27, half above 2, a tenth above
+# 128: a long tail towards Poisson, and little near 0, where the variance has no bound. It is the
+# default of brms.
+_SHAPE_COUNTS = Dispersion(
+    "shape",
+    InverseGamma(0.4, 0.3),
+    0.0,
+    math.inf,
+    "shape of {y}: counts with mean m have variance m + m²/shape",
+)
+_ZI = Dispersion("zi", Uniform(0, 1), 0.0, 1.0, "probability of an extra zero in {y}")
+_HU = Dispersion("hu", Uniform(0, 1), 0.0, 1.0, "probability of a zero in {y}")
+
+
+@dataclass(frozen=True)
+class Count(LogLink):
+    """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
+
+    needs: str = "whole numbers from 0"
+    variance_from_mean: bool = True
+
+    def settled(self, y: Array) -> Array:
+        return nearly_whole(y)
+
+    def total(self, y: Array) -> float:
+        return max(float(np.sum(y)), 0.5)  # half an event where there is none
+
+    def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
+        return whole(y)
+
+    def start(self, y: Array, trials: Array | None) -> dict[str, float]:
+        zeros = float(np.mean(y == 0))
+        mean, variance = float(np.mean(y)), float(np.var(y))
+        start = {
+            # The variance is mu + mu²/shape.
+            "shape": float(np.clip(mean**2 / max(variance - mean, 1e-9), 0.1, 100.0)),
+            "zi": float(np.clip(zeros - math.exp(-mean), 0.05, 0.9)),
+            "hu": float(np.clip(zeros, 0.02, 0.98)),
+        }
+        return {one.name: start[one.name] for one in self.dispersion}
+
+    def mean(self, eta: Array, given: Given) -> Array:
+        mu = super().mean(eta, given)
+        if "zi" in given.aux:
+            return np.asarray((1 - given.aux["zi"]) * mu, dtype=float)
+        if "hu" in given.aux:
+            # μ/(1 − P(0)), which is 1 (Poisson) where μ is 0.
+            jumps = _jumps(mu, given.aux)
+            positive = -np.expm1(-np.maximum(jumps, 1e-300))
+            ratio = np.where(mu > 1e-300, mu / positive, 1.0)
+            return np.asarray((1 - given.aux["hu"]) * ratio, dtype=float)
+        return mu
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        mu, aux = super().mean(eta, given), given.aux
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = mu + mu**2 / aux["shape"] if "shape" in aux else mu
+            if "zi" in aux:
+                own = (1 - aux["zi"]) * (own + aux["zi"] * mu**2)
+            if "hu" in aux:
+                positive = -np.expm1(-np.maximum(_jumps(mu, aux), 1e-300))
+                square = np.where(mu > 1e-300, (own + mu**2) / positive, 1.0)
+                own = (1 - aux["hu"]) * square - self.mean(eta, given) ** 2
+        return np.asarray(own, dtype=float)
+
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)
+        if "hu" in given.aux:
+            y, zero = _positive_counts(rng, mu, given.aux), given.aux["hu"]
+        else:
+            y, zero = _counts(rng, mu, given.aux.get("shape"), 1.0), given.aux.get("zi")
+        y = np.minimum(y, _LARGEST_COUNT)
+        return y if zero is None else np.where(rng.random(mu.shape) < zero, 0.0, y)
+
+
+def _jumps(mu: Array, aux: Aux) -> Array:
+    """−log P(0): the expected jumps of the compound Poisson process that the count is."""
+    if "shape" not in aux:
+        return mu
+    shape = aux["shape"]
+    return np.asarray(shape * np.log1p(mu / shape), dtype=float)
+
+
+def _counts(rng: np.random.Generator, mu: Array, shape: Any, share: Any) -> Array:
+    """Counts with mean mu · share, as a share of a process whose mean is mu in all."""
+    if shape is None:
+        return np.asarray(rng.poisson(mu * share), dtype=float)
+    rate = mu * rng.standard_gamma(shape * share, mu.shape) / shape
+    return np.asarray(rng.poisson(np.minimum(rate, _LARGEST_COUNT)), dtype=float)
+
+
+def _positive_counts(rng: np.random.Generator, mu: Array, aux: Aux) -> Array:
+    """Counts above 0, without rejection: at least one jump, then what follows it.
+
+    Both distributions are values at time 1 of a process with independent increments. Its first
+    jump, given that there is one, is at −log(1 − u (1 − exp(−jumps)))/jumps. It is of size 1
+    (Poisson) or has a logarithmic distribution (negative binomial).
+    """
+    jumps = _jumps(mu, aux)
+    # Where no jump is to be expected, the first comes at any time.
+    some = np.maximum(jumps, 1e-12)
+    first = -np.log1p(rng.random(mu.shape) * np.expm1(-some)) / some
+    rest = np.clip(1 - first, 0.0, 1.0)
+    shape = aux.get("shape")
+    if shape is None:
+        size = np.ones(mu.shape)
+    else:
+        p = np.minimum(mu / (mu + shape), 1 - 2.0**-53)
+        size = rng.logseries(p).astype(float)
+    return size + _counts(rng, mu, shape, rest)
+
+
+POISSON = Count("poisson")
+NEGBINOMIAL = Count("negbinomial", dispersion=(_SHAPE_COUNTS,))
+ZERO_INFLATED_POISSON = Count("zero_inflated_poisson", dispersion=(_ZI,))
+ZERO_INFLATED_NEGBINOMIAL = Count("zero_inflated_negbinomial", dispersion=(_SHAPE_COUNTS, _ZI))
+HURDLE_POISSON = Count("hurdle_poisson", dispersion=(_HU,))
+HURDLE_NEGBINOMIAL = Count("hurdle_negbinomial", dispersion=(_SHAPE_COUNTS, _HU))

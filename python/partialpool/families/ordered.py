@@ -1,0 +1,65 @@
+"""Ordered categories: cumulative."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.arrays import Array
+from partialpool.errors import InputError
+
+from .family import Family, Given, whole
+from .links import probabilities
+
+
+@dataclass(frozen=True)
+class Cumulative(Family):
+    """Ordered categories 0 … K − 1, cut out of a latent variable by `threshold` (last axis)."""
+
+    links: tuple[str, ...] = ("logit", "probit")
+    response: Literal["number", "binary", "ordered"] = "ordered"
+    needs: str = "categories counted from 0"
+
+    def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
+        return whole(y)
+
+    def check(
+        self,
+        label: str,
+        y: Array,
+        trials: Array | None,
+        rows: NDArray[np.int64],
+        trials_name: str | None = None,
+    ) -> None:
+        super().check(label, y, trials, rows, trials_name)
+        if len(y) and float(np.max(y)) < 1:
+            raise InputError(f"`{self.name}` needs at least two categories, but there is one")
+
+    def probabilities(self, eta: Array, link: str, thresholds: Array) -> Array:
+        """Return the probability of each category (last axis)."""
+        cuts = thresholds - np.asarray(eta)[..., None]
+        below, above = probabilities(link, cuts)
+        ends = np.zeros((*cuts.shape[:-1], 1))
+        p = np.concatenate([ends, below, ends + 1], axis=-1)
+        q = np.concatenate([ends + 1, above, ends], axis=-1)
+        # The difference of the two smaller numbers, so that neither tail cancels.
+        lower = p[..., 1:] < q[..., :-1]
+        differences = np.where(lower, p[..., 1:] - p[..., :-1], q[..., :-1] - q[..., 1:])
+        return np.asarray(differences, dtype=float)
+
+    def mean(self, eta: Array, given: Given) -> Array:
+        # Of categories 0, 1, 2 …: the sum of the probabilities to lie above each threshold.
+        cuts = given.aux["threshold"] - np.asarray(eta)[..., None]
+        return np.asarray(probabilities(given.link, cuts)[1].sum(axis=-1))
+
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        thresholds = np.asarray(given.aux["threshold"], dtype=float)
+        shape = np.broadcast_shapes(np.shape(eta), thresholds.shape[:-1])
+        noise = rng.logistic(size=shape) if given.link == "logit" else rng.standard_normal(shape)
+        return np.asarray(((eta + noise)[..., None] > thresholds).sum(axis=-1), dtype=float)
+
+
+CUMULATIVE = Cumulative("cumulative")

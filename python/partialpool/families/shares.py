@@ -1,0 +1,52 @@
+"""Shares strictly between 0 and 1: beta."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.arrays import Array
+from partialpool.priors import LogNormal
+
+from .family import Dispersion, Family, Given
+from .links import probabilities
+
+# The sd around a mean of ½ is 1/(2 √(1 + phi)): 95% between 0.04 and 0.40, median 0.15; a uniform
+# distribution (phi = 2) has 0.29.
+_PHI = Dispersion(
+    "phi",
+    LogNormal(2.3, 1.5),
+    0.0,
+    math.inf,
+    "precision of {y}: with mean m, its variance is m (1 - m)/(1 + phi)",
+)
+
+
+@dataclass(frozen=True)
+class Beta(Family):
+    """Shares, with a mean and a precision."""
+
+    links: tuple[str, ...] = ("logit", "probit", "cloglog")
+    needs: str = "numbers above 0 and below 1"
+
+    def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
+        return np.asarray((y > 0) & (y < 1))
+
+    def start(self, y: Array, trials: Array | None) -> dict[str, float]:
+        mean, variance = float(np.mean(y)), max(float(np.var(y)), 1e-9)
+        return {"phi": min(max(mean * (1 - mean) / variance - 1, 0.1), 1000.0)}
+
+    def mean(self, eta: Array, given: Given) -> Array:
+        return probabilities(given.link, np.broadcast_arrays(eta, *given.aux.values())[0])[0]
+
+    def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
+        p, q = probabilities(given.link, eta)
+        # Shapes above 0, and draws within what the family can give, where numbers end.
+        a, b = (np.maximum(share * given.aux["phi"], 1e-300) for share in (p, q))
+        return np.asarray(np.clip(rng.beta(a, b), np.finfo(float).tiny, 1 - 2.0**-53))
+
+
+BETA = Beta("beta", dispersion=(_PHI,))
