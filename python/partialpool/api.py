@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
-import math
-import numbers
-import os
+import platform
 import time
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Unpack
 
-from partialpool.checks import (
-    check_choice,
-    check_counts,
-    check_flag,
-    check_interval,
-    check_mapping,
-    check_seed,
-    check_text,
-)
+import numpy as np
+
+from partialpool import engine
+from partialpool.answers.prior_predictive import PriorPredictive
+from partialpool.checks import check_counts, check_seed, check_text
+from partialpool.design import Design, GroupFactor
 from partialpool.draws.posterior import Provenance
-from partialpool.engine.choose import MAXIMISED
-from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
+from partialpool.engine.options import Asked, SamplingOptions, asked
+from partialpool.engine.sample import MAXIMISED, Method
+from partialpool.engine.sampling import Start
+from partialpool.errors import InputError, did_you_mean, short
+from partialpool.families.known import FamilyName
+from partialpool.families.links import LinkName
 from partialpool.finding import about_all, warn
-from partialpool.model.pooling import POOLINGS, Pooling, check_pooling
+from partialpool.findings.data import design_findings
+from partialpool.findings.dispersion import overdispersion
+from partialpool.findings.maximum import estimate_findings
+from partialpool.findings.priors import prior_conflicts
+from partialpool.findings.run import run_findings
+from partialpool.model import default_priors as defaults_of
+from partialpool.model import known_keys
+from partialpool.model.exact import check_likelihood
+from partialpool.model.general import build_general
+from partialpool.model.likelihood import build_likelihood
+from partialpool.model.pooling import POOLINGS, Pooling
+from partialpool.model.spec import ModelOptions, Posed, Spec, pose
+from partialpool.posterior.comparison import Comparison, known_truth
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 from partialpool.priors import Prior
+from partialpool.taking import takes
+from partialpool.version import __version__
 
-if TYPE_CHECKING:
-    from partialpool.answers.prior_predictive import PriorPredictive
-    from partialpool.design import Design, GroupFactor
-    from partialpool.engine.choose import Method
-    from partialpool.engine.start import Start
-    from partialpool.families import Family, FamilyName, LinkName
-    from partialpool.model import Pooled
-    from partialpool.posterior.comparison import Comparison
 
-_PRIORS = '{"sigma": pp.Exponential(1)}'
+class Options(ModelOptions, SamplingOptions):
+    """Options of :func:`fit` that are about the model and the engine."""
 
 
 def fit(
@@ -153,28 +158,38 @@ def fit(
     np.float64(-0.7)
     """
     began = time.perf_counter()
-    check_pooling(pooling)
-    check_mapping("priors", priors, _PRIORS)
-    plan = _plan(
+    spec = Spec(
+        formula,
+        family=family,
+        link=link,
+        sigma=sigma,
+        se=se,
+        weights=weights,
+        offset=offset,
+        exposure=exposure,
+        trials=trials,
+        pooling=pooling,
+        priors=priors,
+    )
+    how = asked(
         method=method,
+        interval=interval,
         chains=chains,
         draws=draws,
         warmup=warmup,
         seed=seed,
-        interval=interval,
         proposal_sd=proposal_sd,
         start=start,
         threads=threads,
         progress=progress,
     )
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
-    fitted = _estimate if plan.method in MAXIMISED else _fit
-    found = fitted(table, pooling, priors, plan, began)
+    posed = pose(spec, data)
+    found = (_estimated if how.maximises else _sampled)(posed, pooling, priors, how, began)
     warn(about_all(found.findings))
     return found
 
 
+@takes(fit, ModelOptions, SamplingOptions)
 def compare(
     formula: str,
     data: Any,
@@ -182,23 +197,7 @@ def compare(
     truth: Any = None,
     priors: Mapping[str, Prior | str] | None = None,
     factor: str | None = None,
-    family: FamilyName = "gaussian",
-    link: LinkName | None = None,
-    method: Method = "auto",
-    sigma: str | None = None,
-    se: Any = None,
-    weights: Any = None,
-    offset: Any = None,
-    exposure: Any = None,
-    trials: Any = None,
-    chains: int | None = None,
-    draws: int | None = None,
-    warmup: int | None = None,
-    seed: int | None = None,
-    interval: float = 0.95,
-    proposal_sd: float | None = None,
-    threads: int | None = None,
-    progress: bool | None = None,
+    **options: Unpack[Options],
 ) -> Comparison:
     """Fit a model under complete, no and partial pooling, side by side.
 
@@ -236,33 +235,24 @@ def compare(
     >>> bool(cmp.table.loc["rmse[x]", "partial"] < cmp.table.loc["rmse[x]", "none"])
     True
     """
-    from partialpool.posterior.comparison import Comparison, known_truth
-
+    of_model: Any = {k: value for k, value in options.items() if k in ModelOptions.__annotations__}
+    of_sampling: Any = {k: value for k, value in options.items() if k not in of_model}
+    method = options.get("method")
     if isinstance(method, str) and method in MAXIMISED:
         raise InputError(
             f'method="{method}" estimates one model, and no pooling cannot be estimated so',
             remedy="leave `method` out to compare posteriors, or use `fit`",
         )
     check_text("factor", factor, '"county"')
-    check_mapping("priors", priors, _PRIORS)
-    plan = _plan(
-        method=method,
-        chains=chains,
-        draws=draws,
-        warmup=warmup,
-        seed=seed,
-        interval=interval,
-        proposal_sd=proposal_sd,
-        threads=threads,
-        progress=progress,
-    )
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
-    compared = _compared_factor(table.design, formula, factor)
+    spec, how = Spec(formula, priors=priors, **of_model), asked(**of_sampling)
+    posed = pose(spec, data)
+    compared = _compared_factor(posed.design, formula, factor)
     true = None if truth is None else known_truth(truth, compared)
-    shared = _share_priors(priors, table, compared.name)
+    shared = _share_priors(priors, posed, compared.name)
     fits: dict[str, Fit] = {
-        pooling: _fit(table, {compared.name: pooling}, shared[pooling], plan, time.perf_counter())
+        pooling: _sampled(
+            posed, {compared.name: pooling}, shared[pooling], how, time.perf_counter()
+        )
         for pooling in POOLINGS
     }
     comparison = Comparison(fits, compared, true)
@@ -270,288 +260,8 @@ def compare(
     return comparison
 
 
-class _Table(NamedTuple):
-    """A table as the formula sees it, with the family of its response."""
-
-    design: Design
-    source: str
-    family: Family
-    link: str
-    roles: dict[str, str]
-
-    def pool(self, pooling: Pooling) -> Pooled:
-        """The design as a pooling sees it."""
-        from partialpool.model import pool
-
-        return pool(self.design, pooling, self.family, self.link)
-
-
-def _read(
-    formula: str, data: Any, family: str, link: str | None, sigma: str | None, **roles: Any
-) -> _Table:
-    """Data, formula and roles → design, checked against the family."""
-    import numpy as np
-
-    from partialpool.data import open_table
-    from partialpool.design import build_design
-    from partialpool.design.roles import join_roles
-    from partialpool.families import FAMILIES, family_of
-    from partialpool.formula import parse_formula, parse_predictor
-    from partialpool.formula.names import quoted
-
-    record, chosen = family_of(family, link)
-    terms = parse_formula(formula)
-    roles = join_roles(terms, roles)
-    if sigma is not None and all(one.name != "sigma" for one in record.dispersion):
-        raise InputError(
-            f"`sigma` has a formula, but the {family} family has no residual sd",
-            remedy="leave it out, or use gaussian, student_t or lognormal",
-        )
-    if roles["se"] is not None and family != "gaussian":
-        raise InputError(
-            f"`se` is given, but the family is {family}",
-            remedy="known standard errors belong to the gaussian family",
-        )
-    if roles["se"] is not None and sigma is not None:
-        raise InputError("both `se` and a formula of `sigma` are given", remedy="give one of them")
-    if roles["exposure"] is not None and chosen != "log":
-        raise InputError(
-            f"`exposure` is given, but the link is {chosen}",
-            remedy="exposure needs a log link, such as that of poisson; see `offset`",
-        )
-    second = None if sigma is None else parse_predictor(sigma)
-    assert terms.left is not None  # parse_formula saw to it
-    if terms.left.counts and record.name != "binomial":
-        raise InputError(
-            f"`{terms.response}` counts successes among trials, and the family is {record.name}",
-            remedy='use family="binomial"',
-        )
-    if "weights" in terms.left.roles and any(one.name == "sigma" for one in record.dispersion):
-        raise NotYetError(
-            f"`{terms.response}` counts a row as often as its weight says, which this version "
-            f"cannot do for the {record.name} family",
-            remedy="repeat the rows or, for precision weights as those of lme4, give the column as "
-            "`weights=`",
-        )
-    # As R has it: without trials, weights of a binomial response are the trials of its shares.
-    shares = record.name == "binomial" and roles["trials"] is None and roles["weights"] is not None
-    if shares:
-        roles |= {"trials": roles["weights"], "weights": None}
-    source = open_table(data)
-    single = record.name == "binomial" and roles["trials"] is None  # true or false, or 0 or 1
-    design = build_design(
-        terms,
-        source,
-        response="binary" if single else record.response,
-        sigma=second,
-        shares=shares,
-        **roles,
-    )
-    design = replace(design, y=record.settled(design.y))
-    if record.name == "binomial" and design.trials is None:
-        if terms.left.ratio:
-            raise InputError(
-                f"`{terms.response}` is a share of trials, and their number is not given",
-                remedy="give the column below the line as `weights=`, or the counts with `trials=`",
-            )
-        if np.isin(design.y, (0.0, 1.0)).all():  # one trial a row, as in R
-            record = FAMILIES["bernoulli"]
-    trials = roles["trials"]
-    named = quoted(trials) if isinstance(trials, str) else None
-    if isinstance(trials, numbers.Real):
-        named = str(trials)
-    record.check(design.response, design.y, design.trials, design.rows, named)
-    given = {role: _shown(value) for role, value in roles.items() if value is not None}
-    return _Table(design, source.source, record, chosen, given)
-
-
-def _shown(role: Any) -> str:
-    """Name what a role was given as: a column, a number, an expression, or one value a row."""
-    from partialpool.design.roles import Expression
-
-    if isinstance(role, Expression) and role.added is None:
-        return role.factor.label
-    return str(role) if isinstance(role, (str, int, float)) else "one value a row"
-
-
-def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFactor:
-    """Find the factor whose pooling is compared."""
-    if not design.factors:
-        raise InputError(
-            f"`{formula}` has no group term, so there is nothing to pool",
-            remedy="add one such as `(1 | group)`",
-        )
-    by_name = {factor.name: factor for factor in design.factors}
-    if name is not None and name not in by_name:
-        raise InputError(
-            f"`{short(name)}` is no grouping factor of the formula",
-            remedy=did_you_mean(name, by_name),
-        )
-    return design.factors[0] if name is None else by_name[name]
-
-
-def _share_priors(
-    priors: Mapping[str, Prior | str] | None, table: _Table, factor: str
-) -> dict[str, dict[str, Prior | str]]:
-    """Give each pooling of a factor the priors of the parameters that it has."""
-    from partialpool.model import known_keys
-
-    keys = {
-        pooling: known_keys(table.pool({factor: pooling}).design, table.family)
-        for pooling in POOLINGS
-    }
-    known = sorted(set().union(*keys.values()))
-    for key in priors or {}:
-        if key not in known:
-            raise InputError(
-                f"a prior is set on `{key}`, which none of the three poolings has",
-                remedy=f"the parameters are {', '.join(f'`{k}`' for k in known)}",
-            )
-    return {
-        pooling: {key: prior for key, prior in (priors or {}).items() if key in keys[pooling]}
-        for pooling in POOLINGS
-    }
-
-
-class _Plan(NamedTuple):
-    """The engine that was asked for, the interval, and the engine's options."""
-
-    method: str
-    interval: float
-    options: dict[str, Any]
-
-
-def _plan(
-    *,
-    method: str,
-    chains: int | None,
-    draws: int | None,
-    warmup: int | None,
-    seed: int | None,
-    interval: float,
-    proposal_sd: float | None,
-    start: Start | None = None,
-    threads: int | None,
-    progress: bool | None,
-) -> _Plan:
-    """Check the options that do not depend on the data."""
-    from partialpool.engine import METHODS
-
-    check_choice("method", method, METHODS)
-    given = {"chains": chains, "draws": draws, "warmup": warmup, "threads": threads, "seed": seed}
-    given = {name: value for name, value in given.items() if value is not None}
-    check_counts(**{name: value for name, value in given.items() if name != "seed"})
-    check_flag("progress", progress)
-    if method in MAXIMISED:
-        _check_no_sampling(method, given if progress is None else {**given, "progress": progress})
-    options: dict[str, Any] = SAMPLING | given | {"seed": check_seed(seed)}
-    options = {name: int(value) for name, value in options.items()} | {"progress": progress}
-    walk = {"proposal_sd": proposal_sd, "start": start}
-    if method == "metropolis":
-        if proposal_sd is not None and not _is_positive(proposal_sd):
-            raise InputError(
-                f"`proposal_sd` is {shown(proposal_sd)}", remedy="give a number above 0"
-            )
-        options |= walk
-    for name, value in walk.items():
-        if method != "metropolis" and value is not None:
-            raise InputError(
-                f"`{name}` is given", remedy='it belongs to method="metropolis"; leave it out'
-            )
-    return _Plan(method, check_interval(interval), options)
-
-
-def _is_positive(value: Any) -> bool:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and math.isfinite(value) and value > 0
-
-
-# Options of sampling, where they are not given.
-SAMPLING = {"chains": 4, "draws": 1000, "warmup": 1000, "threads": os.cpu_count() or 1}
-
-
-def _check_no_sampling(method: str, given: Mapping[str, Any]) -> None:
-    """Refuse options of sampling where nothing is drawn, whatever their values."""
-    for name in given:
-        raise InputError(
-            f'`{name}` is given with method="{method}", which draws nothing', remedy="leave it out"
-        )
-
-
-def _fit(
-    table: _Table,
-    pooling: Pooling,
-    priors: Mapping[str, Prior | str] | None,
-    plan: _Plan,
-    began: float,
-) -> Fit:
-    """Design → model → engine → posterior."""
-    from partialpool import engine
-    from partialpool.findings.data import design_findings
-    from partialpool.findings.dispersion import overdispersion
-    from partialpool.findings.priors import prior_conflicts
-    from partialpool.findings.run import run_findings
-
-    pooled = table.pool(pooling)
-    model, run, chosen = engine.sample(plan.method, pooled, priors, **plan.options)
-    provenance = _provenance(table, chosen.method, chosen.reason, plan, began)
-    fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
-    fit.findings += run_findings(model, run, fit.judged_summary, pooled)
-    fit.findings += prior_conflicts(pooled, model, run)
-    fit.findings += overdispersion(fit)
-    return fit
-
-
-def _estimate(
-    table: _Table,
-    pooling: Pooling,
-    priors: Mapping[str, Prior | str] | None,
-    plan: _Plan,
-    began: float,
-) -> Estimate:
-    """Design → likelihood → maximum → estimate."""
-    from partialpool import engine
-    from partialpool.findings.maximum import estimate_findings
-    from partialpool.model.exact import check_likelihood
-    from partialpool.model.likelihood import build_likelihood
-
-    pooled = table.pool(pooling)
-    engine.check_maximised(plan.method, pooled, priors)
-    check_likelihood(pooled, plan.method)
-    likelihood = build_likelihood(pooled, restricted=plan.method == "reml")
-    found = engine.maximise(likelihood)
-    findings = estimate_findings(pooled, likelihood.model, found)
-    provenance = _provenance(table, plan.method, "you asked for it", plan, began)
-    return Estimate(likelihood.model, found, provenance, findings)
-
-
-def _provenance(table: _Table, method: str, reason: str, plan: _Plan, began: float) -> Provenance:
-    return Provenance(
-        source=table.source,
-        n_rows=table.design.n_rows,
-        n_dropped=table.design.n_dropped,
-        method=method,
-        method_reason=reason,
-        interval=plan.interval,
-        seconds=time.perf_counter() - began,
-        versions=_versions(),
-        roles=table.roles,
-    )
-
-
-def default_priors(
-    formula: str,
-    data: Any,
-    *,
-    family: FamilyName = "gaussian",
-    link: LinkName | None = None,
-    sigma: str | None = None,
-    se: Any = None,
-    weights: Any = None,
-    offset: Any = None,
-    exposure: Any = None,
-    trials: Any = None,
-) -> dict[str, Prior]:
+@takes(fit, ModelOptions)
+def default_priors(formula: str, data: Any, **options: Unpack[ModelOptions]) -> dict[str, Prior]:
     """Give the default prior of every parameter of a model, with its numbers.
 
     Parameters
@@ -572,29 +282,20 @@ def default_priors(
     >>> print(priors["sd_school[Intercept]"])
     Exponential(0.09575)
     """
-    from partialpool import model
-
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
-    return model.default_priors(table.design, table.family)
+    posed = pose(Spec(formula, **options), data)
+    return defaults_of(posed.design, posed.family)
 
 
+@takes(fit, ModelOptions)
 def prior_predictive(
     formula: str,
     data: Any,
     *,
-    family: FamilyName = "gaussian",
-    link: LinkName | None = None,
     pooling: Pooling = "partial",
     priors: Mapping[str, Prior | str] | None = None,
-    sigma: str | None = None,
-    se: Any = None,
-    weights: Any = None,
-    offset: Any = None,
-    exposure: Any = None,
-    trials: Any = None,
     draws: int = 1000,
     seed: int | None = None,
+    **options: Unpack[ModelOptions],
 ) -> PriorPredictive:
     """Draw parameters from their priors, and data from these: what the priors expect.
 
@@ -627,28 +328,100 @@ def prior_predictive(
     (200, 919)
     """
     from partialpool.answers.prior_predictive import PriorPredictive
-    from partialpool.model import build_model
 
-    check_pooling(pooling)
-    check_mapping("priors", priors, _PRIORS)
+    spec = Spec(formula, pooling=pooling, priors=priors, **options)
     check_counts(draws=draws)
     seed = check_seed(seed)
-    roles = {"se": se, "weights": weights, "offset": offset, "exposure": exposure}
-    table = _read(formula, data, family, link, sigma, trials=trials, **roles)
-    pooled = table.pool(pooling)
-    model = build_model(pooled, priors, integrate=False)
-    return PriorPredictive(model, pooled.design, int(draws), seed)
+    pooled = pose(spec, data).pooled
+    return PriorPredictive(build_general(pooled, priors), pooled.design, int(draws), seed)
 
 
-def _versions() -> dict[str, str]:
-    import platform
+def _sampled(
+    posed: Posed,
+    pooling: Pooling,
+    priors: Mapping[str, Prior | str] | None,
+    how: Asked,
+    began: float,
+) -> Fit:
+    """Design → model → engine → posterior."""
+    pooled = posed.pool(pooling)
+    model, run, reason = engine.sample(how.method, pooled, priors, how.sampling)
+    provenance = _provenance(posed, run.method, reason, how, began)
+    fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
+    fit.findings += run_findings(model, run, fit.judged_summary, pooled)
+    fit.findings += prior_conflicts(pooled, model, run)
+    fit.findings += overdispersion(fit)
+    return fit
 
-    import numpy as np
 
-    from partialpool.version import __version__
+def _estimated(
+    posed: Posed,
+    pooling: Pooling,
+    priors: Mapping[str, Prior | str] | None,
+    how: Asked,
+    began: float,
+) -> Estimate:
+    """Design → likelihood → maximum → estimate."""
+    pooled = posed.pool(pooling)
+    engine.check_maximised(how.method, pooled, priors)
+    check_likelihood(pooled, how.method)
+    likelihood = build_likelihood(pooled, restricted=how.method == "reml")
+    found = engine.maximise(likelihood)
+    findings = estimate_findings(pooled, likelihood.model, found)
+    provenance = _provenance(posed, how.method, "you asked for it", how, began)
+    return Estimate(likelihood.model, found, provenance, findings)
 
+
+def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float) -> Provenance:
+    return Provenance(
+        source=posed.source,
+        n_rows=posed.design.n_rows,
+        n_dropped=posed.design.n_dropped,
+        method=method,
+        method_reason=reason,
+        interval=how.interval,
+        seconds=time.perf_counter() - began,
+        versions={
+            "partialpool": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        roles=posed.roles,
+    )
+
+
+def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFactor:
+    """Find the factor whose pooling is compared."""
+    if not design.factors:
+        raise InputError(
+            f"`{formula}` has no group term, so there is nothing to pool",
+            remedy="add one such as `(1 | group)`",
+        )
+    by_name = {factor.name: factor for factor in design.factors}
+    if name is not None and name not in by_name:
+        raise InputError(
+            f"`{short(name)}` is no grouping factor of the formula",
+            remedy=did_you_mean(name, by_name),
+        )
+    return design.factors[0] if name is None else by_name[name]
+
+
+def _share_priors(
+    priors: Mapping[str, Prior | str] | None, posed: Posed, factor: str
+) -> dict[str, dict[str, Prior | str]]:
+    """Give each pooling of a factor the priors of the parameters that it has."""
+    keys = {
+        pooling: known_keys(posed.pool({factor: pooling}).design, posed.family)
+        for pooling in POOLINGS
+    }
+    known = sorted(set().union(*keys.values()))
+    for key in priors or {}:
+        if key not in known:
+            raise InputError(
+                f"a prior is set on `{key}`, which none of the three poolings has",
+                remedy=f"the parameters are {', '.join(f'`{k}`' for k in known)}",
+            )
     return {
-        "partialpool": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
+        pooling: {key: prior for key, prior in (priors or {}).items() if key in keys[pooling]}
+        for pooling in POOLINGS
     }

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool import api, cli
+from partialpool import cli
+from partialpool.engine.sampling import Sampling
 
 RADON = str(Path(pp.datasets.__file__).parent / "radon_mn.csv")
 SCHOOLS = str(Path(pp.datasets.__file__).parent / "eight_schools.csv")
@@ -94,7 +95,7 @@ def test_what_it_cannot_do_is_said(options, what):
 @pytest.mark.parametrize("option", ["chains", "draws", "warmup", "threads", "progress", "seed"])
 def test_sampling_options_are_refused_whatever_their_values(option):
     """That an option is given is known from its being there, not from its value."""
-    value = {"progress": False, "seed": 0}.get(option, api.SAMPLING.get(option))
+    value = {"progress": False, "seed": 0}.get(option, getattr(Sampling(), option))
     with pytest.raises(pp.InputError, match=f"`{option}` is given with method=.*draws nothing"):
         pp.fit(SIMPLE, pp.datasets.radon(), method="ml", **{option: value})
     assert inspect.signature(pp.fit).parameters[option].default is None

@@ -5,7 +5,7 @@ import sys
 from importlib.resources import files
 from typing import get_args
 
-from partialpool.engine.choose import METHODS, Method
+from partialpool.engine.sample import METHODS, Method
 from partialpool.families import FAMILIES, FamilyName, LinkName
 from partialpool.model.pooling import POOLINGS, PoolingName
 

@@ -19,6 +19,7 @@ import partialpool as pp
 from helpers import model_of
 from partialpool.engine import nuts
 from partialpool.families import FAMILIES
+from partialpool.model.general import build_general
 
 RNG = np.random.default_rng(2024)
 N = 26
@@ -594,7 +595,7 @@ def test_coordinates_follow_the_sds_of_levels_with_few_rows(name):
 def test_thresholds_of_categories_that_do_not_occur():
     """In a part of the rows the highest category may be lacking; its threshold has its prior."""
     from partialpool.draws.rows import take_rows
-    from partialpool.model import build_model, pool
+    from partialpool.model import pool
 
     family = FAMILIES["cumulative"]
     y = np.digitize(NUMBERS, np.quantile(NUMBERS, [0.2, 0.5, 0.8])).astype(float)
@@ -604,7 +605,7 @@ def test_thresholds_of_categories_that_do_not_occur():
     rows = np.flatnonzero(y < y.max())
     priors = {"b": pp.Normal(0.3, 1.1), "threshold": pp.Normal(0.2, 2)}
     pooled = pool(take_rows(fit.design, rows), "partial", family, "logit")
-    model = build_model(pooled, priors, integrate=False)
+    model = build_general(pooled, priors)
     assert model.core.dim == 4  # a slope, the first of three thresholds, two increments
     ours, theirs = [], []
     for u in points(model.core, 6, 3):

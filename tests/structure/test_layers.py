@@ -26,14 +26,13 @@ LAYERS = (
     ("design", "families"),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
-    ("paths", "arrays", "interrupt", "version", "_core"),
+    ("paths", "arrays", "interrupt", "taking", "version", "_core"),
     ("errors",),
 )
 
 # Files that reach each other, by folder; each is to be taken apart.
 CIRCLES = {
     "data": {"convert", "delimited", "describe", "files", "frames", "source", "unpack"},
-    "model": {"general", "groupwork", "marginal", "model", "scalars"},
 }
 
 

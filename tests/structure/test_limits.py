@@ -23,8 +23,10 @@ from partialpool.design import build_design, matrix, response
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.statistic import Statistic
 from partialpool.draws.summary import COLUMNS, Summary
-from partialpool.engine import BoundsError, marginal
-from partialpool.engine.choose import check_maximised
+from partialpool.engine import marginal
+from partialpool.engine.engine import BoundsError
+from partialpool.engine.maximum import check_maximised
+from partialpool.engine.sampling import Sampling
 from partialpool.families.known import FAMILIES
 from partialpool.findings import maximum
 from partialpool.findings import priors as prior_findings
@@ -32,6 +34,7 @@ from partialpool.findings import run as findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
 from partialpool.model import pool
+from partialpool.model.spec import Spec, pose
 
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(6), 8)
@@ -156,7 +159,7 @@ def too_few_draws_are_within_bounds(share):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(marginal, "draws_within_bounds", inside)
         try:
-            marginal.run_marginal(model, chains=1, draws=1000, warmup=50, seed=1, threads=1)
+            marginal.run_marginal(model, Sampling(chains=1, warmup=50, seed=1, threads=1))
         except BoundsError:
             return True
     return False
@@ -239,14 +242,8 @@ def near_zero_beside_the_prior(room):
 @cache
 def counts():
     data = DATA | {"n": np.resize([1, 2, 3], 48)}
-    from partialpool import api
-
-    table = api._read("n ~ x", data, "negbinomial", None, None, **dict.fromkeys(api_roles()))
-    return pp.fit("n ~ x", data, family="negbinomial", **QUICK), table.pool("partial")
-
-
-def api_roles():
-    return ("se", "weights", "offset", "exposure", "trials")
+    posed = pose(Spec("n ~ x", family="negbinomial"), data)
+    return pp.fit("n ~ x", data, family="negbinomial", **QUICK), posed.pooled
 
 
 def shapes(values):

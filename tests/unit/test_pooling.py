@@ -8,7 +8,8 @@ import pytest
 import partialpool as pp
 from partialpool.design import build_design
 from partialpool.formula import parse_formula
-from partialpool.model import build_model, default_priors, known_keys, pool, resolve_priors
+from partialpool.model import default_priors, known_keys, pool, resolve_priors
+from partialpool.model.marginal import build_marginal
 
 RNG = np.random.default_rng(17)
 N = 48
@@ -103,7 +104,7 @@ def test_complete_and_none_together():
     assert [f.name for f in pooled.design.factors] == ["item"]
     assert (pooled.replaced, pooled.design.columns) == (("Intercept",), ("x", "w"))
     # One factor is left, so it can be computed.
-    model = build_model(pooled)
+    model = build_marginal(pooled)
     assert (model.pooling, model.groups[0].factor) == ("complete by id, none by item", "item")
 
 
@@ -148,7 +149,7 @@ def test_a_formula_without_group_terms():
 
 def test_several_factors_cannot_be_computed_yet():
     with pytest.raises(pp.NotYetError, match=r"`id`, `item`.* not available yet"):
-        build_model(pool(CROSSED, "partial"))
+        build_marginal(pool(CROSSED, "partial"))
 
 
 def test_fit_takes_a_mapping():

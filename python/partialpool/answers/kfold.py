@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool import engine
 from partialpool.answers.loo import Loo, log_mean
 from partialpool.arrays import Array, Ints, mean_of
 from partialpool.checks import EXAMPLE, check_seed, check_text, check_whole
@@ -22,6 +20,8 @@ from partialpool.draws.rows import (
     take_rows,
     thinned,
 )
+from partialpool.engine.sample import ENGINES, sample
+from partialpool.engine.sampling import Sampling
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled
 from partialpool.model.fixed import fixed as hold_priors
@@ -144,16 +144,14 @@ def _scores(fit: Posterior, design: Design, rows: Ints) -> Iterator[tuple[Ints, 
 def refit(fit: Posterior, design: Design, priors: Mapping[str, Prior]) -> Posterior:
     """Posterior the same model to some of its rows, by the same engine (NUTS for Metropolis)."""
     pooled = Pooled(design, fit.model.pooling, family_of_fit(fit), fit.model.link)
-    asked = "nuts" if fit.run.method == "nuts" else "auto"
-    model, run, _ = engine.sample(
-        asked,
-        pooled,
-        priors,
-        chains=fit.run.chains,
-        draws=fit.run.draws,
-        warmup=max(fit.run.warmup, 200),
-        seed=fit.run.seed,
-        threads=os.cpu_count() or 1,
+    run, found = fit.run, ENGINES.get(fit.run.method)
+    method = fit.run.method if found is None or not found.refit else found.refit
+    sampling = Sampling(
+        chains=run.chains,
+        draws=run.draws,
+        warmup=max(run.warmup, 200),
+        seed=run.seed,
         progress=False,
     )
+    model, run, _ = sample(method, pooled, priors, sampling)
     return Posterior(model, run, fit.provenance, [], design=design)

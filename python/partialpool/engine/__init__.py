@@ -1,33 +1,20 @@
 """Engines: from a model to a run of draws, or to the maximum of its likelihood."""
 
-from partialpool.engine.choose import (
-    MAXIMISED,
-    METHODS,
-    Choice,
-    check_maximised,
-    choose_method,
-)
-from partialpool.engine.marginal import BoundsError, run_marginal
-from partialpool.engine.maximum import Maximum, maximise
-from partialpool.engine.metropolis import run_metropolis
-from partialpool.engine.nuts import run_nuts
+from partialpool.engine.maximum import Maximum, check_maximised, maximise
 from partialpool.engine.run import GroupDraws, Run
-from partialpool.engine.sample import Sampled, sample
+from partialpool.engine.sample import ENGINES, MAXIMISED, METHODS, Sampled, sample
+from partialpool.engine.sampling import Sampling
 
 __all__ = [
+    "ENGINES",
     "MAXIMISED",
     "METHODS",
-    "BoundsError",
-    "Choice",
     "GroupDraws",
     "Maximum",
     "Run",
     "Sampled",
+    "Sampling",
     "check_maximised",
-    "choose_method",
     "maximise",
-    "run_marginal",
-    "run_metropolis",
-    "run_nuts",
     "sample",
 ]

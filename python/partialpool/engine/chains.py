@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.engine.progress import Progress
+from partialpool.engine.sampling import Sampling
 from partialpool.errors import EngineError
 from partialpool.memory import check_memory
 
@@ -39,16 +40,22 @@ class Chains(NamedTuple):
         return taken
 
 
-def check_draws(chains: int, draws: int, width: int, population: int) -> None:
+def check_draws(sampling: Sampling, width: int, population: int) -> None:
     """Refuse more draws than this machine can hold.
 
     `width` parameters are drawn, `population` of which are no coefficients of levels. At the peak
     there is one copy of all draws with the sampler's statistics, another of one chain, and two of
     the population's parameters while these are summarised.
     """
-    drawn = (width + STATISTICS) * (1 + 1 / chains)
+    drawn = (width + STATISTICS) * (1 + 1 / sampling.chains)
     shown = max(width, 1)  # `y ~ 0` with known errors has no parameter
-    check_memory(chains * draws, shown, copies=(drawn + 2 * population + SUMMARY) / shown)
+    total = sampling.chains * sampling.draws
+    check_memory(total, shown, copies=(drawn + 2 * population + SUMMARY) / shown)
+
+
+def progress_of(sampling: Sampling) -> Progress:
+    """Give the bar that shows how far all chains are."""
+    return Progress(sampling.chains * (sampling.draws + sampling.warmup), sampling.progress)
 
 
 def usable_chains(raw: dict[str, Any]) -> Chains:
@@ -78,15 +85,7 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
 
 
 def sample_nuts(
-    core: _core.Marginal | _core.General,
-    *,
-    levels: int = 0,
-    chains: int,
-    draws: int,
-    warmup: int,
-    seed: int,
-    threads: int,
-    progress: bool | None,
+    core: _core.Marginal | _core.General, sampling: Sampling, *, levels: int = 0
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """Run NUTS on a density of the core, whose draws have so many coefficients of levels.
 
@@ -106,10 +105,18 @@ def sample_nuts(
     KeyboardInterrupt
         If interrupted before anything worth keeping was drawn.
     """
-    check_draws(chains, draws, core.n_outputs, core.n_outputs - levels)
+    check_draws(sampling, core.n_outputs, core.n_outputs - levels)
     began = time.perf_counter()
-    with Progress(chains * (draws + warmup), progress) as bar:
-        raw = core.sample(chains, draws, warmup, seed, threads, MAX_TREE_DEPTH, bar.update)
+    with progress_of(sampling) as bar:
+        raw = core.sample(
+            sampling.chains,
+            sampling.draws,
+            sampling.warmup,
+            sampling.seed,
+            sampling.threads,
+            MAX_TREE_DEPTH,
+            bar.update,
+        )
     seconds = time.perf_counter() - began
     usable = usable_chains(raw)
     del raw
@@ -117,8 +124,8 @@ def sample_nuts(
     busy = warm + sum(chain["sampling_seconds"] for chain in usable.good)
     outputs = usable.take("outputs")
     return outputs, {
-        "seed": seed,
-        "warmup": warmup,
+        "seed": sampling.seed,
+        "warmup": sampling.warmup,
         "stats": {
             "diverging": usable.take("diverging"),
             "energy": usable.take("energy"),

@@ -16,44 +16,17 @@ from partialpool.engine.conditional import (
     level_parts,
     written_scales,
 )
+from partialpool.engine.engine import BoundsError, Engine
+from partialpool.engine.integrable import not_integrable
 from partialpool.engine.run import GroupDraws, Run
-from partialpool.errors import EngineError
+from partialpool.engine.sampling import Sampling
 from partialpool.memory import check_memory
 from partialpool.model import Model
+from partialpool.model.marginal import build_marginal
 
 
-class BoundsError(EngineError):
-    """Integrating and rejecting cannot honour uniform priors; sampling all parameters can."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        self.what = what
-        super().__init__(f"{what}: {remedy}.")
-
-
-def run_marginal(
-    model: Model,
-    *,
-    chains: int,
-    draws: int,
-    warmup: int,
-    seed: int,
-    threads: int,
-    progress: bool | None = None,
-) -> Run:
+def run_marginal(model: Model, sampling: Sampling) -> Run:
     """Sample a Gaussian model.
-
-    Parameters
-    ----------
-    model : Model
-        The density.
-    chains, draws, warmup : int
-        Number of chains, and of kept and warm-up draws of each.
-    seed : int
-        Same seed, same draws, on any number of threads.
-    threads : int
-        Chains that run at the same time.
-    progress : bool, optional
-        Show progress on stderr; by default on runs longer than a second in a terminal.
 
     Raises
     ------
@@ -64,7 +37,7 @@ def run_marginal(
     KeyboardInterrupt
         If interrupted before any draw was kept; later, the run holds what there was.
     """
-    plan = {"chains": chains, "warmup": warmup, "seed": seed, "threads": threads}
+    draws = sampling.draws
     group = model.sole_group
     if group is not None and group.bounds is not None and len(group.terms) > 2:
         left = int(np.sum(~group.estimable))
@@ -74,7 +47,7 @@ def run_marginal(
                 "within uniform priors",
                 "use normal priors or method='nuts'",
             )
-    run = _sample(model, draws=draws, progress=progress, **plan)
+    run = _sample(model, sampling)
     inside = draws_within_bounds(model, run)
     asked = draws
     while not inside.all():
@@ -95,7 +68,7 @@ def run_marginal(
         if inside.sum(axis=1).min() >= draws:
             return _keep(model, run, inside, draws)
         asked = int(asked * max(1.2, 1.1 * draws / max(inside.sum(axis=1).min(), 1))) + 20
-        run = _sample(model, draws=asked, progress=progress, **plan)
+        run = _sample(model, replace(sampling, draws=asked))
         inside = draws_within_bounds(model, run)
     return run
 
@@ -124,11 +97,11 @@ def _keep(model: Model, run: Run, inside: NDArray[np.bool_], draws: int) -> Run:
     )
 
 
-def _sample(model: Model, **plan: Any) -> Run:
+def _sample(model: Model, sampling: Sampling) -> Run:
     """Run the core, and split its rows into parameters on the user's scale."""
     assert isinstance(model.core, _core.Marginal)
     assert model.reduced is not None
-    outputs, facts = sample_nuts(model.core, **plan)
+    outputs, facts = sample_nuts(model.core, sampling)
     # With flat priors of the group coefficients the core has no group at all.
     group = model.sole_group
     q = len(group.terms) if group and not group.is_flat else 0
@@ -146,3 +119,13 @@ def _sample(model: Model, **plan: Any) -> Run:
         working=working,
         **facts,
     )
+
+
+MARGINAL = Engine(
+    "marginal",
+    obstacle=not_integrable,
+    build=build_marginal,
+    run=run_marginal,
+    why="in a Gaussian model with one grouping factor, coefficients integrate out exactly",
+    refit="auto",
+)

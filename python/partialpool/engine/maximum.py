@@ -15,9 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import limits
 from partialpool.arrays import Array
+from partialpool.engine.engine import Priors
+from partialpool.engine.integrable import not_integrable
 from partialpool.errors import InputError
 from partialpool.model.likelihood import Likelihood, Point, factor_of
+from partialpool.model.pooling import Pooled
 
 MAX_STEPS = 200
 
@@ -84,6 +88,43 @@ class Maximum:
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
         return f"Maximum(deviance {self.deviance:.6g}, {state} after {self.steps} steps)"
+
+
+def check_maximised(method: str, pooled: Pooled, priors: Priors | None = None) -> None:
+    """Refuse what method "reml" or "ml" cannot fit.
+
+    Raises
+    ------
+    InputError
+        For priors, no pooling, or a model whose coefficients do not integrate out.
+    """
+    if priors:
+        raise InputError(
+            f'priors are given with method="{method}", and they have no part in it',
+            remedy="leave them out, or leave `method` out to sample the posterior",
+        )
+    apart = [factor.name for factor in pooled.design.factors if not factor.pooled]
+    if apart:
+        raise InputError(
+            f'method="{method}" estimates how much levels differ, and without pooling the levels '
+            f"of `{apart[0]}` have no common distribution",
+            remedy='use pooling="partial" or "complete", or leave `method` out',
+        )
+    for factor in pooled.design.factors:
+        widest = max((stop - start for start, stop, tied in factor.blocks if tied), default=0)
+        if widest > limits.CORRELATED_REML:
+            raise InputError(
+                f'method="{method}" takes at most {limits.CORRELATED_REML} correlated '
+                f"coefficients a level, and those of `{factor.name}` have {widest}",
+                remedy="write `||` for `|`, or leave `method` out to sample the posterior",
+            )
+    obstacle = not_integrable(pooled, {})
+    if obstacle is not None:
+        raise InputError(
+            f'method="{method}" fits Gaussian models with one grouping factor or none, and '
+            f"{obstacle}",
+            remedy="leave `method` out to sample the posterior",
+        )
 
 
 def maximise(likelihood: Likelihood) -> Maximum:

@@ -6,66 +6,46 @@ steps of size `proposal_sd`. It is here to be compared with: prefer the default 
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from typing import Any
 
-from partialpool.engine.chains import Chains, check_draws, usable_chains
+from partialpool.engine.chains import Chains, check_draws, progress_of, usable_chains
 from partialpool.engine.conditional import written_scales
-from partialpool.engine.progress import Progress
+from partialpool.engine.engine import Engine
+from partialpool.engine.integrable import not_integrable
 from partialpool.engine.run import GroupDraws, Run
-from partialpool.engine.start import Start, starting_points
-from partialpool.errors import InputError, shown
+from partialpool.engine.sampling import Sampling
+from partialpool.engine.start import starting_points
 from partialpool.model import Model
 from partialpool.model.joint import Layout, build_joint
+from partialpool.model.marginal import build_marginal
 
 DEFAULT_PROPOSAL_SD = 0.1
 
 
-def run_metropolis(
-    model: Model,
-    *,
-    chains: int,
-    draws: int,
-    warmup: int,
-    seed: int,
-    threads: int,
-    proposal_sd: float | None = None,
-    start: Start | None = None,
-    progress: bool | None = None,
-) -> Run:
+def run_metropolis(model: Model, sampling: Sampling) -> Run:
     """Sample a Gaussian model by random-walk Metropolis.
 
-    Parameters
-    ----------
-    model : Model
-        What to sample.
-    chains, draws, warmup, seed, threads, progress
-        As for the marginal engine; warm-up draws are dropped, nothing is adapted.
-    proposal_sd : float, optional
-        Sd of the normal step of every parameter, 0.1 by default.
-    start : dict, list of dicts, or callable, optional
-        Where the chains start; see ``starting_points``.
+    Warm-up draws are dropped, nothing is adapted.
 
     Raises
     ------
     InputError
-        If `proposal_sd` is not a positive number, `start` cannot be used, or draws of all
-        parameters do not fit in memory.
+        If `start` cannot be used, or draws of all parameters do not fit in memory.
     EngineError
         If no starting point has positive density.
     """
-    step = _check_proposal_sd(proposal_sd)
+    step = DEFAULT_PROPOSAL_SD if sampling.proposal_sd is None else float(sampling.proposal_sd)
     layout = Layout.of(model)
-    check_draws(chains, draws, layout.dim, layout.dim - (layout.coef.stop - layout.coef.start))
+    draws, warmup, seed = sampling.draws, sampling.warmup, sampling.seed
+    check_draws(sampling, layout.dim, layout.dim - (layout.coef.stop - layout.coef.start))
     joint = build_joint(model)
-    starts = starting_points(model, layout, seed, chains, start)
+    starts = starting_points(model, layout, seed, sampling.chains, sampling.start)
     began = time.perf_counter()
-    with Progress(chains * (draws + warmup), progress) as bar:
-        raw = joint.metropolis(
-            starts, [step] * layout.dim, draws, warmup, seed, threads, bar.update
-        )
+    with progress_of(sampling) as bar:
+        steps = [step] * layout.dim
+        raw = joint.metropolis(starts, steps, draws, warmup, seed, sampling.threads, bar.update)
     seconds = time.perf_counter() - began
     return _unpack(
         model,
@@ -76,16 +56,6 @@ def run_metropolis(
         seconds_sampling=seconds,
         seconds_warmup=seconds * warmup / (warmup + draws),
     )
-
-
-def _check_proposal_sd(value: float | None) -> float:
-    if value is None:
-        return DEFAULT_PROPOSAL_SD
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(f"`proposal_sd` is {shown(value)}", remedy="give a positive number")
-    if not (math.isfinite(value) and value > 0):
-        raise InputError(f"`proposal_sd` is {value:g}", remedy="give a number above 0")
-    return float(value)
 
 
 def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
@@ -110,3 +80,13 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
         interrupted=usable.interrupted,
         **facts,
     )
+
+
+METROPOLIS = Engine(
+    "metropolis",
+    obstacle=not_integrable,
+    build=build_marginal,
+    run=run_metropolis,
+    asked="you asked for it: a random walk over all parameters at once",
+    refit="auto",
+)

@@ -9,29 +9,16 @@ from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import written_scales
+from partialpool.engine.engine import Engine
 from partialpool.engine.run import GroupDraws, Run
+from partialpool.engine.sampling import Sampling
 from partialpool.model import Model
+from partialpool.model.general import build_general
 from partialpool.model.layout import Layout, Slices
 
 
-def run_nuts(
-    model: Model,
-    *,
-    chains: int,
-    draws: int,
-    warmup: int,
-    seed: int,
-    threads: int,
-    progress: bool | None = None,
-) -> Run:
-    """Sample a model of any family.
-
-    Parameters
-    ----------
-    model : Model
-        From ``build_general``.
-    chains, draws, warmup, seed, threads, progress
-        As for the marginal engine.
+def run_nuts(model: Model, sampling: Sampling) -> Run:
+    """Sample a model of any family, as ``build_general`` builds it.
 
     Raises
     ------
@@ -45,16 +32,8 @@ def run_nuts(
     core, layout = model.core, model.layout
     assert isinstance(core, _core.General)
     assert layout is not None
-    rows, facts = sample_nuts(
-        core,
-        levels=sum(len(group.levels) * len(group.terms) for group in model.groups),
-        chains=chains,
-        draws=draws,
-        warmup=warmup,
-        seed=seed,
-        threads=threads,
-        progress=progress,
-    )
+    levels = sum(len(group.levels) * len(group.terms) for group in model.groups)
+    rows, facts = sample_nuts(core, sampling, levels=levels)
     return _unpack(model, layout, rows, facts)
 
 
@@ -107,3 +86,13 @@ def dispersion(layout: Layout, rows: Array) -> dict[str, Array]:
     b = population(main, layout, rows)
     shift = b @ main.coordinates.outer[0] - rows[..., main.c][..., 0]
     return {f"threshold[{k + 1}]": values[..., k] + shift for k in range(values.shape[-1])}
+
+
+NUTS = Engine(
+    "nuts",
+    obstacle=lambda *_: None,
+    build=build_general,
+    run=run_nuts,
+    asked="you asked for it: NUTS on all parameters",
+    why="{obstacle}, so NUTS samples all parameters",
+)

@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import math
+from typing import Literal, NamedTuple, get_args
 
-from partialpool.engine.choose import Choice, choose_method
-from partialpool.engine.marginal import BoundsError, run_marginal
-from partialpool.engine.metropolis import run_metropolis
-from partialpool.engine.nuts import run_nuts
+from partialpool.engine.engine import BoundsError, Engine, Priors
+from partialpool.engine.marginal import MARGINAL
+from partialpool.engine.metropolis import METROPOLIS
+from partialpool.engine.nuts import NUTS
 from partialpool.engine.run import Run
-from partialpool.model import Model, Pooled, build_model
+from partialpool.engine.sampling import Sampling
+from partialpool.errors import InputError
+from partialpool.model import Model, Pooled
 from partialpool.model.exact import check_left_over
-from partialpool.priors import Prior
 
-ENGINES = {"marginal": run_marginal, "metropolis": run_metropolis, "nuts": run_nuts}
+# With "auto", the first that can and is not only taken if asked for.
+ENGINES: dict[str, Engine] = {one.name: one for one in (MARGINAL, NUTS, METROPOLIS)}
+
+# Methods that maximise the likelihood instead of sampling the posterior.
+MAXIMISED = ("reml", "ml")
+
+Method = Literal["auto", "marginal", "nuts", "metropolis", "reml", "ml"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+class Choice(NamedTuple):
+    """An engine and the reason for it."""
+
+    engine: Engine
+    reason: str
 
 
 class Sampled(NamedTuple):
-    """A model, its draws, and the engine that drew them."""
+    """A model, its draws, and why the engine that drew them was taken."""
 
     model: Model
     run: Run
-    choice: Choice
+    reason: str
 
 
-def sample(
-    method: str, pooled: Pooled, priors: Mapping[str, Prior | str] | None, **options: Any
-) -> Sampled:
+def sample(method: str, pooled: Pooled, priors: Priors | None, sampling: Sampling) -> Sampled:
     """Sample a model by the engine that was asked for, or with "auto" by the one that can.
 
     Parameters
     ----------
-    method : {"auto", "marginal", "nuts", "metropolis"}
-        Which engine.
+    method : str
+        "auto" or the name of an engine.
     pooled : Pooled
         The design as its pooling sees it.
     priors : mapping or None
         User priors by parameter name; defaults for the rest.
-    **options
-        Those of the engine: chains, draws, warmup, seed, threads, progress.
+    sampling : Sampling
+        What is asked of the engine.
 
     Raises
     ------
@@ -50,13 +63,52 @@ def sample(
         with "auto", NUTS takes over.
     """
     left = check_left_over(pooled, priors)
-    choice = choose_method(method, pooled, priors, left)
-    model = build_model(pooled, priors, integrate=choice.method != "nuts")
+    engine, reason = choose(method, pooled, priors, left)
+    model = engine.build(pooled, priors)
     try:
-        return Sampled(model, ENGINES[choice.method](model, **options), choice)
+        return Sampled(model, engine.run(model, sampling), reason)
     except BoundsError as error:
         if method != "auto":
             raise
-        choice = Choice("nuts", f"{error.what}, so NUTS samples all parameters")
-    model = build_model(pooled, priors, integrate=False)
-    return Sampled(model, run_nuts(model, **options), choice)
+        reason = NUTS.why.format(obstacle=error.what)
+    model = NUTS.build(pooled, priors)
+    return Sampled(model, NUTS.run(model, sampling), reason)
+
+
+def choose(
+    method: str, pooled: Pooled, priors: Priors | None = None, left: float = math.nan
+) -> Choice:
+    """Choose the engine for a design as its pooling sees it.
+
+    `left` is the residual sd over the sd of the response, where it is known.
+
+    Raises
+    ------
+    InputError
+        If the engine that was asked for cannot sample this model.
+
+    Examples
+    --------
+    >>> from partialpool.design import build_design
+    >>> from partialpool.formula import parse_formula
+    >>> from partialpool.model import pool
+    >>> design = build_design(parse_formula("y ~ x"), {"y": [1.0, 3.0, 2.0], "x": [0, 1, 2]})
+    >>> choose("auto", pool(design, "partial")).engine.name
+    'marginal'
+    """
+    asked = ENGINES.get(method)
+    if asked is not None:
+        obstacle = asked.obstacle(pooled, priors or {}, left)
+        if obstacle is not None:
+            raise InputError(
+                f'method="{method}" cannot sample this model: {obstacle}',
+                remedy="leave `method` out, and NUTS will",
+            )
+        return Choice(asked, asked.asked)
+    before = ""
+    for engine in ENGINES.values():
+        obstacle = engine.obstacle(pooled, priors or {}, left)
+        if engine.why and obstacle is None:
+            return Choice(engine, engine.why.format(obstacle=before))
+        before = before or obstacle or ""
+    raise AssertionError("NUTS samples any model")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from partialpool.arrays import Array, Ints
 from partialpool.engine.conditional import covariance_of, scales_of
+from partialpool.engine.sampling import Start, Values
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Model
 from partialpool.model.defaults import bounds
 from partialpool.model.joint import Layout
-
-Values = Mapping[str, Any]
-Start = Values | Sequence[Values] | Callable[[np.random.Generator], Values]
 
 
 def starting_points(

@@ -1,7 +1,7 @@
 """Priors and the model: from a design to the density to sample."""
 
 from partialpool.model.defaults import default_priors, known_keys, resolve_priors
-from partialpool.model.model import Group, Model, Reduced, build_model
+from partialpool.model.model import Group, Model, Reduced
 from partialpool.model.pooling import POOLINGS, Pooled, pool
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "Model",
     "Pooled",
     "Reduced",
-    "build_model",
     "default_priors",
     "known_keys",
     "pool",

@@ -14,7 +14,6 @@ from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.data.conventions import is_plain
 from partialpool.model.coordinates import Coordinates, implied_priors
-from partialpool.model.pooling import Pooled
 from partialpool.priors import Normal, NormalAtMean, Prior
 
 if TYPE_CHECKING:
@@ -219,31 +218,3 @@ def category_scores(categories: Sequence[Any]) -> Array:
     texts = [category for category in categories if isinstance(category, str)]
     numeric = all(is_plain(text) for text in texts)
     return np.array([float(c) if numeric else k for k, c in enumerate(categories)], dtype=float)
-
-
-def build_model(
-    pooled: Pooled, priors: Mapping[str, Prior | str] | None = None, *, integrate: bool = True
-) -> Model:
-    """Build the density of a design as a pooling sees it.
-
-    Parameters
-    ----------
-    pooled : Pooled
-        Response and columns as the pooling sees them.
-    priors : mapping, optional
-        User priors by parameter name; defaults for the rest.
-    integrate : bool
-        Integrate coefficients out (a Gaussian model with one factor), or keep all parameters.
-
-    Raises
-    ------
-    InputError
-        If priors do not fit the model, or a group term is too far from 0 to compute with.
-    """
-    if integrate:
-        from partialpool.model.marginal import build_marginal
-
-        return build_marginal(pooled, priors)
-    from partialpool.model.general import build_general
-
-    return build_general(pooled, priors)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.engine.choose import METHODS
+from partialpool.engine.sample import ENGINES
 from partialpool.families import FAMILIES
 from partialpool.priors import PRIORS
 from partialpool.saved.stored import DamagedError
@@ -148,7 +148,7 @@ class _Checked:
         meta = self.meta
         run = _dict(meta.get("run"), "run", RUN)
         seed = run["seed"]
-        if run["method"] not in METHODS or not (seed.isascii() and seed.isdigit()):
+        if run["method"] not in ENGINES or not (seed.isascii() and seed.isdigit()):
             raise DamagedError("run")
         if len(seed) > 20 or int(seed) >= 2**64 or run["warmup"] < 0:
             raise DamagedError("run")

@@ -1,0 +1,56 @@
+"""What an engine is: which models it takes, how it builds them, and how it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from partialpool.engine.run import Run
+from partialpool.engine.sampling import Sampling
+from partialpool.errors import EngineError
+from partialpool.model import Model, Pooled
+from partialpool.priors import Prior
+
+Priors = Mapping[str, Prior | str]
+
+
+class BoundsError(EngineError):
+    """An engine cannot honour uniform priors by rejection; one that samples all parameters can."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        super().__init__(f"{what}: {remedy}.")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way to draw from a posterior.
+
+    Attributes
+    ----------
+    name : str
+        What `method` calls it.
+    obstacle : callable
+        From a design as its pooling sees it, the user's priors, and the residual sd over that of
+        the response (NaN where it is not known), to why this engine cannot sample the model; None
+        where it can.
+    build : callable
+        From the same design and priors to the model, with the density that it samples.
+    run : callable
+        From the model and what was asked of the sampling to draws.
+    asked : str
+        Why it was taken where the user asked for it.
+    why : str
+        Why it was taken otherwise, with ``{obstacle}`` for what keeps the engines before it from
+        it; empty for an engine that is only taken if asked for.
+    refit : str
+        The method by which a model is fitted again to some of its rows; by default the engine's.
+    """
+
+    name: str
+    obstacle: Callable[[Pooled, Priors, float], str | None]
+    build: Callable[[Pooled, Priors | None], Model]
+    run: Callable[[Model, Sampling], Run]
+    asked: str = "you asked for it"
+    why: str = ""
+    refit: str = ""

@@ -1,0 +1,39 @@
+"""Whether all coefficients of a model integrate out in closed form and, if not, why."""
+
+from __future__ import annotations
+
+import math
+
+from partialpool.engine.engine import Priors
+from partialpool.model import Pooled
+from partialpool.model.defaults import as_prior
+from partialpool.model.exact import LEAST_SHARE, too_little
+from partialpool.priors import Flat, Normal, Uniform
+
+
+def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> str | None:
+    """Say why coefficients do not integrate out, if so.
+
+    `left` is the residual sd over the sd of the response, where it is known.
+    """
+    design = pooled.design
+    if pooled.family.name != "gaussian":
+        return f"the {pooled.family.name} family is not Gaussian"
+    if design.sigma is not None:
+        return "log sigma has a formula of its own"
+    if len(design.factors) > 1:
+        return f"there are {len(design.factors)} grouping factors"
+    for factor in design.factors:
+        if factor.pooled:
+            continue
+        whole = f"coef_{factor.name}"
+        keys = [f"{whole}[{term}]" for term in factor.terms]
+        found = [priors.get(key, priors.get(whole)) for key in keys]
+        own = [Normal() if one is None else as_prior(whole, one) for one in found]
+        flat = [isinstance(prior, (Flat, Uniform)) for prior in own]
+        normal = [isinstance(prior, Normal) for prior in own]
+        if not (all(flat) or all(normal)):
+            return f"the priors on `{whole}` are neither all normal nor all flat or uniform"
+    if left < LEAST_SHARE:
+        return f"{too_little(left, design.response)}, which cross-products would lose"
+    return None

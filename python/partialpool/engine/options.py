@@ -1,0 +1,94 @@
+"""What users may say of the sampling, in one list, checked before any data are read."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from partialpool.checks import check_choice, check_counts, check_flag, check_interval, check_seed
+from partialpool.engine.sample import MAXIMISED, METHODS, Method
+from partialpool.engine.sampling import Sampling
+from partialpool.errors import InputError, shown
+
+COUNTS = ("chains", "draws", "warmup", "threads")
+OF_METROPOLIS = ("proposal_sd", "start")
+
+
+class SamplingOptions(TypedDict, total=False):
+    """Options of :func:`partialpool.fit` that are about the engine; None is as if not given."""
+
+    method: Method
+    chains: int | None
+    draws: int | None
+    warmup: int | None
+    seed: int | None
+    interval: float
+    proposal_sd: float | None
+    threads: int | None
+    progress: bool | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of the engine: which, how it samples, and the mass of the intervals."""
+
+    method: str
+    interval: float
+    sampling: Sampling
+
+    @property
+    def maximises(self) -> bool:
+        """Whether nothing is drawn, but the maximum of the likelihood is found."""
+        return self.method in MAXIMISED
+
+
+def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked:
+    """Check what was said of the sampling.
+
+    Parameters
+    ----------
+    method, interval
+        As in :func:`partialpool.fit`.
+    **options
+        The others of `SamplingOptions`, and `start`.
+
+    Raises
+    ------
+    InputError
+        If a value is none that an option can have, or an option has no part in the method.
+
+    Examples
+    --------
+    >>> asked(chains=2, draws=None).sampling.chains
+    2
+    """
+    check_choice("method", method, METHODS)
+    given = {name: value for name, value in options.items() if value is not None}
+    check_counts(**{name: given[name] for name in COUNTS if name in given})
+    check_flag("progress", options.get("progress"))
+    if method in MAXIMISED:
+        for name in (*COUNTS, "seed", "progress"):
+            if name in given:
+                raise InputError(
+                    f'`{name}` is given with method="{method}", which draws nothing',
+                    remedy="leave it out",
+                )
+    given |= {name: int(given[name]) for name in COUNTS if name in given}
+    given["seed"] = check_seed(options.get("seed"))
+    for name in OF_METROPOLIS if method != "metropolis" else ():
+        if name in given:
+            raise InputError(
+                f"`{name}` is given", remedy='it belongs to method="metropolis"; leave it out'
+            )
+    if "proposal_sd" in given and not _is_positive(given["proposal_sd"]):
+        raise InputError(
+            f"`proposal_sd` is {shown(given['proposal_sd'])}", remedy="give a number above 0"
+        )
+    return Asked(method, check_interval(interval), Sampling(**given))
+
+
+def _is_positive(value: Any) -> bool:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value) and value > 0

@@ -1,0 +1,48 @@
+"""How a posterior is sampled: what every engine is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Values = Mapping[str, Any]
+Start = Values | Sequence[Values] | Callable[[np.random.Generator], Values]
+
+
+def all_cores() -> int:
+    """Give the number of chains that can run at the same time."""
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a posterior is sampled; all of it was checked.
+
+    Attributes
+    ----------
+    chains, draws, warmup : int
+        Number of chains, and of kept and warm-up draws of each.
+    seed : int
+        Same seed, same draws, on any number of threads.
+    threads : int
+        Chains that run at the same time.
+    progress : bool or None
+        Show progress on stderr; by default on runs longer than a second in a terminal.
+    proposal_sd : float or None
+        Sd of the steps of Metropolis.
+    start : Start or None
+        Where its chains start.
+    """
+
+    chains: int = 4
+    draws: int = 1000
+    warmup: int = 1000
+    seed: int = 0
+    threads: int = field(default_factory=all_cores)
+    progress: bool | None = None
+    proposal_sd: float | None = None
+    start: Start | None = None
