@@ -302,12 +302,12 @@ def _read(
     record, chosen = family_of(family, link)
     terms = parse_formula(formula)
     roles = join_roles(terms, roles)
-    if sigma is not None and all(one.name != "sigma" for one in record.dispersion):
+    if sigma is not None and not record.has_sigma:
         raise InputError(
             f"`sigma` has a formula, but the {family} family has no residual sd",
             remedy="leave it out, or use gaussian, student_t or lognormal",
         )
-    if roles["se"] is not None and family != "gaussian":
+    if roles["se"] is not None and "se" not in record.roles:
         raise InputError(
             f"`se` is given, but the family is {family}",
             remedy="known standard errors belong to the gaussian family",
@@ -321,12 +321,12 @@ def _read(
         )
     second = None if sigma is None else parse_predictor(sigma)
     assert terms.left is not None  # parse_formula saw to it
-    if terms.left.counts and record.name != "binomial":
+    if terms.left.counts and "trials" not in record.roles:
         raise InputError(
             f"`{terms.response}` counts successes among trials, and the family is {record.name}",
             remedy='use family="binomial"',
         )
-    if "weights" in terms.left.roles and any(one.name == "sigma" for one in record.dispersion):
+    if "weights" in terms.left.roles and not record.weights_count_rows:
         raise NotYetError(
             f"`{terms.response}` counts a row as often as its weight says, which this version "
             f"cannot do for the {record.name} family",
@@ -334,11 +334,12 @@ def _read(
             "`weights=`",
         )
     # As R has it: without trials, weights of a binomial response are the trials of its shares.
-    shares = record.name == "binomial" and roles["trials"] is None and roles["weights"] is not None
+    unknown = "trials" in record.roles and roles["trials"] is None
+    shares = unknown and roles["weights"] is not None
     if shares:
         roles |= {"trials": roles["weights"], "weights": None}
     source = open_table(data)
-    single = record.name == "binomial" and roles["trials"] is None  # true or false, or 0 or 1
+    single = unknown and not shares  # true or false, or 0 or 1
     design = build_design(
         terms,
         source,
@@ -348,14 +349,14 @@ def _read(
         **roles,
     )
     design = replace(design, y=record.settled(design.y))
-    if record.name == "binomial" and design.trials is None:
+    if single:
         if terms.left.ratio:
             raise InputError(
                 f"`{terms.response}` is a share of trials, and their number is not given",
                 remedy="give the column below the line as `weights=`, or the counts with `trials=`",
             )
-        if np.isin(design.y, (0.0, 1.0)).all():  # one trial a row, as in R
-            record = FAMILIES["bernoulli"]
+        if record.one_trial and np.isin(design.y, (0.0, 1.0)).all():  # one trial a row, as in R
+            record = FAMILIES[record.one_trial]
     trials = roles["trials"]
     named = quoted(trials) if isinstance(trials, str) else None
     if isinstance(trials, numbers.Real):

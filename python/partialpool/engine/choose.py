@@ -114,7 +114,7 @@ def check_maximised(
 def _obstacle(pooled: Pooled, priors: Mapping[str, Prior | str]) -> str | None:
     """Say why coefficients do not integrate out, if so."""
     design = pooled.design
-    if pooled.family.name != "gaussian":
+    if not pooled.family.conjugate:
         return f"the {pooled.family.name} family is not Gaussian"
     if design.sigma is not None:
         return "log sigma has a formula of its own"

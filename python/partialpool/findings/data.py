@@ -157,22 +157,21 @@ def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
 
 def _responses(pooled: Pooled) -> Iterator[Finding]:
     design, family = pooled.design, pooled.family
-    name = next((d.name for d in family.dispersion if d.name in ("zi", "hu")), None)
-    if name is not None and not np.any(design.y == 0):
+    if family.zeros and not np.any(design.y == 0):
         yield Finding(
             "no-zeros",
             "warning",
-            f"`{name}` is about zeros, and `{design.response}` has none: nothing but its prior and "
-            "the number of rows says how likely they are.",
-            f'Use family="{family.name.split("_")[-1]}", unless zeros could have occurred.',
+            f"`{family.zeros}` is about zeros, and `{design.response}` has none: nothing but its "
+            "prior and the number of rows says how likely they are.",
+            family.remedies["no-zeros"],
         )
-    if name == "hu" and float(np.max(design.y)) == 1:
+    if "only-ones" in family.remedies and float(np.max(design.y)) == 1:
         yield Finding(
             "only-ones",
             "warning",
             f"Every count of `{design.response}` above 0 is 1: the data say only that the mean of "
             "the counts is small, and nothing but its prior says how small.",
-            'Use family="bernoulli", unless larger counts could have occurred.',
+            family.remedies["only-ones"],
         )
     if design.unused:
         shown = ", ".join(f"`{name}`" for name in design.unused[:6])
@@ -234,13 +233,13 @@ def _one_row_levels(factor: GroupFactor, pooled: Pooled, model: Model) -> Iterat
     names = [name for name in SCATTER if name in model.priors]
     if design.sigma is not None and set(design.sigma.columns) <= {INTERCEPT}:
         names += ["sigma"] if not design.sigma.factors else []
-    one_trial = family.name == "bernoulli"
+    one_trial = family.response == "binary"
     if design.trials is not None:
         one_trial = bool(np.all(design.trials == 1))
     if names:
         if "sigma" in names and design.weights is not None and np.ptp(design.weights) > 0:
             return  # the residual variance of a row depends on its weight, that of a level not
-        known = "Give known standard errors (`se=`), or leave" * (family.name == "gaussian")
+        known = "Give known standard errors (`se=`), or leave" * ("se" in family.roles)
         yield Finding(
             f"sd-{names[0]}-confounded",
             "warning",
