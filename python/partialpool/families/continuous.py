@@ -28,6 +28,7 @@ class Continuous(Family):
 
     links: tuple[str, ...] = ("identity",)
     dispersion: tuple[Dispersion, ...] = (_SIGMA,)
+    scatter: str = "sigma"
     averages: Averages = "linear"
     logarithm: bool = False
 

@@ -151,6 +151,7 @@ POISSON = Count(
 NEGBINOMIAL = Count(
     "negbinomial",
     dispersion=(_SHAPE_COUNTS,),
+    scatter="shape",
     remedies={
         "no-overdispersion": 'Use family="poisson", or go by the median of `shape`.',
         "zeros": 'Try family="zero_inflated_negbinomial" or "hurdle_negbinomial", or a '
@@ -170,6 +171,7 @@ ZERO_INFLATED_POISSON = Count(
 ZERO_INFLATED_NEGBINOMIAL = Count(
     "zero_inflated_negbinomial",
     dispersion=(_SHAPE_COUNTS, _ZI),
+    scatter="shape",
     zeros="zi",
     words=_BUT_FOR_ZEROS,
     remedies={
@@ -192,6 +194,7 @@ HURDLE_POISSON = Count(
 HURDLE_NEGBINOMIAL = Count(
     "hurdle_negbinomial",
     dispersion=(_SHAPE_COUNTS, _HU),
+    scatter="shape",
     averages="other",
     zeros="hu",
     words=_WITHOUT_HURDLE,

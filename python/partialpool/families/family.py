@@ -146,6 +146,8 @@ class Family:
     averages: Averages = "other"
     """The mean by the linear predictor, which tells how it averages over normal levels: the same,
     its exponential up to a factor, the probability that the link gives, or anything else."""
+    scatter: str = ""
+    """The dispersion parameter that says how much rows scatter around their means."""
     zeros: str = ""
     """The dispersion parameter that is about zeros."""
     words: Mapping[str, str] = field(default_factory=lambda: COEFFICIENTS, hash=False)

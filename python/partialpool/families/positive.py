@@ -64,6 +64,7 @@ class Gamma(Positive):
     """Numbers with a constant coefficient of variation."""
 
     dispersion: tuple[Dispersion, ...] = (_SHAPE_GAMMA,)
+    scatter: str = "shape"
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         return {"shape": _within(1 / _log_sd(y) ** 2)}  # of the logarithm, 1/shape is the variance
@@ -77,6 +78,7 @@ class Weibull(Positive):
     """Waiting times whose hazard rises or falls."""
 
     dispersion: tuple[Dispersion, ...] = (_SHAPE_WEIBULL,)
+    scatter: str = "shape"
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         # Of the logarithm, the variance is π²/(6 shape²).

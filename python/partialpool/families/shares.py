@@ -53,6 +53,7 @@ class Beta(Family):
 BETA = Beta(
     "beta",
     dispersion=(_PHI,),
+    scatter="phi",
     words={
         "logit": "exp(b) multiplies the odds of the mean, mean / (1 - mean)",
         "probit": "near a mean of one half, b changes it by 0.4 b",

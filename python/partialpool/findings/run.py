@@ -232,14 +232,14 @@ def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
     if "no-overdispersion" not in family.remedies:
         return
     enough = limits.POISSON_SHAPE * float(np.mean(y[y > 0] if family.zeros else y))
-    beyond = float(np.mean(run.scalars["shape"] > enough))
+    beyond = float(np.mean(run.scalars[family.scatter] > enough))
     if beyond > limits.POISSON_SHARE:
         yield Finding(
             "no-overdispersion",
             "info",
             f"The counts of `{pooled.design.response}` do not visibly scatter more than Poisson "
-            f"counts: `shape` has no upper end ({100 * beyond:.0f}% of its draws are above "
-            f"{enough:.3g}, where the variance is Poisson's), so its mean and sd are noise.",
+            f"counts: `{family.scatter}` has no upper end ({100 * beyond:.0f}% of its draws are "
+            f"above {enough:.3g}, where the variance is Poisson's), so its mean and sd are noise.",
             family.remedies["no-overdispersion"],
         )
 
