@@ -13,6 +13,7 @@ import pytest
 import partialpool as pp
 from partialpool.draws.posterior import Provenance, population_draws
 from partialpool.engine import GroupDraws, Run
+from partialpool.families import FAMILIES
 from partialpool.findings.run import run_findings
 from partialpool.model import Group, Model
 from partialpool.posterior.fit import Fit
@@ -66,7 +67,7 @@ def made(method="nuts", pooling="partial"):
     model = Model(
         formula="y ~ x + …",
         response="y",
-        family="student_t",
+        family=FAMILIES["student_t"],
         link="identity",
         pooling=pooling,
         columns=("Intercept", "x"),
@@ -320,7 +321,7 @@ def test_save_and_load(tmp_path):
     assert list(back.run.scalars) == list(fit.run.scalars)
     assert (back.run.working, back.model.reduced, back.run.sigma) == (None, None, None)
     assert back.model.categories == fit.model.categories
-    assert (back.model.link, back.model.family) == ("identity", "student_t")
+    assert (back.model.link, back.model.family.name) == ("identity", "student_t")
     for one, other in zip(fit.model.groups, back.model.groups, strict=True):
         assert (one.name, one.factor, one.predictor) == (other.name, other.factor, other.predictor)
         assert (one.terms, one.pairs) == (other.terms, other.pairs)

@@ -12,10 +12,10 @@ from scipy import stats
 import partialpool as pp
 from partialpool.answers.sensitivity import distances, log_likelihood
 from partialpool.draws.diagnostics import diagnose
-from partialpool.draws.log_prior import log_density, log_priors
+from partialpool.draws.log_prior import log_priors
 from partialpool.draws.posterior import population_draws
 from partialpool.model.scales import predictors
-from partialpool.priors import PRIORS
+from partialpool.priors import PRIORS, log_density
 
 QUICK = {"chains": 2, "draws": 300, "warmup": 300, "seed": 1}
 RADON = pp.datasets.radon()

@@ -18,7 +18,6 @@ from partialpool.draws.rows import (
     add_by_level,
     chunks,
     counting_weights,
-    family_of_fit,
     row_draws,
     take_rows,
     thinned,
@@ -290,12 +289,11 @@ def check_made(fit: Posterior, draws: int, seed: int, *, prior: bool = False) ->
     if expanded and weights.max() > 1:
         source = np.repeat(source, weights.astype(np.int64))
         design, weights = take_rows(design, source), np.ones(len(source))
-    family = family_of_fit(fit)
-    whole = family.response != "number" or "whole" in family.needs
+    family = fit.model.family
     n_levels = sum(len(factor.levels) for factor in design.factors)
     remedy = "ask for fewer with `draws=`"
     check_memory(len(picked), n_levels, what="means of levels", copies=3, remedy=remedy)
-    sums = _Sums.start(design, weights, len(picked), whole)
+    sums = _Sums.start(design, weights, len(picked), family.discrete)
     rng = np.random.default_rng([check_seed(seed), fit.run.seed])
     scatter = Scatter(design, weights, len(picked))
     for rows in chunks(design, max(1, 4_000_000 // len(picked))):
@@ -520,21 +518,13 @@ def _findings(
         )
 
 
-_DISPERSED = {
-    "poisson": 'Try family="negbinomial", whose variance is free.',
-    "binomial": "Add a group term with a level for each row, which makes the variance free.",
-    "gaussian": 'Try family="student_t", whose tails are heavier, or a formula of `sigma`.',
-    "exponential": 'Try family="gamma" or "weibull", whose shape is free.',
-}
-
-
 def _remedy(fit: Posterior, one: Statistic) -> str:
-    family = fit.model.family
+    remedies = fit.model.family.remedies
     zeros = one.name == "share of zeros" and one.p < limits.P_LOW
-    if zeros and family in ("poisson", "negbinomial"):
-        return f'Try family="zero_inflated_{family}" or "hurdle_{family}", or a negbinomial.'
-    if one.name in ("sd", "min", "max") and family in _DISPERSED:
-        return _DISPERSED[family]
+    if zeros and "zeros" in remedies:
+        return remedies["zeros"]
+    if one.name in ("sd", "min", "max") and "spread" in remedies:
+        return remedies["spread"]
     if one.name == DISPERSION:
         return "Intervals are too wide: look for responses that are no counts of separate events."
     if one.name.startswith(RESIDUAL_SDS):

@@ -23,7 +23,6 @@ from partialpool.design.grouping import factorize
 from partialpool.design.recipe import fitted_categories, recipe_predictors
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.new_rows import (
-    WITH_SIGMA,
     Gathered,
     Rows,
     build_rows,
@@ -60,18 +59,6 @@ DISTANCES = {
 FEW_ROWS = 60  # so many are integrated one by one
 MOST_NODES = 500  # of a table
 STEP = 1e-4  # of an sd: half the width of a finite difference
-
-# Families whose mean is the exponential of the linear predictor, up to a factor.
-EXPONENTIAL = (
-    "lognormal",
-    "poisson",
-    "negbinomial",
-    "zero_inflated_poisson",
-    "zero_inflated_negbinomial",
-    "gamma",
-    "exponential",
-    "weibull",
-)
 
 
 def effects(
@@ -154,7 +141,7 @@ def effects(
     model = fit.model
     if kind == "probability" and not model.categories:
         raise InputError(
-            f"the {model.family} family has no categories",
+            f"the {model.family.name} family has no categories",
             remedy='use kind="mean", which is a probability where the response is 0 or 1',
         )
     _check_predictors(model, by, at)
@@ -168,7 +155,7 @@ def effects(
     if gathered.table.n_rows == 0:
         raise InputError("no row is complete, so there is nothing to average over")
     weights = np.ones(gathered.table.n_rows)
-    if model.family not in WITH_SIGMA:  # they count rows
+    if model.family.weights_count_rows:
         weights = gathered.roles.pop("weights", weights)
     average = _Average(fit, groups, kind, draws, apart, list(gathered.notes), weights)
     for name, value in at.items():
@@ -232,10 +219,10 @@ class _Average:
         pooled = [group for group in self.model.groups if group.known_sd is None]
         names = {group.predictor for group in pooled}
         self.integrate = groups == "integrate" and bool(pooled) and kind != "linear"
-        if self.integrate and "sigma" in names and self.model.family == "lognormal":
+        if self.integrate and "sigma" in names and self.model.family.mean_takes_sigma:
             raise InputError(
-                "the residual sds of the levels vary, so the expected lognormal response over the "
-                "population of levels is infinite",
+                "the residual sds of the levels vary, so the expected "
+                f"{self.model.family.name} response over the population of levels is infinite",
                 remedy='use groups="none" or kind="linear"',
             )
         # Levels of log sigma alone do not move the mean of other families.
@@ -245,19 +232,19 @@ class _Average:
 
     def _rule(self) -> str:
         """How the normal distribution of the levels is integrated over."""
-        family, link = self.model.family, self.model.link
-        if self.integrate and family in EXPONENTIAL:
-            return "exponential"
-        if not self.integrate or link == "identity":
+        averages = self.model.family.averages
+        if not self.integrate or averages == "linear":
             return "linear"  # the expected response is that of the average level
-        if link == "probit" and family != "cumulative":
+        if averages == "loglinear":
+            return "loglinear"
+        if averages == "link" and self.model.link == "probit":
             return "probit"
         return "quadrature"
 
     @property
     def _linear(self) -> bool:
         """Whether what is averaged is linear in the columns."""
-        return self.kind == "linear" or self.model.family in ("gaussian", "student_t")
+        return self.kind == "linear" or self.model.family.averages == "linear"
 
     def _how(self, groups: str, pooled: bool) -> str:
         if not pooled:
@@ -364,7 +351,7 @@ class _Average:
                 return evaluator.probabilities(eta)
             return evaluator.mean(at, eta)
         variance = self._variance(evaluator, at)
-        if self.rule == "exponential":
+        if self.rule == "loglinear":
             return evaluator.mean(at, eta + variance / 2)
         return evaluator.mean(at, eta / np.sqrt(1 + variance))
 

@@ -15,7 +15,6 @@ from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.draws.rows import (
     chunks,
     counting_weights,
-    family_of_fit,
     row_draws,
     take_rows,
     thinned,
@@ -70,12 +69,12 @@ def kfold(fit: Posterior, k: int = 10, by: str | None = None, seed: int = 0) -> 
     what = "rows" if factor is None else f"levels of `{factor.name}`"
     if k > units:
         raise InputError(f"`k` is {k}, but there are {units} {what}", remedy="give at most that")
-    even = factor is None and family_of_fit(fit).response != "number"
+    even = factor is None and fit.model.family.response != "number"
     fold = deal(units, k, seed, design.y if even else None)
     if factor is not None:
         fold = fold[factor.codes]
     elpd, mean, log_score = (np.full(design.n_rows, np.nan) for _ in range(3))
-    pooled = Pooled(design, fit.model.pooling, family_of_fit(fit), fit.model.link)
+    pooled = Pooled(design, fit.model.pooling, fit.model.family, fit.model.link)
     fixed, priors = hold_priors(pooled, fit.model.priors)
     for part in range(k):
         again = refit(fit, take_rows(fixed, np.flatnonzero(fold != part)), priors)
@@ -143,7 +142,7 @@ def _scores(fit: Posterior, design: Design, rows: Ints) -> Iterator[tuple[Ints, 
 
 def refit(fit: Posterior, design: Design, priors: Mapping[str, Prior]) -> Posterior:
     """Posterior the same model to some of its rows, by the same engine (NUTS for Metropolis)."""
-    pooled = Pooled(design, fit.model.pooling, family_of_fit(fit), fit.model.link)
+    pooled = Pooled(design, fit.model.pooling, fit.model.family, fit.model.link)
     run, found = fit.run, ENGINES.get(fit.run.method)
     method = fit.run.method if found is None or not found.refit else found.refit
     sampling = Sampling(

@@ -17,7 +17,6 @@ from partialpool.arrays import Array, Ints
 from partialpool.checks import EXAMPLE, check_text, check_whole
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
-from partialpool.families.known import FAMILIES
 from partialpool.finding import Finding, about_all
 from partialpool.words.numbers import formatted, give_or_take
 from partialpool.words.page import Answer, Page
@@ -255,8 +254,8 @@ def _match_rows(fits: Mapping[str, Posterior]) -> dict[str, Ints]:
 def _multipliers(fit: Posterior) -> Array:
     """Give what the log density of each row is multiplied by: weights, unless of a precision."""
     design = rows_of(fit)
-    precision = any(one.name == "sigma" for one in FAMILIES[fit.model.family].dispersion)
-    return np.ones(design.n_rows) if precision or design.weights is None else design.weights
+    counting = design.weights if fit.model.family.weights_count_rows else None
+    return np.ones(design.n_rows) if counting is None else counting
 
 
 def _check_same_units(
@@ -282,13 +281,13 @@ def _check_same_units(
             remedy="leave `k` out, or fit them to tables in the same order",
         )
     if by is None:
-        spread = {name: FAMILIES[fit.model.family].response for name, fit in fits.items()}
+        spread = {name: fit.model.family.response for name, fit in fits.items()}
         for name, response in spread.items():
             # Categories are spread evenly over the parts, numbers are not.
             if k is not None and (response == "number") != (spread[first] == "number"):
                 raise InputError(
-                    f"rows of `{first}` ({fits[first].model.family}) and `{name}` "
-                    f"({fits[name].model.family}) are dealt into different parts",
+                    f"rows of `{first}` ({fits[first].model.family.name}) and `{name}` "
+                    f"({fits[name].model.family.name}) are dealt into different parts",
                     remedy="leave `k` out",
                 )
         return fits, [], orders
@@ -364,7 +363,7 @@ def rank(
             for f in loo.findings
         ),
     ]
-    discrete = {_is_discrete(fit.model.family) for fit in fits.values()}
+    discrete = {fit.model.family.discrete for fit in fits.values()}
     if len(discrete) > 1:
         found.append(
             Finding(
@@ -378,11 +377,6 @@ def rank(
     total = {name: float(loo.elpd_i[used].sum()) for name, loo in scores.items()}
     order = sorted(scores, key=lambda name: -total[name])
     return Ranking({name: scores[name] for name in order}, tuple(found))
-
-
-def _is_discrete(family: str) -> bool:
-    record: Any = FAMILIES[family]
-    return record.response != "number" or "whole" in record.needs
 
 
 def stacking_weights(scores: Array) -> Array:

@@ -18,7 +18,7 @@ from partialpool.engine.conditional import (
     population_part,
 )
 from partialpool.errors import InputError
-from partialpool.families import FAMILIES, Given
+from partialpool.families import Given
 from partialpool.model import Group, Model
 from partialpool.priors import Flat, Normal
 
@@ -71,7 +71,7 @@ class Evaluator:
         picked: Ints | None = None,
     ) -> None:
         self.model, self.run, self.rows = model, run, rows
-        self.family = FAMILIES[model.family]
+        self.family = model.family
         self.new_levels, self.seed = new_levels, seed
         self.n_draws = run.chains * run.draws
         self.picked = np.arange(self.n_draws) if picked is None else picked
@@ -127,8 +127,7 @@ class Evaluator:
         eta = self.linear(at) if eta is None else eta
         if self.model.categories:
             return np.asarray(self.probabilities(eta) @ self.model.scores)
-        # Only the mean of a lognormal response depends on its residual sd.
-        log_sigma = self.log_sigma(at) if self.model.family == "lognormal" else None
+        log_sigma = self.log_sigma(at) if self.family.mean_takes_sigma else None
         given = Given(self.model.link, self.aux, self._trials(at), log_sigma)
         mean = self.family.mean(eta, given)
         return np.broadcast_to(mean, eta.shape)
@@ -164,7 +163,7 @@ class Evaluator:
 
     def probabilities(self, eta: Array) -> Array:
         """Probability of each category: (row, draw, category)."""
-        found = self.family.probabilities(eta, self.model.link, self.aux["threshold"])  # type: ignore[attr-defined]
+        found = self.family.probabilities(eta, self.model.link, self.aux["threshold"])
         return np.asarray(found, dtype=float)
 
     def _trials(self, at: Ints) -> Array | None:

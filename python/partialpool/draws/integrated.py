@@ -41,7 +41,7 @@ def integrates(fit: Posterior) -> bool:
     Uniform priors without pooling count as flat where no draw had to be dropped for them.
     """
     design = rows_of(fit)
-    if fit.model.family != "gaussian" or design.sigma is not None or len(design.factors) > 1:
+    if not fit.model.family.conjugate or design.sigma is not None or len(design.factors) > 1:
         return False
     for factor in design.factors:
         if factor.pooled:

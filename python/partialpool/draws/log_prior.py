@@ -9,11 +9,10 @@ import numpy as np
 from partialpool.arrays import Array
 from partialpool.draws.posterior import n_draws, population_draws, rows_of
 from partialpool.engine.conditional import covariance_of
-from partialpool.families import FAMILIES
 from partialpool.model.coordinates import coordinates
 from partialpool.model.defaults import RANGES
 from partialpool.model.scales import Predictor, Scales, predictors, scales
-from partialpool.priors import LKJ, NormalAtMean, Prior
+from partialpool.priors import LKJ, NormalAtMean, Prior, log_density
 
 if TYPE_CHECKING:
     from partialpool.draws.posterior import Posterior
@@ -29,7 +28,7 @@ def log_priors(fit: Posterior) -> dict[str, Array]:
     """
     labels, draws = population_draws(fit.model, fit.run)
     values = dict(zip(labels, draws.reshape(n_draws(fit), len(labels)).T, strict=True))
-    design, family = rows_of(fit), FAMILIES[fit.model.family]
+    design, family = rows_of(fit), fit.model.family
     found: dict[str, Array] = {}
     for predictor in predictors(design):
         found |= _coefficients(fit, predictor, scales(design, family), values)
@@ -89,38 +88,6 @@ def _scales_of_levels(fit: Posterior, group: Group, drawn: GroupDraws) -> dict[s
         for k, label in enumerate(group.cor_labels):
             found[label] = log_density(priors[label], own[:, q + k])
     return found
-
-
-def log_density(prior: Prior, x: Array) -> Array:
-    """Log density of a prior, up to a constant, where it has mass.
-
-    A half or truncated prior differs from the whole one by a constant there.
-
-    Examples
-    --------
-    >>> from partialpool.priors import HalfNormal
-    >>> log_density(HalfNormal(2), np.array([0.0, 2.0]))
-    array([-0. , -0.5])
-    """
-    kind, numbers = prior.kernel()
-    if kind == "flat":
-        return np.zeros_like(x)
-    if kind == "normal":
-        mean, sd = numbers
-        return np.asarray(-0.5 * ((x - mean) / sd) ** 2)
-    if kind == "student_t":
-        df, loc, scale = numbers
-        return np.asarray(-0.5 * (df + 1) * np.log1p(((x - loc) / scale) ** 2 / df))
-    if kind == "gamma":
-        shape, rate = numbers
-        # The exponential is finite at 0, where 0 · log 0 would not be.
-        return np.asarray((0.0 if shape == 1 else (shape - 1) * np.log(x)) - rate * x)
-    if kind == "inverse_gamma":
-        shape, scale = numbers
-        return np.asarray(-(shape + 1) * np.log(x) - scale / x)
-    assert kind == "log_normal"
-    mu, sd = numbers
-    return np.asarray(-np.log(x) - 0.5 * ((np.log(x) - mu) / sd) ** 2)
 
 
 def _log_determinant(group: Group, cor: Array) -> Array:

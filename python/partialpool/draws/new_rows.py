@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Families whose weights divide the residual variance.
-WITH_SIGMA = ("gaussian", "student_t", "lognormal")
 ROLES = ("offset", "exposure", "trials", "se", "weights")
 
 
@@ -122,12 +120,12 @@ def design_rows(model: Model, design: Design) -> Rows:
 def wanted_roles(model: Model, kind: str, averaged: bool = False) -> tuple[str, ...]:
     """Name the roles that predictions of a kind depend on, or averages of them over rows."""
     wanted = ["offset", "exposure"]
-    if model.family == "binomial" and kind != "linear":
+    if "trials" in model.family.roles and kind != "linear":
         wanted.append("trials")
-    spread = kind == "observation" or (model.family == "lognormal" and kind == "mean")
-    if model.family in WITH_SIGMA and spread:
+    spread = kind == "observation" or (model.family.mean_takes_sigma and kind == "mean")
+    if model.family.has_sigma and spread:
         wanted.append("se" if model.known_errors else "weights")
-    elif averaged and model.family not in WITH_SIGMA:
+    elif averaged and model.family.weights_count_rows:
         wanted.append("weights")
     return tuple(wanted)
 
@@ -143,9 +141,9 @@ def check_roles(model: Model, given: Mapping[str, Any], averaged: bool = False) 
     possible = {
         "offset": True,
         "exposure": model.link == "log",
-        "trials": model.family == "binomial",
+        "trials": "trials" in model.family.roles,
         "se": model.known_errors,
-        "weights": not model.known_errors if model.family in WITH_SIGMA else averaged,
+        "weights": averaged if model.family.weights_count_rows else not model.known_errors,
     }
     for role, value in given.items():
         if value is not None and not possible[role]:

@@ -18,9 +18,9 @@ from partialpool import _core
 from partialpool.arrays import Array, Ints
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.integrated import undetermined_rows
-from partialpool.draws.new_rows import WITH_SIGMA, design_rows
+from partialpool.draws.new_rows import design_rows
 from partialpool.draws.posterior import n_draws, rows_of
-from partialpool.families import FAMILIES, Family, Given
+from partialpool.families import Family, Given
 
 if TYPE_CHECKING:
     from partialpool.design import Design, GroupFactor
@@ -60,7 +60,7 @@ class RowDraws:
         values = [aux[name].reshape(len(self.eta), -1) for name in names]
         nothing = np.empty((len(self.eta), 0))
         return _core.row_densities(
-            self.family.name,
+            self.family.density,
             link,
             self.y,
             nothing[0] if trials is None else trials,
@@ -105,15 +105,10 @@ def may_scatter(family: Family, trials: Array | None) -> bool:
     return family.variance_from_mean and not (trials is not None and bool(np.all(trials == 1)))
 
 
-def family_of_fit(fit: Posterior) -> Family:
-    """Return the record of the response family."""
-    return FAMILIES[fit.model.family]
-
-
 def counting_weights(fit: Posterior) -> Array:
     """Return how many rows each row counts as; those of a precision count as one."""
     design = rows_of(fit)
-    if design.weights is None or fit.model.family in WITH_SIGMA:
+    if design.weights is None or not fit.model.family.weights_count_rows:
         return np.ones(design.n_rows)
     return design.weights
 
@@ -236,7 +231,7 @@ def row_draws(
         None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape),
     )
     counting = None if weights is None or log_sigma is not None else weights[rows]
-    return RowDraws(family_of_fit(fit), design.y[rows], counting, eta, given)
+    return RowDraws(fit.model.family, design.y[rows], counting, eta, given)
 
 
 def _fill_undetermined(fit: Posterior, design: Design, eta: Array, rows: Ints, draws: Ints) -> None:

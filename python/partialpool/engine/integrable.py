@@ -17,7 +17,7 @@ def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> st
     `left` is the residual sd over the sd of the response, where it is known.
     """
     design = pooled.design
-    if pooled.family.name != "gaussian":
+    if not pooled.family.conjugate:
         return f"the {pooled.family.name} family is not Gaussian"
     if design.sigma is not None:
         return "log sigma has a formula of its own"

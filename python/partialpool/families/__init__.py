@@ -1,13 +1,14 @@
 """Response families: a record each, in `FAMILIES`."""
 
-from .family import Aux, Dispersion, Family, Given
-from .known import FAMILIES, FamilyName, family_of
+from .family import Dispersion, Ends, Family, Given
+from .known import DEFAULT, FAMILIES, FamilyName, family_of
 from .links import LinkName
 
 __all__ = [
+    "DEFAULT",
     "FAMILIES",
-    "Aux",
     "Dispersion",
+    "Ends",
     "Family",
     "FamilyName",
     "Given",

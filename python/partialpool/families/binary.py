@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array, nearly_whole
 from partialpool.errors import InputError
 
-from .family import Family, Given, whole
+from .family import ROW_TERM, Averages, Ends, Family, Given, Observed, Response, whole
 from .links import probabilities
 
 
@@ -20,32 +21,27 @@ class Binary(Family):
     """One trial a row, or a number of successes among `trials`."""
 
     links: tuple[str, ...] = ("logit", "probit", "cloglog")
-    response: Literal["number", "binary", "ordered"] = "binary"
+    response: Response = "binary"
+    discrete: bool = True
+    averages: Averages = "link"
 
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
-        if self.name == "bernoulli":
+        if trials is None:
             return np.asarray((y == 0) | (y == 1))
-        assert trials is not None
         return whole(y) & whole(trials) & (y <= trials)
 
     def settled(self, y: Array) -> Array:
         return nearly_whole(y)
 
-    def check(
-        self,
-        label: str,
-        y: Array,
-        trials: Array | None,
-        rows: NDArray[np.int64],
-        trials_name: str | None = None,
-    ) -> None:
-        if self.name == "binomial" and trials is None:
-            raise InputError(
-                "`binomial` needs the number of trials of each row", remedy="give it as `trials=`"
-            )
-        if trials is not None and bool(np.all((y >= 0) & (y <= 1)) and np.any(y % 1)):
-            _refuse_shares(label, y, trials, rows, trials_name)
-        super().check(label, y, trials, rows, trials_name)
+    def refuse(self, observed: Observed) -> None:
+        y = observed.y
+        if observed.trials is not None and bool(np.all((y >= 0) & (y <= 1)) and np.any(y % 1)):
+            _refuse_shares(observed, observed.trials)
+
+    def ends(self, y: Array, trials: Array | None, categories: Sequence[Any]) -> Ends:
+        if trials is None:
+            return Ends([y == 0, y == 1], "0", "1")
+        return Ends([y < trials, y > 0], "0", "as large as the trials")
 
     def mean(self, eta: Array, given: Given) -> Array:
         return probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)
@@ -61,10 +57,9 @@ class Binary(Family):
         return rng.binomial(given.trials.astype(np.int64), p).astype(float)
 
 
-def _refuse_shares(
-    label: str, y: Array, trials: Array, rows: NDArray[np.int64], name: str | None
-) -> None:
+def _refuse_shares(observed: Observed, trials: Array) -> None:
     """Tell who gives shares of successes in place of their numbers how to give these."""
+    label, y, _, rows, name = observed
     counts = y * trials
     off = nearly_whole(counts) % 1 != 0
     what = f"`{label}` holds shares, and `binomial` is about numbers of successes"
@@ -87,5 +82,11 @@ BINOMIAL = Binary(
     "binomial",
     needs="whole numbers from 0 to `trials`",
     response="number",
+    roles=("trials",),
+    one_trial="bernoulli",
     variance_from_mean=True,
+    remedies={
+        "overdispersion": f"Add {ROW_TERM}.",
+        "spread": "Add a group term with a level for each row, which makes the variance free.",
+    },
 )

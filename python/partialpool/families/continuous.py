@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array, sd_of
 from partialpool.priors import Gamma
 
-from .family import Dispersion, Family, Given
+from .family import Averages, Dispersion, Family, Given
 
 _SIGMA = Dispersion("sigma", None, 0.0, math.inf, "residual sd of {y}")
 _SIGMA_LOG = Dispersion("sigma", None, 0.0, math.inf, "residual sd of log({y})")
@@ -28,7 +28,12 @@ class Continuous(Family):
 
     links: tuple[str, ...] = ("identity",)
     dispersion: tuple[Dispersion, ...] = (_SIGMA,)
+    scatter: str = "sigma"
+    averages: Averages = "linear"
     logarithm: bool = False
+
+    def scale(self, link: str) -> str:
+        return "log" if self.logarithm else super().scale(link)
 
     def linear(self, y: Array) -> Array:
         return np.log(y) if self.logarithm else y
@@ -74,8 +79,21 @@ def _sigma(given: Given) -> Array:
     return np.asarray(given.aux["sigma"] if own is None else np.exp(own), dtype=float)
 
 
-GAUSSIAN = Continuous("gaussian")
+GAUSSIAN = Continuous(
+    "gaussian",
+    roles=("se",),
+    conjugate=True,
+    remedies={
+        "spread": 'Try family="student_t", whose tails are heavier, or a formula of `sigma`.'
+    },
+)
 STUDENT_T = Continuous("student_t", dispersion=(_SIGMA_T, _NU))
 LOGNORMAL = Continuous(
-    "lognormal", dispersion=(_SIGMA_LOG,), logarithm=True, needs="numbers above 0"
+    "lognormal",
+    dispersion=(_SIGMA_LOG,),
+    needs="numbers above 0",
+    logarithm=True,
+    averages="loglinear",
+    mean_takes_sigma=True,
+    words={"log": "exp(b) multiplies the median"},
 )

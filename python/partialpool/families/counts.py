@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array, nearly_whole
 from partialpool.priors import InverseGamma, Uniform
 
-from .family import Aux, Dispersion, Given, LogLink, whole
+from .family import ROW_TERM, Aux, Dispersion, Ends, Given, LogLink, whole
 
 _LARGEST_COUNT = 8e15
 """Beyond 2⁵³ numbers are no longer counts; draws end here."""
@@ -30,13 +31,23 @@ _SHAPE_COUNTS = Dispersion(
 _ZI = Dispersion("zi", Uniform(0, 1), 0.0, 1.0, "probability of an extra zero in {y}")
 _HU = Dispersion("hu", Uniform(0, 1), 0.0, 1.0, "probability of a zero in {y}")
 
+_BUT_FOR_ZEROS = {"log": "exp(b) multiplies the mean of the counts but for the extra zeros"}
+_WITHOUT_HURDLE = {
+    "log": "exp(b) multiplies the mean that counts would have without the hurdle at 0"
+}
+_ONLY_ONES = 'Use family="bernoulli", unless larger counts could have occurred.'
+
 
 @dataclass(frozen=True)
 class Count(LogLink):
     """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
 
     needs: str = "whole numbers from 0"
+    discrete: bool = True
     variance_from_mean: bool = True
+
+    def ends(self, y: Array, trials: Array | None, categories: Sequence[Any]) -> Ends | None:
+        return None if self.zeros == "hu" else Ends([y == 0, y > 0], "0", "")
 
     def settled(self, y: Array) -> Array:
         return nearly_whole(y)
@@ -129,9 +140,67 @@ def _positive_counts(rng: np.random.Generator, mu: Array, aux: Aux) -> Array:
     return size + _counts(rng, mu, shape, rest)
 
 
-POISSON = Count("poisson")
-NEGBINOMIAL = Count("negbinomial", dispersion=(_SHAPE_COUNTS,))
-ZERO_INFLATED_POISSON = Count("zero_inflated_poisson", dispersion=(_ZI,))
-ZERO_INFLATED_NEGBINOMIAL = Count("zero_inflated_negbinomial", dispersion=(_SHAPE_COUNTS, _ZI))
-HURDLE_POISSON = Count("hurdle_poisson", dispersion=(_HU,))
-HURDLE_NEGBINOMIAL = Count("hurdle_negbinomial", dispersion=(_SHAPE_COUNTS, _HU))
+POISSON = Count(
+    "poisson",
+    remedies={
+        "overdispersion": f'Use family="negbinomial", or {ROW_TERM}.',
+        "spread": 'Try family="negbinomial", whose variance is free.',
+        "zeros": 'Try family="zero_inflated_poisson" or "hurdle_poisson", or a negbinomial.',
+    },
+)
+NEGBINOMIAL = Count(
+    "negbinomial",
+    dispersion=(_SHAPE_COUNTS,),
+    scatter="shape",
+    remedies={
+        "no-overdispersion": 'Use family="poisson", or go by the median of `shape`.',
+        "zeros": 'Try family="zero_inflated_negbinomial" or "hurdle_negbinomial", or a '
+        "negbinomial.",
+    },
+)
+ZERO_INFLATED_POISSON = Count(
+    "zero_inflated_poisson",
+    dispersion=(_ZI,),
+    zeros="zi",
+    words=_BUT_FOR_ZEROS,
+    remedies={
+        "overdispersion": f'Use family="zero_inflated_negbinomial", or {ROW_TERM}.',
+        "no-zeros": 'Use family="poisson", unless zeros could have occurred.',
+    },
+)
+ZERO_INFLATED_NEGBINOMIAL = Count(
+    "zero_inflated_negbinomial",
+    dispersion=(_SHAPE_COUNTS, _ZI),
+    scatter="shape",
+    zeros="zi",
+    words=_BUT_FOR_ZEROS,
+    remedies={
+        "no-overdispersion": 'Use family="zero_inflated_poisson", or go by the median of `shape`.',
+        "no-zeros": 'Use family="negbinomial", unless zeros could have occurred.',
+    },
+)
+HURDLE_POISSON = Count(
+    "hurdle_poisson",
+    dispersion=(_HU,),
+    averages="other",
+    zeros="hu",
+    words=_WITHOUT_HURDLE,
+    remedies={
+        "overdispersion": f'Use family="hurdle_negbinomial", or {ROW_TERM}.',
+        "no-zeros": 'Use family="poisson", unless zeros could have occurred.',
+        "only-ones": _ONLY_ONES,
+    },
+)
+HURDLE_NEGBINOMIAL = Count(
+    "hurdle_negbinomial",
+    dispersion=(_SHAPE_COUNTS, _HU),
+    scatter="shape",
+    averages="other",
+    zeros="hu",
+    words=_WITHOUT_HURDLE,
+    remedies={
+        "no-overdispersion": 'Use family="hurdle_poisson", or go by the median of `shape`.',
+        "no-zeros": 'Use family="negbinomial", unless zeros could have occurred.',
+        "only-ones": _ONLY_ONES,
+    },
+)

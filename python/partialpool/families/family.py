@@ -7,17 +7,25 @@ linear predictors of draws × rows, say, with dispersion parameters of draws × 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array
+from partialpool.arrays import Array, Ints
 from partialpool.errors import InputError
 from partialpool.priors import Prior
 
+from .links import COEFFICIENTS
+
+Mask = NDArray[np.bool_]
+Response = Literal["number", "binary", "ordered"]
+Averages = Literal["linear", "loglinear", "link", "other"]
+ROW_TERM = (
+    "a group term with a level for each row, such as `(1 | row)` with a column of row numbers"
+)
 Aux = Mapping[str, Any]
 """Dispersion parameters by name: numbers or arrays; for ordered categories `threshold`."""
 
@@ -49,7 +57,7 @@ class Given(NamedTuple):
     aux : mapping
         Dispersion parameters by name.
     trials : array or None
-        Of the binomial family.
+        Where the family has them.
     log_sigma : array or None
         Replaces `sigma` where rows have their own residual sds.
     """
@@ -60,9 +68,48 @@ class Given(NamedTuple):
     log_sigma: Array | None = None
 
 
+class Observed(NamedTuple):
+    """Responses as a user gave them.
+
+    Attributes
+    ----------
+    label : str
+        What the formula calls them.
+    rows : (row,) array of int
+        Their positions in the table.
+    trials_name : str or None
+        What the formula calls the trials.
+    """
+
+    label: str
+    y: Array
+    trials: Array | None
+    rows: Ints
+    trials_name: str | None
+
+
+class Ends(NamedTuple):
+    """Responses from the lowest kind to the highest, which nothing can lie beyond.
+
+    Attributes
+    ----------
+    rows : list of mask
+        The rows that speak for each kind; those of a binomial response may speak for both.
+    low, high : str
+        The lowest and the highest kind in words; `high` is empty where responses have no end.
+    """
+
+    rows: list[Mask]
+    low: str
+    high: str
+
+
 @dataclass(frozen=True)
 class Family:
     """A response family: `FAMILIES` holds them all.
+
+    Fields are what there is to know of it; methods compute. A new family is a record of one of the
+    classes beside this one, or of a class of its own.
 
     Examples
     --------
@@ -77,28 +124,66 @@ class Family:
     name: str
     links: tuple[str, ...]
     """The first is the default."""
-    response: Literal["number", "binary", "ordered"] = "number"
+    core: str = ""
+    """What the core calls its log density, where that is not its own name."""
     dispersion: tuple[Dispersion, ...] = ()
+    """In the order of the core."""
+    response: Response = "number"
     needs: str = "numbers"
     """What a response must be, in words."""
+    discrete: bool = False
+    """Whether it gives probabilities of whole numbers, or of categories."""
+    roles: tuple[str, ...] = ()
+    """What rows may have beside offset and weights: `trials`, which they then need, or `se`."""
+    one_trial: str = ""
+    """The family that it is where every row is one trial."""
+    conjugate: bool = False
+    """Whether coefficients integrate out: responses are normal around the linear predictor."""
     variance_from_mean: bool = False
     """Whether the mean leaves no freedom to the variance, so that responses may scatter more."""
+    mean_takes_sigma: bool = False
+    """Whether the mean depends on the residual sd."""
+    averages: Averages = "other"
+    """The mean by the linear predictor, which tells how it averages over normal levels: the same,
+    its exponential up to a factor, the probability that the link gives, or anything else."""
+    scatter: str = ""
+    """The dispersion parameter that says how much rows scatter around their means."""
+    zeros: str = ""
+    """The dispersion parameter that is about zeros."""
+    words: Mapping[str, str] = field(default_factory=lambda: COEFFICIENTS, hash=False)
+    """What a coefficient does, by the name of its scale."""
+    remedies: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What to do, by what was found: codes of findings; `spread`, `zeros` of checks."""
+
+    @property
+    def density(self) -> str:
+        """The name of its log density in the core."""
+        return self.core or self.name
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether it has a residual sd, which may have a formula."""
+        return any(one.name == "sigma" for one in self.dispersion)
+
+    @property
+    def weights_count_rows(self) -> bool:
+        """Whether a weight says how many rows a row counts as; else it is a precision."""
+        return not self.has_sigma
 
     @property
     def unit_scale(self) -> bool:
         """Whether default priors take 1 for the sd of the response: for links but the identity."""
         return self.links != ("identity",)
 
-    @property
-    def weights_count_rows(self) -> bool:
-        """Whether a weight says how many rows a row counts as; else it is a precision."""
-        return self.unit_scale
+    def scale(self, link: str) -> str:
+        """Name the scale of the coefficients; empty where it is that of the response."""
+        return "" if link == "identity" else link
 
     def linear(self, y: Array) -> Array:
         """Return the response on the scale on which an identity link models it."""
         return y
 
-    def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
+    def possible(self, y: Array, trials: Array | None) -> Mask:
         """Tell which responses the family can give."""
         return np.isfinite(y)
 
@@ -111,19 +196,23 @@ class Family:
         label: str,
         y: Array,
         trials: Array | None,
-        rows: NDArray[np.int64],
+        rows: Ints,
         trials_name: str | None = None,
     ) -> None:
-        """Refuse responses that the family cannot give; `rows` are their positions in the table.
-
-        `trials_name` is what a formula calls the trials.
+        """Refuse responses that the family cannot give; see :class:`Observed`.
 
         Raises
         ------
         InputError
             If there are any: it tells the first, how many, and which rows (the first row is 1).
         """
-        if trials is not None and self.name != "binomial":
+        if trials is None and "trials" in self.roles:
+            raise InputError(
+                f"`{self.name}` needs the number of trials of each row",
+                remedy="give it as `trials=`",
+            )
+        self.refuse(Observed(label, y, trials, rows, trials_name))
+        if trials is not None and "trials" not in self.roles:
             raise InputError(
                 f"`trials` is given, but `{self.name}` has none", remedy='use family="binomial"'
             )
@@ -141,6 +230,13 @@ class Family:
                 where=f"{count} rows do not fit: {', '.join(shown)}{more}" if count > 1 else None,
                 remedy=f"correct or drop {'them' if count > 1 else 'it'}, or choose another family",
             )
+
+    def refuse(self, observed: Observed) -> None:
+        """Refuse what can be told in words of its own."""
+
+    def ends(self, y: Array, trials: Array | None, categories: Sequence[Any]) -> Ends | None:
+        """Give the ends of the responses, at which predictors can separate them, if there are."""
+        return None
 
     def centre(
         self,
@@ -167,6 +263,10 @@ class Family:
         """Return variances of responses, where they follow from the means."""
         raise NotImplementedError
 
+    def probabilities(self, eta: Array, link: str, thresholds: Array) -> Array:
+        """Return the probability of each category (last axis)."""
+        raise NotImplementedError
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         """Draw responses."""
         raise NotImplementedError
@@ -177,6 +277,7 @@ class LogLink(Family):
     """Responses with a log link to their mean."""
 
     links: tuple[str, ...] = ("log",)
+    averages: Averages = "loglinear"
 
     def centre(
         self,
@@ -202,7 +303,7 @@ class LogLink(Family):
         return np.asarray(mean, dtype=float)
 
 
-def whole(x: Array) -> NDArray[np.bool_]:
+def whole(x: Array) -> Mask:
     """Tell which numbers are counts."""
     # Beyond 2⁵³ numbers are no longer counts.
     return np.asarray((x >= 0) & (x < 9e15) & (x == np.floor(x)))

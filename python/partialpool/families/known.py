@@ -44,6 +44,8 @@ FAMILIES: dict[str, Family] = {
         HURDLE_NEGBINOMIAL,
     )
 }
+DEFAULT = GAUSSIAN
+"""The family where none is named."""
 # For type checkers, who cannot read the list.
 FamilyName = Literal[
     "gaussian",

@@ -1,4 +1,4 @@
-"""The links, and probabilities through them, accurate in both tails."""
+"""The links: what coefficients do by them, and probabilities, accurate in both tails."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from partialpool import _core
 from partialpool.arrays import Array
 
 LinkName = Literal["identity", "log", "logit", "probit", "cloglog"]
+
+COEFFICIENTS = {
+    "logit": "exp(b) is an odds ratio",
+    "probit": "near a probability of one half, b changes it by 0.4 b",
+    "cloglog": "exp(b) multiplies -log(1 - probability)",
+    "log": "exp(b) multiplies the mean",
+}
+"""What a coefficient does, where the link is about a probability or the mean."""
 
 
 def probabilities(link: str, eta: Array) -> tuple[Array, Array]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array
 from partialpool.errors import InputError
 
-from .family import Family, Given, whole
+from .family import Ends, Family, Given, Observed, Response, whole
 from .links import probabilities
 
 
@@ -20,26 +21,22 @@ class Cumulative(Family):
     """Ordered categories 0 … K − 1, cut out of a latent variable by `threshold` (last axis)."""
 
     links: tuple[str, ...] = ("logit", "probit")
-    response: Literal["number", "binary", "ordered"] = "ordered"
+    response: Response = "ordered"
+    discrete: bool = True
     needs: str = "categories counted from 0"
 
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return whole(y)
 
-    def check(
-        self,
-        label: str,
-        y: Array,
-        trials: Array | None,
-        rows: NDArray[np.int64],
-        trials_name: str | None = None,
-    ) -> None:
-        super().check(label, y, trials, rows, trials_name)
-        if len(y) and float(np.max(y)) < 1:
+    def refuse(self, observed: Observed) -> None:
+        if len(observed.y) and not observed.y.any():
             raise InputError(f"`{self.name}` needs at least two categories, but there is one")
 
+    def ends(self, y: Array, trials: Array | None, categories: Sequence[Any]) -> Ends:
+        kinds = [y == k for k in range(len(categories))]
+        return Ends(kinds, str(categories[0]), str(categories[-1]))
+
     def probabilities(self, eta: Array, link: str, thresholds: Array) -> Array:
-        """Return the probability of each category (last axis)."""
         cuts = thresholds - np.asarray(eta)[..., None]
         below, above = probabilities(link, cuts)
         ends = np.zeros((*cuts.shape[:-1], 1))
@@ -62,4 +59,11 @@ class Cumulative(Family):
         return np.asarray(((eta + noise)[..., None] > thresholds).sum(axis=-1), dtype=float)
 
 
-CUMULATIVE = Cumulative("cumulative")
+CUMULATIVE = Cumulative(
+    "cumulative",
+    words={
+        "logit": "exp(b) multiplies the odds of a higher category",
+        "probit": "a positive b makes higher categories likelier, in sds of a latent normal "
+        "variable",
+    },
+)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array
 from partialpool.priors import LogNormal
 
-from .family import Dispersion, Given, LogLink
+from .family import Aux, Dispersion, Given, LogLink
+
+_LEAST = np.finfo(float).tiny
 
 # The coefficient of variation is 1/√shape: 95% between 0.09 and 4.3, median 0.6.
 _SHAPE_GAMMA = Dispersion(
@@ -26,38 +28,80 @@ _SHAPE_WEIBULL = Dispersion(
 
 @dataclass(frozen=True)
 class Positive(LogLink):
-    """Gamma, exponential and Weibull responses."""
+    """A mean times noise with mean 1."""
 
     needs: str = "numbers above 0"
 
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return np.isfinite(y) & (y > 0)
 
-    def start(self, y: Array, trials: Array | None) -> dict[str, float]:
-        # Of the logarithm, the variance is about 1/shape (gamma) and π²/(6 shape²) (Weibull).
-        sd = max(float(np.std(np.log(y))), 0.01)
-        shape = 1 / sd**2 if self.name == "gamma" else math.pi / math.sqrt(6) / sd
-        return {one.name: min(max(shape, 0.1), 1000.0) for one in self.dispersion}
-
-    def variance(self, eta: Array, given: Given) -> Array:
-        assert self.variance_from_mean  # of the exponential; the size of others is a parameter
-        with np.errstate(over="ignore"):
-            return np.asarray(self.mean(eta, given) ** 2)
+    def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
+        """Draw what a mean is multiplied by."""
+        raise NotImplementedError
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = self.mean(eta, given)
-        if self.name == "exponential":
-            unit = rng.standard_exponential(mu.shape)
-        elif self.name == "gamma":
-            unit = rng.standard_gamma(given.aux["shape"], mu.shape) / given.aux["shape"]
-        else:
-            shape = np.asarray(given.aux["shape"], dtype=float)
-            mean = np.exp(np.vectorize(math.lgamma, otypes=[float])(1 + 1 / shape))
-            unit = rng.weibull(shape, mu.shape) / mean
         # Draws that round to 0 stay responses that the family can give.
-        return np.asarray(np.maximum(mu * unit, np.finfo(float).tiny))
+        return np.asarray(np.maximum(mu * self.noise(rng, given.aux, mu.shape), _LEAST))
 
 
-GAMMA = Positive("gamma", dispersion=(_SHAPE_GAMMA,))
-EXPONENTIAL = Positive("exponential", variance_from_mean=True)
-WEIBULL = Positive("weibull", dispersion=(_SHAPE_WEIBULL,))
+@dataclass(frozen=True)
+class Exponential(Positive):
+    """Waiting times whose hazard is constant."""
+
+    variance_from_mean: bool = True
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        with np.errstate(over="ignore"):
+            return np.asarray(self.mean(eta, given) ** 2)
+
+    def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
+        return rng.standard_exponential(size)
+
+
+@dataclass(frozen=True)
+class Gamma(Positive):
+    """Numbers with a constant coefficient of variation."""
+
+    dispersion: tuple[Dispersion, ...] = (_SHAPE_GAMMA,)
+    scatter: str = "shape"
+
+    def start(self, y: Array, trials: Array | None) -> dict[str, float]:
+        return {"shape": _within(1 / _log_sd(y) ** 2)}  # of the logarithm, 1/shape is the variance
+
+    def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
+        return np.asarray(rng.standard_gamma(aux["shape"], size) / aux["shape"])
+
+
+@dataclass(frozen=True)
+class Weibull(Positive):
+    """Waiting times whose hazard rises or falls."""
+
+    dispersion: tuple[Dispersion, ...] = (_SHAPE_WEIBULL,)
+    scatter: str = "shape"
+
+    def start(self, y: Array, trials: Array | None) -> dict[str, float]:
+        # Of the logarithm, the variance is π²/(6 shape²).
+        return {"shape": _within(math.pi / math.sqrt(6) / _log_sd(y))}
+
+    def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
+        shape = np.asarray(aux["shape"], dtype=float)
+        mean = np.exp(np.vectorize(math.lgamma, otypes=[float])(1 + 1 / shape))
+        return np.asarray(rng.weibull(shape, size) / mean)
+
+
+def _log_sd(y: Array) -> float:
+    return max(float(np.std(np.log(y))), 0.01)
+
+
+def _within(shape: float) -> float:
+    return min(max(shape, 0.1), 1000.0)
+
+
+_FREE = 'family="gamma" or "weibull", whose shape is free.'
+
+GAMMA = Gamma("gamma")
+EXPONENTIAL = Exponential(
+    "exponential", remedies={"overdispersion": f"Use {_FREE}", "spread": f"Try {_FREE}"}
+)
+WEIBULL = Weibull("weibull")

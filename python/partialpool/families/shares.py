@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array
 from partialpool.priors import LogNormal
 
-from .family import Dispersion, Family, Given
+from .family import Averages, Dispersion, Family, Given
 from .links import probabilities
 
 # The sd around a mean of ½ is 1/(2 √(1 + phi)): 95% between 0.04 and 0.40, median 0.15; a uniform
@@ -31,6 +31,7 @@ class Beta(Family):
 
     links: tuple[str, ...] = ("logit", "probit", "cloglog")
     needs: str = "numbers above 0 and below 1"
+    averages: Averages = "link"
 
     def possible(self, y: Array, trials: Array | None) -> NDArray[np.bool_]:
         return np.asarray((y > 0) & (y < 1))
@@ -49,4 +50,13 @@ class Beta(Family):
         return np.asarray(np.clip(rng.beta(a, b), np.finfo(float).tiny, 1 - 2.0**-53))
 
 
-BETA = Beta("beta", dispersion=(_PHI,))
+BETA = Beta(
+    "beta",
+    dispersion=(_PHI,),
+    scatter="phi",
+    words={
+        "logit": "exp(b) multiplies the odds of the mean, mean / (1 - mean)",
+        "probit": "near a mean of one half, b changes it by 0.4 b",
+        "cloglog": "exp(b) multiplies -log(1 - mean)",
+    },
+)

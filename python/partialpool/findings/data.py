@@ -28,8 +28,6 @@ from partialpool.model.own import column_sd
 from partialpool.model.scales import group_name, predictors
 
 # Scatter around the predictor that an sd with one row a level cannot be told from.
-SCATTER = {"sigma": "the residual sd", "shape": "`shape`", "phi": "`phi`"}
-
 # Notes of what was read that may mean that something is wrong.
 _NOTE_LEVELS: dict[str, Level] = {"other-values": "warning"}
 
@@ -44,7 +42,7 @@ def design_findings(pooled: Pooled, model: Model) -> list[Finding]:
         *_pooling(pooled, model),
         *_responses(pooled),
         *separation(pooled),
-        *_levels(pooled, model),
+        *_levels(pooled),
         *_same_levels(design),
         *levels_in_population(pooled),
         *_columns(design),
@@ -157,22 +155,21 @@ def _pooling(pooled: Pooled, model: Model) -> Iterator[Finding]:
 
 def _responses(pooled: Pooled) -> Iterator[Finding]:
     design, family = pooled.design, pooled.family
-    name = next((d.name for d in family.dispersion if d.name in ("zi", "hu")), None)
-    if name is not None and not np.any(design.y == 0):
+    if family.zeros and not np.any(design.y == 0):
         yield Finding(
             "no-zeros",
             "warning",
-            f"`{name}` is about zeros, and `{design.response}` has none: nothing but its prior and "
-            "the number of rows says how likely they are.",
-            f'Use family="{family.name.split("_")[-1]}", unless zeros could have occurred.',
+            f"`{family.zeros}` is about zeros, and `{design.response}` has none: nothing but its "
+            "prior and the number of rows says how likely they are.",
+            family.remedies["no-zeros"],
         )
-    if name == "hu" and float(np.max(design.y)) == 1:
+    if "only-ones" in family.remedies and float(np.max(design.y)) == 1:
         yield Finding(
             "only-ones",
             "warning",
             f"Every count of `{design.response}` above 0 is 1: the data say only that the mean of "
             "the counts is small, and nothing but its prior says how small.",
-            'Use family="bernoulli", unless larger counts could have occurred.',
+            family.remedies["only-ones"],
         )
     if design.unused:
         shown = ", ".join(f"`{name}`" for name in design.unused[:6])
@@ -201,7 +198,7 @@ def _responses(pooled: Pooled) -> Iterator[Finding]:
             )
 
 
-def _levels(pooled: Pooled, model: Model) -> Iterator[Finding]:
+def _levels(pooled: Pooled) -> Iterator[Finding]:
     for predictor in predictors(pooled.design):
         for factor in predictor.factors:
             if not factor.pooled:
@@ -225,27 +222,32 @@ def _levels(pooled: Pooled, model: Model) -> Iterator[Finding]:
                 )
             one_each = n > 1 and bool(np.all(factor.counts == 1))
             if one_each and INTERCEPT in factor.terms and predictor.name == "mu":
-                yield from _one_row_levels(factor, pooled, model)
+                yield from _one_row_levels(factor, pooled)
 
 
-def _one_row_levels(factor: GroupFactor, pooled: Pooled, model: Model) -> Iterator[Finding]:
+def _one_row_levels(factor: GroupFactor, pooled: Pooled) -> Iterator[Finding]:
     """Judge a factor that gives every row an intercept of its own."""
     design, family = pooled.design, pooled.family
-    names = [name for name in SCATTER if name in model.priors]
-    if design.sigma is not None and set(design.sigma.columns) <= {INTERCEPT}:
-        names += ["sigma"] if not design.sigma.factors else []
-    one_trial = family.name == "bernoulli"
+    scatter = family.scatter
+    if design.sigma is not None:
+        same = set(design.sigma.columns) <= {INTERCEPT} and not design.sigma.factors
+        scatter = scatter if same else ""
+    elif design.se is not None:
+        scatter = ""
+    one_trial = family.response == "binary"
     if design.trials is not None:
         one_trial = bool(np.all(design.trials == 1))
-    if names:
-        if "sigma" in names and design.weights is not None and np.ptp(design.weights) > 0:
+    if scatter:
+        precision = design.weights if family.has_sigma else None
+        if precision is not None and np.ptp(precision) > 0:
             return  # the residual variance of a row depends on its weight, that of a level not
-        known = "Give known standard errors (`se=`), or leave" * (family.name == "gaussian")
+        known = "Give known standard errors (`se=`), or leave" * ("se" in family.roles)
         yield Finding(
-            f"sd-{names[0]}-confounded",
+            f"sd-{scatter}-confounded",
             "warning",
-            f"Every level of `{factor.name}` has one row, so its sd and {SCATTER[names[0]]} "
-            "cannot be told apart: only the prior separates them.",
+            f"Every level of `{factor.name}` has one row, so its sd and "
+            f"{'the residual sd' if family.has_sigma else f'`{scatter}`'} cannot be told apart: "
+            "only the prior separates them.",
             f"{known or 'Leave'} the group term out.",
         )
     elif design.categories or one_trial:

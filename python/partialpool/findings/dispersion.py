@@ -21,7 +21,6 @@ from partialpool.draws.rows import (
     RowDraws,
     add_by_level,
     counting_weights,
-    family_of_fit,
     may_scatter,
     row_draws,
     thinned,
@@ -41,17 +40,6 @@ DRAWS, ROWS = 400, 5000
 # Draws × levels whose residual sds are kept, for the data and for what the model makes.
 MOST = 10_000_000
 
-ROW_TERM = (
-    "a group term with a level for each row, such as `(1 | row)` with a column of row numbers"
-)
-
-REMEDIES = {
-    "poisson": f'Use family="negbinomial", or {ROW_TERM}.',
-    "binomial": f"Add {ROW_TERM}.",
-    "zero_inflated_poisson": f'Use family="zero_inflated_negbinomial", or {ROW_TERM}.',
-    "hurdle_poisson": f'Use family="hurdle_negbinomial", or {ROW_TERM}.',
-    "exponential": 'Use family="gamma" or "weibull", whose shape is free.',
-}
 OTHERS = (
     "Look for single large responses, for a predictor or group that is missing, and at check()."
 )
@@ -59,7 +47,7 @@ OTHERS = (
 
 def overdispersion(fit: Posterior) -> Iterator[Finding]:
     """Find responses that scatter clearly more than the family allows."""
-    possible = may_scatter(family_of_fit(fit), rows_of(fit).trials)
+    possible = may_scatter(fit.model.family, rows_of(fit).trials)
     rows = _some_rows(fit) if possible and n_draws(fit) >= limits.REPLICATES else None
     if rows is None:
         return
@@ -81,10 +69,10 @@ def overdispersed(fit: Posterior, ratio: float, low: float, high: float) -> Find
     return Finding(
         "overdispersion",
         "warning",
-        f"`{fit.model.response}` scatters more than the {fit.model.family} family allows: "
+        f"`{fit.model.response}` scatters more than the {fit.model.family.name} family allows: "
         f"Pearson's dispersion is {ratio:.3g} where the model's own data have {low:.3g} to "
         f"{high:.3g}, so intervals are too narrow, by a factor of about {np.sqrt(ratio):.2g}.",
-        REMEDIES.get(fit.model.family, OTHERS),
+        fit.model.family.remedies.get("overdispersion", OTHERS),
     )
 
 

@@ -233,7 +233,7 @@ def _slopes(
 
     def slope(at: Array) -> Array:
         return _core.family_rows(
-            pooled.family.name,
+            pooled.family.density,
             pooled.link,
             design.y[rows].tolist(),
             [] if design.trials is None else design.trials[rows].tolist(),

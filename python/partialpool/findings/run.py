@@ -229,19 +229,18 @@ def _near_zero(model: Model, run: Run, pooled: Pooled | None) -> Iterator[Findin
 def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
     """Find counts for which `shape` has no upper end: it is then as long-tailed as its prior."""
     family, y = pooled.family, pooled.design.y
-    if not family.name.endswith("negbinomial"):
+    if "no-overdispersion" not in family.remedies:
         return
-    enough = limits.POISSON_SHAPE * float(np.mean(y if family.name == "negbinomial" else y[y > 0]))
-    beyond = float(np.mean(run.scalars["shape"] > enough))
+    enough = limits.POISSON_SHAPE * float(np.mean(y[y > 0] if family.zeros else y))
+    beyond = float(np.mean(run.scalars[family.scatter] > enough))
     if beyond > limits.POISSON_SHARE:
         yield Finding(
             "no-overdispersion",
             "info",
             f"The counts of `{pooled.design.response}` do not visibly scatter more than Poisson "
-            f"counts: `shape` has no upper end ({100 * beyond:.0f}% of its draws are above "
-            f"{enough:.3g}, where the variance is Poisson's), so its mean and sd are noise.",
-            f'Use family="{family.name.replace("negbinomial", "poisson")}", or go by the median of '
-            "`shape`.",
+            f"counts: `{family.scatter}` has no upper end ({100 * beyond:.0f}% of its draws are "
+            f"above {enough:.3g}, where the variance is Poisson's), so its mean and sd are noise.",
+            family.remedies["no-overdispersion"],
         )
 
 

@@ -7,13 +7,13 @@ columns do together is not found.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array
+from partialpool.arrays import Array, Ints
 from partialpool.design import Design
+from partialpool.families import Ends
 from partialpool.finding import Finding
 from partialpool.model import Pooled
 from partialpool.model.defaults import INTERCEPT
@@ -21,39 +21,12 @@ from partialpool.model.defaults import INTERCEPT
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """Responses from the lowest kind to the highest.
-
-    Attributes
-    ----------
-    rows : list of mask
-        The rows that speak for each kind; those of a binomial response may speak for both.
-    low, high : str
-        The lowest and the highest kind in words; `high` is empty where responses have no end.
-    """
-
-    rows: list[Mask]
-    low: str
-    high: str
-
-    def only_low(self, codes: NDArray[np.int64], n: int) -> Mask:
-        """Tell which of `n` sets of rows have only responses of the lowest kind."""
-        return np.asarray(np.bincount(codes, np.any(self.rows[1:], axis=0), n) == 0)
-
-    def only_high(self, codes: NDArray[np.int64], n: int) -> Mask:
-        """Tell which of `n` sets of rows have only responses of the highest kind."""
-        if not self.high:
-            return np.zeros(n, dtype=bool)
-        return np.asarray(np.bincount(codes, np.any(self.rows[:-1], axis=0), n) == 0)
-
-
 def separation(pooled: Pooled) -> Iterator[Finding]:
     """Find what separates the responses of a binary, binomial, ordered or count model."""
-    ends = _ends(pooled)
+    design = pooled.design
+    ends = pooled.family.ends(design.y, design.trials, design.categories)
     if ends is None:
         return
-    design = pooled.design
     alone = _one_end(ends)
     if alone:
         yield Finding(
@@ -77,7 +50,7 @@ def separation(pooled: Pooled) -> Iterator[Finding]:
         if factor.pooled or INTERCEPT not in factor.terms:
             continue
         n = len(factor.levels)
-        alike = int(np.sum(ends.only_low(factor.codes, n) | ends.only_high(factor.codes, n)))
+        alike = int(np.sum(_only_low(ends, factor.codes, n) | _only_high(ends, factor.codes, n)))
         if alike:
             kinds = f"only {ends.low}" + f" or only {ends.high}" * bool(ends.high)
             yield Finding(
@@ -89,27 +62,23 @@ def separation(pooled: Pooled) -> Iterator[Finding]:
             )
 
 
-def _one_end(ends: _Ends) -> str:
+def _one_end(ends: Ends) -> str:
     """Say which kind of response is the only one, if so."""
     if not np.any(ends.rows[1:]):
         return ends.low
     return ends.high if ends.high and not np.any(ends.rows[:-1]) else ""
 
 
-def _ends(pooled: Pooled) -> _Ends | None:
-    design, family = pooled.design, pooled.family
-    y = design.y
-    if design.categories:
-        kinds = [y == k for k in range(len(design.categories))]
-        return _Ends(kinds, str(design.categories[0]), str(design.categories[-1]))
-    if family.name == "bernoulli":
-        return _Ends([y == 0, y == 1], "0", "1")
-    if family.name == "binomial":
-        assert design.trials is not None
-        return _Ends([y < design.trials, y > 0], "0", "as large as the trials")
-    if family.name.removeprefix("zero_inflated_") in ("poisson", "negbinomial"):
-        return _Ends([y == 0, y > 0], "0", "")
-    return None
+def _only_low(ends: Ends, codes: Ints, n: int) -> Mask:
+    """Tell which of `n` sets of rows have only responses of the lowest kind."""
+    return np.asarray(np.bincount(codes, np.any(ends.rows[1:], axis=0), n) == 0)
+
+
+def _only_high(ends: Ends, codes: Ints, n: int) -> Mask:
+    """Tell which of `n` sets of rows have only responses of the highest kind."""
+    if not ends.high:
+        return np.zeros(n, dtype=bool)
+    return np.asarray(np.bincount(codes, np.any(ends.rows[:-1], axis=0), n) == 0)
 
 
 def _categories(design: Design) -> Iterator[tuple[str, list[int]]]:
@@ -126,7 +95,7 @@ def _categories(design: Design) -> Iterator[tuple[str, list[int]]]:
 
 
 def _separated_categories(
-    name: str, block: Sequence[int], design: Design, ends: _Ends
+    name: str, block: Sequence[int], design: Design, ends: Ends
 ) -> Iterator[Finding]:
     X = design.X[:, block]
     # A number for each combination of values.
@@ -136,8 +105,8 @@ def _separated_categories(
     if not 2 <= n <= 1000:
         return
     for kind, alike in (
-        (ends.low, ends.only_low(codes, n)),
-        (ends.high, ends.only_high(codes, n)),
+        (ends.low, _only_low(ends, codes, n)),
+        (ends.high, _only_high(ends, codes, n)),
     ):
         for which in np.flatnonzero(alike):
             rows = int(np.sum(codes == which))
@@ -171,7 +140,7 @@ def _category(name: str, block: Sequence[int], values: Array, design: Design) ->
     return f"the reference category of `{name}`" if not len(own) else f"one category of `{name}`"
 
 
-def _separating_column(name: str, x: Array, design: Design, ends: _Ends) -> Iterator[Finding]:
+def _separating_column(name: str, x: Array, design: Design, ends: Ends) -> Iterator[Finding]:
     lows = np.array([x[rows].min() for rows in ends.rows])
     highs = np.array([x[rows].max() for rows in ends.rows])
     # Without an intercept the border is at 0. (An ordered response has thresholds.)

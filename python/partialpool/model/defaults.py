@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean, shown
-from partialpool.families import FAMILIES, Family
+from partialpool.families import DEFAULT, FAMILIES, Family
 from partialpool.model.own import OwnParts
-from partialpool.model.scales import GAUSSIAN, FactorParts, group_name, predictors, scales
+from partialpool.model.scales import FactorParts, group_name, predictors, scales
 from partialpool.priors import (
     LKJ,
     AtMean,
@@ -50,7 +50,7 @@ def pair_label(factor: GroupFactor, pair: tuple[int, int]) -> str:
     return f"{factor.terms[pair[0]]},{factor.terms[pair[1]]}"
 
 
-def default_priors(design: Design, family: Family = GAUSSIAN) -> dict[str, Prior]:
+def default_priors(design: Design, family: Family = DEFAULT) -> dict[str, Prior]:
     """Default prior of every parameter, by its full name, with its scale.
 
     Parameters
@@ -144,7 +144,7 @@ def _at_mean_columns(factor: GroupFactor, parts: FactorParts) -> list[bool]:
     return found
 
 
-def known_keys(design: Design, family: Family = GAUSSIAN) -> set[str]:
+def known_keys(design: Design, family: Family = DEFAULT) -> set[str]:
     """Every key that a prior can be set on: parameters, their arrays, single correlations."""
     return _keys(default_priors(design, family), _element_keys(design))
 
@@ -170,7 +170,7 @@ def _element_keys(design: Design) -> dict[str, str]:
 
 
 def resolve_priors(
-    user: Mapping[str, Prior | str] | None, design: Design, family: Family = GAUSSIAN
+    user: Mapping[str, Prior | str] | None, design: Design, family: Family = DEFAULT
 ) -> dict[str, Prior]:
     """Put the user's priors in place of the defaults; the most specific key wins.
 

@@ -145,8 +145,7 @@ def keeps_off_zero(prior: Prior | str | None) -> bool:
 
 def estimates_sigma(pooled: Pooled) -> bool:
     """Whether the family has a residual sd that is not known."""
-    names = [one.name for one in pooled.family.dispersion]
-    return "sigma" in names and pooled.design.se is None
+    return pooled.family.has_sigma and pooled.design.se is None
 
 
 def _some_rows(design: Design) -> NDArray[np.int64]:

@@ -56,7 +56,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     order = _row_order(design)
     parts, slices, groups = [], [], []
     position = 0
-    located = family.name in ("gaussian", "student_t")
+    located = family.averages == "linear"
     shift = y if total_offset is None else y - total_offset
     level = float(shift[0] + np.mean(shift - shift[0]))
     for predictor in predictors(design):
@@ -77,7 +77,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     start = family.start(y, design.trials)
     main_at = slices[0].coordinates
     core = _core.General(
-        family.name,
+        family.density,
         pooled.link,
         np.ascontiguousarray((y - main_at.level)[order]),
         None if design.trials is None else np.ascontiguousarray(design.trials[order]),
@@ -89,7 +89,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     return Model(
         formula=design.terms.formula,
         response=design.response,
-        family=family.name,
+        family=family,
         link=pooled.link,
         pooling=pooled.pooling,
         columns=design.columns,

@@ -86,7 +86,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     return Model(
         formula=design.terms.formula,
         response=design.response,
-        family="gaussian",
+        family=pooled.family,
         link="identity",
         pooling=pooled.pooling,
         columns=design.columns,

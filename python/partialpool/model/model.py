@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.data.conventions import is_plain
+from partialpool.families import Family
 from partialpool.model.coordinates import Coordinates, implied_priors
 from partialpool.priors import Normal, NormalAtMean, Prior
 
@@ -146,7 +147,7 @@ class Model:
 
     formula: str
     response: str
-    family: str
+    family: Family
     link: str
     pooling: str
     columns: tuple[str, ...]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from partialpool.checks import check_choice
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
-from partialpool.families import FAMILIES, Family
+from partialpool.families import DEFAULT, Family
 
 PoolingName = Literal["complete", "none", "partial"]
 POOLINGS: tuple[PoolingName, ...] = get_args(PoolingName)
@@ -44,7 +44,7 @@ class Pooled:
 
     design: Design
     pooling: str
-    family: Family = FAMILIES["gaussian"]
+    family: Family = DEFAULT
     link: str = "identity"
     replaced: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ def check_pooling(pooling: Pooling) -> None:
 
 
 def pool(
-    design: Design, pooling: Pooling, family: Family = FAMILIES["gaussian"], link: str = "identity"
+    design: Design, pooling: Pooling, family: Family = DEFAULT, link: str = "identity"
 ) -> Pooled:
     """Apply a pooling to a design.
 

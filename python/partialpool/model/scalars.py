@@ -9,7 +9,7 @@ from partialpool.design import GroupFactor
 from partialpool.model.defaults import bounds
 from partialpool.model.groupwork import WorkingGroup
 from partialpool.model.model import Group
-from partialpool.priors import LKJ, Kernel, Prior
+from partialpool.priors import LKJ, Kernel, Prior, has_mass_at_zero
 
 # (kernel, low, high, unit, start, signed)
 ScalarSpec = tuple[Kernel, float, float, float, float, bool]
@@ -38,7 +38,7 @@ def sd_spec(name: str, prior: Prior, unit: float, *, signed: bool) -> ScalarSpec
     long tail in the sampler's coordinates when data say little about the sd.
     """
     kernel, low, high, _, start, _ = scale_spec(name, prior, unit)
-    return (kernel, low, high, unit, start, signed and low == 0 and _has_mass_at_zero(kernel))
+    return (kernel, low, high, unit, start, signed and low == 0 and has_mass_at_zero(prior))
 
 
 def group_sd_specs(
@@ -52,12 +52,6 @@ def group_sd_specs(
         unit = size / float(work.unit[k])
         specs.append(sd_spec(label, work.own_prior(k, priors[label]), unit, signed=signed))
     return specs
-
-
-def _has_mass_at_zero(kernel: Kernel) -> bool:
-    """Whether the density at 0 is finite and positive."""
-    name, numbers = kernel
-    return name in ("flat", "normal", "student_t") or (name == "gamma" and numbers[0] == 1.0)
 
 
 def correlation_prior(

@@ -11,11 +11,9 @@ import numpy as np
 from partialpool import limits
 from partialpool.arrays import Array, Ints
 from partialpool.design import Design, GroupFactor
-from partialpool.families import FAMILIES, Family
+from partialpool.families import DEFAULT, Family
 from partialpool.formula import Factor, Term
 from partialpool.model.own import Outer, OwnParts, are_dependent, columns_apart, own_parts
-
-GAUSSIAN = FAMILIES["gaussian"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class Scales:
 _MEASURED: WeakKeyDictionary[Design, dict[str, Scales]] = WeakKeyDictionary()
 
 
-def scales(design: Design, family: Family = GAUSSIAN) -> Scales:
+def scales(design: Design, family: Family = DEFAULT) -> Scales:
     """Measure a design.
 
     Where the link is not the identity the unit is 1; a lognormal response counts by its logarithm.

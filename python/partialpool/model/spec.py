@@ -111,7 +111,7 @@ def pose(spec: Spec, data: Any) -> Posed:
     roles = join_roles(terms, {role: getattr(spec, role) for role in ROLES})
     _check_roles(spec, terms, family, link, roles)
     second = None if spec.sigma is None else parse_predictor(spec.sigma)
-    unknown = family.name == "binomial" and roles["trials"] is None
+    unknown = "trials" in family.roles and roles["trials"] is None
     # As R has it: without trials, weights of a binomial response are the trials of its shares.
     shares = unknown and roles["weights"] is not None
     if shares:
@@ -138,12 +138,12 @@ def _check_roles(
     spec: Spec, terms: Terms, family: Family, link: str, roles: Mapping[str, Any]
 ) -> None:
     """Refuse what was given beside the formula and has no part in the family's model."""
-    if spec.sigma is not None and all(one.name != "sigma" for one in family.dispersion):
+    if spec.sigma is not None and not family.has_sigma:
         raise InputError(
             f"`sigma` has a formula, but the {spec.family} family has no residual sd",
             remedy="leave it out, or use gaussian, student_t or lognormal",
         )
-    if roles["se"] is not None and spec.family != "gaussian":
+    if roles["se"] is not None and "se" not in family.roles:
         raise InputError(
             f"`se` is given, but the family is {spec.family}",
             remedy="known standard errors belong to the gaussian family",
@@ -156,12 +156,12 @@ def _check_roles(
             remedy="exposure needs a log link, such as that of poisson; see `offset`",
         )
     assert terms.left is not None  # parse_formula saw to it
-    if terms.left.counts and family.name != "binomial":
+    if terms.left.counts and "trials" not in family.roles:
         raise InputError(
             f"`{terms.response}` counts successes among trials, and the family is {family.name}",
             remedy='use family="binomial"',
         )
-    if "weights" in terms.left.roles and any(one.name == "sigma" for one in family.dispersion):
+    if "weights" in terms.left.roles and not family.weights_count_rows:
         raise NotYetError(
             f"`{terms.response}` counts a row as often as its weight says, which this version "
             f"cannot do for the {family.name} family",
@@ -178,8 +178,9 @@ def _without_trials(terms: Terms, family: Family, design: Design) -> Family:
             f"`{terms.response}` is a share of trials, and their number is not given",
             remedy="give the column below the line as `weights=`, or the counts with `trials=`",
         )
-    one_trial = bool(np.isin(design.y, (0.0, 1.0)).all())  # a row, as in R
-    return FAMILIES["bernoulli"] if one_trial else family
+    if family.one_trial and np.isin(design.y, (0.0, 1.0)).all():  # one trial a row, as in R
+        return FAMILIES[family.one_trial]
+    return family
 
 
 def _named(trials: Any) -> str | None:

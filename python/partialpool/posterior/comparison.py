@@ -19,6 +19,7 @@ from partialpool.design import GroupFactor
 from partialpool.design.grouping import match_levels
 from partialpool.engine.conditional import covariances
 from partialpool.errors import InputError
+from partialpool.families import DEFAULT
 from partialpool.finding import Finding
 from partialpool.posterior.fit import Fit
 from partialpool.words.fit import facts
@@ -330,7 +331,7 @@ class Comparison(Answer):
         fit = self.fits["partial"]
         model, facts = fit.model, fit.provenance
         data = f"{facts.n_rows} rows of {facts.source}"
-        if (model.family, model.link) != ("gaussian", "identity"):
+        if model.family != DEFAULT:
             data = f"{family_words(model)}; {data}"
         head = [f"log sigma {model.sigma_formula}"] if model.sigma_formula else []
         head.append(data)

@@ -249,7 +249,7 @@ def _heading(estimate: Estimate) -> list[str]:
     pooling = POOLING_NAMES.get(model.pooling, f"pooling {model.pooling}")
     name = "REML criterion" if estimate.method == "reml" else "deviance"
     return [
-        f"{model.family} family, {pooling}; {rows}",
+        f"{model.family.name} family, {pooling}; {rows}",
         f"{NAMES[estimate.method]}, without priors; {facts.seconds:.2f} s, "
         f"partialpool {facts.versions.get('partialpool', '')}",
         f"{name} {estimate.deviance:.2f} (log likelihood {estimate.log_likelihood:.2f}), "
@@ -274,7 +274,7 @@ def _facts(estimate: Estimate) -> dict[str, Any]:
     provenance = estimate.provenance
     return {
         "formula": estimate.formula,
-        "family": estimate.model.family,
+        "family": estimate.model.family.name,
         "pooling": estimate.pooling,
         "method": estimate.method,
         "source": provenance.source,

@@ -20,7 +20,7 @@ from .distributions import (
     StudentT,
     Uniform,
 )
-from .prior import Kernel, Prior
+from .prior import Kernel, Prior, has_mass_at_zero, log_density
 from .text import parse_prior
 
 __all__ = [
@@ -44,5 +44,7 @@ __all__ = [
     "Prior",
     "StudentT",
     "Uniform",
+    "has_mass_at_zero",
+    "log_density",
     "parse_prior",
 ]

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.errors import InputError
 
 from .prior import Kernel, Prior
@@ -33,7 +33,7 @@ class Normal(Prior):
     def kernel(self) -> Kernel:
         return ("normal", [self.mean, self.sd])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return rng.normal(self.mean, self.sd, size)
 
     @property
@@ -76,7 +76,7 @@ class StudentT(Prior):
     def kernel(self) -> Kernel:
         return ("student_t", [self.df, self.loc, self.scale])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return self.loc + self.scale * rng.standard_t(self.df, size)
 
     @property
@@ -94,7 +94,7 @@ class Cauchy(Prior):
     def kernel(self) -> Kernel:
         return ("student_t", [1.0, self.loc, self.scale])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return self.loc + self.scale * rng.standard_cauchy(size)
 
     @property
@@ -120,7 +120,7 @@ class HalfNormal(_Half):
     def kernel(self) -> Kernel:
         return ("normal", [0.0, self.sd])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return np.abs(rng.normal(0.0, self.sd, size))
 
     @property
@@ -138,7 +138,7 @@ class HalfStudentT(_Half):
     def kernel(self) -> Kernel:
         return ("student_t", [self.df, 0.0, self.scale])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return np.abs(self.scale * rng.standard_t(self.df, size))
 
     @property
@@ -155,7 +155,7 @@ class HalfCauchy(_Half):
     def kernel(self) -> Kernel:
         return ("student_t", [1.0, 0.0, self.scale])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return np.abs(self.scale * rng.standard_cauchy(size))
 
     @property
@@ -178,7 +178,7 @@ class Exponential(_Half):
     def kernel(self) -> Kernel:
         return ("gamma", [1.0, self.rate])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return rng.exponential(1 / self.rate, size)
 
     @property
@@ -209,7 +209,7 @@ class Gamma(_Half):
     def kernel(self) -> Kernel:
         return ("gamma", [self.shape, self.rate])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return rng.gamma(self.shape, 1 / self.rate, size)
 
     @property
@@ -227,7 +227,7 @@ class InverseGamma(_Half):
     def kernel(self) -> Kernel:
         return ("inverse_gamma", [self.shape, self.scale])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return self.scale / rng.gamma(self.shape, 1.0, size)
 
     @property
@@ -246,7 +246,7 @@ class LogNormal(_Half):
     def kernel(self) -> Kernel:
         return ("log_normal", [self.mu, self.sd])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return rng.lognormal(self.mu, self.sd, size)
 
     @property
@@ -276,7 +276,7 @@ class Uniform(Prior):
     def kernel(self) -> Kernel:
         return ("flat", [])
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         return rng.uniform(self.low, self.high, size)
 
     @property

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from numbers import Real
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array
 from partialpool.errors import InputError, shown
 
 Kernel = tuple[str, list[float]]
@@ -61,7 +61,7 @@ class Prior:
         """A central value and a typical deviation, to start chains from."""
         raise NotImplementedError
 
-    def _draw(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
         """Draws from the density before any cut."""
         raise InputError(
             f"{self} is improper", remedy="nothing can be drawn from it; use a proper prior"
@@ -73,7 +73,7 @@ class Prior:
         size: int,
         low: float = -math.inf,
         high: float = math.inf,
-    ) -> NDArray[np.float64]:
+    ) -> Array:
         """Independent draws from the prior, restricted to its support and [low, high].
 
         Raises
@@ -121,3 +121,41 @@ class Prior:
 _POSITIVE = {"sd", "scale", "rate", "shape", "df", "eta"}
 _POSSIBLE = (1e-150, 1e150)
 """Smallest and largest numbers of a prior; their squares are finite."""
+
+
+def log_density(prior: Prior, x: Array) -> Array:
+    """Log density of a prior, up to a constant, where it has mass.
+
+    A half or truncated prior differs from the whole one by a constant there.
+
+    Examples
+    --------
+    >>> from partialpool.priors import HalfNormal
+    >>> log_density(HalfNormal(2), np.array([0.0, 2.0]))
+    array([-0. , -0.5])
+    """
+    kind, numbers = prior.kernel()
+    if kind == "flat":
+        return np.zeros_like(x)
+    if kind == "normal":
+        mean, sd = numbers
+        return np.asarray(-0.5 * ((x - mean) / sd) ** 2)
+    if kind == "student_t":
+        df, loc, scale = numbers
+        return np.asarray(-0.5 * (df + 1) * np.log1p(((x - loc) / scale) ** 2 / df))
+    if kind == "gamma":
+        shape, rate = numbers
+        # The exponential is finite at 0, where 0 · log 0 would not be.
+        return np.asarray((0.0 if shape == 1 else (shape - 1) * np.log(x)) - rate * x)
+    if kind == "inverse_gamma":
+        shape, scale = numbers
+        return np.asarray(-(shape + 1) * np.log(x) - scale / x)
+    assert kind == "log_normal"
+    mu, sd = numbers
+    return np.asarray(-np.log(x) - 0.5 * ((np.log(x) - mu) / sd) ** 2)
+
+
+def has_mass_at_zero(prior: Prior) -> bool:
+    """Whether the density at 0 is finite and positive."""
+    name, numbers = prior.kernel()
+    return name in ("flat", "normal", "student_t") or (name == "gamma" and numbers[0] == 1.0)

@@ -16,6 +16,7 @@ from partialpool.answers.loo import Loo
 from partialpool.design import upgrade
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine import GroupDraws, Run
+from partialpool.families import FAMILIES
 from partialpool.finding import Finding
 from partialpool.model import Group, Model, Reduced
 from partialpool.priors import PRIORS, Normal, NormalAtMean, Prior
@@ -85,7 +86,8 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         "groups": groups,
         "scalars": list(run.scalars),
         "reduced": reduced,
-        "model": {name: getattr(model, name) for name in MODEL_FACTS},
+        "model": {name: getattr(model, name) for name in MODEL_FACTS}
+        | {"family": model.family.name},
         "categories": [
             c if isinstance(c, (bool, int, float, str)) else str(c) for c in model.categories
         ],
@@ -127,7 +129,12 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
         reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]
     model = Model(
-        **facts | {"columns": tuple(facts["columns"]), "recipe": upgrade(facts["recipe"])},
+        **facts
+        | {
+            "family": FAMILIES[facts["family"]],
+            "columns": tuple(facts["columns"]),
+            "recipe": upgrade(facts["recipe"]),
+        },
         categories=tuple(meta["categories"]),
         groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},

@@ -15,7 +15,6 @@ from partialpool.design import Design, build_design
 from partialpool.design.legacy import is_upgraded
 from partialpool.design.recipe import rebuild
 from partialpool.errors import InputError
-from partialpool.families import FAMILIES
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
 from partialpool.model.scales import group_name, predictors
@@ -77,7 +76,7 @@ def _read_rows(
         facts["name"]: _column(arrays, k, facts, len(rows))
         for k, facts in enumerate(record["columns"])
     }
-    family = FAMILIES[model.family]
+    family = model.family
     sigma = model.recipe["sigma"]
     roles: dict[str, Any] = {role: arrays.get(f"rows_{role}") for role in ROLES}
     design = build_design(

@@ -197,7 +197,8 @@ class _Checked:
         cuts = [name for name in scalars if name.startswith("threshold[")]
         if not isinstance(categories, list) or len(cuts) != max(len(categories) - 1, 0):
             raise DamagedError("categories")
-        if (self.model["family"] == "cumulative") != (len(categories) > 0):
+        ordered = FAMILIES[self.model["family"]].response == "ordered"
+        if ordered != (len(categories) > 0):
             raise DamagedError("categories")
         if not all(isinstance(category, (bool, int, float, str)) for category in categories):
             raise DamagedError("categories")

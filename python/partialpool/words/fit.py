@@ -76,7 +76,7 @@ def facts(fit: Posterior) -> dict[str, Any]:
     return {
         "formula": fit.formula,
         "sigma": model.sigma_formula or None,
-        "family": model.family,
+        "family": model.family.name,
         "link": model.link,
         "pooling": fit.pooling,
         "method": fit.method,

@@ -61,7 +61,7 @@ def fits(rng, folder):
         return
     usable = not any(f.level == "error" for f in fit.findings)
     answer = rng.integers(10)
-    family = fit.model.family
+    family = fit.model.family.name
     if answer == 0:
         predicted = fit.predict(kind=str(rng.choice(["mean", "observation", "linear"])))
         if usable:
