@@ -24,6 +24,7 @@ LAYERS = (
     ("engine",),
     ("model",),
     ("design", "families"),
+    ("expressions",),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
     ("paths", "arrays", "interrupt", "taking", "version", "_core"),

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.arrays import Array
 from partialpool.data import label
 from partialpool.errors import InputError, short
+from partialpool.expressions.categories import Categories
 from partialpool.formula import Factor, Term
 
-from .categories import Categories
 from .coding import spelled
-from .design import Aliased, Floats
+from .design import Aliased
 from .matrix import Matrix
 from .rank import Dependence, find_dependent
 
@@ -28,7 +29,7 @@ _SHOWN = 5
 
 
 def leave_out(
-    names: Sequence[str], X: Floats, terms: Sequence[Term], coded: Coded
+    names: Sequence[str], X: Array, terms: Sequence[Term], coded: Coded
 ) -> tuple[list[int], tuple[Aliased, ...]]:
     """Return the columns that stay, and those that are left out.
 
@@ -77,7 +78,7 @@ def leave_out(
 
 
 def leave_out_zeros(
-    names: Sequence[str], Z: Floats, terms: Sequence[Term], coded: Coded
+    names: Sequence[str], Z: Array, terms: Sequence[Term], coded: Coded
 ) -> tuple[list[int], tuple[Aliased, ...]]:
     """Do the same to group columns, of which only those without any row go."""
     empty = {j for j in range(len(names)) if terms[j] and not Z[:, j].any()}
@@ -100,7 +101,7 @@ def store_matrix(made: Matrix, names: Sequence[str], aliased: Sequence[Aliased])
     }
 
 
-def same_columns(stored: Mapping[str, Any], made: Matrix) -> Floats:
+def same_columns(stored: Mapping[str, Any], made: Matrix) -> Array:
     """Return the columns that were kept, for new data.
 
     Raises
@@ -164,7 +165,7 @@ def _cell(factor: Factor, level: Any) -> str:
     return f"`{short(name)}` {short(label(level))}"
 
 
-def _refusal(one: Dependence, names: Sequence[str], X: Floats, rank: int) -> InputError:
+def _refusal(one: Dependence, names: Sequence[str], X: Array, rank: int) -> InputError:
     name, n = names[one.column], len(X)
     if not X[:, one.column].any():
         return InputError(f"`{name}` is 0 in every row", remedy="take it out of the formula")
@@ -190,7 +191,7 @@ def _refusal(one: Dependence, names: Sequence[str], X: Floats, rank: int) -> Inp
 
 
 def check_known(
-    aliased: Sequence[Aliased], names: Sequence[str], X: Floats, where: str = "of the new data"
+    aliased: Sequence[Aliased], names: Sequence[str], X: Array, where: str = "of the new data"
 ) -> None:
     """Refuse rows of which the fit knows nothing: a column that was left out matters in them.
 

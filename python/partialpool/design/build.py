@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.arrays import Array
 from partialpool.checks import check_choice
 from partialpool.data import Column, Table, open_table
 from partialpool.errors import InputError, short
 from partialpool.formula import Factor, Terms
 from partialpool.formula.algebra import Quotient
 
-from .design import Design, Floats, Part
+from .design import Design, Part
 from .interaction import Coded
 from .notes import notes_of
 from .predictor import build_part
@@ -192,7 +193,7 @@ def _is_numeric(factor: Factor, columns: Mapping[str, Column]) -> bool:
     return not (factor.condition or factor.categorical)
 
 
-def _columns(*parts: Part | None) -> list[tuple[str, Floats]]:
+def _columns(*parts: Part | None) -> list[tuple[str, Array]]:
     """Return all columns of predictors by name."""
     return [
         (name, matrix[:, k])
@@ -203,5 +204,5 @@ def _columns(*parts: Part | None) -> list[tuple[str, Floats]]:
     ]
 
 
-def _differ(values: Floats | None) -> bool:
+def _differ(values: Array | None) -> bool:
     return values is not None and bool(np.ptp(values) > 0)

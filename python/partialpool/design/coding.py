@@ -15,18 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.arrays import Ints
+from partialpool.arrays import Array, Flags, Ints
 from partialpool.data import label
-from partialpool.design.design import Floats
 from partialpool.errors import InputError, short
+from partialpool.expressions.categories import Categories, categorize, find_level
+from partialpool.expressions.evaluate import Evaluator, plain_options
 from partialpool.formula import Factor, Term
 from partialpool.formula.allowed import CONTRASTS, FUNCTIONS
 from partialpool.formula.expression import Call, Name, Node
 
-from .categories import Categories, categorize, find_level
-from .evaluate import Evaluator, Flags, plain_options
-
-Named = tuple[tuple[str, ...], Floats]
+Named = tuple[tuple[str, ...], Array]
 # In the states of old recipes, where conditions are columns of 0 and 1 whatever stands beside them.
 AS_NUMBERS = "conditions as numbers"
 # A factor by its code, and whether it is coded fully (None for numbers).
@@ -197,7 +195,7 @@ def _code_categories(name: str, found: Categories, factor: Factor) -> Coded:
     return Coded(columns, max(len(names) - 1, 0), found)
 
 
-def _dummies(codes: Ints, count: int, base: int | None = None) -> Floats:
+def _dummies(codes: Ints, count: int, base: int | None = None) -> Array:
     """Return a column for each category but the base."""
     matrix = np.zeros((len(codes), count))
     matrix[np.arange(len(codes)), codes] = 1.0

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Ints
+from partialpool.arrays import Array, Ints
 from partialpool.data import Note, Table
 from partialpool.formula import Term, Terms
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,11 @@ class GroupFactor:
     terms: tuple[str, ...]
     column_terms: tuple[Term, ...]
     blocks: tuple[tuple[int, int, bool], ...]
-    Z: Floats
+    Z: Array
     codes: Ints
     levels: NDArray[Any]
     counts: Ints
-    T: Floats
+    T: Array
     pooled: bool = True
     aliased: tuple[Aliased, ...] = ()
 
@@ -113,7 +111,7 @@ class Part:
     """
 
     terms: Terms
-    X: Floats
+    X: Array
     columns: tuple[str, ...]
     column_terms: tuple[Term, ...]
     factors: tuple[GroupFactor, ...]
@@ -178,18 +176,18 @@ class Design:
 
     terms: Terms
     response: str
-    y: Floats
-    X: Floats
+    y: Array
+    X: Array
     columns: tuple[str, ...]
     column_terms: tuple[Term, ...]
     factors: tuple[GroupFactor, ...]
     sigma: Part | None
     categories: tuple[Any, ...]
-    weights: Floats | None
-    offset: Floats | None
-    se: Floats | None
-    trials: Floats | None
-    exposure: Floats | None
+    weights: Array | None
+    offset: Array | None
+    se: Array | None
+    trials: Array | None
+    exposure: Array | None
     n_rows: int
     n_dropped: int
     dropped: Ints
@@ -206,7 +204,7 @@ class Design:
         freeze(self.weights, self.offset, self.se, self.trials, self.exposure)
 
     @property
-    def total_offset(self) -> Floats | None:
+    def total_offset(self) -> Array | None:
         """The offset plus the log of the exposure; None where there is neither."""
         if self.exposure is None:
             return self.offset

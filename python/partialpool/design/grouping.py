@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Ints
+from partialpool.arrays import Array, Ints
 from partialpool.data import Column
 from partialpool.data.labels import distinct, in_order, match_labels
-from partialpool.design.design import Floats
 from partialpool.errors import InputError
 from partialpool.formula import GroupTerm, Terms, expand
 
@@ -159,7 +158,7 @@ def make_blocks(parts: Sequence[tuple[int, bool]]) -> tuple[tuple[int, int, bool
     return tuple(blocks)
 
 
-def twins(Z: Floats, terms: Sequence[str], X: Floats, columns: Sequence[str]) -> Floats:
+def twins(Z: Array, terms: Sequence[str], X: Array, columns: Sequence[str]) -> Array:
     """Return T with ``Z @ T == X`` for the columns of X that lie in Z's span, 0 for the others.
 
     Examples
@@ -200,7 +199,7 @@ def twins(Z: Floats, terms: Sequence[str], X: Floats, columns: Sequence[str]) ->
     return T
 
 
-def _combinations(Z: Floats, X: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _combinations(Z: Array, X: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Return the weights with which Z's columns come nearest to X's, and where they make them."""
     scale = np.abs(Z).max(axis=0)
     scale[scale == 0] = 1.0

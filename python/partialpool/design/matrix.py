@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import limits
-from partialpool.arrays import Ints
+from partialpool.arrays import Array, Ints
 from partialpool.data import Column
-from partialpool.design.design import Floats
 from partialpool.errors import InputError, short
+from partialpool.expressions.categories import Categories
+from partialpool.expressions.evaluate import Evaluator
 from partialpool.formula import GroupTerm, Term
 from partialpool.formula.names import quoted
 
-from .categories import Categories
 from .coding import code_factor, product, scopes, spelled
-from .evaluate import Evaluator
 
 State = dict[str, Any]
 
@@ -38,7 +37,7 @@ class Matrix(NamedTuple):
     """
 
     names: tuple[str, ...]
-    values: Floats
+    values: Array
     terms: tuple[Term, ...]
     state: State
     coded: dict[str, Categories]
@@ -143,7 +142,7 @@ def _check_width(terms: Sequence[Term], widths: Sequence[int], n_rows: int) -> N
     )
 
 
-def check_matrix(names: Sequence[str], X: Floats) -> None:
+def check_matrix(names: Sequence[str], X: Array) -> None:
     """Refuse names that occur twice and values that are not finite."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.arrays import Ints
+from partialpool.arrays import Array, Ints
 from partialpool.data import Column
 from partialpool.data.unclear import refuse_unclear
-from partialpool.design.design import Aliased, Floats, GroupFactor, Part
+from partialpool.design.design import Aliased, GroupFactor, Part
 from partialpool.errors import InputError
 from partialpool.formula import Factor, Term, Terms, expand
 
@@ -94,7 +94,7 @@ def build_part(
     return Part(terms, X, names, of_terms, tuple(factors), aliased), recipe
 
 
-def _some(made: Matrix, kept: Sequence[int]) -> tuple[tuple[str, ...], tuple[Term, ...], Floats]:
+def _some(made: Matrix, kept: Sequence[int]) -> tuple[tuple[str, ...], tuple[Term, ...], Array]:
     """Return names, terms and values of some columns."""
     X = made.values if len(kept) == len(made.names) else made.values[:, list(kept)]
     return (
@@ -109,7 +109,7 @@ def _group_factor(
     name: str,
     columns: Mapping[str, Column],
     n: int,
-    X: Floats,
+    X: Array,
     names: tuple[str, ...],
     coded: dict[str, Coded],
 ) -> tuple[GroupFactor, dict[str, Any]]:

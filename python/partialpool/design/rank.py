@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from partialpool.arrays import Ints
-from partialpool.design.design import Floats
+from partialpool.arrays import Array, Ints
 
 _TOLERANCE = 2e-13  # what a decomposition leaves of an exact combination is 100 times smaller
 _NEAR = 1e-3  # what is further away is independent, whatever rounding did
@@ -37,7 +36,7 @@ class Dependence:
     weights: dict[int, float] = field(default_factory=dict)
 
 
-def find_dependent(X: Floats, intercept: int | None) -> list[Dependence]:
+def find_dependent(X: Array, intercept: int | None) -> list[Dependence]:
     """Return the columns that those before them determine, in order.
 
     Parameters
@@ -59,7 +58,7 @@ def find_dependent(X: Floats, intercept: int | None) -> list[Dependence]:
 class _Search:
     """Takes the columns in order; those that the earlier ones leave nothing of are dependent."""
 
-    def __init__(self, X: Floats, intercept: int | None) -> None:
+    def __init__(self, X: Array, intercept: int | None) -> None:
         self.X = X
         self.largest = np.abs(X).max(axis=0)
         self.unit = np.where(self.largest > 0, self.largest, 1.0)
@@ -97,7 +96,7 @@ class _Search:
         for j in range(self.X.shape[1]):
             if j == self.intercept or zero[j]:
                 continue
-            weights: Floats = np.zeros(0)
+            weights: Array = np.zeros(0)
             if not self.flat[j]:
                 rest, part = kept.project(triangle[:, place[j]])
                 length = float(np.sqrt(rest @ rest))
@@ -114,9 +113,7 @@ class _Search:
                 found.append(dependence)
         return sorted(found, key=lambda one: one.column)
 
-    def _at_once(
-        self, varied: Ints, triangle: Floats
-    ) -> tuple[list[int], dict[int, Floats]] | None:
+    def _at_once(self, varied: Ints, triangle: Array) -> tuple[list[int], dict[int, Array]] | None:
         """Read dependent columns off the diagonal, if that is clear, and solve for all of them.
 
         The diagonal of an orthogonal decomposition in the order of the columns is what is left of
@@ -152,14 +149,14 @@ class _Search:
             self.X[:, varied] / self.unit[varied], _CLEAR
         )
 
-    def _triangle(self, varied: Ints) -> Floats:
+    def _triangle(self, varied: Ints) -> Array:
         """Rotate the columns into as few rows as there are columns; lengths and angles stay."""
-        columns: Floats = self.columns[:, varied]
+        columns: Array = self.columns[:, varied]
         if len(columns) <= len(varied):
             return columns
         return np.asarray(np.linalg.qr(columns, mode="r"))
 
-    def _dependence(self, j: int, kept: list[int], weights: Floats) -> Dependence | None:
+    def _dependence(self, j: int, kept: list[int], weights: Array) -> Dependence | None:
         """Write column j by others; None if it is the first to bring the constant into the span."""
         # In units of the columns as they are: x_j = Σ w_k x_k + rest.
         own = self.norms[j] * self.unit[j]
@@ -190,7 +187,7 @@ class _Search:
         return out
 
 
-def _independent(columns: Floats, clear: float) -> bool:
+def _independent(columns: Array, clear: float) -> bool:
     """Tell whether columns are far from dependent; False may also mean that it is not clear."""
     sizes = np.sqrt(np.einsum("ij,ij->j", columns, columns))
     products = columns.T @ columns / np.outer(sizes, sizes)
@@ -209,7 +206,7 @@ class _Kept:
         self.basis = np.empty((rows, min(rows, most)), order="F")
         self.triangle = np.zeros((min(rows, most), min(rows, most)))
 
-    def project(self, v: Floats) -> tuple[Floats, Floats]:
+    def project(self, v: Array) -> tuple[Array, Array]:
         """Return what is left of a vector, and its part in the basis."""
         Q = self.basis[:, : len(self.columns)]
         part = Q.T @ v
@@ -217,12 +214,12 @@ class _Kept:
         again = Q.T @ rest
         return rest - Q @ again, part + again
 
-    def weights(self, part: Floats) -> Floats:
+    def weights(self, part: Array) -> Array:
         """Return the weights of the columns that make a part of the basis."""
         m = len(self.columns)
         return np.asarray(np.linalg.solve(self.triangle[:m, :m], part)) if m else part
 
-    def add(self, j: int, rest: Floats, part: Floats) -> None:
+    def add(self, j: int, rest: Array, part: Array) -> None:
         m = len(self.columns)
         length = np.sqrt(rest @ rest)
         self.triangle[:m, m], self.triangle[m, m] = part, length

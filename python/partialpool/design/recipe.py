@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.arrays import Ints
+from partialpool.arrays import Array, Ints
 from partialpool.data import Column, Table, open_table
 from partialpool.data.labels import distinct, match_labels
 from partialpool.data.unclear import as_numbers
-from partialpool.design.design import Floats, freeze
+from partialpool.design.design import freeze
 from partialpool.errors import InputError
+from partialpool.expressions.evaluate import as_floats
 from partialpool.formula import Term, Terms, expand, parse_formula, parse_predictor
 
 from .aliased import same_columns
 from .build import VERSION
-from .evaluate import as_floats
 from .grouping import decode_levels, match_levels, ordered_groups
 from .interaction import match_combinations
 from .matrix import build_matrix, rows
@@ -40,8 +40,8 @@ class RebuiltPart:
         (n,) index into the factor's levels; −1 for a level that the fit did not see.
     """
 
-    X: Floats
-    Z: tuple[Floats, ...]
+    X: Array
+    Z: tuple[Array, ...]
     codes: tuple[Ints, ...]
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Rebuilt(RebuiltPart):
         The second linear predictor.
     """
 
-    offset: Floats | None
+    offset: Array | None
     sigma: RebuiltPart | None = None
 
     def __post_init__(self) -> None:
@@ -259,11 +259,11 @@ def _as_boolean(column: Column) -> Column:
 
 def _matrix(
     terms: tuple[Term, ...], stored: Mapping[str, Any], columns: Mapping[str, Column], n: int
-) -> Floats:
+) -> Array:
     return same_columns(stored, build_matrix(terms, columns, n, stored["state"]))
 
 
-def _role(role: str, value: Any, table: Table) -> Floats | None:
+def _role(role: str, value: Any, table: Table) -> Array | None:
     if value is None:
         return None
     column = role_column(role, value, table)

@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from partialpool import limits
-from partialpool.arrays import Ints, nearly_whole
+from partialpool.arrays import Array, Ints, nearly_whole
 from partialpool.data import Column
 from partialpool.data import label as label_of
 from partialpool.data.unclear import as_numbers
-from partialpool.design.design import Floats
 from partialpool.errors import InputError
+from partialpool.expressions.categories import categorize
+from partialpool.expressions.evaluate import Evaluator
 from partialpool.formula import Factor
 from partialpool.formula.expression import Call
 from partialpool.formula.names import quoted
 
-from .categories import categorize
 from .coding import code_factor
-from .evaluate import Evaluator
 from .grouping import factorize
 from .matrix import first_of, rows
 
@@ -31,7 +30,7 @@ RESPONSES = ("number", "binary", "ordered")
 
 def build_response(
     factor: Factor, columns: Mapping[str, Column], positions: Ints, kind: str
-) -> tuple[Floats, tuple[Any, ...]]:
+) -> tuple[Array, tuple[Any, ...]]:
     """Return y, and the labels of its categories where it is ordered.
 
     Parameters
@@ -83,7 +82,7 @@ def build_response(
     return _ordered_numbers(label, values.astype(bool) if truth else values, positions)
 
 
-def count_shares(label: str, y: Floats, trials: Floats, positions: Ints) -> Floats:
+def count_shares(label: str, y: Array, trials: Array, positions: Ints) -> Array:
     """Return the successes that shares of trials tell.
 
     Parameters
@@ -125,7 +124,7 @@ def count_shares(label: str, y: Floats, trials: Floats, positions: Ints) -> Floa
 
 
 def check_varies(
-    label: str, y: Floats, kind: str, *, trials: Floats | None = None, known: bool = False
+    label: str, y: Array, kind: str, *, trials: Array | None = None, known: bool = False
 ) -> None:
     """Refuse a response that leaves nothing to explain.
 
@@ -153,7 +152,7 @@ def check_varies(
     )
 
 
-def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Floats:
+def _computed(factor: Factor, columns: Mapping[str, Column], n: int) -> Array:
     label = factor.label
     coded = code_factor(factor, Evaluator(columns, n))
     if coded.width != 1:
@@ -183,7 +182,7 @@ def _condition(column: Column) -> str:
     return f"{{{quoted(column.name)} == {shown}}}"
 
 
-def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
+def _ordered_categories(column: Column) -> tuple[Array, tuple[Any, ...]]:
     if not column.ordered or column.categories is None:
         text = "is text" if column.kind == "string" else "has categories"
         raise InputError(
@@ -195,7 +194,7 @@ def _ordered_categories(column: Column) -> tuple[Floats, tuple[Any, ...]]:
     return _several(column.name, codes.astype(np.float64), tuple(levels.tolist()))
 
 
-def _ordered_numbers(label: str, values: Any, positions: Ints) -> tuple[Floats, tuple[Any, ...]]:
+def _ordered_numbers(label: str, values: Any, positions: Ints) -> tuple[Array, tuple[Any, ...]]:
     if values.dtype.kind == "f":
         values = nearly_whole(values)
         fractions = values != np.floor(values)
@@ -236,8 +235,8 @@ def unused_categories(column: Column | None, categories: tuple[Any, ...]) -> lis
 
 
 def _several(
-    label: str, codes: Floats, categories: tuple[Any, ...]
-) -> tuple[Floats, tuple[Any, ...]]:
+    label: str, codes: Array, categories: tuple[Any, ...]
+) -> tuple[Array, tuple[Any, ...]]:
     if len(categories) > limits.CATEGORIES:
         raise InputError(
             f"the ordered response `{label}` has {len(categories):,} categories, and at most "

@@ -15,18 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Ints, nearly_whole
+from partialpool.arrays import Array, Ints, nearly_whole
 from partialpool.data import Column, Note, Table, open_table
 from partialpool.data.convert import from_any
 from partialpool.data.index import aligned
 from partialpool.data.unclear import as_numbers
-from partialpool.design.design import Floats
 from partialpool.errors import InputError, shown
+from partialpool.expressions.evaluate import Evaluator, State
 from partialpool.formula import Factor, Terms
 from partialpool.formula.check import expression_factor, tree_factor
 from partialpool.formula.expression import Binary, Name
 
-from .evaluate import Evaluator, State
 from .matrix import first_of
 from .matrix import rows as counted
 
@@ -52,7 +51,7 @@ class Complete:
     """
 
     columns: dict[str, Column]
-    roles: dict[str, Floats]
+    roles: dict[str, Array]
     rows: Ints
     dropped: Ints
     n_zero_weight: int
@@ -263,7 +262,7 @@ def _computed(role: str, value: Expression, table: Table, index: Any) -> Column:
     return from_any(role, values)
 
 
-def _stored(value: Any, columns: Mapping[str, Column], values: Floats | None) -> Any:
+def _stored(value: Any, columns: Mapping[str, Column], values: Array | None) -> Any:
     """Return how new rows get a role: a column, a number for all, an expression; else None."""
     if isinstance(value, numbers.Real):
         number = float(value)
@@ -324,7 +323,7 @@ _POSITIVE = {
 }
 
 
-def check_values(values: Mapping[str, Floats], rows: Ints) -> None:
+def check_values(values: Mapping[str, Array], rows: Ints) -> None:
     """Refuse errors and exposures that are not positive, and trials that are no counts.
 
     And errors and weights whose squares no float holds.
@@ -354,7 +353,7 @@ def _refuse(
     role: str,
     what: str,
     bad: NDArray[np.bool_],
-    values: Floats,
+    values: Array,
     remedy: str,
     rows: Ints | None = None,
 ) -> None:

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from partialpool.arrays import Array
 from partialpool.errors import InputError, short
-
-from .design import Floats
 
 # Largest magnitudes; their reciprocals are the smallest. Columns are scaled before they are used,
 # so they may reach further than what is squared as it is.
 _RESPONSE, _COLUMN = 1e60, 1e140
 
 
-def check_sizes(response: str, y: Floats, parts: Sequence[tuple[str, Floats]]) -> None:
+def check_sizes(response: str, y: Array, parts: Sequence[tuple[str, Array]]) -> None:
     """Refuse numbers beyond what can be computed with.
 
     Parameters

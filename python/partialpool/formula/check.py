@@ -1,7 +1,7 @@
 """Which expressions have a meaning: only what is on the list of `allowed.py` may pass.
 
 What passes is a tree of columns, constants, operators and functions of that list, in one spelling
-whatever the user's; the design computes it (`design/evaluate.py`), and no text is ever run.
+whatever the user's; the design computes it (`expressions/evaluate.py`), and no text is ever run.
 """
 
 from __future__ import annotations

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Ints
+from partialpool.arrays import Array, Ints
 from partialpool.data import label
 from partialpool.data.labels import date_labels, distinct, in_order, match_labels
-from partialpool.design.design import Floats
 from partialpool.errors import InputError, did_you_mean, short
+from partialpool.expressions.evaluate import Evaluator, plain_options
 from partialpool.formula.check import is_condition
 from partialpool.formula.constants import is_text
 from partialpool.formula.expression import Call, Constant, Name, Node, show
-
-from .evaluate import Evaluator, plain_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +299,7 @@ def _cut(node: Call, evaluator: Evaluator) -> Categories:
     return _known(node, evaluator, found, given, f"`{what}`")
 
 
-def _breaks(given: Any, x: Floats, what: str) -> Floats:
+def _breaks(given: Any, x: Array, what: str) -> Array:
     if isinstance(given, list):
         breaks = np.unique(np.array(given, dtype=np.float64)) if _numeric(given) else np.empty(0)
     else:
@@ -321,7 +319,7 @@ def _numeric(values: Sequence[Any]) -> bool:
     return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
 
 
-def _interval_names(breaks: Floats, right: bool) -> list[str]:
+def _interval_names(breaks: Array, right: bool) -> list[str]:
     names: list[str] = []
     for digits in range(3, 17):  # as few as tell them apart
         ends = [f"{end:.{digits}g}".replace("inf", "Inf") for end in breaks.tolist()]

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Flags
 from partialpool.data import Column, label
 from partialpool.data.conventions import is_plain
 from partialpool.data.labels import distinct, match_labels
 from partialpool.errors import InputError, did_you_mean, short
-
-Flags = NDArray[np.bool_]
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     **{"==": operator.eq, "!=": operator.ne, "<": operator.lt},

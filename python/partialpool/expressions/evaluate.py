@@ -11,13 +11,15 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from partialpool.arrays import Array, Flags
 from partialpool.data import Column, label
 from partialpool.data.conventions import is_plain
 from partialpool.data.labels import distinct
 from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError, short
+from partialpool.expressions.comparison import compare
+from partialpool.expressions.state import decode, encode
 from partialpool.formula.allowed import MATH
 from partialpool.formula.check import is_condition
 from partialpool.formula.constants import ARITHMETIC, is_text
@@ -34,27 +36,22 @@ from partialpool.formula.expression import (
 )
 from partialpool.formula.names import quoted
 
-from .comparison import compare
-from .design import Floats
-from .state import decode, encode
-
-Flags = NDArray[np.bool_]
 State = dict[str, Any]
 
 
-def _inv_logit(x: Floats) -> Floats:
+def _inv_logit(x: Array) -> Array:
     return np.asarray(np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))))
 
 
-_OWN: dict[str, Callable[[Floats], Floats]] = {
+_OWN: dict[str, Callable[[Array], Array]] = {
     "logit": lambda x: np.asarray(np.log(x / (1 - x))),
     "inv_logit": _inv_logit,
     "exp10": lambda x: np.asarray(10.0**x),
 }
-_FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
+_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     name: _OWN.get(name) or getattr(np, name) for name in MATH
 }
-_SUMMARIES: dict[str, Callable[[Floats], Any]] = {
+_SUMMARIES: dict[str, Callable[[Array], Any]] = {
     "mean": np.mean,
     "sd": lambda x: np.std(x, ddof=1),
     "std": np.std,
@@ -104,7 +101,7 @@ class Evaluator:
         """Whether a state says what to use."""
         return self.state is not None
 
-    def numbers(self, node: Node) -> Floats:
+    def numbers(self, node: Node) -> Array:
         """Return an expression's value in every row."""
         with np.errstate(all="ignore"):
             values = self._number(node)
@@ -133,7 +130,7 @@ class Evaluator:
             held = compare(node.operator, *sides, seen=not self.fitted)
         return np.array(np.broadcast_to(held, (self.n_rows,)))
 
-    def columns_of(self, call: Call) -> tuple[tuple[str, ...], Floats]:
+    def columns_of(self, call: Call) -> tuple[tuple[str, ...], Array]:
         """Return the columns that a call such as ``poly(x, 2)`` gives, and their numbers."""
         name, options = call.name, plain_options(call)
         x = self.numbers(call.arguments[0])
@@ -167,7 +164,7 @@ class Evaluator:
         assert is_condition(node)
         return self.flags(node).astype(np.float64)
 
-    def _column(self, name: str) -> Floats:
+    def _column(self, name: str) -> Array:
         column = self.columns[name]
         if column.kind in ("number", "boolean"):
             return column.values.astype(np.float64)
@@ -231,7 +228,7 @@ class Evaluator:
         return self._number(node)
 
 
-def as_floats(column: Column) -> Floats:
+def as_floats(column: Column) -> Array:
     """Return the values of a column that was numbers or true and false in the fit as float64.
 
     Numbers by another type are numbers too: text, or categories. Others are an error.
@@ -282,7 +279,7 @@ def _computed(symbol: str, left: Any, right: Any) -> Any:
     return ARITHMETIC[symbol](left, right)
 
 
-def _scaled(x: Floats, centre: bool | float, scale: bool | float, ddof: float, state: State) -> Any:
+def _scaled(x: Array, centre: bool | float, scale: bool | float, ddof: float, state: State) -> Any:
     """Centre and scale, or only one of them; a number is used in place of mean or sd."""
     if "center" not in state:
         moved = float(np.mean(x)) if centre is True else None if centre is False else centre
@@ -311,7 +308,7 @@ def _transform(name: str) -> Callable[..., Any]:
     return TRANSFORMS[name]  # type: ignore[no-any-return]
 
 
-def _check_degree(call: Call, x: Floats, options: Mapping[str, Any], *, fitted: bool) -> None:
+def _check_degree(call: Call, x: Array, options: Mapping[str, Any], *, fitted: bool) -> None:
     """Refuse a polynomial of no degree, or of more than the values can tell."""
     degree = options.get("degree", 1)
     if isinstance(degree, bool) or not isinstance(degree, int) or not 1 <= degree <= 50:

@@ -1,0 +1,1 @@
+"""Checked expressions + columns → numbers, or categories, one a row."""
