@@ -8,7 +8,7 @@ RADON := python/partialpool/datasets/radon_mn.csv
 # Stamps: the environment follows the lock file, the core follows its sources.
 ENVIRONMENT := $(VENV)/.environment
 CORE := $(VENV)/.core
-CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
+CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs src/*/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

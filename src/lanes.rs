@@ -1,6 +1,8 @@
 //! Arithmetic on a lane of levels: plain loops that the compiler turns into vector instructions.
 
-use crate::crossproducts::{LANES, Lane};
+/// Levels handled side by side in one vector lane block.
+pub const LANES: usize = 4;
+pub type Lane = [f64; LANES];
 
 pub const ZERO: Lane = [0.0; LANES];
 pub const ONE: Lane = [1.0; LANES];

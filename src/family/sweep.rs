@@ -43,6 +43,33 @@ struct Filled<const A: usize> {
     aux: [Block; A],
 }
 
+impl<const A: usize> Filled<A> {
+    #[inline(always)]
+    fn weigh<D: Density<C, A>, const C: usize>(&mut self, slopes: &mut Block, weights: &Block) {
+        if D::FACTOR {
+            for i in 0..BLOCK {
+                self.logp[i] -= ln(self.factor[i]);
+                self.factor[i] = 1.0;
+            }
+        }
+        weigh(&mut self.logp, weights);
+        weigh(slopes, weights);
+        for a in 0..A {
+            weigh(&mut self.aux[a], weights);
+        }
+    }
+
+    /// Rows beyond the last one count for nothing.
+    #[inline(always)]
+    fn clear_from(&mut self, size: usize) {
+        self.logp[size..].fill(0.0);
+        self.factor[size..].fill(1.0);
+        for a in 0..A {
+            self.aux[a][size..].fill(0.0);
+        }
+    }
+}
+
 /// The rows of a block; slopes by the linear predictor replace it in `eta`.
 #[inline(always)]
 fn fill<D: Density<C, A>, const C: usize, const A: usize>(
@@ -150,17 +177,7 @@ impl<const A: usize> Work<A> {
                     &weights_tail
                 }
             };
-            if D::FACTOR {
-                for i in 0..BLOCK {
-                    filled.logp[i] -= ln(filled.factor[i]);
-                    filled.factor[i] = 1.0;
-                }
-            }
-            weigh(&mut filled.logp, weights);
-            weigh(slopes, weights);
-            for a in 0..A {
-                weigh(&mut filled.aux[a], weights);
-            }
+            filled.weigh::<D, C>(slopes, weights);
         }
         if size < BLOCK {
             let slopes = *slopes;
@@ -176,11 +193,7 @@ impl<const A: usize> Work<A> {
             }
         }
         if size < BLOCK {
-            filled.logp[size..].fill(0.0);
-            filled.factor[size..].fill(1.0);
-            for a in 0..A {
-                filled.aux[a][size..].fill(0.0);
-            }
+            filled.clear_from(size);
         }
         add(&mut self.logp, &filled.logp);
         if D::FACTOR {

@@ -42,7 +42,7 @@ pub struct Coefficients {
     pub unmap: Vec<f64>,
     pub shift: Vec<f64>,
     pub priors: Vec<PriorRow>,
-    /// Of the free v, set by the pilot.
+    /// Of the free v; see [`super::Coordinates`].
     pub centre: Vec<f64>,
     pub basis: Vec<f64>,
 }

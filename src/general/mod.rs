@@ -10,11 +10,14 @@
 //! factor; then dispersion parameters or thresholds; then ξ of every factor.
 
 mod coefficients;
+mod coordinates;
 mod density;
 mod dispersion;
 mod factor;
+mod nesting;
 
 pub use coefficients::{Coefficients, PriorRow};
+pub use coordinates::{Coordinates, FactorCoordinates, PartCoordinates};
 pub use density::GeneralDensity;
 pub use dispersion::Dispersion;
 pub use factor::{Factor, GroupPrior, n_scales};
@@ -33,6 +36,13 @@ pub struct Part {
 }
 
 impl Part {
+    pub fn new(columns: Columns, coefficients: Coefficients, factors: Vec<Factor>) -> Self {
+        let order = (0..factors.len()).collect();
+        let mut part = Self { columns, coefficients, factors, order };
+        nesting::nest(&mut part);
+        part
+    }
+
     /// Where the coordinates ξ of each factor begin, from the first one's.
     pub fn effects(&self) -> Vec<usize> {
         let mut next = 0;
@@ -50,11 +60,15 @@ pub struct General {
     pub likelihood: Likelihood,
     pub parts: Vec<Part>,
     pub dispersion: Dispersion,
-    /// Where sds start, for each factor of each part; set by the pilot.
-    pub start: Vec<f64>,
+    start: Vec<f64>,
 }
 
 impl General {
+    /// Without coordinates: see [`General::in_coordinates`].
+    pub fn new(likelihood: Likelihood, parts: Vec<Part>, dispersion: Dispersion) -> Self {
+        Self { likelihood, parts, dispersion, start: Vec::new() }
+    }
+
     pub fn n_values(&self) -> usize {
         match &self.dispersion {
             Dispersion::Scalars(scalars) => scalars.len(),

@@ -73,12 +73,7 @@ pub(super) fn drift(
     if !matters(own, &sigma, &glance, expected) {
         return None;
     }
-    let mut log_sizes = NEAR.to_vec();
-    let mut last = NEAR[NEAR.len() - 1];
-    while last < (expected + BEYOND).min(FARTHEST) {
-        last += LONG;
-        log_sizes.push(last);
-    }
+    let log_sizes = log_sizes(expected);
     let count = log_sizes.len();
     let mut log_factor = vec![0.0; count * own.n_levels];
     let mut shift = vec![0.0; count * own.n_levels * own.q];
@@ -107,6 +102,17 @@ pub(super) fn drift(
         shift,
         slide,
     })
+}
+
+/// Logs of the sizes at which there are fits, where the prior expects sds of this log size.
+fn log_sizes(expected: f64) -> Vec<f64> {
+    let mut log_sizes = NEAR.to_vec();
+    let mut last = NEAR[NEAR.len() - 1];
+    while last < (expected + BEYOND).min(FARTHEST) {
+        last += LONG;
+        log_sizes.push(last);
+    }
+    log_sizes
 }
 
 /// Whether the energy would hang on the sds, beside all that it hangs on.

@@ -14,10 +14,9 @@ mod rows;
 mod settle;
 mod variances;
 
-use crate::general::{General, GroupPrior, Part};
+use crate::general::{Coordinates, General, GroupPrior, Part};
 use crate::linalg::inverse_ridged;
 use crate::prior::Support;
-use nesting::nest;
 use products::Products;
 use rows::{averaged, predictors, spread, working_rows};
 use settle::settle;
@@ -44,11 +43,10 @@ struct Estimate {
     strides: Vec<Vec<Stride>>,
 }
 
-/// Fit, and set the model's coordinates and start. `c` holds a first guess for each part.
-pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
+/// Fit, and find the model's coordinates and start. `c` holds a first guess for each part.
+pub fn calibrate(model: &General, c: Vec<Vec<f64>>) -> Result<Coordinates, String> {
     let mut estimates: Vec<Estimate> =
         model.parts.iter().zip(c).map(|(part, c)| first_guess(part, c)).collect();
-    model.parts.iter_mut().for_each(nest);
     let mut u = model.dispersion.start();
     let mut best = objective(model, &estimates, &u, 0);
     for _ in 0..ITERATIONS {
@@ -64,7 +62,7 @@ pub fn calibrate(model: &mut General, c: Vec<Vec<f64>>) -> Result<(), String> {
         }
         best = now;
     }
-    settle(model, estimates, &u)
+    settle(model, estimates, u)
 }
 
 fn first_guess(part: &Part, c: Vec<f64>) -> Estimate {

@@ -10,24 +10,26 @@ use super::nesting::{integrate, share_information};
 use super::products::{Products, add_prior_curvature};
 use super::rows::working_rows;
 use super::{DEPENDENT, Estimate};
-use crate::general::{General, GroupPrior, Part};
+use crate::general::{
+    Coefficients, Coordinates, Factor, FactorCoordinates, General, GroupPrior, Part,
+    PartCoordinates,
+};
 use crate::linalg::{cholesky_ridged, inverse_ridged, solve_lower_transposed};
 use crate::predictor::dot;
-use crate::prior::Support;
+use crate::prior::{Scalar, Support};
 use crate::whitening::Whitening;
 
 pub(super) fn settle(
-    model: &mut General,
+    model: &General,
     mut estimates: Vec<Estimate>,
-    u: &[f64],
-) -> Result<(), String> {
+    u: Vec<f64>,
+) -> Result<Coordinates, String> {
     for (part, at) in model.parts.iter().zip(&mut estimates) {
         move_means(part, at);
     }
-    let (mut start, mut effects) = (Vec::new(), Vec::new());
-    for which in 0..model.parts.len() {
-        let rows = working_rows(model, &estimates, u, which);
-        let part = &model.parts[which];
+    let (mut start, mut effects, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+    for (which, (part, at)) in model.parts.iter().zip(&estimates).enumerate() {
+        let rows = working_rows(model, &estimates, &u, which);
         let mut products = Products::new(part, &rows.weights);
         for g in 0..part.factors.len() {
             products.set_scores(&rows.residuals, g);
@@ -35,27 +37,29 @@ pub(super) fn settle(
         let Products { population: mut base, mut levels, .. } = products;
         share_information(part, &rows.weights, &mut levels);
         let drifts: Vec<_> =
-            (0..levels.len()).map(|g| drift(model, &estimates, u, which, g, &levels[g])).collect();
-        let (part, at) = (&mut model.parts[which], &estimates[which]);
+            (0..levels.len()).map(|g| drift(model, &estimates, &u, which, g, &levels[g])).collect();
         add_prior_curvature(part, at, &mut base, &mut vec![0.0; at.c.len()]);
         let precision = integrate(part, at, &base, &mut levels).unwrap_or_else(|| base.clone());
-        settle_coefficients(part, at, &precision)
-            .or_else(|| settle_coefficients(part, at, &base))
+        let coefficients = &part.coefficients;
+        let v = coefficients.from_c(&at.c);
+        let basis = basis(coefficients, &precision)
+            .or_else(|| basis(coefficients, &base))
             .ok_or(DEPENDENT)?;
-        let v = part.coefficients.from_c(&at.c);
-        for (v, bounded) in v.iter().zip(&part.coefficients.bounded) {
+        for (v, bounded) in v.iter().zip(&coefficients.bounded) {
             start.push(bounded.as_ref().map_or(0.0, |scalar| scalar.support.unconstrain(*v)));
         }
+        let mut factors = Vec::new();
         for (g, (mut own, drift)) in levels.into_iter().zip(drifts).enumerate() {
             own.drift = drift;
             set_targets(&mut own, at, g);
-            settle_factor(part, at, g, own, &mut start, &mut effects);
+            factors.push(settle_factor(&part.factors[g], at, g, own, &mut start, &mut effects));
         }
+        let centre = coefficients.free().iter().map(|&k| v[k]).collect();
+        parts.push(PartCoordinates { centre, basis, factors });
     }
     start.extend(u);
     start.extend(effects);
-    model.start = start;
-    Ok(())
+    Ok(Coordinates { parts, start })
 }
 
 /// Where c stands for the sum of b and the factors' means, bring the estimate to that form.
@@ -92,10 +96,9 @@ fn set_targets(own: &mut Whitening, at: &Estimate, g: usize) {
     }
 }
 
-fn settle_coefficients(part: &mut Part, at: &Estimate, precision: &[f64]) -> Option<()> {
-    let coefficients = &mut part.coefficients;
+/// Steps of the free coefficients in which a posterior of c with this precision is standard normal.
+fn basis(coefficients: &Coefficients, precision: &[f64]) -> Option<Vec<f64>> {
     let (p, free) = (coefficients.len(), coefficients.free());
-    let v = coefficients.from_c(&at.c);
     let n = free.len();
     // Precision of the free v: mapᵀ P map.
     let mut own = vec![0.0; n * n];
@@ -120,57 +123,77 @@ fn settle_coefficients(part: &mut Part, at: &Estimate, precision: &[f64]) -> Opt
             basis[i * n + k] = column[i];
         }
     }
-    coefficients.basis = basis;
-    coefficients.centre = free.iter().map(|&k| v[k]).collect();
-    Some(())
+    Some(basis)
 }
 
+/// Coordinates of a factor whose levels have `own` information; adds where its sds and correlations
+/// start, and its effects.
 fn settle_factor(
-    part: &mut Part,
+    factor: &Factor,
     at: &Estimate,
     g: usize,
-    own: Whitening,
+    mut own: Whitening,
     start: &mut Vec<f64>,
     effects: &mut Vec<f64>,
-) {
-    let factor = &mut part.factors[g];
+) -> FactorCoordinates {
+    let q = own.q;
+    let supports = match &factor.prior {
+        GroupPrior::Separate(scalars) => {
+            let supports = separate_supports(scalars, &at.r[g], &own);
+            effects.extend(supports.iter().zip(&at.r[g]).map(|(s, r)| s.unconstrain(*r)));
+            return FactorCoordinates { whitening: factor.whitening.clone(), supports };
+        }
+        GroupPrior::Normal { .. } => Vec::new(),
+        GroupPrior::Hierarchical { sd, covariance } => {
+            let sigma = inverse_ridged(&at.precision[g], q);
+            let sd_of = |k: usize, s: &Vec<f64>| s[k * q + k].sqrt();
+            let found: Vec<f64> = (0..q)
+                .map(|k| sigma.as_ref().map_or(sd[k].start, |sigma| sd_of(k, sigma)))
+                .collect();
+            let supports = sd_supports(sd, &found, &own);
+            start.extend(supports.iter().zip(&found).map(|(s, sd)| s.unconstrain(*sd)));
+            start.extend(std::iter::repeat_n(0.0, covariance.n_correlations()));
+            supports
+        }
+    };
+    effects.extend(std::iter::repeat_n(0.0, at.r[g].len()));
+    own.loose_mean = !factor.twin.is_empty();
+    FactorCoordinates { whitening: own, supports }
+}
+
+/// Coefficients that have one prior each: around what was found, no wider than the rows say.
+fn separate_supports(scalars: &[Scalar], r: &[f64], own: &Whitening) -> Vec<Support> {
+    let q = own.q;
+    let each = scalars.iter().zip(r).enumerate().map(|(k, (scalar, r))| {
+        let information = own.information[k / q * q * q + (k % q) * (q + 1)];
+        let mut support = scalar.support;
+        if let Support::Real { centre, unit } = &mut support {
+            *centre = *r;
+            if information > 0.0 {
+                *unit = unit.min(1.0 / information.sqrt());
+            }
+        }
+        support
+    });
+    each.collect()
+}
+
+/// Sds that may have a sign: their unit is a size below which one can hardly be told from 0.
+fn sd_supports(sd: &[Scalar], found: &[f64], own: &Whitening) -> Vec<Support> {
     let (q, n_levels) = (own.q, own.n_levels as f64);
     let typical = |k: usize| {
         let each = own.information.iter().skip(k * (q + 1)).step_by(q * q);
         (each.sum::<f64>().max(0.0) / n_levels).sqrt()
     };
-    match &mut factor.prior {
-        GroupPrior::Separate(scalars) => {
-            for (k, (scalar, r)) in scalars.iter_mut().zip(&at.r[g]).enumerate() {
-                let information = own.information[k / q * q * q + (k % q) * (q + 1)];
-                if let Support::Real { centre, unit } = &mut scalar.support {
-                    *centre = *r;
-                    if information > 0.0 {
-                        *unit = unit.min(1.0 / information.sqrt());
-                    }
-                }
-                effects.push(scalar.support.unconstrain(*r));
+    let each = sd.iter().zip(found).enumerate().map(|(k, (scalar, found))| {
+        let mut support = scalar.support;
+        if let Support::Signed { unit, .. } = &mut support {
+            let resolution = 1.0 / (typical(k) * n_levels.powf(0.25));
+            if resolution.is_finite() && resolution > 0.0 {
+                *unit = resolution.min(10.0 * scalar.start.max(*found));
             }
-            return;
         }
-        GroupPrior::Normal { .. } => {}
-        GroupPrior::Hierarchical { sd, covariance } => {
-            let sigma = inverse_ridged(&at.precision[g], q);
-            for (k, scalar) in sd.iter_mut().enumerate() {
-                let found = sigma.as_ref().map_or(scalar.start, |s| s[k * q + k].sqrt());
-                if let Support::Signed { unit, .. } = &mut scalar.support {
-                    // A size below which an sd can hardly be told from 0.
-                    let resolution = 1.0 / (typical(k) * n_levels.powf(0.25));
-                    if resolution.is_finite() && resolution > 0.0 {
-                        *unit = resolution.min(10.0 * scalar.start.max(found));
-                    }
-                }
-                start.push(scalar.support.unconstrain(found));
-            }
-            start.extend(std::iter::repeat_n(0.0, covariance.n_correlations()));
-        }
-    }
-    effects.extend(std::iter::repeat_n(0.0, at.r[g].len()));
-    factor.whitening = own;
-    factor.whitening.loose_mean = !factor.twin.is_empty();
+        support
+    });
+    each.collect()
 }

@@ -1,9 +1,9 @@
 //! What Python passes → what the core takes: priors, scalars, covariances, arrays.
 
 use crate::covariance::{Block, CorrelationPrior, Covariance};
-use crate::gaussian::Scale;
-use crate::joint::Bounded;
+use crate::marginal::Scale;
 use crate::prior::{Prior, Scalar, Support};
+use crate::walk::Bounded;
 use numpy::PyReadonlyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

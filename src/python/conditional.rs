@@ -2,8 +2,8 @@
 
 use super::arguments::{flat, shape_error};
 use super::crossproducts::PyCrossProducts;
-use crate::conditional::{Given, draw_levels, summarise_levels};
-use crate::crossproducts::CrossProducts;
+use crate::marginal::conditional::{Given, draw_levels, summarise_levels};
+use crate::marginal::crossproducts::CrossProducts;
 use numpy::{
     PyArray1, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
 };

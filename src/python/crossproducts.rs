@@ -1,7 +1,8 @@
 //! `CrossProducts`: rows in, reduced to what the Gaussian likelihood needs.
 
 use super::arguments::{flat, shape_error};
-use crate::crossproducts::{CrossProducts, LANES, upper};
+use crate::lanes::LANES;
+use crate::marginal::crossproducts::{CrossProducts, upper};
 use numpy::{
     PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
     PyReadonlyArray3,

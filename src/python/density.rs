@@ -2,7 +2,8 @@
 
 use super::arguments::vector;
 use super::watch::watched;
-use crate::sampler::{ChainRun, Density, Plan, Watch, sample};
+use crate::explore::sample;
+use crate::sampler::{ChainRun, Density, Plan, Watch};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

@@ -57,7 +57,7 @@ impl PyGeneral {
         };
         let start = parts.iter().map(|part| part.start.clone()).collect();
         let parts = parts.iter().map(|part| part.part.clone()).collect();
-        let mut model = General { likelihood, parts, dispersion, start: Vec::new() };
+        let model = General::new(likelihood, parts, dispersion);
         let n_aux = model.likelihood.n_aux() - usize::from(model.parts.len() > 1);
         // Categories beyond those that occur, as where a part of the rows is left out, have
         // thresholds too.
@@ -68,10 +68,8 @@ impl PyGeneral {
         if !fits || (model.parts.len() > 1 && !model.likelihood.has_sigma()) {
             return Err(shape_error("dispersion parameters"));
         }
-        let model = py
-            .detach(|| calibrate(&mut model, start).map(|()| model))
-            .map_err(PyValueError::new_err)?;
-        let model = Arc::new(model);
+        let coordinates = py.detach(|| calibrate(&model, start)).map_err(PyValueError::new_err)?;
+        let model = Arc::new(model.in_coordinates(coordinates));
         let shared = model.clone();
         let density = PyDensity::new(move || GeneralDensity::new(shared.clone()));
         Ok(PyClassInitializer::from(density).add_subclass(Self { model }))

@@ -1,7 +1,7 @@
 //! A Gaussian model with its coefficients integrated out: `Integrated`.
 
 use super::arguments::{flat, shape_error, vector};
-use crate::held_out::{
+use crate::marginal::held_out::{
     Coefficients, Levels, Rows, Scales, coefficients, leave_rows_out as leave_all_out,
 };
 use numpy::{

@@ -3,9 +3,8 @@
 use super::arguments::{BoundedSpec, all_bounded, bounded, flat, shape_error, vector};
 use super::crossproducts::PyCrossProducts;
 use super::watch::watched;
-use crate::joint::{GroupPrior, Joint, Scratch};
-use crate::metropolis::{Walk, walk};
 use crate::sampler::Plan;
+use crate::walk::{GroupPrior, Joint, Scratch, Walk, walk};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

@@ -6,13 +6,13 @@ use super::arguments::{
 };
 use super::crossproducts::PyCrossProducts;
 use super::density::PyDensity;
-use crate::gaussian::{Marginal, MarginalDensity};
+use crate::marginal::{Marginal, MarginalDensity, Narrow, Wide};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;
 
-/// The marginal density of a Gaussian model with at most one grouping factor (see gaussian.rs).
+/// The marginal density of a Gaussian model with at most one grouping factor (see marginal/).
 #[pyclass(frozen, extends = PyDensity, name = "Marginal", module = "partialpool._core")]
 pub struct PyMarginal {
     model: Arc<Marginal>,
@@ -55,7 +55,11 @@ impl PyMarginal {
         };
         let model = Arc::new(model);
         let shared = model.clone();
-        let density = PyDensity::new(move || MarginalDensity::new(shared.clone()));
+        let density = if model.is_wide() {
+            PyDensity::new(move || MarginalDensity::<Wide>::new(shared.clone()))
+        } else {
+            PyDensity::new(move || MarginalDensity::<Narrow>::new(shared.clone()))
+        };
         Ok(PyClassInitializer::from(density).add_subclass(Self { model }))
     }
 
@@ -66,7 +70,7 @@ impl PyMarginal {
         u: PyReadonlyArray1<'_, f64>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let u = vector(&u, self.model.dim(), "u")?;
-        let at = MarginalDensity::new(self.model.clone()).constrained(&u);
+        let at = self.model.constrained(&u);
         let out = PyDict::new(py);
         out.set_item("sd", PyArray1::from_vec(py, at.sd))?;
         out.set_item("cor", PyArray1::from_vec(py, at.cor))?;

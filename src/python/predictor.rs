@@ -164,7 +164,6 @@ impl PyPart {
                 twin: f.twin.clone(),
             })
             .collect::<Vec<_>>();
-        let order = (0..factors.len()).collect();
-        Ok(Self { part: Part { columns, coefficients, factors, order }, start })
+        Ok(Self { part: Part::new(columns, coefficients, factors), start })
     }
 }

@@ -37,6 +37,7 @@ mod scalar;
 
 use drift::DriftKept;
 pub use drift::{Drift, place};
+use matrix::Scratch;
 use mean::MeanKept;
 
 /// What the pilot knows of each level.
@@ -78,7 +79,7 @@ pub struct Kept {
     h: Vec<f64>,
     e: Vec<f64>,
     v: Vec<f64>,
-    small: Vec<f64>,
+    small: Scratch,
     mean: MeanKept,
     drift: DriftKept,
 }
@@ -113,7 +114,7 @@ impl Whitening {
             h: vec![0.0; j * q],
             e: vec![0.0; j * q],
             v: vec![0.0; j * q],
-            small: vec![0.0; 5 * q * q + 4 * q],
+            small: Scratch::new(q),
             mean: MeanKept::new(self),
             drift: DriftKept::new(self),
         }

@@ -1,5 +1,6 @@
 //! One coefficient a level: the same in plain numbers.
 
+use super::mean::MeanKept;
 use super::{Kept, Whitening};
 
 impl Whitening {
@@ -17,8 +18,45 @@ impl Whitening {
     ) -> f64 {
         let n = self.n_levels;
         self.drift_to(&[lambda], kept);
+        self.set_h_scalar(mean, c, outer, kept);
+        let Kept { h, k, e, v, mean: shared, drift: here, .. } = kept;
+        let information = &here.information[..n];
+        let (h, k) = (&h[..n], &mut k[..n]);
+        let (e, v) = (&mut e[..n], &mut v[..n]);
+        let (xi, r) = (&xi[..n], &mut r[..n]);
+        let mut squares = 0.0;
+        let mut sum = 0.0;
+        for i in 0..n {
+            k[i] = (1.0 + lambda * lambda * information[i]).sqrt();
+            e[i] = lambda * h[i] / k[i];
+            sum += k[i] * xi[i];
+        }
+        let (mut y, mut log_root) = (0.0, 0.0);
+        if self.loose_mean {
+            log_root = stretch_scalar(lambda, information, sum, shared);
+            y = shared.y[0];
+        }
+        for i in 0..n {
+            v[i] = (e[i] + xi[i]) / k[i] + y;
+            squares += v[i] * v[i];
+            r[i] = mean + lambda * v[i];
+        }
+        // One logarithm for many levels.
+        let mut log_det = -log_root;
+        for part in k.chunks(32) {
+            let product: f64 = part.iter().product();
+            log_det +=
+                if product < f64::MAX { product.ln() } else { part.iter().map(|k| k.ln()).sum() };
+        }
+        -0.5 * squares - log_det
+    }
+
+    /// h of every level, and its information, as they follow the sd.
+    #[inline(always)]
+    fn set_h_scalar(&self, mean: f64, c: &[f64], outer: &[f64], kept: &mut Kept) {
+        let n = self.n_levels;
         let (information, target) = (&self.information[..n], &self.target[..n]);
-        let (h, k) = (&mut kept.h[..n], &mut kept.k[..n]);
+        let h = &mut kept.h[..n];
         for i in 0..n {
             h[i] = target[i] - information[i] * mean;
         }
@@ -41,40 +79,6 @@ impl Whitening {
                 h[i] = h[i] * factor[i] + shift[i];
             }
         }
-        let information = &kept.drift.information[..n];
-        let (e, v) = (&mut kept.e[..n], &mut kept.v[..n]);
-        let (xi, r) = (&xi[..n], &mut r[..n]);
-        let mut squares = 0.0;
-        let mut sum = 0.0;
-        for i in 0..n {
-            k[i] = (1.0 + lambda * lambda * information[i]).sqrt();
-            e[i] = lambda * h[i] / k[i];
-            sum += k[i] * xi[i];
-        }
-        let (mut y, mut log_root) = (0.0, 0.0);
-        if self.loose_mean {
-            let kept = &mut kept.mean;
-            kept.information[0] = information.iter().sum::<f64>() / n as f64;
-            let root_levels = (n as f64).sqrt();
-            let root = (1.0 + lambda * lambda * kept.information[0]).sqrt();
-            let z = sum / (root_levels * root);
-            y = (z - z / root) / root_levels;
-            log_root = root.ln();
-            (kept.root[0], kept.z[0], kept.x[0], kept.y[0]) = (root, z, z / root, y);
-        }
-        for i in 0..n {
-            v[i] = (e[i] + xi[i]) / k[i] + y;
-            squares += v[i] * v[i];
-            r[i] = mean + lambda * v[i];
-        }
-        // One logarithm for many levels.
-        let mut log_det = -log_root;
-        for part in k.chunks(32) {
-            let product: f64 = part.iter().product();
-            log_det +=
-                if product < f64::MAX { product.ln() } else { part.iter().map(|k| k.ln()).sum() };
-        }
-        -0.5 * squares - log_det
     }
 
     #[inline(always)]
@@ -129,4 +133,17 @@ impl Whitening {
             }
         }
     }
+}
+
+/// y from `sum`, Σ K ξ; returns log|R|.
+#[inline(always)]
+fn stretch_scalar(lambda: f64, information: &[f64], sum: f64, kept: &mut MeanKept) -> f64 {
+    let n = information.len() as f64;
+    kept.information[0] = information.iter().sum::<f64>() / n;
+    let root_levels = n.sqrt();
+    let root = (1.0 + lambda * lambda * kept.information[0]).sqrt();
+    let z = sum / (root_levels * root);
+    let y = (z - z / root) / root_levels;
+    (kept.root[0], kept.z[0], kept.x[0], kept.y[0]) = (root, z, z / root, y);
+    root.ln()
 }

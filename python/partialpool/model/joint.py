@@ -47,7 +47,7 @@ class Layout:
 
 
 def build_joint(model: Model) -> _core.Joint:
-    """Build the joint density of a model (see src/joint.rs)."""
+    """Build the joint density of a model (see src/walk/joint.rs)."""
     assert model.reduced is not None
     at, group = model.coordinates["mu"], model.sole_group
     order = list(model.reduced.order)

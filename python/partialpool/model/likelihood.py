@@ -1,7 +1,7 @@
 """The likelihood of a Gaussian model without priors: lme4's criterion, with two derivatives.
 
 With Λ the factor of ``G = Σ/σ²`` and, for each level, ``K = I + R G Rᵀ``, ``P = RᵀK⁻¹R`` and
-``C = RᵀK⁻¹B`` (R, B and W as in ``src/crossproducts.rs``), ``F = W + Σ BᵀK⁻¹B``, E the inverse of
+``C = RᵀK⁻¹B`` (R, B and W as in ``src/marginal/``), ``F = W + Σ BᵀK⁻¹B``, E the inverse of
 F's block of the coefficients, ``u = (−ĉ, 1)`` with ĉ the least-squares coefficients, and
 ``s = uᵀFu``: minus twice the log likelihood is, but for constants,
 

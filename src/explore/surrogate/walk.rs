@@ -1,7 +1,7 @@
 //! Chains that walk over the stand-in and answer to the density.
 
 use super::{State, Surrogate, Walker};
-use crate::sampler::{ChainRun, Density, Plan, Watch, generator};
+use crate::sampler::{ChainRun, DEGENERATE, Density, Kept, Plan, Watch, generator};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use std::f64::consts::PI;
@@ -63,6 +63,36 @@ impl<D: Density> Walker<'_, D> {
         }
         made
     }
+
+    /// A few moves, for which the density itself is asked where they ended: it accepts them, or the
+    /// state, its position `u` and the density's `logp` stay. Returns whether it did, and whether a
+    /// path was thrown off.
+    fn answer<R: Rng + ?Sized>(
+        &mut self,
+        state: &mut State,
+        u: &mut [f64],
+        logp: &mut f64,
+        rng: &mut R,
+    ) -> (bool, bool) {
+        let before = state.clone();
+        let mut thrown_off = false;
+        for _ in 0..MOVES {
+            thrown_off |= self.step(state, rng).thrown_off;
+        }
+        self.surrogate.to_position(&state.z, u);
+        let found = if state.exact { Some(state.logp) } else { self.density.logp(u) };
+        // Differences to the stand-in decide: 0 where it is the density.
+        let gain =
+            found.map_or(f64::NEG_INFINITY, |found| (found - state.logp) - (*logp - before.logp));
+        let accepted = rng.random::<f64>().ln() < gain;
+        if accepted {
+            *logp = found.unwrap_or(*logp);
+        } else {
+            *state = before;
+            self.surrogate.to_position(&state.z, u);
+        }
+        (accepted, thrown_off)
+    }
 }
 
 /// Run one chain.
@@ -115,8 +145,7 @@ fn try_chain<D: Density>(
     let mut logp =
         walker.density.logp(&u).ok_or("the density is not finite where warm-up ended")?;
     watch.iterations.fetch_add(plan.warmup as u64, Relaxed);
-    let size = plan.draws.saturating_mul(row.len());
-    run.outputs.try_reserve_exact(size).map_err(|_| "the draws do not fit into memory")?;
+    run.reserve(plan.draws, row.len())?;
     for iteration in 0..SETTLE + plan.draws {
         if watch.stop.load(Relaxed) {
             break;
@@ -125,46 +154,30 @@ fn try_chain<D: Density>(
             run.warmup_seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
         }
-        let before = state.clone();
-        let mut thrown_off = false;
-        for _ in 0..MOVES {
-            thrown_off |= walker.step(&mut state, &mut walk).thrown_off;
-        }
-        walker.surrogate.to_position(&state.z, &mut u);
-        let found = if state.exact { Some(state.logp) } else { walker.density.logp(&u) };
-        // Differences to the stand-in decide: 0 where it is the density.
-        let gain =
-            found.map_or(f64::NEG_INFINITY, |found| (found - state.logp) - (logp - before.logp));
-        let accepted = walk.random::<f64>().ln() < gain;
-        if accepted {
-            logp = found.unwrap_or(logp);
-        } else {
-            state = before;
-            walker.surrogate.to_position(&state.z, &mut u);
-        }
+        let (accepted, diverging) = walker.answer(&mut state, &mut u, &mut logp, &mut walk);
         if iteration < SETTLE {
             continue;
         }
         run.gradients += 1;
         run.refused += u64::from(!accepted);
         if !walker.density.output(&u, &mut exact, &mut row) {
-            return Err("the conditional of the coefficients is degenerate".into());
+            return Err(DEGENERATE.into());
         }
         watch.iterations.fetch_add(1, Relaxed);
-        run.outputs.extend_from_slice(&row);
-        let kinetic: f64 = (0..u.len())
-            .map(|_| {
-                let p: f64 = StandardNormal.sample(&mut walk);
-                0.5 * p * p
-            })
-            .sum();
-        run.energy.push(kinetic - logp);
-        run.logp.push(logp);
-        watch.divergences.fetch_add(u64::from(thrown_off), Relaxed);
-        run.diverging.push(thrown_off);
-        run.depth.push(0);
-        run.kept += 1;
+        watch.divergences.fetch_add(u64::from(diverging), Relaxed);
+        let energy = kinetic(u.len(), &mut walk) - logp;
+        run.keep(&row, Kept { energy, logp, diverging, depth: 0 });
     }
     run.sampling_seconds = clock.elapsed().as_secs_f64();
     Ok(())
+}
+
+/// Energy of a random momentum.
+fn kinetic<R: Rng + ?Sized>(dim: usize, rng: &mut R) -> f64 {
+    (0..dim)
+        .map(|_| {
+            let p: f64 = StandardNormal.sample(rng);
+            0.5 * p * p
+        })
+        .sum()
 }

@@ -69,6 +69,7 @@ impl Peak {
 }
 
 /// A point where the density was evaluated.
+#[derive(Clone)]
 struct Known {
     u: Vec<f64>,
     logp: f64,
@@ -80,15 +81,8 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
     let mut density = density.clone();
     let d = density.dim();
     let mut rng = generator(0, 0, 2);
-    let start = density.start();
     let mut known = Vec::new();
-    let mut peaks: Vec<Peak> = climb(&mut density, &start, None, &mut known).into_iter().collect();
-    for _ in 0..OTHERS {
-        let other: Vec<f64> = start.iter().map(|u| u + 3.0 * rng.random::<f64>() - 1.5).collect();
-        let peak = climb(&mut density, &other, peaks.first(), &mut known);
-        peaks.extend(peak);
-    }
-    peaks.sort_by(|a, b| b.logp.total_cmp(&a.logp));
+    let peaks = find_peaks(&mut density, &mut rng, &mut known);
     let highest = peaks.first()?;
     let (mut centre, mut spread) = (highest.mode.clone(), highest.spread.clone());
     for _ in 0..2 * d + 4 {
@@ -106,24 +100,9 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
         let mut surrogate = fitted(degree, &known, &centre, &spread)?;
         let Some(draws) = explore(&mut surrogate, &mut density, &mut rng) else { continue };
         let (mean, covariance) = moments(&surrogate, &draws)?;
-        // Fresh points show how good it is, and those further out keep the next one good there.
         let next = degrees[(round + 1).min(degrees.len() - 1)];
         let fresh = FRESH + n_monomials(d, next) / (d + 1);
-        let mut errors = Vec::new();
-        for k in 0..fresh {
-            let draw = &draws[(k * draws.len()) / fresh];
-            let u = position(&surrogate, draw);
-            let (value, first) = (draw.logp, known.len());
-            evaluate(&mut density, &u, &mut known);
-            let found = known.get(first).map_or(f64::NEG_INFINITY, |point| point.logp);
-            errors.push(found - value);
-            if k % 2 == 0 {
-                let wide: Vec<f64> =
-                    mean.iter().zip(&u).map(|(c, u)| c + WIDER * (u - c)).collect();
-                evaluate(&mut density, &wide, &mut known);
-            }
-        }
-        let error = sd(&errors);
+        let error = examine(&surrogate, &mut density, &draws, &mean, fresh, &mut known);
         if best.as_ref().is_some_and(|(least, _)| error > *least) {
             continue;
         }
@@ -148,6 +127,49 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
         return None;
     }
     Some(surrogate)
+}
+
+/// Modes to which climbs from the start and from elsewhere lead, the highest first.
+fn find_peaks<D: Density>(
+    density: &mut D,
+    rng: &mut ChaCha8Rng,
+    known: &mut Vec<Known>,
+) -> Vec<Peak> {
+    let start = density.start();
+    let mut peaks: Vec<Peak> = climb(density, &start, None, known).into_iter().collect();
+    for _ in 0..OTHERS {
+        let other: Vec<f64> = start.iter().map(|u| u + 3.0 * rng.random::<f64>() - 1.5).collect();
+        let peak = climb(density, &other, peaks.first(), known);
+        peaks.extend(peak);
+    }
+    peaks.sort_by(|a, b| b.logp.total_cmp(&a.logp));
+    peaks
+}
+
+/// Evaluate at `fresh` of the draws, which shows how good the stand-in is: the sd of its errors
+/// there. Points further out keep the next one good there.
+fn examine<D: Density>(
+    surrogate: &Surrogate,
+    density: &mut D,
+    draws: &[State],
+    mean: &[f64],
+    fresh: usize,
+    known: &mut Vec<Known>,
+) -> f64 {
+    let mut errors = Vec::new();
+    for k in 0..fresh {
+        let draw = &draws[(k * draws.len()) / fresh];
+        let u = position(surrogate, draw);
+        let (value, first) = (draw.logp, known.len());
+        evaluate(density, &u, known);
+        let found = known.get(first).map_or(f64::NEG_INFINITY, |point| point.logp);
+        errors.push(found - value);
+        if k % 2 == 0 {
+            let wide: Vec<f64> = mean.iter().zip(&u).map(|(c, u)| c + WIDER * (u - c)).collect();
+            evaluate(density, &wide, known);
+        }
+    }
+    sd(&errors)
 }
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
@@ -184,70 +206,80 @@ fn evaluate<D: Density>(density: &mut D, u: &[f64], known: &mut Vec<Known>) {
 }
 
 /// Climb to a mode: Newton's method, damped until it climbs (Nocedal & Wright 2006, §10.3), so that
-/// saddles do not hold it, until it comes close to the first peak. Returns the mode and the factor of the covariance that the curvature
-/// there suggests.
+/// saddles do not hold it, until it comes close to the first peak. Returns the mode and the factor of
+/// the covariance that the curvature there suggests.
 fn climb<D: Density>(
     density: &mut D,
     start: &[f64],
     first_peak: Option<&Peak>,
     known: &mut Vec<Known>,
 ) -> Option<Peak> {
-    let (d, walls) = (density.dim(), density.walls());
     let first = known.len();
     evaluate(density, start, known);
-    let mut at = (known.len() > first).then_some(first)?;
-    let (mut damping, mut found) = (1e-3, None);
+    let mut here = known.get(first)?.clone();
+    let mut damping = 1e-3;
     for _ in 0..MAX_STEPS {
-        let (u, slopes, logp) = (known[at].u.clone(), known[at].slopes.clone(), known[at].logp);
-        if first_peak.is_some_and(|peak| peak.has(&u)) {
+        if first_peak.is_some_and(|peak| peak.has(&here.u)) {
             return None;
         }
-        let bend = curvature(density, &u, &slopes)?;
-        let size: Vec<f64> = (0..d).map(|i| bend[i * d + i].abs().max(1e-6)).collect();
-        let mut gain = 0.0;
-        let mut next = None;
-        for _ in 0..MAX_STEPS {
-            let mut damped = bend.clone();
-            for i in 0..d {
-                damped[i * d + i] += damping * size[i];
-            }
-            if cholesky(&mut damped, d).is_some() {
-                let mut along = slopes.clone();
-                solve_lower(&damped, d, &mut along);
-                gain = along.iter().map(|x| x * x).sum::<f64>();
-                solve_lower_transposed(&damped, d, &mut along);
-                // No step of more than one unit: coordinates are made such that this is far.
-                let longest = along.iter().fold(1.0, |m: f64, a| m.max(a.abs()));
-                let mut share = 1.0 / longest;
-                // Where a wall is, slopes vanish: it is approached, but not crossed.
-                for &wall in walls.iter().filter(|&&wall| along[wall] < 0.0) {
-                    share = share.min(-0.7 * u[wall] / along[wall]);
-                }
-                // At a wall nothing is to be gained where it ends.
-                gain *= share;
-                if gain < CLIMBED {
-                    found = factor(inverse_from_factor(&damped, d), d);
-                    break;
-                }
-                let trial: Vec<f64> = u.iter().zip(&along).map(|(u, a)| u + share * a).collect();
-                let count = known.len();
-                evaluate(density, &trial, known);
-                if known.len() > count && known[count].logp > logp {
-                    next = Some(count);
-                    break;
-                }
-            }
-            damping = (damping * 6.0).min(1e12);
+        let bend = curvature(density, &here.u, &here.slopes)?;
+        match step_up(density, &here, &bend, &mut damping, known)? {
+            Step::Up(higher) => here = higher,
+            Step::Top(spread) => return Some(Peak { mode: here.u, logp: here.logp, spread }),
         }
         damping = (damping / 20.0).max(1e-9);
-        let Some(next) = next else { break };
-        at = next;
-        if gain < CLIMBED {
-            break;
-        }
     }
-    let (mode, logp) = (known[at].u.clone(), known[at].logp);
-    found.map(|spread| Peak { mode, logp, spread })
+    None
+}
+
+/// Where a step of a climb leads: to a higher point, or nowhere, with the factor of the covariance
+/// that the curvature suggests.
+enum Step {
+    Up(Known),
+    Top(Vec<f64>),
+}
+
+/// One step from `here`, where minus the second derivatives are `bend`, damped until it climbs.
+fn step_up<D: Density>(
+    density: &mut D,
+    here: &Known,
+    bend: &[f64],
+    damping: &mut f64,
+    known: &mut Vec<Known>,
+) -> Option<Step> {
+    let (d, walls) = (density.dim(), density.walls());
+    let size: Vec<f64> = (0..d).map(|i| bend[i * d + i].abs().max(1e-6)).collect();
+    for _ in 0..MAX_STEPS {
+        let mut damped = bend.to_vec();
+        for i in 0..d {
+            damped[i * d + i] += *damping * size[i];
+        }
+        if cholesky(&mut damped, d).is_some() {
+            let mut along = here.slopes.clone();
+            solve_lower(&damped, d, &mut along);
+            let gain = along.iter().map(|x| x * x).sum::<f64>();
+            solve_lower_transposed(&damped, d, &mut along);
+            // No step of more than one unit: coordinates are made such that this is far.
+            let longest = along.iter().fold(1.0, |m: f64, a| m.max(a.abs()));
+            let mut share = 1.0 / longest;
+            // Where a wall is, slopes vanish: it is approached, but not crossed.
+            for &wall in walls.iter().filter(|&&wall| along[wall] < 0.0) {
+                share = share.min(-0.7 * here.u[wall] / along[wall]);
+            }
+            // At a wall nothing is to be gained where it ends.
+            if gain * share < CLIMBED {
+                return factor(inverse_from_factor(&damped, d), d).map(Step::Top);
+            }
+            let trial: Vec<f64> = here.u.iter().zip(&along).map(|(u, a)| u + share * a).collect();
+            let count = known.len();
+            evaluate(density, &trial, known);
+            if let Some(found) = known.get(count).filter(|found| found.logp > here.logp) {
+                return Some(Step::Up(found.clone()));
+            }
+        }
+        *damping = (*damping * 6.0).min(1e12);
+    }
+    None
 }
 
 /// Minus the second derivatives at `u`, from differences of slopes.

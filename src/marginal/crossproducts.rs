@@ -6,9 +6,7 @@
 //! squares without cancellation, whatever the ratio of the sds, and for levels of any size.
 //! Parts add up (rotate one's rows into the other), so they may be computed in pieces.
 
-/// Levels handled side by side in one vector lane block.
-pub const LANES: usize = 4;
-pub type Lane = [f64; LANES];
+use crate::lanes::{LANES, Lane};
 
 /// Share of a row's largest entry below which an entry counts as rounding error.
 const NOISE: f64 = 1e-11;

@@ -5,8 +5,9 @@
 //! `u = (−c, 1)`. Parameters lie in one vector: b, coefficients level by level, sd, correlations,
 //! sigma; those that a model lacks are left out. Densities are up to an additive constant.
 
-use crate::crossproducts::{CrossProducts, LANES, upper};
+use crate::lanes::LANES;
 use crate::linalg::{cholesky, solve_lower};
+use crate::marginal::crossproducts::{CrossProducts, upper};
 use crate::prior::Prior;
 
 /// A prior with the bounds of the parameter.

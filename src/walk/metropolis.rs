@@ -1,7 +1,7 @@
 //! Random-walk Metropolis on the joint density: all parameters move at once by normal steps, and
 //! proposals outside the support are rejected. Slow to explore, and that is its lesson.
 
-use crate::joint::{Joint, Scratch};
+use super::{Joint, Scratch};
 use crate::sampler::{Plan, Watch, generator, in_parallel};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -89,9 +89,9 @@ fn walk_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crossproducts::CrossProducts;
-    use crate::joint::Bounded;
+    use crate::marginal::crossproducts::CrossProducts;
     use crate::prior::Prior;
+    use crate::walk::Bounded;
 
     #[test]
     fn a_normal_mean_is_found() {

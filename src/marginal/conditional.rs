@@ -4,8 +4,9 @@
 //! are independent given the rest, so each has a random stream of its own and any range of levels
 //! can be had at any time, on any number of threads, with the same numbers.
 
-use crate::crossproducts::{CrossProducts, LANES, upper};
+use super::crossproducts::{CrossProducts, upper};
 use crate::diagnostics::{mean, select_quantile};
+use crate::lanes::LANES;
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 use crate::parallel::in_parts;
 use rand::SeedableRng;

@@ -1,14 +1,16 @@
-//! The sums of [`crate::gaussian`] where there are many columns: products of matrices.
+//! [`Sums`] where there are many columns: products of matrices.
 //!
 //! With K = CCᵀ for each level, the rows `C⁻¹[R B]` of all levels make two matrices, so that
 //! `Σ BᵀK⁻¹B` is one product, and `RᵀK⁻¹B Ω BᵀK⁻¹R` needs them times U⁻¹, F_II = UᵀU. For p columns
 //! and n rows (q a level) an evaluation takes 2 p²n + p³ operations, nearly all in blocks.
 
-use crate::crossproducts::{CrossProducts, LANES, Lane, upper};
+use super::Marginal;
+use super::crossproducts::{CrossProducts, upper};
+use super::sums::{Sizes, Sums, assemble, halve_difference, set_known};
 use crate::halves::{add_gram, cholesky, invert, solve};
 use crate::lanes::{
-    ONE, ZERO, add_product, add_scaled, log_of_product, reciprocal, subtract_product, times,
-    triangular,
+    LANES, Lane, ONE, ZERO, add_product, add_scaled, log_of_product, reciprocal, subtract_product,
+    times, triangular,
 };
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
@@ -16,7 +18,6 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 /// Columns from which on this is faster than sums level by level (measured).
 pub const WIDE: usize = 24;
 
-/// Working storage of one density.
 #[derive(Clone, Debug)]
 pub struct Wide {
     /// C⁻¹B transposed: a row for each column, in blocks of levels as in [`CrossProducts`].
@@ -32,11 +33,17 @@ pub struct Wide {
     inverse: Array2<f64>,
     square: Array2<f64>,
     gram: Array2<f64>,
+    /// Sums over levels: RᵀK⁻¹R; RᵀK⁻¹BΩBᵀK⁻¹R.
+    sum_rr: Vec<Lane>,
+    outer: Vec<Lane>,
+    u: Vec<f64>,
 }
 
-impl Wide {
-    pub fn new(data: &CrossProducts, n_integrated: usize) -> Self {
+impl Sums for Wide {
+    fn new(model: &Marginal) -> Self {
+        let (data, n_integrated) = (&model.data, model.n_integrated());
         let (q, w, n) = (data.q, data.width, data.n_blocks() * data.q * LANES);
+        let triangle = q * (q + 1) / 2;
         Self {
             b: Array2::zeros((w, n)),
             r: vec![ZERO; data.n_blocks() * q * q],
@@ -46,17 +53,100 @@ impl Wide {
             inverse: Array2::zeros((n_integrated, n_integrated)),
             square: Array2::zeros((n_integrated, n_integrated)),
             gram: Array2::zeros((w, w)),
+            sum_rr: vec![ZERO; triangle],
+            outer: vec![ZERO; triangle],
+            u: vec![0.0; w],
         }
     }
 
-    /// First pass: returns Σ log|K| and the lower triangle of `Σ BᵀK⁻¹B`; adds RᵀK⁻¹R to `sum_rr`.
-    pub fn eliminate(
+    #[inline(always)]
+    fn forward(
         &mut self,
-        data: &CrossProducts,
+        model: &Marginal,
+        sizes: Sizes,
         lambda: &[f64],
-        sum_rr: &mut [Lane],
-    ) -> (f64, ArrayView2<'_, f64>) {
+        precision: f64,
+        f: &mut [f64],
+    ) -> f64 {
+        let log_det = self.eliminate(&model.data, lambda);
+        self.gram.fill(0.0);
+        add_gram(self.b.view(), self.gram.view_mut());
+        let gram = &self.gram;
+        assemble(f, (sizes.w, precision), &model.data.w, &model.prior_rows, |i, j| gram[[i, j]]);
+        log_det
+    }
+
+    #[inline(always)]
+    fn integrate(&mut self, f: &[f64], sizes: Sizes, c: &[f64]) -> Option<f64> {
+        let (n, u) = (self.factor.nrows(), &mut self.u);
+        set_known(u, n, c);
+        let f = ArrayView2::from_shape((sizes.w, sizes.w), f).ok()?;
+        let (f, _) = f.split_at(Axis(0), n);
+        let (inner, outer) = f.split_at(Axis(1), n);
+        self.factor.assign(&inner);
+        cholesky(self.factor.view_mut())?;
+        let (first, known) = u.split_at_mut(n);
+        let mut right = Array2::zeros((n, 1));
+        let known = ArrayView1::from(&*known);
+        general_mat_vec_mul(-1.0, &outer, &known, 0.0, &mut right.column_mut(0));
+        solve(self.factor.view(), right.view_mut());
+        first.copy_from_slice(right.as_slice()?);
+        solve_transposed(&self.factor, first);
+        Some(2.0 * self.factor.diag().iter().map(|x| x.ln()).sum::<f64>())
+    }
+
+    #[inline(always)]
+    fn u(&self) -> &[f64] {
+        &self.u
+    }
+
+    /// `RᵀK⁻¹B Ω BᵀK⁻¹R` from Ω = uuᵀ + F_II⁻¹.
+    #[inline(always)]
+    fn backward(&mut self, Sizes { q, .. }: Sizes, precision: f64, by_covariance: &mut [f64]) {
+        self.outer.fill(ZERO);
+        let (integrated, _) = self.b.view().split_at(Axis(0), self.solved.nrows());
+        self.solved.assign(&integrated);
+        solve(self.factor.view(), self.solved.view_mut());
+        let by_u = self.b.t().dot(&ArrayView1::from(&self.u));
+        for row in self.solved.rows().into_iter().chain([by_u.view()]) {
+            let Some(row) = row.to_slice() else { continue };
+            let (row, _) = row.as_chunks::<LANES>();
+            let blocks = row.chunks_exact(q.max(1)).zip(self.r.chunks_exact((q * q).max(1)));
+            for (row, r) in blocks {
+                for k in 0..q {
+                    let y = against(row, r, k, q);
+                    for l in 0..=k {
+                        add_product(&mut self.outer[triangular(k, l)], &y, &against(row, r, l, q));
+                    }
+                }
+            }
+        }
+        halve_difference(&self.outer, &self.sum_rr, (q, precision), by_covariance);
+    }
+
+    #[inline(always)]
+    fn less_trace(&mut self, from: f64, prior_rows: &[f64], Sizes { w, .. }: Sizes) -> f64 {
+        let n = self.factor.nrows();
+        self.inverse.fill(0.0);
+        invert(self.factor.view(), self.inverse.view_mut());
+        let square = &mut self.square;
+        general_mat_mul(1.0, &self.inverse.t(), &self.inverse, 0.0, square);
+        let rows = prior_rows.chunks_exact(w).take(n).zip(square.rows());
+        let trace: f64 = rows.map(|(p, f)| p.iter().zip(&f).map(|(p, f)| p * f).sum::<f64>()).sum();
+        from - trace
+    }
+
+    fn scatter(&self, z: &mut [f64]) {
+        solve_transposed(&self.factor, z);
+    }
+}
+
+impl Wide {
+    /// Σ log|K|; fills C⁻¹B and C⁻¹R of all levels, and the sum of RᵀK⁻¹R.
+    #[inline(always)]
+    fn eliminate(&mut self, data: &CrossProducts, lambda: &[f64]) -> f64 {
         let (q, w) = (data.q, data.width);
+        self.sum_rr.fill(ZERO);
         let (mut product, mut log_det) = (ONE, 0.0);
         let blocks = data.r.chunks_exact((q * (q + 1) / 2).max(1));
         let blocks = blocks.zip(data.b.chunks_exact((q * w).max(1)));
@@ -82,7 +172,7 @@ impl Wide {
                 for k in 0..q {
                     for l in 0..=k {
                         let (a, b) = (left[i * q + k], left[i * q + l]);
-                        add_product(&mut sum_rr[triangular(k, l)], &a, &b);
+                        add_product(&mut self.sum_rr[triangular(k, l)], &a, &b);
                     }
                 }
             }
@@ -94,69 +184,16 @@ impl Wide {
                 }
             }
         }
-        self.gram.fill(0.0);
-        add_gram(self.b.view(), self.gram.view_mut());
-        (log_det + log_of_product(&product), self.gram.view())
+        log_det + log_of_product(&product)
     }
+}
 
-    /// Integrate the coefficients out of `f`: fills the factor, and the first entries of `u`, whose
-    /// last are known. Returns log|F_II|, or `None` where F_II is not positive definite.
-    pub fn integrate(&mut self, f: &[f64], u: &mut [f64]) -> Option<f64> {
-        let (n, w) = (self.factor.nrows(), u.len());
-        let f = ArrayView2::from_shape((w, w), f).ok()?;
-        let (f, _) = f.split_at(Axis(0), n);
-        let (inner, outer) = f.split_at(Axis(1), n);
-        self.factor.assign(&inner);
-        cholesky(self.factor.view_mut())?;
-        let (first, known) = u.split_at_mut(n);
-        let mut right = Array2::zeros((n, 1));
-        let known = ArrayView1::from(&*known);
-        general_mat_vec_mul(-1.0, &outer, &known, 0.0, &mut right.column_mut(0));
-        solve(self.factor.view(), right.view_mut());
-        first.copy_from_slice(right.as_slice()?);
-        self.solve_transposed(first);
-        Some(2.0 * self.factor.diag().iter().map(|x| x.ln()).sum::<f64>())
-    }
-
-    /// Solve `U x = b` in place.
-    pub fn solve_transposed(&self, x: &mut [f64]) {
-        for i in (0..x.len()).rev() {
-            let row = self.factor.row(i);
-            let s: f64 = row.iter().zip(&*x).skip(i + 1).map(|(u, x)| u * x).sum();
-            x[i] = (x[i] - s) / row[i];
-        }
-    }
-
-    /// Second pass: adds `Σ RᵀK⁻¹BΩBᵀK⁻¹R` to `sums` (lower triangle), Ω = uuᵀ + F_II⁻¹.
-    pub fn add_outer_products(&mut self, u: &[f64], q: usize, sums: &mut [Lane]) {
-        let (integrated, _) = self.b.view().split_at(Axis(0), self.solved.nrows());
-        self.solved.assign(&integrated);
-        solve(self.factor.view(), self.solved.view_mut());
-        let by_u = self.b.t().dot(&ArrayView1::from(u));
-        for row in self.solved.rows().into_iter().chain([by_u.view()]) {
-            let Some(row) = row.to_slice() else { continue };
-            let (row, _) = row.as_chunks::<LANES>();
-            let blocks = row.chunks_exact(q.max(1)).zip(self.r.chunks_exact((q * q).max(1)));
-            for (row, r) in blocks {
-                for k in 0..q {
-                    let y = against(row, r, k, q);
-                    for l in 0..=k {
-                        add_product(&mut sums[triangular(k, l)], &y, &against(row, r, l, q));
-                    }
-                }
-            }
-        }
-    }
-
-    /// `tr(P F_II⁻¹)` for the leading block of the symmetric `p`.
-    pub fn trace(&mut self, p: &[f64], w: usize) -> f64 {
-        let n = self.factor.nrows();
-        self.inverse.fill(0.0);
-        invert(self.factor.view(), self.inverse.view_mut());
-        let square = &mut self.square;
-        general_mat_mul(1.0, &self.inverse.t(), &self.inverse, 0.0, square);
-        let rows = p.chunks_exact(w).take(n).zip(square.rows());
-        rows.map(|(p, f)| p.iter().zip(&f).map(|(p, f)| p * f).sum::<f64>()).sum()
+/// Solve `U x = b` in place, U in the upper triangle of `factor`.
+fn solve_transposed(factor: &Array2<f64>, x: &mut [f64]) {
+    for i in (0..x.len()).rev() {
+        let row = factor.row(i);
+        let s: f64 = row.iter().zip(&*x).skip(i + 1).map(|(u, x)| u * x).sum();
+        x[i] = (x[i] - s) / row[i];
     }
 }
 

@@ -1,0 +1,47 @@
+//! Chains that explore a density: over a polynomial that stands in for it where that does well, else
+//! by NUTS.
+
+mod nuts;
+mod surrogate;
+
+use crate::sampler::{ChainRun, Density, Plan, Watch, protected};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Share of draws that the density may refuse: beyond, NUTS on the density itself does better.
+const MAX_REFUSED: f64 = 0.4;
+
+/// Run all chains; the result does not depend on the number of threads.
+pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Vec<ChainRun> {
+    if let Some(runs) = sample_by_surrogate(density, plan, watch) {
+        return runs;
+    }
+    protected(plan, |chain| nuts::run_chain(density.clone(), chain, plan, watch))
+}
+
+/// All chains by a stand-in for the density, where it takes one and that does well.
+fn sample_by_surrogate<D: Density + Sync>(
+    density: &D,
+    plan: &Plan,
+    watch: &Watch,
+) -> Option<Vec<ChainRun>> {
+    if density.dim() == 0 || !density.takes_surrogate() || !plan.surrogate {
+        return None;
+    }
+    let build = || surrogate::build(density, &watch.stop);
+    let surrogate = catch_unwind(AssertUnwindSafe(build)).ok()??;
+    let runs = protected(plan, |chain| {
+        surrogate::run_chain(&surrogate, density.clone(), chain, plan, watch)
+    });
+    let good = |run: &ChainRun| {
+        run.failure.is_none() && run.refused as f64 <= MAX_REFUSED * run.kept as f64
+    };
+    let stopped = watch.stop.load(Relaxed);
+    if stopped || runs.iter().all(good) {
+        return Some(runs);
+    }
+    // What was done is done anew.
+    watch.iterations.store(0, Relaxed);
+    watch.divergences.store(0, Relaxed);
+    None
+}
