@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import called
 from partialpool.arrays import Array
 from partialpool.checks import check_counts, check_seed
 from partialpool.errors import InputError, did_you_mean, shown
@@ -161,12 +162,12 @@ def simulate(
 def _parameters(
     factor: str, means: dict[str, float], sds: dict[str, float], correlation: Array, sigma: float
 ) -> dict[str, float]:
-    named = {f"b[{term}]": value for term, value in means.items()}
-    named |= {f"sd_{factor}[{term}]": value for term, value in sds.items() if value > 0}
+    named = {called.b(term): value for term, value in means.items()}
+    named |= {called.sd(factor, term): value for term, value in sds.items() if value > 0}
     varying = [term for term in means if sds[term] > 0]
     for i, one in enumerate(varying):
         for j in range(i + 1, len(varying)):
-            named[f"cor_{factor}[{one},{varying[j]}]"] = float(correlation[i, j])
+            named[called.cor(factor, called.pair(one, varying[j]))] = float(correlation[i, j])
     return {**named, "sigma": sigma}
 
 

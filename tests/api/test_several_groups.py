@@ -151,7 +151,7 @@ def test_convergence_is_judged_by_what_the_sampler_walked_over(method):
 
 
 def test_convergence_is_judged_by_some_of_many_levels(monkeypatch):
-    monkeypatch.setattr("partialpool.posterior.fit.MOST_JUDGED", 2)
+    monkeypatch.setattr("partialpool.draws.posterior.MOST_JUDGED", 2)
     judged = made().judged_summary
     labels = judged.labels[len(LABELS) :]
     assert [label for label in labels if label.startswith("coef_id[")] == [

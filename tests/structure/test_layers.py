@@ -27,7 +27,7 @@ LAYERS = (
     ("expressions",),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
-    ("paths", "arrays", "interrupt", "taking", "version", "_core"),
+    ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partialpool import called
 from partialpool.answers.check import Check, CheckPlots, check_made
 from partialpool.arrays import Array
 from partialpool.draws.posterior import Posterior, Provenance, population_draws, rows_of
@@ -110,7 +111,7 @@ def prior_run(model: Model, design: Design, draws: int, seed: int) -> Run:
         if predictor.name == "mu":
             b = own
             for k, cut in enumerate(draw.thresholds(at, own).T):
-                scalars[f"threshold[{k + 1}]"] = cut[None]
+                scalars[called.threshold(k + 1)] = cut[None]
         else:
             scalars |= {name: own[None, :, k] for k, name in enumerate(predictor.labels)}
         of = [group for group in model.groups if group.predictor == predictor.name]
@@ -119,7 +120,7 @@ def prior_run(model: Model, design: Design, draws: int, seed: int) -> Run:
             for group, factor in zip(of, predictor.factors, strict=True)
         ]
     for name in model.priors:
-        if "[" not in name and not name.startswith("cor_"):
+        if not called.place_of(name) and called.kind_of(name) != "cor":
             scalars[name] = draw.scalar(name)[None]
     return Run(
         method="prior",
@@ -157,7 +158,7 @@ class _Draw:
 
     def thresholds(self, at: Coordinates, b: Array) -> Array:
         """Increasing thresholds: (draw, threshold), without columns where there are none."""
-        names = [name for name in self._priors if name.startswith("threshold[")]
+        names = [name for name in self._priors if called.kind_of(name) == "threshold"]
         if not names:
             return np.empty((self._draws, 0))
         alike = len({self._priors[name] for name in names}) == 1
@@ -185,7 +186,7 @@ class _Draw:
         shared = (b @ group.T.T)[:, None]
         if group.known_sd is not None:
             if group.own:
-                labels = [f"coef_{name}[{term}]" for term in group.terms]
+                labels = [called.coef(name, term) for term in group.terms]
                 own = np.stack(
                     [self.scalar(x, p, s * J) for x, p in zip(labels, group.own, strict=True)]
                 )
@@ -207,7 +208,7 @@ class _Draw:
         s, q = self._draws, len(factor.terms)
         own = pairs(factor)
         root = np.broadcast_to(np.eye(q), (s, q, q)).copy()
-        whole = self._priors.get(f"cor_{name}")
+        whole = self._priors.get(called.cor(name))
         if isinstance(whole, LKJ):
             for start, stop, correlated in factor.blocks:
                 if correlated:
@@ -226,7 +227,7 @@ class _Draw:
         for _ in range(1000):
             matrix = np.broadcast_to(np.eye(q), (s, q, q)).copy()
             for i, j in pairs(factor):
-                label = f"cor_{name}[{factor.terms[i]},{factor.terms[j]}]"
+                label = called.cor(name, called.pair(factor.terms[i], factor.terms[j]))
                 matrix[:, i, j] = matrix[:, j, i] = self.scalar(label)
             positive = np.linalg.eigvalsh(matrix)[:, 0] > 1e-12
             kept = np.concatenate([kept, np.linalg.cholesky(matrix[positive])])

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from partialpool import called
 from partialpool.arrays import Array, Ints
 from partialpool.draws.new_rows import Member, Rows
 from partialpool.engine import Run
@@ -80,7 +81,9 @@ class Evaluator:
             for name, values in run.scalars.items()
             if "[" not in name
         }
-        cuts = [values for name, values in run.scalars.items() if name.startswith("threshold[")]
+        cuts = [
+            values for name, values in run.scalars.items() if called.kind_of(name) == "threshold"
+        ]
         if cuts:
             self.aux["threshold"] = np.stack([cut.ravel() for cut in cuts], axis=-1)[self.picked]
         self._roots: dict[int, Array] = {}
@@ -275,7 +278,7 @@ class Evaluator:
 
     def _prior_draws(self, group: Group, k: int, rng: np.random.Generator) -> Array:
         """Coefficients of a new level without pooling: all that is known is their prior."""
-        own = [self.model.priors[f"coef_{group.name}[{term}]"] for term in group.terms]
+        own = [self.model.priors[called.coef(group.name, term)] for term in group.terms]
         shift = population_part(self.model, self.run, k).reshape(self.n_draws, len(own)).T
         if all(isinstance(prior, Normal) for prior in own):
             assert group.known_sd is not None
@@ -305,7 +308,7 @@ def check_new_levels(model: Model, rows: Rows, new_levels: str) -> None:
                 f"{what}: there is no population to take it from",
                 remedy='leave those rows out, or fit with pooling="partial"',
             )
-        own = [model.priors[f"coef_{group.name}[{term}]"] for term in group.terms]
+        own = [model.priors[called.coef(group.name, term)] for term in group.terms]
         if any(isinstance(prior, Flat) for prior in own):
             raise InputError(
                 f"{what}: its prior is flat, so nothing can be said of it",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array, Ints
 from partialpool.draws.evaluate import CHUNK
 from partialpool.draws.posterior import n_draws, rows_of
@@ -46,7 +46,7 @@ def integrates(fit: Posterior) -> bool:
     for factor in design.factors:
         if factor.pooled:
             continue
-        own = [fit.model.priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
+        own = [fit.model.priors[called.coef(factor.name, term)] for term in factor.terms]
         normal = all(isinstance(prior, Normal) for prior in own)
         flat = all(isinstance(prior, (Flat, Uniform)) for prior in own)
         bounded = any(isinstance(prior, Uniform) for prior in own)

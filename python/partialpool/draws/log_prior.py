@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partialpool import called
 from partialpool.arrays import Array
 from partialpool.draws.posterior import n_draws, population_draws, rows_of
 from partialpool.engine.conditional import covariance_of
@@ -60,7 +61,7 @@ def _coefficients(
             found[key] = found.get(key, 0.0) + log_density(prior, v[:, k])
     if name == "mu":
         shift = b @ at.outer[0] if len(at.outer) else 0.0
-        for label in (key for key in values if key.startswith("threshold[")):
+        for label in (key for key in values if called.kind_of(key) == "threshold"):
             moved = isinstance(priors[label], NormalAtMean)
             found[label] = log_density(priors[label], values[label] - (shift if moved else 0.0))
     return found
@@ -81,9 +82,9 @@ def _scales_of_levels(fit: Posterior, group: Group, drawn: GroupDraws) -> dict[s
         label: log_density(prior, own[:, k])
         for k, (label, prior) in enumerate(zip(group.sd_labels, kernels, strict=True))
     }
-    whole = priors.get(f"cor_{group.name}")
+    whole = priors.get(called.cor(group.name))
     if isinstance(whole, LKJ):
-        found[f"cor_{group.name}"] = (whole.eta - 1) * _log_determinant(group, own[:, q:])
+        found[called.cor(group.name)] = (whole.eta - 1) * _log_determinant(group, own[:, q:])
     else:
         for k, label in enumerate(group.cor_labels):
             found[label] = log_density(priors[label], own[:, q + k])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partialpool import called
 from partialpool.arrays import Array
 from partialpool.checks import EXAMPLE, check_text, check_values
 from partialpool.data.labels import label, match_labels
@@ -339,9 +340,9 @@ def population_draws(model: Model, run: Run) -> tuple[list[str], Array]:
     In this order: b, other coefficients and thresholds, sds and correlations of every factor, and
     what describes the spread around the predictor.
     """
-    labels = [f"b[{name}]" for name in model.columns]
+    labels = [called.b(name) for name in model.columns]
     parts = [run.b]
-    early = [name for name in run.scalars if name.startswith(("b_", "threshold"))]
+    early = [name for name in run.scalars if called.kind_of(name) in ("b", "threshold")]
     late = [name for name in run.scalars if name not in early]
     parts += [run.scalars[name][..., None] for name in early]
     labels += early
@@ -358,18 +359,22 @@ def group_parameters(model: Model) -> dict[str, tuple[str, int]]:
 
     Without pooling there are no deviations.
     """
-    return {
-        f"{kind}_{group.name}": (kind, k)
-        for k, group in enumerate(model.groups)
-        for kind in ("r", "coef")
-        if kind == "coef" or group.known_sd is None
-    }
+    found = {}
+    for k, group in enumerate(model.groups):
+        if group.known_sd is None:
+            found[called.r(group.name)] = ("r", k)
+        found[called.coef(group.name)] = ("coef", k)
+    return found
 
 
 def level_labels(group: Group, kind: str, step: int = 1) -> list[str]:
     """Full names of the deviations ("r") or coefficients ("coef") of every `step`-th level."""
-    name = f"{kind}_{group.name}"
-    return [f"{name}[{level},{term}]" for level in group.levels[::step] for term in group.terms]
+    array = (called.r if kind == "r" else called.coef)(group.name)
+    return [
+        called.at_level(array, level, term)
+        for level in group.levels[::step]
+        for term in group.terms
+    ]
 
 
 def rows_called(parameter: str, frame: pd.DataFrame, others: Iterable[str] = ()) -> pd.DataFrame:
@@ -380,9 +385,9 @@ def rows_called(parameter: str, frame: pd.DataFrame, others: Iterable[str] = ())
     InputError
         If there is none; it names the nearest among these and `others`.
     """
-    picked = [lab for lab in frame.index if parameter in (lab, lab.split("[")[0])]
+    picked = [lab for lab in frame.index if parameter in (lab, called.array_of(lab))]
     if not picked:
-        known = list(dict.fromkeys([*(lab.split("[")[0] for lab in frame.index), *others]))
+        known = list(dict.fromkeys([*(called.array_of(lab) for lab in frame.index), *others]))
         raise InputError(f"no parameter `{parameter}`", remedy=did_you_mean(parameter, known))
     return frame.loc[picked]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import called
 from partialpool.engine import Run
 from partialpool.engine.conditional import coefficient_draws, population_part
 from partialpool.memory import check_memory
@@ -48,8 +49,8 @@ def draws_tree(model: Model, run: Run) -> DataTree:
         coefficients = coefficient_draws(model, run, k, 0, len(group.levels))
         if group.known_sd is None:
             population = population_part(model, run, k)[:, :, None, :]
-            variables[f"r_{name}"] = (dims, coefficients - population)
-        variables[f"coef_{name}"] = (dims, coefficients)
+            variables[called.r(name)] = (dims, coefficients - population)
+        variables[called.coef(name)] = (dims, coefficients)
     if model.columns:
         coords["term"] = list(model.columns)
         variables["b"] = ((*CHAIN_DRAW, "term"), run.b)
@@ -62,10 +63,10 @@ def draws_tree(model: Model, run: Run) -> DataTree:
         name, _, term = group_names(model, run, k)
         if group.known_sd is None:
             coords[term] = list(group.terms)
-            variables[f"sd_{name}"] = ((*CHAIN_DRAW, term), drawn.sd)
+            variables[called.sd(name)] = ((*CHAIN_DRAW, term), drawn.sd)
         if group.pairs:
             coords[f"{name}_pair"] = group.pair_labels
-            variables[f"cor_{name}"] = ((*CHAIN_DRAW, f"{name}_pair"), drawn.cor)
+            variables[called.cor(name)] = ((*CHAIN_DRAW, f"{name}_pair"), drawn.cor)
     for scalar, values in run.scalars.items():
         if "[" not in scalar:
             variables[scalar] = (CHAIN_DRAW, values)
@@ -97,7 +98,7 @@ def group_array(model: Model, run: Run, k: int, picked: list[int]) -> DataArray:
         values,
         dims=(*CHAIN_DRAW, dim, term),
         coords={dim: group.levels[picked], term: list(group.terms)},
-        name=f"coef_{name}",
+        name=called.coef(name),
     )
 
 
@@ -138,9 +139,9 @@ def _vectors(run: Run) -> dict[str, list[str]]:
     """Parameters with several elements among the scalars, and the labels of these elements."""
     vectors: dict[str, list[str]] = {}
     for label in run.scalars:
-        name, bracket, rest = label.partition("[")
-        if bracket:
-            vectors.setdefault(name, []).append(rest.removesuffix("]"))
+        name = called.array_of(label)
+        if name != label:
+            vectors.setdefault(name, []).append(called.place_of(label))
     return vectors
 
 

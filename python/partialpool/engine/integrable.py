@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from partialpool import called
 from partialpool.engine.engine import Priors
 from partialpool.model import Pooled
 from partialpool.model.defaults import as_prior
@@ -26,7 +27,7 @@ def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> st
     for factor in design.factors:
         if factor.pooled:
             continue
-        whole = f"coef_{factor.name}"
+        whole = called.coef(factor.name)
         keys = [f"{whole}[{term}]" for term in factor.terms]
         found = [priors.get(key, priors.get(whole)) for key in keys]
         own = [Normal() if one is None else as_prior(whole, one) for one in found]

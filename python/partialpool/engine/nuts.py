@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import written_scales
@@ -55,7 +55,7 @@ def _unpack(model: Model, layout: Layout, rows: Array, facts: dict[str, Any]) ->
             drawn = written_scales(group, rows[..., predictor.sd[k]], rows[..., predictor.cor[k]])
             groups.append(replace(drawn, coef=coef))
         if predictor.name != "mu":
-            labels = [f"b_{predictor.name}[{column}]" for column in predictor.columns]
+            labels = [called.b(column, predictor.name) for column in predictor.columns]
             scalars |= {label: b[..., k] for k, label in enumerate(labels)}
     scalars |= dispersion(layout, rows)
     return Run(
@@ -85,7 +85,7 @@ def dispersion(layout: Layout, rows: Array) -> dict[str, Array]:
     main = layout.predictors[0]
     b = population(main, layout, rows)
     shift = b @ main.coordinates.outer[0] - rows[..., main.c][..., 0]
-    return {f"threshold[{k + 1}]": values[..., k] + shift for k in range(values.shape[-1])}
+    return {called.threshold(k + 1): values[..., k] + shift for k in range(values.shape[-1])}
 
 
 NUTS = Engine(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import called
 from partialpool.arrays import Array
 
 
@@ -89,7 +90,8 @@ class Run:
         """Population coefficients of a linear predictor, ``"mu"`` or ``"sigma"``: (…, column)."""
         if predictor == "mu":
             return self.b
-        found = [x for name, x in self.scalars.items() if name.startswith(f"b_{predictor}[")]
+        array = called.b(predictor=predictor)
+        found = [x for name, x in self.scalars.items() if called.array_of(name) == array]
         return np.stack(found, axis=-1) if found else np.empty((*self.b.shape[:2], 0))
 
     def __repr__(self) -> str:

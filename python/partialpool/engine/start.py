@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from partialpool import called
 from partialpool.arrays import Array, Ints
 from partialpool.engine.conditional import covariance_of, scales_of
 from partialpool.engine.sampling import Start, Values
@@ -37,7 +38,7 @@ def starting_points(
     for chain, values in enumerate(given):
         points[chain] = _drawn(layout, limits, np.random.default_rng([seed, chain]))
         _put(points[chain], values, places, limits)
-        if any(name.startswith(("sd_", "cor_")) for name in values):
+        if any(called.kind_of(name) in ("sd", "cor") for name in values):
             _to_walk(points[chain], model, layout)
     return points
 
@@ -98,7 +99,7 @@ def _drawn(layout: Layout, limits: Array, rng: np.random.Generator) -> Array:
 def _limits(model: Model, layout: Layout) -> Array:
     """Where each parameter can lie: (parameter, 2)."""
     limits = np.tile([-math.inf, math.inf], (layout.dim, 1))
-    names = [f"b[{name}]" for name in model.columns]
+    names = [called.b(name) for name in model.columns]
     limits[layout.b] = np.reshape([bounds(name, model.priors[name]) for name in names], (-1, 2))
     group = model.sole_group
     if group is not None:
@@ -120,18 +121,18 @@ def _places(model: Model, layout: Layout) -> dict[str, Ints]:
     """Positions of every parameter, and of every array of parameters, by name."""
     every = np.arange(layout.dim)
     places = {"b": every[layout.b]}
-    places |= {f"b[{name}]": every[layout.b][[k]] for k, name in enumerate(model.columns)}
+    places |= {called.b(name): every[layout.b][[k]] for k, name in enumerate(model.columns)}
     group = model.sole_group
     if group is not None:
         coef = every[layout.coef].reshape(len(group.levels), len(group.terms))
-        places[f"coef_{group.name}"] = coef
+        places[called.coef(group.name)] = coef
         for k, term in enumerate(group.terms):
-            places[f"coef_{group.name}[{term}]"] = coef[:, k]
+            places[called.coef(group.name, term)] = coef[:, k]
             for j, level in enumerate(group.levels):
-                places[f"coef_{group.name}[{level},{term}]"] = coef[[j], k]
+                places[called.at_level(called.coef(group.name), level, term)] = coef[[j], k]
         for name, part, labels in (
-            (f"sd_{group.name}", layout.sd, group.sd_labels),
-            (f"cor_{group.name}", layout.cor, group.cor_labels),
+            (called.sd(group.name), layout.sd, group.sd_labels),
+            (called.cor(group.name), layout.cor, group.cor_labels),
         ):
             places[name] = every[part]
             places |= {label: every[part][[k]] for k, label in enumerate(labels)}

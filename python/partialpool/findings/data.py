@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from partialpool import limits
+from partialpool import called, limits
 from partialpool.design import Design, GroupFactor
 from partialpool.finding import Finding, Level
 from partialpool.findings.priors import (
@@ -25,7 +25,7 @@ from partialpool.model.defaults import (
 )
 from partialpool.model.exact import estimates_sigma, keeps_off_zero, left_over
 from partialpool.model.own import column_sd
-from partialpool.model.scales import group_name, predictors
+from partialpool.model.scales import predictors
 
 # Scatter around the predictor that an sd with one row a level cannot be told from.
 # Notes of what was read that may mean that something is wrong.
@@ -218,7 +218,7 @@ def _levels(pooled: Pooled) -> Iterator[Finding]:
                     f"`{factor.name}` has only {n} levels, so the data say little about how much "
                     "levels differ.",
                     "See whether results change with another prior on "
-                    f"`sd_{group_name(predictor.name, factor)}`.",
+                    f"`sd_{called.group(predictor.name, factor.name)}`.",
                 )
             one_each = n > 1 and bool(np.all(factor.counts == 1))
             if one_each and INTERCEPT in factor.terms and predictor.name == "mu":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core, limits
+from partialpool import _core, called, limits
 from partialpool.arrays import Array, Ints
 from partialpool.design import Design, GroupFactor
 from partialpool.engine import Run
@@ -19,7 +19,7 @@ from partialpool.model.coordinates import Coordinates, bounded, coordinates
 from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
 from partialpool.model.own import OwnParts
-from partialpool.model.scales import FactorParts, group_name, predictors, scales
+from partialpool.model.scales import FactorParts, predictors, scales
 from partialpool.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
 
 # Rows from which the data's own estimate is taken at most.
@@ -67,7 +67,7 @@ def _parts(pooled: Pooled, model: Model, run: Run) -> Iterator[_Part]:
         if factor.pooled:
             continue
         defaults = default_priors(design, family) if defaults is None else defaults
-        labels = [f"coef_{factor.name}[{term}]" for term in factor.terms]
+        labels = [called.coef(factor.name, term) for term in factor.terms]
         whole = scale.factors[factor.name].whole
         own = coordinates(whole, own_priors(factor, model.priors)).at
         given = [k for k, label in enumerate(labels) if model.priors[label] != defaults[label]]
@@ -228,7 +228,7 @@ def _slopes(
     names = [d.name for d in pooled.family.dispersion]
     aux = np.array([run.scalars[name].mean() for name in names if name in run.scalars])
     if design.categories:
-        cuts = [x.mean() for name, x in run.scalars.items() if name.startswith("threshold[")]
+        cuts = [x.mean() for name, x in run.scalars.items() if called.kind_of(name) == "threshold"]
         aux = np.array(cuts)
 
     def slope(at: Array) -> Array:
@@ -254,7 +254,7 @@ def _conflict(
 ) -> Finding:
     spread = math.sqrt(max(variance, 0.0))
     after = "" if now is None else f" Its posterior mean is {now:.4g}."
-    intercept = " A prior on `b` holds for the intercept too." * (label == "b[Intercept]")
+    intercept = " A prior on `b` holds for the intercept too." * (label == called.b("Intercept"))
     return Finding(
         "prior-conflict",
         "warning",
@@ -291,7 +291,7 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
             own = [c for c in predictor.columns if any(name in c for name in factor.columns)]
             shown = ", ".join(f"`{name}`" for name in own[:3]) + ", …" * (len(own) > 3)
             through = f" ({shown})" if own else ""
-            sds = ", ".join(f"`sd_{group_name(predictor.name, factor)}[{t}]`" for t in held)
+            sds = ", ".join(f"`sd_{called.group(predictor.name, factor.name)}[{t}]`" for t in held)
             yield Finding(
                 "levels-in-population",
                 "warning",
@@ -332,7 +332,7 @@ def dependent_columns(pooled: Pooled) -> Iterator[Finding]:
     """Find group terms some of whose columns determine another, so that only priors tell apart."""
     for predictor in predictors(pooled.design):
         for factor in predictor.factors:
-            name = group_name(predictor.name, factor)
+            name = called.group(predictor.name, factor.name)
             parts = scales(pooled.design, pooled.family).factors[name]
             for (start, stop, correlated), block in zip(factor.blocks, parts.blocks, strict=True):
                 if factor.pooled and correlated and block is None:
@@ -351,7 +351,7 @@ def far_origins(pooled: Pooled, model: Model) -> Iterator[Finding]:
     for predictor in predictors(pooled.design):
         for factor in predictor.factors:
             if factor.pooled:
-                name = group_name(predictor.name, factor)
+                name = called.group(predictor.name, factor.name)
                 parts = scales(pooled.design, pooled.family).factors[name]
                 yield from _far_origins(factor, name, parts, model)
 
@@ -362,7 +362,7 @@ def _far_origins(
     constant = parts.constant
     if constant is None:
         return
-    at_mean = isinstance(model.priors.get(f"sd_{name}[{factor.terms[constant]}]"), AtMean)
+    at_mean = isinstance(model.priors.get(called.sd(name, factor.terms[constant])), AtMean)
     for start, stop, correlated in factor.blocks:
         together = correlated and start <= constant < stop
         if together and at_mean:

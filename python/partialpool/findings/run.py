@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from partialpool import limits
+from partialpool import called, limits
 from partialpool.arrays import sd_of
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.summary import Summary
@@ -68,7 +68,7 @@ def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
             "Check the priors of these parameters.",
         )
     r_hat = np.nan_to_num(summary.values["r_hat"], nan=1.0, posinf=np.inf)
-    levels = np.array([label.startswith("coef_") for label in labels], dtype=bool)
+    levels = np.array([called.kind_of(label) == "coef" for label in labels], dtype=bool)
     most = np.where(levels, limits.R_HAT_LEVEL, limits.R_HAT)
     apart = np.flatnonzero(r_hat > most)
     if len(apart):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import called
 from partialpool.arrays import Array, Ints
 from partialpool.design import Design
 from partialpool.families import Ends
@@ -86,7 +87,7 @@ def _categories(design: Design) -> Iterator[tuple[str, list[int]]]:
     blocks: dict[str, list[int]] = {}
     for k, name in enumerate(design.columns):
         if name != INTERCEPT and ":" not in name:
-            blocks.setdefault(name.split("[")[0] if "[" in name else name, []).append(k)
+            blocks.setdefault(called.array_of(name), []).append(k)
     for name, block in blocks.items():
         first = design.X[:, block[0]]
         several = len(block) > 1 or "[" in design.columns[block[0]]
@@ -125,8 +126,8 @@ def _separated_categories(
 def _parameter(name: str, block: Sequence[int], values: Array, design: Design) -> str:
     own = np.flatnonzero(values)
     if len(block) == 1:
-        return f"b[{design.columns[block[0]]}]"
-    return f"b[{design.columns[block[int(own[0])]]}]" if len(own) == 1 else "b"
+        return called.b(design.columns[block[0]])
+    return called.b(design.columns[block[int(own[0])]]) if len(own) == 1 else "b"
 
 
 def _category(name: str, block: Sequence[int], values: Array, design: Design) -> str:

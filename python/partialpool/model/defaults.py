@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from partialpool import called
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.families import DEFAULT, FAMILIES, Family
 from partialpool.model.own import OwnParts
-from partialpool.model.scales import FactorParts, group_name, predictors, scales
+from partialpool.model.scales import FactorParts, predictors, scales
 from partialpool.priors import (
     LKJ,
     AtMean,
@@ -74,18 +75,18 @@ def default_priors(design: Design, family: Family = DEFAULT) -> dict[str, Prior]
     scale = scales(design, family)
     priors: dict[str, Prior] = {}
     for k in range(1, len(design.categories)):
-        priors[f"threshold[{k}]"] = NormalAtMean(0.0, 2.5)
+        priors[called.threshold(k)] = NormalAtMean(0.0, 2.5)
     for predictor in predictors(design):
         unit, centre = scale.unit[predictor.name], scale.centre[predictor.name]
         own = _coefficient_priors(scale.parts[predictor.name], centre, 2.5 * unit)
         priors |= dict(zip(predictor.labels, own, strict=True))
         for factor in predictor.factors:
-            name = group_name(predictor.name, factor)
+            name = called.group(predictor.name, factor.name)
             parts = scale.factors[name]
             if not factor.pooled:
                 shared = scale.parts[predictor.name].outer
                 own = _coefficient_priors(parts.whole, centre, 10.0 * unit, shared)
-                labels = [f"coef_{name}[{term}]" for term in factor.terms]
+                labels = [called.coef(name, term) for term in factor.terms]
                 added = dict(zip(labels, own, strict=True))
             else:
                 added = _group_priors(name, factor, parts, unit)
@@ -128,9 +129,9 @@ def _group_priors(
     at_mean = _at_mean_columns(factor, parts)
     for k, term in enumerate(factor.terms):
         rate = 1 / (unit * float(parts.own[k]))
-        priors[f"sd_{name}[{term}]"] = ExponentialAtMean(rate) if at_mean[k] else Exponential(rate)
+        priors[called.sd(name, term)] = ExponentialAtMean(rate) if at_mean[k] else Exponential(rate)
     if pairs(factor):
-        priors[f"cor_{name}"] = LKJAtMean(2.0) if any(at_mean) else LKJ(2.0)
+        priors[called.cor(name)] = LKJAtMean(2.0) if any(at_mean) else LKJ(2.0)
     return priors
 
 
@@ -151,13 +152,13 @@ def known_keys(design: Design, family: Family = DEFAULT) -> set[str]:
 
 def _keys(names: Iterable[str], elements: Iterable[str]) -> set[str]:
     """Parameters by their full names, their arrays, single correlations."""
-    return {part for name in names for part in (name, name.split("[")[0])} | set(elements)
+    return {part for name in names for part in (name, called.array_of(name))} | set(elements)
 
 
 def _element_keys(design: Design) -> dict[str, str]:
     """Single correlations, with the matrix that they belong to."""
     groups = [
-        (f"cor_{group_name(predictor.name, factor)}", factor)
+        (called.cor(called.group(predictor.name, factor.name)), factor)
         for predictor in predictors(design)
         for factor in predictor.factors
         if factor.pooled
@@ -191,7 +192,7 @@ def resolve_priors(
             elif key == "sigma" and design.sigma is not None:
                 remedy = "log sigma has a formula: set priors on `b_sigma` instead"
             elif key in ("b[Intercept]", "Intercept") and design.categories:
-                cuts = ", ".join(f"`{k}`" for k in priors if k.startswith("threshold["))
+                cuts = ", ".join(f"`{k}`" for k in priors if called.kind_of(k) == "threshold")
                 remedy = (
                     "ordered categories have thresholds in place of an intercept: set it on "
                     f"`threshold` for all of them, or on {cuts}"
@@ -201,17 +202,17 @@ def resolve_priors(
             raise InputError(f"a prior is set on `{key}`, which is no parameter", remedy=remedy)
     _write_out(priors, given, design, family)
     for name in list(priors):
-        prior = given.get(name, given.get(name.split("[")[0]))
+        prior = given.get(name, given.get(called.array_of(name)))
         if prior is not None:
             priors[name] = prior
     for matrix in dict.fromkeys(element_keys.values()):
         _resolve_correlations(priors, given, element_keys, matrix)
     scale = scales(design, family)
     sds = {
-        f"sd_{name}[{term}]"
+        called.sd(name, term)
         for predictor in predictors(design)
         for factor in predictor.factors
-        for name in [group_name(predictor.name, factor)]
+        for name in [called.group(predictor.name, factor.name)]
         for term, can in zip(
             factor.terms, _at_mean_columns(factor, scale.factors[name]), strict=True
         )
@@ -237,8 +238,8 @@ def _at_mean_names(prior: AtMean, names: Iterable[str], sds: set[str]) -> set[st
     """Parameters that a prior at the mean of the predictors can be set on."""
     if isinstance(prior, ExponentialAtMean):
         return sds
-    kinds = ("cor_",) if isinstance(prior, LKJAtMean) else ("b[", "b_", "coef_", "threshold[")
-    return {name for name in names if name.startswith(kinds)}
+    kinds = ("cor",) if isinstance(prior, LKJAtMean) else ("b", "coef", "threshold")
+    return {name for name in names if called.kind_of(name) in kinds}
 
 
 def _write_out(
@@ -251,14 +252,14 @@ def _write_out(
     scale = scales(design, family)
     for predictor in predictors(design):
         for factor in predictor.factors:
-            name = group_name(predictor.name, factor)
-            own = {key: p for key, p in given.items() if key.split("[")[0] in _scale_names(name)}
+            name = called.group(predictor.name, factor.name)
+            own = {key: p for key, p in given.items() if called.array_of(key) in _scale_names(name)}
             if not own or not factor.pooled:
                 continue
             sizes = scale.unit[predictor.name] * scale.factors[name].whole.written
             at_mean = any(isinstance(prior, AtMean) for prior in own.values())
             for start, stop, correlated in factor.blocks:
-                labels = [f"sd_{name}[{term}]" for term in factor.terms[start:stop]]
+                labels = [called.sd(name, term) for term in factor.terms[start:stop]]
                 if at_mean and correlated:
                     _check_alike(labels, own, name)
                 if at_mean:
@@ -266,18 +267,18 @@ def _write_out(
                 for label, size in zip(labels, sizes[start:stop], strict=True):
                     priors[label] = Exponential(1 / float(size))
             if pairs(factor) and not at_mean:
-                priors[f"cor_{name}"] = LKJ(2.0)
+                priors[called.cor(name)] = LKJ(2.0)
 
 
 def _scale_names(group: str) -> tuple[str, str]:
-    return f"sd_{group}", f"cor_{group}"
+    return called.sd(group), called.cor(group)
 
 
 def _check_alike(labels: Sequence[str], own: Mapping[str, Prior], name: str) -> None:
     """Refuse priors of which some are at the mean of the predictors and some as written."""
-    whole = f"sd_{name}"
+    whole = called.sd(name)
     found = {label: own.get(label, own.get(whole)) for label in labels}
-    found |= {key: prior for key, prior in own.items() if key.startswith(f"cor_{name}")}
+    found |= {key: prior for key, prior in own.items() if called.array_of(key) == called.cor(name)}
     written = [k for k, prior in found.items() if not (prior is None or isinstance(prior, AtMean))]
     if written and len(written) < len(found):
         other = next(key for key in found if key not in written)
@@ -325,9 +326,9 @@ def bounds(name: str, prior: Prior) -> tuple[float, float]:
     low, high = prior.support
     if name in RANGES:
         low, high = max(low, RANGES[name][0]), min(high, RANGES[name][1])
-    elif name.startswith("sd_"):
+    elif called.kind_of(name) == "sd":
         low = max(low, 0.0)
-    elif name.startswith("cor_"):
+    elif called.kind_of(name) == "cor":
         low, high = max(low, -1.0), min(high, 1.0)
     return low, high
 
@@ -339,14 +340,14 @@ def is_truncated(name: str, prior: Prior) -> bool:
 
 def _check(name: str, prior: Prior) -> None:
     if isinstance(prior, LKJ):
-        if not name.startswith("cor_"):
+        if called.kind_of(name) != "cor":
             raise InputError(
                 f"LKJ is set on `{name}`", remedy="it is a prior of correlations (`cor_…`)"
             )
-        if "[" in name:
+        if called.place_of(name):
             raise InputError(
                 f"LKJ is set on the single correlation `{name}`",
-                remedy=f"set it on the whole matrix `{name.split('[')[0]}`",
+                remedy=f"set it on the whole matrix `{called.array_of(name)}`",
             )
         return
     low, high = bounds(name, prior)

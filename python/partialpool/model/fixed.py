@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from partialpool import called
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.design.grouping import twins
@@ -15,7 +16,7 @@ from partialpool.errors import InputError
 from partialpool.model.coordinates import Coordinates
 from partialpool.model.groupwork import WorkingGroup, working_predictor
 from partialpool.model.pooling import Pooled
-from partialpool.model.scales import Predictor, Scales, group_name, predictors, scales
+from partialpool.model.scales import Predictor, Scales, predictors, scales
 from partialpool.priors import LKJ, AtMean, Normal, Prior
 
 
@@ -39,7 +40,7 @@ def fixed(pooled: Pooled, priors: Mapping[str, Prior]) -> Fixed:
     """
     design = pooled.design
     scale, plain = scales(design, pooled.family), dict(priors)
-    cuts = [name for name in priors if name.startswith("threshold[")]
+    cuts = [name for name in priors if called.kind_of(name) == "threshold"]
     at_mean = [name for name in cuts if isinstance(priors[name], AtMean)]
     if at_mean and len(at_mean) < len(cuts):
         raise InputError(
@@ -81,7 +82,7 @@ def _predictor(
             unit = float(at.unit[k])
             priors[label] = Normal((prior.mean - float(at.shift[k])) / unit, prior.sd / unit)
     for factor, own in zip(predictor.factors, work.factors, strict=True):
-        priors |= _group_priors(group_name(predictor.name, factor), factor, own, priors)
+        priors |= _group_priors(called.group(predictor.name, factor.name), factor, own, priors)
     return replace(predictor, X=X, factors=factors)
 
 
@@ -106,12 +107,12 @@ def _group_priors(
     found: dict[str, Prior] = {}
     for k, term in enumerate(factor.terms):
         if factor.pooled:
-            found[f"sd_{name}[{term}]"] = work.own_prior(k, priors[f"sd_{name}[{term}]"])
+            found[called.sd(name, term)] = work.own_prior(k, priors[called.sd(name, term)])
         elif work.known_sd is not None and not np.isnan(work.known_sd).any():
-            found[f"coef_{name}[{term}]"] = Normal(float(work.mean[k]), float(work.known_sd[k]))
+            found[called.coef(name, term)] = Normal(float(work.mean[k]), float(work.known_sd[k]))
         elif work.at is not None:
-            found[f"coef_{name}[{term}]"] = work.at.priors[k]
-    whole = priors.get(f"cor_{name}")
+            found[called.coef(name, term)] = work.at.priors[k]
+    whole = priors.get(called.cor(name))
     if isinstance(whole, LKJ):
-        found[f"cor_{name}"] = LKJ(whole.eta)
+        found[called.cor(name)] = LKJ(whole.eta)
     return found

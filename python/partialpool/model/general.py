@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
@@ -28,7 +28,7 @@ from partialpool.model.model import Group, Model
 from partialpool.model.own import column_sd
 from partialpool.model.pooling import Pooled
 from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
-from partialpool.model.scales import Predictor, Scales, group_name, predictors, scales
+from partialpool.model.scales import Predictor, Scales, predictors, scales
 from partialpool.priors import Kernel, NormalAtMean, Prior
 
 RowSpec = tuple[Kernel, list[float], float]
@@ -264,7 +264,7 @@ class _Builder:
         at, found = self.work.at, []
         for factor, work in zip(self.predictor.factors, self.work.factors, strict=True):
             apart = not factor.pooled
-            parts = self.scale.factors[group_name(self.predictor.name, factor)]
+            parts = self.scale.factors[called.group(self.predictor.name, factor.name)]
             levels = len(factor.levels)
             found.append(
                 group_of(
@@ -328,7 +328,7 @@ def _thresholds(
     start = _empirical_thresholds(design)
     rows: list[RowSpec] = []
     for k in range(len(start)):
-        name = f"threshold[{k + 1}]"
+        name = called.threshold(k + 1)
         prior = priors[name]
         low, high = prior.support
         if math.isfinite(low) or math.isfinite(high):

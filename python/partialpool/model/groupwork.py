@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.arrays import Array
 from partialpool.design import GroupFactor
 from partialpool.errors import InputError, NotYetError
@@ -16,7 +16,7 @@ from partialpool.model.coordinates import Coordinates, coordinates
 from partialpool.model.defaults import INTERCEPT, pairs
 from partialpool.model.model import Group
 from partialpool.model.own import column_sd
-from partialpool.model.scales import FactorParts, Predictor, Scales, group_name
+from partialpool.model.scales import FactorParts, Predictor, Scales
 from partialpool.priors import (
     AtMean,
     Exponential,
@@ -106,7 +106,7 @@ def pooled_group(
     """
     q = len(factor.terms)
     zeros, back = np.zeros(q), np.eye(q)
-    own = [isinstance(priors[f"sd_{name}[{term}]"], AtMean) for term in factor.terms]
+    own = [isinstance(priors[called.sd(name, term)], AtMean) for term in factor.terms]
     if not any(own):
         centre, scale = _centre_and_scale(factor)
         # Working coefficients from the user's: r̃ = unscale r.
@@ -219,7 +219,7 @@ def working_predictor(
     """
     factors, taken = [], None
     for factor in predictor.factors:
-        name = group_name(predictor.name, factor)
+        name = called.group(predictor.name, factor.name)
         if factor.pooled:
             factors.append(pooled_group(factor, name, scale.factors[name], priors))
         else:
@@ -239,7 +239,7 @@ def working_predictor(
 
 def own_priors(factor: GroupFactor, priors: Mapping[str, Prior]) -> list[Prior]:
     """Priors of the coefficients that every level has for itself."""
-    return [priors[f"coef_{factor.name}[{term}]"] for term in factor.terms]
+    return [priors[called.coef(factor.name, term)] for term in factor.terms]
 
 
 def normal_moments(at: Coordinates) -> tuple[Array, Array]:
@@ -276,11 +276,11 @@ def group_of(
     base = work.back @ work.mean
     if work.at is not None:
         base = base + work.at.level * work.at.ones
-    name = group_name(predictor, factor)
+    name = called.group(predictor, factor.name)
     own: tuple[Prior, ...] = ()
     if work.at_mean:
         own = tuple(
-            work.own_prior(k, priors[f"sd_{name}[{term}]"]) for k, term in enumerate(factor.terms)
+            work.own_prior(k, priors[called.sd(name, term)]) for k, term in enumerate(factor.terms)
         )
     elif work.at is not None and work.known_sd is not None and np.isnan(work.known_sd).any():
         own = work.at.priors

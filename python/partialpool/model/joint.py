@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.model.defaults import bounds
 from partialpool.model.marginal import prior_rows
 from partialpool.model.model import Group, Model
@@ -69,7 +69,7 @@ def build_joint(model: Model) -> _core.Joint:
         group.base.tolist() if group else [],
         np.linalg.inv(group.back).astype(np.float64) if group else np.empty((0, 0)),
         rows,
-        [_bounded(model, f"b[{name}]") for name in model.columns],
+        [_bounded(model, called.b(name)) for name in model.columns],
         [_scale(model, group, k) for k in range(len(names))] if group else [],
         [(int(i), int(j)) for i, j in group.pairs] if group else [],
         eta,
@@ -90,6 +90,6 @@ def _scale(model: Model, group: Group, k: int) -> Bounded:
 def _bounded(model: Model, name: str) -> Bounded:
     prior = model.priors[name]
     # Normal priors of b are in the prior rows.
-    normal = name.startswith("b[") and isinstance(prior, Normal)
+    normal = called.array_of(name) == called.b() and isinstance(prior, Normal)
     kernel = ("flat", []) if normal else prior.kernel()
     return (kernel, *bounds(name, prior))

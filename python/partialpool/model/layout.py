@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from partialpool import called
 from partialpool.model.coordinates import Coordinates
 
 
@@ -30,8 +31,7 @@ class Slices:
     @property
     def labels(self) -> list[str]:
         """Full names of the coefficients."""
-        prefix = "b" if self.name == "mu" else f"b_{self.name}"
-        return [f"{prefix}[{column}]" for column in self.columns]
+        return [called.b(column, self.name) for column in self.columns]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import called
 from partialpool.arrays import LOG_2PI, Array
 from partialpool.model.coordinates import log_volume
 from partialpool.model.marginal import build_marginal, log_row_scale
@@ -218,9 +219,9 @@ def flat_priors(pooled: Pooled) -> dict[str, Prior]:
     if design.se is None:
         priors["sigma"] = Flat()
     for factor in design.factors:
-        priors[f"sd_{factor.name}"] = Flat()
+        priors[called.sd(factor.name)] = Flat()
         if any(correlated for *_, correlated in factor.blocks):
-            priors[f"cor_{factor.name}"] = LKJ(1.0)
+            priors[called.cor(factor.name)] = LKJ(1.0)
     return priors
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
@@ -160,7 +160,7 @@ def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
             taken = group.taken
     X, at = coordinates(
         scale.parts["mu"],
-        [priors[f"b[{name}]"] for name in design.columns],
+        [priors[called.b(name)] for name in design.columns],
         level=level,
         outer=scale.outer.get("mu"),
         taken=taken,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.arrays import Array
 from partialpool.data.conventions import is_plain
 from partialpool.families import Family
@@ -73,17 +73,17 @@ class Group:
     @property
     def sd_labels(self) -> list[str]:
         """Full names of the sds that are sampled: none without pooling."""
-        return [] if self.known_sd is not None else [f"sd_{self.name}[{t}]" for t in self.terms]
+        return [] if self.known_sd is not None else [called.sd(self.name, t) for t in self.terms]
 
     @property
     def pair_labels(self) -> list[str]:
         """Labels of the correlations, as in ``Intercept,floor``."""
-        return [f"{self.terms[i]},{self.terms[j]}" for i, j in self.pairs]
+        return [called.pair(self.terms[i], self.terms[j]) for i, j in self.pairs]
 
     @property
     def cor_labels(self) -> list[str]:
         """Full names of the correlations."""
-        return [f"cor_{self.name}[{pair}]" for pair in self.pair_labels]
+        return [called.cor(self.name, pair) for pair in self.pair_labels]
 
     @property
     def is_flat(self) -> bool:
@@ -183,7 +183,7 @@ class Model:
         """
         if not self.coordinates:
             return dict(self.stored_implied)
-        names = {"mu": [f"b[{column}]" for column in self.columns]}
+        names = {"mu": [called.b(column) for column in self.columns]}
         if self.layout is not None:
             names |= {s.name: s.labels for s in self.layout.predictors}
         return {

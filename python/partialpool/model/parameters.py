@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from partialpool import called
 from partialpool.model.defaults import bounds, is_truncated
 from partialpool.model.model import Model
 from partialpool.priors import Prior
@@ -9,7 +10,7 @@ from partialpool.priors import Prior
 
 def prior_of(model: Model, label: str) -> str:
     """Write the prior of a parameter, its own or that of the array it is in; empty without one."""
-    prior = model.priors.get(label, model.priors.get(label.split("[")[0]))
+    prior = model.priors.get(label, model.priors.get(called.array_of(label)))
     return "" if prior is None else prior_words(label, prior)
 
 

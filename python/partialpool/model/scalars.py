@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from partialpool import called
 from partialpool.design import GroupFactor
 from partialpool.model.defaults import bounds
 from partialpool.model.groupwork import WorkingGroup
@@ -45,10 +46,10 @@ def group_sd_specs(
     factor: GroupFactor, name: str, work: WorkingGroup, priors: Mapping[str, Prior], size: float
 ) -> list[ScalarSpec]:
     """Specify the sds of a factor's working coefficients, which are about `size` a unit column."""
-    signed = not any(key.startswith(f"cor_{name}[") for key in priors)
+    signed = not any(called.array_of(key) == called.cor(name) != key for key in priors)
     specs = []
     for k, term in enumerate(factor.terms):
-        label = f"sd_{name}[{term}]"
+        label = called.sd(name, term)
         unit = size / float(work.unit[k])
         specs.append(sd_spec(label, work.own_prior(k, priors[label]), unit, signed=signed))
     return specs
@@ -60,7 +61,7 @@ def correlation_prior(
     """Give the LKJ parameter, or a prior with bounds for each correlation."""
     if group is None or not group.pairs:
         return 1.0, None
-    whole = priors.get(f"cor_{group.name}")
+    whole = priors.get(called.cor(group.name))
     if isinstance(whole, LKJ):
         return whole.eta, None
     return 1.0, [(priors[name].kernel(), *bounds(name, priors[name])) for name in group.cor_labels]

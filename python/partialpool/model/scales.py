@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from partialpool import limits
+from partialpool import called, limits
 from partialpool.arrays import Array, Ints
 from partialpool.design import Design, GroupFactor
 from partialpool.families import DEFAULT, Family
@@ -27,14 +27,9 @@ class Predictor:
     factors: tuple[GroupFactor, ...]
 
     @property
-    def prefix(self) -> str:
-        """Name of its population coefficients: ``b`` or ``b_sigma``."""
-        return "b" if self.name == "mu" else f"b_{self.name}"
-
-    @property
     def labels(self) -> list[str]:
         """Full names of its population coefficients."""
-        return [f"{self.prefix}[{column}]" for column in self.columns]
+        return [called.b(column, self.name) for column in self.columns]
 
 
 def predictors(design: Design) -> tuple[Predictor, ...]:
@@ -44,11 +39,6 @@ def predictors(design: Design) -> tuple[Predictor, ...]:
         return (main,)
     part = design.sigma
     return main, Predictor("sigma", part.columns, part.column_terms, part.X, part.factors)
-
-
-def group_name(predictor: str, factor: GroupFactor) -> str:
-    """Name a factor as its parameters do: ``id`` as in ``sd_id``, ``sigma_id`` for log sigma."""
-    return factor.name if predictor == "mu" else f"{predictor}_{factor.name}"
 
 
 @dataclass(frozen=True)
@@ -137,7 +127,7 @@ def _measure(design: Design, family: Family) -> Scales:
         apart: OwnParts | None = None
         for factor in predictor.factors:
             found = factor_parts(factor, design, counting)
-            factors[group_name(predictor.name, factor)] = found
+            factors[called.group(predictor.name, factor.name)] = found
             apart = apart if factor.pooled else found.whole
         thresholds = bool(design.categories) and predictor.name == "mu"
         takes = Outer.of(len(design.y), apart, thresholds=thresholds)

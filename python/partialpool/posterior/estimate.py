@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partialpool import called
 from partialpool.arrays import Array
 from partialpool.checks import check_text
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
@@ -17,6 +18,7 @@ from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
 from partialpool.model import Model
 from partialpool.posterior.fit import Fit
+from partialpool.words.fit import section
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Answer, Page
 from partialpool.words.parameters import POOLING_NAMES
@@ -106,7 +108,7 @@ class Estimate(Answer):
     @property
     def labels(self) -> list[str]:
         """Names of the parameters, in the order of the summary."""
-        labels = [f"b[{name}]" for name in self.model.columns]
+        labels = [called.b(name) for name in self.model.columns]
         for group in self.model.groups:
             labels += [*group.sd_labels, *group.cor_labels]
         return labels if self.maximum.sigma is None else [*labels, "sigma"]
@@ -183,7 +185,7 @@ class Estimate(Answer):
         """Covariance of the estimates of b, given the other estimates."""
         import pandas as pd
 
-        names = [f"b[{name}]" for name in self.model.columns]
+        names = [called.b(name) for name in self.model.columns]
         return pd.DataFrame(self.maximum.vcov, index=names, columns=names)
 
     # How good it is
@@ -267,7 +269,9 @@ def _table(estimate: Estimate) -> ResultTable:
         for (name, column), head in zip(values.items(), heads, strict=True)
     ]
     labels = estimate.labels
-    return ResultTable("parameter", labels, columns, [_title(estimate, label) for label in labels])
+    return ResultTable(
+        "parameter", labels, columns, [section(estimate.model, label) for label in labels]
+    )
 
 
 def _facts(estimate: Estimate) -> dict[str, Any]:
@@ -290,18 +294,6 @@ def _facts(estimate: Estimate) -> dict[str, Any]:
         "bic": estimate.bic,
         "converged": estimate.maximum.converged,
     }
-
-
-def _title(estimate: Estimate, label: str) -> str:
-    name = label.split("[")[0]
-    for group in estimate.model.groups:
-        if name == f"sd_{group.name}":
-            return f"How much the coefficients differ between levels of {group.factor} (sd)"
-        if name == f"cor_{group.name}":
-            return f"How these differences go together (correlation over {group.factor})"
-    if name == "b":
-        return "Population-level coefficients"
-    return f"Residual sd of {estimate.model.response}"
 
 
 def _notes(estimate: Estimate) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.answers.loo import Loo
 from partialpool.design import upgrade
 from partialpool.draws.posterior import Posterior, Provenance
@@ -234,7 +234,7 @@ def _read_implied(meta: Mapping[str, Any], arrays: Arrays) -> dict[str, Normal]:
         return {}
     mean, variance = 0.0, 0.0
     for k, name in enumerate(meta["model"]["columns"]):
-        prior, weight = priors[f"b[{name}]"], 1.0 if k == at else -float(arrays["centre"][k])
+        prior, weight = priors[called.b(name)], 1.0 if k == at else -float(arrays["centre"][k])
         if not isinstance(prior, Normal):
             return {}
         mean += weight * prior.mean

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import called
 from partialpool.data import Column, Table
 from partialpool.design import Design, build_design
 from partialpool.design.legacy import is_upgraded
@@ -17,7 +18,7 @@ from partialpool.design.recipe import rebuild
 from partialpool.errors import InputError
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
-from partialpool.model.scales import group_name, predictors
+from partialpool.model.scales import predictors
 from partialpool.saved.stored import DamagedError, texts
 
 ROLES = ("weights", "offset", "se", "trials", "exposure")
@@ -121,7 +122,7 @@ def _check_columns(model: Model, design: Design) -> None:
 
     Columns that an earlier version made may have been called otherwise.
     """
-    parts = [(group_name(p.name, f), f) for p in predictors(design) for f in p.factors]
+    parts = [(called.group(p.name, f.name), f) for p in predictors(design) for f in p.factors]
     found = (design.columns, [(name, factor.terms) for name, factor in parts])
     known = (model.columns, [(group.name, group.terms) for group in model.groups])
     if found != known and not (is_upgraded(model.recipe) and _sizes(found) == _sizes(known)):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import called
 from partialpool.engine.sample import ENGINES
 from partialpool.families import FAMILIES
 from partialpool.priors import PRIORS
@@ -194,7 +195,7 @@ class _Checked:
 
     def _categories(self, scalars: list[str]) -> None:
         categories = self.meta.get("categories")
-        cuts = [name for name in scalars if name.startswith("threshold[")]
+        cuts = [name for name in scalars if called.kind_of(name) == "threshold"]
         if not isinstance(categories, list) or len(cuts) != max(len(categories) - 1, 0):
             raise DamagedError("categories")
         ordered = FAMILIES[self.model["family"]].response == "ordered"
@@ -205,7 +206,7 @@ class _Checked:
 
     def _group(self, k: int, group: dict[str, Any], scalars: list[str]) -> None:
         name, terms = group["predictor"], _texts(group["terms"], "terms")
-        own = [scalar for scalar in scalars if scalar.startswith(f"b_{name}[")]
+        own = [scalar for scalar in scalars if called.array_of(scalar) == called.b(predictor=name)]
         p, q = self.p if name == "mu" else len(own), len(terms)
         if name not in ("mu", "sigma") or not q:
             raise DamagedError("predictor")
@@ -268,7 +269,7 @@ class _Checked:
         priors = _dict(self.meta.get("priors"), "priors")
         for name, prior in priors.items():
             _prior(prior, name)
-        needed = [f"b[{column}]" for column in columns]
+        needed = [called.b(column) for column in columns]
         for k, group in enumerate(groups):
             own = f"group{k}_known_sd" in self.arrays
             kind = "coef" if own else "sd"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from partialpool import called
 from partialpool.finding import about_all
+from partialpool.model.model import Model
 from partialpool.model.parameters import prior_of
 from partialpool.words.numbers import formatted, number, percent
 from partialpool.words.page import Page
@@ -67,7 +69,9 @@ def parameter_table(fit: Posterior) -> ResultTable | None:
         ),
         ResultColumn("prior", priors, priors, is_text=True),
     ]
-    return ResultTable("parameter", labels, columns, [section(fit, label) for label in labels])
+    return ResultTable(
+        "parameter", labels, columns, [section(fit.model, label) for label in labels]
+    )
 
 
 def facts(fit: Posterior) -> dict[str, Any]:
@@ -96,21 +100,21 @@ def facts(fit: Posterior) -> dict[str, Any]:
     }
 
 
-def section(fit: Posterior, label: str) -> str:
+def section(model: Model, label: str) -> str:
     """Head a kind of parameter in words."""
-    name = label.split("[")[0]
+    name = called.array_of(label)
     if name == "threshold":
-        return threshold_words(fit.model)
-    for group in fit.model.groups:
-        if name == f"sd_{group.name}":
+        return threshold_words(model)
+    for group in model.groups:
+        if name == called.sd(group.name):
             what = PREDICTORS[group.predictor]
             return f"How much the {what} differ between levels of {group.factor} (sd)"
-        if name == f"cor_{group.name}":
+        if name == called.cor(group.name):
             return f"How these differences go together (correlation over {group.factor})"
     for predictor, what in PREDICTORS.items():
-        if name == ("b" if predictor == "mu" else f"b_{predictor}"):
+        if name == called.b(predictor=predictor):
             return f"Population-level {what}"
-    return dispersion_words(fit.model, name)
+    return dispersion_words(model, name)
 
 
 def heading(fit: Posterior) -> list[str]:
@@ -185,7 +189,7 @@ def unpooled_note(fit: Posterior) -> str | None:
     group = next((group for group in fit.model.groups if group.known_sd is not None), None)
     if group is None:
         return None
-    names = [f"coef_{group.name}[{term}]" for term in group.terms]
+    names = [called.coef(group.name, term) for term in group.terms]
     priors = ", ".join(f"{name} ~ {fit.model.priors[name]}" for name in names)
     return (
         f"Every level of {group.name} has coefficients of its own, with fixed priors ({priors}); "
