@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import partialpool as pp
+from partialpool import called
 from partialpool.answers.sensitivity import distances, log_likelihood
 from partialpool.draws.diagnostics import diagnose
 from partialpool.draws.log_prior import log_priors
@@ -258,7 +259,7 @@ def test_flat_priors_have_no_strength():
 
 def at_mean(fit, letter="b"):
     """The intercept at the mean of the predictors, or what a threshold lacks of that."""
-    predictor = next(p for p in predictors(fit.design) if p.prefix == letter)
+    predictor = next(p for p in predictors(fit.design) if called.b(predictor=p.name) == letter)
     draws = by_name(fit)
     return sum(
         draws[f"{letter}[{name}]"] * (1.0 if name == "Intercept" else predictor.X[:, k].mean())

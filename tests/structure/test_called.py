@@ -21,9 +21,9 @@ READ = {"startswith", "partition", "split", "removeprefix"}
 def named(source):
     """Lines that build the name of a parameter from text, or ask text for a part of one."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-            if BUILT.match(node.values[0].value):
-                yield node.lineno
+        starts = isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant)
+        if starts and BUILT.match(node.values[0].value):
+            yield node.lineno
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in READ:
             texts = [
                 one.value
