@@ -24,7 +24,7 @@ from partialpool.errors import InputError, shown
 from partialpool.expressions.evaluate import Evaluator, State
 from partialpool.formula import Factor, Terms
 from partialpool.formula.check import expression_factor, tree_factor
-from partialpool.formula.expression import Binary, Name
+from partialpool.formula.tree import Binary, Name
 
 from .matrix import first_of
 from .matrix import rows as counted
