@@ -12,8 +12,8 @@ import numpy as np
 
 from partialpool.arrays import Array
 from partialpool.data import Column, label
-from partialpool.data.convert import from_any
 from partialpool.data.labels import distinct, match_labels
+from partialpool.data.mapping import from_any
 from partialpool.design.grouping import factorize
 from partialpool.design.recipe import fitted_categories, recipe_predictors
 from partialpool.draws.new_rows import Gathered
