@@ -10,6 +10,8 @@ from typing import Any
 
 from partialpool.errors import InputError, did_you_mean
 
+STANDARD_INPUT = "-"
+
 
 def as_path(path: str | os.PathLike[str], what: str = "path") -> Path:
     """Give what users give as a path, with ``~`` written out.

@@ -412,7 +412,7 @@ def test_a_failure_to_save_does_not_cost_the_table(capsys, monkeypatch, tmp_path
         raise pp.InputError("`fit.nc` cannot be written (No space left on device)")
 
     monkeypatch.setattr(pp.Fit, "save", full)
-    monkeypatch.setattr("partialpool.cli.write_coefficients", full)
+    monkeypatch.setattr("partialpool.cli.fit.write_coefficients", full)
     code, out, err = run(capsys, "fit", RADON, SIMPLE, "--coefficients", tmp_path / "c.csv")
     assert code == 2
     assert "b[floor]" in out

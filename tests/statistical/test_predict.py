@@ -11,9 +11,9 @@ from scipy import stats
 
 import partialpool as pp
 from helpers import assert_moments
-from partialpool.answers import effects
-from partialpool.answers.effects import _normal_nodes
-from partialpool.answers.tabulated import Tabulated
+from partialpool.answers.effects import levels
+from partialpool.answers.effects.levels import normal_nodes
+from partialpool.answers.effects.tabulated import Tabulated
 
 SETS = 150
 J, PER = 8, 5
@@ -264,7 +264,7 @@ LINKS = {
 def test_quadrature_over_the_population(link, sd):
     t = np.linspace(-12 - sd, 12 + sd, 400_001)
     fine = np.exp(-(t**2) / 2) * (t[1] - t[0]) / np.sqrt(2 * np.pi)
-    nodes, weights = _normal_nodes(sd, link)
+    nodes, weights = normal_nodes(sd, link)
     with np.errstate(over="ignore"):
         for eta in (-6.0, -1.0, 0.0, 2.5):
             exact = fine @ LINKS[link](eta + sd * t)
@@ -290,10 +290,10 @@ def test_integrals_that_are_looked_up_are_those_row_by_row(family, monkeypatch):
         tables.append(Tabulated(*args))
         return tables[-1]
 
-    monkeypatch.setattr(effects, "Tabulated", tabulated)
+    monkeypatch.setattr(levels, "Tabulated", tabulated)
     found = fit.effects("x", {"x": [0.0, 1.5]}, kind=kind)
     assert len(tables) >= 3
-    monkeypatch.setattr(effects, "FEW_ROWS", len(eta))
+    monkeypatch.setattr(levels, "FEW_ROWS", len(eta))
     expected = fit.effects("x", {"x": [0.0, 1.5]}, kind=kind)
     np.testing.assert_allclose(
         found.iloc[:, 3:7].astype(float), expected.iloc[:, 3:7].astype(float), rtol=1e-8

@@ -14,7 +14,6 @@ import pytest
 
 import partialpool as pp
 from partialpool import limits
-from partialpool.answers import check as checks
 from partialpool.answers import loo
 from partialpool.answers.loo import Loo, _unreliable
 from partialpool.answers.ranking import Ranking
@@ -31,6 +30,7 @@ from partialpool.families.known import FAMILIES
 from partialpool.findings import maximum
 from partialpool.findings import priors as prior_findings
 from partialpool.findings import run as findings
+from partialpool.findings.check import check_findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
 from partialpool.model import pool
@@ -337,9 +337,7 @@ def a_perfect_fit(share):
 def extreme(larger, draws=1000):
     """What a check says where so many of the replicates are larger."""
     made = np.where(np.arange(draws) < larger, 1.0, -1.0)
-    return bool(
-        list(checks._findings(fitted(), (Statistic("mean", "m", 0.0, made),), draws, False))
-    )
+    return bool(list(check_findings(fitted(), (Statistic("mean", "m", 0.0, made),), draws, False)))
 
 
 @border("P_LOW", 10, 9)
@@ -351,7 +349,7 @@ def an_extreme_share(larger):
 @border("REPLICATES", 99, 100)
 def enough_replicates(draws):
     one = Statistic("mean", "m", 0.0, np.ones(draws))
-    found = list(checks._findings(fitted(), (one,), draws, False))
+    found = list(check_findings(fitted(), (one,), draws, False))
     return [f.code for f in found] == ["cannot-make-the-data"]
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partialpool import limits
-from partialpool.arrays import Array, mean_of, sd_of
+from partialpool.arrays import Array, mean_of
 from partialpool.checks import check_counts, check_seed
-from partialpool.draws.posterior import n_draws, rows_of
+from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.draws.rows import (
-    add_by_level,
     chunks,
     counting_weights,
     row_draws,
@@ -23,9 +21,11 @@ from partialpool.draws.rows import (
     thinned,
 )
 from partialpool.draws.statistic import Statistic
+from partialpool.draws.sums import Groups, Sums
 from partialpool.errors import InputError, did_you_mean
 from partialpool.finding import Finding, about_all
-from partialpool.findings.dispersion import DISPERSION, RESIDUAL_SDS, Scatter, overdispersed
+from partialpool.findings.check import UNJUDGED, check_findings
+from partialpool.findings.dispersion import Scatter
 from partialpool.memory import check_memory
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
@@ -34,37 +34,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from partialpool.design import Design, GroupFactor
-    from partialpool.draws.posterior import Posterior
-
 
 DRAWS = 1000  # by default
 SHOWN = 40  # replicated data sets that are drawn one by one
-BARS = 40  # values or bins at most
-NODES = 400  # of a density
 MOST_ROWS = 2_000_000  # that weights stand for, to be made one by one
 COLUMNS = ("observed", "mean", "lower", "upper", "p")
-
-_UNJUDGED = Finding(
-    "weights-not-expanded",
-    "info",
-    "Weights are not whole numbers, or stand for too many rows to make each. Data sets are made "
-    "with one response a row and weighted like the data, which makes them vary more than what the "
-    "weights stand for would: p is not judged.",
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Groups:
-    """Mean response of each level of a factor: of the data, and the replicates' mean and 95%."""
-
-    factor: str
-    levels: NDArray[Any]
-    counts: NDArray[np.int64]
-    observed: Array
-    mean: Array
-    lower: Array
-    upper: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -289,11 +263,10 @@ def check_made(fit: Posterior, draws: int, seed: int, *, prior: bool = False) ->
     if expanded and weights.max() > 1:
         source = np.repeat(source, weights.astype(np.int64))
         design, weights = take_rows(design, source), np.ones(len(source))
-    family = fit.model.family
     n_levels = sum(len(factor.levels) for factor in design.factors)
     remedy = "ask for fewer with `draws=`"
     check_memory(len(picked), n_levels, what="means of levels", copies=3, remedy=remedy)
-    sums = _Sums.start(design, weights, len(picked), family.discrete)
+    sums = Sums.start(design, weights, len(picked), fit.model.family.discrete)
     rng = np.random.default_rng([check_seed(seed), fit.run.seed])
     scatter = Scatter(design, weights, len(picked))
     for rows in chunks(design, max(1, 4_000_000 // len(picked))):
@@ -303,7 +276,7 @@ def check_made(fit: Posterior, draws: int, seed: int, *, prior: bool = False) ->
         if not prior:  # around means that nobody fitted, responses scatter anyhow
             scatter.add(drawn, made, rows)
     statistics = (*sums.statistics(), *scatter.statistics())
-    findings = _findings(fit, statistics, len(picked), prior) if expanded else [_UNJUDGED]
+    findings = check_findings(fit, statistics, len(picked), prior) if expanded else [UNJUDGED]
     return Check(
         response=design.response,
         maker="priors" if prior else "model",
@@ -318,161 +291,6 @@ def check_made(fit: Posterior, draws: int, seed: int, *, prior: bool = False) ->
     )
 
 
-@dataclass(eq=False)
-class _Sums:
-    """Running sums over rows, so that no data set is ever held whole."""
-
-    design: Design
-    weights: Array
-    whole: bool
-    shift: float
-    edges: Array
-    bins: Array
-    first: Array
-    second: Array
-    low: Array
-    high: Array
-    zeros: Array
-    by_level: list[Array]
-
-    @classmethod
-    def start(cls, design: Design, weights: Array, draws: int, whole: bool) -> _Sums:
-        edges = _edges(design.y, whole, len(design.categories))
-        zero = np.zeros(draws)
-        middle = design.y[0] + np.average(design.y - design.y[0], weights=weights)
-        return cls(
-            design=design,
-            weights=weights,
-            whole=whole,
-            # Whole numbers stay so: ties with the data are counted.
-            shift=float(np.round(middle) if whole else middle),
-            edges=edges,
-            bins=np.zeros((draws, len(edges) - 1)),
-            first=zero.copy(),
-            second=zero.copy(),
-            low=np.full(draws, np.inf),
-            high=np.full(draws, -np.inf),
-            zeros=zero.copy(),
-            by_level=[np.zeros((draws, len(f.levels))) for f in design.factors],
-        )
-
-    def add(self, made: Array, rows: NDArray[np.int64]) -> None:
-        """Count in the responses of some rows: (draw, row)."""
-        weights = self.weights[rows]
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.first += (made - self.shift) @ weights
-            self.second += (made - self.shift) ** 2 @ weights
-        self.low = np.minimum(self.low, made.min(axis=1))
-        self.high = np.maximum(self.high, made.max(axis=1))
-        self.zeros += (made == 0) @ weights
-        self.bins += _histograms(made, self.edges, weights)
-        for factor, sums in zip(self.design.factors, self.by_level, strict=True):
-            with np.errstate(over="ignore", invalid="ignore"):
-                add_by_level(sums, (made - self.shift) * weights, factor.codes[rows])
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Names of the bins of whole numbers."""
-        if not self.whole:
-            return ()
-        if self.design.categories:
-            return tuple(str(category) for category in self.design.categories)
-        starts, ends = self.edges[:-1] + 0.5, self.edges[1:] - 0.5
-        names = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(starts, ends, strict=True)]
-        return (*names[:-1], f"{starts[-1]:g}+" if np.isinf(ends[-1]) else names[-1])
-
-    @property
-    def observed_bins(self) -> Array:
-        """Observed responses by bin."""
-        return np.asarray(_histograms(self.design.y[None], self.edges, self.weights)[0])
-
-    def statistics(self) -> Iterator[Statistic]:
-        """What the responses are summed up by."""
-        y, what = self.design.y, self.design.response
-        n, average = float(self.weights.sum()), partial(np.average, weights=self.weights)
-        if self.design.categories:
-            for k, name in enumerate(self.categories):
-                observed = float(self.observed_bins[k]) / n
-                words = f"the share of rows in category `{name}`"
-                yield Statistic(f"share of {name}", words, observed, self.bins[:, k] / n)
-            return
-        around = (y - self.shift) @ self.weights / n
-        mean = self.shift + self.first / n
-        yield Statistic("mean", f"the mean of {what}", float(self.shift + around), mean)
-        if self.whole and max(float(y.max()), float(np.max(self.high))) <= 1:
-            # The mean of zeros and ones tells all of them.
-            yield from self._spreads()
-            return
-        with np.errstate(invalid="ignore"):
-            sd = np.sqrt(np.maximum(self.second / n - (self.first / n) ** 2, 0))
-        sd = np.nan_to_num(sd, nan=np.inf)
-        observed = float(np.sqrt(max(average((y - self.shift) ** 2) - around**2, 0.0)))
-        yield Statistic("sd", f"the sd of {what}", observed, sd)
-        yield Statistic("min", f"the smallest {what}", float(y.min()), self.low)
-        yield Statistic("max", f"the largest {what}", float(y.max()), self.high)
-        if self.whole:
-            words = f"the share of rows in which {what} is 0"
-            yield Statistic("share of zeros", words, float(average(y == 0)), self.zeros / n)
-        yield from self._spreads()
-
-    def _means(self) -> Iterator[tuple[GroupFactor, Array, Array]]:
-        """Mean response by level: (level), (draw, level)."""
-        for factor, sums in zip(self.design.factors, self.by_level, strict=True):
-            codes, n = factor.codes, len(factor.levels)
-            totals = np.bincount(codes, self.weights, n)
-            around = np.bincount(codes, self.weights * (self.design.y - self.shift), n)
-            yield factor, self.shift + around / totals, self.shift + sums / totals
-
-    def _spreads(self) -> Iterator[Statistic]:
-        for factor, observed, made in self._means():
-            if len(factor.levels) < 2:
-                continue
-            name = f"sd of means by {factor.name}"
-            words = f"the sd of the mean {self.design.response} of the levels of {factor.name}"
-            with np.errstate(over="ignore", invalid="ignore"):
-                spread = np.nan_to_num(sd_of(made, axis=1), nan=np.inf)
-            yield Statistic(name, words, float(observed.std()), spread)
-
-    def groups(self) -> Iterator[Groups]:
-        """Mean response level by level."""
-        for factor, observed, made in self._means():
-            low, high = np.quantile(made, [0.025, 0.975], axis=0)
-            yield Groups(
-                factor.name,
-                factor.levels,
-                factor.counts,
-                observed,
-                mean_of(made),
-                low,
-                high,
-            )
-
-
-def _edges(y: Array, whole: bool, categories: int) -> Array:
-    """Bins for the responses: values of whole numbers, or a fine grid that reaches beyond."""
-    if categories:
-        return np.linspace(-0.5, categories - 0.5, categories + 1)
-    low, high = float(y.min()), float(y.max())
-    if whole:
-        step = max(1, int(np.ceil((high + 1) / BARS)))
-        count = int(high // step) + 1
-        # What lies beyond counts as more.
-        return np.append(np.arange(count + 1) * float(step) - 0.5, np.inf)
-    reach = 0.3 * (high - low) or 1.0
-    return np.linspace(low - reach, high + reach, NODES + 1)
-
-
-def _histograms(values: Array, edges: Array, weights: Array) -> Array:
-    """Count values by bin, row by row, with a weight a column; those outside are left out."""
-    place = np.searchsorted(edges, values, side="right") - 1
-    size = len(edges) - 1
-    inside = (place >= 0) & (place < size)
-    flat = (np.arange(len(values))[:, None] * size + place)[inside]
-    own = np.broadcast_to(weights, values.shape)[inside]
-    counts = np.bincount(flat, own, minlength=len(values) * size)
-    return np.asarray(counts.reshape(len(values), size), dtype=float)
-
-
 def _densities(edges: Array, observed: Array, replicated: Array) -> tuple[Array, Array, Array]:
     """Smooth counts of a fine grid into densities, all with Silverman's bandwidth of the data."""
     grid = (edges[:-1] + edges[1:]) / 2
@@ -485,53 +303,3 @@ def _densities(edges: Array, observed: Array, replicated: Array) -> tuple[Array,
     width = max(0.9 * min(sd, middle / 1.34 or sd) * n**-0.2, step)
     kernel = np.exp(-0.5 * ((grid[:, None] - grid) / width) ** 2) / (width * np.sqrt(2 * np.pi))
     return grid, kernel @ observed / n, replicated @ kernel / n
-
-
-def _findings(
-    fit: Posterior, statistics: tuple[Statistic, ...], draws: int, prior: bool
-) -> Iterator[Finding]:
-    if draws < limits.REPLICATES:
-        yield Finding(
-            "few-draws",
-            "info",
-            f"{draws} made data set{'s are' if draws != 1 else ' is'} too few to judge by: what "
-            "lies outside of them may do so by chance.",
-            f"Ask for {limits.REPLICATES} draws or more.",
-        )
-        return
-    for one in statistics:
-        if limits.P_LOW <= one.p <= limits.P_HIGH:
-            continue
-        low, high = one.interval
-        if one.name == DISPERSION and one.p < limits.P_LOW:
-            yield overdispersed(fit, one.observed, low, high)
-            continue
-        side = "larger" if one.p < limits.P_LOW else "smaller"
-        which = "nearly all" if 0 < one.p < 1 else "all"
-        yield Finding(
-            "priors-cannot-make-the-data" if prior else "cannot-make-the-data",
-            "warning",
-            f"The {'priors' if prior else 'model'} cannot make data like these: {one.words} is "
-            f"{one.observed:.4g}, {side} than in {which} of {draws} made data sets (95% of them "
-            f"have {low:.4g} to {high:.4g}).",
-            "Widen or move the priors." if prior else _remedy(fit, one),
-        )
-
-
-def _remedy(fit: Posterior, one: Statistic) -> str:
-    remedies = fit.model.family.remedies
-    zeros = one.name == "share of zeros" and one.p < limits.P_LOW
-    if zeros and "zeros" in remedies:
-        return remedies["zeros"]
-    if one.name in ("sd", "min", "max") and "spread" in remedies:
-        return remedies["spread"]
-    if one.name == DISPERSION:
-        return "Intervals are too wide: look for responses that are no counts of separate events."
-    if one.name.startswith(RESIDUAL_SDS):
-        if fit.model.known_errors:
-            return "Look again at the known standard errors."
-        factor = one.name.removeprefix(RESIDUAL_SDS)
-        return f'Let the residual sd differ between them: `sigma="~ 1 + (1 | {factor})"`.'
-    if one.name.startswith("sd of means by"):
-        return "Check the pooling and the priors of the sds of that factor."
-    return "Add predictors or group terms, or choose another family."

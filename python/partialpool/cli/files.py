@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import partialpool
-from partialpool.data.files import STANDARD_INPUT
 from partialpool.draws.posterior import COEFFICIENT_COLUMNS
 from partialpool.errors import InputError
-from partialpool.paths import as_path, kind_of, resolved, shown
+from partialpool.paths import STANDARD_INPUT, as_path, kind_of, resolved, shown
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 from partialpool.writing import replacing, unwritable

@@ -1,7 +1,7 @@
 """Any table → columns."""
 
-from .labels import label
-from .source import Source, open_table, read
-from .table import Column, Note, Table
+from partialpool.data.labels import label
+from partialpool.data.source import Source, open_table, read
+from partialpool.data.table import Column, Note, Table
 
 __all__ = ["Column", "Note", "Source", "Table", "label", "open_table", "read"]

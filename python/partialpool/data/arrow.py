@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .failures import attempt
-from .frames import FrameReader
-from .reading import Reading
+from partialpool.data.failures import attempt
+from partialpool.data.frames import FrameReader
+from partialpool.data.reading import Reading
 
 
 def open_arrow(path: Path, how: Reading) -> FrameReader:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data.labels import label
+from partialpool.data.reading import USUAL, Reading
+from partialpool.data.table import Array, Column
+from partialpool.data.values import read_texts
 from partialpool.errors import InputError
-
-from .labels import label
-from .reading import USUAL, Reading
-from .table import Array, Column
-from .values import read_texts
 
 # Types whose every value means "missing"; pandas' are recognised by name to spare its import.
 _ABSENT = {"NoneType", "NAType", "NaTType"}
@@ -120,45 +119,12 @@ def from_categories(
     return Column(name, "categorical", values, absent, categories, ordered)
 
 
-def from_any(name: str, values: Any, how: Reading = USUAL) -> Column:
-    """Make a column from a list, an array or a Series of any library.
-
-    Examples
-    --------
-    >>> from_any("x", [1, None]).missing
-    array([False,  True])
-    """
-    if isinstance(values, np.ndarray):
-        return from_array(name, values, how=how)
-    if isinstance(values, (str, bytes, dict, set, frozenset)) or not hasattr(values, "__len__"):
-        raise InputError(
-            f"the column `{name}` is {_described(values)}, not one value a row",
-            remedy="give a list or an array",
-        )
-    if isinstance(values, (list, tuple, range)):
-        array = np.empty(len(values), dtype=object)
-        if any(isinstance(v, (list, tuple, np.ndarray)) for v in values):
-            raise InputError(
-                f"the column `{name}` has 2 dimensions", remedy="give each column by itself"
-            )
-        array[:] = list(values)
-        return from_objects(name, array, how=how)
-    from .frames import from_series
-
-    return from_series(name, values, how)
-
-
 def unusable(name: str, what: str) -> InputError:
     """Say that a column holds values of a type that is of no use."""
     return InputError(
         f"the column `{name}` holds values of type {what}, which cannot be used",
         remedy="make it numbers, booleans, strings or dates",
     )
-
-
-def _described(values: Any) -> str:
-    single = isinstance(values, (str, bytes, numbers.Number, np.generic)) or values is None
-    return "a single value" if single else f"a {type(values).__name__}"
 
 
 def _is_nested(t: type) -> bool:

@@ -11,13 +11,12 @@ from urllib.parse import quote as quote_uri
 
 import numpy as np
 
+from partialpool.data.convert import from_objects
+from partialpool.data.failures import attempt
+from partialpool.data.reading import Reading
+from partialpool.data.relations import RelationReader, connect, quote
+from partialpool.data.table import Column, check_names
 from partialpool.errors import InputError, did_you_mean
-
-from .convert import from_objects
-from .failures import attempt
-from .reading import Reading
-from .relations import RelationReader, connect, quote
-from .table import Column, check_names
 
 _SQLITE = b"SQLite format 3\0"
 

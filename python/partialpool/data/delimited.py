@@ -16,17 +16,16 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from partialpool.data.convert import from_array
+from partialpool.data.failures import attempt, not_utf8, unreadable
+from partialpool.data.lines import LineReader, split_lines
+from partialpool.data.reading import SIGNS, SILENT, WORDS, Reading
+from partialpool.data.relations import connect, literal
+from partialpool.data.table import Array, Column, Note, check_names, check_rows
+from partialpool.data.unpack import TextFile, as_utf8
+from partialpool.data.values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
 from partialpool.errors import InputError
-
-from .convert import from_array
-from .failures import attempt, not_utf8, unreadable
-from .files import STANDARD_INPUT
-from .lines import LineReader, split_lines
-from .reading import SIGNS, SILENT, WORDS, Reading
-from .relations import connect, literal
-from .table import Array, Column, Note, check_names, check_rows
-from .unpack import TextFile, as_utf8
-from .values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
+from partialpool.paths import STANDARD_INPUT
 
 T = TypeVar("T")
 

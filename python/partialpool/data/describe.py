@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 
+from partialpool.data.labels import date_labels, label
+from partialpool.data.table import Column, Table
 from partialpool.errors import InputError
-
-from .labels import date_labels, label
-from .table import Column
-
-if TYPE_CHECKING:
-    from .source import Source
 
 _MOST = 60
 """Columns that are shown."""
 _WIDTH = 96
 
 
-def describe(source: Source) -> str:
+class Open(Protocol):
+    """A table that is open: columns that can be taken, and their number of rows."""
+
+    names: tuple[str, ...]
+    source: str
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+
+    def take(self, names: Iterable[str]) -> Table:
+        """Give these columns."""
+
+
+def describe(source: Open) -> str:
     """Say what each column is taken for, and how it is read."""
     names = source.names[:_MOST]
     words, notes = {}, []

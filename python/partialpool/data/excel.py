@@ -11,14 +11,13 @@ from xml.parsers import expat
 
 import numpy as np
 
+from partialpool.data.convert import from_objects
+from partialpool.data.failures import attempt
+from partialpool.data.labels import label
+from partialpool.data.reading import Reading
+from partialpool.data.table import Array, Column, check_names, check_rows
+from partialpool.data.values import read_texts
 from partialpool.errors import InputError, did_you_mean
-
-from .convert import from_objects
-from .failures import attempt
-from .labels import label
-from .reading import Reading
-from .table import Array, Column, check_names, check_rows
-from .values import read_texts
 
 # The reader makes room for all cells up to the last one: more than these would be no sheet of data.
 _MOST_CELLS = 20_000_000

@@ -1,17 +1,19 @@
-"""A path → the reader of its kind of file, which is imported only then."""
+"""A path → the reader of its kind of file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from partialpool.data.arrow import open_arrow
+from partialpool.data.databases import open_database
+from partialpool.data.delimited import open_delimited
+from partialpool.data.excel import open_excel
+from partialpool.data.failures import attempt
+from partialpool.data.parquet import find_parquet, open_parquet
+from partialpool.data.reading import USUAL, Reading
+from partialpool.data.table import Reader
 from partialpool.errors import InputError
-from partialpool.paths import as_path, existing_file, kind_of, shown
-
-from .failures import attempt
-from .reading import USUAL, Reading
-from .table import Reader
-
-STANDARD_INPUT = "-"
+from partialpool.paths import STANDARD_INPUT, as_path, existing_file, kind_of, shown
 
 _TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 _ARROW = (".feather", ".arrow", ".ipc")
@@ -40,8 +42,6 @@ def open_file(text: str, how: Reading = USUAL) -> Reader:
     partialpool.errors.InputError: there is no file `nowhere.csv`: check the path.
     """
     if text == STANDARD_INPUT:
-        from .delimited import open_delimited
-
         return open_delimited(text, how)
     path = as_path(text)
     kind = kind_of(path)
@@ -71,23 +71,15 @@ def _single(path: Path, how: Reading) -> Reader:
     if kind_of(path) == "file" and path.stat().st_size == 0:
         raise InputError(f"`{path.name}` is empty", remedy="give a file with data")
     if name.endswith(_TEXT):
-        from .delimited import open_delimited
-
         return open_delimited(str(path), how)
     if how.encoding is not None:
         raise InputError(
             f"`encoding` is given, but `{path.name}` is no text file", remedy="leave it out"
         )
     if name.endswith(".parquet"):
-        from .parquet import open_parquet
-
         return open_parquet([path], path.name, how)
     if name.endswith(_EXCEL):
-        from .excel import open_excel
-
         return open_excel(path, None, how)
-    from .arrow import open_arrow
-
     return open_arrow(path, how)
 
 
@@ -97,18 +89,12 @@ def _part(path: Path, part: str, how: Reading) -> Reader:
             f"`encoding` is given, but `{path.name}` is no text file", remedy="leave it out"
         )
     if path.name.lower().endswith(_EXCEL):
-        from .excel import open_excel
-
         return open_excel(path, part, how)
-    from .databases import open_database
-
     return open_database(path, part, how)
 
 
 def _several(path: Path, text: str, how: Reading) -> Reader:
     """Open a folder or a pattern of Parquet files."""
-    from .parquet import find_parquet, open_parquet
-
     paths = attempt(shown(path), lambda: find_parquet(path))
     folder = path.is_dir()
     if not paths:

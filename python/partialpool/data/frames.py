@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data.convert import from_array, from_categories, from_objects, unusable
+from partialpool.data.labels import label
+from partialpool.data.reading import USUAL, Reading
+from partialpool.data.table import Array, Column, check_names, check_rows
+from partialpool.data.values import read_texts
 from partialpool.errors import InputError
-
-from .convert import from_array, from_categories, from_objects, unusable
-from .labels import label
-from .reading import USUAL, Reading
-from .table import Array, Column, check_names, check_rows
-from .values import read_texts
 
 
 class FrameReader:

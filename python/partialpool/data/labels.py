@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from partialpool.arrays import Ints
+from partialpool.data.table import Array, Column
 from partialpool.errors import InputError
-
-from .table import Array, Column
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _TRUTH = {"true": True, "false": False}

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .reading import Reading
-from .table import Column
-from .values import read_texts
+from partialpool.data.reading import Reading
+from partialpool.data.table import Column
+from partialpool.data.values import read_texts
 
 SMALL = 200_000
 """Bytes up to which this is the faster way."""

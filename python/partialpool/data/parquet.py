@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from partialpool.data.failures import attempt
+from partialpool.data.reading import Reading
+from partialpool.data.relations import RelationReader, connect
 from partialpool.errors import InputError
 from partialpool.paths import shown
-
-from .failures import attempt
-from .reading import Reading
-from .relations import RelationReader, connect
 
 _INTEGERS = {"tinyint", "smallint", "integer", "bigint"}
 _FLOATS = {"float", "double"}

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .convert import from_array, from_objects, unusable
-from .failures import attempt
-from .reading import USUAL, Reading
-from .table import Column, check_names
+from partialpool.data.convert import from_array, from_objects, unusable
+from partialpool.data.failures import attempt
+from partialpool.data.reading import USUAL, Reading
+from partialpool.data.table import Column, check_names
 
 # A file that is read must not make DuckDB read others, load code, or look into our variables.
 CLOSED: dict[str, Any] = {

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.data.describe import describe
+from partialpool.data.files import open_file
+from partialpool.data.frames import FrameReader
+from partialpool.data.labels import date_labels, distinct, label
+from partialpool.data.mapping import MappingReader
+from partialpool.data.reading import USUAL, Reading, check_reading
+from partialpool.data.relations import RelationReader
+from partialpool.data.table import Column, Reader, Table, check_known, check_rows
 from partialpool.errors import InputError, did_you_mean
-
-from .convert import from_any
-from .files import open_file
-from .index import aligned, common_index
-from .labels import date_labels, distinct, label
-from .reading import USUAL, Reading, check_reading
-from .table import Column, Reader, Table, check_known, check_names, check_rows
 
 
 class Source:
@@ -62,8 +63,6 @@ class Source:
         return Table(columns, n_rows, self.source)
 
     def __repr__(self) -> str:
-        from .describe import describe
-
         return describe(self)
 
 
@@ -157,11 +156,7 @@ def _reader(data: Any, how: Reading) -> Reader:
     if isinstance(data, Mapping):
         return MappingReader(data, how)
     if type(data).__module__.split(".")[0] in {"duckdb", "_duckdb"}:
-        from .relations import RelationReader
-
         return RelationReader(data, "the relation", how)
-    from .frames import FrameReader
-
     try:
         return FrameReader(data, "the table", how)
     except TypeError:
@@ -169,52 +164,6 @@ def _reader(data: Any, how: Reading) -> Reader:
             f"a {type(data).__name__} is not a table that can be read",
             remedy="give a data frame, a dict of arrays, a DuckDB relation or a path",
         ) from None
-
-
-class MappingReader:
-    """A dict of arrays, lists and Series: a column each."""
-
-    source = "the table"
-
-    def __init__(self, data: Mapping[Any, Any], how: Reading) -> None:
-        self.names = check_names(data, self.source)
-        self._columns = dict(zip(self.names, data.values(), strict=True))
-        self._how = how
-        if not self.names:
-            raise InputError("the table has no columns", remedy="give at least one")
-        self.index = common_index(self._columns)
-        lengths = {name: _length(values) for name, values in self._columns.items()}
-        known = {name: n for name, n in lengths.items() if n is not None}
-        if len(set(known.values())) > 1:
-            shown = ", ".join(f"`{n}` {k}" for n, k in list(known.items())[:12])
-            raise InputError(
-                f"the columns have unequal lengths ({shown})",
-                remedy="give one value a row to each",
-            )
-        for name, length in lengths.items():
-            if length is None:  # what has no length is no column: say so
-                from_any(name, self._columns[name], how)
-        self.n_rows = next(iter(known.values()))
-        check_rows(self.n_rows, self.source)
-
-    def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
-        """Convert these columns."""
-        found = {}
-        for name in names:
-            values = aligned(
-                name, self._columns[name], self.index, self.n_rows, "the other columns"
-            )
-            found[name] = from_any(name, values, self._how)
-        return found
-
-
-def _length(values: Any) -> int | None:
-    if isinstance(values, (str, bytes, Mapping)):
-        return None
-    try:
-        return len(values)
-    except TypeError:
-        return None
 
 
 def _as_said(column: Column, how: Reading) -> Column:

@@ -9,10 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from partialpool.arrays import Ints
-from partialpool.data.labels import distinct
-from partialpool.errors import InputError
-
-from .conventions import (
+from partialpool.data.conventions import (
     CONVENTIONS,
     ONE_MARK,
     PLAIN,
@@ -22,8 +19,10 @@ from .conventions import (
     is_plain,
     possible,
 )
-from .reading import USUAL
-from .table import Array, Column
+from partialpool.data.labels import distinct
+from partialpool.data.reading import USUAL
+from partialpool.data.table import Array, Column
+from partialpool.errors import InputError
 
 # So much of a column may be stray text among numbers; with more of it, it is labels.
 STRAY = 0.1

@@ -13,11 +13,10 @@ from typing import Literal
 import numpy as np
 
 from partialpool.arrays import Ints
+from partialpool.data.conventions import PLAIN, WHOLE, Convention, choose, is_number, is_plain
 from partialpool.data.labels import distinct
-
-from .conventions import PLAIN, WHOLE, Convention, choose, is_number, is_plain
-from .reading import SILENT, USUAL, Reading
-from .table import Array, Column, Note
+from partialpool.data.reading import SILENT, USUAL, Reading
+from partialpool.data.table import Array, Column, Note
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")  # that 64 bits may hold
 _DATE = re.compile(

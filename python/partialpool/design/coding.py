@@ -22,7 +22,7 @@ from partialpool.expressions.categories import Categories, categorize, find_leve
 from partialpool.expressions.evaluate import Evaluator, plain_options
 from partialpool.formula import Factor, Term
 from partialpool.formula.allowed import CONTRASTS, FUNCTIONS
-from partialpool.formula.expression import Call, Name, Node
+from partialpool.formula.tree import Call, Name, Node
 
 Named = tuple[tuple[str, ...], Array]
 # In the states of old recipes, where conditions are columns of 0 and 1 whatever stands beside them.

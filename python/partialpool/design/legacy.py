@@ -12,8 +12,8 @@ from typing import Any
 from partialpool.errors import InputError
 from partialpool.formula import Terms, expand, parse_formula, parse_predictor
 from partialpool.formula.check import expression_factor
-from partialpool.formula.expression import Call, show
 from partialpool.formula.names import readable
+from partialpool.formula.tree import Call, show
 
 from .build import VERSION
 from .coding import AS_NUMBERS

@@ -18,8 +18,8 @@ from partialpool.errors import InputError
 from partialpool.expressions.categories import categorize
 from partialpool.expressions.evaluate import Evaluator
 from partialpool.formula import Factor
-from partialpool.formula.expression import Call
 from partialpool.formula.names import quoted
+from partialpool.formula.tree import Call
 
 from .coding import code_factor
 from .grouping import factorize

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints, nearly_whole
 from partialpool.data import Column, Note, Table, open_table
-from partialpool.data.convert import from_any
 from partialpool.data.index import aligned
+from partialpool.data.mapping import from_any
 from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError, shown
 from partialpool.expressions.evaluate import Evaluator, State
 from partialpool.formula import Factor, Terms
 from partialpool.formula.check import expression_factor, tree_factor
-from partialpool.formula.expression import Binary, Name
+from partialpool.formula.tree import Binary, Name
 
 from .matrix import first_of
 from .matrix import rows as counted

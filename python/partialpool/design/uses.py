@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from partialpool.formula import Factor, Terms, expand
 from partialpool.formula.check import gives_categories
 from partialpool.formula.constants import is_text
-from partialpool.formula.expression import (
+from partialpool.formula.tree import (
     COMPARISONS,
     Binary,
     Call,

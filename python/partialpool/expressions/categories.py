@@ -15,9 +15,8 @@ from partialpool.data import label
 from partialpool.data.labels import date_labels, distinct, in_order, match_labels
 from partialpool.errors import InputError, did_you_mean, short
 from partialpool.expressions.evaluate import Evaluator, plain_options
-from partialpool.formula.check import is_condition
 from partialpool.formula.constants import is_text
-from partialpool.formula.expression import Call, Constant, Name, Node, show
+from partialpool.formula.tree import Call, Constant, Name, Node, is_condition, show
 
 
 @dataclass(frozen=True, eq=False)

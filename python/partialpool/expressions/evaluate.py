@@ -21,9 +21,9 @@ from partialpool.errors import InputError, short
 from partialpool.expressions.comparison import compare
 from partialpool.expressions.state import decode, encode
 from partialpool.formula.allowed import MATH
-from partialpool.formula.check import is_condition
 from partialpool.formula.constants import ARITHMETIC, is_text
-from partialpool.formula.expression import (
+from partialpool.formula.names import quoted
+from partialpool.formula.tree import (
     LOGICAL,
     Binary,
     Call,
@@ -32,9 +32,9 @@ from partialpool.formula.expression import (
     Name,
     Node,
     Unary,
+    is_condition,
     show,
 )
-from partialpool.formula.names import quoted
 
 State = dict[str, Any]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partialpool.errors import InputError, short
-
-from .check import Factor
-from .tokens import Token, join, tokenize
+from partialpool.formula.check import Factor
+from partialpool.formula.tokens import Token, join, tokenize
 
 Term = tuple[Factor, ...]
 # Keyed by the set of factors, since a:b and b:a are the same term; the first mention is kept.

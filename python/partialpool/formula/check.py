@@ -7,12 +7,11 @@ whatever the user's; the design computes it (`expressions/evaluate.py`), and no 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from partialpool.errors import InputError, NotYetError, did_you_mean, short
-
-from .allowed import (
+from partialpool.formula.allowed import (
     CALLED,
     CONTRASTS,
     CONTRASTS_CALLED,
@@ -25,8 +24,9 @@ from .allowed import (
     SPLINES,
     SUMMARIES,
 )
-from .constants import ARITHMETIC, constant, folded, is_text, number, text
-from .expression import (
+from partialpool.formula.constants import ARITHMETIC, constant, folded, is_text, number, text
+from partialpool.formula.expression import parse_expression
+from partialpool.formula.tree import (
     COMPARISONS,
     LOGICAL,
     PI,
@@ -37,7 +37,8 @@ from .expression import (
     Name,
     Node,
     Unary,
-    parse_expression,
+    columns_of,
+    is_condition,
     show,
 )
 
@@ -136,13 +137,6 @@ def tree_factor(written: Node, place: str) -> Factor:
         constants=tuple(dict.fromkeys(checker.named_numbers)),
         tree=tree,
     )
-
-
-def is_condition(tree: Node) -> bool:
-    """Tell whether a tree is true or false in every row."""
-    if isinstance(tree, Binary):
-        return tree.operator in (*COMPARISONS, *LOGICAL)
-    return isinstance(tree, Unary) and tree.operator == "!"
 
 
 def gives_categories(call: Call) -> bool:
@@ -441,18 +435,3 @@ def unknown_function(written: str, place: str, shown: str = "x") -> InputError:
         where=place,
         remedy=did_you_mean(name, FUNCTIONS),
     )
-
-
-def columns_of(node: Node) -> Iterator[str]:
-    """Give the names of the columns in a checked tree, in order."""
-    match node:
-        case Name(name):
-            yield name
-        case Unary(_, operand):
-            yield from columns_of(operand)
-        case Binary(_, left, right):
-            yield from columns_of(left)
-            yield from columns_of(right)
-        case Call(_, arguments):
-            for argument in arguments:
-                yield from columns_of(argument)

@@ -7,8 +7,17 @@ import operator
 from collections.abc import Callable
 
 from partialpool.errors import InputError, short
-
-from .expression import PI, Binary, Call, Constant, Items, Name, Node, Unary, show
+from partialpool.formula.tree import (
+    PI,
+    Binary,
+    Call,
+    Constant,
+    Items,
+    Name,
+    Node,
+    Unary,
+    show,
+)
 
 MAX_ITEMS = 1_000
 ARITHMETIC: dict[str, Callable[[float, float], float]] = {
@@ -34,7 +43,7 @@ def constant(node: Node, place: str) -> Constant | Items:
 
     Examples
     --------
-    >>> from .expression import parse_expression
+    >>> from partialpool.formula.expression import parse_expression
     >>> show(constant(parse_expression("c(-1, 2:4, 3 * 2)"), "here"), canonical=True)
     '[-1, 2, 3, 4, 6]'
     """

@@ -1,8 +1,7 @@
-"""An expression inside a formula, such as ``log(x + 1)``: its text → a tree, and back.
+"""An expression inside a formula, such as ``log(x + 1)``: its text → a tree.
 
 What R writes and what Python writes are read alike (``x^2``, ``x**2``; ``TRUE``, ``True``;
-``!a & b``, ``not a and b``), with R's order of operators. A tree holds names, numbers, strings and
-operators, and nothing that could be run: `check.py` says which trees have a meaning.
+``!a & b``, ``not a and b``), with R's order of operators.
 """
 
 from __future__ import annotations
@@ -13,91 +12,27 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from partialpool.errors import InputError, short
-
-from .names import quoted
+from partialpool.formula.tree import (
+    BINDING,
+    COMPARISONS,
+    CONSTANTS,
+    NOT,
+    PYTHON,
+    SIGN,
+    Binary,
+    Call,
+    Constant,
+    Items,
+    Name,
+    Node,
+    Unary,
+    show,
+)
 
 MAX_DEPTH = 60
 MAX_OPERATORS = 200
 
 
-@dataclass(frozen=True)
-class Name:
-    """A name: of a column, or of a constant such as ``pi``; `sure` where it is in backticks."""
-
-    name: str
-    sure: bool = False
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A number, a truth value, a string, or None for nothing at all (``NULL``)."""
-
-    value: float | bool | str | None
-    written: str = ""
-
-
-@dataclass(frozen=True)
-class Unary:
-    """``-x``, ``+x`` or not x (the operator is ``!``)."""
-
-    operator: str
-    operand: Node
-    written: str = ""
-
-
-@dataclass(frozen=True)
-class Binary:
-    """Two operands and what is between them, by its Python name."""
-
-    operator: str
-    left: Node
-    right: Node
-    written: str = ""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function's name, its arguments, and those that are named."""
-
-    name: str
-    arguments: tuple[Node, ...]
-    named: tuple[tuple[str, Node], ...] = ()
-
-
-@dataclass(frozen=True)
-class Items:
-    """A list of constants: ``c(1, 2)`` or ``[1, 2]``."""
-
-    items: tuple[Node, ...]
-    written: str = "["
-
-
-Node = Name | Constant | Unary | Binary | Call | Items
-
-# From loose to tight, as in R; `not` stands between `&` and the comparisons.
-_BINDING = {
-    **dict.fromkeys(("|", "||", "or"), 1),
-    **dict.fromkeys(("&", "&&", "and"), 2),
-    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in", "not in"), 4),
-    **dict.fromkeys(("+", "-"), 5),
-    **dict.fromkeys(("*", "/", "%", "//"), 6),
-    **dict.fromkeys(("%%", "%/%", "%in%"), 7),
-    ":": 8,
-    **dict.fromkeys(("^", "**"), 10),
-}
-_NOT, _SIGN = 3, 9
-COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in")
-LOGICAL = ("&", "|")
-_PYTHON = {
-    **{"||": "|", "or": "|", "&&": "&", "and": "&"},
-    **{"^": "**", "%%": "%", "%/%": "//", "%in%": "in"},
-}
-_CONSTANTS: dict[str, float | bool | None] = {
-    **{"TRUE": True, "True": True, "FALSE": False, "False": False, "NULL": None, "None": None},
-    **{"Inf": float("inf")},
-}
-# Names that are constants unless they stand in backticks.
-PI = ("pi", "np.pi", "numpy.pi", "math.pi")
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
@@ -176,7 +111,7 @@ class _Parser:
 
     def __init__(self, tokens: list[_Token], end: int) -> None:
         self.tokens, self.end, self.i, self.depth = tokens, end, 0, 0
-        if sum(token.kind == "op" and token.text in _BINDING for token in tokens) > MAX_OPERATORS:
+        if sum(token.kind == "op" and token.text in BINDING for token in tokens) > MAX_OPERATORS:
             raise InputError(
                 f"an expression has more than {MAX_OPERATORS} operators",
                 where=f"at character {tokens[0].start}",
@@ -199,7 +134,7 @@ class _Parser:
         if token.kind == "word" and token.text == "not" and self.peek(1).text == "in":
             return "not in", 2
         known = token.kind == "op" or (token.kind == "word" and token.text in ("and", "or", "in"))
-        return (token.text, 1) if known and token.text in _BINDING else ("", 0)
+        return (token.text, 1) if known and token.text in BINDING else ("", 0)
 
     def expression(self, least: int) -> Node:
         """Read operands joined by operators that bind at least so tightly."""
@@ -209,7 +144,7 @@ class _Parser:
         left = self.prefixed()
         while True:
             operator, count = self.operator()
-            binding = _BINDING.get(operator, -1)
+            binding = BINDING.get(operator, -1)
             if binding < least or not operator:
                 break
             compared = isinstance(left, Binary) and left.operator in COMPARISONS
@@ -222,7 +157,7 @@ class _Parser:
             self.i += count
             # Powers group to the right, and their exponent may have a sign.
             right = self.expression(binding if binding == 10 else binding + 1)
-            left = Binary(_PYTHON.get(operator, operator), left, right, operator)
+            left = Binary(PYTHON.get(operator, operator), left, right, operator)
         self.depth -= 1
         return left
 
@@ -230,10 +165,10 @@ class _Parser:
         token = self.peek()
         if token.kind == "op" and token.text in "+-":
             self.i += 1
-            return Unary(token.text, self.expression(_SIGN), token.text)
+            return Unary(token.text, self.expression(SIGN), token.text)
         if token.text in ("!", "~") or (token.kind, token.text) == ("word", "not"):
             self.i += 1
-            return Unary("!", self.expression(_NOT), token.text)
+            return Unary("!", self.expression(NOT), token.text)
         return self.operand()
 
     def operand(self) -> Node:
@@ -272,8 +207,8 @@ class _Parser:
                 return self.followed(Items(plain, "c("))
             named = tuple((key, value) for key, value in given if key)
             return self.followed(Call(name, plain, named))
-        if token.text in _CONSTANTS:
-            return Constant(_CONSTANTS[token.text], token.text)
+        if token.text in CONSTANTS:
+            return Constant(CONSTANTS[token.text], token.text)
         return self.followed(Name(token.text))
 
     def arguments(self, opening: _Token) -> list[tuple[str, Node]]:
@@ -374,77 +309,3 @@ def _text(token: _Token) -> str:
             "a string has an escape that is none", where=f"at character {token.start}"
         ) from None
     return str(value)
-
-
-def show(node: Node, *, canonical: bool = False) -> str:
-    """Write a tree as text that reads back as the same tree.
-
-    Parameters
-    ----------
-    node : Node
-        From ``parse_expression``.
-    canonical : bool
-        Write operators and constants one way, whichever way they were written.
-
-    Examples
-    --------
-    >>> tree = parse_expression("!(a>1&b)")
-    >>> show(tree), show(tree, canonical=True)
-    ('!((a > 1) & b)', '~((a > 1) & b)')
-    """
-
-    def inner(child: Node, loose: bool) -> str:
-        text = show(child, canonical=canonical)
-        return f"({text})" if loose else text
-
-    match node:
-        case Name(name, sure):
-            return f"`{name}`" if sure and name in (*_CONSTANTS, *PI) else quoted(name)
-        case Constant(value, written):
-            spelled = value is None or isinstance(value, bool) or value == float("inf")
-            return written if spelled and written and not canonical else _constant(value)
-        case Unary("!", operand, written):
-            sign = "~" if canonical or written in ("", "not") else written
-            return sign + inner(operand, not isinstance(operand, (Name, Call)))
-        case Unary(operator, operand):
-            return operator + inner(operand, _binding(operand) < _SIGN)
-        case Binary(operator, left, right, written):
-            binding = _BINDING[operator]
-            tight = binding in (8, 10) and not (canonical or written == "**")
-            plain = canonical or written in ("", "and", "or", "&&", "||")
-            sign = operator if plain else written
-            # Python compares before it joins, and R after: brackets say it for both.
-            joins = operator in LOGICAL
-            if operator in ("%", "//"):
-                binding = _SIGN
-            before = inner(left, _loose(left, binding + (binding == 10), joins))
-            after = inner(right, _loose(right, binding + (binding != 10), joins))
-            return f"{before}{sign}{after}" if tight else f"{before} {sign} {after}"
-        case Call(name, arguments, named):
-            given = [show(a, canonical=canonical) for a in arguments]
-            given += [f"{key}={show(value, canonical=canonical)}" for key, value in named]
-            return f"{name}({', '.join(given)})"
-        case Items(items, written):
-            listed = ", ".join(show(item, canonical=canonical) for item in items)
-            return f"c({listed})" if written == "c(" and not canonical else f"[{listed}]"
-
-
-def _constant(value: float | bool | str | None) -> str:
-    return "Inf" if value == float("inf") else repr(value)
-
-
-def _binding(node: Node) -> int:
-    if isinstance(node, Binary):
-        return _BINDING[node.operator]
-    if isinstance(node, Unary):
-        return _NOT if node.operator == "!" else _SIGN
-    return 100
-
-
-def _loose(node: Node, least: int, joins: bool) -> bool:
-    """Tell whether an operand needs brackets."""
-    if isinstance(node, Binary) and node.operator in ("%", "//"):
-        return True  # R and Python do not agree how tightly these bind
-    compared = isinstance(node, Binary) and node.operator in COMPARISONS
-    signed = isinstance(node, Constant) and isinstance(node.value, (int, float)) and node.value < 0
-    return _binding(node) < least or (joins and compared) or signed

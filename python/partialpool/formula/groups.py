@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from partialpool.errors import InputError, NotYetError
-
-from .algebra import Quotient, expand_tokens, find_quotients
-from .check import Factor, column_factor
-from .expression import Call, Name
-from .names import quoted
-from .tokens import Token, join
+from partialpool.formula.algebra import Quotient, expand_tokens, find_quotients
+from partialpool.formula.check import Factor, column_factor
+from partialpool.formula.names import quoted
+from partialpool.formula.tokens import Token, join
+from partialpool.formula.tree import Call, Name
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def cut_offsets(tokens: list[Token]) -> tuple[list[Token], list[Factor]]:
 
     Examples
     --------
-    >>> from .tokens import tokenize
+    >>> from partialpool.formula.tokens import tokenize
     >>> rest, offsets = cut_offsets(tokenize("x + offset(log(e)) + (1 | a)"))
     >>> join(rest), [factor.label for factor in offsets]
     ('x + (1 | a)', ['log(e)'])
@@ -88,7 +87,7 @@ def cut_groups(tokens: list[Token]) -> tuple[list[Token], tuple[GroupTerm, ...]]
 
     Examples
     --------
-    >>> from .tokens import tokenize
+    >>> from partialpool.formula.tokens import tokenize
     >>> rest, groups = cut_groups(tokenize("x + (1 | a/b)"))
     >>> join(rest), [group.text for group in groups]
     ('x', ['(1 | a)', '(1 | a:b)'])

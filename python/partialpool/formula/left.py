@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from partialpool.errors import InputError, NotYetError, short
-
-from .allowed import CALLED
-from .check import Factor, is_condition, tree_factor, unknown_function
-from .constants import is_number, number
-from .expression import Binary, Call, Constant, Items, Name, Node, parse_expression, show
-from .text import top_level
+from partialpool.formula.allowed import CALLED
+from partialpool.formula.check import Factor, tree_factor, unknown_function
+from partialpool.formula.constants import is_number, number
+from partialpool.formula.expression import parse_expression
+from partialpool.formula.text import top_level
+from partialpool.formula.tree import (
+    Binary,
+    Call,
+    Constant,
+    Items,
+    Name,
+    Node,
+    is_condition,
+    show,
+)
 
 Role = Factor | float
 """What a role is computed from, or one number for all rows."""

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from partialpool.errors import InputError, NotYetError, short
-
-from .algebra import Quotient, find_quotients
-from .check import Factor, tree_factor
-from .expression import Binary
-from .groups import GroupTerm, bracketed, cut_groups, cut_offsets
-from .left import Left, Role, parse_left
-from .text import check_length, plain, split_sides
-from .tokens import Token, join, tokenize
+from partialpool.formula.algebra import Quotient, find_quotients
+from partialpool.formula.check import Factor, tree_factor
+from partialpool.formula.groups import GroupTerm, bracketed, cut_groups, cut_offsets
+from partialpool.formula.left import Left, Role, parse_left
+from partialpool.formula.text import check_length, plain, split_sides
+from partialpool.formula.tokens import Token, join, tokenize
+from partialpool.formula.tree import Binary
 
 
 @dataclass(frozen=True)

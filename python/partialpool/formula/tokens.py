@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 
 from partialpool.errors import InputError, NotYetError, short
-
-from .allowed import NOT_YET_COVARIANCES
-from .check import Factor, column_factor, expression_factor
-from .names import quoted
-from .text import check_length, closing, top_level
+from partialpool.formula.allowed import NOT_YET_COVARIANCES
+from partialpool.formula.check import Factor, column_factor, expression_factor
+from partialpool.formula.names import quoted
+from partialpool.formula.text import check_length, closing, top_level
 
 # Functions around a group term: lme4 2.0 and glmmTMB write its covariance so, MixedModels.jl too.
 _COVARIANCES = {"us": "|", "diag": "||", "zerocorr": "||"}
@@ -165,7 +164,7 @@ def _call(text: str, name: str, first: int, opening: int, close: int, start: int
 
 def _calls(name: str) -> bool:
     """Tell whether a word before a blank and a bracket is a function: `x (1 | g)` is no call."""
-    from .allowed import CALLED, FUNCTIONS, REWRITTEN
+    from partialpool.formula.allowed import CALLED, FUNCTIONS, REWRITTEN
 
     return name in ("offset", "gr", *_COVARIANCES, *CALLED, *FUNCTIONS, *REWRITTEN)
 

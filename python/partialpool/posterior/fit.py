@@ -6,7 +6,7 @@ import os
 
 from partialpool.answers.arviz import to_arviz
 from partialpool.answers.check import check
-from partialpool.answers.effects import effects
+from partialpool.answers.effects.effects import effects
 from partialpool.answers.kfold import kfold
 from partialpool.answers.loo import Loo, loo
 from partialpool.answers.predict import posterior_predictive, predict

@@ -1,10 +1,17 @@
-"""The bundled data sets as files: `partialpool data radon`."""
+"""`partialpool data`: the bundled data sets as files."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from partialpool.cli import options
+from partialpool.cli.codes import DONE
+from partialpool.cli.files import make_folder
+from partialpool.cli.output import report, say, say_json
 from partialpool.errors import InputError, did_you_mean
 from partialpool.words.page import Page
 from partialpool.words.table import ResultColumn, ResultTable
@@ -24,7 +31,27 @@ DESCRIBED = {
 }
 
 
-def listed() -> Page:
+def data_command(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="radon, eight_schools or individuals."),
+    ] = None,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the files.")] = ".",
+    as_json: options.Json = False,
+) -> int:
+    """Write a bundled data set as CSV; without a name, list them."""
+    if name is None:
+        report(_listed(), as_json)
+        return DONE
+    files = [str(path) for path in _write(name, make_folder(out))]
+    if as_json:
+        say_json({"files": files})
+    else:
+        say("\n".join(files))
+    return DONE
+
+
+def _listed() -> Page:
     """Every data set with its files."""
     files = [", ".join(BUNDLED[name]) for name in BUNDLED]
     described = [DESCRIBED[name] for name in BUNDLED]
@@ -35,7 +62,7 @@ def listed() -> Page:
     return Page(table=ResultTable("name", list(BUNDLED), columns), rows="data sets")
 
 
-def write_bundled(name: str, folder: Path) -> list[Path]:
+def _write(name: str, folder: Path) -> list[Path]:
     """Write a data set into a folder; files that are there already stay if they are the same.
 
     Raises

@@ -1,0 +1,1 @@
+"""Marginal effects: average predictions, contrasts and slopes of one predictor."""

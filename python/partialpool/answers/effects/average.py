@@ -1,0 +1,107 @@
+"""Averages over rows of what draws expect: predictions, and their slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool.answers.effects.levels import Levels
+from partialpool.answers.effects.rows import contents, interleaved, take, without_common
+from partialpool.answers.effects.values import with_column
+from partialpool.arrays import Array, Ints
+from partialpool.draws.new_rows import Gathered, build_rows, check_known
+from partialpool.model import Group
+
+STEP = 1e-4  # of an sd: half the width of a finite difference
+
+
+class Average:
+    """The average of the expected response over rows: (draw,), or (draw, category).
+
+    Parameters
+    ----------
+    levels : Levels
+        What is expected of a row.
+    apart : sequence of Group
+        Groups whose levels keep their own coefficients.
+    weights : (row,) array
+        How often rows count.
+    notes : list of str
+        What there is to say; what is left out is added to it.
+    """
+
+    def __init__(
+        self, levels: Levels, apart: Sequence[Group], weights: Array, notes: list[str]
+    ) -> None:
+        self.levels, self.model, self.apart = levels, levels.model, apart
+        self.weights, self.notes = weights, notes
+
+    def __call__(self, gathered: Gathered) -> Array:
+        """Give the average over the rows."""
+        rows = build_rows(self.model, gathered, self.apart)
+        check_known(self.model, rows)
+        first, counts, weights = self._distinct(contents(rows))
+        total: Array | float = 0.0
+        origin: float | None = None if self.levels.are_linear else 0.0
+        lost, left = 0.0, float(weights.sum())
+        for at, mean in self.levels.means(take(rows, first)):
+            known = _known(mean)
+            lost += counts[at][~known].sum()
+            left -= weights[at][~known].sum()
+            if origin is None and known.any():
+                origin = float(mean[known].flat[0])  # far from zero, sums of differences are exact
+            total = total + np.tensordot(weights[at][known], mean[known] - (origin or 0.0), axes=1)
+        if lost:
+            self._say(int(lost))
+        return np.asarray((origin or 0.0) + total / left)
+
+    def slope(self, gathered: Gathered, by: str) -> Array:
+        """Give the average derivative where the rows are."""
+        x = gathered.table.columns[by].values.astype(np.float64)
+        sd = np.sqrt(np.cov(x, aweights=self.weights, ddof=0))
+        step = STEP * (float(sd) or max(abs(float(x[0])), 1.0))
+        # Not beyond the data, where some transforms are not defined.
+        low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())
+        if np.ptp(x) == 0:
+            low, high = x - step, x + step
+        columns = (replace(gathered.table.columns[by], values=x) for x in (low, high))
+        left_end, right_end = (
+            build_rows(self.model, with_column(gathered, column), self.apart) for column in columns
+        )
+        alike = np.hstack([contents(left_end), contents(right_end), (high - low)[:, None]])
+        first, _, weights = self._distinct(alike)
+        if self.levels.are_linear:
+            left_end, right_end = without_common(left_end, right_end)
+        both = interleaved(take(left_end, first), take(right_end, first))
+        total: Array | float = 0.0
+        left = float(weights.sum())
+        for at, mean in self.levels.means(both):
+            change, own = mean[1::2] - mean[::2], at[::2] // 2
+            known = _known(change)
+            left -= weights[own][~known].sum()
+            shares = (weights / (high - low)[first])[own][known]
+            total = total + np.tensordot(shares, change[known], axes=1)
+        return np.asarray(total / left)
+
+    def _distinct(self, table: Array) -> tuple[Ints, Array, Array]:
+        """Merge rows that are alike: the first of each kind, how many, and their weight."""
+        _, first, kind = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        kind = kind.ravel()
+        counts = np.bincount(kind).astype(np.float64)
+        return first, counts, np.bincount(kind, self.weights).astype(np.float64)
+
+    def _say(self, lost: int) -> None:
+        note = (
+            f"left out: {lost} row{'s' * (lost != 1)} in levels whose own rows do not determine "
+            "their coefficients"
+        )
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _known(values: Array) -> NDArray[np.bool_]:
+    """Rows without an undetermined number."""
+    return np.asarray(~np.isnan(values.reshape(len(values), -1)).any(axis=1))
