@@ -22,7 +22,7 @@ from partialpool.finding import Finding
 from partialpool.metropolis import MetropolisRun, metropolis
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit, load
-from partialpool.priors import (
+from partialpool.priors.distributions import (
     LKJ,
     Cauchy,
     Exponential,

@@ -255,6 +255,12 @@ def test_other_names_of_the_same_family_are_taken(name, ours):
     assert family_of(name) == family_of(ours)
 
 
+def test_a_family_by_another_name_takes_the_same():
+    options = {"se": "time", "draws": 10, "warmup": 50, "seed": 1}
+    fits = [pp.fit("y ~ x", GOOD, family=name, **options) for name in ("gaussian", "normal")]
+    np.testing.assert_array_equal(fits[0].run.b, fits[1].run.b)
+
+
 @pytest.mark.parametrize(
     ("name", "ours"),
     [("binary", "bernoulli"), ("ordinal", "cumulative"), ("logit", "bernoulli"),

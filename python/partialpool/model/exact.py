@@ -21,7 +21,7 @@ from partialpool.design import Design
 from partialpool.errors import InputError
 from partialpool.model.defaults import as_prior
 from partialpool.model.pooling import Pooled
-from partialpool.priors import InverseGamma, LogNormal, Prior
+from partialpool.priors import Prior, vanishes_at_zero
 
 SOME_ROWS = 1000
 # Residuals that are the rounding of the largest number they are differences of.
@@ -140,7 +140,7 @@ def keeps_off_zero(prior: Prior | str | None) -> bool:
     if prior is None:
         return False
     prior = as_prior("sigma", prior)
-    return prior.support[0] > 0 or isinstance(prior, (InverseGamma, LogNormal))
+    return prior.support[0] > 0 or vanishes_at_zero(prior)
 
 
 def estimates_sigma(pooled: Pooled) -> bool:

@@ -20,7 +20,7 @@ from .distributions import (
     StudentT,
     Uniform,
 )
-from .prior import Kernel, Prior, has_mass_at_zero, log_density
+from .prior import Kernel, Prior, has_mass_at_zero, log_density, vanishes_at_zero
 from .text import parse_prior
 
 __all__ = [
@@ -47,4 +47,5 @@ __all__ = [
     "has_mass_at_zero",
     "log_density",
     "parse_prior",
+    "vanishes_at_zero",
 ]

@@ -159,3 +159,8 @@ def has_mass_at_zero(prior: Prior) -> bool:
     """Whether the density at 0 is finite and positive."""
     name, numbers = prior.kernel()
     return name in ("flat", "normal", "student_t") or (name == "gamma" and numbers[0] == 1.0)
+
+
+def vanishes_at_zero(prior: Prior) -> bool:
+    """Whether the density goes to 0 there faster than any power."""
+    return prior.kernel()[0] in ("inverse_gamma", "log_normal")

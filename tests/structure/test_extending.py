@@ -1,0 +1,237 @@
+"""A family and a prior are added in exactly the files that ARCHITECTURE.md's "Extending" names.
+
+Each is written into a copy of the package, and used from a process of its own.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "python" / "partialpool"
+
+# Waiting times as those of Weibull, under other names: the core knows its density as `weibull`.
+RECORD = '''
+
+_STEEPNESS = Dispersion("steepness", LogNormal(0.5, 1), 0.0, math.inf, "how steep {y} is")
+
+
+@dataclass(frozen=True)
+class Ageing(Positive):
+    """Waiting times of what ages."""
+
+    dispersion: tuple[Dispersion, ...] = (_STEEPNESS,)
+    scatter: str = "steepness"
+
+    def start(self, y: Array, trials: Array | None) -> dict[str, float]:
+        return {"steepness": WEIBULL.start(y, trials)["shape"]}
+
+    def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
+        return WEIBULL.noise(rng, {"shape": aux["steepness"]}, size)
+
+
+AGEING = Ageing(
+    "ageing",
+    core="weibull",
+    words={"log": "exp(b) multiplies the mean age"},
+    remedies={"spread": 'Try family="gamma", for no reason.'},
+)
+'''
+
+DATA = """
+import numpy as np
+import partialpool as pp
+
+rng = np.random.default_rng(7)
+g = np.repeat(np.arange(12), 8)
+x = rng.normal(size=96)
+mean = np.exp(0.5 + 0.4 * x + rng.normal(0, 0.5, 12)[g])
+data = {"y": mean * rng.weibull(1.6, 96), "x": x, "g": [f"g{k}" for k in g]}
+few = {"draws": 250, "warmup": 250, "seed": 1}
+"""
+
+USE_FAMILY = """
+fits = {
+    name: pp.fit("y ~ x + (1 | g)", data, family=name, **few) for name in ("ageing", "weibull")
+}
+own, known = fits.values()
+renamed = lambda text: text.replace("steepness", "shape")
+assert [renamed(name) for name in own.run.scalars] == list(known.run.scalars)
+np.testing.assert_array_equal(own.run.b, known.run.b)
+np.testing.assert_array_equal(own.summary()["mean"], known.summary()["mean"])
+assert "ageing family (log link)" in repr(own)
+assert "multiplies the mean age" in repr(own)
+assert "How steep y is" in repr(own)
+for kind in ("mean", "observation", "linear"):
+    one, other = (fit.predict(kind=kind, seed=3) for fit in fits.values())
+    np.testing.assert_array_equal(one["mean"], other["mean"])
+new = {"x": [0.0, 1.0], "g": ["g1", "elsewhere"]}
+assert own.predict(new, new_levels="sample").shape[0] == 2
+np.testing.assert_array_equal(own.check(seed=2).table["p"], known.check(seed=2).table["p"])
+scores = [fit.loo() for fit in fits.values()]
+assert scores[0].elpd == scores[1].elpd
+assert own.kfold(3).elpd == known.kfold(3).elpd
+effects = [fit.effects("x") for fit in fits.values()]
+assert effects[0].equals(effects[1])
+assert "closed form" in effects[0].attrs["groups"]
+assert list(pp.compare_fits(fits).weights) == list(fits)
+assert set(pp.compare("y ~ x + (1 | g)", data, family="ageing", **few).fits) == {
+    "complete", "none", "partial"
+}
+assert own.sensitivity().table.shape == known.sensitivity().table.shape
+prior = pp.prior_predictive("y ~ x + (1 | g)", data, family="ageing", draws=250, seed=1)
+assert prior.run.scalars["steepness"].min() > 0
+assert str(pp.default_priors("y ~ x", data, family="Ageing")["steepness"]) == "LogNormal(0.5, 1)"
+held = pp.fit("y ~ x", data, family="ageing", priors={"steepness": pp.Gamma(2, 1)}, **few)
+assert held.run.scalars["steepness"].min() > 0
+own.save("own.nc")
+again = pp.load("own.nc")
+assert again.model.family.name == "ageing" and repr(again) == repr(own)
+np.testing.assert_array_equal(again.predict(seed=3)["mean"], own.predict(seed=3)["mean"])
+for formula, options, said in (
+    ("y ~ x", {"se": 1.0}, "`se` is given, but the family is ageing"),
+    ("y ~ x", {"sigma": "~ x"}, "the ageing family has no residual sd"),
+    ("x ~ 1", {}, "`ageing` needs numbers above 0, but `x` is"),
+    ("y ~ x", {"link": "probit"}, "`ageing` has no link `probit`"),
+):
+    try:
+        pp.fit(formula, data, family="ageing", **options)
+    except pp.InputError as error:
+        assert said in str(error), error
+    else:
+        raise AssertionError(said)
+"""
+
+BEFORE = "@dataclass(frozen=True)\nclass HalfCauchy"
+# Half of Student's t with 4 degrees of freedom: the core has its density.
+CLASS = '''@dataclass(frozen=True)
+class HalfFour(_Half):
+    """Student's t with 4 degrees of freedom, above 0."""
+
+    scale: float = 1.0
+
+    def kernel(self) -> Kernel:
+        return ("student_t", [4.0, 0.0, self.scale])
+
+    def _draw(self, rng: np.random.Generator, size: int) -> Array:
+        return np.abs(self.scale * rng.standard_t(4.0, size))
+
+    @property
+    def typical(self) -> tuple[float, float]:
+        return (self.scale, self.scale)
+
+
+'''
+
+USE_PRIOR = """
+priors = [
+    {"sigma": one, "sd_g": one, "b[x]": pp.Normal(0, 3)}
+    for one in (pp.HalfFour(2), "half_four(2)", pp.HalfStudentT(4, 2))
+]
+fits = [pp.fit("y ~ x + (1 | g)", data, priors=one, **few) for one in priors]
+for fit in fits[:2]:
+    assert "HalfFour(2)" in repr(fit)
+    np.testing.assert_array_equal(fit.run.b, fits[2].run.b)
+    np.testing.assert_array_equal(fit.sensitivity().table, fits[2].sensitivity().table)
+nuts = [pp.fit("y ~ x + (1 | g)", data, priors=p, method="nuts", **few) for p in priors[1:]]
+np.testing.assert_array_equal(nuts[0].run.sigma, nuts[1].run.sigma)
+drawn = pp.prior_predictive("y ~ x + (1 | g)", data, priors=priors[0], draws=400, seed=1)
+same = pp.prior_predictive("y ~ x + (1 | g)", data, priors=priors[2], draws=400, seed=1)
+np.testing.assert_array_equal(drawn.run.sigma, same.run.sigma)
+assert set(pp.compare("y ~ x + (1 | g)", data, priors={"sigma": pp.HalfFour(2)}, **few).fits)
+fits[0].save("own.nc")
+assert pp.load("own.nc").priors["sigma"] == pp.HalfFour(2)
+for text, said in (("half_fore(2)", "did you mean `HalfFour`?"), ("half_four(0)", "above 0")):
+    try:
+        pp.fit("y ~ x", data, priors={"sigma": text}, **few)
+    except pp.InputError as error:
+        assert said in str(error), error
+    else:
+        raise AssertionError(said)
+"""
+
+
+def extending(what):
+    """The files of the package that a paragraph under "Extending" names for something in Python."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    paragraph = re.search(rf"^\*\*{what}\.\*\* (.*?)\n\n", text, re.M | re.S)[1]
+    names = re.findall(r"`((?:\w+/)*\w+\.py)`", paragraph)
+    return {name for name in names if (PACKAGE / name).is_file()}
+
+
+class Copy:
+    """A copy of the package, to be written into and used."""
+
+    def __init__(self, folder):
+        self.folder, self.written = folder, set()
+        shutil.copytree(
+            PACKAGE, folder / "partialpool", ignore=shutil.ignore_patterns("__pycache__")
+        )
+
+    def write(self, name, *changes):
+        """Put text in the place of other text, or at the end where that is empty."""
+        path = self.folder / "partialpool" / name
+        text = path.read_text(encoding="utf-8")
+        for old, new in changes:
+            assert not old or text.count(old) == 1, old
+            text = text.replace(old, new) if old else text + new
+        path.write_text(text, encoding="utf-8")
+        self.written.add(name)
+
+    def run(self, *arguments):
+        """Run Python where this package is found before any other."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env={"PYTHONPATH": str(self.folder), "PATH": "", "HOME": str(self.folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def copy(tmp_path):
+    made = Copy(tmp_path)
+    made.run("-c", f"{DATA}import pandas as pd\npd.DataFrame(data).to_csv('data.csv', index=False)")
+    return made
+
+
+def test_a_family(copy):
+    copy.write("families/positive.py", ("", RECORD))
+    copy.write(
+        "families/known.py",
+        ("import EXPONENTIAL, GAMMA, WEIBULL", "import AGEING, EXPONENTIAL, GAMMA, WEIBULL"),
+        ("        WEIBULL,\n", "        WEIBULL,\n        AGEING,\n"),
+        ('    "weibull",\n', '    "weibull",\n    "ageing",\n'),
+    )
+    assert copy.written == extending("A family")
+    copy.run("-c", DATA + USE_FAMILY)
+    options = ("--family", "ageing", "--seed", "1", "--draws", "250", "--warmup", "250")
+    printed = copy.run("-m", "partialpool", "fit", "data.csv", "y ~ x + (1 | g)", *options)
+    assert "ageing family (log link), partial pooling; 96 rows of data.csv" in printed
+    assert re.search(r"^ *steepness +\d", printed, re.M)
+
+
+def test_a_prior(copy):
+    copy.write(
+        "priors/distributions.py",
+        (BEFORE, CLASS + BEFORE),
+        ("        HalfCauchy,\n", "        HalfCauchy,\n        HalfFour,\n"),
+    )
+    copy.write(
+        "__init__.py",
+        ("    HalfCauchy,\n", "    HalfCauchy,\n    HalfFour,\n"),
+        ('    "HalfCauchy",\n', '    "HalfCauchy",\n    "HalfFour",\n'),
+    )
+    assert copy.written == extending("A prior")
+    copy.run("-c", DATA + USE_PRIOR)
+    options = ("--prior", "sigma=half_four(2)", "--seed", "1", "--draws", "250", "--warmup", "250")
+    printed = copy.run("-m", "partialpool", "fit", "data.csv", "y ~ x + (1 | g)", *options)
+    assert re.search(r"^ *sigma .* HalfFour\(2\)$", printed, re.M)
