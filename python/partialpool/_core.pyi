@@ -1,21 +1,48 @@
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 _Array = NDArray[np.float64]
 _Prior = tuple[str, list[float]]
-_Scalar = tuple[_Prior, float, float, float, float, bool]
-_Bounded = tuple[_Prior, float, float]
-_Scale = tuple[_Scalar | None, float]
 _Block = tuple[int, int, bool]
-_Row = tuple[_Prior, list[float], float]
 _Progress = Callable[[int, int], object] | None
+
+class _Bounded(Protocol):
+    @property
+    def kernel(self) -> _Prior: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+class _Scalar(_Bounded, Protocol):
+    @property
+    def unit(self) -> float: ...
+    @property
+    def start(self) -> float: ...
+    @property
+    def signed(self) -> bool: ...
+
+class _Row(Protocol):
+    @property
+    def kernel(self) -> _Prior: ...
+    @property
+    def row(self) -> list[float]: ...
+    @property
+    def shift(self) -> float: ...
+
+class _Thresholds(Protocol):
+    @property
+    def increments(self) -> list[float]: ...
+    @property
+    def priors(self) -> Sequence[_Row]: ...
 
 class CrossProducts:
     def __new__(
         cls,
+        *,
         z: _Array,
         xy: _Array,
         codes: NDArray[np.int64],
@@ -24,7 +51,7 @@ class CrossProducts:
         row_scale: _Array | None = None,
     ) -> CrossProducts: ...
     @staticmethod
-    def from_parts(r: _Array, b: _Array, w: _Array, n_rows: int) -> CrossProducts: ...
+    def from_parts(*, r: _Array, b: _Array, w: _Array, n_rows: int) -> CrossProducts: ...
     @property
     def n_levels(self) -> int: ...
     def projected(self, n_rows: int) -> CrossProducts: ...
@@ -33,6 +60,7 @@ class CrossProducts:
 class Integrated:
     def __new__(
         cls,
+        *,
         zz: _Array,
         zb: _Array,
         sigma: _Array,
@@ -47,6 +75,7 @@ class Integrated:
     def coefficients(self) -> tuple[_Array, _Array]: ...
     def leave_rows_out(
         self,
+        *,
         z: _Array,
         b: _Array,
         level: NDArray[np.int64],
@@ -66,6 +95,7 @@ class Density:
     def time_evaluation(self, repeats: int) -> float: ...
     def sample(
         self,
+        *,
         chains: int,
         draws: int,
         warmup: int,
@@ -79,13 +109,14 @@ class Density:
 class Marginal(Density):
     def __new__(
         cls,
+        *,
         data: CrossProducts,
-        sd: list[_Scale],
+        sd: Sequence[_Scalar | float],
         blocks: list[_Block],
         lkj_eta: float,
-        correlations: list[_Bounded] | None,
-        sigma: _Scale,
-        sampled: list[_Scalar],
+        correlations: Sequence[_Bounded] | None,
+        sigma: _Scalar | float,
+        sampled: Sequence[_Scalar],
         sampled_map: _Array,
         sampled_shift: list[float],
         prior_rows: _Array,
@@ -96,6 +127,7 @@ class Marginal(Density):
 class Joint:
     def __new__(
         cls,
+        *,
         data: CrossProducts,
         map: _Array,
         shift: list[float],
@@ -103,11 +135,11 @@ class Joint:
         base: list[float],
         unback: _Array,
         prior_rows: _Array,
-        b: list[_Bounded],
-        sd: list[_Bounded],
+        b: Sequence[_Bounded],
+        sd: Sequence[_Bounded],
         pairs: list[tuple[int, int]],
-        eta: float,
-        elementwise: list[_Bounded] | None,
+        lkj_eta: float,
+        correlations: Sequence[_Bounded] | None,
         fixed_sd: list[float],
         bounds: list[tuple[float, float]],
         sigma: _Bounded | None,
@@ -117,6 +149,7 @@ class Joint:
     def logp(self, theta: _Array) -> float: ...
     def metropolis(
         self,
+        *,
         starts: _Array,
         proposal_sd: list[float],
         draws: int,
@@ -129,53 +162,66 @@ class Joint:
 class Factor:
     @staticmethod
     def hierarchical(
+        *,
         codes: NDArray[np.int64],
         z: _Array,
         n_levels: int,
-        sd: list[_Scalar],
+        sd: Sequence[_Scalar],
         blocks: list[_Block],
         lkj_eta: float,
-        correlations: list[_Bounded] | None,
+        correlations: Sequence[_Bounded] | None,
         twin: _Array | None,
     ) -> Factor: ...
     @staticmethod
     def normal(
-        codes: NDArray[np.int64], z: _Array, n_levels: int, factor: _Array, mean: list[float]
+        *,
+        codes: NDArray[np.int64],
+        z: _Array,
+        n_levels: int,
+        factor: _Array,
+        mean: list[float],
     ) -> Factor: ...
     @staticmethod
     def separate(
-        codes: NDArray[np.int64], z: _Array, n_levels: int, scalars: list[_Scalar]
+        *,
+        codes: NDArray[np.int64],
+        z: _Array,
+        n_levels: int,
+        scalars: Sequence[_Scalar],
     ) -> Factor: ...
 
 class Part:
     def __new__(
         cls,
+        *,
         x: _Array,
         offset: _Array | None,
         start: list[float],
-        bounded: list[_Scalar | None],
+        bounded: Sequence[_Scalar | None],
         map: _Array,
         unmap: _Array,
         shift: list[float],
-        priors: list[_Row],
+        priors: Sequence[_Row],
         factors: list[Factor],
     ) -> Part: ...
 
 class General(Density):
     def __new__(
         cls,
+        *,
         family: str,
         link: str,
         y: _Array,
         trials: _Array | None,
         weights: _Array | None,
         parts: list[Part],
-        dispersion: list[_Scalar],
-        thresholds: tuple[list[float], list[_Row]] | None,
+        dispersion: Sequence[_Scalar],
+        thresholds: _Thresholds | None,
     ) -> General: ...
     def constrain(self, u: _Array) -> _Array: ...
 
 def group_draws(
+    *,
     data: CrossProducts,
     covariance: _Array,
     sigma: _Array,
@@ -187,6 +233,7 @@ def group_draws(
     threads: int,
 ) -> _Array: ...
 def group_summary(
+    *,
     data: CrossProducts,
     covariance: _Array,
     sigma: _Array,
@@ -200,7 +247,8 @@ def group_summary(
     threads: int,
 ) -> _Array: ...
 def row_densities(
-    kind: str,
+    *,
+    family: str,
     link: str,
     y: _Array,
     trials: _Array,
@@ -211,7 +259,8 @@ def row_densities(
     threads: int,
 ) -> _Array: ...
 def family_rows(
-    kind: str,
+    *,
+    family: str,
     link: str,
     y: _Array,
     trials: _Array,
@@ -220,6 +269,6 @@ def family_rows(
     log_sigma: _Array,
     aux: _Array,
 ) -> tuple[_Array, _Array, _Array, _Array]: ...
-def link_probabilities(link: str, eta: _Array, threads: int) -> tuple[_Array, _Array]: ...
+def link_probabilities(*, link: str, eta: _Array, threads: int) -> tuple[_Array, _Array]: ...
 def diagnose(draws: _Array, threads: int) -> _Array: ...
-def leave_out(log_density: _Array, relative: float, threads: int) -> tuple[_Array, _Array]: ...
+def leave_out(*, log_density: _Array, relative: float, threads: int) -> tuple[_Array, _Array]: ...

@@ -1,8 +1,9 @@
 //! Responses between 0 and 1: the beta distribution with a mean and a precision.
 
-use super::Link;
-use super::link::{Cloglog, Inverse, Logit, Probit};
+use super::link::{Inverse, PROBABILITIES, by_link};
+use super::list::{About, Formulas};
 use super::sweep::{Density, Row, sweep};
+use super::{Kind, Link};
 use crate::vmath::ln_gamma;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -17,45 +18,57 @@ pub struct Beta {
     constant: f64,
 }
 
-impl Beta {
-    pub fn new(link: Link, y: &[f64], weights: Vec<f64>) -> Self {
+impl Formulas for Beta {
+    fn about(_: Kind) -> About {
+        About::new(PROBABILITIES, 1, |y, _| y > 0.0 && y < 1.0)
+    }
+
+    fn new(kind: Kind, link: Link, y: Vec<f64>, _: Vec<f64>, weights: Vec<f64>) -> Self {
         let log_y: Vec<f64> = y.iter().map(|y| y.ln()).collect();
         let log_rest: Vec<f64> = y.iter().map(|y| (-y).ln_1p()).collect();
         let weight = |i: usize| weights.get(i).copied().unwrap_or(1.0);
         let total = (0..y.len()).map(weight).sum();
-        let constant = (0..y.len()).map(|i| constant(y[i], weights.get(i))).sum();
+        let constant = |i: usize| Self::constant(kind, y[i], None, weights.get(i));
+        let constant = (0..y.len()).map(constant).sum();
         Self { link, log_y, log_rest, weights, total, constant }
     }
 
-    pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
-        let (value, slope) = self.common(aux);
+    fn constant(_: Kind, y: f64, _: Option<&f64>, weight: Option<&f64>) -> f64 {
+        -weight.unwrap_or(&1.0) * (y.ln() + (-y).ln_1p())
+    }
+
+    fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
+        let (value, slope) = of_all(aux);
         d_aux[0] += self.total * slope;
         self.constant + self.total * value
     }
 
-    /// What all rows have in common, `ln Γ(φ) + 2 ln φ` (see `Shape`), and its slope.
-    pub fn common(&self, aux: &[f64]) -> (f64, f64) {
-        let phi = aux[0];
-        let (value, slope) = ln_gamma(phi);
-        (value + 2.0 * phi.ln(), slope + 2.0 / phi)
-    }
-
     #[inline(always)]
-    pub fn rows(
+    fn rows(
         &self,
         range: Range<usize>,
         aux: &[f64],
         eta: &mut [f64],
+        _: &mut [f64],
         d_aux: &mut [f64],
         each: &mut [f64],
     ) -> f64 {
-        match self.link {
-            Link::Probit => self.rows_at::<Probit>(range, aux, eta, d_aux, each),
-            Link::Cloglog => self.rows_at::<Cloglog>(range, aux, eta, d_aux, each),
-            _ => self.rows_at::<Logit>(range, aux, eta, d_aux, each),
-        }
+        by_link!(self.link, L => self.rows_at::<L>(range, aux, eta, d_aux, each))
     }
 
+    fn common(&self, aux: &[f64], classes: &mut [f64]) {
+        classes[0] = of_all(aux).0;
+    }
+}
+
+/// What all rows have in common, `ln Γ(φ) + 2 ln φ` (see `Shape`), and its slope.
+fn of_all(aux: &[f64]) -> (f64, f64) {
+    let phi = aux[0];
+    let (value, slope) = ln_gamma(phi);
+    (value + 2.0 * phi.ln(), slope + 2.0 / phi)
+}
+
+impl Beta {
     #[inline(always)]
     fn rows_at<L: Inverse>(
         &self,
@@ -71,11 +84,6 @@ impl Beta {
         d_aux[0] += sums.aux[0];
         sums.logp
     }
-}
-
-/// The term of a row without a parameter.
-pub fn constant(y: f64, weight: Option<&f64>) -> f64 {
-    -weight.unwrap_or(&1.0) * (y.ln() + (-y).ln_1p())
 }
 
 struct Shape<L> {

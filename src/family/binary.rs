@@ -1,8 +1,9 @@
 //! Bernoulli and binomial responses.
 
-use super::Link;
-use super::link::{Cloglog, Inverse, Logit, Probit};
+use super::link::{Inverse, PROBABILITIES, by_link};
+use super::list::{About, Formulas, is_whole};
 use super::sweep::{Density, Row, sweep};
+use super::{Kind, Link};
 use crate::vmath::{ln_gamma, ln_gamma_step};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -20,16 +21,31 @@ enum Rows {
     Several { successes: Vec<f64>, failures: Vec<f64> },
 }
 
-impl Binary {
+impl Formulas for Binary {
+    fn about(kind: Kind) -> About {
+        if kind == Kind::Binomial {
+            let is_possible = |y, trials| is_whole(y) && is_whole(trials) && y <= trials;
+            return About { has_trials: true, ..About::new(PROBABILITIES, 0, is_possible) };
+        }
+        About::new(PROBABILITIES, 0, |y, _| y == 0.0 || y == 1.0)
+    }
+
     /// Single trials where `trials` is empty.
-    pub fn new(link: Link, mut y: Vec<f64>, mut trials: Vec<f64>, weights: Vec<f64>) -> Self {
+    fn new(
+        kind: Kind,
+        link: Link,
+        mut y: Vec<f64>,
+        mut trials: Vec<f64>,
+        weights: Vec<f64>,
+    ) -> Self {
         if trials.is_empty() {
             for y in &mut y {
                 *y = 2.0 * *y - 1.0;
             }
             return Self { link, rows: Rows::Single { sign: y, weights }, constant: 0.0 };
         }
-        let constant = (0..y.len()).map(|i| constant(y[i], trials.get(i), weights.get(i))).sum();
+        let constant = |i: usize| Self::constant(kind, y[i], trials.get(i), weights.get(i));
+        let constant = (0..y.len()).map(constant).sum();
         for (i, (successes, trials)) in y.iter_mut().zip(&mut trials).enumerate() {
             let weight = weights.get(i).copied().unwrap_or(1.0);
             *trials = weight * (*trials - *successes);
@@ -38,19 +54,33 @@ impl Binary {
         Self { link, rows: Rows::Several { successes: y, failures: trials }, constant }
     }
 
-    pub fn shared(&self) -> f64 {
+    fn constant(_: Kind, y: f64, trials: Option<&f64>, weight: Option<&f64>) -> f64 {
+        trials.map_or(0.0, |trials| weight.unwrap_or(&1.0) * log_choose(*trials, y))
+    }
+
+    fn shared(&self, _: &[f64], _: &mut [f64]) -> f64 {
         self.constant
     }
 
     #[inline(always)]
-    pub fn rows(&self, range: Range<usize>, eta: &mut [f64], each: &mut [f64]) -> f64 {
-        match self.link {
-            Link::Probit => self.rows_at::<Probit>(range, eta, each),
-            Link::Cloglog => self.rows_at::<Cloglog>(range, eta, each),
-            _ => self.rows_at::<Logit>(range, eta, each),
-        }
+    fn rows(
+        &self,
+        range: Range<usize>,
+        _: &[f64],
+        eta: &mut [f64],
+        _: &mut [f64],
+        _: &mut [f64],
+        each: &mut [f64],
+    ) -> f64 {
+        by_link!(self.link, L => self.rows_at::<L>(range, eta, each))
     }
 
+    fn common(&self, _: &[f64], classes: &mut [f64]) {
+        classes[0] = 0.0;
+    }
+}
+
+impl Binary {
     #[inline(always)]
     fn rows_at<L: Inverse>(&self, range: Range<usize>, eta: &mut [f64], each: &mut [f64]) -> f64 {
         match &self.rows {
@@ -64,11 +94,6 @@ impl Binary {
             }
         }
     }
-}
-
-/// The term of a row without a parameter.
-pub fn constant(y: f64, trials: Option<&f64>, weight: Option<&f64>) -> f64 {
-    trials.map_or(0.0, |trials| weight.unwrap_or(&1.0) * log_choose(*trials, y))
 }
 
 /// `ln(n choose k)`

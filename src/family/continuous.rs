@@ -1,8 +1,9 @@
 //! Responses whose residual sd is a dispersion parameter or has a predictor of its own: gaussian,
 //! Student's t, log-normal.
 
-use super::Kind;
+use super::list::{About, Formulas, is_positive};
 use super::sweep::{Density, Row, sweep};
+use super::{Kind, Link};
 use crate::vmath::{HALF_LOG_2PI, exp, ln_1p, ln_gamma_step};
 use std::ops::Range;
 
@@ -15,8 +16,15 @@ pub struct Continuous {
     constant: f64,
 }
 
-impl Continuous {
-    pub fn new(kind: Kind, mut y: Vec<f64>, weights: &[f64]) -> Self {
+impl Formulas for Continuous {
+    fn about(kind: Kind) -> About {
+        let n_aux = if kind == Kind::StudentT { 2 } else { 1 };
+        let is_possible: fn(f64, f64) -> bool =
+            if kind == Kind::LogNormal { |y, _| is_positive(y) } else { |y, _| y.is_finite() };
+        About { has_sigma: true, ..About::new(&[Link::Identity], n_aux, is_possible) }
+    }
+
+    fn new(kind: Kind, _: Link, mut y: Vec<f64>, _: Vec<f64>, weights: Vec<f64>) -> Self {
         let n = y.len();
         let root = if weights.is_empty() {
             vec![1.0; n]
@@ -24,7 +32,7 @@ impl Continuous {
             weights.iter().map(|w| w.sqrt()).collect()
         };
         let student_t = kind == Kind::StudentT;
-        let constant = (0..n).map(|i| constant(kind, y[i], weights.get(i))).sum();
+        let constant = (0..n).map(|i| Self::constant(kind, y[i], None, weights.get(i))).sum();
         if kind == Kind::LogNormal {
             for y in &mut y {
                 *y = y.ln();
@@ -33,7 +41,16 @@ impl Continuous {
         Self { student_t, y, root, constant }
     }
 
-    pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
+    fn constant(kind: Kind, y: f64, _: Option<&f64>, weight: Option<&f64>) -> f64 {
+        let root = weight.map_or(0.0, |weight| 0.5 * weight.ln());
+        match kind {
+            Kind::StudentT => root,
+            Kind::LogNormal => root - HALF_LOG_2PI - y.ln(),
+            _ => root - HALF_LOG_2PI,
+        }
+    }
+
+    fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
         let n = self.y.len() as f64;
         let (sigma, nu) = split(aux, self.student_t);
         if let Some(sigma) = sigma {
@@ -42,22 +59,15 @@ impl Continuous {
         if let (Some(nu), Some(slope)) = (nu, d_aux.last_mut()) {
             *slope += n * (0.5 * ln_gamma_step(0.5 * nu, 0.5).1 - 0.5 / nu);
         }
-        self.constant + n * self.common(aux)
+        self.constant + n * self.of_all(aux)
     }
 
-    /// What all rows have in common.
-    pub fn common(&self, aux: &[f64]) -> f64 {
-        let (sigma, nu) = split(aux, self.student_t);
-        let mut logp = sigma.map_or(0.0, |sigma| -sigma.ln());
-        if let Some(nu) = nu {
-            // Γ((ν + 1)/2) / (Γ(ν/2) √(νπ))
-            logp += ln_gamma_step(0.5 * nu, 0.5).0 - 0.5 * (nu * std::f64::consts::PI).ln();
-        }
-        logp
+    fn common(&self, aux: &[f64], classes: &mut [f64]) {
+        classes[0] = self.of_all(aux);
     }
 
     #[inline(always)]
-    pub fn rows(
+    fn rows(
         &self,
         range: Range<usize>,
         aux: &[f64],
@@ -96,13 +106,16 @@ impl Continuous {
     }
 }
 
-/// The term of a row without a parameter; `y` is the response as it was observed.
-pub fn constant(kind: Kind, y: f64, weight: Option<&f64>) -> f64 {
-    let root = weight.map_or(0.0, |weight| 0.5 * weight.ln());
-    match kind {
-        Kind::StudentT => root,
-        Kind::LogNormal => root - HALF_LOG_2PI - y.ln(),
-        _ => root - HALF_LOG_2PI,
+impl Continuous {
+    /// What all rows have in common.
+    fn of_all(&self, aux: &[f64]) -> f64 {
+        let (sigma, nu) = split(aux, self.student_t);
+        let mut logp = sigma.map_or(0.0, |sigma| -sigma.ln());
+        if let Some(nu) = nu {
+            // Γ((ν + 1)/2) / (Γ(ν/2) √(νπ))
+            logp += ln_gamma_step(0.5 * nu, 0.5).0 - 0.5 * (nu * std::f64::consts::PI).ln();
+        }
+        logp
     }
 }
 

@@ -1,9 +1,10 @@
 //! Counts, with a log link: Poisson and negative binomial, with more zeros than these have
 //! (zero-inflated) or with zeros of their own (hurdle).
 
-use super::Kind;
 use super::link::{Inverse, Logit};
+use super::list::{About, Formulas, is_whole};
 use super::sweep::{Density, Row, Sums, sweep};
+use super::{Kind, Link};
 use crate::vmath::{exp, exp_and_rest, ln, ln_1p_and_inverse, ln_gamma, ln_gamma_step};
 use std::ops::Range;
 
@@ -23,8 +24,13 @@ pub struct Counts {
     constant: f64,
 }
 
-impl Counts {
-    pub fn new(kind: Kind, y: Vec<f64>, weights: Vec<f64>) -> Self {
+impl Formulas for Counts {
+    fn about(kind: Kind) -> About {
+        let n_aux = usize::from(has_shape(kind)) + usize::from(has_zeros(kind));
+        About::new(&[Link::Log], n_aux, |y, _| is_whole(y))
+    }
+
+    fn new(kind: Kind, _: Link, y: Vec<f64>, _: Vec<f64>, weights: Vec<f64>) -> Self {
         let weight = |i: usize| weights.get(i).copied().unwrap_or(1.0);
         let mut table: Vec<(f64, f64)> = (0..y.len()).map(|i| (y[i], weight(i))).collect();
         table.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -35,7 +41,8 @@ impl Counts {
             }
             same
         });
-        let constant = table.iter().map(|(y, weight)| constant(*y, Some(weight))).sum();
+        let constant = |(y, weight): &(f64, f64)| Self::constant(kind, *y, None, Some(weight));
+        let constant = table.iter().map(constant).sum();
         let mut total = 0.0;
         for entry in table.iter_mut().rev() {
             total += entry.1;
@@ -46,9 +53,13 @@ impl Counts {
         Self { kind, y, weights, table, total, zeros, constant }
     }
 
-    pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
+    fn constant(_: Kind, y: f64, _: Option<&f64>, weight: Option<&f64>) -> f64 {
+        -weight.unwrap_or(&1.0) * ln_gamma(y + 1.0).0
+    }
+
+    fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
         let mut logp = self.constant;
-        if self.has_shape() {
+        if has_shape(self.kind) {
             let (value, slope) = self.rising(aux[0]);
             logp += value;
             d_aux[0] += slope;
@@ -77,29 +88,16 @@ impl Counts {
         logp
     }
 
-    /// `Σ ln Γ(y + shape) − ln Γ(shape)` over the rows and its slope: between one distinct count
-    /// and the next, all rows with more have this term in common.
-    fn rising(&self, shape: f64) -> (f64, f64) {
-        let (mut value, mut slope, mut below) = (0.0, 0.0, 0.0);
-        for &(y, weight) in &self.table {
-            let (step, step_slope) = rise(shape + below, y - below);
-            value += weight * step;
-            slope += weight * step_slope;
-            below = y;
-        }
-        (value, slope)
-    }
-
     /// Rows with the same count are a class: that of every row, 0 first, and how many there are.
-    pub fn classes(&self) -> (Vec<usize>, usize) {
+    fn classes(&self, _: usize) -> (Vec<usize>, usize) {
         let class = |y: &f64| self.table.partition_point(|entry| entry.0 <= *y);
         (self.y.iter().map(class).collect(), self.table.len() + 1)
     }
 
     /// What all rows of a class have in common, as in `shared`, class by class.
-    pub fn common(&self, aux: &[f64], classes: &mut [f64]) {
+    fn common(&self, aux: &[f64], classes: &mut [f64]) {
         classes.fill(0.0);
-        if self.has_shape() {
+        if has_shape(self.kind) {
             let (mut value, mut below) = (0.0, 0.0);
             for (class, (y, _)) in classes[1..].iter_mut().zip(&self.table) {
                 value += rise(aux[0] + below, y - below).0;
@@ -117,19 +115,13 @@ impl Counts {
         classes[1..].iter_mut().for_each(|class| *class += some);
     }
 
-    fn has_shape(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::NegBinomial | Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial
-        )
-    }
-
     #[inline(always)]
-    pub fn rows(
+    fn rows(
         &self,
         range: Range<usize>,
         aux: &[f64],
         eta: &mut [f64],
+        _: &mut [f64],
         d_aux: &mut [f64],
         each: &mut [f64],
     ) -> f64 {
@@ -160,9 +152,28 @@ impl Counts {
     }
 }
 
-/// The term of a row without a parameter.
-pub fn constant(y: f64, weight: Option<&f64>) -> f64 {
-    -weight.unwrap_or(&1.0) * ln_gamma(y + 1.0).0
+impl Counts {
+    /// `Σ ln Γ(y + shape) − ln Γ(shape)` over the rows and its slope: between one distinct count
+    /// and the next, all rows with more have this term in common.
+    fn rising(&self, shape: f64) -> (f64, f64) {
+        let (mut value, mut slope, mut below) = (0.0, 0.0, 0.0);
+        for &(y, weight) in &self.table {
+            let (step, step_slope) = rise(shape + below, y - below);
+            value += weight * step;
+            slope += weight * step_slope;
+            below = y;
+        }
+        (value, slope)
+    }
+}
+
+fn has_shape(kind: Kind) -> bool {
+    matches!(kind, Kind::NegBinomial | Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial)
+}
+
+/// Whether there is a probability of zeros beside those of the counts.
+fn has_zeros(kind: Kind) -> bool {
+    !matches!(kind, Kind::Poisson | Kind::NegBinomial)
 }
 
 /// `ln Γ(from + gap) − ln Γ(from)` and its slope by `from`, for a whole gap.

@@ -1,6 +1,6 @@
 //! Log densities of rows, one by one, for many draws of the parameters at once.
 
-use super::{Family, Kind, Likelihood, Link, beta, binary, continuous, counts, positive};
+use super::{Kind, Likelihood, Link};
 use crate::parallel::in_parts;
 use std::ops::Range;
 
@@ -42,7 +42,7 @@ pub fn log_densities(
     let n_aux = whole.n_aux() - usize::from(whole.has_sigma() && !draws.log_sigma.is_empty());
     let given = draws.aux.len().checked_div(draws.n).unwrap_or(n_aux);
     // Thresholds may go beyond the highest category of these rows.
-    if given < n_aux || (given > n_aux && responses.kind != Kind::Cumulative) {
+    if given < n_aux || (given > n_aux && !whole.about.has_thresholds) {
         return Err(format!("{} needs {n_aux} dispersion parameters", responses.kind.name()));
     }
     let mut each: Vec<&mut [f64]> = out.chunks_exact_mut(draws.n.max(1)).collect();
@@ -82,40 +82,7 @@ impl Responses<'_> {
     /// The term of a row without a parameter.
     fn constant(&self, row: usize) -> f64 {
         let (y, trials, weight) = (self.y[row], self.trials.get(row), self.weights.get(row));
-        match self.kind {
-            Kind::Gaussian | Kind::StudentT | Kind::LogNormal => {
-                continuous::constant(self.kind, y, weight)
-            }
-            Kind::Bernoulli | Kind::Binomial => binary::constant(y, trials, weight),
-            Kind::Gamma | Kind::Exponential | Kind::Weibull => positive::constant(y, weight),
-            Kind::Beta => beta::constant(y, weight),
-            Kind::Cumulative => 0.0,
-            _ => counts::constant(y, weight),
-        }
-    }
-}
-
-impl Likelihood {
-    /// Rows whose terms without linear predictor agree, but for a constant and a weight, are a
-    /// class: that of every row, and how many there are.
-    fn classes(&self) -> (Vec<usize>, usize) {
-        match &self.family {
-            Family::Counts(family) => family.classes(),
-            Family::Ordinal(family) => family.classes(),
-            _ => (vec![0; self.n_rows], 1),
-        }
-    }
-
-    /// These terms, class by class.
-    fn common(&self, aux: &[f64], classes: &mut [f64]) {
-        match &self.family {
-            Family::Continuous(family) => classes[0] = family.common(aux),
-            Family::Binary(_) => classes[0] = 0.0,
-            Family::Counts(family) => family.common(aux, classes),
-            Family::Positive(family) => classes[0] = family.common(aux).0,
-            Family::Beta(family) => classes[0] = family.common(aux).0,
-            Family::Ordinal(family) => family.common(aux, classes),
-        }
+        self.kind.constant(y, trials, weight)
     }
 }
 
@@ -132,7 +99,7 @@ impl SomeRows<'_> {
     fn fill(&self, out: &mut [&mut [f64]]) {
         let Self { likelihood, constants, weights, draws } = *self;
         let Draws { n, eta, log_sigma, aux } = draws;
-        let (classes, n_classes) = likelihood.classes();
+        let (classes, n_classes) = likelihood.family.classes(likelihood.n_rows);
         let n_aux = aux.len() / n.max(1);
         let aux_of = |draw: usize| &aux[draw * n_aux..(draw + 1) * n_aux];
         let mut common = vec![0.0; DRAWS * n_classes];
@@ -143,7 +110,7 @@ impl SomeRows<'_> {
         for first in (0..n).step_by(DRAWS) {
             let many = DRAWS.min(n - first);
             for (d, common) in common.chunks_exact_mut(n_classes).take(many).enumerate() {
-                likelihood.common(aux_of(first + d), common);
+                likelihood.family.common(aux_of(first + d), common);
             }
             for start in (0..constants.len()).step_by(ROWS) {
                 let rows = start..constants.len().min(start + ROWS);
@@ -204,7 +171,7 @@ mod tests {
         for (kind, link, weighted, own) in crate::family::tests::all_kinds() {
             let y: Vec<f64> =
                 (0..N_ROWS).map(|i| crate::family::tests::response(kind, i)).collect();
-            let trials = vec![6.0; if kind == Kind::Binomial { N_ROWS } else { 0 }];
+            let trials = vec![6.0; if kind.about().has_trials { N_ROWS } else { 0 }];
             let weights: Vec<f64> = (0..if weighted { N_ROWS } else { 0 })
                 .map(|i| if i == 3 && !own { 0.2 } else { 0.5 + i as f64 / 99.0 })
                 .collect();

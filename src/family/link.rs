@@ -1,10 +1,63 @@
 //! Probabilities as functions of the linear predictor.
 
-use super::Link;
 use crate::parallel::in_parts;
 use crate::vmath::{
     HALF_LOG_2PI, exp, exp_and_rest, ln, ln_1p, ln_1p_and_inverse, ln_with, normal_tail_ratio,
 };
+
+macro_rules! links {
+    ($($name:literal => $link:ident,)+ probabilities: $($other:literal => $share:ident,)+) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Link {
+            $($link,)+
+            $($share,)+
+        }
+
+        impl Link {
+            pub const ALL: &[(&str, Link)] =
+                &[$(($name, Link::$link),)+ $(($other, Link::$share),)+];
+        }
+
+        /// Links of probabilities; `by_link` knows each.
+        pub const PROBABILITIES: &[Link] = &[$(Link::$share,)+];
+    };
+}
+
+links! {
+    "identity" => Identity,
+    "log" => Log,
+    probabilities:
+    "logit" => Logit,
+    "probit" => Probit,
+    "cloglog" => Cloglog,
+}
+
+/// Evaluate an expression with `$inverse` for the type of a link of probabilities.
+macro_rules! by_link {
+    ($link:expr, $inverse:ident => $do:expr) => {
+        match $link {
+            $crate::family::Link::Probit => {
+                type $inverse = $crate::family::link::Probit;
+                $do
+            }
+            $crate::family::Link::Cloglog => {
+                type $inverse = $crate::family::link::Cloglog;
+                $do
+            }
+            _ => {
+                type $inverse = $crate::family::link::Logit;
+                $do
+            }
+        }
+    };
+}
+pub(super) use by_link;
+
+impl Link {
+    pub fn parse(name: &str) -> Option<Link> {
+        Self::ALL.iter().find(|known| known.0 == name).map(|known| known.1)
+    }
+}
 
 /// A probability p and q = 1 − p at a linear predictor, each with all its digits: their logarithms,
 /// and the slopes of those.
@@ -145,7 +198,7 @@ pub fn negative_part(x: f64) -> f64 {
 /// p and 1 − p at each linear predictor; nothing for links of other responses.
 pub fn probabilities(link: Link, eta: &[f64], threads: usize) -> Option<(Vec<f64>, Vec<f64>)> {
     const PART: usize = 4096;
-    if !matches!(link, Link::Logit | Link::Probit | Link::Cloglog) {
+    if !PROBABILITIES.contains(&link) {
         return None;
     }
     let (mut p, mut q) = (vec![0.0; eta.len()], vec![0.0; eta.len()]);
@@ -183,10 +236,6 @@ impl pulp::WithSimd for Shares<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _simd: S) {
-        match self.link {
-            Link::Probit => self.fill::<Probit>(),
-            Link::Cloglog => self.fill::<Cloglog>(),
-            _ => self.fill::<Logit>(),
-        }
+        by_link!(self.link, L => self.fill::<L>())
     }
 }

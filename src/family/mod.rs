@@ -1,9 +1,9 @@
 //! Response families: the log likelihood of rows and its slopes by their linear predictors.
 //!
-//! A family has three parts, side by side in its file: what it precomputes from the response, its
-//! `shared` terms, in which no linear predictor enters and which are therefore summed over a table
-//! of distinct responses, and a [`sweep::Density`], the formula of a row. Everything adds up to the
-//! full log density, normalising constants included.
+//! `list` names the families. Each has four parts, side by side in its file: what it says of itself,
+//! what it precomputes from the response, its `shared` terms, in which no linear predictor enters and
+//! which are therefore summed over a table of distinct responses, and a [`sweep::Density`], the
+//! formula of a row. Everything adds up to the full log density, normalising constants included.
 
 mod beta;
 mod binary;
@@ -11,125 +11,28 @@ mod continuous;
 mod counts;
 pub mod densities;
 pub mod link;
+mod list;
 mod ordinal;
 mod positive;
 mod sweep;
 
-use beta::Beta;
-use binary::Binary;
-use continuous::Continuous;
-use counts::Counts;
-use ordinal::Ordinal;
-use positive::Positive;
+pub use link::Link;
+pub use list::Kind;
+
+use list::{About, Family};
 use std::ops::Range;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Gaussian,
-    StudentT,
-    LogNormal,
-    Bernoulli,
-    Binomial,
-    Poisson,
-    NegBinomial,
-    Gamma,
-    Exponential,
-    Weibull,
-    Beta,
-    Cumulative,
-    ZeroInflatedPoisson,
-    ZeroInflatedNegBinomial,
-    HurdlePoisson,
-    HurdleNegBinomial,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
-    Identity,
-    Log,
-    Logit,
-    Probit,
-    Cloglog,
-}
-
-impl Kind {
-    pub const ALL: [(&str, Kind); 16] = [
-        ("gaussian", Kind::Gaussian),
-        ("student_t", Kind::StudentT),
-        ("lognormal", Kind::LogNormal),
-        ("bernoulli", Kind::Bernoulli),
-        ("binomial", Kind::Binomial),
-        ("poisson", Kind::Poisson),
-        ("negbinomial", Kind::NegBinomial),
-        ("gamma", Kind::Gamma),
-        ("exponential", Kind::Exponential),
-        ("weibull", Kind::Weibull),
-        ("beta", Kind::Beta),
-        ("cumulative", Kind::Cumulative),
-        ("zero_inflated_poisson", Kind::ZeroInflatedPoisson),
-        ("zero_inflated_negbinomial", Kind::ZeroInflatedNegBinomial),
-        ("hurdle_poisson", Kind::HurdlePoisson),
-        ("hurdle_negbinomial", Kind::HurdleNegBinomial),
-    ];
-
-    pub fn parse(name: &str) -> Option<Kind> {
-        Self::ALL.iter().find(|known| known.0 == name).map(|known| known.1)
-    }
-
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|known| known.1 == self).map_or("", |known| known.0)
-    }
-
-    fn links(self) -> &'static [Link] {
-        match self {
-            Kind::Gaussian | Kind::StudentT | Kind::LogNormal => &[Link::Identity],
-            Kind::Bernoulli | Kind::Binomial | Kind::Beta => {
-                &[Link::Logit, Link::Probit, Link::Cloglog]
-            }
-            Kind::Cumulative => &[Link::Logit, Link::Probit],
-            _ => &[Link::Log],
-        }
-    }
-
-    /// Whether weights are those of precision: the residual sd of a row is sigma/√weight.
-    fn has_sigma(self) -> bool {
-        matches!(self, Kind::Gaussian | Kind::StudentT | Kind::LogNormal)
-    }
-}
-
-impl Link {
-    pub const ALL: [(&str, Link); 5] = [
-        ("identity", Link::Identity),
-        ("log", Link::Log),
-        ("logit", Link::Logit),
-        ("probit", Link::Probit),
-        ("cloglog", Link::Cloglog),
-    ];
-
-    pub fn parse(name: &str) -> Option<Link> {
-        Self::ALL.iter().find(|known| known.0 == name).map(|known| known.1)
-    }
-}
 
 /// The likelihood of all rows.
 pub struct Likelihood {
-    kind: Kind,
+    about: About,
     n_rows: usize,
     family: Family,
 }
 
-enum Family {
-    Continuous(Continuous),
-    Binary(Binary),
-    Counts(Counts),
-    Positive(Positive),
-    Beta(Beta),
-    Ordinal(Ordinal),
-}
-
 impl Likelihood {
-    /// `trials` may be empty except for the binomial, `weights` where all are 1. Weights multiply a
-    /// row's log density; with a residual sd they are those of its precision instead.
+    /// `trials` may be empty where responses are no counts out of trials, `weights` where all are 1.
+    /// Weights multiply a row's log density; with a residual sd they are those of its precision
+    /// instead.
     pub fn new(
         kind: Kind,
         link: Link,
@@ -137,51 +40,30 @@ impl Likelihood {
         trials: Vec<f64>,
         weights: Vec<f64>,
     ) -> Result<Self, String> {
-        let n_rows = y.len();
-        if !kind.links().contains(&link) {
+        let (n_rows, about) = (y.len(), kind.about());
+        if !about.links.contains(&link) {
             return Err(format!("{} has no link {link:?}", kind.name()));
         }
-        if (kind == Kind::Binomial) == trials.is_empty() && n_rows > 0 {
+        if about.has_trials == trials.is_empty() && n_rows > 0 {
             return Err("trials are for the binomial, and it needs them".into());
         }
         let lengths = [trials.len(), weights.len()];
         if lengths.iter().any(|&length| length != 0 && length != n_rows) {
             return Err("y, trials and weights differ in length".into());
         }
-        let lowest = if kind.has_sigma() { f64::MIN_POSITIVE } else { 0.0 };
+        let lowest = if about.has_sigma { f64::MIN_POSITIVE } else { 0.0 };
         if weights.iter().any(|w| !(lowest..f64::INFINITY).contains(w)) {
             return Err(
                 "weights must be finite and not negative, those of a precision positive".into()
             );
         }
-        let row_is_possible = |i: usize| match kind {
-            Kind::Gaussian | Kind::StudentT => y[i].is_finite(),
-            Kind::LogNormal | Kind::Gamma | Kind::Exponential | Kind::Weibull => {
-                y[i] > 0.0 && y[i].is_finite()
-            }
-            Kind::Bernoulli => y[i] == 0.0 || y[i] == 1.0,
-            Kind::Binomial => whole(y[i]) && whole(trials[i]) && y[i] <= trials[i],
-            Kind::Beta => y[i] > 0.0 && y[i] < 1.0,
-            _ => whole(y[i]),
-        };
-        if let Some(row) = (0..n_rows).find(|&i| !row_is_possible(i)) {
+        let trials_of = |i: usize| trials.get(i).copied().unwrap_or(1.0);
+        let is_possible = |i: usize| (about.is_possible)(y[i], trials_of(i));
+        if let Some(row) = (0..n_rows).find(|&i| !is_possible(i)) {
             return Err(format!("{} cannot give row {row}: {}", kind.name(), y[row]));
         }
-        let family = match kind {
-            Kind::Gaussian | Kind::StudentT | Kind::LogNormal => {
-                Family::Continuous(Continuous::new(kind, y, &weights))
-            }
-            Kind::Bernoulli | Kind::Binomial => {
-                Family::Binary(Binary::new(link, y, trials, weights))
-            }
-            Kind::Gamma | Kind::Exponential | Kind::Weibull => {
-                Family::Positive(Positive::new(kind, y, weights))
-            }
-            Kind::Beta => Family::Beta(Beta::new(link, &y, weights)),
-            Kind::Cumulative => Family::Ordinal(Ordinal::new(link, &y, weights)),
-            _ => Family::Counts(Counts::new(kind, y, weights)),
-        };
-        Ok(Self { kind, n_rows, family })
+        let family = Family::new(kind, link, y, trials, weights);
+        Ok(Self { about, n_rows, family })
     }
 
     pub fn n_rows(&self) -> usize {
@@ -190,31 +72,19 @@ impl Likelihood {
 
     /// Whether the first dispersion parameter is a residual sd, which rows may have of their own.
     pub fn has_sigma(&self) -> bool {
-        self.kind.has_sigma()
+        self.about.has_sigma
     }
 
     /// Dispersion parameters, the residual sd among them. Of an ordinal response, thresholds up to
     /// its highest category; more may be given.
     pub fn n_aux(&self) -> usize {
-        match (&self.family, self.kind) {
-            (Family::Ordinal(family), _) => family.n_thresholds(),
-            (_, Kind::Bernoulli | Kind::Binomial | Kind::Poisson | Kind::Exponential) => 0,
-            (_, Kind::StudentT | Kind::ZeroInflatedNegBinomial | Kind::HurdleNegBinomial) => 2,
-            _ => 1,
-        }
+        if self.about.has_thresholds { self.family.n_thresholds() } else { self.about.n_aux }
     }
 
     /// Terms of the log likelihood that no linear predictor enters, constants included; adds their
     /// slopes to `d_aux`. Where rows have their own residual sds, `aux` has no sigma.
     pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
-        match &self.family {
-            Family::Continuous(family) => family.shared(aux, d_aux),
-            Family::Binary(family) => family.shared(),
-            Family::Counts(family) => family.shared(aux, d_aux),
-            Family::Positive(family) => family.shared(aux, d_aux),
-            Family::Beta(family) => family.shared(aux, d_aux),
-            Family::Ordinal(family) => family.shared(aux, d_aux),
-        }
+        self.family.shared(aux, d_aux)
     }
 
     /// The rest of the log likelihood, of the rows in `range`: their linear predictors come in
@@ -232,14 +102,7 @@ impl Likelihood {
         d_aux: &mut [f64],
         each: &mut [f64],
     ) -> f64 {
-        match &self.family {
-            Family::Continuous(family) => family.rows(range, aux, eta, log_sigma, d_aux, each),
-            Family::Binary(family) => family.rows(range, eta, each),
-            Family::Counts(family) => family.rows(range, aux, eta, d_aux, each),
-            Family::Positive(family) => family.rows(range, aux, eta, d_aux, each),
-            Family::Beta(family) => family.rows(range, aux, eta, d_aux, each),
-            Family::Ordinal(family) => family.rows(range, aux, eta, d_aux, each),
-        }
+        self.family.rows(range, aux, eta, log_sigma, d_aux, each)
     }
 
     /// [`Self::rows`], the same to the last bit, for callers that are not compiled for the
@@ -278,11 +141,6 @@ impl pulp::WithSimd for Rows<'_> {
     }
 }
 
-fn whole(x: f64) -> bool {
-    // Beyond 2⁵³ numbers are no longer counts.
-    (0.0..9e15).contains(&x) && x == x.floor()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -315,12 +173,12 @@ pub(crate) mod tests {
     /// Every family with every link, with and without weights and residual sds of the rows' own.
     pub fn all_kinds() -> Vec<(Kind, Link, bool, bool)> {
         let mut all = Vec::new();
-        for (name, kind) in Kind::ALL {
+        for &(name, kind) in Kind::ALL {
             assert_eq!(Kind::parse(name), Some(kind));
-            for &link in kind.links() {
+            for &link in kind.about().links {
                 for weighted in [false, true] {
                     all.push((kind, link, weighted, false));
-                    if kind.has_sigma() {
+                    if kind.about().has_sigma {
                         all.push((kind, link, weighted, true));
                     }
                 }
@@ -329,16 +187,16 @@ pub(crate) mod tests {
         all
     }
 
-    /// Possible rows of each, and dispersion.
-    fn cases() -> Vec<(Likelihood, Vec<f64>)> {
+    /// Each, with possible rows, and dispersion.
+    fn cases() -> Vec<(Kind, Likelihood, Vec<f64>)> {
         let without_own = all_kinds().into_iter().filter(|case| !case.3);
         let cases = without_own.map(|(kind, link, weighted, _)| {
             let y = (0..ROWS).map(|i| response(kind, i)).collect();
-            let trials = vec![6.0; if kind == Kind::Binomial { ROWS } else { 0 }];
+            let trials = vec![6.0; if kind.about().has_trials { ROWS } else { 0 }];
             let weights = (0..if weighted { ROWS } else { 0 }).map(|i| 0.5 + i as f64 / 99.0);
             let likelihood = Likelihood::new(kind, link, y, trials, weights.collect()).unwrap();
             let aux = dispersion(kind, likelihood.n_aux());
-            (likelihood, aux)
+            (kind, likelihood, aux)
         });
         cases.collect()
     }
@@ -349,7 +207,7 @@ pub(crate) mod tests {
 
     #[test]
     fn rows_in_parts_add_up() {
-        for (likelihood, aux) in cases() {
+        for (kind, likelihood, aux) in cases() {
             let owns = if likelihood.has_sigma() { vec![0, ROWS] } else { vec![0] };
             for own in owns {
                 let aux = if own > 0 { &aux[1..] } else { &aux[..] };
@@ -376,15 +234,15 @@ pub(crate) mod tests {
                         &mut parts_aux,
                         &mut [],
                     );
-                    assert_eq!(part, eta[range.clone()], "{:?}", likelihood.kind);
+                    assert_eq!(part, eta[range.clone()], "{kind:?}");
                     assert_eq!(part_own, log_sigma.get(range).unwrap_or(&[]));
                     first += size;
                 }
                 assert_eq!(first, ROWS);
                 let close = |a: f64, b: f64| (a - b).abs() < 1e-12 * (1.0 + b.abs());
-                assert!(close(parts, whole), "{:?}: {parts} {whole}", likelihood.kind);
+                assert!(close(parts, whole), "{kind:?}: {parts} {whole}");
                 for (a, b) in parts_aux.iter().zip(&whole_aux) {
-                    assert!(close(*a, *b), "{:?}: {a} {b}", likelihood.kind);
+                    assert!(close(*a, *b), "{kind:?}: {a} {b}");
                 }
             }
         }
@@ -392,7 +250,7 @@ pub(crate) mod tests {
 
     #[test]
     fn vectors_do_not_change_a_bit() {
-        for (likelihood, aux) in cases() {
+        for (kind, likelihood, aux) in cases() {
             let (mut plain, mut wide) = (predictor(), predictor());
             let (mut by_plain, mut by_wide) = (vec![0.0; aux.len()], vec![0.0; aux.len()]);
             let rows =
@@ -406,18 +264,13 @@ pub(crate) mod tests {
                 &mut by_wide,
                 &mut [],
             );
-            assert_eq!(
-                (of_plain, plain, by_plain),
-                (of_wide, wide, by_wide),
-                "{:?}",
-                likelihood.kind
-            );
+            assert_eq!((of_plain, plain, by_plain), (of_wide, wide, by_wide), "{kind:?}");
         }
     }
 
     #[test]
     fn slopes_of_the_sum_agree_with_differences() {
-        for (likelihood, aux) in cases() {
+        for (kind, likelihood, aux) in cases() {
             let total = |aux: &[f64], shift: f64| {
                 let mut eta: Vec<f64> = predictor().iter().map(|eta| eta + shift).collect();
                 let mut d_aux = vec![0.0; aux.len()];
@@ -429,13 +282,13 @@ pub(crate) mod tests {
             let (logp, by_eta, by_aux) = total(&aux, 0.0);
             let rounding = 1e-8 * (1.0 + logp.abs());
             let slope = (total(&aux, h).0 - total(&aux, -h).0) / (2.0 * h);
-            assert!((slope - by_eta).abs() < rounding, "{:?}: {slope} {by_eta}", likelihood.kind);
+            assert!((slope - by_eta).abs() < rounding, "{kind:?}: {slope} {by_eta}");
             for k in 0..aux.len() {
                 let (mut low, mut high) = (aux.clone(), aux.clone());
                 low[k] -= h;
                 high[k] += h;
                 let slope = (total(&high, 0.0).0 - total(&low, 0.0).0) / (2.0 * h);
-                assert!((slope - by_aux[k]).abs() < 10.0 * rounding, "{:?}", likelihood.kind);
+                assert!((slope - by_aux[k]).abs() < 10.0 * rounding, "{kind:?}");
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Ordered categories 0 … K−1: a latent variable cut at K − 1 thresholds.
 
-use super::Link;
 use super::link::negative_part;
+use super::list::{About, Formulas, is_whole};
 use super::sweep::{BLOCK, Density, Row, Work};
+use super::{Kind, Link};
 use crate::vmath::{HALF_LOG_2PI, exp, exp_and_rest, ln, ln_with, normal_tail_ratio};
 use std::ops::Range;
 
@@ -17,8 +18,13 @@ pub struct Ordinal {
     table: Vec<f64>,
 }
 
-impl Ordinal {
-    pub fn new(link: Link, y: &[f64], weights: Vec<f64>) -> Self {
+impl Formulas for Ordinal {
+    fn about(_: Kind) -> About {
+        let plain = About::new(&[Link::Logit, Link::Probit], 0, |y, _| is_whole(y));
+        About { has_thresholds: true, ..plain }
+    }
+
+    fn new(_: Kind, link: Link, y: Vec<f64>, _: Vec<f64>, weights: Vec<f64>) -> Self {
         let category: Vec<usize> = y.iter().map(|&y| y as usize).collect();
         let mut table = vec![0.0; category.iter().max().map_or(0, |k| k + 1)];
         for (i, &k) in category.iter().enumerate() {
@@ -27,12 +33,17 @@ impl Ordinal {
         Self { link, category, weights, table }
     }
 
-    pub fn n_thresholds(&self) -> usize {
+    /// All terms have a parameter.
+    fn constant(_: Kind, _: f64, _: Option<&f64>, _: Option<&f64>) -> f64 {
+        0.0
+    }
+
+    fn n_thresholds(&self) -> usize {
         self.table.len().saturating_sub(1)
     }
 
     /// What `Logistic` leaves: `ln(1 − exp(−gap))` of the gap between a category's thresholds.
-    pub fn shared(&self, thresholds: &[f64], d_aux: &mut [f64]) -> f64 {
+    fn shared(&self, thresholds: &[f64], d_aux: &mut [f64]) -> f64 {
         if self.link == Link::Probit {
             return 0.0;
         }
@@ -50,33 +61,25 @@ impl Ordinal {
         logp
     }
 
-    /// What all rows of a category have in common, as above.
-    fn of_category(&self, category: usize, thresholds: &[f64]) -> f64 {
-        if self.link == Link::Probit || category == 0 || category >= thresholds.len() {
-            return 0.0;
-        }
-        let gap = thresholds[category] - thresholds[category - 1];
-        if gap > 0.0 { ln(exp_and_rest(gap).1) } else { f64::NEG_INFINITY }
-    }
-
     /// The category of every row, and how many there are.
-    pub fn classes(&self) -> (Vec<usize>, usize) {
+    fn classes(&self, _: usize) -> (Vec<usize>, usize) {
         (self.category.clone(), self.table.len())
     }
 
     /// What all rows of a category have in common, category by category.
-    pub fn common(&self, thresholds: &[f64], classes: &mut [f64]) {
+    fn common(&self, thresholds: &[f64], classes: &mut [f64]) {
         for (k, class) in classes.iter_mut().enumerate() {
             *class = self.of_category(k, thresholds);
         }
     }
 
     #[inline(always)]
-    pub fn rows(
+    fn rows(
         &self,
         range: Range<usize>,
         thresholds: &[f64],
         eta: &mut [f64],
+        _: &mut [f64],
         d_aux: &mut [f64],
         each: &mut [f64],
     ) -> f64 {
@@ -84,6 +87,17 @@ impl Ordinal {
             Link::Probit => self.rows_of(&Normal, range, thresholds, eta, d_aux, each),
             _ => self.rows_of(&Logistic, range, thresholds, eta, d_aux, each),
         }
+    }
+}
+
+impl Ordinal {
+    /// What all rows of a category have in common, as above.
+    fn of_category(&self, category: usize, thresholds: &[f64]) -> f64 {
+        if self.link == Link::Probit || category == 0 || category >= thresholds.len() {
+            return 0.0;
+        }
+        let gap = thresholds[category] - thresholds[category - 1];
+        if gap > 0.0 { ln(exp_and_rest(gap).1) } else { f64::NEG_INFINITY }
     }
 
     #[inline(always)]

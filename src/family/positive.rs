@@ -1,7 +1,8 @@
 //! Responses above 0 with a log link to their mean: gamma, exponential, Weibull.
 
-use super::Kind;
+use super::list::{About, Formulas, is_positive};
 use super::sweep::{Density, Row, sweep};
+use super::{Kind, Link};
 use crate::vmath::{exp, ln_gamma, ln_gamma_rest};
 use std::ops::Range;
 
@@ -14,9 +15,15 @@ pub struct Positive {
     constant: f64,
 }
 
-impl Positive {
-    pub fn new(kind: Kind, mut y: Vec<f64>, weights: Vec<f64>) -> Self {
-        let constant = (0..y.len()).map(|i| constant(y[i], weights.get(i))).sum();
+impl Formulas for Positive {
+    fn about(kind: Kind) -> About {
+        let n_aux = if kind == Kind::Exponential { 0 } else { 1 };
+        About::new(&[Link::Log], n_aux, |y, _| is_positive(y))
+    }
+
+    fn new(kind: Kind, _: Link, mut y: Vec<f64>, _: Vec<f64>, weights: Vec<f64>) -> Self {
+        let constant = |i: usize| Self::constant(kind, y[i], None, weights.get(i));
+        let constant = (0..y.len()).map(constant).sum();
         let total = (0..y.len()).map(|i| weights.get(i).unwrap_or(&1.0)).sum();
         for y in &mut y {
             *y = y.ln();
@@ -24,33 +31,29 @@ impl Positive {
         Self { kind, log_y: y, weights, total, constant }
     }
 
-    pub fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
-        let (value, slope) = self.common(aux);
+    fn constant(_: Kind, y: f64, _: Option<&f64>, weight: Option<&f64>) -> f64 {
+        -weight.unwrap_or(&1.0) * y.ln()
+    }
+
+    fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
+        let (value, slope) = self.of_all(aux);
         if let [to] = d_aux {
             *to += self.total * slope;
         }
         self.constant + self.total * value
     }
 
-    /// What all rows have in common, and its slope.
-    pub fn common(&self, aux: &[f64]) -> (f64, f64) {
-        match (self.kind, aux) {
-            (Kind::Gamma, &[shape]) => {
-                let (rest, slope) = ln_gamma_rest(shape);
-                (-rest, -slope)
-            }
-            (Kind::Weibull, &[shape]) => (shape.ln(), 1.0 / shape),
-            // A gamma distribution with shape 1.
-            _ => (-1.0, 0.0),
-        }
+    fn common(&self, aux: &[f64], classes: &mut [f64]) {
+        classes[0] = self.of_all(aux).0;
     }
 
     #[inline(always)]
-    pub fn rows(
+    fn rows(
         &self,
         range: Range<usize>,
         aux: &[f64],
         eta: &mut [f64],
+        _: &mut [f64],
         d_aux: &mut [f64],
         each: &mut [f64],
     ) -> f64 {
@@ -71,9 +74,19 @@ impl Positive {
     }
 }
 
-/// The term of a row without a parameter.
-pub fn constant(y: f64, weight: Option<&f64>) -> f64 {
-    -weight.unwrap_or(&1.0) * y.ln()
+impl Positive {
+    /// What all rows have in common, and its slope.
+    fn of_all(&self, aux: &[f64]) -> (f64, f64) {
+        match (self.kind, aux) {
+            (Kind::Gamma, &[shape]) => {
+                let (rest, slope) = ln_gamma_rest(shape);
+                (-rest, -slope)
+            }
+            (Kind::Weibull, &[shape]) => (shape.ln(), 1.0 / shape),
+            // A gamma distribution with shape 1.
+            _ => (-1.0, 0.0),
+        }
+    }
 }
 
 struct Gamma {

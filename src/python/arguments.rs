@@ -10,12 +10,32 @@ use pyo3::prelude::*;
 
 /// (kernel, its numbers)
 pub type PriorSpec = (String, Vec<f64>);
-/// (prior, low, high, unit, start, signed)
-pub type ScalarSpec = (PriorSpec, f64, f64, f64, f64, bool);
-/// (prior, low, high)
-pub type BoundedSpec = (PriorSpec, f64, f64);
-/// Sampled, or known
-pub type ScaleSpec = (Option<ScalarSpec>, f64);
+
+/// A sampled parameter.
+#[derive(FromPyObject)]
+pub struct ScalarSpec {
+    kernel: PriorSpec,
+    low: f64,
+    high: f64,
+    unit: f64,
+    start: f64,
+    signed: bool,
+}
+
+/// A prior with the bounds of its parameter.
+#[derive(FromPyObject)]
+pub struct BoundedSpec {
+    kernel: PriorSpec,
+    low: f64,
+    high: f64,
+}
+
+#[derive(FromPyObject)]
+pub enum ScaleSpec {
+    Sampled(ScalarSpec),
+    Known(f64),
+}
+
 /// (first column, end, correlated)
 pub type BlockSpec = (usize, usize, bool);
 
@@ -31,22 +51,23 @@ pub fn prior(spec: &PriorSpec) -> PyResult<Prior> {
     })
 }
 
-pub fn scalar((kernel, low, high, unit, start, signed): &ScalarSpec) -> PyResult<Scalar> {
-    let (low, high, unit) = (*low, *high, *unit);
+pub fn scalar(spec: &ScalarSpec) -> PyResult<Scalar> {
+    let ScalarSpec { kernel, low, high, unit, start, signed } = spec;
+    let (low, high, unit, start) = (*low, *high, *unit, *start);
     let support = match (low.is_finite(), high.is_finite()) {
         _ if *signed => Support::Signed { unit, high },
-        (false, false) => Support::Real { centre: *start, unit },
+        (false, false) => Support::Real { centre: start, unit },
         (true, false) => Support::Above { low, unit },
         (false, true) => Support::Below { high, unit },
         (true, true) => Support::Between { low, high },
     };
-    Ok(Scalar { prior: prior(kernel)?, support, start: *start })
+    Ok(Scalar { prior: prior(kernel)?, support, start })
 }
 
 pub fn scale(spec: &ScaleSpec) -> PyResult<Scale> {
-    Ok(match &spec.0 {
-        Some(spec) => Scale::Sampled(scalar(spec)?),
-        None => Scale::Known(spec.1),
+    Ok(match spec {
+        ScaleSpec::Sampled(spec) => Scale::Sampled(scalar(spec)?),
+        ScaleSpec::Known(x) => Scale::Known(*x),
     })
 }
 
@@ -54,8 +75,8 @@ pub fn shape_error(what: &str) -> PyErr {
     PyValueError::new_err(format!("shapes do not agree: {what}"))
 }
 
-pub fn bounded((kernel, low, high): &BoundedSpec) -> PyResult<Bounded> {
-    Ok(Bounded { prior: prior(kernel)?, low: *low, high: *high })
+pub fn bounded(spec: &BoundedSpec) -> PyResult<Bounded> {
+    Ok(Bounded { prior: prior(&spec.kernel)?, low: spec.low, high: spec.high })
 }
 
 pub fn all_bounded(specs: &[BoundedSpec]) -> PyResult<Vec<Bounded>> {
@@ -78,7 +99,7 @@ pub fn covariance(
         None => CorrelationPrior::Lkj { eta: lkj_eta },
         Some(list) => CorrelationPrior::Elementwise(
             list.iter()
-                .map(|(kernel, low, high)| Ok((prior(kernel)?, *low, *high)))
+                .map(|spec| Ok((prior(&spec.kernel)?, spec.low, spec.high)))
                 .collect::<PyResult<_>>()?,
         ),
     };

@@ -7,6 +7,11 @@ use crate::psis;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3};
 use pyo3::prelude::*;
 
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(leave_out, module)?)?;
+    module.add_function(wrap_pyfunction!(diagnose, module)?)
+}
+
 /// Diagnose parameters: draws is parameter × chain × draw; out is parameter × 7
 /// (mean, sd, mcse_mean, ess_bulk, ess_tail, r_hat, constant).
 #[pyfunction]
@@ -46,6 +51,7 @@ pub fn diagnose<'py>(
 /// (score, Pareto k, log mean density), and the normalised weights of the draws.
 #[pyfunction]
 #[allow(clippy::type_complexity)]
+#[pyo3(signature = (*, log_density, relative, threads))]
 pub fn leave_out<'py>(
     py: Python<'py>,
     log_density: PyReadonlyArray2<'_, f64>,

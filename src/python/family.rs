@@ -8,6 +8,12 @@ use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArra
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(row_densities, module)?)?;
+    module.add_function(wrap_pyfunction!(family_rows, module)?)?;
+    module.add_function(wrap_pyfunction!(link_probabilities, module)?)
+}
+
 pub fn likelihood(
     kind: &str,
     link: &str,
@@ -29,9 +35,10 @@ fn known(kind: &str, link: &str) -> PyResult<(Kind, Link)> {
 /// own), `aux` is draw × parameter.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (*, family, link, y, trials, weights, eta, log_sigma, aux, threads))]
 pub fn row_densities<'py>(
     py: Python<'py>,
-    kind: &str,
+    family: &str,
     link: &str,
     y: Vec<f64>,
     trials: Vec<f64>,
@@ -41,7 +48,7 @@ pub fn row_densities<'py>(
     aux: PyReadonlyArray2<'_, f64>,
     threads: usize,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    let (kind, link) = known(kind, link)?;
+    let (kind, link) = known(family, link)?;
     let (rows, n) = eta.as_array().dim();
     let own = log_sigma.as_array().dim();
     let contiguous = |_| shape_error("eta, log_sigma and aux row by row");
@@ -69,9 +76,10 @@ pub fn row_densities<'py>(
 /// and log residual sd (empty: rows have none of their own), and the summed slopes by `aux`.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
+#[pyo3(signature = (*, family, link, y, trials, weights, eta, log_sigma, aux))]
 pub fn family_rows<'py>(
     py: Python<'py>,
-    kind: &str,
+    family: &str,
     link: &str,
     y: Vec<f64>,
     trials: Vec<f64>,
@@ -89,7 +97,7 @@ pub fn family_rows<'py>(
     if eta.len() != n || ![0, n].contains(&log_sigma.len()) {
         return Err(shape_error("eta or log_sigma"));
     }
-    let (kind, link) = known(kind, link)?;
+    let (kind, link) = known(family, link)?;
     let responses = Responses { kind, link, y: &y, trials: &trials, weights: &weights };
     let (mut logp, mut d_aux) = (vec![0.0; n], vec![0.0; aux.len()]);
     let draw = Draws { n: 1, eta: &eta, log_sigma: &log_sigma, aux: &aux };
@@ -108,6 +116,7 @@ pub fn family_rows<'py>(
 /// The probabilities p and 1 − p at each linear predictor, each with all its digits.
 #[pyfunction]
 #[allow(clippy::type_complexity)]
+#[pyo3(signature = (*, link, eta, threads))]
 pub fn link_probabilities<'py>(
     py: Python<'py>,
     link: &str,

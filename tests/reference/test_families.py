@@ -69,7 +69,16 @@ def response(name, n, rng):
 
 def rows(name, link, y, trials, eta, *, aux=None, weights=NONE, log_sigma=NONE):
     aux = aux_of(name) if aux is None else aux
-    return _core.family_rows(name, link, y, trials, weights, eta, log_sigma, aux)
+    return _core.family_rows(
+        family=name,
+        link=link,
+        y=y,
+        trials=trials,
+        weights=weights,
+        eta=eta,
+        log_sigma=log_sigma,
+        aux=aux,
+    )
 
 
 # ---------------------------------------------------------------------------- references
@@ -196,7 +205,15 @@ def test_many_draws_at_once_are_scipys_draw_by_draw(name, link):
         weights = rng.uniform(0.2, 3, n) if n == 7 else NONE
         given = aux[:, 1:] if own.size else aux
         found = _core.row_densities(
-            name, link, y, trials, weights, eta, own, np.ascontiguousarray(given), threads
+            family=name,
+            link=link,
+            y=y,
+            trials=trials,
+            weights=weights,
+            eta=eta,
+            log_sigma=own,
+            aux=np.ascontiguousarray(given),
+            threads=threads,
         )
         assert found.shape == (n, draws)
         for s in range(draws):
@@ -225,7 +242,7 @@ def test_shapes_that_do_not_agree_are_refused():
         given = {"y": y, "trials": NONE, "weights": NONE, "eta": eta, "log_sigma": none}
         given |= {"aux": good} | change
         with pytest.raises(ValueError, match=r"agree|needs|trials|differ|cannot give"):
-            _core.row_densities("negbinomial", "log", *given.values(), 1)
+            _core.row_densities(family="negbinomial", link="log", **given, threads=1)
 
 
 def test_references_are_scipys_own_where_they_are_written_out():
@@ -449,9 +466,7 @@ def test_the_core_refuses_what_no_family_can_give():
         ("binomial", "logit", 1.0),
     ):
         with pytest.raises(ValueError, match=name.split("_")[0][:4] + "|trials"):
-            _core.family_rows(
-                name, link, np.array([y]), NONE, NONE, np.zeros(1), NONE, aux_of(name)
-            )
+            rows(name, link, np.array([y]), NONE, np.zeros(1))
     with pytest.raises(ValueError, match="weights"):
         rows("poisson", "log", np.ones(1), NONE, np.zeros(1), weights=-np.ones(1))
 
@@ -681,13 +696,13 @@ def test_chains_start_near_a_large_shape_too():
 def test_probabilities_of_links_keep_their_digits():
     eta = np.array([-700.0, -30, -1, 0, 1, 30, 37])
     for link in ("logit", "probit", "cloglog"):
-        p, q = _core.link_probabilities(link, eta, 1)
+        p, q = _core.link_probabilities(link=link, eta=eta, threads=1)
         with np.errstate(under="ignore"):
             close(p, np.exp(log_share(link, eta)), absolute=1e-307)
             close(q, np.exp(log_rest(link, eta)), absolute=1e-307)
         long = np.resize(eta, 20_000)
         np.testing.assert_array_equal(
-            _core.link_probabilities(link, long, 3)[0], np.resize(p, 20_000)
+            _core.link_probabilities(link=link, eta=long, threads=3)[0], np.resize(p, 20_000)
         )
     with pytest.raises(ValueError, match="identity"):
-        _core.link_probabilities("identity", eta, 1)
+        _core.link_probabilities(link="identity", eta=eta, threads=1)

@@ -437,7 +437,7 @@ def test_smoothed_weights_are_those_of_arviz(seed):
         ]
     )
     relative = float(rng.uniform(0.2, 1.0))
-    scores, weights = _core.leave_out(rows, relative, 2)
+    scores, weights = _core.leave_out(log_density=rows, relative=relative, threads=2)
     for row, found, own in zip(rows, scores, weights, strict=True):
         with np.errstate(all="ignore"):
             logs, k = array_stats.psislw(row, r_eff=relative)

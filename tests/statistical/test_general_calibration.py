@@ -221,7 +221,14 @@ def log_likelihood(world, values, y):
         scale = NONE if log_sigma is None else log_sigma[k]
         trials = world.options.get("trials", NONE)
         rows = _core.family_rows(
-            world.family, world.link, y, trials, NONE, eta[k], scale, np.array(numbers)
+            family=world.family,
+            link=world.link,
+            y=y,
+            trials=trials,
+            weights=NONE,
+            eta=eta[k],
+            log_sigma=scale,
+            aux=np.array(numbers),
         )
         total.append(rows[0].sum())
     return np.array(total)

@@ -28,7 +28,16 @@ def population(columns):
 
 
 def sampled(core, seed, draws=4000, surrogate=True):
-    raw = core.sample(4, draws, 1000, seed, 2, 10, None, surrogate)
+    raw = core.sample(
+        chains=4,
+        draws=draws,
+        warmup=1000,
+        seed=seed,
+        threads=2,
+        max_depth=10,
+        progress=None,
+        surrogate=surrogate,
+    )
     return np.stack([chain["outputs"] for chain in raw["chains"]]), raw["chains"]
 
 

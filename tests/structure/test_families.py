@@ -89,7 +89,16 @@ def test_literals_for_type_checkers_are_the_list():
 def known_to_the_core(name):
     nothing = np.zeros(0)
     try:
-        _core.family_rows(name, "identity", [], [], [], nothing, nothing, nothing)
+        _core.family_rows(
+            family=name,
+            link="identity",
+            y=nothing,
+            trials=nothing,
+            weights=nothing,
+            eta=nothing,
+            log_sigma=nothing,
+            aux=nothing,
+        )
     except ValueError as error:
         return not str(error).startswith("unknown family")
     return True

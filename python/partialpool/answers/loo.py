@@ -377,7 +377,9 @@ def leave_out(log_density: Array, relative: float) -> LeftOut:
     `relative`: effective draws a draw.
     """
     columns = np.ascontiguousarray(log_density.T)
-    scores, weights = _core.leave_out(columns, relative, os.cpu_count() or 1)
+    scores, weights = _core.leave_out(
+        log_density=columns, relative=relative, threads=os.cpu_count() or 1
+    )
     elpd, k, log_mean = scores.T
     return LeftOut(elpd, k, log_mean, weights.T)
 

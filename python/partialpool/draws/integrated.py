@@ -234,16 +234,16 @@ def parameters(fit: Posterior, rows: Blocks, picked: Ints) -> Parameters:
         u[:, p:-1] = -working.at.to_working(b)[:, working.order[p:]]
     q, nothing = rows.Z.shape[1], np.empty((0, 0, 0))
     core = _core.Integrated(
-        rows.ZZ,
-        rows.ZB,
-        sigma,
-        nothing if Sigma is None else Sigma,
-        rows.flat_W if Sigma is None or not q else nothing,
-        u,
-        rows.B.T @ rows.B,
-        rows.P,
-        p,
-        os.cpu_count() or 1,
+        zz=rows.ZZ,
+        zb=rows.ZB,
+        sigma=sigma,
+        covariance=nothing if Sigma is None else Sigma,
+        flat_w=rows.flat_W if Sigma is None or not q else nothing,
+        contrast=u,
+        total=rows.B.T @ rows.B,
+        prior=rows.P,
+        n_integrated=p,
+        threads=os.cpu_count() or 1,
     )
     return Parameters(Sigma, sigma, core)
 
@@ -268,7 +268,13 @@ def _covariances(fit: Posterior, known_sd: Array | None, picked: Ints) -> Array 
 def row_scores(rows: Blocks, draws: Parameters, relative: float) -> RowScores:
     """Leave out one row after the other; `relative`: effective draws a draw."""
     found = draws.core.leave_rows_out(
-        rows.Z, rows.B, rows.codes, rows.scale, rows.y, relative, os.cpu_count() or 1
+        z=rows.Z,
+        b=rows.B,
+        level=rows.codes,
+        scale=rows.scale,
+        y=rows.y,
+        relative=relative,
+        threads=os.cpu_count() or 1,
     )
     placed = np.empty_like(found)
     placed[rows.order] = found

@@ -60,15 +60,15 @@ class RowDraws:
         values = [aux[name].reshape(len(self.eta), -1) for name in names]
         nothing = np.empty((len(self.eta), 0))
         return _core.row_densities(
-            self.family.density,
-            link,
-            self.y,
-            nothing[0] if trials is None else trials,
-            nothing[0] if self.weights is None else self.weights,
-            np.ascontiguousarray(self.eta.T),
-            np.ascontiguousarray((nothing if log_sigma is None else log_sigma).T),
-            np.hstack([nothing, *values]),
-            os.cpu_count() or 1,
+            family=self.family.density,
+            link=link,
+            y=self.y,
+            trials=nothing[0] if trials is None else trials,
+            weights=nothing[0] if self.weights is None else self.weights,
+            eta=np.ascontiguousarray(self.eta.T),
+            log_sigma=np.ascontiguousarray((nothing if log_sigma is None else log_sigma).T),
+            aux=np.hstack([nothing, *values]),
+            threads=os.cpu_count() or 1,
         ).T
 
     def responses(self, rng: np.random.Generator) -> Array:

@@ -109,13 +109,13 @@ def sample_nuts(
     began = time.perf_counter()
     with progress_of(sampling) as bar:
         raw = core.sample(
-            sampling.chains,
-            sampling.draws,
-            sampling.warmup,
-            sampling.seed,
-            sampling.threads,
-            MAX_TREE_DEPTH,
-            bar.update,
+            chains=sampling.chains,
+            draws=sampling.draws,
+            warmup=sampling.warmup,
+            seed=sampling.seed,
+            threads=sampling.threads,
+            max_depth=MAX_TREE_DEPTH,
+            progress=bar.update,
         )
     seconds = time.perf_counter() - began
     usable = usable_chains(raw)

@@ -33,7 +33,7 @@ class Given(NamedTuple):
     data: _core.CrossProducts
     covariance: Array
     sigma: Array
-    working: Array
+    coefficients: Array
 
 
 def covariances(model: Model, run: Run, k: int) -> Array:
@@ -108,12 +108,12 @@ def deviation_draws(model: Model, run: Run, k: int, first: int, last: int) -> Ar
     if coef is not None:
         return coef[:, :, first:last] - population_part(model, run, k)[:, :, None, :]
     out = _core.group_draws(
-        *_given(model, run, k),
-        group.back,
-        first,
-        last,
-        run.seed,
-        os.cpu_count() or 1,
+        **_given(model, run, k)._asdict(),
+        back=group.back,
+        first=first,
+        last=last,
+        seed=run.seed,
+        threads=os.cpu_count() or 1,
     )
     shape = (last - first, len(group.terms), run.chains, run.draws)
     return np.moveaxis(out.reshape(shape), (2, 3), (0, 1))
@@ -199,12 +199,12 @@ def coefficient_summary(model: Model, run: Run, k: int, interval: float) -> Arra
     given = _given(model, run, k)
     shift = np.ascontiguousarray(population_part(model, run, k).reshape(len(given.sigma), -1))
     return _core.group_summary(
-        *given,
-        group.back,
-        shift,
-        0,
-        len(group.levels),
-        (tail, 1 - tail),
-        run.seed,
-        os.cpu_count() or 1,
+        **given._asdict(),
+        back=group.back,
+        shift=shift,
+        first=0,
+        last=len(group.levels),
+        probabilities=(tail, 1 - tail),
+        seed=run.seed,
+        threads=os.cpu_count() or 1,
     )

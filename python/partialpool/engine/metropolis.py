@@ -44,8 +44,15 @@ def run_metropolis(model: Model, sampling: Sampling) -> Run:
     starts = starting_points(model, layout, seed, sampling.chains, sampling.start)
     began = time.perf_counter()
     with progress_of(sampling) as bar:
-        steps = [step] * layout.dim
-        raw = joint.metropolis(starts, steps, draws, warmup, seed, sampling.threads, bar.update)
+        raw = joint.metropolis(
+            starts=starts,
+            proposal_sd=[step] * layout.dim,
+            draws=draws,
+            warmup=warmup,
+            seed=seed,
+            threads=sampling.threads,
+            progress=bar.update,
+        )
     seconds = time.perf_counter() - began
     return _unpack(
         model,

@@ -24,5 +24,5 @@ COEFFICIENTS = {
 def probabilities(link: str, eta: Array) -> tuple[Array, Array]:
     """Return p and 1 − p, each with all its digits."""
     eta = np.asarray(eta, dtype=float)
-    p, q = _core.link_probabilities(link, np.ravel(eta), os.cpu_count() or 1)
+    p, q = _core.link_probabilities(link=link, eta=np.ravel(eta), threads=os.cpu_count() or 1)
     return p.reshape(eta.shape), q.reshape(eta.shape)

@@ -233,14 +233,14 @@ def _slopes(
 
     def slope(at: Array) -> Array:
         return _core.family_rows(
-            pooled.family.density,
-            pooled.link,
-            design.y[rows].tolist(),
-            [] if design.trials is None else design.trials[rows].tolist(),
-            [] if design.weights is None else design.weights[rows].tolist(),
-            at,
-            np.empty(0),
-            aux,
+            family=pooled.family.density,
+            link=pooled.link,
+            y=design.y[rows].tolist(),
+            trials=[] if design.trials is None else design.trials[rows].tolist(),
+            weights=[] if design.weights is None else design.weights[rows].tolist(),
+            eta=at,
+            log_sigma=np.empty(0),
+            aux=aux,
         )[1]
 
     h = 1e-4

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,15 @@ from partialpool.model.layout import Layout, Slices
 from partialpool.model.model import Group, Model
 from partialpool.model.own import column_sd
 from partialpool.model.pooling import Pooled
-from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
+from partialpool.model.scalars import (
+    PriorRow,
+    Scalar,
+    correlation_prior,
+    group_sd_specs,
+    scale_spec,
+)
 from partialpool.model.scales import Predictor, Scales, predictors, scales
-from partialpool.priors import Kernel, NormalAtMean, Prior
-
-RowSpec = tuple[Kernel, list[float], float]
+from partialpool.priors import NormalAtMean, Prior
 
 
 def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
@@ -77,14 +82,16 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     start = family.start(y, design.trials)
     main_at = slices[0].coordinates
     core = _core.General(
-        family.density,
-        pooled.link,
-        np.ascontiguousarray((y - main_at.level)[order]),
-        None if design.trials is None else np.ascontiguousarray(design.trials[order]),
-        None if design.weights is None else np.ascontiguousarray(design.weights[order]),
-        parts,
-        [scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion],
-        _thresholds(design, resolved, main_at) if thresholds else None,
+        family=family.density,
+        link=pooled.link,
+        y=np.ascontiguousarray((y - main_at.level)[order]),
+        trials=None if design.trials is None else np.ascontiguousarray(design.trials[order]),
+        weights=None if design.weights is None else np.ascontiguousarray(design.weights[order]),
+        parts=parts,
+        dispersion=[
+            scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion
+        ],
+        thresholds=_thresholds(design, resolved, main_at) if thresholds else None,
     )
     return Model(
         formula=design.terms.formula,
@@ -118,8 +125,17 @@ def _row_order(design: Design) -> NDArray[np.int64]:
 def _known_errors(log_error: Array) -> _core.Part:
     """A predictor of log sigma that is known."""
     nothing = np.empty((0, 0))
-    X = np.empty((len(log_error), 0))
-    return _core.Part(X, log_error, [], [], nothing, nothing, [], [], [])
+    return _core.Part(
+        x=np.empty((len(log_error), 0)),
+        offset=log_error,
+        start=[],
+        bounded=[],
+        map=nothing,
+        unmap=nothing,
+        shift=[],
+        priors=[],
+        factors=[],
+    )
 
 
 def _start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
@@ -178,8 +194,8 @@ class _Builder:
         if extra:
             X = np.column_stack([np.ones(len(X)), X])
         map_, shift = np.eye(p), np.zeros(p)
-        specs: list[ScalarSpec | None] = [None] * extra
-        rows: list[RowSpec] = []
+        specs: list[Scalar | None] = [None] * extra
+        rows = []
         start = np.zeros(p)
         if extra:
             start[0] = -_first_threshold(self.design)
@@ -193,7 +209,7 @@ class _Builder:
                 row = np.zeros(p)
                 row[place] = at.unit[k]
                 specs.append(None)
-                rows.append((prior.kernel(), row.tolist(), float(at.shift[k])))
+                rows.append(PriorRow(prior.kernel(), row.tolist(), float(at.shift[k])))
                 continue
             # The core's start follows from bounds; unit and guess matter little.
             map_[place, place] = 1 / at.unit[k]
@@ -201,18 +217,18 @@ class _Builder:
             typical, spread = prior.typical
             guess = typical if math.isfinite(typical) else 0.0
             size = spread if math.isfinite(spread) else 1.0
-            specs.append((prior.kernel(), *prior.support, size, guess, False))
+            specs.append(Scalar(prior.kernel(), *prior.support, unit=size, start=guess))
             start[place] = (guess - at.shift[k]) / at.unit[k]
         return _core.Part(
-            np.ascontiguousarray(X),
-            None if offset is None else np.ascontiguousarray(offset[self.order]),
-            start.tolist(),
-            specs,
-            map_,
-            np.diag(1 / np.diagonal(map_)),
-            shift.tolist(),
-            rows,
-            [
+            x=np.ascontiguousarray(X),
+            offset=None if offset is None else np.ascontiguousarray(offset[self.order]),
+            start=start.tolist(),
+            bounded=specs,
+            map=map_,
+            unmap=np.diag(1 / np.diagonal(map_)),
+            shift=shift.tolist(),
+            priors=rows,
+            factors=[
                 self._factor(factor, work, group)
                 for factor, work, group in zip(
                     self.predictor.factors, self.work.factors, self.groups(), strict=True
@@ -236,27 +252,39 @@ class _Builder:
         return np.ascontiguousarray(to_c @ np.linalg.pinv(T) @ work.back)
 
     def _factor(self, factor: GroupFactor, work: WorkingGroup, group: Group) -> _core.Factor:
-        place = (
-            np.ascontiguousarray(factor.codes[self.order]),
-            np.ascontiguousarray(work.columns[self.order]),
-            len(factor.levels),
-        )
+        codes = np.ascontiguousarray(factor.codes[self.order])
+        z = np.ascontiguousarray(work.columns[self.order])
+        n_levels = len(factor.levels)
         if work.known_sd is not None and not np.isnan(work.known_sd).any():
-            return _core.Factor.normal(*place, np.diag(work.known_sd), work.mean.tolist())
+            return _core.Factor.normal(
+                codes=codes,
+                z=z,
+                n_levels=n_levels,
+                factor=np.diag(work.known_sd),
+                mean=work.mean.tolist(),
+            )
         if not factor.pooled:
-            specs: list[ScalarSpec] = []
+            specs = []
             for k, prior in enumerate(group.own):
                 typical, spread = prior.typical
                 natural = self.scale.y_sd / column_sd(work.columns[:, k])
                 low, high = prior.support
                 guess = typical if low < typical < high else 0.0
-                specs.append((prior.kernel(), low, high, min(spread, 10 * natural), guess, False))
-            return _core.Factor.separate(*place, specs)
+                unit = min(spread, 10 * natural)
+                specs.append(Scalar(prior.kernel(), low, high, unit=unit, start=guess))
+            return _core.Factor.separate(codes=codes, z=z, n_levels=n_levels, scalars=specs)
         eta, elementwise = correlation_prior(group, self.priors)
         size = 0.5 * self.scale.unit[self.predictor.name]
         sds = group_sd_specs(factor, group.name, work, self.priors, size)
         return _core.Factor.hierarchical(
-            *place, sds, list(factor.blocks), eta, elementwise, self._twin(factor, work)
+            codes=codes,
+            z=z,
+            n_levels=n_levels,
+            sd=sds,
+            blocks=list(factor.blocks),
+            lkj_eta=eta,
+            correlations=elementwise,
+            twin=self._twin(factor, work),
         )
 
     def groups(self) -> list[Group]:
@@ -305,7 +333,11 @@ def _estimable(factor: GroupFactor) -> NDArray[np.bool_]:
     """Whether the rows of each level determine its coefficients."""
     q, levels = len(factor.terms), len(factor.levels)
     data = _core.CrossProducts(
-        np.ascontiguousarray(factor.Z), np.ones((len(factor.Z), 1)), factor.codes, levels, np.eye(q)
+        z=np.ascontiguousarray(factor.Z),
+        xy=np.ones((len(factor.Z), 1)),
+        codes=factor.codes,
+        n_levels=levels,
+        unscale=np.eye(q),
     )
     return np.asarray(ranks(data) == q)
 
@@ -321,12 +353,17 @@ def _empirical_thresholds(design: Design) -> Array:
     return np.asarray(np.log(below / (1 - below)))
 
 
-def _thresholds(
-    design: Design, priors: Mapping[str, Prior], at: Coordinates
-) -> tuple[list[float], list[RowSpec]]:
+class Thresholds(NamedTuple):
+    """Typical increments from one threshold to the next, and the thresholds' priors."""
+
+    increments: list[float]
+    priors: list[PriorRow]
+
+
+def _thresholds(design: Design, priors: Mapping[str, Prior], at: Coordinates) -> Thresholds:
     """Increments from one threshold to the next, and the thresholds' priors as rows over c."""
     start = _empirical_thresholds(design)
-    rows: list[RowSpec] = []
+    rows = []
     for k in range(len(start)):
         name = called.threshold(k + 1)
         prior = priors[name]
@@ -339,5 +376,5 @@ def _thresholds(
         row = np.append(-1.0, np.zeros(len(at.back)))
         if not isinstance(prior, NormalAtMean):
             row[1:] = at.outer[0] @ at.back
-        rows.append((prior.kernel(), row.tolist(), 0.0))
-    return np.diff(start).tolist(), rows
+        rows.append(PriorRow(prior.kernel(), row.tolist(), 0.0))
+    return Thresholds(np.diff(start).tolist(), rows)

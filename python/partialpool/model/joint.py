@@ -11,10 +11,8 @@ from partialpool import _core, called
 from partialpool.model.defaults import bounds
 from partialpool.model.marginal import prior_rows
 from partialpool.model.model import Group, Model
-from partialpool.model.scalars import correlation_prior
+from partialpool.model.scalars import Bounded, correlation_prior
 from partialpool.priors import Normal
-
-Bounded = tuple[tuple[str, list[float]], float, float]
 
 
 @dataclass(frozen=True)
@@ -62,21 +60,21 @@ def build_joint(model: Model) -> _core.Joint:
         limits = group.bounds
     known = [] if group is None or group.known_sd is None else group.known_sd.tolist()
     return _core.Joint(
-        model.reduced.data,
-        np.ascontiguousarray(matrix[order]),
-        shift[order].tolist(),
-        np.ascontiguousarray(group.T) if group else np.empty((0, p)),
-        group.base.tolist() if group else [],
-        np.linalg.inv(group.back).astype(np.float64) if group else np.empty((0, 0)),
-        rows,
-        [_bounded(model, called.b(name)) for name in model.columns],
-        [_scale(model, group, k) for k in range(len(names))] if group else [],
-        [(int(i), int(j)) for i, j in group.pairs] if group else [],
-        eta,
-        elementwise,
-        known,
-        [(float(low), float(high)) for low, high in limits],
-        None if model.known_errors else _bounded(model, "sigma"),
+        data=model.reduced.data,
+        map=np.ascontiguousarray(matrix[order]),
+        shift=shift[order].tolist(),
+        t=np.ascontiguousarray(group.T) if group else np.empty((0, p)),
+        base=group.base.tolist() if group else [],
+        unback=np.linalg.inv(group.back).astype(np.float64) if group else np.empty((0, 0)),
+        prior_rows=rows,
+        b=[_bounded(model, called.b(name)) for name in model.columns],
+        sd=[_scale(model, group, k) for k in range(len(names))] if group else [],
+        pairs=[(int(i), int(j)) for i, j in group.pairs] if group else [],
+        lkj_eta=eta,
+        correlations=elementwise,
+        fixed_sd=known,
+        bounds=[(float(low), float(high)) for low, high in limits],
+        sigma=None if model.known_errors else _bounded(model, "sigma"),
     )
 
 
@@ -84,7 +82,7 @@ def _scale(model: Model, group: Group, k: int) -> Bounded:
     """Prior of an sd: that of r̃ where this is what is sampled."""
     label = group.sd_labels[k]
     prior = group.own[k] if group.at_mean else model.priors[label]
-    return (prior.kernel(), *bounds(label, prior))
+    return Bounded(prior.kernel(), *bounds(label, prior))
 
 
 def _bounded(model: Model, name: str) -> Bounded:
@@ -92,4 +90,4 @@ def _bounded(model: Model, name: str) -> Bounded:
     # Normal priors of b are in the prior rows.
     normal = called.array_of(name) == called.b() and isinstance(prior, Normal)
     kernel = ("flat", []) if normal else prior.kernel()
-    return (kernel, *bounds(name, prior))
+    return Bounded(kernel, *bounds(name, prior))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from partialpool.model.groupwork import (
 )
 from partialpool.model.model import Group, Model, Reduced
 from partialpool.model.pooling import Pooled
-from partialpool.model.scalars import ScalarSpec, correlation_prior, group_sd_specs, scale_spec
+from partialpool.model.scalars import Scalar, correlation_prior, group_sd_specs, scale_spec
 from partialpool.model.scales import scales
 from partialpool.priors import Normal, Prior
 
@@ -71,17 +71,17 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     constant += _constant(design, at, order[: len(order) - len(sampled)])
     flat = group is not None and group.is_flat
     core = _core.Marginal(
-        data.projected(free_rows) if flat else data,
-        [] if flat else _sd_specs(factor, work.group, resolved, residual_sd, row_scale),
-        [] if flat or factor is None or not factor.pooled else list(factor.blocks),
-        lkj_eta,
-        correlations,
-        _sigma_spec(known, resolved, residual_sd),
-        _coefficient_specs(sampled, at, estimate, error),
-        np.diag(1 / at.unit[sampled]),
-        (-at.shift[sampled] / at.unit[sampled]).tolist(),
-        rows,
-        constant,
+        data=data.projected(free_rows) if flat else data,
+        sd=[] if flat else _sd_specs(factor, work.group, resolved, residual_sd, row_scale),
+        blocks=[] if flat or factor is None or not factor.pooled else list(factor.blocks),
+        lkj_eta=lkj_eta,
+        correlations=correlations,
+        sigma=1.0 if known else scale_spec("sigma", resolved["sigma"], residual_sd),
+        sampled=_coefficient_specs(sampled, at, estimate, error),
+        sampled_map=np.diag(1 / at.unit[sampled]),
+        sampled_shift=(-at.shift[sampled] / at.unit[sampled]).tolist(),
+        prior_rows=rows,
+        constant=constant,
     )
     return Model(
         formula=design.terms.formula,
@@ -140,7 +140,14 @@ class WorkingRows(NamedTuple):
         if self.group is not None:
             Z, unscale = self.group.Z, self.group.unscale
         xy = np.column_stack([self.X[:, self.order], self.y])
-        return _core.CrossProducts(Z, xy, self.codes, self.n_levels, unscale, self.row_scale)
+        return _core.CrossProducts(
+            z=Z,
+            xy=xy,
+            codes=self.codes,
+            n_levels=self.n_levels,
+            unscale=unscale,
+            row_scale=self.row_scale,
+        )
 
 
 def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
@@ -229,14 +236,14 @@ def _least_squares(
 
 def _coefficient_specs(
     sampled: list[int], at: Coordinates, estimate: Array, error: Array
-) -> list[ScalarSpec]:
+) -> list[Scalar]:
     """Specify the coefficients that are sampled, on the scale of their priors."""
     start, unit = at.unit * estimate + at.shift, at.unit * error
-    specs: list[ScalarSpec] = []
+    specs = []
     for k in sampled:
         prior = at.priors[k]
         low, high = prior.support
-        specs.append((prior.kernel(), low, high, float(unit[k]), float(start[k]), False))
+        specs.append(Scalar(prior.kernel(), low, high, unit=float(unit[k]), start=float(start[k])))
     return specs
 
 
@@ -275,24 +282,15 @@ def _sd_specs(
     priors: Mapping[str, Prior],
     residual_sd: float,
     row_scale: Array | None,
-) -> list[tuple[ScalarSpec | None, float]]:
-    """Specify the sds of the group coefficients."""
+) -> Sequence[Scalar | float]:
+    """Specify the sds of the group coefficients, known ones by their value."""
     if factor is None or work is None:
         return []
     if work.known_sd is not None:
-        return [(None, float(sd)) for sd in work.known_sd]
+        return [float(sd) for sd in work.known_sd]
     # A scale below which an sd can hardly be told from 0.
     J, n = len(factor.levels), float(np.mean(factor.counts))
     if row_scale is not None:
         n *= float(np.mean(row_scale**2))
     resolution = residual_sd / math.sqrt(n) / J**0.25
-    specs = group_sd_specs(factor, factor.name, work, priors, resolution)
-    return [(spec, 0.0) for spec in specs]
-
-
-def _sigma_spec(
-    known: bool, priors: Mapping[str, Prior], residual_sd: float
-) -> tuple[ScalarSpec | None, float]:
-    if known:
-        return None, 1.0
-    return scale_spec("sigma", priors["sigma"], residual_sd), 0.0
+    return group_sd_specs(factor, factor.name, work, priors, resolution)

@@ -111,7 +111,7 @@ class Reduced:
 
 
 def _reduced(r: Array, b: Array, w: Array, n_rows: int, order: tuple[int, ...]) -> Reduced:
-    return Reduced(_core.CrossProducts.from_parts(r, b, w, n_rows), order)
+    return Reduced(_core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows), order)
 
 
 @dataclass(frozen=True)

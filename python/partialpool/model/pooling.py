@@ -194,8 +194,13 @@ def _independent_within(
         columns = columns - columns.mean(axis=0)
     size = np.abs(columns).max(axis=0)
     working = np.ascontiguousarray(columns / np.where(size > 0, size, 1.0))
-    unscale = np.eye(Z.shape[1])
-    reduced = _core.CrossProducts(Z, working, factor.codes, len(factor.levels), unscale).parts()[2]
+    reduced = _core.CrossProducts(
+        z=Z,
+        xy=working,
+        codes=factor.codes,
+        n_levels=len(factor.levels),
+        unscale=np.eye(Z.shape[1]),
+    ).parts()[2]
     total = np.einsum("ij,ij->j", working, working)
     kept: list[int] = []
     for k in range(len(candidates)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from partialpool import called
 from partialpool.design import GroupFactor
@@ -12,39 +13,74 @@ from partialpool.model.groupwork import WorkingGroup
 from partialpool.model.model import Group
 from partialpool.priors import LKJ, Kernel, Prior, has_mass_at_zero
 
-# (kernel, low, high, unit, start, signed)
-ScalarSpec = tuple[Kernel, float, float, float, float, bool]
-BoundedSpec = tuple[Kernel, float, float]
+
+class Scalar(NamedTuple):
+    """A sampled parameter.
+
+    Attributes
+    ----------
+    kernel : tuple
+        The prior's density.
+    low, high : float
+        Its bounds.
+    unit, start : float
+        A typical size of steps, and where chains start.
+    signed : bool
+        Whether it may become negative, which means the same as its absolute value.
+    """
+
+    kernel: Kernel
+    low: float
+    high: float
+    unit: float
+    start: float
+    signed: bool = False
 
 
-def scale_spec(name: str, prior: Prior, guess: float) -> ScalarSpec:
+class Bounded(NamedTuple):
+    """A prior's density with the bounds of its parameter."""
+
+    kernel: Kernel
+    low: float
+    high: float
+
+
+class PriorRow(NamedTuple):
+    """A prior of ``row · c + shift``, where c are working coefficients."""
+
+    kernel: Kernel
+    row: list[float]
+    shift: float
+
+
+def scale_spec(name: str, prior: Prior, guess: float) -> Scalar:
     """Specify a positive (or otherwise bounded) parameter that is about as large as `guess`.
 
     Examples
     --------
     >>> from partialpool.priors import Exponential
     >>> scale_spec("sigma", Exponential(1), 2.0)
-    (('gamma', [1.0, 1.0]), 0.0, inf, 2.0, 2.0, False)
+    Scalar(kernel=('gamma', [1.0, 1.0]), low=0.0, high=inf, unit=2.0, start=2.0, signed=False)
     """
     low, high = bounds(name, prior)
     inside = low < guess < high
     start = guess if inside else (low + (high - low) / 2 if math.isfinite(high) else low + guess)
-    return (prior.kernel(), low, high, guess, start, False)
+    return Scalar(prior.kernel(), low, high, unit=guess, start=start)
 
 
-def sd_spec(name: str, prior: Prior, unit: float, *, signed: bool) -> ScalarSpec:
+def sd_spec(name: str, prior: Prior, unit: float, *, signed: bool) -> Scalar:
     """Specify the sd of a group coefficient.
 
     It may pass through 0 (with a sign) where the prior has mass there: then the density has no
     long tail in the sampler's coordinates when data say little about the sd.
     """
-    kernel, low, high, _, start, _ = scale_spec(name, prior, unit)
-    return (kernel, low, high, unit, start, signed and low == 0 and has_mass_at_zero(prior))
+    spec = scale_spec(name, prior, unit)
+    return spec._replace(signed=signed and spec.low == 0 and has_mass_at_zero(prior))
 
 
 def group_sd_specs(
     factor: GroupFactor, name: str, work: WorkingGroup, priors: Mapping[str, Prior], size: float
-) -> list[ScalarSpec]:
+) -> list[Scalar]:
     """Specify the sds of a factor's working coefficients, which are about `size` a unit column."""
     signed = not any(called.array_of(key) == called.cor(name) != key for key in priors)
     specs = []
@@ -57,11 +93,12 @@ def group_sd_specs(
 
 def correlation_prior(
     group: Group | None, priors: Mapping[str, Prior]
-) -> tuple[float, list[BoundedSpec] | None]:
+) -> tuple[float, list[Bounded] | None]:
     """Give the LKJ parameter, or a prior with bounds for each correlation."""
     if group is None or not group.pairs:
         return 1.0, None
     whole = priors.get(called.cor(group.name))
     if isinstance(whole, LKJ):
         return whole.eta, None
-    return 1.0, [(priors[name].kernel(), *bounds(name, priors[name])) for name in group.cor_labels]
+    own = [(name, priors[name]) for name in group.cor_labels]
+    return 1.0, [Bounded(prior.kernel(), *bounds(name, prior)) for name, prior in own]

@@ -124,7 +124,10 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
     reduced = None
     if meta["reduced"] is not None:
         data = _core.CrossProducts.from_parts(
-            arrays["reduced_r"], arrays["reduced_b"], arrays["reduced_w"], meta["reduced"]["n_rows"]
+            r=arrays["reduced_r"],
+            b=arrays["reduced_b"],
+            w=arrays["reduced_w"],
+            n_rows=meta["reduced"]["n_rows"],
         )
         reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]

@@ -1,16 +1,24 @@
 //! `General`: the joint density of a model of any family.
 
+mod predictor;
+
 use super::arguments::{ScalarSpec, scalar, shape_error, vector};
-use super::density::PyDensity;
+use super::explore::PyDensity;
 use super::family::likelihood;
-use super::predictor::{PyPart, RowSpec, prior_row};
 use crate::general::{Dispersion, General, GeneralDensity};
 use crate::pilot::calibrate;
 use crate::sampler::{Density, generator};
 use numpy::{PyArray1, PyReadonlyArray1};
+use predictor::{PyFactor, PyPart, RowSpec, prior_row};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::sync::Arc;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyFactor>()?;
+    module.add_class::<PyPart>()?;
+    module.add_class::<PyGeneral>()
+}
 
 /// The joint density of a model of any family (see general/).
 #[pyclass(frozen, extends = PyDensity, name = "General", module = "partialpool._core")]
@@ -18,12 +26,19 @@ pub struct PyGeneral {
     model: Arc<General>,
 }
 
+/// Units of the increments from one threshold to the next, and the thresholds' priors.
+#[derive(FromPyObject)]
+struct ThresholdsSpec {
+    increments: Vec<f64>,
+    priors: Vec<RowSpec>,
+}
+
 #[pymethods]
 impl PyGeneral {
-    /// `dispersion` has one specification a parameter; with `thresholds` there are the units of
-    /// their increments and their priors instead.
+    /// `dispersion` has one specification a parameter; `thresholds` stand in its place.
     #[new]
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, family, link, y, trials, weights, parts, dispersion, thresholds))]
     fn new(
         py: Python<'_>,
         family: &str,
@@ -33,7 +48,7 @@ impl PyGeneral {
         weights: Option<PyReadonlyArray1<'_, f64>>,
         parts: Vec<PyRef<'_, PyPart>>,
         dispersion: Vec<ScalarSpec>,
-        thresholds: Option<(Vec<f64>, Vec<RowSpec>)>,
+        thresholds: Option<ThresholdsSpec>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let optional = |values: Option<PyReadonlyArray1<'_, f64>>| {
             values.map_or_else(Vec::new, |v| v.as_array().to_vec())
@@ -47,8 +62,10 @@ impl PyGeneral {
         let p = parts[0].part.columns.p;
         let dispersion = match thresholds {
             None => Dispersion::Scalars(dispersion.iter().map(scalar).collect::<PyResult<_>>()?),
-            Some((increments, priors)) => {
-                if priors.len() != increments.len() + 1 || priors.iter().any(|r| r.1.len() != p) {
+            Some(ThresholdsSpec { increments, priors }) => {
+                if priors.len() != increments.len() + 1
+                    || priors.iter().any(|prior| prior.row.len() != p)
+                {
                     return Err(shape_error("thresholds"));
                 }
                 let priors = priors.iter().map(prior_row).collect::<PyResult<_>>()?;

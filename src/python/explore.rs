@@ -51,6 +51,10 @@ impl<D: Density + Sync, F: Fn() -> D + Send + Sync> AnyDensity for F {
     }
 }
 
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyDensity>()
+}
+
 /// A log density over unconstrained numbers.
 #[pyclass(frozen, subclass, name = "Density", module = "partialpool._core")]
 pub struct PyDensity {
@@ -94,7 +98,9 @@ impl PyDensity {
 
     /// Sample with NUTS, or over a stand-in for the density. `progress(iterations, divergences)` is
     /// called about ten times a second.
-    #[pyo3(signature = (chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true))]
+    #[pyo3(signature = (
+        *, chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(
         &self,

@@ -1,16 +1,29 @@
 //! `Marginal`: the density of a Gaussian model with at most one factor.
 
+mod conditional;
+mod crossproducts;
+mod held_out;
+
+pub use crossproducts::PyCrossProducts;
+
 use super::arguments::{
     BlockSpec, BoundedSpec, ScalarSpec, ScaleSpec, covariance, flat, scalar, scale, shape_error,
     vector,
 };
-use super::crossproducts::PyCrossProducts;
-use super::density::PyDensity;
+use super::explore::PyDensity;
 use crate::marginal::{Marginal, MarginalDensity, Narrow, Wide};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyCrossProducts>()?;
+    module.add_class::<PyMarginal>()?;
+    module.add_class::<held_out::PyIntegrated>()?;
+    module.add_function(wrap_pyfunction!(conditional::group_draws, module)?)?;
+    module.add_function(wrap_pyfunction!(conditional::group_summary, module)?)
+}
 
 /// The marginal density of a Gaussian model with at most one grouping factor (see marginal/).
 #[pyclass(frozen, extends = PyDensity, name = "Marginal", module = "partialpool._core")]
@@ -22,6 +35,10 @@ pub struct PyMarginal {
 impl PyMarginal {
     #[new]
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (
+        *, data, sd, blocks, lkj_eta, correlations, sigma, sampled, sampled_map,
+        sampled_shift, prior_rows, constant
+    ))]
     fn new(
         data: PyRef<'_, PyCrossProducts>,
         sd: Vec<ScaleSpec>,

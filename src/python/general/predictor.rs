@@ -1,19 +1,24 @@
 //! `Factor` and `Part`: the linear predictors of `General`.
 
-use super::arguments::{
-    BlockSpec, BoundedSpec, PriorSpec, ScalarSpec, covariance, flat, prior, scalar, shape_error,
-};
 use crate::general::{Coefficients, Factor, GroupPrior, Part, PriorRow};
 use crate::predictor::{Columns, Grouping};
+use crate::python::arguments::{
+    BlockSpec, BoundedSpec, PriorSpec, ScalarSpec, covariance, flat, prior, scalar, shape_error,
+};
 use crate::whitening::Whitening;
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 
-/// (prior, row over c, shift)
-pub type RowSpec = (PriorSpec, Vec<f64>, f64);
+/// A prior of `row · c + shift`.
+#[derive(FromPyObject)]
+pub struct RowSpec {
+    kernel: PriorSpec,
+    pub row: Vec<f64>,
+    shift: f64,
+}
 
-pub fn prior_row((kernel, row, shift): &RowSpec) -> PyResult<PriorRow> {
-    Ok(PriorRow::new(prior(kernel)?, row.clone(), *shift))
+pub fn prior_row(spec: &RowSpec) -> PyResult<PriorRow> {
+    Ok(PriorRow::new(prior(&spec.kernel)?, spec.row.clone(), spec.shift))
 }
 
 /// A grouping factor with the prior of its coefficients.
@@ -44,6 +49,7 @@ impl PyFactor {
     /// coefficients (p × q) that a shift of all levels is like, where other factors have one too.
     #[staticmethod]
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, codes, z, n_levels, sd, blocks, lkj_eta, correlations, twin))]
     fn hierarchical(
         codes: PyReadonlyArray1<'_, i64>,
         z: PyReadonlyArray2<'_, f64>,
@@ -70,6 +76,7 @@ impl PyFactor {
 
     /// r ~ N(mean, ΛΛᵀ), both fixed.
     #[staticmethod]
+    #[pyo3(signature = (*, codes, z, n_levels, factor, mean))]
     fn normal(
         codes: PyReadonlyArray1<'_, i64>,
         z: PyReadonlyArray2<'_, f64>,
@@ -87,6 +94,7 @@ impl PyFactor {
 
     /// Each coefficient by itself; one specification a column.
     #[staticmethod]
+    #[pyo3(signature = (*, codes, z, n_levels, scalars))]
     fn separate(
         codes: PyReadonlyArray1<'_, i64>,
         z: PyReadonlyArray2<'_, f64>,
@@ -113,6 +121,7 @@ pub struct PyPart {
 impl PyPart {
     #[new]
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, x, offset, start, bounded, map, unmap, shift, priors, factors))]
     fn new(
         x: PyReadonlyArray2<'_, f64>,
         offset: Option<PyReadonlyArray1<'_, f64>>,
@@ -129,7 +138,7 @@ impl PyPart {
         if map.as_array().dim() != (p, p)
             || unmap.as_array().dim() != (p, p)
             || [start.len(), bounded.len(), shift.len()] != [p; 3]
-            || priors.iter().any(|(_, row, _)| row.len() != p)
+            || priors.iter().any(|prior| prior.row.len() != p)
             || !(offset.is_empty() || offset.len() == n)
             || factors.iter().any(|f| f.grouping.codes.len() != n)
             || factors.iter().any(|f| ![0, p * f.grouping.q].contains(&f.twin.len()))

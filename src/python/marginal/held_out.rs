@@ -1,9 +1,9 @@
 //! A Gaussian model with its coefficients integrated out: `Integrated`.
 
-use super::arguments::{flat, shape_error, vector};
 use crate::marginal::held_out::{
     Coefficients, Levels, Rows, Scales, coefficients, leave_rows_out as leave_all_out,
 };
+use crate::python::arguments::{flat, shape_error, vector};
 use numpy::{
     PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
     PyReadonlyArray3,
@@ -39,6 +39,9 @@ impl PyIntegrated {
 impl PyIntegrated {
     #[new]
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (
+        *, zz, zb, sigma, covariance, flat_w, contrast, total, prior, n_integrated, threads
+    ))]
     fn new(
         py: Python<'_>,
         zz: PyReadonlyArray3<'_, f64>,
@@ -101,6 +104,7 @@ impl PyIntegrated {
     /// Leave out every row in turn: row × 4 (score, Pareto k, mean, log score). Rows are sorted by
     /// level.
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, z, b, level, scale, y, relative, threads))]
     fn leave_rows_out<'py>(
         &self,
         py: Python<'py>,

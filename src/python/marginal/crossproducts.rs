@@ -1,8 +1,8 @@
 //! `CrossProducts`: rows in, reduced to what the Gaussian likelihood needs.
 
-use super::arguments::{flat, shape_error};
 use crate::lanes::LANES;
 use crate::marginal::crossproducts::{CrossProducts, upper};
+use crate::python::arguments::{flat, shape_error};
 use numpy::{
     PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
     PyReadonlyArray3,
@@ -19,7 +19,7 @@ pub struct PyCrossProducts {
 impl PyCrossProducts {
     /// Rows of Z (n × q) and [X y] (n × w), each multiplied by `row_scale`.
     #[new]
-    #[pyo3(signature = (z, xy, codes, n_levels, unscale, row_scale=None))]
+    #[pyo3(signature = (*, z, xy, codes, n_levels, unscale, row_scale=None))]
     fn new(
         py: Python<'_>,
         z: PyReadonlyArray2<'_, f64>,
@@ -111,6 +111,7 @@ impl PyCrossProducts {
 
     /// Rebuild from what `parts` gave.
     #[staticmethod]
+    #[pyo3(signature = (*, r, b, w, n_rows))]
     fn from_parts(
         r: PyReadonlyArray3<'_, f64>,
         b: PyReadonlyArray3<'_, f64>,

@@ -1,9 +1,9 @@
 //! Group coefficients given draws of the rest: `group_draws`, `group_summary`.
 
-use super::arguments::{flat, shape_error};
-use super::crossproducts::PyCrossProducts;
+use super::PyCrossProducts;
 use crate::marginal::conditional::{Given, draw_levels, summarise_levels};
 use crate::marginal::crossproducts::CrossProducts;
+use crate::python::arguments::{flat, shape_error};
 use numpy::{
     PyArray1, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
 };
@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 /// Draws of r for levels first..last, as level × coefficient × draw.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (*, data, covariance, sigma, coefficients, back, first, last, seed, threads))]
 pub fn group_draws<'py>(
     py: Python<'py>,
     data: PyRef<'py, PyCrossProducts>,
@@ -34,6 +35,10 @@ pub fn group_draws<'py>(
 /// Mean, sd and two quantiles of shift + r for levels first..last, level × coefficient × 4.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (
+    *, data, covariance, sigma, coefficients, back, shift, first, last, probabilities, seed,
+    threads
+))]
 pub fn group_summary<'py>(
     py: Python<'py>,
     data: PyRef<'py, PyCrossProducts>,

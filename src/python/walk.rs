@@ -1,7 +1,7 @@
 //! `Joint`: the density of all parameters, and Metropolis on it.
 
 use super::arguments::{BoundedSpec, all_bounded, bounded, flat, shape_error, vector};
-use super::crossproducts::PyCrossProducts;
+use super::marginal::PyCrossProducts;
 use super::watch::watched;
 use crate::sampler::Plan;
 use crate::walk::{GroupPrior, Joint, Scratch, Walk, walk};
@@ -9,7 +9,11 @@ use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// The joint density of all parameters on their natural scales (see joint.rs).
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyJoint>()
+}
+
+/// The joint density of all parameters on their natural scales (see walk/).
 #[pyclass(frozen, name = "Joint", module = "partialpool._core")]
 pub struct PyJoint {
     joint: Joint,
@@ -19,6 +23,10 @@ pub struct PyJoint {
 impl PyJoint {
     #[new]
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (
+        *, data, map, shift, t, base, unback, prior_rows, b, sd, pairs, lkj_eta,
+        correlations, fixed_sd, bounds, sigma
+    ))]
     fn new(
         data: PyRef<'_, PyCrossProducts>,
         map: PyReadonlyArray2<'_, f64>,
@@ -30,8 +38,8 @@ impl PyJoint {
         b: Vec<BoundedSpec>,
         sd: Vec<BoundedSpec>,
         pairs: Vec<(usize, usize)>,
-        eta: f64,
-        elementwise: Option<Vec<BoundedSpec>>,
+        lkj_eta: f64,
+        correlations: Option<Vec<BoundedSpec>>,
         fixed_sd: Vec<f64>,
         bounds: Vec<(f64, f64)>,
         sigma: Option<BoundedSpec>,
@@ -45,16 +53,16 @@ impl PyJoint {
             || unback.as_array().dim() != (q, q)
             || prior_rows.as_array().dim() != (w, w)
             || pairs.iter().any(|&(i, j)| i >= q || j >= q || i == j)
-            || elementwise.as_ref().is_some_and(|list| list.len() != pairs.len())
+            || correlations.as_ref().is_some_and(|list| list.len() != pairs.len())
         {
             return Err(shape_error("joint density"));
         }
         let group = if q == 0 {
             None
         } else if sd.len() == q {
-            let elementwise = elementwise.as_deref().map(all_bounded).transpose()?;
+            let elementwise = correlations.as_deref().map(all_bounded).transpose()?;
             let sd = all_bounded(&sd)?;
-            Some(GroupPrior::Hierarchical { sd, pairs, eta, elementwise })
+            Some(GroupPrior::Hierarchical { sd, pairs, eta: lkj_eta, elementwise })
         } else if fixed_sd.len() == q && bounds.len() == q {
             Some(GroupPrior::Fixed { sd: fixed_sd, bounds })
         } else {
@@ -88,6 +96,7 @@ impl PyJoint {
 
     /// Random-walk Metropolis from each row of `starts`.
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, starts, proposal_sd, draws, warmup, seed, threads, progress))]
     fn metropolis<'py>(
         &self,
         py: Python<'py>,
