@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import partialpool
+from partialpool.cli.options import READING
 from partialpool.draws.posterior import COEFFICIENT_COLUMNS
 from partialpool.errors import InputError
 from partialpool.paths import STANDARD_INPUT, as_path, kind_of, resolved, shown
@@ -70,17 +71,10 @@ def _is_read(path: Path, data: str) -> bool:
     return path == source or (kind_of(source) == "folder" and source in path.parents)
 
 
-def read_table(
-    data: str,
-    na: Sequence[str] | None,
-    decimal: str | None,
-    text: Sequence[str] | None,
-    encoding: str | None,
-) -> Any:
-    """Say how to read a table; without a word it stays a path."""
-    if not na and decimal is None and not text and encoding is None:
-        return data
-    return partialpool.read(data, na=na or None, decimal=decimal, text=text, encoding=encoding)
+def read_table(data: str, options: dict[str, Any]) -> Any:
+    """Take from the options how to read a table; without a word it stays a path."""
+    how = {name: options.pop(name) or None for name in READING}
+    return data if not any(how.values()) else partialpool.read(data, **how)
 
 
 def make_folder(text: str) -> Path:

@@ -1,14 +1,19 @@
-"""Arguments and options that commands share."""
+"""Arguments and options that commands share; which of them there are, Python's functions say."""
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
+import partialpool
+from partialpool.engine.options import SamplingOptions
 from partialpool.errors import InputError
+from partialpool.model.spec import ModelOptions
 
 Data = Annotated[
     str,
@@ -66,6 +71,13 @@ Method = Annotated[
         help="Engine: auto, marginal, nuts or metropolis; reml or ml: estimates without priors."
     ),
 ]
+Pooling = Annotated[
+    str,
+    typer.Option(
+        help="How group coefficients relate: partial, complete or none; where factors differ, "
+        "such as id=none,item=partial."
+    ),
+]
 SigmaFormula = Annotated[
     str | None,
     typer.Option("--sigma", metavar="FORMULA", help='Formula of log sigma: "~ x + (1 | id)".'),
@@ -114,6 +126,64 @@ ShowProgress = Annotated[
         help="Show progress.  [default: in a terminal, on runs longer than a second]",
     ),
 ]
+
+
+# By the name that Python gives them.
+TYPES: dict[str, Any] = {
+    **{"na": NA, "decimal": Decimal, "text": AsText, "encoding": Encoding},
+    **{"family": Family, "link": Link, "sigma": SigmaFormula, "method": Method},
+    **{"se": StandardErrors, "weights": Weights, "offset": Offset, "exposure": Exposure},
+    **{"trials": Trials, "chains": Chains, "draws": Draws, "warmup": Warmup, "seed": Seed},
+    **{"interval": Interval, "proposal_sd": ProposalSd, "threads": Threads},
+    **{"progress": ShowProgress, "start": Start, "pooling": Pooling, "priors": Priors},
+}
+READING = ("na", "decimal", "text", "encoding")
+MODEL = tuple(ModelOptions.__annotations__)
+SAMPLING = tuple(SamplingOptions.__annotations__)
+ROLES = ("offset", "exposure", "trials", "se", "weights")
+# How the text of an option becomes what Python takes.
+READ: dict[str, Callable[[Any], Any]] = {
+    "trials": lambda text: read_trials(text),
+    "priors": lambda texts: read_priors(texts or []),
+    "start": lambda texts: read_start(texts or []),
+    "pooling": lambda text: read_pooling(text),
+}
+
+
+def taking(*names: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Let a command that ends in ``**options`` take these, with the defaults of `pp.fit`.
+
+    What it gets was read from the text of the command line.
+    """
+    known = inspect.signature(partialpool.fit).parameters
+    added = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=known[name].default if name in known else None,
+            annotation=TYPES[name],
+        )
+        for name in names
+    ]
+
+    def shown(command: Callable[..., int]) -> Callable[..., int]:
+        own = inspect.signature(command, eval_str=True)
+        *first, _ = own.parameters.values()
+
+        @wraps(command)
+        def run(**given: Any) -> int:
+            return command(**{k: READ.get(k, _same)(value) for k, value in given.items()})
+
+        whole = own.replace(parameters=[*first, *added])
+        run.__signature__ = whole  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in whole.parameters.values()}
+        return run
+
+    return shown
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def protected(arguments: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from partialpool.cli.options import TYPES
 from partialpool.words.page import Page
 
 
@@ -38,14 +39,7 @@ def say_json(record: Mapping[str, Any]) -> None:
 
 # What messages call by its name in Python → the option of the command line.
 _READ = re.compile(r"`pp\.read\(…,\s(\w+)=(.*?)\)`", re.DOTALL)
-_NAMES = "|".join(
-    (
-        *("family", "link", "method", "pooling", "sigma", "se", "weights", "offset", "exposure"),
-        *("trials", "na", "decimal", "text", "encoding", "chains", "draws", "warmup", "seed"),
-        *("threads", "progress", "interval", "proposal_sd", "truth", "factor", "kind"),
-        "new_levels",
-    )
-)
+_NAMES = "|".join((*TYPES, "truth", "factor", "kind", "new_levels"))
 _OPTION = re.compile(rf"`({_NAMES})=`")
 _VALUE = re.compile(rf'\b({_NAMES})="([\w/=,-]*)"')
 # At the start of a message, where options are to be left out, or where it is their value that

@@ -11,17 +11,15 @@ import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
 from partialpool.cli.files import check_targets, read_table, write_frame
+from partialpool.cli.options import READING, ROLES, taking
 from partialpool.cli.output import own_words, say, say_json
 from partialpool.words.table import plain
 
 
+@taking(*READING, *ROLES)
 def predict_command(
     fit: options.Saved,
     data: options.Data,
-    na: options.NA = None,
-    decimal: options.Decimal = None,
-    text: options.AsText = None,
-    encoding: options.Encoding = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -39,30 +37,22 @@ def predict_command(
     out: Annotated[
         str | None, typer.Option(metavar="FILE.csv", help="Write the rows here, not to stdout.")
     ] = None,
-    offset: options.Offset = None,
-    exposure: options.Exposure = None,
-    trials: options.Trials = None,
-    se: options.StandardErrors = None,
-    weights: options.Weights = None,
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same numbers.  [default: that of the fit]")
     ] = None,
     as_json: options.Json = False,
+    **given: Any,
 ) -> int:
     """Predict the rows of a table from a fit that was saved."""
     check_targets(fit, {"--out": out}, what="fit")
     target = check_targets(data, {"--out": out})["--out"]
     frame = partialpool.load(fit).predict(
-        read_table(data, na, decimal, text, encoding),
+        read_table(data, given),
         kind=cast(Any, kind),
         new_levels=cast(Any, new_levels),
         interval=interval,
         seed=seed,
-        offset=offset,
-        exposure=exposure,
-        trials=options.read_trials(trials),
-        se=se,
-        weights=weights,
+        **given,
     )
     facts = (
         f"{kind} and {100 * interval:g}% interval of {len(frame)} rows, "
