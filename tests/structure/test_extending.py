@@ -1,4 +1,4 @@
-"""A family and a prior are added in exactly the files that ARCHITECTURE.md's "Extending" names.
+"""What ARCHITECTURE.md's "Extending" names is enough to add a family, a prior or an engine.
 
 Each is written into a copy of the package, and used from a process of its own.
 """
@@ -155,6 +155,60 @@ for text, said in (("half_fore(2)", "did you mean `HalfFour`?"), ("half_four(0)"
 """
 
 
+ENGINE = '''"""An engine that says nothing of how it walks."""
+
+from dataclasses import replace
+
+from partialpool.engine.engine import Engine
+from partialpool.engine.marginal import run_marginal
+from partialpool.engine.run import Run
+from partialpool.engine.sampling import Sampling
+from partialpool.model import Model, Pooled
+from partialpool.model.marginal import build_marginal
+
+
+def obstacle(pooled: Pooled, priors: object, left: float) -> str | None:
+    if not pooled.family.conjugate or len(pooled.design.factors) != 1:
+        return "it has not exactly one factor"
+    return None
+
+
+def run_silent(model: Model, sampling: Sampling) -> Run:
+    run = run_marginal(model, sampling)
+    return replace(run, method="silent", stats={"lp": run.stats["lp"]}, step_size=())
+
+
+SILENT = Engine("silent", obstacle, build_marginal, run_silent, why="it is the first that can")
+'''
+
+USE_ENGINE = """
+fit = pp.fit("y ~ x + (1 | g)", data, **few)
+assert fit.method == "silent" and "it is the first that can" in repr(fit)
+known = pp.fit("y ~ x + (1 | g)", data, method="marginal", **few)
+np.testing.assert_array_equal(fit.run.b, known.run.b)
+assert fit.coefficients().equals(known.coefficients())
+assert fit.loo().elpd == known.loo().elpd
+assert fit.loo(by="g").elpd == known.loo(by="g").elpd
+assert fit.kfold(3).elpd == known.kfold(3).elpd
+assert fit.predict({"x": [0.0], "g": ["new"]}).equals(known.predict({"x": [0.0], "g": ["new"]}))
+fit.check(), fit.sensitivity(), fit.effects("x"), fit.draws, fit.to_arviz()
+assert {one.code for one in fit.findings} <= {one.code for one in known.findings}
+fit.save("fit.nc")
+again = pp.load("fit.nc")
+assert again.method == "silent"
+assert again.summary().equals(fit.summary())
+assert pp.fit("y ~ x", data, **few).method == "marginal"
+assert pp.fit("y ~ x + (1 | g)", data, family="gamma", **few).method == "nuts"
+try:
+    pp.fit("y ~ x", data, method="silent", **few)
+except pp.InputError as error:
+    assert "cannot sample this model: it has not exactly one factor" in str(error)
+else:
+    raise AssertionError
+assert set(pp.compare("y ~ x + (1 | g)", data, **few).fits) == {"complete", "none", "partial"}
+"""
+
+
 def extending(what):
     """The files of the package that a paragraph under "Extending" names for something in Python."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
@@ -235,3 +289,21 @@ def test_a_prior(copy):
     options = ("--prior", "sigma=half_four(2)", "--seed", "1", "--draws", "250", "--warmup", "250")
     printed = copy.run("-m", "partialpool", "fit", "data.csv", "y ~ x + (1 | g)", *options)
     assert re.search(r"^ *sigma .* HalfFour\(2\)$", printed, re.M)
+
+
+def test_an_engine(copy):
+    new = copy.folder / "partialpool" / "engine" / "silent.py"
+    new.write_text("", encoding="utf-8")
+    copy.write("engine/silent.py", ("", ENGINE))
+    copy.write(
+        "engine/sample.py",
+        ("import NUTS\n", "import NUTS\nfrom partialpool.engine.silent import SILENT\n"),
+        ("for one in (MARGINAL,", "for one in (SILENT, MARGINAL,"),
+        ('Literal["auto", ', 'Literal["auto", "silent", '),
+    )
+    # Its own file is new; the other is named.
+    assert copy.written - {"engine/silent.py"} == extending("An engine")
+    copy.run("-c", DATA + USE_ENGINE)
+    options = ("--method", "silent", "--seed", "1", "--draws", "250", "--warmup", "250")
+    printed = copy.run("-m", "partialpool", "fit", "data.csv", "y ~ x + (1 | g)", *options)
+    assert "silent engine: you asked for it" in printed

@@ -50,7 +50,7 @@ def integrates(fit: Posterior) -> bool:
         normal = all(isinstance(prior, Normal) for prior in own)
         flat = all(isinstance(prior, (Flat, Uniform)) for prior in own)
         bounded = any(isinstance(prior, Uniform) for prior in own)
-        dropped = fit.run.method != "marginal" or fit.run.groups[0].coef is not None
+        dropped = fit.run.groups[0].coef is not None
         if not (normal or (flat and not (bounded and dropped))):
             return False
     return True

@@ -100,9 +100,16 @@ def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
 
 
 def _sampler(model: Model, run: Run) -> Iterator[Finding]:
-    if run.method == "metropolis":
+    """Judge an engine by what it tells of its walk."""
+    if run.acceptance_rate:
         yield from _acceptance(run)
-        return
+    if "diverging" in run.stats:
+        yield from _divergences(model, run)
+    if "energy" in run.stats and run.draws > 1:
+        yield from _energy(run)
+
+
+def _divergences(model: Model, run: Run) -> Iterator[Finding]:
     diverging = int(np.sum(run.stats["diverging"]))
     total = run.chains * run.draws
     if diverging:
@@ -113,7 +120,10 @@ def _sampler(model: Model, run: Run) -> Iterator[Finding]:
             "posterior.",
             _against_divergences(model, few=diverging < limits.DIVERGING_FEW * total),
         )
-    bfmi = energy_bfmi(run.stats["energy"].astype(float)) if run.draws > 1 else np.array([np.nan])
+
+
+def _energy(run: Run) -> Iterator[Finding]:
+    bfmi = energy_bfmi(run.stats["energy"].astype(float))
     low = np.nan_to_num(bfmi, nan=1.0) < limits.E_BFMI
     if low.any():
         yield Finding(
