@@ -14,6 +14,8 @@ from partialpool.answers.prior_predictive import PriorPredictive
 from partialpool.checks import check_counts, check_seed, check_text
 from partialpool.design import Design, GroupFactor
 from partialpool.draws.posterior import Provenance
+from partialpool.engine.exact import check_likelihood
+from partialpool.engine.likelihood import build_likelihood
 from partialpool.engine.options import Asked, SamplingOptions, asked
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
@@ -28,9 +30,7 @@ from partialpool.findings.priors import prior_conflicts
 from partialpool.findings.run import run_findings
 from partialpool.model import default_priors as defaults_of
 from partialpool.model import known_keys
-from partialpool.model.exact import check_likelihood
 from partialpool.model.general import build_general
-from partialpool.model.likelihood import build_likelihood
 from partialpool.model.pooling import POOLINGS, Pooling
 from partialpool.model.spec import ModelOptions, Posed, Spec, pose
 from partialpool.posterior.comparison import Comparison, known_truth

@@ -11,7 +11,7 @@ from scipy import stats
 import partialpool as pp
 from helpers import model_of
 from partialpool.draws.diagnostics import diagnose
-from partialpool.model.joint import Layout, build_joint
+from partialpool.engine.joint import Layout, build_joint
 
 RNG = np.random.default_rng(71)
 SIZES = [1, 2, 3, 7, 2, 9, 5]

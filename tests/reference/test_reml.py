@@ -297,9 +297,9 @@ def test_slopes_of_the_criterion():
     # Central differences of the value and of the slope, in symmetric directions.
     from partialpool.data import open_table
     from partialpool.design import build_design
+    from partialpool.engine.likelihood import build_likelihood
     from partialpool.formula import parse_formula
     from partialpool.model import pool
-    from partialpool.model.likelihood import build_likelihood
 
     rng = np.random.default_rng(2)
     for roles in ({}, {"se": "se"}):
@@ -359,9 +359,9 @@ def lowest(formula, data, method):
     """The least deviance over the factor of Σ, by brute force, with the package's own value."""
     from partialpool.data import open_table
     from partialpool.design import build_design
+    from partialpool.engine.likelihood import build_likelihood
     from partialpool.formula import parse_formula
     from partialpool.model import pool
-    from partialpool.model.likelihood import build_likelihood
 
     pooled = pool(build_design(parse_formula(formula), open_table(data)), "partial")
     likelihood = build_likelihood(pooled, restricted=method == "reml")

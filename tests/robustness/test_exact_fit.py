@@ -5,9 +5,9 @@ import pytest
 
 import partialpool as pp
 from partialpool.design import build_design
+from partialpool.engine.exact import _Columns, left_over
 from partialpool.formula import parse_formula
 from partialpool.model import pool
-from partialpool.model.exact import _Columns, left_over
 
 FORMULAS = [
     "y ~ x",

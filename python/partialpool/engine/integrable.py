@@ -6,9 +6,9 @@ import math
 
 from partialpool import called
 from partialpool.engine.engine import Priors
+from partialpool.engine.exact import LEAST_SHARE, too_little
 from partialpool.model import Pooled
 from partialpool.model.defaults import as_prior
-from partialpool.model.exact import LEAST_SHARE, too_little
 from partialpool.priors import Flat, Normal, Uniform
 
 

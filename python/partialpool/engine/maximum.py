@@ -19,8 +19,8 @@ from partialpool import limits
 from partialpool.arrays import Array
 from partialpool.engine.engine import Priors
 from partialpool.engine.integrable import not_integrable
+from partialpool.engine.likelihood import Likelihood, Point, factor_of
 from partialpool.errors import InputError
-from partialpool.model.likelihood import Likelihood, Point, factor_of
 from partialpool.model.pooling import Pooled
 
 MAX_STEPS = 200

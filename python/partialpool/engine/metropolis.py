@@ -14,11 +14,11 @@ from partialpool.engine.chains import Chains, check_draws, progress_of, usable_c
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.engine import Engine
 from partialpool.engine.integrable import not_integrable
+from partialpool.engine.joint import Layout, build_joint
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling
 from partialpool.engine.start import starting_points
 from partialpool.model import Model
-from partialpool.model.joint import Layout, build_joint
 from partialpool.model.marginal import build_marginal
 
 DEFAULT_PROPOSAL_SD = 0.1

@@ -6,6 +6,7 @@ import math
 from typing import Literal, NamedTuple, get_args
 
 from partialpool.engine.engine import BoundsError, Engine, Priors
+from partialpool.engine.exact import check_left_over
 from partialpool.engine.marginal import MARGINAL
 from partialpool.engine.metropolis import METROPOLIS
 from partialpool.engine.nuts import NUTS
@@ -13,7 +14,6 @@ from partialpool.engine.run import Run
 from partialpool.engine.sampling import Sampling
 from partialpool.errors import InputError
 from partialpool.model import Model, Pooled
-from partialpool.model.exact import check_left_over
 
 # With "auto", the first that can and is not only taken if asked for.
 ENGINES: dict[str, Engine] = {one.name: one for one in (MARGINAL, NUTS, METROPOLIS)}

@@ -11,11 +11,11 @@ import numpy as np
 from partialpool import called
 from partialpool.arrays import Array, Ints
 from partialpool.engine.conditional import covariance_of, scales_of
+from partialpool.engine.joint import Layout
 from partialpool.engine.sampling import Start, Values
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Model
 from partialpool.model.defaults import bounds
-from partialpool.model.joint import Layout
 
 
 def starting_points(

@@ -9,6 +9,7 @@ import numpy as np
 
 from partialpool import called, limits
 from partialpool.design import Design, GroupFactor
+from partialpool.engine.exact import estimates_sigma, keeps_off_zero, left_over
 from partialpool.finding import Finding, Level
 from partialpool.findings.priors import (
     dependent_columns,
@@ -23,7 +24,6 @@ from partialpool.model.defaults import (
     default_priors,
     is_truncated,
 )
-from partialpool.model.exact import estimates_sigma, keeps_off_zero, left_over
 from partialpool.model.own import column_sd
 from partialpool.model.scales import predictors
 
