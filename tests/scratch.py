@@ -1,62 +1,58 @@
-"""A copy of the package, to be extended as ARCHITECTURE.md says, and run."""
+"""A copy of the package, to be extended as ARCHITECTURE.md says, and used."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
-from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "python" / "partialpool"
 
 
+def extending(what, **names):
+    """Files of the package that a paragraph under "Extending" names; `<name>` is to be given."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    paragraph = re.search(rf"^\*\*{what}\.\*\* (.*?)\n\n", text, re.M | re.S)[1]
+    found = re.findall(r"`((?!tests/)(?:\w+/)*[\w<>]+\.py)`", paragraph)
+    return {re.sub("<(.*)>", lambda part: names[part[1]], name) for name in found}
+
+
 class Scratch:
-    """The package in a folder of its own, and which of its files were written or changed."""
+    """A copy of the package, and which of its files were written."""
 
     def __init__(self, folder):
-        self.folder, self.touched = folder, set()
+        self.folder, self.written = folder, set()
         shutil.copytree(
             PACKAGE, folder / "partialpool", ignore=shutil.ignore_patterns("__pycache__")
         )
 
     def write(self, name, text):
-        """Add a file, which is not there yet."""
+        """Add a file."""
         path = self.folder / "partialpool" / name
         assert not path.exists()
         path.write_text(text, encoding="utf-8")
-        self.touched.add(name)
+        self.written.add(name)
 
-    def add(self, name, after, text):
-        """Put text into a file, after some that occurs there once."""
+    def change(self, name, *changes):
+        """Put text in the place of other text, or at the end where that is empty."""
         path = self.folder / "partialpool" / name
-        before = path.read_text(encoding="utf-8")
-        assert before.count(after) == 1, f"{name} has {before.count(after)} times {after!r}"
-        path.write_text(before.replace(after, after + text), encoding="utf-8")
-        self.touched.add(name)
+        text = path.read_text(encoding="utf-8")
+        for old, new in changes:
+            assert not old or text.count(old) == 1, old
+            text = text.replace(old, new) if old else text + new
+        path.write_text(text, encoding="utf-8")
+        self.written.add(name)
 
-    def run(self, script):
-        """Run a script with this package and return what it prints."""
+    def run(self, *arguments):
+        """Run Python where this package is found before any other."""
         done = subprocess.run(
-            [sys.executable, "-c", script],
+            [sys.executable, *arguments],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder), "PYTHONIOENCODING": "utf-8"},
+            env={"PYTHONPATH": str(self.folder), "PATH": "", "HOME": str(self.folder)},
             capture_output=True,
             text=True,
-            encoding="utf-8",
-            timeout=300,
+            check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-    def unnamed(self, what):
-        """Files that were touched and that this paragraph of "Extending" does not name."""
-        return {name for name in self.touched if not any(fnmatch(name, one) for one in named(what))}
-
-
-def named(what):
-    """Files of the package that a paragraph of "Extending" names, as patterns."""
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    (paragraph,) = re.findall(rf"^\*\*{what}\.\*\*(.*?)^$", text, re.M | re.S)
-    return {re.sub("<.*?>", "*", one) for one in re.findall(r"`([\w<>/]+\.py)`", paragraph)}

@@ -1,10 +1,13 @@
-"""What is added as ARCHITECTURE.md says works end to end, and touches no other file."""
+"""An answer, a figure and a finding are added in the files that "Extending" names.
+
+Each is written into a copy of the package, and used from a process of its own.
+"""
 
 import json
 
 import pytest
 
-from scratch import Scratch
+from scratch import Scratch, extending
 
 FIT = """
 import json
@@ -55,17 +58,19 @@ def widths(fit: Posterior) -> Widths:
 
 def test_an_answer(scratch):
     scratch.write("answers/widths.py", ANSWER)
-    scratch.add(
+    imported = "from partialpool.answers.sensitivity import sensitivity\n"
+    name = "    sensitivity = sensitivity\n"
+    scratch.change(
         "posterior/fit.py",
-        "from partialpool.answers.sensitivity import sensitivity\n",
-        "from partialpool.answers.widths import widths\n",
+        (imported, imported + "from partialpool.answers.widths import widths\n"),
+        (name, name + "    widths = widths\n"),
     )
-    scratch.add("posterior/fit.py", "    sensitivity = sensitivity\n", "    widths = widths\n")
-    assert not scratch.unnamed("An answer")
+    assert scratch.written == extending("An answer", name="widths")
     text = scratch.run(
+        "-c",
         FIT + "found = fit.widths()\n"
         "print(found)\nprint('---')\nprint(found._repr_html_())\nprint('---')\n"
-        "print(json.dumps(found.to_dict()))"
+        "print(json.dumps(found.to_dict()))",
     )
     shown, html, record = text.split("---\n")
     assert shown.startswith("Widths of intervals")
@@ -91,6 +96,7 @@ def p_values(names, values):
     return figure
 '''
 
+HELD = "        self._found = found\n"
 METHOD = '''
     def p_values(self) -> Figure:
         """Draw the predictive p-values."""
@@ -103,14 +109,15 @@ METHOD = '''
 
 def test_a_figure(scratch):
     scratch.write("plots/p_values.py", FIGURE)
-    scratch.add("answers/check.py", "        self._found = found\n", METHOD)
-    assert not scratch.unnamed("A figure")
+    scratch.change("answers/check.py", (HELD, HELD + METHOD))
+    assert scratch.written == extending("A figure", figure="p_values", answer="check")
     text = scratch.run(
+        "-c",
         FIT + "from partialpool.plots import save\n"
         "import sys\n"
         "assert 'matplotlib' not in sys.modules\n"
         "save(fit.check(draws=100).plot.p_values(), 'figure.png')\n"
-        "print(open('figure.png', 'rb').read(4))"
+        "print(open('figure.png', 'rb').read(4))",
     )
     assert text == "b'\\x89PNG'\n"
 
@@ -124,13 +131,14 @@ def _odd(design: Design) -> Iterator[Finding]:
 
 
 def test_a_finding(scratch):
-    scratch.add("findings/data.py", "        *_aliased(design),\n", "        *_odd(design),\n")
-    scratch.add("findings/data.py", "        *_exact(pooled, model),\n    ]\n", FINDING)
-    assert not scratch.unnamed("A finding")
+    first = "        *_aliased(design),\n"
+    scratch.change("findings/data.py", (first, first + "        *_odd(design),\n"), ("", FINDING))
+    assert scratch.written < extending("A finding")
     text = scratch.run(
+        "-c",
         FIT + "print(fit)\nprint('---')\nprint(json.dumps(fit.to_dict()['findings']))\n"
         "print('odd-rows' in {f.code for f in pp.fit('y ~ 1', {'y': [1.0, 2, 4, 3]}, chains=1, "
-        "draws=100, warmup=100, seed=1).findings})"
+        "draws=100, warmup=100, seed=1).findings})",
     )
     shown, rest = text.split("---\n")
     record, without = rest.splitlines()
