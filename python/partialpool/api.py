@@ -327,8 +327,6 @@ def prior_predictive(
     >>> prior.responses.shape
     (200, 919)
     """
-    from partialpool.answers.prior_predictive import PriorPredictive
-
     spec = Spec(formula, pooling=pooling, priors=priors, **options)
     check_counts(draws=draws)
     seed = check_seed(seed)

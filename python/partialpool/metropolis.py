@@ -17,13 +17,13 @@ import numpy as np
 
 from partialpool.arrays import Array
 from partialpool.checks import check_counts, check_interval, check_seed
+from partialpool.draws.summary import Summary, summarise
+from partialpool.engine.progress import Progress
 from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.memory import check_memory
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from partialpool.draws.summary import Summary
 
 Values = dict[str, Any]  # a value of every parameter: a float or an array
 LogDensity = Callable[[Values], float]
@@ -107,8 +107,6 @@ def metropolis(
     >>> run.summary().loc["x", ["mean", "sd"]].round(1).tolist()
     [3.0, 1.0]
     """
-    from partialpool.engine.progress import Progress
-
     if not callable(log_density):
         raise InputError("`log_density` cannot be called", remedy="give a function of a dict")
     check_counts(draws=draws, warmup=warmup, chains=chains)
@@ -176,8 +174,6 @@ class MetropolisRun:
         return self._summarise(interval).to_frame()
 
     def _summarise(self, interval: float = 0.95) -> Summary:
-        from partialpool.draws.summary import summarise
-
         labels, columns = [], []
         for name, values in self.draws.items():
             places = np.ndindex(values.shape[2:])

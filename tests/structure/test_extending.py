@@ -4,15 +4,10 @@ Each is written into a copy of the package, and used from a process of its own.
 """
 
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "python" / "partialpool"
+from scratch import Scratch, extending
 
 # Waiting times as those of Weibull, under other names: the core knows its density as `weibull`.
 RECORD = '''
@@ -209,57 +204,16 @@ assert set(pp.compare("y ~ x + (1 | g)", data, **few).fits) == {"complete", "non
 """
 
 
-def extending(what):
-    """The files of the package that a paragraph under "Extending" names for something in Python."""
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    paragraph = re.search(rf"^\*\*{what}\.\*\* (.*?)\n\n", text, re.M | re.S)[1]
-    names = re.findall(r"`((?:\w+/)*\w+\.py)`", paragraph)
-    return {name for name in names if (PACKAGE / name).is_file()}
-
-
-class Copy:
-    """A copy of the package, to be written into and used."""
-
-    def __init__(self, folder):
-        self.folder, self.written = folder, set()
-        shutil.copytree(
-            PACKAGE, folder / "partialpool", ignore=shutil.ignore_patterns("__pycache__")
-        )
-
-    def write(self, name, *changes):
-        """Put text in the place of other text, or at the end where that is empty."""
-        path = self.folder / "partialpool" / name
-        text = path.read_text(encoding="utf-8")
-        for old, new in changes:
-            assert not old or text.count(old) == 1, old
-            text = text.replace(old, new) if old else text + new
-        path.write_text(text, encoding="utf-8")
-        self.written.add(name)
-
-    def run(self, *arguments):
-        """Run Python where this package is found before any other."""
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env={"PYTHONPATH": str(self.folder), "PATH": "", "HOME": str(self.folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-
 @pytest.fixture
 def copy(tmp_path):
-    made = Copy(tmp_path)
+    made = Scratch(tmp_path)
     made.run("-c", f"{DATA}import pandas as pd\npd.DataFrame(data).to_csv('data.csv', index=False)")
     return made
 
 
 def test_a_family(copy):
-    copy.write("families/positive.py", ("", RECORD))
-    copy.write(
+    copy.change("families/positive.py", ("", RECORD))
+    copy.change(
         "families/known.py",
         ("import EXPONENTIAL, GAMMA, WEIBULL", "import AGEING, EXPONENTIAL, GAMMA, WEIBULL"),
         ("        WEIBULL,\n", "        WEIBULL,\n        AGEING,\n"),
@@ -274,12 +228,12 @@ def test_a_family(copy):
 
 
 def test_a_prior(copy):
-    copy.write(
+    copy.change(
         "priors/distributions.py",
         (BEFORE, CLASS + BEFORE),
         ("        HalfCauchy,\n", "        HalfCauchy,\n        HalfFour,\n"),
     )
-    copy.write(
+    copy.change(
         "__init__.py",
         ("    HalfCauchy,\n", "    HalfCauchy,\n    HalfFour,\n"),
         ('    "HalfCauchy",\n', '    "HalfCauchy",\n    "HalfFour",\n'),
@@ -292,17 +246,14 @@ def test_a_prior(copy):
 
 
 def test_an_engine(copy):
-    new = copy.folder / "partialpool" / "engine" / "silent.py"
-    new.write_text("", encoding="utf-8")
-    copy.write("engine/silent.py", ("", ENGINE))
-    copy.write(
+    copy.write("engine/silent.py", ENGINE)
+    copy.change(
         "engine/sample.py",
         ("import NUTS\n", "import NUTS\nfrom partialpool.engine.silent import SILENT\n"),
         ("for one in (MARGINAL,", "for one in (SILENT, MARGINAL,"),
         ('Literal["auto", ', 'Literal["auto", "silent", '),
     )
-    # Its own file is new; the other is named.
-    assert copy.written - {"engine/silent.py"} == extending("An engine")
+    assert copy.written == extending("An engine", name="silent")
     copy.run("-c", DATA + USE_ENGINE)
     options = ("--method", "silent", "--seed", "1", "--draws", "250", "--warmup", "250")
     printed = copy.run("-m", "partialpool", "fit", "data.csv", "y ~ x + (1 | g)", *options)

@@ -41,9 +41,9 @@ def modules():
     return found
 
 
-def imported(path, known):
+def imported(tree, path, known):
     """Modules of the package that a file imports, also inside functions and for types only."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -62,7 +62,9 @@ def imported(path, known):
                     yield inner.rpartition(".")[0]
 
 
-EDGES = {name: set(imported(path, modules())) - {name} for name, path in modules().items()}
+FILES = modules()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+EDGES = {name: set(imported(tree, FILES[name], FILES)) - {name} for name, tree in TREES.items()}
 
 
 def test_every_file_has_a_layer():
@@ -94,6 +96,23 @@ def reached(start):
 
 def test_no_file_reaches_itself():
     assert not [name for name in EDGES if name in reached(name)]
+
+
+# Imported where they are used, since they import what is heavy.
+INSIDE = {
+    "plots",  # matplotlib
+    "draws.frame",  # is a pandas.DataFrame
+}
+
+
+def test_own_files_are_imported_at_the_top():
+    inside = set()
+    for name, tree in TREES.items():
+        rest = [one for one in tree.body if not isinstance(one, ast.Import | ast.ImportFrom)]
+        for other in imported(ast.Module(rest, []), FILES[name], FILES):
+            if not {other, other.split(".")[0]} & INSIDE:
+                inside.add((name, other))
+    assert not inside
 
 
 def test_only_the_core_is_compiled_and_few_folders_know_it():

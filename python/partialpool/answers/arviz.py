@@ -18,7 +18,6 @@ from partialpool.memory import check_memory
 if TYPE_CHECKING:
     from xarray import Dataset, DataTree
 
-    from partialpool.answers import predict
 from partialpool.draws.posterior import Posterior
 
 

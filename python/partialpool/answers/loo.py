@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from partialpool import _core, limits
 from partialpool.arrays import Array, Ints
 from partialpool.checks import EXAMPLE, check_text
+from partialpool.design import GroupFactor
 from partialpool.draws.integrated import (
     blocks,
     integrates,
@@ -20,7 +21,7 @@ from partialpool.draws.integrated import (
     parameters,
     row_scores,
 )
-from partialpool.draws.posterior import n_draws, rows_of
+from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.draws.rows import (
     add_by_level,
     chunks,
@@ -35,9 +36,6 @@ from partialpool.words.page import Answer, Page
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from partialpool.design import GroupFactor
-    from partialpool.draws.posterior import Posterior
 
 
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.

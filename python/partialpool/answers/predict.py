@@ -20,6 +20,7 @@ from partialpool.draws.new_rows import (
     table_frame,
     unseen_notes,
 )
+from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
 from partialpool.memory import check_memory
 from partialpool.model import Group, Model
@@ -27,8 +28,6 @@ from partialpool.model import Group, Model
 if TYPE_CHECKING:
     import pandas as pd
     from xarray import DataArray
-
-    from partialpool.draws.posterior import Posterior
 
 
 KINDS = ("mean", "observation", "linear")

@@ -12,6 +12,7 @@ import numpy as np
 from partialpool import called
 from partialpool.answers.check import Check, CheckPlots, check_made
 from partialpool.arrays import Array
+from partialpool.design import Design, GroupFactor
 from partialpool.draws.posterior import Posterior, Provenance, population_draws, rows_of
 from partialpool.draws.rows import chunks, row_draws
 from partialpool.engine import GroupDraws, Run
@@ -28,8 +29,6 @@ from partialpool.words.page import Answer, Page
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from partialpool.design import Design, GroupFactor
 
 
 class PriorPredictive(Answer):

@@ -15,6 +15,7 @@ from partialpool.answers.loo import Loo, loo, sum_error
 from partialpool.answers.matching import match_factors, match_rows, reorder
 from partialpool.arrays import Array, Ints
 from partialpool.checks import EXAMPLE, check_text, check_whole
+from partialpool.design import GroupFactor
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
@@ -24,8 +25,6 @@ from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from partialpool.design import GroupFactor
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -17,7 +17,7 @@ from partialpool import limits
 from partialpool.answers.loo import FEWEST, leave_out
 from partialpool.arrays import Array, Ints, mean_of, sd_of
 from partialpool.draws.log_prior import log_priors
-from partialpool.draws.posterior import n_draws, population_draws, rows_of
+from partialpool.draws.posterior import Posterior, n_draws, population_draws, rows_of
 from partialpool.draws.rows import chunks, row_draws, thinned
 from partialpool.finding import Finding, about_all
 from partialpool.model.parameters import prior_words
@@ -28,8 +28,6 @@ from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from partialpool.draws.posterior import Posterior
 
 
 # Powers for the sensitivities, which are slopes at 1: the log likelihood of many levels varies so

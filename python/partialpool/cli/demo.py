@@ -10,6 +10,7 @@ from partialpool.cli import options
 from partialpool.cli.codes import DONE
 from partialpool.cli.files import make_folder
 from partialpool.cli.output import report
+from partialpool.demo import run_demo
 
 
 def demo_command(
@@ -20,8 +21,6 @@ def demo_command(
     as_json: options.Json = False,
 ) -> int:
     """Run the tutorial: two poolings by a textbook sampler and by the default engine."""
-    from partialpool.demo import run_demo
-
     report(run_demo(make_folder(out), seed), as_json)
     # The Metropolis fits fail on purpose, so their findings do not count here.
     return DONE

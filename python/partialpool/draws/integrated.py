@@ -16,20 +16,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array, Ints
 from partialpool.draws.evaluate import CHUNK
-from partialpool.draws.posterior import n_draws, rows_of
+from partialpool.draws.posterior import Posterior, n_draws, rows_of
+from partialpool.engine.conditional import covariances
 from partialpool.model.marginal import prior_rows, working_rows
 from partialpool.priors import Flat, Normal, Uniform
-
-if TYPE_CHECKING:
-    from partialpool.draws.posterior import Posterior
-
 
 # Of its own precision σ⁻², what others leave a row: below this, nothing else determines it.
 UNDETERMINED = 1e-9
@@ -260,7 +257,6 @@ def _covariances(fit: Posterior, known_sd: Array | None, picked: Ints) -> Array 
             return None
         q = len(known_sd)
         return np.broadcast_to(np.diag(known_sd**2), (len(picked), q, q))
-    from partialpool.engine.conditional import covariances
 
     return covariances(fit.model, fit.run, 0)[picked]
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from partialpool import called
 from partialpool.arrays import Array
-from partialpool.draws.posterior import n_draws, population_draws, rows_of
+from partialpool.draws.posterior import Posterior, n_draws, population_draws, rows_of
+from partialpool.engine import GroupDraws
 from partialpool.engine.conditional import covariance_of
+from partialpool.model import Group
 from partialpool.model.coordinates import coordinates
 from partialpool.model.defaults import RANGES
 from partialpool.model.scales import Predictor, Scales, predictors, scales
 from partialpool.priors import LKJ, NormalAtMean, Prior, log_density
-
-if TYPE_CHECKING:
-    from partialpool.draws.posterior import Posterior
-    from partialpool.engine import GroupDraws
-    from partialpool.model import Group
 
 
 def log_priors(fit: Posterior) -> dict[str, Array]:

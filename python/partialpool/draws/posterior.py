@@ -14,6 +14,7 @@ from partialpool import called
 from partialpool.arrays import Array
 from partialpool.checks import EXAMPLE, check_text, check_values
 from partialpool.data.labels import label, match_labels
+from partialpool.design import Design
 from partialpool.draws.summary import Summary, summarise
 from partialpool.draws.tree import draws_tree, group_array
 from partialpool.engine import Run
@@ -32,8 +33,6 @@ from partialpool.priors import Prior
 if TYPE_CHECKING:
     import pandas as pd
     from xarray import DataArray, DataTree
-
-    from partialpool.design import Design
 
 
 COEFFICIENT_COLUMNS = ("factor", "level", "term", "n", "mean", "sd", "lower", "upper")

@@ -10,22 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints
+from partialpool.design import Design, GroupFactor
+from partialpool.design.design import Part
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.integrated import undetermined_rows
 from partialpool.draws.new_rows import design_rows
-from partialpool.draws.posterior import n_draws, rows_of
+from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.families import Family, Given
-
-if TYPE_CHECKING:
-    from partialpool.design import Design, GroupFactor
-    from partialpool.design.design import Part
-    from partialpool.draws.posterior import Posterior
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,13 @@ adds 100), so it is compared with that of responses that the model makes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partialpool import limits
 from partialpool.arrays import Array, Ints
-from partialpool.draws.posterior import n_draws, rows_of
+from partialpool.design import Design
+from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.draws.rows import (
     RowDraws,
     add_by_level,
@@ -27,11 +27,6 @@ from partialpool.draws.rows import (
 )
 from partialpool.draws.statistic import Statistic
 from partialpool.finding import Finding
-
-if TYPE_CHECKING:
-    from partialpool.design import Design
-    from partialpool.draws.posterior import Posterior
-
 
 DISPERSION, RESIDUAL_SDS = "dispersion", "sd of residual sds by "
 

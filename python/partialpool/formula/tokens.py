@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from partialpool.errors import InputError, NotYetError, short
-from partialpool.formula.allowed import NOT_YET_COVARIANCES
+from partialpool.formula.allowed import CALLED, FUNCTIONS, NOT_YET_COVARIANCES, REWRITTEN
 from partialpool.formula.check import Factor, column_factor, expression_factor
 from partialpool.formula.names import quoted
 from partialpool.formula.text import check_length, closing, top_level
@@ -164,8 +164,6 @@ def _call(text: str, name: str, first: int, opening: int, close: int, start: int
 
 def _calls(name: str) -> bool:
     """Tell whether a word before a blank and a bracket is a function: `x (1 | g)` is no call."""
-    from partialpool.formula.allowed import CALLED, FUNCTIONS, REWRITTEN
-
     return name in ("offset", "gr", *_COVARIANCES, *CALLED, *FUNCTIONS, *REWRITTEN)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,8 @@ from partialpool.arrays import Array
 from partialpool.data.conventions import is_plain
 from partialpool.families import Family
 from partialpool.model.coordinates import Coordinates, implied_priors
+from partialpool.model.layout import Layout
 from partialpool.priors import Normal, NormalAtMean, Prior
-
-if TYPE_CHECKING:
-    from partialpool.model.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool import _core
 from partialpool.checks import check_choice
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
@@ -186,7 +187,6 @@ def _independent_within(
     """Columns of X that vary beyond what Z explains within every level, and beyond each other."""
     if not candidates:
         return []
-    from partialpool import _core
 
     columns, Z = X[:, candidates], factor.Z
     if np.any(np.all(Z == 1.0, axis=0)):

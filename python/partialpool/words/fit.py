@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from partialpool import called
+from partialpool.draws.posterior import Posterior
 from partialpool.finding import about_all
 from partialpool.model.model import Model
 from partialpool.model.parameters import prior_of
@@ -19,9 +20,6 @@ from partialpool.words.parameters import (
     threshold_words,
 )
 from partialpool.words.table import ResultColumn, ResultTable
-
-if TYPE_CHECKING:
-    from partialpool.draws.posterior import Posterior
 
 ESS = ("ess_bulk", "ess_tail")
 NO_FINDING = "Findings: none. The chains agree, nothing diverged, and there are enough draws."
