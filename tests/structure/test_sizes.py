@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import partialpool as pp
+from partialpool.plots import checks, shrinkage
 
 ROOT = Path(__file__).parents[2] / "python" / "partialpool"
 FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py"))}
@@ -17,9 +18,6 @@ FUNCTIONS_ABOVE = {"design/build.py: build_design"}
 # Functions that users do not call and that take eight parameters or more; they may only get fewer.
 MANY = {
     "design/build.py: build_design",
-    "plots/checks.py: groups",
-    "plots/scene.py: make_scene",
-    "plots/shrinkage.py: shrinkage",
 }
 
 
@@ -77,10 +75,10 @@ def is_command(where):
 
 
 def public():
-    """Where the package's functions stand, and the methods of its classes."""
+    """Where the package's functions stand, the methods of its classes, and the figures."""
     found = set()
-    for name in pp.__all__:
-        thing = getattr(pp, name)
+    things = [getattr(pp, name) for name in pp.__all__]
+    for thing in [*things, shrinkage, checks.groups]:
         own = [thing, *vars(thing).values()] if inspect.isclass(thing) else [thing]
         for one in filter(inspect.isfunction, map(inspect.unwrap, own)):
             file = Path(one.__code__.co_filename)

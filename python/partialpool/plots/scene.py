@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,27 +141,32 @@ class Scene:
         return np.asarray(((points >= low) & (points <= high)).all(axis=1))
 
 
+class Goals(NamedTuple):
+    """Where lines may lead to: the true coefficients, and those without pooling."""
+
+    truth: Array | None
+    reference: Array | None
+
+
 def make_scene(
     panels: Sequence[Panel],
-    terms: Sequence[str],
+    columns: Sequence[int],
     levels: Sequence[object],
     counts: NDArray[Any],
+    goals: Goals,
     *,
     factor: str,
-    truth: Array | None,
-    reference: Array | None,
-    choose: tuple[str, str] | None,
     interval: float,
 ) -> Scene:
-    """Choose coefficients, places and a frame that serve all panels."""
-    columns = chosen_columns(terms, choose)
+    """Choose places and a frame that serve all panels; `columns` are the coefficients drawn."""
+    truth, reference = goals
     goal = reference if truth is None else truth
     position = None
     if len(columns) == 1:
         order = np.zeros(len(levels)) if goal is None else goal[:, columns[0]]
         position = positions(counts, order)
     scene = Scene(
-        columns,
+        list(columns),
         factor,
         [str(level) for level in levels],
         counts,

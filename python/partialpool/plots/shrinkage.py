@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array
 from partialpool.plots.marks import LEGEND, draw_panel, label_panel, target_name
 from partialpool.plots.scales import logarithmic, row_ticks
-from partialpool.plots.scene import LINES, SHOWN, Panel, Scene, make_scene
+from partialpool.plots.scene import LINES, SHOWN, Goals, Panel, Scene, chosen_columns, make_scene
 from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain, shorten
 
 if TYPE_CHECKING:
@@ -101,13 +101,11 @@ def shrinkage(
 
     scene = make_scene(
         panels,
-        terms,
+        chosen_columns(terms, choose),
         levels,
         np.asarray(counts),
+        Goals(truth, reference),
         factor=factor,
-        truth=truth,
-        reference=reference,
-        choose=choose,
         interval=interval,
     )
     fig = Figure(facecolor="white")
