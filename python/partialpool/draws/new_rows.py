@@ -41,15 +41,18 @@ def design_rows(model: Model, design: Design) -> Rows:
 
 def wanted_roles(model: Model, kind: str, averaged: bool = False) -> tuple[str, ...]:
     """Name the roles that predictions of a kind depend on, or averages of them over rows."""
-    wanted = [role.name for role in ROLES.values() if role.enters == "predictor"]
-    if "trials" in model.family.roles and kind != "linear":
-        wanted.append("trials")
-    spread = kind == "observation" or (model.family.mean_takes_sigma and kind == "mean")
-    if model.family.has_sigma and spread:
-        wanted.append("se" if model.known_errors else "weights")
-    elif averaged and model.family.weights_count_rows:
-        wanted.append("weights")
-    return tuple(wanted)
+    family, entered = model.family, ["predictor"]
+    if kind != "linear":
+        entered.append("mean")
+    if (
+        kind == "observation"
+        or (kind == "mean" and family.mean_takes_sigma)
+        or (averaged and family.weights_count_rows)
+    ):
+        entered.append("spread")
+    possible = _possible_roles(model, averaged)
+    roles = [role for role in ROLES.values() if role.enters in entered and possible[role.name]]
+    return tuple(role.name for role in sorted(roles, key=lambda one: entered.index(one.enters)))
 
 
 def check_roles(model: Model, given: Mapping[str, Any], averaged: bool = False) -> None:
@@ -60,18 +63,23 @@ def check_roles(model: Model, given: Mapping[str, Any], averaged: bool = False) 
     InputError
         If something is given that would change nothing.
     """
-    possible = {
+    possible = _possible_roles(model, averaged)
+    for role, value in given.items():
+        if value is not None and not possible[role]:
+            raise InputError(
+                f"`{role}` is given, but this model has no use for it", remedy="leave it out"
+            )
+
+
+def _possible_roles(model: Model, averaged: bool) -> dict[str, bool]:
+    """Tell which roles a model has a use for."""
+    return {
         "offset": True,
         "exposure": model.link == "log",
         "trials": "trials" in model.family.roles,
         "se": model.known_errors,
         "weights": averaged if model.family.weights_count_rows else not model.known_errors,
     }
-    for role, value in given.items():
-        if value is not None and not possible[role]:
-            raise InputError(
-                f"`{role}` is given, but this model has no use for it", remedy="leave it out"
-            )
 
 
 def gather_fitted(
