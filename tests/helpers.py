@@ -7,12 +7,16 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 import partialpool as pp
+from partialpool.design import Plan
+from partialpool.design.gather import gather
+from partialpool.design.rows import make_rows
 from partialpool.draws.diagnostics import diagnose
 
 
@@ -130,10 +134,34 @@ def assert_same_rows(one, other):
             assert own.names == wanted.names
             for column in own.names:
                 assert_same_rows(own.columns[column], wanted.columns[column])
-        elif name == "recipe":
-            assert own == json.loads(json.dumps(wanted))
+        elif name == "plan":
+            assert own.to_json() == json.loads(json.dumps(wanted.to_json()))
+        elif name == "roles":
+            assert list(own) == list(wanted)
+            for role, values in wanted.items():
+                np.testing.assert_array_equal(own[role], values)
         elif isinstance(wanted, np.ndarray):
             assert own.dtype == wanted.dtype
             np.testing.assert_array_equal(own, wanted)
         else:
             assert own == wanted
+
+
+def rebuild(plan, table, **given):
+    """Arrays that a plan makes of new rows after a round through JSON; −1: a level not known."""
+    stored = plan if isinstance(plan, dict) else plan.to_json()
+    plan = Plan.from_json(json.loads(json.dumps(stored)))
+    grouping = [name for part in plan.parts for g in part.groupings for name in g.columns]
+    gathered = gather(
+        plan, table, given, roles=("offset", "exposure"), grouping=grouping, optional=True
+    )
+    rows = make_rows(plan, gathered, grouping)
+    parts, members = [], iter(rows.members)
+    for part, X in zip(plan.parts, (rows.X, rows.sigma_X), strict=False):
+        own = [next(members) for _ in part.groupings]
+        sizes = [grouping.n_levels for grouping in part.groupings]
+        codes = [np.where(m.codes < n, m.codes, -1) for m, n in zip(own, sizes, strict=True)]
+        parts.append(SimpleNamespace(X=X, Z=[m.Z for m in own], codes=codes))
+    main, *others = parts
+    sigma = others[0] if others else None
+    return SimpleNamespace(**vars(main), offset=rows.offset, sigma=sigma, notes=gathered.notes)

@@ -1,7 +1,6 @@
 """Predictions and marginal effects: what they are made of, files, the command line, bad input."""
 
 import datetime
-import json
 import subprocess
 import sys
 import textwrap
@@ -627,7 +626,7 @@ def test_a_loaded_fit_predicts_the_same_in_another_process(name, tmp_path):
         fit.model.categories,
         fit.model.sigma_formula,
     )
-    assert json.loads(json.dumps(fit.model.recipe)) == model.recipe
+    assert fit.model.plan.to_json() == model.plan.to_json()
     assert_same_rows(back.design, fit.design)
     pd.testing.assert_frame_equal(back.predict(), fit.predict(), check_exact=True)
     pd.testing.assert_frame_equal(back.effects(by), fit.effects(by), check_exact=True)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import partialpool as pp
+from partialpool.design.plan import Plan, PlannedColumns, PlannedPart
 from partialpool.draws.posterior import Provenance, population_draws
 from partialpool.engine import GroupDraws, Run
 from partialpool.families import FAMILIES
@@ -19,6 +20,8 @@ from partialpool.model import Group, Model
 from partialpool.posterior.fit import Fit
 
 CHAINS, DRAWS = 2, 50
+COLUMNS = PlannedColumns(("Intercept", "x"), ("Intercept", "x"), (), {})
+PLAN = Plan((PlannedPart("mu", "y ~ x", COLUMNS, ()),), {})
 
 
 def group(name, factor, terms, levels, T, pairs=(), **options):
@@ -76,6 +79,7 @@ def made(method="nuts", pooling="partial"):
         coordinates={},
         known_errors=False,
         n_rows=30,
+        plan=PLAN,
         reduced=None,
         core=None,
         categories=("low", "middle", "high"),

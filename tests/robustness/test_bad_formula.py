@@ -368,11 +368,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_and_strings_are_only_names_and_strings(name, monkeypatch):
-    import json
 
     import numpy as np
 
-    from partialpool.design import build_design, rebuild
+    from helpers import rebuild
+    from partialpool.design import build_design
 
     def forbidden(*args, **kwargs):
         raise AssertionError("code from a name was run")
@@ -390,19 +390,20 @@ def test_hostile_names_and_strings_are_only_names_and_strings(name, monkeypatch)
         patch.setattr(os, "abort", forbidden)
         patch.setattr(os, "system", forbidden)
         design = build_design(terms, data)
-        again = rebuild(json.loads(json.dumps(design.recipe)), data)
+        again = rebuild(design.plan, data)
     assert np.allclose(design.X[:, 1], x - x.mean())
     assert design.X[:, 2].tolist() == [1, 0, 1, 0, 0]
     assert design.factors[0].terms == (name,)
     assert np.array_equal(again.X, design.X)
 
 
-def test_a_recipe_is_checked_again():
-    from partialpool.design import build_design, rebuild
+def test_a_plan_is_checked_again():
+    from helpers import rebuild
+    from partialpool.design import build_design
 
     data = {"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 5.0]}
-    recipe = build_design(parse_formula("y ~ log(x)"), data).recipe
+    plan = build_design(parse_formula("y ~ log(x)"), data).plan.to_json()
     with pytest.raises(InputError, match="not a function"):
-        rebuild({**recipe, "formula": "y ~ open(x)"}, data)
+        rebuild({**plan, "formula": "y ~ open(x)"}, data)
     with pytest.raises(InputError, match="version"):
-        rebuild({**recipe, "version": 99}, data)
+        rebuild({**plan, "version": 99}, data)

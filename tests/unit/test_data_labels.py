@@ -14,10 +14,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import partialpool.data.lines
+from helpers import rebuild
 from partialpool.data import label, open_table, read
 from partialpool.data.labels import match_labels
 from partialpool.data.reading import WORDS
-from partialpool.design import build_design, rebuild
+from partialpool.design import build_design
 from partialpool.errors import InputError
 from partialpool.formula import parse_formula
 
@@ -197,7 +198,7 @@ def test_levels_and_categories_meet_new_data_by_their_label(old, new):
     data = {"y": Y, "g": repeated(SAME[old], where)}
     for formula in ("y ~ 1 + (1 | g)", "y ~ C(g)"):
         design = build_design(parse_formula(formula), data)
-        made = rebuild(design.recipe, {"g": repeated(SAME[new], [1, 0, 1])})
+        made = rebuild(design.plan, {"g": repeated(SAME[new], [1, 0, 1])})
         if design.factors:
             order = [float(level) for level in design.factors[0].levels]
             assert [order[k] for k in made.codes[0]] == [20.0, 5.0, 20.0]
@@ -209,16 +210,16 @@ def test_levels_and_categories_meet_new_data_by_their_label(old, new):
 
 def test_zero_padded_levels_meet_numbers_unless_that_is_not_clear():
     padded = ["01", "02", "01", "02"]
-    recipe = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": Y[:4], "g": padded}).recipe
-    assert rebuild(recipe, {"g": [2, 1, 3]}).codes[0].tolist() == [1, 0, -1]
-    assert rebuild(recipe, {"g": ["02", "2"]}).codes[0].tolist() == [1, -1]  # text is as it stands
+    plan = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": Y[:4], "g": padded}).plan
+    assert rebuild(plan, {"g": [2, 1, 3]}).codes[0].tolist() == [1, 0, -1]
+    assert rebuild(plan, {"g": ["02", "2"]}).codes[0].tolist() == [1, -1]  # text is as it stands
     both = ["01", "1", "001", "1"]
-    recipe = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": Y[:4], "g": both}).recipe
-    assert rebuild(recipe, {"g": [1]}).codes[0].tolist() == [2]
+    plan = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": Y[:4], "g": both}).plan
+    assert rebuild(plan, {"g": [1]}).codes[0].tolist() == [2]
     three = ["01", "001", "01", "001"]
-    recipe = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": Y[:4], "g": three}).recipe
+    plan = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": Y[:4], "g": three}).plan
     with pytest.raises(InputError, match="value 1 of the grouping column `g` could be `001` or"):
-        rebuild(recipe, {"g": [1]})
+        rebuild(plan, {"g": [1]})
 
 
 VALUES = st.one_of(
@@ -254,13 +255,14 @@ def test_truth_meets_truth():
 def test_dates_meet_text(tmp_path):
     days = ["2020-01-01", "2020-01-02", "2020-01-01", "2020-01-02"]
     rows = list(zip(Y[:4], days, strict=True))
-    recipe = build_design(
+    plan = build_design(
         parse_formula("y ~ 1 + (1 | g)"), write(tmp_path / "t.csv", ("y", "g"), rows)
-    ).recipe
+    ).plan
     new = {"g": pd.to_datetime(["2020-01-02", "2020-01-05"])}
-    assert rebuild(recipe, new).codes[0].tolist() == [1, -1]
-    recipe = build_design(parse_formula("y ~ 1 + (1 | g)"), {"y": Y[:4], "g": pd.to_datetime(days)})
-    assert rebuild(recipe.recipe, {"g": days[1:3]}).codes[0].tolist() == [1, 0]
+    assert rebuild(plan, new).codes[0].tolist() == [1, -1]
+    dates = {"y": Y[:4], "g": pd.to_datetime(days)}
+    plan = build_design(parse_formula("y ~ 1 + (1 | g)"), dates).plan
+    assert rebuild(plan, {"g": days[1:3]}).codes[0].tolist() == [1, 0]
 
 
 # --- The same answer, however the table is given --------------------------------------------------

@@ -1,14 +1,14 @@
 """Grouping factors: levels, codes, blocks, and the twins of group columns in the population."""
 
 import datetime
-import json
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
-from partialpool.design import build_design, rebuild
+from helpers import rebuild
+from partialpool.design import build_design
 from partialpool.errors import InputError
 from partialpool.formula import parse_formula
 
@@ -61,8 +61,8 @@ def test_levels_stay_what_they_were(levels, expected):
     ]
     assert g.codes[0] != g.codes[1]
     assert g.counts[g.codes].tolist() == [2, 1, 2]
-    recipe = json.loads(json.dumps(d.recipe))
-    new = rebuild(recipe, {"g": levels})
+    plan = d.plan
+    new = rebuild(plan, {"g": levels})
     assert np.array_equal(new.codes[0], g.codes)
 
 
@@ -72,16 +72,18 @@ def test_codes_point_at_the_sorted_levels():
 
 
 def test_levels_that_are_not_known_or_missing():
-    recipe = json.loads(json.dumps(design("y ~ x + (1 | g)").recipe))
+    plan = design("y ~ x + (1 | g)").plan
     new = {"x": [0.0] * 4, "g": [3, 99, None, 5.0]}
-    assert rebuild(recipe, new).codes[0].tolist() == [3, -1, -1, 5]
-    assert rebuild(recipe, {"x": [1.0]}).codes[0].tolist() == [-1]
+    found = rebuild(plan, new)
+    assert found.codes[0].tolist() == [3, -1, 5]
+    assert found.notes == ["no prediction for 1 row with missing values (`g`)"]
+    assert rebuild(plan, {"x": [1.0]}).codes[0].tolist() == [-1]
     labels = ["3", "3.0", "03", "Utopia", " 3"]
     for text in labels:
         expected = -1 if text == "Utopia" else 3
-        assert rebuild(recipe, {"x": [1.0], "g": [text]}).codes[0].tolist() == [expected]
+        assert rebuild(plan, {"x": [1.0], "g": [text]}).codes[0].tolist() == [expected]
     with pytest.raises(InputError, match="`3` and `03` of the grouping column `g` would both be"):
-        rebuild(recipe, {"x": [1.0, 2.0, 3.0], "g": ["3", "03", "c"]})
+        rebuild(plan, {"x": [1.0, 2.0, 3.0], "g": ["3", "03", "c"]})
 
 
 def test_only_levels_of_rows_that_are_used():
@@ -147,10 +149,6 @@ def test_twins_in_the_population(formula, T):
     assert np.allclose((g.Z @ g.T)[:, spanned], d.X[:, spanned], rtol=1e-12, atol=1e-12)
 
 
-def as_json(recipe):
-    return json.loads(json.dumps(recipe))
-
-
 def equal_factors(a, b):
     arrays = ("Z", "codes", "levels", "counts", "T")
     assert (a.name, a.columns, a.terms, a.blocks) == (b.name, b.columns, b.terms, b.blocks)
@@ -163,7 +161,7 @@ def test_crossed_factors_are_each_what_they_are_alone():
     equal_factors(both.factors[0], factor("y ~ x + (x | g) + (0 + z | g)"))
     equal_factors(both.factors[1], factor("y ~ x + (1 | f)"))
     some = np.array([7, 3])
-    new = rebuild(as_json(both.recipe), {k: DATA[k][some] for k in "xzfg"})
+    new = rebuild(both.plan, {k: DATA[k][some] for k in "xzfg"})
     for k, own in enumerate(both.factors):
         assert np.array_equal(new.Z[k], own.Z[some])
         assert np.array_equal(new.codes[k], own.codes[some])
@@ -175,8 +173,8 @@ def test_nested_factors_equal_what_they_stand_for():
     assert [factor.name for factor in short.factors] == ["f", "f:g"]
     for a, b in zip(short.factors, written_out.factors, strict=True):
         equal_factors(a, b)
-    recipes = [as_json({**d.recipe, "formula": ""}) for d in (short, written_out)]
-    assert recipes[0] == recipes[1]
+    plans = [{**d.plan.to_json(), "formula": ""} for d in (short, written_out)]
+    assert plans[0] == plans[1]
     assert np.array_equal(short.X, written_out.X)
 
 
@@ -220,7 +218,7 @@ def test_combinations_of_three_columns_against_tuples():
     ]
     assert -1 in expected
     assert len(set(expected)) > 10
-    codes = rebuild(as_json(d.recipe), new).codes[0]
+    codes = rebuild(d.plan, new).codes[0]
     assert codes.tolist() == expected
     assert codes.dtype == np.int64
 
@@ -243,19 +241,19 @@ def test_how_values_read_in_a_combination(values, texts):
     first, second = texts
     in_order = [f"{first}:q", f"{second}:p", f"{second}:q"]
     assert d.factors[0].levels.tolist() == in_order
-    assert rebuild(as_json(d.recipe), data).codes[0].tolist() == [2, 0, 1]
+    assert rebuild(d.plan, data).codes[0].tolist() == [2, 0, 1]
 
 
 def test_combinations_that_are_not_known_or_missing():
     data = {"y": [1.0, 2.0, 4.0, 3.0], "a": list("pqqq"), "b": [1, 1, 2, 1]}
-    recipe = as_json(design("y ~ 1 + (1 | a/b)", data).recipe)
+    plan = design("y ~ 1 + (1 | a/b)", data).plan
     new = {"a": ["p", "q", "p", "new", None, "q", "q"], "b": [1, 2, 2, 1, 1, None, 9]}
-    nested, combined = rebuild(recipe, new).codes
-    assert nested.tolist() == [0, 1, 0, -1, -1, 1, 1]
-    assert combined.tolist() == [0, 2, -1, -1, -1, -1, -1]
-    nested, combined = rebuild(recipe, {"a": ["q"]}).codes
+    nested, combined = rebuild(plan, new).codes
+    assert nested.tolist() == [0, 1, 0, -1, 1]
+    assert combined.tolist() == [0, 2, -1, -1, -1]
+    nested, combined = rebuild(plan, {"a": ["q"]}).codes
     assert (nested.tolist(), combined.tolist()) == ([1], [-1])
-    assert rebuild(recipe, {"a": ["q"], "b": ["1"]}).codes[1].tolist() == [1]
+    assert rebuild(plan, {"a": ["q"], "b": ["1"]}).codes[1].tolist() == [1]
 
 
 def test_rows_missing_in_any_grouping_column_are_dropped_for_all():
@@ -272,7 +270,7 @@ def test_a_million_rows_of_combinations():
     data = {"y": rng.normal(size=n), "a": rng.integers(0, 1000, n)}
     data["b"] = names[rng.integers(0, 2000, n)]
     d = design("y ~ 1 + (1 | a/b)", data)
-    codes = rebuild(d.recipe, data).codes[1]
+    codes = rebuild(d.plan, data).codes[1]
     assert np.array_equal(codes, d.factors[1].codes)
     row = 12_345
     assert d.factors[1].levels[codes[row]] == f"{data['a'][row]}:{data['b'][row]}"

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialpool.design import rebuild, upgrade
-from partialpool.design.build import VERSION
+from helpers import rebuild
+from partialpool.design import upgrade
+from partialpool.design.plan import VERSION
 from partialpool.errors import InputError
 
 # Written by version 0.1.0: recipes of a table with columns of every kind, four rows of it, and the
@@ -24,7 +25,7 @@ REFUSED = {
 @pytest.mark.parametrize("formula", FITS)
 def test_columns_are_those_of_that_version(formula):
     fit = FITS[formula]
-    recipe = json.loads(json.dumps(upgrade(fit["recipe"])))
+    recipe = upgrade(fit["recipe"])
     if formula in REFUSED:
         with pytest.raises(InputError, match=REFUSED[formula]):
             rebuild(recipe, WRITTEN["new"])

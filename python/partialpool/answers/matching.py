@@ -14,9 +14,8 @@ from partialpool.arrays import Ints
 from partialpool.data import Column, label
 from partialpool.data.labels import distinct, match_labels
 from partialpool.design import Design, GroupFactor
+from partialpool.design.roles import ROLES
 from partialpool.errors import InputError
-
-ROLES = ("weights", "offset", "se", "trials", "exposure")
 
 
 def match_rows(first: Design, other: Design, names: tuple[str, str]) -> Ints:
@@ -92,9 +91,8 @@ def _shared(first: Design, other: Design) -> dict[str, tuple[Any, Any]]:
         if name in other.table.columns:
             found[name] = _alike(column, other.table.columns[name])
     for role in ROLES:
-        own, its = getattr(first, role), getattr(other, role)
-        if own is not None and its is not None:
-            found[f"{role}="] = own, its
+        if role in first.roles and role in other.roles:
+            found[f"{role}="] = first.roles[role], other.roles[role]
     return found
 
 
@@ -152,7 +150,7 @@ def _check_ties(
 def _is_settled(design: Design, codes: Ints) -> bool:
     """Whether rows with the same number are the same in all that a design has."""
     own = [_labels(column) for column in design.table.columns.values()]
-    own += [values for values in (getattr(design, role) for role in ROLES) if values is not None]
+    own += design.roles.values()
     whole = _keys([(values, values) for values in [design.y, *own]])[0]
     return len(np.unique(whole)) == len(np.unique(codes))
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from partialpool.arrays import Array, Ints, mean_of, sd_of
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
+from partialpool.design.gather import Gathered
+from partialpool.design.rows import Rows
 from partialpool.draws.evaluate import Evaluator, check_new_levels
 from partialpool.draws.new_rows import (
-    Gathered,
-    Rows,
     build_rows,
     check_known,
     gather_fitted,

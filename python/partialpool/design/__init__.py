@@ -1,17 +1,8 @@
-"""Terms + columns → the arrays that a model is made of, and the recipe to make them again."""
+"""Terms + columns → the arrays that a model is made of, and the plan to make them again."""
 
 from .build import build_design
 from .design import Design, GroupFactor, Part
 from .legacy import upgrade
-from .recipe import Rebuilt, RebuiltPart, rebuild
+from .plan import Plan
 
-__all__ = [
-    "Design",
-    "GroupFactor",
-    "Part",
-    "Rebuilt",
-    "RebuiltPart",
-    "build_design",
-    "rebuild",
-    "upgrade",
-]
+__all__ = ["Design", "GroupFactor", "Part", "Plan", "build_design", "upgrade"]

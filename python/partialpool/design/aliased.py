@@ -17,11 +17,10 @@ from partialpool.arrays import Array
 from partialpool.data import label
 from partialpool.errors import InputError, short
 from partialpool.expressions.categories import Categories
+from partialpool.expressions.coding import spelled
 from partialpool.formula import Factor, Term
 
-from .coding import spelled
-from .design import Aliased
-from .matrix import Matrix
+from .plan import Aliased
 from .rank import Dependence, find_dependent
 
 Coded = Mapping[str, Categories]
@@ -89,41 +88,6 @@ def leave_out_zeros(
             raise InputError(f"`{names[j]}` is 0 in every row", remedy="take it out of the formula")
         out.append(Aliased(names[j], spelled(terms[j]), cells, {}))
     return [j for j in range(len(names)) if j not in empty], tuple(out)
-
-
-def store_matrix(made: Matrix, names: Sequence[str], aliased: Sequence[Aliased]) -> dict[str, Any]:
-    """Return what makes the same columns from new data, as something that survives JSON."""
-    return {
-        "columns": list(names),
-        "made": list(made.names),
-        "aliased": [[one.name, one.term, list(one.cells), one.weights] for one in aliased],
-        "state": made.state,
-    }
-
-
-def same_columns(stored: Mapping[str, Any], made: Matrix) -> Array:
-    """Return the columns that were kept, for new data.
-
-    Raises
-    ------
-    InputError
-        If the columns are others, or rows depend on one of which nothing is known.
-    """
-    names = stored["made"]
-    if names is None and len(made.names) == len(stored["columns"]):  # of version 0.1.0
-        return made.values
-    if list(made.names) != names:
-        names = names or stored["columns"]
-        raise InputError(
-            f"the new data give the columns {short(', '.join(made.names), 200)}, not "
-            f"{short(', '.join(names), 200)}",
-            remedy="give the columns the same kinds as in the data that were fitted",
-        )
-    aliased = [Aliased(n, t, tuple(cells), weights) for n, t, cells, weights in stored["aliased"]]
-    check_known(aliased, names, made.values)
-    gone = {one.name for one in aliased}
-    kept = [j for j, name in enumerate(names) if name not in gone]
-    return made.values if len(kept) == len(names) else made.values[:, kept]
 
 
 def _may_go(one: Dependence, terms: Sequence[Term], coded: Coded) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ from partialpool.arrays import Array
 from partialpool.checks import check_choice
 from partialpool.data import Column, Table, open_table
 from partialpool.errors import InputError, short
-from partialpool.formula import Factor, Terms
+from partialpool.formula import Factor, GroupTerm, Terms
 from partialpool.formula.algebra import Quotient
+from partialpool.formula.uses import uses_of
 
-from .design import Design, Part
+from .complete import Complete, complete_rows
+from .design import Design, GroupFactor, Part
+from .grouping import make_blocks, ordered_groups, twins
 from .interaction import Coded
+from .learn import learn_part
+from .matrix import Matrix
 from .notes import notes_of
-from .predictor import build_part
+from .plan import Plan, PlannedGrouping, PlannedPart
 from .response import (
     RESPONSES,
     build_response,
@@ -25,11 +31,9 @@ from .response import (
     count_shares,
     unused_categories,
 )
-from .roles import Expression, complete_rows, role_columns
+from .roles import Expression, role_columns
+from .rows import FactorRows, PartRows, apply_plan
 from .sizes import check_sizes
-from .uses import uses_of
-
-VERSION = 3
 
 
 def build_design(
@@ -94,30 +98,59 @@ def build_design(
     left = terms.left.factor
     uses = uses_of([terms] if sigma is None else [terms, sigma], left)
     complete = complete_rows(names, table, uses.labels, **given)
-    columns, roles, n = complete.columns, complete.roles, len(complete.rows)
+    columns, roles = complete.columns, complete.roles
     check_quotients((*terms.quotients, *(sigma.quotients if sigma else ())), columns)
-    y, categories = build_response(left, columns, complete.rows, response)
-    if shares:
-        y = count_shares(left.label, y, roles["trials"], complete.rows)
-    unused = unused_categories(columns[left.columns[0]] if left.bare else None, categories)
+    y, categories = take_response(left, complete, response, shares=shares)
     known = "se" in roles or any(_differ(roles.get(role)) for role in ("offset", "exposure"))
     check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
+    plan = _learn(terms, sigma, complete, thresholds=response == "ordered", shares=shares)
+    design = make_design(plan, complete, y, categories)
+    check_sizes(left.label, y, _columns(design))
+    return design
+
+
+def _learn(
+    terms: Terms, sigma: Terms | None, complete: Complete, *, thresholds: bool, shares: bool
+) -> Plan:
+    """Learn the plan from the rows that are fitted."""
+    assert terms.left is not None  # parse_formula saw to it
+    columns, positions, left = complete.columns, complete.rows, terms.left.factor
     coded: dict[str, Coded] = {}
-    main, recipe = build_part(
-        terms, columns, complete.rows, response=left, coded=coded, thresholds=response == "ordered"
-    )
-    second: Part | None = None
-    stored = None
+    learn = partial(learn_part, columns=columns, positions=positions, response=left, coded=coded)
+    parts = [learn("mu", terms, thresholds=thresholds)]
     if sigma is not None:
         try:
-            second, stored = build_part(sigma, columns, complete.rows, response=left, coded=coded)
+            parts.append(learn("sigma", sigma))
         except InputError as error:
             where = f"{error.where}, in `sigma`" if error.where else "in `sigma`"
             raise InputError(error.what, where=where, remedy=error.remedy) from None
-        stored["formula"] = sigma.formula
-    check_sizes(left.label, y, _columns(main, second))
+    booleans = tuple(name for name, column in columns.items() if column.kind == "boolean")
+    return Plan(tuple(parts), complete.sources, shares, booleans)
+
+
+def take_response(
+    left: Factor, complete: Complete, response: str, *, shares: bool
+) -> tuple[Array, tuple[Any, ...]]:
+    """Compute the response of rows that are fitted, and the categories of an ordered one."""
+    y, categories = build_response(left, complete.columns, complete.rows, response)
+    if shares:
+        y = count_shares(left.label, y, complete.roles["trials"], complete.rows)
+    return y, categories
+
+
+def make_design(plan: Plan, complete: Complete, y: Array, categories: tuple[Any, ...]) -> Design:
+    """Make the design of the rows that a plan was learned from, now or when a file was written."""
+    columns, n = complete.columns, len(complete.rows)
+    applied = apply_plan(plan, columns, n, fitted=True)
+    main, *others = (
+        _part(planned, made) for planned, made in zip(plan.parts, applied, strict=True)
+    )
+    assert main.terms.left is not None  # parse_formula saw to it
+    left = main.terms.left.factor
+    uses = uses_of([part.terms for part in plan.parts], left)
+    response = columns[left.columns[0]] if left.bare else None
     return Design(
-        terms=terms,
+        terms=main.terms,
         response=left.label,
         y=y,
         X=main.X,
@@ -125,27 +158,54 @@ def build_design(
         column_terms=main.column_terms,
         aliased=main.aliased,
         factors=main.factors,
-        sigma=second,
+        sigma=others[0] if others else None,
         categories=categories,
-        **{role: roles.get(role) for role in given},
+        roles=complete.roles,
         n_rows=n,
         n_dropped=len(complete.dropped),
         dropped=complete.dropped,
         n_zero_weight=complete.n_zero_weight,
         rows=complete.rows,
         table=Table(columns, n, "the rows that were fitted"),
-        notes=complete.notes + notes_of(uses, columns, coded),
-        unused=tuple(unused),
-        recipe={
-            "version": VERSION,
-            "formula": terms.formula,
-            "shares": shares,
-            **complete.stored,
-            **{f"needs_{role}": value is not None for role, value in given.items()},
-            **recipe,
-            "sigma": stored,
-            "booleans": [name for name, column in columns.items() if column.kind == "boolean"],
-        },
+        plan=plan,
+        notes=complete.notes + notes_of(uses, columns, plan.levels),
+        unused=tuple(unused_categories(response, categories)),
+    )
+
+
+def _part(planned: PlannedPart, made: PartRows) -> Part:
+    """Give the columns of fitted rows what a model needs to know of them."""
+    X = made.X
+    return Part(
+        planned.terms,
+        X.values,
+        X.names,
+        X.terms,
+        tuple(
+            _factor(grouping, ordered_groups(planned.terms, grouping.name), own, X)
+            for grouping, own in zip(planned.groupings, made.factors, strict=True)
+        ),
+        planned.population.aliased,
+    )
+
+
+def _factor(
+    planned: PlannedGrouping, groups: Sequence[GroupTerm], made: FactorRows, X: Matrix
+) -> GroupFactor:
+    names, Z, levels = planned.terms, made.values, planned.joined
+    widths = [(len(part.kept), g.correlated) for part, g in zip(planned.parts, groups, strict=True)]
+    return GroupFactor(
+        name=planned.name,
+        columns=planned.columns,
+        terms=names,
+        column_terms=tuple(term for part in made.Z for term in part.terms),
+        blocks=make_blocks(widths),
+        Z=Z,
+        codes=made.codes,
+        levels=levels,
+        counts=np.bincount(made.codes, minlength=len(levels)),
+        T=twins(Z, names, X.values, X.names),
+        aliased=tuple(one for part in planned.parts for one in part.aliased),
     )
 
 
@@ -193,11 +253,11 @@ def _is_numeric(factor: Factor, columns: Mapping[str, Column]) -> bool:
     return not (factor.condition or factor.categorical)
 
 
-def _columns(*parts: Part | None) -> list[tuple[str, Array]]:
+def _columns(design: Design) -> list[tuple[str, Array]]:
     """Return all columns of predictors by name."""
     return [
         (name, matrix[:, k])
-        for part in parts
+        for part in (design, design.sigma)
         if part is not None
         for names, matrix in [(part.columns, part.X), *((f.terms, f.Z) for f in part.factors)]
         for k, name in enumerate(names)

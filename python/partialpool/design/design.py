@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
 from partialpool.data import Note, Table
 from partialpool.formula import Term, Terms
 
-
-@dataclass(frozen=True)
-class Aliased:
-    """A column that was left out because the rows tell nothing of it.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    term : str
-        The term that it belongs to, as it reads.
-    cells : tuple of str
-        Combinations of the term's categories that no row has (the first few), in words.
-    weights : dict of str to float
-        The columns that it equals a combination of; none where it is 0 in every row.
-    """
-
-    name: str
-    term: str
-    cells: tuple[str, ...]
-    weights: dict[str, float]
+from .plan import Aliased, Plan
+from .roles import ROLES, total_offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +131,8 @@ class Design:
         The second linear predictor.
     categories : tuple
         The labels of ordered categories; empty for other responses.
-    weights, offset, se, trials, exposure : numpy.ndarray or None
-        (n,) each.
+    roles : dict of str to numpy.ndarray
+        (n,) each of the roles that were given; they are attributes too.
     n_rows : int
         Rows used.
     n_dropped : int
@@ -164,8 +145,8 @@ class Design:
         (n,) positions in the table of the rows used.
     table : Table
         The columns of the formulas in these rows, as they came.
-    recipe : dict
-        Rebuilds the same columns for new data; survives JSON.
+    plan : Plan
+        Makes the same columns for new data.
     aliased : tuple of Aliased
         Population columns that were left out.
     notes : tuple of Note
@@ -183,33 +164,50 @@ class Design:
     factors: tuple[GroupFactor, ...]
     sigma: Part | None
     categories: tuple[Any, ...]
-    weights: Array | None
-    offset: Array | None
-    se: Array | None
-    trials: Array | None
-    exposure: Array | None
+    roles: Mapping[str, Array]
     n_rows: int
     n_dropped: int
     dropped: Ints
     n_zero_weight: int
     rows: Ints
     table: Table
-    recipe: dict[str, Any]
+    plan: Plan
     aliased: tuple[Aliased, ...] = ()
     notes: tuple[Note, ...] = ()
     unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        freeze(self.y, self.X, self.dropped, self.rows)
-        freeze(self.weights, self.offset, self.se, self.trials, self.exposure)
+        freeze(self.y, self.X, self.dropped, self.rows, *self.roles.values())
+
+    @property
+    def weights(self) -> Array | None:
+        """What rows count, or how precise they are."""
+        return self.roles.get("weights")
+
+    @property
+    def offset(self) -> Array | None:
+        """What is added to the linear predictor."""
+        return self.roles.get("offset")
+
+    @property
+    def se(self) -> Array | None:
+        """Known standard errors of the responses."""
+        return self.roles.get("se")
+
+    @property
+    def trials(self) -> Array | None:
+        """Numbers of trials, of which the responses count successes."""
+        return self.roles.get("trials")
+
+    @property
+    def exposure(self) -> Array | None:
+        """What counts are proportional to."""
+        return self.roles.get("exposure")
 
     @property
     def total_offset(self) -> Array | None:
         """The offset plus the log of the exposure; None where there is neither."""
-        if self.exposure is None:
-            return self.offset
-        own = np.log(self.exposure)
-        return own if self.offset is None else own + self.offset
+        return total_offset(self.roles)
 
     def __repr__(self) -> str:
         parts = [_rows(self.n_rows)]
@@ -218,8 +216,7 @@ class Design:
             parts.append(f"sigma: {self.sigma!r}")
         if self.categories:
             parts.append(f"{len(self.categories)} ordered categories")
-        roles = ("weights", "offset", "se", "trials", "exposure")
-        parts += [role for role in roles if getattr(self, role) is not None]
+        parts += [role for role in ROLES if role in self.roles]
         if self.n_zero_weight:
             parts.append(f"{_rows(self.n_zero_weight)} left out for weight 0")
         if self.n_dropped:

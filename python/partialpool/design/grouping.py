@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, repeat
 from typing import Any
 
 import numpy as np
@@ -94,15 +94,24 @@ def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
         if column.kind == "number":
             _check_exact(column)
         given = column.labels[there]
+        if given.dtype == levels.dtype and given.dtype.kind == "i":
+            codes[there] = _sorted_places(given, levels)
+            return codes
         known = list(levels) if levels.dtype.kind == "M" else levels.tolist()
         if given.dtype == object and {*map(type, known), *map(type, given)} == {str}:
             index = dict(zip(known, count(), strict=False))
-            codes[there] = [index.get(value, -1) for value in given.tolist()]
+            places = map(index.get, given.tolist(), repeat(-1))
+            codes[there] = np.fromiter(places, dtype=np.int64, count=len(given))
             return codes
         found, own = distinct(given)
         what = f"the grouping column `{column.name}`"
         codes[there] = np.array(match_labels(found, known, what), dtype=np.int64)[own]
     return codes
+
+
+def _sorted_places(values: NDArray[Any], levels: NDArray[Any]) -> Ints:
+    at = np.minimum(np.searchsorted(levels, values), len(levels) - 1)
+    return np.where(levels[at] == values, at, -1)
 
 
 def encode_levels(levels: NDArray[Any]) -> dict[str, Any]:

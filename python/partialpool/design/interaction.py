@@ -15,8 +15,8 @@ from partialpool.errors import InputError
 Coded = tuple[NDArray[Any], Ints]
 
 
-def combine(coded: Sequence[Coded], columns: Sequence[str]) -> tuple[NDArray[Any], Ints, Ints]:
-    """Return the combinations' labels, each row's code, and the combinations themselves.
+def combine(coded: Sequence[Coded], columns: Sequence[str]) -> Ints:
+    """Return the combinations that occur.
 
     Parameters
     ----------
@@ -27,17 +27,16 @@ def combine(coded: Sequence[Coded], columns: Sequence[str]) -> tuple[NDArray[Any
 
     Returns
     -------
-    tuple
-        Labels ``"a:b"`` in the order of the first column's levels, then the second's, and so on;
-        codes; and an array (columns, combinations) of the codes that each combination is made of.
+    numpy.ndarray
+        (columns, combinations) the codes that each is made of, in the order of the first column's
+        levels, then the second's, and so on.
 
     Examples
     --------
     >>> a = np.array(["p", "q"], dtype=object), np.array([1, 0, 1])
     >>> b = np.array([7, 9]), np.array([1, 0, 1])
-    >>> labels, codes, members = combine([a, b], ["a", "b"])
-    >>> labels.tolist(), codes.tolist(), members.tolist()
-    (['p:7', 'q:9'], [1, 0, 1], [[0, 1], [0, 1]])
+    >>> combine([a, b], ["a", "b"]).tolist()
+    [[0, 1], [0, 1]]
     """
     codes = coded[0][1]
     members = [np.arange(len(coded[0][0]), dtype=np.int64)]
@@ -46,13 +45,25 @@ def combine(coded: Sequence[Coded], columns: Sequence[str]) -> tuple[NDArray[Any
         pairs, codes = np.unique(codes * len(levels) + own, return_inverse=True)
         before, last = np.divmod(pairs, len(levels))
         members = [member[before] for member in members] + [last]
-    texts = [_texts(levels) for levels, _ in coded]
+    found = np.array(members)
+    _check_unique(join_levels([levels for levels, _ in coded], found).tolist(), columns)
+    return found
+
+
+def join_levels(levels: Sequence[NDArray[Any]], members: Ints) -> NDArray[Any]:
+    """Return what combinations are called: ``"a:b"``.
+
+    Examples
+    --------
+    >>> a, b = np.array(["p", "q"], dtype=object), np.array([7, 9])
+    >>> join_levels([a, b], np.array([[0, 1], [0, 1]])).tolist()
+    ['p:7', 'q:9']
+    """
+    texts = [_texts(own) for own in levels]
     parts = [[text[k] for k in member] for text, member in zip(texts, members, strict=True)]
-    labels = [":".join(part) for part in zip(*parts, strict=True)]
-    _check_unique(labels, columns)
-    out = np.empty(len(labels), dtype=object)
-    out[:] = labels
-    return out, codes.astype(np.int64, copy=False).reshape(-1), np.array(members)
+    out = np.empty(members.shape[1], dtype=object)
+    out[:] = [":".join(part) for part in zip(*parts, strict=True)]
+    return out
 
 
 def match_combinations(codes: Sequence[Ints], members: Ints) -> Ints:

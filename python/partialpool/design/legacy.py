@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from partialpool.errors import InputError
+from partialpool.expressions.coding import AS_NUMBERS
 from partialpool.formula import Terms, expand, parse_formula, parse_predictor
 from partialpool.formula.check import expression_factor
 from partialpool.formula.names import readable
 from partialpool.formula.tree import Call, show
 
-from .build import VERSION
-from .coding import AS_NUMBERS
 from .grouping import ordered_groups
+from .plan import VERSION, Plan
 
 OLD_VERSION = 2
 
@@ -49,15 +49,9 @@ def upgrade(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return new | {"version": VERSION, "shares": False}
 
 
-def is_upgraded(recipe: Mapping[str, Any]) -> bool:
-    """Tell whether an earlier version wrote a recipe.
-
-    Examples
-    --------
-    >>> is_upgraded({"version": 2})
-    True
-    """
-    return recipe.get("version") != VERSION or recipe["population"]["made"] is None
+def is_upgraded(plan: Plan) -> bool:
+    """Tell whether an earlier version wrote a plan."""
+    return plan.version != VERSION or plan.parts[0].population.made is None
 
 
 def _part(terms: Terms, recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,13 +14,10 @@ from partialpool.arrays import Array, Ints
 from partialpool.data import Column
 from partialpool.errors import InputError, short
 from partialpool.expressions.categories import Categories
-from partialpool.expressions.evaluate import Evaluator
+from partialpool.expressions.coding import code_factor, product, scopes, spelled
+from partialpool.expressions.evaluate import Evaluator, State
 from partialpool.formula import GroupTerm, Term
 from partialpool.formula.names import quoted
-
-from .coding import code_factor, product, scopes, spelled
-
-State = dict[str, Any]
 
 
 class Matrix(NamedTuple):
@@ -31,7 +28,7 @@ class Matrix(NamedTuple):
     names, values, terms
         Of each column: its name, its values, and the term that it belongs to.
     state : dict
-        What makes the same columns from new data.
+        What makes the same columns from other rows.
     coded : dict
         By the code of a factor that has categories: these.
     """
@@ -42,6 +39,16 @@ class Matrix(NamedTuple):
     state: State
     coded: dict[str, Categories]
 
+    def some(self, places: Sequence[int]) -> Matrix:
+        """Return some of the columns."""
+        whole = len(places) == len(self.names)
+        values = self.values if whole else self.values[:, list(places)]
+        return self._replace(
+            names=tuple(self.names[j] for j in places),
+            values=np.ascontiguousarray(values),
+            terms=tuple(self.terms[j] for j in places),
+        )
+
 
 def build_matrix(
     terms: Sequence[Term],
@@ -51,7 +58,7 @@ def build_matrix(
     *,
     group: GroupTerm | None = None,
 ) -> Matrix:
-    """Return the columns of terms, and the state that makes the same columns from new data.
+    """Return the columns of terms, and the state that makes the same columns from other rows.
 
     Parameters
     ----------
@@ -62,7 +69,7 @@ def build_matrix(
     n_rows : int
         The number of rows.
     state : dict, optional
-        What an earlier call returned.
+        What the terms need to know of the rows that were fitted; learned from these by default.
     group : GroupTerm, optional
         Where the columns are those of a group term: it takes fewer.
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool.data import Column, Note, label
 from partialpool.data.labels import distinct
 from partialpool.data.reading import WORDS
-
-from .interaction import Coded
-from .uses import Uses
+from partialpool.formula.uses import Uses
 
 # Notes about numbers, which do not matter where a column only names things.
 _OF_NUMBERS = ("number-format", "leading-zeros")
@@ -22,9 +21,9 @@ _SHOWN = 4
 
 
 def notes_of(
-    uses: Uses, columns: Mapping[str, Column], coded: Mapping[str, Coded]
+    uses: Uses, columns: Mapping[str, Column], levels: Mapping[str, NDArray[Any]]
 ) -> tuple[Note, ...]:
-    """Return what is to be said of columns that are used so; `coded` are the grouping columns."""
+    """Return what is to be said of columns that are used so, some of them for their levels."""
     notes: list[Note] = []
     for name, column in columns.items():
         naming = name in uses.labels and name not in uses.numbers and name not in uses.predictors
@@ -34,7 +33,7 @@ def notes_of(
         if name in uses.compared:
             notes += _others(column, uses.compared[name])
         elif name in uses.labels or column.kind in ("string", "categorical"):
-            found = coded[name][0].tolist() if name in coded else _occurring(column)
+            found = levels[name].tolist() if name in levels else _occurring(column)
             notes += _look_alikes(name, found)
     return tuple(notes)
 

@@ -16,12 +16,12 @@ from partialpool.data import label as label_of
 from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError
 from partialpool.expressions.categories import categorize
+from partialpool.expressions.coding import code_factor
 from partialpool.expressions.evaluate import Evaluator
 from partialpool.formula import Factor
 from partialpool.formula.names import quoted
 from partialpool.formula.tree import Call
 
-from .coding import code_factor
 from .grouping import factorize
 from .matrix import first_of, rows
 

@@ -1,22 +1,17 @@
-"""The rows that are complete, and what the columns with a role say about them.
-
-A role is what a column does beside the formula: weights, an offset, standard errors, numbers of
-trials, an exposure.
-"""
+"""Roles: what a column does beside the formula, such as weights, an offset, standard errors."""
 
 from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from partialpool.arrays import Array, Ints, nearly_whole
-from partialpool.data import Column, Note, Table, open_table
+from partialpool.arrays import Array, Flags, Ints, nearly_whole
+from partialpool.data import Column, Table
 from partialpool.data.index import aligned
 from partialpool.data.mapping import from_any
 from partialpool.data.unclear import as_numbers
@@ -29,34 +24,42 @@ from partialpool.formula.tree import Binary, Name
 from .matrix import first_of
 from .matrix import rows as counted
 
+_LARGEST = 1e60
+_LARGEST_COUNT = 2.0**53  # beyond it, floats are no longer counts
 
-@dataclass(frozen=True, eq=False)
-class Complete:
-    """The rows without a missing value and with a weight, and the columns in these rows.
+
+@dataclass(frozen=True)
+class Role:
+    """What a role is.
 
     Parameters
     ----------
-    columns : dict of str to Column
-        The columns of the formulas.
-    roles : dict of str to numpy.ndarray
-        The roles that were given, as float64.
-    rows, dropped : numpy.ndarray
-        Positions in the table of the rows kept, and of those with a missing value.
-    n_zero_weight : int
-        Complete rows left out because their weight is 0.
-    stored : dict
-        By role: how new rows get it too (a column, a number, an expression), or None.
-    notes : tuple of Note
-        What to say of how the columns with a role were read.
+    name : str
+        As users write it.
+    enters : {"predictor", "mean", "spread"}
+        Where it enters: what predictions of less do not need.
+    kind : {"shift", "scale", "count"}
+        Any numbers, positive ones, or positive whole ones.
+    positive : str
+        What to do about rows in which it is 0 or negative; nothing where 0 leaves a row out.
     """
 
-    columns: dict[str, Column]
-    roles: dict[str, Array]
-    rows: Ints
-    dropped: Ints
-    n_zero_weight: int
-    stored: dict[str, Any]
-    notes: tuple[Note, ...] = ()
+    name: str
+    enters: Literal["predictor", "mean", "spread"]
+    kind: Literal["shift", "scale", "count"]
+    positive: str = ""
+
+
+ROLES = {
+    role.name: role
+    for role in (
+        Role("weights", "spread", "scale"),
+        Role("offset", "predictor", "shift"),
+        Role("se", "spread", "scale", "give positive standard errors"),
+        Role("trials", "mean", "count", "give each row its number of trials"),
+        Role("exposure", "predictor", "scale", "give positive exposures, or drop those rows"),
+    )
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,10 @@ class Expression:
     factor: Factor
     state: State | None = None
     added: Any = None
+
+
+Source = str | int | float | Expression
+"""What new rows get a role from: a column, a number for all, or what a formula says."""
 
 
 def join_roles(terms: Terms, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,88 +158,107 @@ def role_column(role: str, value: Any, table: Table, index: Any = None) -> Colum
         raise InputError(f"`{role}` is {value}", remedy="give a number, or one a row")
     if isinstance(value, numbers.Real):
         return from_any(role, np.full(table.n_rows, _number(role, value)))
-    return from_any(role, aligned(role, value, index, table.n_rows, table.source))
+    column = from_any(role, aligned(role, value, index, table.n_rows, table.source))
+    if len(column) != table.n_rows:
+        raise InputError(
+            f"`{role}` has {len(column)} values for {table.n_rows} rows",
+            remedy="give one value a row",
+        )
+    return column
 
 
-def read_role(stored: Any) -> Any:
-    """Return a role as it was stored for new rows."""
-    if isinstance(stored, Mapping):
-        factor = expression_factor(stored["expression"], "in a saved fit")
-        return Expression(factor, dict(stored["state"]))
-    return stored
+def take_role(role: str, value: Any, table: Table, index: Any = None) -> Column:
+    """Return a role as a column of numbers."""
+    column = role_column(role, value, table, index)
+    return numeric_role(role, column, np.arange(table.n_rows))
 
 
-def complete_rows(
-    names: Iterable[str], table: Any, labels: Iterable[str] = (), **given: Any
-) -> Complete:
-    """Take the columns and roles from a table, and drop rows once for all of them.
+def learn_source(value: Any, columns: Mapping[str, Column], n: int) -> Source | None:
+    """Return what new rows get a role from; None where it is given as one value a row.
 
     Parameters
     ----------
-    names : iterable of str
-        The columns that the formulas use.
-    table : object
-        Anything that ``open_table`` opens.
-    labels : iterable of str
-        The columns whose values name things.
-    **given : str, array or None
-        By role: the name of a column or one value a row; `trials` may be one whole number.
-
-    Examples
-    --------
-    >>> data = {"x": [1.0, None, 3.0], "w": [2.0, 1.0, 0.0]}
-    >>> c = complete_rows(["x"], data, weights="w")
-    >>> c.rows.tolist(), c.dropped.tolist(), c.n_zero_weight
-    ([0], [1], 1)
+    value : str, number, array or Expression
+        What it is taken from.
+    columns : mapping of str to Column
+        The rows that are fitted.
+    n : int
+        How many they are.
     """
-    names = tuple(dict.fromkeys(names))
-    source = open_table(table)
-    named = [name for value in given.values() for name in role_columns(value)]
-    taken = source.take((*names, *named), labels)
-    roles = {}
-    for role, value in given.items():
-        if value is None:
-            continue
-        column = role_column(role, value, taken, source.index)
-        if len(column) != taken.n_rows:
-            raise InputError(
-                f"`{role}` has {len(column)} values for {taken.n_rows} rows",
-                remedy="give one value a row",
-            )
-        roles[role] = column
-    named_by = frozenset(labels)
-    columns = {name: taken.columns[name] for name in names}
-    columns = {  # texts are kept where they name things
-        name: column if name in named_by else replace(column, texts=None)
-        for name, column in columns.items()
-    }
-    keep = np.ones(taken.n_rows, dtype=bool)
-    for column in (*columns.values(), *roles.values()):
-        keep &= ~column.missing
-    if not keep.any():
-        empty = [c.name for c in (*columns.values(), *roles.values()) if c.missing.all()]
-        what = f"`{empty[0]}` is missing" if empty else "some value is missing"
-        raise InputError(f"no complete row is left: {what} in every row")
-    every = np.arange(taken.n_rows)
-    roles = {role: numeric_role(role, column, every) for role, column in roles.items()}
-    dropped = np.flatnonzero(~keep)
-    if "weights" in roles:
-        keep &= _weighted(roles["weights"], keep)
-    rows = np.flatnonzero(keep)
-    if len(rows) < taken.n_rows:
-        columns = {name: column.rows(keep) for name, column in columns.items()}
-        roles = {role: column.rows(keep) for role, column in roles.items()}
-    for column in columns.values():
-        if column.texts is None:  # what only names things may be any number
-            check_finite(column)
-    for column in roles.values():
-        check_finite(column)
-    values = {role: column.values.astype(np.float64) for role, column in roles.items()}
-    stored = {role: _stored(value, columns, values.get(role)) for role, value in given.items()}
-    check_values(values, rows)
-    notes = tuple(note for column in roles.values() for note in column.notes)
-    left = taken.n_rows - len(rows) - len(dropped)
-    return Complete(columns, values, rows, dropped, left, stored, notes)
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    if isinstance(value, Expression):
+        evaluator = Evaluator(columns, n)
+        evaluator.numbers(value.factor.tree)
+        return replace(value, state=evaluator.learned)
+    return str(value) if isinstance(value, str) else None
+
+
+def write_source(source: Source | None) -> Any:
+    """Return what JSON can hold of a source."""
+    if isinstance(source, Expression):
+        return {"expression": source.factor.code, "state": source.state}
+    return source
+
+
+def read_source(stored: Any) -> Source | None:
+    """Return the source that `write_source` was given; what it computes is checked again."""
+    if isinstance(stored, dict):
+        if not isinstance(stored["state"], dict):
+            raise ValueError("state")
+        return Expression(
+            expression_factor(stored["expression"], "in a saved fit"), stored["state"]
+        )
+    if stored is not None and type(stored) not in (str, int, float):
+        raise ValueError(type(stored).__name__)
+    return stored  # type: ignore[no-any-return]
+
+
+def numeric_role(role: str, column: Column, rows: Ints) -> Column:
+    """Return the column of a role as numbers.
+
+    Raises
+    ------
+    InputError
+        If it holds none.
+    """
+    column = as_numbers(column, rows, "column")
+    if column.kind != "number":
+        raise InputError(f"`{role}` holds no numbers", remedy="give a numeric column")
+    if ROLES[role].kind == "count" and column.values.dtype.kind == "f":
+        column = replace(column, values=nearly_whole(column.values))
+    return column
+
+
+def check_values(values: Mapping[str, Array], rows: Ints) -> None:
+    """Refuse what a role cannot be: errors and exposures that are not positive, and so on.
+
+    And what is so large or so close to 0 that it, or its square, cannot be computed with.
+    """
+    for name, own in values.items():
+        role = ROLES[name]
+        if role.kind == "shift":
+            what = "too large to be computed with"
+            refuse(name, what, np.abs(own) > _LARGEST, own, "correct those rows", rows)
+        elif role.kind == "scale":
+            far = (own != 0) & ((np.abs(own) < 1 / _LARGEST) | (np.abs(own) > _LARGEST))
+            what = "too close to 0 or too large to be computed with"
+            refuse(name, what, far, own, "give it in another unit", rows)
+            if role.positive:
+                refuse(name, "zero or negative", own <= 0, own, role.positive, rows)
+        else:
+            bad = (own <= 0) | (own != np.floor(own)) | (own > _LARGEST_COUNT)
+            refuse(name, "not a positive whole number", bad, own, role.positive, rows)
+
+
+def total_offset(roles: Mapping[str, Array]) -> Array | None:
+    """Return the offset plus the log of the exposure; None where there is neither."""
+    offset, exposure = roles.get("offset"), roles.get("exposure")
+    if exposure is None:
+        return offset
+    own = np.log(exposure)
+    return own if offset is None else own + offset
 
 
 def _computed(role: str, value: Expression, table: Table, index: Any) -> Column:
@@ -254,24 +280,9 @@ def _computed(role: str, value: Expression, table: Table, index: Any) -> Column:
     values = np.full(table.n_rows, np.nan)
     values[present] = numbers_
     if value.added is not None:
-        other = role_column(role, value.added, table, index)
-        if len(other) != table.n_rows:
-            return other  # of which the caller says that it has the wrong length
-        other = numeric_role(role, other, np.arange(table.n_rows))
+        other = take_role(role, value.added, table, index)
         values = values + np.where(other.missing, np.nan, other.values.astype(np.float64))
     return from_any(role, values)
-
-
-def _stored(value: Any, columns: Mapping[str, Column], values: Array | None) -> Any:
-    """Return how new rows get a role: a column, a number for all, an expression; else None."""
-    if isinstance(value, numbers.Real):
-        number = float(value)
-        return int(number) if number.is_integer() else number
-    if isinstance(value, Expression) and value.added is None and values is not None:
-        evaluator = Evaluator(columns, len(values))
-        evaluator.numbers(value.factor.tree)
-        return {"expression": f"{value.factor.code}", "state": evaluator.learned}
-    return str(value) if isinstance(value, str) else None
 
 
 def _number(role: str, value: Any) -> float:
@@ -279,98 +290,31 @@ def _number(role: str, value: Any) -> float:
         number = float(value)
     except OverflowError:
         number = math.inf
-    whole = role != "trials" or number.is_integer()
-    positive = role == "offset" or number > 0
+    kind = ROLES[role].kind
+    whole = kind != "count" or number.is_integer()
+    positive = kind == "shift" or number > 0
     if not (math.isfinite(number) and whole and positive):
-        kind = "a positive whole number" if role == "trials" else "a positive number"
-        remedy = "give a finite number" if role == "offset" else f"give {kind}"
+        remedy = {
+            "shift": "give a finite number",
+            "scale": "give a positive number",
+            "count": "give a positive whole number",
+        }[kind]
         raise InputError(f"`{role}` is {shown(value)}", remedy=remedy)
     return number
 
 
-def numeric_role(role: str, column: Column, rows: Ints) -> Column:
-    """Return the column of a role as numbers.
-
-    Raises
-    ------
-    InputError
-        If it holds none.
-    """
-    column = as_numbers(column, rows, "column")
-    if column.kind != "number":
-        raise InputError(f"`{role}` holds no numbers", remedy="give a numeric column")
-    if role == "trials" and column.values.dtype.kind == "f":
-        column = replace(column, values=nearly_whole(column.values))
-    return column
-
-
-def _weighted(column: Column, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the rows with a positive weight; a negative one in a complete row is an error."""
-    weights = np.where(keep, column.values.astype(np.float64), 0.0)
-    _refuse("weights", "negative", weights < 0, weights, "give 0 to rows that should not count")
-    if not weights.any():
-        raise InputError(
-            "`weights` is 0 in every complete row", remedy="give some rows a positive weight"
-        )
-    return np.asarray(weights > 0)
-
-
-_LARGEST = 1e60
-_LARGEST_COUNT = 2.0**53  # beyond it, floats are no longer counts
-_POSITIVE = {
-    "se": "give positive standard errors",
-    "exposure": "give positive exposures, or drop those rows",
-}
-
-
-def check_values(values: Mapping[str, Array], rows: Ints) -> None:
-    """Refuse errors and exposures that are not positive, and trials that are no counts.
-
-    And errors and weights whose squares no float holds.
-    """
-    if "offset" in values:
-        own = values["offset"]
-        what = "too large to be computed with"
-        _refuse("offset", what, np.abs(own) > _LARGEST, own, "correct those rows", rows)
-    for role in ("se", "weights", "exposure"):
-        if role in values:
-            own = values[role]
-            far = (own != 0) & ((np.abs(own) < 1 / _LARGEST) | (np.abs(own) > _LARGEST))
-            what = "too close to 0 or too large to be computed with"
-            _refuse(role, what, far, own, "give it in another unit", rows)
-    for role, remedy in _POSITIVE.items():
-        if role in values:
-            own = values[role]
-            _refuse(role, "zero or negative", own <= 0, own, remedy, rows)
-    if "trials" in values:
-        own = values["trials"]
-        bad = (own <= 0) | (own != np.floor(own)) | (own > _LARGEST_COUNT)
-        remedy = "give each row its number of trials"
-        _refuse("trials", "not a positive whole number", bad, own, remedy, rows)
-
-
-def _refuse(
+def refuse(
     role: str,
     what: str,
-    bad: NDArray[np.bool_],
+    bad: Flags,
     values: Array,
     remedy: str,
     rows: Ints | None = None,
 ) -> None:
+    """Refuse rows in which a role is something bad; say which is the first."""
     if bad.any():
         raise InputError(
             f"`{role}` is {what} in {counted(int(bad.sum()))}",
             where=first_of(bad, values, np.arange(len(bad)) if rows is None else rows),
             remedy=remedy,
         )
-
-
-def check_finite(column: Column) -> None:
-    """Refuse a numeric column with infinite values."""
-    if column.values.dtype.kind == "f":
-        count = int(np.isinf(column.values[~column.missing]).sum())
-        if count:
-            raise InputError(
-                f"the column `{column.name}` is infinite in {counted(count)}",
-                remedy="correct or drop those rows",
-            )

@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool import called
 from partialpool.arrays import Array, Ints
-from partialpool.draws.new_rows import Member, Rows
+from partialpool.design.rows import Member, Rows
 from partialpool.engine import Run
 from partialpool.engine.conditional import (
     coefficient_draws,

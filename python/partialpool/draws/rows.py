@@ -130,9 +130,6 @@ def chunks(design: Design, size: int) -> Iterator[Ints]:
 def take_rows(design: Design, rows: Ints) -> Design:
     """Some rows of a design; levels stay, those without rows among them."""
 
-    def part(values: Array | None) -> Array | None:
-        return None if values is None else np.ascontiguousarray(values[rows])
-
     def factors(of: tuple[GroupFactor, ...]) -> tuple[GroupFactor, ...]:
         return tuple(
             replace(
@@ -155,11 +152,7 @@ def take_rows(design: Design, rows: Ints) -> Design:
         X=np.ascontiguousarray(design.X[rows]),
         factors=factors(design.factors),
         sigma=sigma,
-        weights=part(design.weights),
-        offset=part(design.offset),
-        se=part(design.se),
-        trials=part(design.trials),
-        exposure=part(design.exposure),
+        roles={role: np.ascontiguousarray(own[rows]) for role, own in design.roles.items()},
         n_rows=len(rows),
         rows=np.ascontiguousarray(design.rows[rows]),
         table=design.table.rows(rows),

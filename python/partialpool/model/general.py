@@ -110,7 +110,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         layout=Layout(tuple(slices), dispersion, values, thresholds, size),
         categories=design.categories,
         sigma_formula="" if design.sigma is None else design.sigma.terms.formula,
-        recipe=design.recipe,
+        plan=design.plan,
     )
 
 

@@ -97,7 +97,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         n_rows=len(work.y),
         reduced=Reduced(data, tuple(order)),
         core=core,
-        recipe=design.recipe,
+        plan=design.plan,
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from partialpool import _core, called
 from partialpool.arrays import Array
 from partialpool.data.conventions import is_plain
+from partialpool.design import Plan
 from partialpool.families import Family
 from partialpool.model.coordinates import Coordinates, implied_priors
 from partialpool.model.layout import Layout
@@ -127,6 +128,8 @@ class Model:
         loaded from a file.
     known_errors : bool
         Whether the standard error of every row is given, so that there is no sigma.
+    plan : Plan
+        Makes the columns of the design for new data.
     reduced : Reduced or None
         The rows, where the engine integrates.
     core : _core.Marginal, _core.General or None
@@ -137,8 +140,6 @@ class Model:
         Labels of an ordered response.
     sigma_formula : str
         The formula of log sigma; empty without.
-    recipe : mapping
-        Rebuilds the columns of the design for new data; survives JSON.
     stored_implied : mapping
         What `implied` was when the fit was saved.
     """
@@ -154,12 +155,12 @@ class Model:
     coordinates: Mapping[str, Coordinates]
     known_errors: bool
     n_rows: int
+    plan: Plan
     reduced: Reduced | None
     core: _core.Marginal | _core.General | None
     layout: Layout | None = None
     categories: tuple[Any, ...] = ()
     sigma_formula: str = ""
-    recipe: Mapping[str, Any] = field(default_factory=dict)
     stored_implied: Mapping[str, Normal] = field(default_factory=dict)
 
     @property

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core, called
 from partialpool.answers.loo import Loo
-from partialpool.design import upgrade
+from partialpool.design import Plan, upgrade
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine import GroupDraws, Run
 from partialpool.families import FAMILIES
@@ -32,16 +32,7 @@ from partialpool.saved.stored import texts
 Kind = TypeVar("Kind", bound=Posterior)
 Arrays = Mapping[str, NDArray[Any]]
 
-MODEL_FACTS = (
-    "formula",
-    "response",
-    "family",
-    "link",
-    "pooling",
-    "columns",
-    "sigma_formula",
-    "recipe",
-)
+MODEL_FACTS = ("formula", "response", "link", "pooling", "sigma_formula")
 GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor", "at_mean")
 # Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
 GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
@@ -86,8 +77,12 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         "groups": groups,
         "scalars": list(run.scalars),
         "reduced": reduced,
-        "model": {name: getattr(model, name) for name in MODEL_FACTS}
-        | {"family": model.family.name},
+        "model": {
+            **{name: getattr(model, name) for name in MODEL_FACTS},
+            "family": model.family.name,
+            "columns": model.columns,
+            "recipe": model.plan.to_json(),
+        },
         "categories": [
             c if isinstance(c, (bool, int, float, str)) else str(c) for c in model.categories
         ],
@@ -132,12 +127,10 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
         reduced = Reduced(data, tuple(meta["reduced"]["order"]))
     facts = meta["model"]
     model = Model(
-        **facts
-        | {
-            "family": FAMILIES[facts["family"]],
-            "columns": tuple(facts["columns"]),
-            "recipe": upgrade(facts["recipe"]),
-        },
+        **{name: facts[name] for name in MODEL_FACTS},
+        family=FAMILIES[facts["family"]],
+        columns=tuple(facts["columns"]),
+        plan=Plan.from_json(upgrade(facts["recipe"])),
         categories=tuple(meta["categories"]),
         groups=tuple(_read_group(arrays, k, facts) for k, facts in enumerate(meta["groups"])),
         priors={name: _decode_prior(spec) for name, spec in meta["priors"].items()},

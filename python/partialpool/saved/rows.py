@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from partialpool import called
 from partialpool.data import Column, Table
-from partialpool.design import Design, build_design
+from partialpool.design import Design
+from partialpool.design.build import make_design, take_response
+from partialpool.design.complete import complete_rows
 from partialpool.design.legacy import is_upgraded
-from partialpool.design.recipe import rebuild
+from partialpool.design.roles import ROLES
 from partialpool.errors import InputError
-from partialpool.formula import parse_formula, parse_predictor
 from partialpool.model import Model, pool
 from partialpool.model.scales import predictors
 from partialpool.saved.stored import DamagedError, texts
 
-ROLES = ("weights", "offset", "se", "trials", "exposure")
 # Kinds of columns whose values repeat: stored once, with codes.
 REPEATED = ("string", "categorical")
 
@@ -44,8 +44,7 @@ def write_rows(design: Design, arrays: dict[str, NDArray[Any]]) -> dict[str, Any
             facts["texts"], arrays[f"rows_{k}_texts"] = encode_levels(found)
             arrays[f"rows_{k}_text_codes"] = codes
         columns.append(facts | {"stored": stored})
-    own = {role: getattr(design, role) for role in ROLES}
-    arrays |= {f"rows_{role}": values for role, values in own.items() if values is not None}
+    arrays |= {f"rows_{role}": values for role, values in design.roles.items()}
     arrays |= {"rows_positions": design.rows, "rows_dropped": design.dropped}
     return {
         "columns": columns,
@@ -61,7 +60,7 @@ def read_rows(
 
     None if an earlier version wrote it and its formula makes other columns now.
     """
-    if not is_upgraded(model.recipe):
+    if not is_upgraded(model.plan):
         return _read_rows(arrays, record, model)
     try:
         return _read_rows(arrays, record, model)
@@ -78,43 +77,29 @@ def _read_rows(
         for k, facts in enumerate(record["columns"])
     }
     family = model.family
-    sigma = model.recipe["sigma"]
-    roles: dict[str, Any] = {role: arrays.get(f"rows_{role}") for role in ROLES}
-    design = build_design(
-        parse_formula(model.recipe["formula"]).without_roles(),
+    complete = complete_rows(
+        columns,
         Table(columns, len(rows), "the rows that were fitted"),
-        sigma=None if sigma is None else parse_predictor(sigma["formula"]),
-        response=family.response,
-        shares=model.recipe.get("shares", False),
-        **roles,
+        [name for name, column in columns.items() if column.texts is not None],
+        **{role: arrays.get(f"rows_{role}") for role in ROLES},
     )
-    _check_recipe(model.recipe, design)
-    design = replace(
-        design,
-        y=family.settled(design.y),
-        rows=rows,
-        dropped=dropped,
-        n_dropped=len(dropped),
-        n_zero_weight=record["n_zero_weight"],
-        recipe=dict(model.recipe),
-    )
+    if len(complete.rows) != len(rows):
+        raise DamagedError("rows")
+    plan, left = model.plan, model.plan.part("mu").terms.left
+    assert left is not None  # parse_formula saw to it
+    y, categories = take_response(left.factor, complete, family.response, shares=plan.shares)
+    kept = replace(complete, rows=rows, dropped=dropped, n_zero_weight=record["n_zero_weight"])
+    design = make_design(plan, kept, family.settled(y), categories)
+    _check_levels(design)
     pooled = pool(design, record["pooling"], family, model.link).design
     _check_columns(model, pooled)
     return pooled
 
 
-def _check_recipe(recipe: Mapping[str, Any], design: Design) -> None:
-    """Refuse a recipe that does not give the columns of the rows that are stored with it."""
-    some = np.arange(min(design.n_rows, 3))
-    table = design.table.rows(some)
-    roles = {name: np.ones(len(some)) for name in ("offset", "exposure") if recipe[f"needs_{name}"]}
-    found = rebuild(recipe, table, **roles)
-    known = [(design.X, found.X), *zip((f.Z for f in design.factors), found.Z, strict=True)]
-    if design.sigma is not None:
-        assert found.sigma is not None
-        known.append((design.sigma.X, found.sigma.X))
-    if not all(np.allclose(own[some], new) for own, new in known):
-        raise DamagedError("recipe")
+def _check_levels(design: Design) -> None:
+    """Refuse a plan with levels that none of the rows has that are stored with it."""
+    if not all(own.counts.all() for part in predictors(design) for own in part.factors):
+        raise DamagedError("levels")
 
 
 def _check_columns(model: Model, design: Design) -> None:
@@ -125,7 +110,7 @@ def _check_columns(model: Model, design: Design) -> None:
     parts = [(called.group(p.name, f.name), f) for p in predictors(design) for f in p.factors]
     found = (design.columns, [(name, factor.terms) for name, factor in parts])
     known = (model.columns, [(group.name, group.terms) for group in model.groups])
-    if found != known and not (is_upgraded(model.recipe) and _sizes(found) == _sizes(known)):
+    if found != known and not (is_upgraded(model.plan) and _sizes(found) == _sizes(known)):
         raise DamagedError("columns")
     for (_, factor), group in zip(parts, model.groups, strict=True):
         if factor.levels.tolist() != group.levels.tolist() or factor.T.shape != group.T.shape:
@@ -147,7 +132,7 @@ def _sizes(
 def _pooling(design: Design) -> dict[str, str]:
     """Give the pooling of every factor of the formula by what it left of the design."""
     left = {factor.name: "partial" if factor.pooled else "none" for factor in design.factors}
-    names = [stored["name"] for stored in design.recipe["groups"]]
+    names = [grouping.name for grouping in design.plan.part("mu").groupings]
     return {name: left.get(name, "complete") for name in names}
 
 

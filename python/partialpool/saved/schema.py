@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import called
+from partialpool.design import Plan
+from partialpool.design.roles import ROLES
 from partialpool.engine.sample import ENGINES
 from partialpool.families import FAMILIES
 from partialpool.priors import PRIORS
@@ -45,9 +47,6 @@ MODEL = {
     "recipe": dict,
 }
 GROUP = {"name": str, "factor": str, "terms": list, "pairs": list, "predictor": str, "kind": str}
-RECIPE = {"version": int, "formula": str, "thresholds": bool}
-PART = {"population": dict, "groups": list, "thresholds": bool}
-ROLES = ("weights", "offset", "se", "trials", "exposure")
 
 
 def check_record(arrays: Arrays, meta: Any) -> None:
@@ -171,20 +170,11 @@ class _Checked:
         _texts([facts[name] for name in ("source", "method", "method_reason")], "facts", False)
         for name in ("n_dropped", "seconds"):
             _finite(facts[name], name)
-        recipe = _dict(self.model["recipe"], "recipe", RECIPE)
-        for role in ROLES:
-            if isinstance(recipe.get(role), dict):  # what a formula says
-                _dict(recipe[role], "recipe", {"expression": str, "state": dict})
-            elif not isinstance(recipe.get(role), (str, int, float, type(None))):
-                raise DamagedError("recipe")
-            if type(recipe.get(f"needs_{role}")) is not bool:
-                raise DamagedError("recipe")
-        self.parts = {"mu": recipe}
-        _recipe_part(recipe)
-        if recipe["sigma"] is not None:
-            self.parts["sigma"] = _dict(recipe["sigma"], "recipe", {"formula": str})
-            _recipe_part(self.parts["sigma"])
-        if set(columns) - set(recipe["population"]["columns"]):
+        try:
+            self.plan = Plan.from_json(self.model["recipe"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise DamagedError("recipe") from error
+        if set(columns) - set(self.plan.part("mu").columns):
             raise DamagedError("recipe")
 
     @staticmethod
@@ -211,9 +201,9 @@ class _Checked:
         if name not in ("mu", "sigma") or not q:
             raise DamagedError("predictor")
         levels = self._levels(f"group{k}_levels", group["kind"])
-        stored = self.parts[name]["groups"] if name in self.parts else []
-        known = [one for one in stored if one["name"] == group["factor"]]
-        if len(known) != 1 or _recipe_shape(known[0]) != (levels, terms):
+        parts = (part for part in self.plan.parts if part.name == name)
+        known = [g for part in parts for g in part.groupings if g.name == group["factor"]]
+        if len(known) != 1 or (known[0].n_levels, known[0].terms) != (levels, tuple(terms)):
             raise DamagedError("recipe")
         for pair in group["pairs"]:
             if not isinstance(pair, list) or [type(i) for i in pair] != [int, int]:
@@ -360,36 +350,3 @@ def _prior(prior: Any, what: str) -> None:
         raise DamagedError(what)
     if not all(type(x) in (int, float) for x in prior[1:]):
         raise DamagedError(what)
-
-
-def _recipe_part(part: dict[str, Any]) -> None:
-    """Columns and groups of a linear predictor; what transforms keep is read where it is used."""
-    _dict(part, "recipe", PART)
-    _recipe_columns(part["population"])
-    for group in part["groups"]:
-        kinds = {"name": str, "columns": list, "levels": list, "parts": list}
-        own = _dict(group, "recipe", kinds)
-        columns = _texts(own["columns"], "recipe")
-        if len(own["levels"]) != len(columns) or not columns:
-            raise DamagedError("recipe")
-        for one in own["parts"]:
-            _recipe_columns(one)
-
-
-def _recipe_shape(group: dict[str, Any]) -> tuple[int, list[str]]:
-    """How many levels a group has by the recipe, and its terms."""
-    sizes = [len(_dict(one, "recipe", {"values": list})["values"]) for one in group["levels"]]
-    members = group["members"]
-    terms = [column for part in group["parts"] for column in part["columns"]]
-    if members is None:
-        return (sizes[0] if len(sizes) == 1 else -1), terms
-    places = np.array(members)
-    if places.ndim != 2 or len(places) != len(sizes) or places.dtype.kind != "i":
-        raise DamagedError("recipe")
-    if places.size and ((places < 0).any() or (places.max(axis=1) >= sizes).any()):
-        raise DamagedError("recipe")
-    return places.shape[1], terms
-
-
-def _recipe_columns(part: Any) -> None:
-    _texts(_dict(part, "recipe", {"columns": list, "state": dict})["columns"], "recipe")

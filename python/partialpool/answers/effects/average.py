@@ -12,7 +12,8 @@ from partialpool.answers.effects.levels import Levels
 from partialpool.answers.effects.rows import contents, interleaved, take, without_common
 from partialpool.answers.effects.values import with_column
 from partialpool.arrays import Array, Ints
-from partialpool.draws.new_rows import Gathered, build_rows, check_known
+from partialpool.design.gather import Gathered
+from partialpool.draws.new_rows import build_rows, check_known
 from partialpool.model import Group
 
 STEP = 1e-4  # of an sd: half the width of a finite difference

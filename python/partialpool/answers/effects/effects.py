@@ -18,8 +18,8 @@ from partialpool.answers.effects.values import (
 from partialpool.answers.predict import summarise_rows
 from partialpool.arrays import Array
 from partialpool.checks import check_choice, check_interval, check_mapping, check_text
+from partialpool.design.gather import Gathered
 from partialpool.draws.new_rows import (
-    Gathered,
     gather_fitted,
     gather_new,
     grouping_columns,

@@ -11,8 +11,8 @@ import numpy as np
 from partialpool.answers.effects.tabulated import Tabulated, node_count
 from partialpool.answers.predict import pick_draws
 from partialpool.arrays import Array, Ints
+from partialpool.design.rows import Rows
 from partialpool.draws.evaluate import Evaluator
-from partialpool.draws.new_rows import Rows
 from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
 

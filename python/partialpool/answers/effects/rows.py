@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
-from partialpool.draws.new_rows import Rows
+from partialpool.design.rows import Rows
 
 
 def contents(rows: Rows) -> Array:

@@ -14,11 +14,9 @@ from partialpool.arrays import Array
 from partialpool.data import Column, label
 from partialpool.data.labels import distinct, match_labels
 from partialpool.data.mapping import from_any
+from partialpool.design.gather import Gathered
 from partialpool.design.grouping import factorize
-from partialpool.design.recipe import fitted_categories, recipe_predictors
-from partialpool.draws.new_rows import Gathered
 from partialpool.errors import InputError, did_you_mean, shown
-from partialpool.formula import expand, parse_formula, parse_predictor
 from partialpool.model import Model
 
 FEW = 5  # as many distinct numbers are taken one by one
@@ -26,7 +24,7 @@ FEW = 5  # as many distinct numbers are taken one by one
 
 def check_predictors(model: Model, by: str, at: Mapping[str, Any]) -> None:
     """Refuse names that are no predictors of the formula."""
-    known = recipe_predictors(model.recipe)
+    known = model.plan.predictors
     for name in (by, *at):
         if name not in known:
             remedy = did_you_mean(str(name), known) if known else "the formula has none"
@@ -35,20 +33,8 @@ def check_predictors(model: Model, by: str, at: Mapping[str, Any]) -> None:
 
 def is_numeric(model: Model, column: Column) -> bool:
     """Whether the model takes a column as numbers, of which there are others in between."""
-    if column.kind != "number" or _categorical(model, column.name):
-        return False
-    return column.name not in fitted_categories(model.recipe)
-
-
-def _categorical(model: Model, name: str) -> bool:
-    """Whether the formula takes a column of numbers as categories."""
-    recipe = model.recipe
-    parts = [parse_formula(recipe["formula"])]
-    if recipe["sigma"] is not None:
-        parts.append(parse_predictor(recipe["sigma"]["formula"]))
-    texts = [text for p in parts for text in (p.population, *(g.terms for g in p.groups))]
-    factors = [factor for text in texts for term in expand(text) for factor in term]
-    return any(factor.categorical and name in factor.columns for factor in factors)
+    categories = model.plan.coded | model.plan.categories
+    return column.kind == "number" and column.name not in categories
 
 
 def values_of(column: Column, numeric: bool, given: Any, weights: Array) -> list[Any]:
