@@ -97,3 +97,22 @@ def posterior(y, X, q, codes, prior_mean, prior_precision, sd, sigma, log_weight
         mixture(weights, phi, np.zeros_like(phi)),
         (np.array(means), np.array(sds)),
     )
+
+
+def of_individuals(data):
+    """Moments of ``y ~ x + (x || id)`` with b ~ N(0, 3), for the bundled individuals.
+
+    Priors of the sds and of sigma are flat; the posterior ends within (0, 3) and (1.4, 2.8).
+    """
+    nodes, log_weight = mesh(legendre(0, 3, 36), legendre(0, 3, 36), legendre(1.4, 2.8, 30))
+    return posterior(
+        data["y"].to_numpy(),
+        np.column_stack([np.ones(len(data)), data["x"]]),
+        2,
+        data["id"].to_numpy() - 1,
+        np.zeros(2),
+        np.eye(2) / 3**2,
+        nodes[:, :2],
+        nodes[:, 2],
+        log_weight,
+    )

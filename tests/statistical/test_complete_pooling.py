@@ -11,9 +11,9 @@ from scipy import stats
 
 import partialpool as pp
 from conjugate import by_level, normalised, regression
-from helpers import assert_moments, individuals
+from helpers import assert_moments
 from partialpool.datasets import individuals as individuals_and_truth
-from quadrature import legendre, mesh, mixture, posterior
+from quadrature import legendre, mesh, mixture, of_individuals
 
 RNG = np.random.default_rng(51)
 SIZES = [3, 4, 5, 8, 6]
@@ -178,18 +178,7 @@ def test_in_between_lies_partial_pooling():
 def test_error_of_the_hierarchical_model_on_the_individuals():
     data, truth = individuals_and_truth()
     true = truth.sort_values("id")[["Intercept", "x"]].to_numpy()
-    nodes, log_weight = mesh(legendre(0, 3, 36), legendre(0, 3, 36), legendre(1.4, 2.8, 30))
-    exact = posterior(
-        individuals()["y"].to_numpy(),
-        np.column_stack([np.ones(len(data)), data["x"]]),
-        2,
-        data["id"].to_numpy() - 1,
-        np.zeros(2),
-        np.eye(2) / 3**2,
-        nodes[:, :2],
-        nodes[:, 2],
-        log_weight,
-    )
+    exact = of_individuals(data)
     expected = np.sqrt(np.mean((exact.coefficients[0] - true) ** 2, axis=0))
     np.testing.assert_allclose(expected, [0.736, 0.764], atol=1e-3)
     priors = {"b": pp.Normal(0, 3), "sd_id": pp.Uniform(0, 10), "sigma": pp.Uniform(0, 10)}

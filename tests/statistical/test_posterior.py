@@ -10,7 +10,7 @@ import pytest
 import partialpool as pp
 from helpers import assert_moments, individuals, sd_error
 from partialpool.draws.diagnostics import diagnose
-from quadrature import legendre, mesh, posterior
+from quadrature import legendre, mesh, of_individuals, posterior
 
 
 def assert_agrees(fit, exact, levels):
@@ -59,18 +59,7 @@ def test_radon_under_default_priors():
 
 def test_individuals_under_uniform_priors():
     data = individuals()
-    nodes, log_weight = mesh(legendre(0, 3, 36), legendre(0, 3, 36), legendre(1.4, 2.8, 30))
-    exact = posterior(
-        data["y"].to_numpy(),
-        np.column_stack([np.ones(len(data)), data["x"]]),
-        2,
-        data["id"].to_numpy() - 1,
-        np.zeros(2),
-        np.eye(2) / 3**2,
-        nodes[:, :2],
-        nodes[:, 2],
-        log_weight,
-    )
+    exact = of_individuals(data)
     priors = {"b": pp.Normal(0, 3), "sd_id": pp.Uniform(0, 10), "sigma": pp.Uniform(0, 10)}
     fit = pp.fit("y ~ x + (x || id)", data, priors=priors, seed=12)
     assert_agrees(fit, exact, [0, 6, 37, 74])

@@ -71,6 +71,12 @@ def summary_of(label="b[x]", **values):
     return Summary((label,), good, np.zeros(1, dtype=bool))
 
 
+def judged(label="b[x]", **values):
+    """Findings of a fit whose summary has these values."""
+    fit = fitted()
+    return codes(fit.model, fit.run, summary_of(label, **values))
+
+
 def of_run(**changes):
     """Findings of a fit whose run is changed."""
     fit = fitted()
@@ -82,32 +88,27 @@ def of_run(**changes):
 
 @border("R_HAT", 1.0099, 1.0101)
 def r_hat(value):
-    fit = fitted()
-    return "r-hat" in codes(fit.model, fit.run, summary_of(r_hat=value))
+    return "r-hat" in judged(r_hat=value)
 
 
 @border("R_HAT_LEVEL", 1.0499, 1.0501)
 def r_hat_of_a_level(value):
-    fit = fitted()
-    return "r-hat" in codes(fit.model, fit.run, summary_of("coef_g[1,Intercept]", r_hat=value))
+    return "r-hat" in judged("coef_g[1,Intercept]", r_hat=value)
 
 
 @border("R_HAT_UNUSABLE", 1.0999, 1.1001)
 def r_hat_is_an_error(value):
-    fit = fitted()
-    return codes(fit.model, fit.run, summary_of(r_hat=value))["r-hat"] == "error"
+    return judged(r_hat=value)["r-hat"] == "error"
 
 
 @border("ESS", 400.1, 399.9)
 def ess_of_the_bulk(value):
-    fit = fitted()
-    return "ess" in codes(fit.model, fit.run, summary_of(ess_bulk=value))
+    return "ess" in judged(ess_bulk=value)
 
 
 @border("ESS", 400.1, 399.9)
 def ess_of_the_tails(value):
-    fit = fitted()
-    return "ess" in codes(fit.model, fit.run, summary_of(ess_tail=value))
+    return "ess" in judged(ess_tail=value)
 
 
 def divergent(share):

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import partialpool as pp
-from partialpool.plots import checks, shrinkage
+from partialpool.plots import shrinkage
+from partialpool.plots.means import level_means
 
 ROOT = Path(__file__).parents[2] / "python" / "partialpool"
 FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py"))}
@@ -78,7 +79,7 @@ def public():
     """Where the package's functions stand, the methods of its classes, and the figures."""
     found = set()
     things = [getattr(pp, name) for name in pp.__all__]
-    for thing in [*things, shrinkage, checks.groups]:
+    for thing in [*things, shrinkage, level_means]:
         own = [thing, *vars(thing).values()] if inspect.isclass(thing) else [thing]
         for one in filter(inspect.isfunction, map(inspect.unwrap, own)):
             file = Path(one.__code__.co_filename)

@@ -16,8 +16,8 @@ from matplotlib.image import imread, imsave
 
 from partialpool.errors import InputError
 from partialpool.plots import Panel, save, shrinkage
-from partialpool.plots.scales import central, frame, positions
-from partialpool.plots.scene import CROWD, LINES, SHOWN
+from partialpool.plots.shrinkage.scales import central, frame, positions
+from partialpool.plots.shrinkage.scene import CROWD, LINES, SHOWN
 
 IMAGES = Path(__file__).parents[1] / "reference" / "images"
 DPI = 50

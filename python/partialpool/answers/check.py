@@ -146,7 +146,7 @@ class CheckPlots:
                 f"`{found.response}` takes few values and has no density",
                 remedy="draw `.plot.bars()`",
             )
-        from partialpool.plots.checks import densities
+        from partialpool.plots.density import densities
 
         grid, observed, replicated = _densities(found.edges, found.observed, found.replicated)
         return densities(grid, observed, replicated[:SHOWN], label=found.response)
@@ -162,7 +162,7 @@ class CheckPlots:
         found = self._found
         if not found.is_discrete:
             raise InputError(f"`{found.response}` is continuous", remedy="draw `.plot.density()`")
-        from partialpool.plots.checks import bars
+        from partialpool.plots.bars import bars
 
         middle = mean_of(found.replicated)
         low, high = np.quantile(found.replicated, [0.025, 0.975], axis=0)
@@ -170,7 +170,7 @@ class CheckPlots:
 
     def statistics(self) -> Figure:
         """Draw every statistic: the replicates as a histogram, the data as a line."""
-        from partialpool.plots.checks import statistics
+        from partialpool.plots.statistics import statistics
 
         shown = [s for s in self._found.statistics if np.ptp(s.replicated) > 0]
         shown = shown or list(self._found.statistics)
@@ -197,10 +197,10 @@ class CheckPlots:
             raise InputError(
                 f"the model has no group terms of `{factor}`", remedy=did_you_mean(factor, names)
             )
-        from partialpool.plots.checks import groups
+        from partialpool.plots.means import level_means
 
         group = self._found.groups[0 if factor is None else names.index(factor)]
-        return groups(
+        return level_means(
             group.levels.tolist(),
             group.counts,
             group.observed,

@@ -173,7 +173,7 @@ def _stray(text: str, i: int, start: int) -> InputError:
         return NotYetError(
             "`.` for all other columns is not supported", where=where, remedy="name the columns"
         )
-    if text[i] in "'\"":
+    if text[i] in "'\"“”‘’":
         return InputError(
             "a string is not a term", where=where, remedy="put column names in backticks"
         )
@@ -194,10 +194,6 @@ def _stray(text: str, i: int, start: int) -> InputError:
     if text[i] == "[":
         return InputError(
             "`[` has no meaning in a formula", where=where, remedy="a formula takes whole columns"
-        )
-    if text[i] in "“”‘’":
-        return InputError(
-            "a string is not a term", where=where, remedy="put column names in backticks"
         )
     return InputError(f"`{text[i]}` has no meaning in a formula", where=where)
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.plots.labels import place_labels
-from partialpool.plots.scene import Panel, Scene
+from partialpool.plots.shrinkage.labels import place_labels
+from partialpool.plots.shrinkage.scene import Panel, Scene
 from partialpool.plots.style import BLUE, GREY, INK, RED, plain, shorten
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array
 from partialpool.errors import InputError, did_you_mean, shown
-from partialpool.plots.scales import Limits, central, frame, positions, spread_out
+from partialpool.plots.shrinkage.scales import Limits, central, frame, positions, spread_out
 from partialpool.plots.style import shorten
 
 LABELLED = 12  # up to as many levels have their names

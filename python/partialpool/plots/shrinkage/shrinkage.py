@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.plots.marks import LEGEND, draw_panel, label_panel, target_name
-from partialpool.plots.scales import logarithmic, row_ticks
-from partialpool.plots.scene import LINES, SHOWN, Goals, Panel, Scene, chosen_columns, make_scene
+from partialpool.plots.canvas import for_notebooks
+from partialpool.plots.shrinkage.marks import LEGEND, draw_panel, label_panel, target_name
+from partialpool.plots.shrinkage.scales import logarithmic, row_ticks
+from partialpool.plots.shrinkage.scene import (
+    LINES,
+    SHOWN,
+    Goals,
+    Panel,
+    Scene,
+    chosen_columns,
+    make_scene,
+)
 from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain, shorten
 
 if TYPE_CHECKING:
@@ -119,8 +126,7 @@ def shrinkage(
     _lay_out(fig, scene, len(panels), heading, caption(scene, panels))
     for ax, panel in zip(axes, panels, strict=True):
         label_panel(ax, scene, panel)
-    fig._repr_png_ = partial(_png, fig)  # type: ignore[attr-defined]  # what notebooks show
-    return fig
+    return for_notebooks(fig)
 
 
 def axis_label(term: str) -> str:
@@ -298,9 +304,3 @@ def legend_columns(labels: Sequence[str], width: float) -> int:
         if 0.072 * sum(longest) + 0.65 * len(longest) <= width:
             return len(longest)
     return 1
-
-
-def _png(fig: Figure) -> bytes:
-    file = io.BytesIO()
-    fig.savefig(file, format="png", dpi=110, facecolor="white")
-    return file.getvalue()

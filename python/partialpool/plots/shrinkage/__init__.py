@@ -1,0 +1,1 @@
+"""The shrinkage figure: the estimates of every level, one panel a pooling."""
