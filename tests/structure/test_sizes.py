@@ -12,15 +12,6 @@ from partialpool.plots.means import level_means
 ROOT = Path(__file__).parents[2] / "python" / "partialpool"
 FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py"))}
 
-# To be taken apart; what is taken apart is deleted here.
-FILES_ABOVE = {"draws/new_rows.py"}
-FOLDERS_ABOVE: set[str] = set()
-FUNCTIONS_ABOVE = {"design/build.py: build_design"}
-# Functions that users do not call and that take eight parameters or more; they may only get fewer.
-MANY = {
-    "design/build.py: build_design",
-}
-
 
 def lines(path):
     return len(path.read_text(encoding="utf-8").splitlines())
@@ -47,18 +38,18 @@ def body(function):
 
 
 def test_files_are_read_at_one_sitting():
-    assert {name for name, path in FILES.items() if lines(path) > 450} == FILES_ABOVE
+    assert not {name for name, path in FILES.items() if lines(path) > 450}
 
 
 def test_folders_are_known_by_heart():
     totals = Counter()
     for name, path in FILES.items():
         totals[name.rpartition("/")[0].partition("/")[0]] += lines(path)
-    assert {folder for folder, total in totals.items() if total > 3500} == FOLDERS_ABOVE
+    assert not {folder for folder, total in totals.items() if total > 3500}
 
 
 def test_functions_are_seen_at_a_glance():
-    assert {where for where, one in functions() if body(one) > 60} == FUNCTIONS_ABOVE
+    assert not {where for where, one in functions() if body(one) > 60}
 
 
 def test_eight_parameters_are_for_users():
@@ -68,7 +59,7 @@ def test_eight_parameters_are_for_users():
         if len([arg for arg in taken if arg.arg not in ("self", "cls")]) >= 8:
             many.add(where)
     called = public()
-    assert {where for where in many if where not in called and not is_command(where)} == MANY
+    assert not {where for where in many if where not in called and not is_command(where)}
 
 
 def is_command(where):

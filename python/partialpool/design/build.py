@@ -31,7 +31,7 @@ from .response import (
     count_shares,
     unused_categories,
 )
-from .roles import Expression, role_columns
+from .roles import ROLES, Expression, role_columns
 from .rows import FactorRows, PartRows, apply_plan
 from .sizes import check_sizes
 
@@ -40,14 +40,10 @@ def build_design(
     terms: Terms,
     table: Any,
     *,
-    weights: Any = None,
-    offset: Any = None,
-    se: Any = None,
-    trials: Any = None,
-    exposure: Any = None,
     sigma: Terms | None = None,
     response: str = "number",
     shares: bool = False,
+    **given: Any,
 ) -> Design:
     """Build the arrays that a model of these terms is made of.
 
@@ -57,9 +53,6 @@ def build_design(
         From ``parse_formula``.
     table : object
         Anything that ``open_table`` opens.
-    weights, offset, se, trials, exposure : str, number, array or Expression, optional
-        The name of a column, one number for all rows, one value a row of the table, or what a
-        formula says. Rows with weight 0 are left out.
     sigma : Terms, optional
         From ``parse_predictor``: a second linear predictor.
     response : {"number", "binary", "ordered"}
@@ -67,6 +60,9 @@ def build_design(
         then the population part has no intercept column, since thresholds take its place.
     shares : bool
         True where the response tells shares of the trials, not counts.
+    **given : str, number, array or Expression, optional
+        By role (see `ROLES`): the name of a column, one number for all rows, one value a row of
+        the table, or what a formula says. Rows with weight 0 are left out.
 
     Returns
     -------
@@ -81,15 +77,9 @@ def build_design(
     3 rows, 2 population columns, g: 2 levels × 1 column
     """
     check_choice("response", response, RESPONSES)
-    if weights is not None and se is not None:
+    given = {role: given.pop(role, None) for role in ROLES} | given
+    if given["weights"] is not None and given["se"] is not None:
         raise InputError("both `weights` and `se` are given", remedy="give one of them")
-    given = {
-        "weights": weights,
-        "offset": offset,
-        "se": se,
-        "trials": trials,
-        "exposure": exposure,
-    }
     check_names(terms, table)
     names = terms.columns if sigma is None else (*terms.columns, *sigma.columns)
     computed = [value for value in given.values() if isinstance(value, Expression)]

@@ -12,7 +12,7 @@ import numpy as np
 from partialpool.checks import check_mapping
 from partialpool.data import open_table
 from partialpool.design import Design, build_design
-from partialpool.design.roles import Expression, join_roles
+from partialpool.design.roles import ROLES, Expression, join_roles
 from partialpool.errors import InputError, NotYetError
 from partialpool.families.family import Family
 from partialpool.families.known import FAMILIES, FamilyName, family_of
@@ -22,7 +22,6 @@ from partialpool.formula.names import quoted
 from partialpool.model.pooling import Pooled, Pooling, check_pooling, pool
 from partialpool.priors import Prior
 
-ROLES = ("se", "weights", "offset", "exposure", "trials")
 EXAMPLE = '{"sigma": pp.Exponential(1)}'
 
 
