@@ -172,6 +172,14 @@ def test_architecture_names_every_file(path):
         assert f"`{path.name}`" in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 
+def test_paths_that_architecture_names_are_there():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = (ROOT, ROOT / "python" / "partialpool", ROOT / "src")
+    named = re.findall(r"`((?:\w+/)+\w+\.\w+)`", text)
+    assert named
+    assert not {name for name in named if not any((room / name).exists() for room in rooms)}
+
+
 @pytest.mark.parametrize(
     ("shown", "printed", "same"),
     [
