@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.arrays import Array
+from partialpool.arrays import Array, Ints
 from partialpool.checks import check_choice
 from partialpool.data import Column, Table, open_table
 from partialpool.errors import InputError, short
@@ -93,16 +93,16 @@ def build_design(
     y, categories = take_response(left, complete, response, shares=shares)
     known = "se" in roles or any(_differ(roles.get(role)) for role in ("offset", "exposure"))
     check_varies(left.label, y, response, trials=roles.get("trials"), known=known)
-    plan = _learn(terms, sigma, complete, thresholds=response == "ordered", shares=shares)
-    design = make_design(plan, complete, y, categories)
+    plan, codes = _learn(terms, sigma, complete, thresholds=response == "ordered", shares=shares)
+    design = make_design(plan, complete, y, categories, codes)
     check_sizes(left.label, y, _columns(design))
     return design
 
 
 def _learn(
     terms: Terms, sigma: Terms | None, complete: Complete, *, thresholds: bool, shares: bool
-) -> Plan:
-    """Learn the plan from the rows that are fitted."""
+) -> tuple[Plan, dict[str, Ints]]:
+    """Learn the plan from the rows that are fitted, and their levels' codes by column."""
     assert terms.left is not None  # parse_formula saw to it
     columns, positions, left = complete.columns, complete.rows, terms.left.factor
     coded: dict[str, Coded] = {}
@@ -115,7 +115,8 @@ def _learn(
             where = f"{error.where}, in `sigma`" if error.where else "in `sigma`"
             raise InputError(error.what, where=where, remedy=error.remedy) from None
     booleans = tuple(name for name, column in columns.items() if column.kind == "boolean")
-    return Plan(tuple(parts), complete.sources, shares, booleans)
+    codes = {name: own for name, (_, own) in coded.items()}
+    return Plan(tuple(parts), complete.sources, shares, booleans), codes
 
 
 def take_response(
@@ -128,10 +129,19 @@ def take_response(
     return y, categories
 
 
-def make_design(plan: Plan, complete: Complete, y: Array, categories: tuple[Any, ...]) -> Design:
-    """Make the design of the rows that a plan was learned from, now or when a file was written."""
+def make_design(
+    plan: Plan,
+    complete: Complete,
+    y: Array,
+    categories: tuple[Any, ...],
+    codes: Mapping[str, Ints] | None = None,
+) -> Design:
+    """Make the design of the rows that a plan was learned from, now or when a file was written.
+
+    `codes` are those of grouping columns where they are at hand.
+    """
     columns, n = complete.columns, len(complete.rows)
-    applied = apply_plan(plan, columns, n, fitted=True)
+    applied = apply_plan(plan, columns, n, fitted=True, codes=codes)
     main, *others = (
         _part(planned, made) for planned, made in zip(plan.parts, applied, strict=True)
     )

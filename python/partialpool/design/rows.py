@@ -56,7 +56,12 @@ class PartRows:
 
 
 def apply_plan(
-    plan: Plan, columns: Mapping[str, Column], n: int, *, fitted: bool = False
+    plan: Plan,
+    columns: Mapping[str, Column],
+    n: int,
+    *,
+    fitted: bool = False,
+    codes: Mapping[str, Ints] | None = None,
 ) -> tuple[PartRows, ...]:
     """Make the columns of every linear predictor.
 
@@ -70,6 +75,8 @@ def apply_plan(
         The number of rows.
     fitted : bool
         Whether the plan was learned from these rows.
+    codes : mapping of str to numpy.ndarray, optional
+        Codes of the levels, by grouping column, where they were computed before.
 
     Raises
     ------
@@ -77,8 +84,8 @@ def apply_plan(
         If the rows have other kinds or categories, or one of which the fitted rows tell nothing.
     """
     plan.check_version()
-    codes: dict[str, Ints] = {}
-    return tuple(_part(part, columns, n, codes, fitted) for part in plan.parts)
+    known = dict(codes or {})
+    return tuple(_part(part, columns, n, known, fitted) for part in plan.parts)
 
 
 def _part(
