@@ -31,8 +31,8 @@ def takes(
     >>> def full(*, seed: int = 1, draws: int = 5): ...
     >>> @takes(full, Options)
     ... def other(x, **options): ...
-    >>> inspect.signature(other)
-    <Signature (x, *, seed: int = 1)>
+    >>> print(*inspect.signature(other).parameters)
+    x seed
     """
     known = inspect.signature(source).parameters
     names = [name for one in lists for name in one.__annotations__]

@@ -131,4 +131,4 @@ def test_files_without_weights_of_scores_still_load():
     fit = pp.fit("y ~ x", data, family="poisson", draws=60, warmup=60, seed=1)
     rmse = fit.loo().rmse
     arrays = {name: x for name, x in write_fit(fit, rows=True).items() if "_weights" not in name}
-    assert read_fit(arrays).loo().rmse == rmse
+    assert read_fit(arrays, pp.Fit).loo().rmse == rmse

@@ -17,6 +17,7 @@ from conjugate import normalised
 from helpers import assert_moments, individuals
 from partialpool.engine.conditional import draws_within_bounds
 from partialpool.engine.marginal import _sample
+from partialpool.engine.sampling import Sampling
 from quadrature import legendre, mesh, mixture
 
 RNG = np.random.default_rng(41)
@@ -70,8 +71,8 @@ def posterior(y, x, codes, bounds, sigma, count):
 
 def share_kept(fit):
     """Share of the engine's draws within the bounds, before any is rejected."""
-    plan = {"chains": 2, "draws": 1000, "warmup": 500, "seed": 9, "threads": 1, "progress": False}
-    return draws_within_bounds(fit.model, _sample(fit.model, **plan)).mean()
+    sampling = Sampling(chains=2, draws=1000, warmup=500, seed=9, threads=1, progress=False)
+    return draws_within_bounds(fit.model, _sample(fit.model, sampling)).mean()
 
 
 def assert_agrees(fit, scale, lines):
@@ -193,8 +194,8 @@ def test_one_bounded_and_one_flat_coefficient():
 
 
 def test_interrupted_runs_keep_only_draws_within_bounds(monkeypatch):
-    def cut_short(model, **options):
-        return replace(_sample(model, **options), interrupted=True)
+    def cut_short(model, sampling):
+        return replace(_sample(model, sampling), interrupted=True)
 
     monkeypatch.setattr("partialpool.engine.marginal._sample", cut_short)
     priors = {"coef_id": pp.Uniform(-17, 17)}
