@@ -87,18 +87,10 @@ def array_of(name: str) -> str:
 
     Examples
     --------
-    >>> array_of("sd_county[x]"), array_of("sigma"), array_of("sd_cut(x, [1, 2])[Intercept]")
-    ('sd_county', 'sigma', 'sd_cut(x, [1, 2])')
+    >>> array_of("sd_county[x]"), array_of("sigma")
+    ('sd_county', 'sigma')
     """
-    first = name.partition("[")[0]
-    if first.count("(") == first.count(")"):
-        return first
-    depth = 0  # groups may be called by a formula, with brackets of its own
-    for position, character in enumerate(name):
-        depth += (character == "(") - (character == ")")
-        if character == "[" and depth == 0:
-            return name[:position]
-    return first
+    return name.partition("[")[0]
 
 
 def place_of(name: str) -> str:

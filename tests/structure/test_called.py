@@ -52,11 +52,10 @@ def test_the_measure_sees_them(source):
     assert list(named(source))
 
 
-WORD = st.text(st.characters(codec="utf-8", exclude_characters="[()"), min_size=1)
-GROUP = st.one_of(WORD, st.sampled_from(["cut(x, [1, 2])", "a:b", "`my (g`", "interval(0)"]))
+WORD = st.text(st.characters(codec="utf-8", exclude_characters="["), min_size=1)
 
 
-@given(GROUP, WORD, WORD)
+@given(WORD, WORD, WORD)
 def test_names_are_read_as_they_are_built(of, one, other):
     for kind, name, array in (
         ("b", called.b(one), "b"),
