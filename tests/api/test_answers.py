@@ -104,6 +104,7 @@ def test_every_command_has_json(tmp_path, capsys):
         "compare": ["compare", str(rows), FORMULA, *quick],
         "predict": ["predict", saved, str(rows)],
         "check": ["check", saved, "--draws", "100"],
+        "effects": ["effects", saved, "floor", "--at", "floor=0,1"],
         "data": ["data"],
         "data radon": ["data", "radon", "--out", str(tmp_path)],
         "demo": ["demo", "--out", str(tmp_path)],
@@ -116,8 +117,31 @@ def test_every_command_has_json(tmp_path, capsys):
     assert found["fit"]["parameters"] == fit.to_dict()["parameters"]
     mean = fit.predict(RADON)["mean"].tolist()
     assert [row["mean"] for row in found["predict"]["rows"]] == mean
+    effects = fit.effects("floor", {"floor": [0, 1]})
+    assert [row["mean"] for row in found["effects"]["rows"]] == effects["mean"].tolist()
     assert found["check"]["sensitivity"] == fit.sensitivity().to_dict()
     assert set(found["compare"]["fits"]) == {"complete", "none", "partial"}
     assert found["data"]["data sets"][0]["name"] == "radon"
     assert found["data radon"]["files"] == [str(tmp_path / "radon_mn.csv")]
     assert found["demo"]["fits"][-1]["fit"] == "hierarchical"
+
+
+def test_effects_in_a_terminal(tmp_path, capsys):
+    fit = pp.fit("y ~ arm * x + (1 | g)", arms(), **QUICK)
+    saved = str(tmp_path / "fit.nc")
+    fit.save(saved)
+    assert main(["effects", saved, "arm", "--at", "arm=007,new", "--at", "x=1.5"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{fit.formula}\nAverage over 20 rows; levels integrated")
+    shown = fit.effects("arm", {"arm": ["007", "new"], "x": 1.5})
+    for mean in shown["mean"]:
+        assert f"{mean:.4g}" in out
+    assert main(["effects", saved, "x", "--at", "x=0,1", "--at", "x=2"]) == 2
+    assert "names a column again" in capsys.readouterr().err
+    assert main(["effects", saved, "nothing"]) == 2
+    assert "`nothing`" in capsys.readouterr().err
+
+
+def arms():
+    rng = np.random.default_rng(2)
+    return evil() | {"arm": np.resize(["007", "new", "old"], 20), "x": rng.normal(size=20)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
 from partialpool.memory import check_memory
 from partialpool.model import Group, Model
+from partialpool.taking import takes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,30 @@ HOW = {
     "population": "given the coefficients of the population",
 }
 HOW_PRIOR = "without pooling, drawn from the fixed prior"
+
+
+class RoleOptions(TypedDict, total=False):
+    """What predictions may be told beside the rows; None is as if not given."""
+
+    offset: Any
+    exposure: Any
+    trials: Any
+    se: Any
+    weights: Any
+
+
+class AverageRoles(TypedDict, total=False):
+    """What averages of predictions over rows may be told."""
+
+    offset: Any
+    exposure: Any
+    trials: Any
+    weights: Any
+
+
+def given_roles(known: type, roles: Mapping[str, Any]) -> dict[str, Any]:
+    """Give every role that is known; None where it is not given."""
+    return dict.fromkeys(known.__annotations__) | dict(roles)
 
 
 class _Ready:
@@ -147,9 +172,10 @@ def predict(
     >>> bool(new["sd"][1] > new["sd"][0])
     True
     """
+    import pandas as pd
+
     roles = {"offset": offset, "exposure": exposure, "trials": trials}
     roles |= {"se": se, "weights": weights}
-    import pandas as pd
 
     check_interval(interval)
     ready = _Ready(fit, new, kind, new_levels, seed, roles)
@@ -213,6 +239,7 @@ def _beside(frame: pd.DataFrame, taken: Sequence[str]) -> tuple[pd.DataFrame, li
     return frame, notes
 
 
+@takes(predict, RoleOptions)
 def posterior_predictive(
     fit: Posterior,
     new: Any = None,
@@ -220,12 +247,7 @@ def posterior_predictive(
     new_levels: Literal["sample", "population", "error"] = "sample",
     draws: int | None = None,
     seed: int | None = None,
-    *,
-    offset: Any = None,
-    exposure: Any = None,
-    trials: Any = None,
-    se: Any = None,
-    weights: Any = None,
+    **roles: Unpack[RoleOptions],
 ) -> DataArray:
     """Draw what :meth:`predict` summarises.
 
@@ -246,11 +268,9 @@ def posterior_predictive(
     InputError
         As in :meth:`predict`, and if the draws would not fit in memory.
     """
-    roles = {"offset": offset, "exposure": exposure, "trials": trials}
-    roles |= {"se": se, "weights": weights}
     import xarray as xr
 
-    ready = _Ready(fit, new, kind, new_levels, seed, roles)
+    ready = _Ready(fit, new, kind, new_levels, seed, given_roles(RoleOptions, roles))
     chosen = pick_draws(fit, draws)
     picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
     n = ready.gathered.n_given

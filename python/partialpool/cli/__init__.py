@@ -21,6 +21,7 @@ from partialpool.cli.codes import BAD_INPUT, DONE, UNUSABLE
 from partialpool.cli.compare import compare_command
 from partialpool.cli.data import data_command
 from partialpool.cli.demo import demo_command
+from partialpool.cli.effects import effects_command
 from partialpool.cli.fit import fit_command
 from partialpool.cli.output import OutputError, discard, own_words, say
 from partialpool.cli.predict import predict_command
@@ -108,6 +109,7 @@ app.command("fit")(fit_command)
 app.command("compare")(compare_command)
 app.command("predict")(predict_command)
 app.command("check")(check_command)
+app.command("effects")(effects_command)
 app.command("demo")(demo_command)
 app.command("data")(data_command)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from partialpool.answers.effects.values import (
     values_of,
     with_value,
 )
-from partialpool.answers.predict import summarise_rows
+from partialpool.answers.predict import AverageRoles, given_roles, predict, summarise_rows
 from partialpool.arrays import Array
 from partialpool.checks import check_choice, check_interval, check_mapping, check_text
 from partialpool.design.gather import Gathered
@@ -26,6 +26,7 @@ from partialpool.draws.new_rows import (
 )
 from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
+from partialpool.taking import takes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,7 @@ COLUMNS = ("quantity", "value", "reference", "mean", "sd", "lower", "upper")
 Found = tuple[str, Any, Any, Array]
 
 
+@takes(predict, AverageRoles)
 def effects(
     fit: Posterior,
     by: str,
@@ -49,10 +51,7 @@ def effects(
     *,
     data: Any = None,
     draws: int | None = None,
-    offset: Any = None,
-    exposure: Any = None,
-    trials: Any = None,
-    weights: Any = None,
+    **roles: Unpack[AverageRoles],
 ) -> pd.DataFrame:
     """Average what the population is predicted to do: marginal effects of a predictor.
 
@@ -121,13 +120,13 @@ def effects(
         )
     check_predictors(model, by, at)
     apart = [group for group in model.groups if group.known_sd is not None]
-    roles = {"offset": offset, "exposure": exposure, "trials": trials, "weights": weights}
+    given = given_roles(AverageRoles, roles)
     if data is None:
         gathered = gather_fitted(
-            model, fit.design, roles, kind=kind, argument="data", averaged=True
+            model, fit.design, given, kind=kind, argument="data", averaged=True
         )
     else:
-        gathered = gather_new(model, data, roles, kind=kind, needed=apart, averaged=True)
+        gathered = gather_new(model, data, given, kind=kind, needed=apart, averaged=True)
     n_rows = gathered.table.n_rows
     if n_rows == 0:
         raise InputError("no row is complete, so there is nothing to average over")
