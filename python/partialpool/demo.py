@@ -113,6 +113,7 @@ def run_demo(folder: Path, seed: int) -> Page:
     path = folder / FIGURE
     save(comparison.plot.shrinkage(), path)
     version = partialpool.__version__
+    story = [line for part in _story(rows) for line in (part, "")]
     return Page(
         heading=[
             "75 individuals, 5 trials each. Every individual has an intercept and a slope of its "
@@ -120,7 +121,7 @@ def run_demo(folder: Path, seed: int) -> Page:
             "N(-2, 1), residual sd 2).",
         ],
         table=_table(rows),
-        notes=[*_story(rows), f"Figure: {path}", f"Seed {seed}, partialpool {version}."],
+        notes=[*story, f"Figure: {path}", f"Seed {seed}, partialpool {version}."],
         formula=FORMULA,
         facts={"formula": FORMULA, "figure": str(path), "seed": seed},
         rows="fits",

@@ -25,7 +25,7 @@ class Page:
     table : ResultTable, optional
         The numbers.
     notes : sequence of str
-        Sentences under the table.
+        Sentences under the table; an empty one is an empty line.
     findings : sequence of (str, Finding)
         What to know before trusting it, each with whom it is about, or nothing.
     otherwise : str
@@ -57,7 +57,7 @@ class Page:
         """The text without the findings."""
         heads = [self.formula, *self.heading] if self.formula else self.heading
         table = [] if self.table is None else self.table.text()
-        notes = [line for note in self.notes for line in textwrap.wrap(note, WIDTH)]
+        notes = [line for note in self.notes for line in textwrap.wrap(note, WIDTH) or [""]]
         blocks = (_wrapped(heads), table, notes)
         return "\n\n".join("\n".join(block) for block in blocks if block)
 
