@@ -214,7 +214,7 @@ def compare(
     family, link, method, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
     chains, draws, warmup, seed, interval, proposal_sd, threads, progress
-        As in :func:`fit`.
+        As in :func:`fit`, which takes `pooling` and `start` too.
 
     Returns
     -------

@@ -24,6 +24,11 @@ def group(predictor: str, factor: str) -> str:
     return factor if predictor == MEAN else f"{predictor}_{factor}"
 
 
+def element(array: str, place: str) -> str:
+    """Name what stands at a place in an array or, without a place, the array."""
+    return f"{array}[{place}]" if place else array
+
+
 def b(term: str = "", predictor: str = MEAN) -> str:
     """Name a population coefficient of a linear predictor or, without a term, all of them.
 
@@ -32,12 +37,12 @@ def b(term: str = "", predictor: str = MEAN) -> str:
     >>> b("x"), b("x", "sigma"), b(predictor="sigma")
     ('b[x]', 'b_sigma[x]', 'b_sigma')
     """
-    return _name("b" if predictor == MEAN else f"b_{predictor}", term)
+    return element("b" if predictor == MEAN else f"b_{predictor}", term)
 
 
 def sd(of: str, term: str = "") -> str:
     """Name the sd of a coefficient over the levels of a group or, without a term, all of them."""
-    return _name(f"sd_{of}", term)
+    return element(f"sd_{of}", term)
 
 
 def cor(of: str, both: str = "") -> str:
@@ -48,7 +53,7 @@ def cor(of: str, both: str = "") -> str:
     >>> cor("county"), cor("county", pair("Intercept", "x"))
     ('cor_county', 'cor_county[Intercept,x]')
     """
-    return _name(f"cor_{of}", both)
+    return element(f"cor_{of}", both)
 
 
 def pair(one: str, other: str) -> str:
@@ -63,7 +68,7 @@ def r(of: str) -> str:
 
 def coef(of: str, term: str = "") -> str:
     """Name a coefficient of all levels of a group or, without a term, all of them."""
-    return _name(f"coef_{of}", term)
+    return element(f"coef_{of}", term)
 
 
 def at_level(array: str, level: object, term: str) -> str:
@@ -117,7 +122,3 @@ def kind_of(name: str) -> Kind:
         return array  # type: ignore[return-value]
     kind, _, rest = array.partition("_")
     return kind if rest and kind in ("b", "sd", "cor", "r", "coef") else "other"  # type: ignore[return-value]
-
-
-def _name(array: str, place: str) -> str:
-    return f"{array}[{place}]" if place else array

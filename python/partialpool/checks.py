@@ -106,7 +106,7 @@ def check_values(name: str, values: Any) -> list[Any]:
     return found
 
 
-EXAMPLE = '"county"'
+A_FACTOR = '"county"'
 """A grouping factor, in messages."""
 
 

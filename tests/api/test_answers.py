@@ -121,7 +121,7 @@ def test_every_command_has_json(tmp_path, capsys):
     assert [row["mean"] for row in found["effects"]["rows"]] == effects["mean"].tolist()
     assert found["check"]["sensitivity"] == fit.sensitivity().to_dict()
     assert set(found["compare"]["fits"]) == {"complete", "none", "partial"}
-    assert found["data"]["data sets"][0]["name"] == "radon"
+    assert found["data"]["data_sets"][0]["name"] == "radon"
     assert found["data radon"]["files"] == [str(tmp_path / "radon_mn.csv")]
     assert found["demo"]["fits"][-1]["fit"] == "hierarchical"
 
@@ -137,7 +137,11 @@ def test_effects_in_a_terminal(tmp_path, capsys):
     for mean in shown["mean"]:
         assert f"{mean:.4g}" in out
     assert main(["effects", saved, "x", "--at", "x=0,1", "--at", "x=2"]) == 2
-    assert "names a column again" in capsys.readouterr().err
+    assert "`--at` is given twice for `x`" in capsys.readouterr().err
+    assert main(["effects", saved, "x", "--na", "-"]) == 2
+    assert "`--na` is given without `--data`" in capsys.readouterr().err
+    assert main(["effects", saved, "x", "--at", "x=0,"]) == 2
+    assert "`--at` gives `x` the value ''" in capsys.readouterr().err
     assert main(["effects", saved, "nothing"]) == 2
     assert "`nothing`" in capsys.readouterr().err
 
@@ -145,3 +149,10 @@ def test_effects_in_a_terminal(tmp_path, capsys):
 def arms():
     rng = np.random.default_rng(2)
     return evil() | {"arm": np.resize(["007", "new", "old"], 20), "x": rng.normal(size=20)}
+
+
+def test_an_estimate_says_what_was_given():
+    weighted = evil() | {"w": np.resize([1.0, 2.0], 20)}
+    found = pp.fit("y ~ 1 + (1 | g)", weighted, method="ml", weights="w")
+    assert "weights: w" in repr(found)
+    assert found.to_dict()["roles"] == {"weights": "w"}

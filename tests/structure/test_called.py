@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from partialpool import called
 
 PACKAGE = Path(called.__file__).parent
-# Folders whose texts are about other things: formulas, columns, files.
-APART = ("data", "formula", "expressions", "design", "plots", "datasets")
+# What speaks of other things: formulas, columns, files, arrays of the user.
+APART = ("metropolis.py", "data", "formula", "expressions", "design", "plots", "datasets")
 BUILT = re.compile(r"(b|sd|cor|r|coef|threshold)(_|\[)$|(b|threshold)\[.*\]$")
+ELEMENT = re.compile(r"\}\[\{.*\}\]")
 PREFIXES = {"b_", "b[", "sd_", "cor_", "r_", "coef_", "threshold", "threshold[", "["}
 READ = {"startswith", "partition", "split", "removeprefix"}
 
@@ -23,6 +24,8 @@ def named(source):
     for node in ast.walk(ast.parse(source)):
         starts = isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant)
         if starts and BUILT.match(node.values[0].value):
+            yield node.lineno
+        if isinstance(node, ast.JoinedStr) and ELEMENT.search(ast.unparse(node)):
             yield node.lineno
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in READ:
             texts = [

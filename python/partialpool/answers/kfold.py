@@ -9,7 +9,7 @@ import numpy as np
 
 from partialpool.answers.loo import Loo, log_mean
 from partialpool.arrays import Array, Ints, mean_of
-from partialpool.checks import EXAMPLE, check_seed, check_text, check_whole
+from partialpool.checks import A_FACTOR, check_seed, check_text, check_whole
 from partialpool.design import Design, GroupFactor
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.draws.rows import (
@@ -58,7 +58,7 @@ def kfold(fit: Posterior, k: int = 10, by: str | None = None, seed: int = 0) -> 
     """
     seed = check_seed(seed)
     k = check_whole("k", k, 2)
-    check_text("by", by, EXAMPLE)
+    check_text("by", by, A_FACTOR)
     key = f"kfold {k}, seed {seed}" + ("" if by is None else f", by {by}")
     known: Loo | None = fit.held_out.get(key)
     if known is not None:
@@ -141,7 +141,7 @@ def _scores(fit: Posterior, design: Design, rows: Ints) -> Iterator[tuple[Ints, 
 
 
 def refit(fit: Posterior, design: Design, priors: Mapping[str, Prior]) -> Posterior:
-    """Posterior the same model to some of its rows, by the same engine (NUTS for Metropolis)."""
+    """Fit the same model to some of its rows, by the method that its engine says."""
     pooled = Pooled(design, fit.model.pooling, fit.model.family, fit.model.link)
     run, found = fit.run, ENGINES.get(fit.run.method)
     method = fit.run.method if found is None or not found.refit else found.refit

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core, limits
 from partialpool.arrays import Array, Ints
-from partialpool.checks import EXAMPLE, check_text
+from partialpool.checks import A_FACTOR, check_text
 from partialpool.design import GroupFactor
 from partialpool.draws.integrated import (
     blocks,
@@ -208,7 +208,7 @@ def loo(fit: Posterior, by: str | None = None) -> Loo:
     True
     """
     factor = None
-    check_text("by", by, EXAMPLE)
+    check_text("by", by, A_FACTOR)
     if by is not None:
         names = {group.factor for group in fit.model.groups if group.predictor == "mu"}
         if by == "group" and len(names) == 1:

@@ -14,7 +14,7 @@ from partialpool.answers.kfold import kfold
 from partialpool.answers.loo import Loo, loo, sum_error
 from partialpool.answers.matching import match_factors, match_rows, reorder
 from partialpool.arrays import Array, Ints
-from partialpool.checks import EXAMPLE, check_text, check_whole
+from partialpool.checks import A_FACTOR, check_text, check_whole
 from partialpool.design import GroupFactor
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
@@ -188,7 +188,7 @@ def compare_fits(
     ['with floor', 'without']
     """
     fits = _named(fits)
-    check_text("by", by, EXAMPLE)
+    check_text("by", by, A_FACTOR)
     k = None if k is None else check_whole("k", k, 2)
     orders = _match_rows(fits)
     fits, found, units = _check_same_units(fits, orders, by, k)

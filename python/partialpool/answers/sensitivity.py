@@ -255,7 +255,7 @@ def _findings(
                 "The means under weaker and stronger priors cannot be trusted (Pareto k up to "
                 f"{max(found.pareto_k):.2f}, should be at most {limits.PARETO_K}): these "
                 "posteriors are too far from the one that was drawn.",
-                "Posterior again with other priors, and compare.",
+                "Fit again with other priors, and compare.",
             )
         )
     return tuple(findings)

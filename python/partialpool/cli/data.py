@@ -59,7 +59,7 @@ def _listed() -> Page:
         ResultColumn("files", list(BUNDLED.values()), files, is_text=True),
         ResultColumn("description", described, described, is_text=True),
     ]
-    return Page(table=ResultTable("name", list(BUNDLED), columns), rows="data sets")
+    return Page(table=ResultTable("name", list(BUNDLED), columns), rows="data_sets")
 
 
 def _write(name: str, folder: Path) -> list[Path]:

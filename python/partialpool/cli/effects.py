@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
 from typing import Annotated, Any, cast
@@ -9,6 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 
 import partialpool
+from partialpool.answers.predict import AverageRoles
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
 from partialpool.cli.files import read_table
@@ -17,10 +19,8 @@ from partialpool.cli.output import own_words, say, say_json
 from partialpool.errors import InputError
 from partialpool.words.table import plain
 
-AVERAGED = ("offset", "exposure", "trials", "weights")
 
-
-@taking(*READING, *AVERAGED)
+@taking(*READING, *AverageRoles.__annotations__)
 def effects_command(
     fit: options.Saved,
     by: Annotated[str, typer.Argument(metavar="PREDICTOR", help="A column of the formula.")],
@@ -28,7 +28,8 @@ def effects_command(
         list[str] | None,
         typer.Option(
             metavar="COLUMN=VALUE,VALUE",
-            help="Values of the predictor, or one of another column; may be repeated.  [default: "
+            help="Values of the predictor, as in a line of CSV, or one of another column; may be "
+            "repeated.  [default: "
             "categories, or quartiles]",
         ),
     ] = None,
@@ -50,14 +51,18 @@ def effects_command(
 ) -> int:
     """Average what a fit predicts at values of a predictor: predictions, contrasts, slopes."""
     saved = partialpool.load(fit)
-    table = read_table(data or "", given)
+    if data is None:
+        said = [name for name in READING if given.pop(name)]
+        if said:
+            remedy = "name the table, or leave it out"
+            raise InputError(f"`--{said[0]}` is given without `--data`", remedy=remedy)
     frame = saved.effects(
         by,
         _values(at or [], by),
         groups=cast(Any, groups),
         kind=cast(Any, kind),
         interval=interval,
-        data=None if data is None else table,
+        data=None if data is None else read_table(data, given),
         **given,
     )
     if as_json:
@@ -76,22 +81,19 @@ FACTS = ("by", "kind", "groups", "interval", "n_rows", "notes")
 
 
 def _values(texts: list[str], by: str) -> dict[str, Any] | None:
-    """Read ``x=0,1``: a list for the predictor, one value for other columns.
+    """Read ``x=0,1``: a list for the predictor, with quotes as in CSV; one value for other columns.
 
     Examples
     --------
-    >>> _values(["x=0,1.5", "arm=new"], "x")
-    {'x': [0, 1.5], 'arm': 'new'}
+    >>> _values(["x=0,1.5"], "x"), _values(['arm="a,b",c=d', "x=2"], "arm")
+    ({'x': [0, 1.5]}, {'x': 2, 'arm': ['a,b', 'c=d']})
     """
-    found: dict[str, Any] = {}
+    pairs: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.rpartition("=")
-        if not equals or not name or not value or name in found:
-            raise InputError(
-                f"`--at {text}` is not of the form column=value, or names a column again",
-                remedy="write it like --at x=0,1",
-            )
-        found[name] = [_value(one) for one in value.split(",")] if name == by else _value(value)
+        options.add_pair(pairs, "--at", text, "column=value", "--at x=0,1")
+    found: dict[str, Any] = {name: _value(value) for name, value in pairs.items() if name != by}
+    if by in pairs:
+        found[by] = [_value(one) for one in next(csv.reader([pairs[by]]))]
     return found or None
 
 

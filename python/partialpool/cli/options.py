@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import partialpool
+from partialpool.answers.predict import RoleOptions
 from partialpool.engine.options import SamplingOptions
 from partialpool.errors import InputError
 from partialpool.model.spec import ModelOptions
@@ -140,7 +141,7 @@ TYPES: dict[str, Any] = {
 READING = ("na", "decimal", "text", "encoding")
 MODEL = tuple(ModelOptions.__annotations__)
 SAMPLING = tuple(SamplingOptions.__annotations__)
-ROLES = ("offset", "exposure", "trials", "se", "weights")
+ROLES = tuple(RoleOptions.__annotations__)
 # How the text of an option becomes what Python takes.
 READ: dict[str, Callable[[Any], Any]] = {
     "trials": lambda text: read_trials(text),
@@ -230,7 +231,7 @@ def read_priors(texts: Sequence[str]) -> dict[str, str]:
     """
     priors: dict[str, str] = {}
     for text in texts:
-        _add_pair(priors, "--prior", text, "name=prior", '--prior "sigma=exponential(2)"')
+        add_pair(priors, "--prior", text, "name=prior", '--prior "sigma=exponential(2)"')
     return priors
 
 
@@ -244,7 +245,7 @@ def read_start(texts: Sequence[str]) -> dict[str, float] | None:
     """
     pairs: dict[str, str] = {}
     for text in texts:
-        _add_pair(pairs, "--start", text, "name=number", '--start "sigma=2"')
+        add_pair(pairs, "--start", text, "name=number", '--start "sigma=2"')
     start = {}
     for name, text in pairs.items():
         try:
@@ -270,12 +271,12 @@ def read_pooling(text: str) -> str | dict[str, str]:
     start = 0
     for end in [*_outside(text, ","), len(text)]:
         pair = text[start:end].strip()
-        _add_pair(poolings, "--pooling", pair, "factor=pooling", "--pooling id=none,item=partial")
+        add_pair(poolings, "--pooling", pair, "factor=pooling", "--pooling id=none,item=partial")
         start = end + 1
     return poolings
 
 
-def _add_pair(pairs: dict[str, str], option: str, text: str, form: str, example: str) -> None:
+def add_pair(pairs: dict[str, str], option: str, text: str, form: str, example: str) -> None:
     """Add ``name=value``, split at the first ``=`` outside brackets and backticks."""
     position = next(iter(_outside(text, "=")), -1)
     name, value = text[:position].strip(), text[position + 1 :].strip()

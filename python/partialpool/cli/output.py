@@ -39,14 +39,15 @@ def say_json(record: Mapping[str, Any]) -> None:
 
 # What messages call by its name in Python → the option of the command line.
 _READ = re.compile(r"`pp\.read\(…,\s(\w+)=(.*?)\)`", re.DOTALL)
-_NAMES = "|".join((*TYPES, "truth", "factor", "kind", "new_levels"))
+_OTHERS = ("truth", "factor", "kind", "new_levels", "at", "groups", "data")
+_NAMES = "|".join((*(name for name in TYPES if name != "priors"), *_OTHERS))
 _OPTION = re.compile(rf"`({_NAMES})=`")
 _VALUE = re.compile(rf'\b({_NAMES})="([\w/=,-]*)"')
 # At the start of a message, where options are to be left out, or where it is their value that
 # is spoken of: columns may have the same names.
 _SUBJECT = re.compile(
     rf"(?:(?<=leave )|(?<=both )|(?<=\A))`({_NAMES})`"
-    r"(?= (?:is (?!no |the |both )|(?:out|and|has|holds|names|equals)\b))"
+    r"(?= (?:is (?!no |the |both )|(?:out|and|has|holds|names|equals|gives|lists)\b))"
     r"|(?:(?<=\A)|(?<=leave )|(?<=and ))`(na|decimal|text|encoding)`"
 )
 

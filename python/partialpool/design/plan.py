@@ -358,7 +358,7 @@ class Plan:
         """Refuse a plan that an earlier version wrote and whose columns are others now."""
         if self.version != VERSION:
             raise InputError(
-                f"the recipe has version {self.version!r}, not {VERSION}",
+                "its columns were made by an earlier version, which made them otherwise",
                 remedy="fit the model again with this version",
             )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from partialpool import called
 from partialpool.arrays import Array
-from partialpool.checks import EXAMPLE, check_text, check_values
+from partialpool.checks import A_FACTOR, check_text, check_values
 from partialpool.data.labels import label, match_labels
 from partialpool.design import Design
 from partialpool.draws.summary import Summary, summarise
@@ -211,7 +211,7 @@ class Posterior:
             kind, k = found
             group = self.model.groups[k]
             parts = (part.reshape(*part.shape[:2], -1) for part in self._some(k, kind))
-            priors = [prior_of(self.model, f"{parameter}[{term}]") for term in group.terms]
+            priors = [prior_of(self.model, called.element(parameter, term)) for term in group.terms]
             n_levels = len(group.levels)
             scale = np.tile(self._largest(k, kind), n_levels)
             own = summarise(level_labels(group, kind), parts, self.provenance.interval, scale)
@@ -274,7 +274,7 @@ class Posterior:
             If the model has no group terms, several and `factor` does not say which, or a level is
             unknown.
         """
-        check_text("factor", factor, EXAMPLE)
+        check_text("factor", factor, A_FACTOR)
         chosen = self._position(factor)
         group = self.model.groups[chosen]
         if levels is None:

@@ -57,7 +57,9 @@ def draws_tree(model: Model, run: Run) -> DataTree:
     for vector, elements in _vectors(run).items():
         dim = _vector_dim(vector, model)
         coords[dim] = [int(element) if element.isdigit() else element for element in elements]
-        stacked = np.stack([run.scalars[f"{vector}[{element}]"] for element in elements], axis=-1)
+        stacked = np.stack(
+            [run.scalars[called.element(vector, element)] for element in elements], axis=-1
+        )
         variables[vector] = ((*CHAIN_DRAW, dim), stacked)
     for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
         name, _, term = group_names(model, run, k)

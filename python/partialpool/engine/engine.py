@@ -18,8 +18,11 @@ class BoundsError(EngineError):
     """An engine cannot honour uniform priors by rejection; one that samples all parameters can."""
 
     def __init__(self, what: str, remedy: str) -> None:
-        self.what = what
+        self.what, self.remedy = what, remedy
         super().__init__(f"{what}: {remedy}.")
+
+    def __reduce__(self) -> tuple[type[BoundsError], tuple[str, str]]:
+        return type(self), (self.what, self.remedy)  # to be raised in another process
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Engine:
         Why it was taken otherwise, with ``{obstacle}`` for what keeps the engines before it from
         it; empty for an engine that is only taken if asked for.
     refit : str
-        The method by which a model is fitted again to some of its rows; by default the engine's.
+        The method by which a model is fitted again to some of its rows, where that is not the
+        engine itself: "auto" lets another take over what this one might refuse.
     """
 
     name: str

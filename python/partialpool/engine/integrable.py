@@ -28,7 +28,7 @@ def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> st
         if factor.pooled:
             continue
         whole = called.coef(factor.name)
-        keys = [f"{whole}[{term}]" for term in factor.terms]
+        keys = [called.coef(factor.name, term) for term in factor.terms]
         found = [priors.get(key, priors.get(whole)) for key in keys]
         own = [Normal() if one is None else as_prior(whole, one) for one in found]
         flat = [isinstance(prior, (Flat, Uniform)) for prior in own]

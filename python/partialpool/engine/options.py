@@ -17,7 +17,10 @@ OF_METROPOLIS = ("proposal_sd", "start")
 
 
 class SamplingOptions(TypedDict, total=False):
-    """Options of :func:`partialpool.fit` that are about the engine; None is as if not given."""
+    """Options of :func:`partialpool.fit` that are about the engine; None is as if not given.
+
+    But for `start`, which `fit` alone takes: the poolings of a comparison have other parameters.
+    """
 
     method: Method
     chains: int | None

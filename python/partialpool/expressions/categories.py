@@ -125,7 +125,7 @@ def _coded(node: Call, evaluator: Evaluator) -> Categories:
     if node.name == "ordered":
         contrast = Name("contr.poly")
     if "levels" in options:
-        inner = _in_order(node, evaluator, inner, _listed(options["levels"]))
+        inner = _in_order(node, inner, _listed(options["levels"]))
     if "labels" in options:
         inner = _relabelled(node, inner, _listed(options["labels"]), options.get("levels"))
     return replace(inner, contrast=contrast)
@@ -135,7 +135,7 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def _in_order(node: Call, evaluator: Evaluator, inner: Categories, order: list[Any]) -> Categories:
+def _in_order(node: Call, inner: Categories, order: list[Any]) -> Categories:
     """Put categories into an order that is given; those that do not occur make no column."""
     place = {label(level): k for k, level in enumerate(inner.levels)}
     names = [label(level) for level in order]

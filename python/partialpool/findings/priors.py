@@ -200,7 +200,7 @@ def _working_response(
             weight = 1 / design.se**2
         return y[rows], weight[rows]
     eta = _fitted(pooled, model, run)[rows]
-    slope, curvature = _slopes(pooled, model, run, rows, eta)
+    slope, curvature = _slopes(pooled, run, rows, eta)
     return eta - shift[rows] + slope / curvature, curvature
 
 
@@ -220,9 +220,7 @@ def _fitted(pooled: Pooled, model: Model, run: Run) -> Array:
     return np.asarray(eta)
 
 
-def _slopes(
-    pooled: Pooled, model: Model, run: Run, rows: NDArray[np.int64], eta: Array
-) -> tuple[Array, Array]:
+def _slopes(pooled: Pooled, run: Run, rows: NDArray[np.int64], eta: Array) -> tuple[Array, Array]:
     """Slope of each row's log likelihood by its predictor, and minus its curvature."""
     design = pooled.design
     names = [d.name for d in pooled.family.dispersion]
@@ -291,7 +289,8 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
             own = [c for c in predictor.columns if any(name in c for name in factor.columns)]
             shown = ", ".join(f"`{name}`" for name in own[:3]) + ", …" * (len(own) > 3)
             through = f" ({shown})" if own else ""
-            sds = ", ".join(f"`sd_{called.group(predictor.name, factor.name)}[{t}]`" for t in held)
+            group = called.group(predictor.name, factor.name)
+            sds = ", ".join(f"`{called.sd(group, t)}`" for t in held)
             yield Finding(
                 "levels-in-population",
                 "warning",

@@ -118,12 +118,12 @@ def _separated_categories(
                 f"The response is {kind} in {'the only row' if rows == 1 else f'all {rows} rows'} "
                 f"with {where}: the data alone would make its effect infinite, so the prior "
                 "decides how large the estimate is.",
-                f"Choose the prior on `{_parameter(name, block, X[first[which]], design)}` from "
+                f"Choose the prior on `{_parameter(block, X[first[which]], design)}` from "
                 "what you know, or join this category with another.",
             )
 
 
-def _parameter(name: str, block: Sequence[int], values: Array, design: Design) -> str:
+def _parameter(block: Sequence[int], values: Array, design: Design) -> str:
     own = np.flatnonzero(values)
     if len(block) == 1:
         return called.b(design.columns[block[0]])

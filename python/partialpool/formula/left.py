@@ -155,7 +155,7 @@ def _counts(tree: Call, name: str, place: str) -> Left:
     return Left(
         show(tree),
         tree_factor(successes, place),
-        {"trials": _role("trials", trials, place)},
+        {"trials": _role(trials, place)},
         counts=tree.name,
     )
 
@@ -195,10 +195,10 @@ def _addition(node: Node, place: str) -> tuple[str, Role]:
     if len(node.arguments) != 1:
         raise InputError(f"`{short(show(node))}` takes one column", where=place)
     role = _ADDITIONS[name]
-    return role, _role(role, node.arguments[0], place)
+    return role, _role(node.arguments[0], place)
 
 
-def _role(role: str, node: Node, place: str) -> Role:
+def _role(node: Node, place: str) -> Role:
     if is_number(node):
         return number(node)
     return tree_factor(node, place)

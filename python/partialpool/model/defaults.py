@@ -164,7 +164,7 @@ def _element_keys(design: Design) -> dict[str, str]:
         if factor.pooled
     ]
     return {
-        f"{matrix}[{pair_label(factor, pair)}]": matrix
+        called.element(matrix, pair_label(factor, pair)): matrix
         for matrix, factor in groups
         for pair in pairs(factor)
     }
@@ -191,7 +191,7 @@ def resolve_priors(
                 remedy = "`se` gives the standard errors, so sigma is not estimated: leave it out"
             elif key == "sigma" and design.sigma is not None:
                 remedy = "log sigma has a formula: set priors on `b_sigma` instead"
-            elif key in ("b[Intercept]", "Intercept") and design.categories:
+            elif key in (called.b(INTERCEPT), INTERCEPT) and design.categories:
                 cuts = ", ".join(f"`{k}`" for k in priors if called.kind_of(k) == "threshold")
                 remedy = (
                     "ordered categories have thresholds in place of an intercept: set it on "

@@ -22,7 +22,7 @@ from partialpool.formula.names import quoted
 from partialpool.model.pooling import Pooled, Pooling, check_pooling, pool
 from partialpool.priors import Prior
 
-EXAMPLE = '{"sigma": pp.Exponential(1)}'
+SOME_PRIORS = '{"sigma": pp.Exponential(1)}'
 
 
 class ModelOptions(TypedDict, total=False):
@@ -67,7 +67,7 @@ class Spec:
 
     def __post_init__(self) -> None:
         check_pooling(self.pooling)
-        check_mapping("priors", self.priors, EXAMPLE)
+        check_mapping("priors", self.priors, SOME_PRIORS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import limits
+from partialpool import called, limits
 from partialpool.answers.loo import leave_levels
 from partialpool.answers.ranking import Ranking, rank, verdict
 from partialpool.arrays import Array, mean_of
@@ -198,7 +198,7 @@ class Comparison(Answer):
             for label in means["partial"]
         ]
         for k, term in enumerate(self._factor.terms):
-            name = f"spread of coef_{self._factor.name}[{term}]"
+            name = f"spread of {called.coef(self._factor.name, term)}"
             spread = {
                 pooling: float(np.std(values[self.estimable, k]))
                 for pooling, values in self.estimates.items()

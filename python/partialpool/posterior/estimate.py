@@ -18,10 +18,9 @@ from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
 from partialpool.model import Model
 from partialpool.posterior.fit import Fit
-from partialpool.words.fit import section
+from partialpool.words.fit import common_facts, rows_words, section
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Answer, Page
-from partialpool.words.parameters import POOLING_NAMES
 from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
@@ -244,14 +243,9 @@ def _page(estimate: Estimate) -> Page:
 def _heading(estimate: Estimate) -> list[str]:
     """Describe data, model and method in a few lines."""
     model, facts = estimate.model, estimate.provenance
-    rows = f"{facts.n_rows} rows of {facts.source}"
-    if facts.n_dropped:
-        rows += f" ({facts.n_dropped} with missing values left out)"
-    rows += "".join(f", {group.factor} with {len(group.levels)} levels" for group in model.groups)
-    pooling = POOLING_NAMES.get(model.pooling, f"pooling {model.pooling}")
     name = "REML criterion" if estimate.method == "reml" else "deviance"
     return [
-        f"{model.family.name} family, {pooling}; {rows}",
+        *rows_words(model, facts),
         f"{NAMES[estimate.method]}, without priors; {facts.seconds:.2f} s, "
         f"partialpool {facts.versions.get('partialpool', '')}",
         f"{name} {estimate.deviance:.2f} (log likelihood {estimate.log_likelihood:.2f}), "
@@ -275,18 +269,8 @@ def _table(estimate: Estimate) -> ResultTable:
 
 
 def _facts(estimate: Estimate) -> dict[str, Any]:
-    provenance = estimate.provenance
     return {
-        "formula": estimate.formula,
-        "family": estimate.model.family.name,
-        "pooling": estimate.pooling,
-        "method": estimate.method,
-        "source": provenance.source,
-        "n_rows": provenance.n_rows,
-        "n_dropped": provenance.n_dropped,
-        "interval": provenance.interval,
-        "seconds": provenance.seconds,
-        "versions": provenance.versions,
+        **common_facts(estimate.model, estimate.provenance),
         "log_likelihood": estimate.log_likelihood,
         "deviance": estimate.deviance,
         "n_parameters": estimate.n_parameters,

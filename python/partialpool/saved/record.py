@@ -19,10 +19,11 @@ from partialpool.engine import GroupDraws, Run
 from partialpool.families import FAMILIES
 from partialpool.finding import Finding
 from partialpool.model import Group, Model, Reduced
+from partialpool.model.defaults import INTERCEPT
 from partialpool.priors import PRIORS, Normal, NormalAtMean, Prior
 from partialpool.saved.rows import (
-    decode_levels,
-    encode_levels,
+    levels_from_array,
+    levels_to_array,
     read_rows,
     write_rows,
 )
@@ -37,7 +38,9 @@ GROUP_FACTS = ("name", "factor", "terms", "pairs", "predictor", "at_mean")
 # Levels apart: they may be of any kind. Then draws of the group. Arrays that are None are left out.
 GROUP_ARRAYS = ("counts", "T", "base", "back", "estimable", "known_sd", "bounds")
 GROUP_DRAWS = ("sd", "cor", "coef", "own")
-STATS = ("diverging", "energy", "lp", "tree_depth")  # those that an engine has
+# Statistics that files know by these names; others are called `stat_…` there.
+STATS = ("diverging", "energy", "lp", "tree_depth")
+OTHER = "stat_"
 LOO_FACTS = ("method", "unit", "folds")
 LOO_ARRAYS = ("elpd_i", "log_score", "pareto_k", "y", "mean", "weights")
 
@@ -53,7 +56,10 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
     model, run = fit.model, fit.run
     arrays: dict[str, NDArray[Any]] = {
         "b": run.b,
-        **{name: np.asarray(values) for name, values in run.stats.items()},
+        **{
+            name if name in STATS else f"{OTHER}{name}": np.asarray(values)
+            for name, values in run.stats.items()
+        },
         **{f"scalar{k}": values for k, values in enumerate(run.scalars.values())},
     }
     if run.working is not None:
@@ -65,7 +71,7 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         reduced = {"order": model.reduced.order, "n_rows": n_rows}
     groups = []
     for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
-        kind, arrays[f"group{k}_levels"] = encode_levels(group.levels)
+        kind, arrays[f"group{k}_levels"] = levels_to_array(group.levels)
         parts = {name: getattr(group, name) for name in GROUP_ARRAYS}
         parts |= {name: getattr(drawn, name) for name in GROUP_DRAWS}
         arrays |= {f"group{k}_{name}": x for name, x in parts.items() if x is not None}
@@ -90,18 +96,7 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         "n_rows": model.n_rows,
         "priors": {name: _encode_prior(prior) for name, prior in model.priors.items()},
         "implied": {name: _encode_prior(prior) for name, prior in model.implied.items()},
-        "run": {
-            "method": run.method,
-            # JSON readers elsewhere may round integers beyond 2⁵³
-            "seed": str(run.seed),
-            "warmup": run.warmup,
-            "step_size": run.step_size,
-            "acceptance_rate": run.acceptance_rate,
-            "seconds_warmup": run.seconds_warmup,
-            "seconds_sampling": run.seconds_sampling,
-            "interrupted": run.interrupted,
-            "failures": run.failures,
-        },
+        "run": _run_facts(run),
         "provenance": asdict(fit.provenance),
         "findings": [asdict(finding) for finding in fit.findings],
         "held_out": _write_scores(fit.held_out, arrays),
@@ -110,6 +105,22 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
     # As a variable: attributes are limited to 64 KiB.
     arrays["meta"] = np.array(json.dumps(meta), dtype=object)
     return {name: v.astype(np.int8) if v.dtype == bool else v for name, v in arrays.items()}
+
+
+def _run_facts(run: Run) -> dict[str, Any]:
+    """Give all that is no numbers of the draws."""
+    return {
+        "method": run.method,
+        # JSON readers elsewhere may round integers beyond 2⁵³
+        "seed": str(run.seed),
+        "warmup": run.warmup,
+        "step_size": run.step_size,
+        "acceptance_rate": run.acceptance_rate,
+        "seconds_warmup": run.seconds_warmup,
+        "seconds_sampling": run.seconds_sampling,
+        "interrupted": run.interrupted,
+        "failures": run.failures,
+    }
 
 
 def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
@@ -142,7 +153,11 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
         stored_implied=_read_implied(meta, arrays),
     )
     record = meta["run"]
-    stats = {name: arrays[name] for name in STATS if name in arrays}
+    stats = {
+        name.removeprefix(OTHER): values
+        for name, values in arrays.items()
+        if name in STATS or name.startswith(OTHER)
+    }
     if "diverging" in stats:
         stats["diverging"] = stats["diverging"].astype(bool)
     run = Run(
@@ -176,7 +191,7 @@ def _write_scores(
 ) -> list[dict[str, Any]]:
     record = []
     for k, (key, loo) in enumerate(held_out.items()):
-        kind, arrays[f"held_out{k}_labels"] = encode_levels(loo.labels)
+        kind, arrays[f"held_out{k}_labels"] = levels_to_array(loo.labels)
         arrays |= {f"held_out{k}_{name}": getattr(loo, name) for name in LOO_ARRAYS}
         facts = {name: getattr(loo, name) for name in LOO_FACTS}
         findings = [asdict(finding) for finding in loo.findings]
@@ -188,7 +203,7 @@ def _read_scores(arrays: Arrays, record: Sequence[Mapping[str, Any]]) -> dict[st
     found = {}
     for k, one in enumerate(record):
         parts: dict[str, Any] = dict(one["facts"])
-        parts["labels"] = decode_levels(one["kind"], arrays[f"held_out{k}_labels"])
+        parts["labels"] = levels_from_array(one["kind"], arrays[f"held_out{k}_labels"])
         # Files of earlier versions have no weights.
         keys = {name: f"held_out{k}_{name}" for name in LOO_ARRAYS}
         parts |= {name: arrays[key] for name, key in keys.items() if key in arrays}
@@ -204,7 +219,7 @@ def _read_group(arrays: Arrays, k: int, facts: dict[str, Any]) -> Group:
         name=facts["name"],
         factor=facts["factor"],
         terms=tuple(facts["terms"]),
-        levels=decode_levels(facts["kind"], arrays[f"group{k}_levels"]),
+        levels=levels_from_array(facts["kind"], arrays[f"group{k}_levels"]),
         pairs=tuple((i, j) for i, j in facts["pairs"]),
         predictor=facts["predictor"],
         # Files of version 0.1.0 have no coefficients at the mean of the predictors.
@@ -226,7 +241,7 @@ def _read_implied(meta: Mapping[str, Any], arrays: Arrays) -> dict[str, Normal]:
         return {name: prior for name, prior in found.items() if isinstance(prior, Normal)}
     priors = {name: _decode_prior(spec) for name, spec in meta["priors"].items()}
     at = meta["intercept"]
-    if at is None or not isinstance(priors.get("b[Intercept]"), NormalAtMean):
+    if at is None or not isinstance(priors.get(called.b(INTERCEPT)), NormalAtMean):
         return {}
     mean, variance = 0.0, 0.0
     for k, name in enumerate(meta["model"]["columns"]):
@@ -235,7 +250,7 @@ def _read_implied(meta: Mapping[str, Any], arrays: Arrays) -> dict[str, Normal]:
             return {}
         mean += weight * prior.mean
         variance += (weight * prior.sd) ** 2
-    return {"b[Intercept]": Normal(mean, math.sqrt(variance))}
+    return {called.b(INTERCEPT): Normal(mean, math.sqrt(variance))}
 
 
 def _encode_prior(prior: Prior) -> list[Any]:

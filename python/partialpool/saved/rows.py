@@ -37,11 +37,11 @@ def write_rows(design: Design, arrays: dict[str, NDArray[Any]]) -> dict[str, Any
         if column.kind in REPEATED:
             values, codes = _distinct(values)
             arrays[f"rows_{k}_codes"] = codes
-        stored, arrays[f"rows_{k}"] = encode_levels(values)
+        stored, arrays[f"rows_{k}"] = levels_to_array(values)
         facts = {name: getattr(column, name) for name in ("name", "kind", "categories", "ordered")}
         if column.texts is not None:
             found, codes = _distinct(column.texts)
-            facts["texts"], arrays[f"rows_{k}_texts"] = encode_levels(found)
+            facts["texts"], arrays[f"rows_{k}_texts"] = levels_to_array(found)
             arrays[f"rows_{k}_text_codes"] = codes
         columns.append(facts | {"stored": stored})
     arrays |= {f"rows_{role}": values for role, values in design.roles.items()}
@@ -146,14 +146,14 @@ def _distinct(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
 
 
 def _column(arrays: Mapping[str, NDArray[Any]], k: int, facts: Mapping[str, Any], n: int) -> Column:
-    values = decode_levels(facts["stored"], arrays[f"rows_{k}"])
+    values = levels_from_array(facts["stored"], arrays[f"rows_{k}"])
     if facts["kind"] in REPEATED:
         values = values[arrays[f"rows_{k}_codes"]]
     categories = None if facts["categories"] is None else tuple(facts["categories"])
     missing = np.zeros(n, dtype=bool)
     texts_ = None
     if facts.get("texts") is not None:
-        texts_ = decode_levels(facts["texts"], arrays[f"rows_{k}_texts"])
+        texts_ = levels_from_array(facts["texts"], arrays[f"rows_{k}_texts"])
         texts_ = texts_[arrays[f"rows_{k}_text_codes"]]
     return Column(
         facts["name"], facts["kind"], values, missing, categories, facts["ordered"], texts_
@@ -165,7 +165,7 @@ def _is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def encode_levels(levels: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+def levels_to_array(levels: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     """Levels as something NetCDF holds, and how to get them back as they were."""
     if levels.dtype == bool:
         return "bool", levels.astype(np.int8)
@@ -179,8 +179,8 @@ def encode_levels(levels: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     return "json", np.array(texts, dtype=object)
 
 
-def decode_levels(kind: str, stored: NDArray[Any]) -> NDArray[Any]:
-    """Return the levels that :func:`encode_levels` was given."""
+def levels_from_array(kind: str, stored: NDArray[Any]) -> NDArray[Any]:
+    """Return the levels that :func:`levels_to_array` was given."""
     if kind == "bool":
         return stored.astype(bool)
     if kind.startswith("datetime64"):

@@ -107,6 +107,9 @@ class _Checked:
         for name, kind in (("diverging", "i"), ("energy", "f"), ("lp", "f"), ("tree_depth", "iu")):
             if name in self.arrays:
                 self._take(name, kind, (self.chains, self.draws))
+        for name in self.arrays:
+            if name.startswith("stat_"):
+                self._take(name, "iuf", (self.chains, self.draws))
         scalars = _texts(meta.get("scalars"), "scalars")
         for k in range(len(scalars)):
             self._take(f"scalar{k}", "f", (self.chains, self.draws), finite=True)
@@ -262,8 +265,8 @@ class _Checked:
         needed = [called.b(column) for column in columns]
         for k, group in enumerate(groups):
             own = f"group{k}_known_sd" in self.arrays
-            kind = "coef" if own else "sd"
-            needed += [f"{kind}_{group['name']}[{term}]" for term in group["terms"]]
+            kind = called.coef if own else called.sd
+            needed += [kind(group["name"], term) for term in group["terms"]]
         needed += [name for name in scalars if name not in priors]
         if set(needed) - set(priors):
             raise DamagedError("priors")

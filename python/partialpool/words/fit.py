@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from partialpool import called
-from partialpool.draws.posterior import Posterior
+from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.finding import about_all
 from partialpool.model.model import Model
 from partialpool.model.parameters import prior_of
@@ -76,25 +76,32 @@ def facts(fit: Posterior) -> dict[str, Any]:
     """Give what JSON holds of a fit beside its parameters and findings."""
     model, run, provenance = fit.model, fit.run, fit.provenance
     return {
-        "formula": fit.formula,
+        **common_facts(model, provenance),
         "sigma": model.sigma_formula or None,
-        "family": model.family.name,
-        "link": model.link,
-        "pooling": fit.pooling,
-        "method": fit.method,
         "method_reason": fit.method_reason,
-        "source": provenance.source,
-        "n_rows": provenance.n_rows,
-        "n_dropped": provenance.n_dropped,
-        "roles": provenance.roles,
         "chains": run.chains,
         "draws": run.draws,
         "warmup": run.warmup,
         "seed": fit.seed,
+        "priors": {name: str(prior) for name, prior in fit.priors.items()},
+    }
+
+
+def common_facts(model: Model, provenance: Provenance) -> dict[str, Any]:
+    """Give what JSON holds of every model that was fitted, with priors or without."""
+    return {
+        "formula": model.formula,
+        "family": model.family.name,
+        "link": model.link,
+        "pooling": model.pooling,
+        "method": provenance.method,
+        "source": provenance.source,
+        "n_rows": provenance.n_rows,
+        "n_dropped": provenance.n_dropped,
+        "roles": provenance.roles,
         "interval": provenance.interval,
         "seconds": provenance.seconds,
         "versions": provenance.versions,
-        "priors": {name: str(prior) for name, prior in fit.priors.items()},
     }
 
 
@@ -115,9 +122,8 @@ def section(model: Model, label: str) -> str:
     return dispersion_words(model, name)
 
 
-def heading(fit: Posterior) -> list[str]:
-    """Describe data, model, and engine in a few lines."""
-    model, run, facts = fit.model, fit.run, fit.provenance
+def rows_words(model: Model, facts: Provenance) -> list[str]:
+    """Describe family, pooling and rows, and what was given beside the formula."""
     rows = f"{facts.n_rows} rows of {facts.source}"
     if facts.n_dropped:
         rows += f" ({facts.n_dropped} with missing values left out)"
@@ -126,10 +132,16 @@ def heading(fit: Posterior) -> list[str]:
     pooling = POOLING_NAMES.get(model.pooling, f"pooling {model.pooling}")
     if not model.groups and model.pooling == "partial":
         pooling = "no group terms"
+    given = [given_words(facts.roles)] if facts.roles else []
+    return [f"{family_words(model)}, {pooling}; {rows}", *given]
+
+
+def heading(fit: Posterior) -> list[str]:
+    """Describe data, model, and engine in a few lines."""
+    model, run, facts = fit.model, fit.run, fit.provenance
     return [
         *([f"log sigma {model.sigma_formula}"] if model.sigma_formula else []),
-        f"{family_words(model)}, {pooling}; {rows}",
-        *([given_words(facts.roles)] if facts.roles else []),
+        *rows_words(model, facts),
         f"{run.chains} chain{'s' * (run.chains > 1)} × {run.draws} draws after {run.warmup} of "
         f"warm-up, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
