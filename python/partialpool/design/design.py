@@ -233,6 +233,7 @@ def freeze(*arrays: NDArray[Any] | None) -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> a = np.zeros(1)
     >>> freeze(a)
     >>> a.flags.writeable

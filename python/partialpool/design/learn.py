@@ -49,6 +49,7 @@ def learn_part(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from partialpool.formula import parse_formula
     >>> from partialpool.formula.check import column_factor
     >>> x = Column("x", "number", np.array([1.0, 2.0]), np.zeros(2, dtype=bool))
