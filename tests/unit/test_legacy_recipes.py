@@ -17,7 +17,7 @@ WRITTEN = json.loads((Path(__file__).parent / "files" / "recipes_0_1_0.json").re
 FITS = {fit["recipe"]["formula"]: fit for fit in WRITTEN["fits"]}
 # What it computed otherwise, or where a number could mean two categories.
 REFUSED = {
-    "y ~ exp10(x)": "has version 2, not 3: fit the model again",
+    "y ~ exp10(x)": "made them otherwise: fit the model again",
     "y ~ C(k, Treatment(2))": "could mean category 2, or number 2 of them, `3`",
 }
 

@@ -358,7 +358,7 @@ class Plan:
         """Refuse a plan that an earlier version wrote and whose columns are others now."""
         if self.version != VERSION:
             raise InputError(
-                "its columns were made by an earlier version, which made them otherwise",
+                "an earlier version made the columns of this fit, and made them otherwise",
                 remedy="fit the model again with this version",
             )
 
