@@ -56,7 +56,7 @@ def test_trees_that_cannot_be_made_are_one_sentence(tmp_path):
     fit.save(tmp_path / "fit.nc", rows=False)
     with pytest.raises(pp.InputError, match="saved without the rows"):
         pp.load(tmp_path / "fit.nc").to_arviz()
-    for prior in (-1, 1.5, "yes"):
+    for prior in (-1, 1.5, "yes", np.array([1, 2])):
         with pytest.raises(pp.InputError, match="`prior` is"):
             fit.to_arviz(prior=prior)
     flat = pp.fit("y ~ x", {"y": [1.0, 2, 4, 3], "x": range(4)}, priors={"b[x]": pp.Flat()}, seed=1)

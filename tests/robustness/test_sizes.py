@@ -50,3 +50,15 @@ def test_failures_of_chains_are_one_line():
     raw = {"chains": [{"failure": "bad start\n\nStack backtrace:\n 0: f"}], "interrupted": False}
     with pytest.raises(pp.errors.EngineError, match=r"\Ano chain could be sampled: bad start\.\Z"):
         usable_chains(raw)
+
+
+@pytest.mark.parametrize("formula", ["y ~ poly(x, 2)", "y ~ bs(x, df=4)", "y ~ scale(x)"])
+def test_what_overflows_in_a_function_is_one_sentence(formula):
+    huge = {**TAME, "x": np.linspace(-1, 1, len(TAME["y"])) * 1e200}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            fit = pp.fit(formula, huge, draws=20, warmup=20, chains=1, seed=1)
+        except pp.InputError:
+            return
+    assert np.isfinite(fit.summary()["mean"]).all()

@@ -11,6 +11,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.model.coordinates import coordinates
+from partialpool.model.own import _rank_one_less
 from partialpool.model.scales import scales
 
 RNG = np.random.default_rng(11)
@@ -221,3 +222,21 @@ def test_flat_priors_leave_the_rest_as_it_is(priors):
     flat = [isinstance(prior, pp.Flat) for prior in at.priors]
     assert sum(flat) == sum(isinstance(fit.model.priors[label], pp.Flat) for label in labels)
     assert np.linalg.cond(at.back / np.linalg.norm(at.back, axis=0)) < 1e6
+
+
+@pytest.mark.parametrize("rows", [2, 4, 6, 7, 20])
+def test_cell_means_of_fewer_rows_than_categories(rows):
+    """As in a refit to a part of the rows."""
+    rng = np.random.default_rng(rows)
+    M = np.eye(7)[rng.integers(0, 7, rows)]
+    Q = M - M.mean(axis=0)
+    E, R = _rank_one_less(Q, rows - 1.0)
+    assert E.shape == (rows, 6)
+    assert R.shape == (6, 7)
+    np.testing.assert_allclose(E @ R, Q, atol=1e-12)
+
+
+def test_refits_to_fewer_rows_than_categories():
+    data = {"y": np.arange(8.0) ** 2, "f": list("abcdefga"), "g": [0, 0, 1, 1, 2, 2, 3, 3]}
+    fit = pp.fit("y ~ 0 + f + (1 | g)", data, draws=100, warmup=100, seed=1)
+    assert np.isfinite(fit.kfold(3).elpd_i).all()

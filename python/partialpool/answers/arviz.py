@@ -9,7 +9,7 @@ import numpy as np
 from partialpool.answers import predict
 from partialpool.answers.prior_predictive import PriorPredictive
 from partialpool.arrays import Array
-from partialpool.checks import check_counts
+from partialpool.checks import check_whole
 from partialpool.draws.posterior import n_draws, rows_of
 from partialpool.draws.rows import chunks, row_draws
 from partialpool.draws.tree import CHAIN_DRAW, draws_tree, without_slash
@@ -62,6 +62,8 @@ def to_arviz(
     """
     import xarray as xr
 
+    if not isinstance(prior, bool):
+        prior = check_whole("prior", prior, 0)
     design = rows_of(fit)
     groups: dict[str, Any] = {name: node.to_dataset() for name, node in fit.draws.items()}
     groups["observed_data"] = _rows(fit, design.y[None, None]).isel(chain=0, draw=0, drop=True)
@@ -78,7 +80,6 @@ def to_arviz(
         groups["posterior_predictive"] = _rows(fit, made)
     if prior:
         draws = 1000 if prior is True else prior
-        check_counts(prior=draws)
         before = PriorPredictive(fit.model, design, int(draws), fit.seed)
         groups["prior"] = draws_tree(fit.model, before.run)["posterior"].to_dataset()
         groups["prior_predictive"] = _rows(fit, before.responses[None])

@@ -212,7 +212,8 @@ class Evaluator:
         """Compute what keeps a state, from its own if it has one."""
         key = show(call, canonical=True)
         state = decode(self.state[key]) if self.state is not None and key in self.state else {}
-        values = compute(state)
+        with np.errstate(all="ignore"):  # what is not finite is refused where columns are checked
+            values = compute(state)
         self.learned[key] = encode(state)
         return values
 

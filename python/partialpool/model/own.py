@@ -414,12 +414,17 @@ def _constant_of(M: Array, terms: tuple[Term, ...]) -> Array:
 
 
 def _rank_one_less(Q: Array, free: float) -> tuple[Array, Array]:
-    """Orthogonal columns for k columns of rank k − 1, and R with Q = E R."""
+    """Orthogonal columns for k columns of rank k − 1, and R with Q = E R.
+
+    Where there are fewer rows, as in refits to a part of them, the columns of no length are 0.
+    """
     E, R = np.linalg.qr(Q)
     U, S, V = np.linalg.svd(R)
-    U, S, V = U[:, :-1], S[:-1], V[:-1]
-    root = np.sqrt(free)
-    return E @ U * root, S[:, None] * V / root
+    k, root = Q.shape[1] - 1, np.sqrt(free)
+    found = min(len(S), k)
+    none = np.zeros((len(Q), k - found))
+    sizes = np.append(S[:found], np.ones(k - found))
+    return np.hstack([E @ U[:, :found] * root, none]), sizes[:, None] * V[:k] / root
 
 
 def _axes(E: Array, cells: Ints) -> Array:
