@@ -11,7 +11,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.model.coordinates import coordinates
-from partialpool.model.own import _rank_one_less
+from partialpool.model.own import _rank_one_less, _square_qr
 from partialpool.model.scales import scales
 
 RNG = np.random.default_rng(11)
@@ -236,7 +236,18 @@ def test_cell_means_of_fewer_rows_than_categories(rows):
     np.testing.assert_allclose(E @ R, Q, atol=1e-12)
 
 
-def test_refits_to_fewer_rows_than_categories():
+@pytest.mark.parametrize("rows", [1, 3, 4, 9])
+def test_own_parts_of_fewer_rows_than_columns(rows):
+    Q = np.random.default_rng(rows).normal(size=(rows, 4))
+    E, R = _square_qr(Q)
+    assert E.shape == (rows, 4)
+    assert np.linalg.matrix_rank(R) == 4
+    np.testing.assert_allclose(E @ R, Q, atol=1e-12)
+
+
+@pytest.mark.parametrize("formula", ["y ~ 0 + f + (1 | g)", "y ~ f + (1 | g)", "y ~ poly(x, 5)"])
+def test_refits_to_fewer_rows_than_columns(formula):
     data = {"y": np.arange(8.0) ** 2, "f": list("abcdefga"), "g": [0, 0, 1, 1, 2, 2, 3, 3]}
-    fit = pp.fit("y ~ 0 + f + (1 | g)", data, draws=100, warmup=100, seed=1)
+    data["x"] = np.sin(data["y"])
+    fit = pp.fit(formula, data, draws=100, warmup=100, seed=1)
     assert np.isfinite(fit.kfold(3).elpd_i).all()

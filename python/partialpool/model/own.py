@@ -351,7 +351,7 @@ class _Builder:
                 Q = Q - F @ step
             self.psi[np.ix_(inner, columns)] += found[: len(inner)] * size
             self.phi[np.ix_(outside, columns)] += found[len(inner) :] * size
-        E, R = np.linalg.qr(Q)
+        E, R = _square_qr(Q)
         sign = np.where(np.diagonal(R) < 0, -1.0, 1.0)
         root = np.sqrt(self.free)
         E, R = E * sign * root, R * sign[:, None] * size / root
@@ -411,6 +411,13 @@ def _constant_of(M: Array, terms: tuple[Term, ...]) -> Array:
             candidate[np.abs(candidate) * size < 1e-9] = 0.0
             return np.asarray(candidate, dtype=np.float64)
     return ones
+
+
+def _square_qr(Q: Array) -> tuple[Array, Array]:
+    """Orthogonal columns E, as many as those of Q (with fewer rows, the last are 0), and R."""
+    E, R = np.linalg.qr(Q)
+    rows, k = R.shape
+    return np.hstack([E, np.zeros((len(Q), k - rows))]), np.vstack([R, np.eye(k)[rows:]])
 
 
 def _rank_one_less(Q: Array, free: float) -> tuple[Array, Array]:
