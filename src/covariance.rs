@@ -29,33 +29,64 @@ pub enum CorrelationPrior {
 #[derive(Clone, Debug)]
 pub struct Covariance {
     pub q: usize,
-    /// (row i, column j < i, exponent of 1 − z² under LKJ(1) with the Jacobian of tanh)
-    pairs: Vec<(usize, usize, f64)>,
-    prior: CorrelationPrior,
+    pairs: Vec<Pair>,
+}
+
+/// Correlated columns: row i, column j < i.
+#[derive(Clone, Debug)]
+struct Pair {
+    i: usize,
+    j: usize,
+    /// Exponent of 1 − z², with the Jacobian of tanh: that of the LKJ density, else of LKJ(1).
+    exponent: f64,
+    /// The prior of this correlation alone, and its bounds.
+    own: Option<(Prior, f64, f64)>,
 }
 
 impl Covariance {
     pub fn new(q: usize, blocks: &[Block], prior: CorrelationPrior) -> Self {
         let mut pairs = Vec::new();
+        let extra = match prior {
+            CorrelationPrior::Lkj { eta } => eta - 1.0,
+            CorrelationPrior::Elementwise(_) => 0.0,
+        };
         for block in blocks.iter().filter(|b| b.correlated) {
             let k = block.stop - block.start;
             for i in 1..k {
                 for j in 0..i {
                     let exponent = 1.0 + 0.5 * (k as f64 - 2.0 - j as f64);
-                    pairs.push((block.start + i, block.start + j, exponent));
+                    let exponent = exponent + extra;
+                    pairs.push(Pair {
+                        i: block.start + i,
+                        j: block.start + j,
+                        exponent,
+                        own: None,
+                    });
                 }
             }
         }
-        Self { q, pairs, prior }
+        if let CorrelationPrior::Elementwise(priors) = prior {
+            for (pair, own) in pairs.iter_mut().zip(priors) {
+                pair.own = Some(own);
+            }
+        }
+        Self { q, pairs }
+    }
+
+    /// The covariance of the coefficients of several factors, which are independent.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut whole = Self { q: 0, pairs: Vec::new() };
+        for part in parts {
+            let first = whole.q;
+            let moved = |pair: Pair| Pair { i: pair.i + first, j: pair.j + first, ..pair };
+            whole.pairs.extend(part.pairs.into_iter().map(moved));
+            whole.q += part.q;
+        }
+        whole
     }
 
     pub fn n_correlations(&self) -> usize {
         self.pairs.len()
-    }
-
-    /// Whether the prior stays where a column changes its sign.
-    pub fn is_mirrored(&self) -> bool {
-        self.pairs.is_empty() || matches!(self.prior, CorrelationPrior::Lkj { .. })
     }
 
     /// Fill the Cholesky factor `l` (q × q) of the correlation matrix at `u`; returns the log prior
@@ -66,31 +97,26 @@ impl Covariance {
         for i in 0..q {
             l[i * q + i] = 1.0;
         }
-        let extra = match self.prior {
-            CorrelationPrior::Lkj { eta } => eta - 1.0,
-            CorrelationPrior::Elementwise(_) => 0.0,
-        };
         let mut logp = 0.0;
         // The diagonal carries what is left of the row's unit length: s_j = Π_{k<j} sech(u_k).
-        for (&(i, j, exponent), (&u, du)) in self.pairs.iter().zip(u.iter().zip(du.iter_mut())) {
+        for (pair, (&u, du)) in self.pairs.iter().zip(u.iter().zip(du.iter_mut())) {
+            let Pair { i, j, exponent, .. } = *pair;
             let (z, log_sech) = (u.tanh(), log_sech(u));
             let left = l[i * q + i];
             l[i * q + j] = z * left;
             l[i * q + i] = left * log_sech.exp();
-            logp += 2.0 * (exponent + extra) * log_sech;
-            *du -= 2.0 * (exponent + extra) * z;
+            logp += 2.0 * exponent * log_sech;
+            *du -= 2.0 * exponent * z;
         }
         logp
     }
 
     /// Log prior of element-wise correlation priors; adds its gradient to `dl`.
     pub fn elementwise_logp(&self, l: &[f64], dl: &mut [f64]) -> f64 {
-        let CorrelationPrior::Elementwise(priors) = &self.prior else {
-            return 0.0;
-        };
         let q = self.q;
         let mut logp = 0.0;
-        for (&(i, j, _), &(prior, low, high)) in self.pairs.iter().zip(priors) {
+        for &Pair { i, j, own, .. } in &self.pairs {
+            let Some((prior, low, high)) = own else { continue };
             let r = self.correlation(l, i, j);
             if !(low..=high).contains(&r) {
                 return f64::NEG_INFINITY;
@@ -111,9 +137,9 @@ impl Covariance {
         // Pairs of one row are consecutive: walk each row forward for s_j, then back.
         let mut end = self.pairs.len();
         while end > 0 {
-            let row = self.pairs[end - 1].0;
+            let row = self.pairs[end - 1].i;
             let mut begin = end;
-            while begin > 0 && self.pairs[begin - 1].0 == row {
+            while begin > 0 && self.pairs[begin - 1].i == row {
                 begin -= 1;
             }
             let mut ds = dl[row * q + row];
@@ -122,7 +148,7 @@ impl Covariance {
                 let (z, c) = (u[k].tanh(), log_sech(u[k]).exp());
                 log_left -= log_sech(u[k]);
                 let left = log_left.exp();
-                let d = dl[row * q + self.pairs[k].1];
+                let d = dl[row * q + self.pairs[k].j];
                 du[k] += d * left * c * c - ds * left * z * c;
                 ds = ds * c + d * z;
             }
@@ -133,7 +159,7 @@ impl Covariance {
     /// Write the correlations in pair order; a negative sd turns the sign of its correlations
     /// (Σ is the same, and so is the LKJ density).
     pub fn correlations(&self, l: &[f64], sd: &[f64], out: &mut [f64]) {
-        for (&(i, j, _), out) in self.pairs.iter().zip(out) {
+        for (&Pair { i, j, .. }, out) in self.pairs.iter().zip(out) {
             let turned = (sd[i] < 0.0) != (sd[j] < 0.0);
             *out = self.correlation(l, i, j) * if turned { -1.0 } else { 1.0 };
         }

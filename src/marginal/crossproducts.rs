@@ -6,6 +6,7 @@
 //! squares without cancellation, whatever the ratio of the sds, and for levels of any size.
 //! Parts add up (rotate one's rows into the other), so they may be computed in pieces.
 
+use super::Reduced;
 use crate::lanes::{LANES, Lane};
 
 /// Share of a row's largest entry below which an entry counts as rounding error.
@@ -32,6 +33,20 @@ pub struct CrossProducts {
 #[inline(always)]
 pub fn upper(q: usize, a: usize, c: usize) -> usize {
     a * q - a * (a + 1) / 2 + c
+}
+
+impl Reduced for CrossProducts {
+    fn q(&self) -> usize {
+        self.q
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn n_rows(&self) -> usize {
+        self.n_rows
+    }
 }
 
 impl CrossProducts {

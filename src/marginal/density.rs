@@ -1,8 +1,8 @@
 //! The density as samplers walk on it, and the exact draw of the integrated coefficients.
 
 use super::point::{Point, Slopes};
-use super::sums::{ANY, Sizes, Sums, quadratic_form};
-use super::{Marginal, Scale};
+use super::sums::{ANY, Sizes, Sums, assemble, quadratic_form};
+use super::{Marginal, Reduced, Scale};
 use crate::prior::Support;
 use crate::sampler::Density;
 use rand::Rng;
@@ -14,8 +14,8 @@ const MOST_DIMENSIONS: usize = 16;
 
 /// The density with its working storage: nothing is allocated per evaluation.
 #[derive(Clone, Debug)]
-pub struct MarginalDensity<S> {
-    model: Arc<Marginal>,
+pub struct MarginalDensity<S: Sums> {
+    model: Arc<Marginal<S::Data>>,
     arch: pulp::Arch,
     at: Point,
     sums: S,
@@ -29,16 +29,16 @@ pub struct MarginalDensity<S> {
 }
 
 impl<S: Sums> MarginalDensity<S> {
-    pub fn new(model: Arc<Marginal>) -> Self {
-        let (q, w) = (model.data.q, model.data.width);
+    pub fn new(model: Arc<Marginal<S::Data>>) -> Self {
+        let (q, w) = (model.data.q(), model.data.width());
         Self {
             arch: pulp::Arch::new(),
-            at: Point::new(&model),
+            at: Point::new(&model.parameters),
             sums: S::new(&model),
             f: vec![0.0; w * w],
             quadratic: 0.0,
             by_covariance: vec![0.0; q * q],
-            by_c: vec![0.0; model.sampled.len()],
+            by_c: vec![0.0; model.parameters.sampled.len()],
             evaluated: None,
             model,
         }
@@ -50,7 +50,8 @@ impl<S: Sums> MarginalDensity<S> {
         let (q, w) = (sizes.q, sizes.w);
         let (lambda, f) = (&self.at.lambda[..q * q], &mut self.f[..w * w]);
         let precision = 1.0 / (self.at.sigma * self.at.sigma);
-        let log_det = self.sums.forward(&self.model, sizes, lambda, precision, f);
+        let log_det = self.sums.forward(&self.model, sizes, lambda, f)?;
+        assemble(f, (w, precision), &self.model.prior_rows[..w * w]);
         let log_det_f = self.sums.integrate(f, sizes, &self.at.c[..sizes.n_s])?;
         self.quadratic = quadratic_form(f, w, &self.sums.u()[..w]);
         Some((-0.5 * self.quadratic - 0.5 * log_det_f, log_det))
@@ -65,12 +66,12 @@ impl<S: Sums> MarginalDensity<S> {
         let by_covariance = &mut self.by_covariance[..q * q];
         self.sums.backward(sizes, 1.0 / (sigma * sigma), by_covariance);
         let mut by_sigma = 0.0;
-        if matches!(model.sigma, Scale::Sampled(_)) {
+        if matches!(model.parameters.sigma, Scale::Sampled(_)) {
             // tr((F − P)Ω), with tr(FΩ) = uᵀFu + tr(I).
             let mut trace = self.quadratic + n_i as f64;
             trace -= quadratic_form(&model.prior_rows, w, &self.sums.u()[..w]);
             trace = self.sums.less_trace(trace, &model.prior_rows, sizes);
-            by_sigma = (trace - model.data.n_rows as f64) * (1.0 / sigma);
+            by_sigma = (trace - model.data.n_rows() as f64) * (1.0 / sigma);
         }
         let by_c = &mut self.by_c[..n_s];
         for (i, by_c) in by_c.iter_mut().enumerate() {
@@ -78,7 +79,7 @@ impl<S: Sums> MarginalDensity<S> {
             *by_c = row.iter().zip(self.sums.u()).map(|(f, u)| f * u).sum();
         }
         let slopes = Slopes { covariance: by_covariance, sigma: by_sigma, c: by_c };
-        self.at.pull_back(model, q, u, &slopes, grad)
+        self.at.pull_back(&model.parameters, q, u, &slopes, grad)
     }
 
     /// Log density at `u` and its gradient, in code for the widest vectors of the machine at hand;
@@ -87,7 +88,7 @@ impl<S: Sums> MarginalDensity<S> {
     fn passes(&mut self, u: &[f64], grad: &mut [f64], gradient: bool) -> Option<f64> {
         let arch = self.arch;
         let data = &self.model.data;
-        let (q, w, n_s) = (data.q, data.width, self.model.sampled.len());
+        let (q, w, n_s) = (data.q(), data.width(), self.model.parameters.sampled.len());
         let passes = (self, u, grad, gradient);
         // Literal sizes let the compiler unroll the common cases and keep them in registers.
         match (q, w, n_s) {
@@ -104,7 +105,7 @@ impl<S: Sums> MarginalDensity<S> {
 type PassesArguments<'a, S> = (&'a mut MarginalDensity<S>, &'a [f64], &'a mut [f64], bool);
 
 /// A closure would not be inlined into the code that may use vectors.
-struct Passes<'a, S, const Q: usize, const W: usize>(PassesArguments<'a, S>);
+struct Passes<'a, S: Sums, const Q: usize, const W: usize>(PassesArguments<'a, S>);
 
 impl<S: Sums, const Q: usize, const W: usize> pulp::WithSimd for Passes<'_, S, Q, W> {
     type Output = Option<f64>;
@@ -113,17 +114,17 @@ impl<S: Sums, const Q: usize, const W: usize> pulp::WithSimd for Passes<'_, S, Q
     fn with_simd<T: pulp::Simd>(self, _simd: T) -> Option<f64> {
         let (density, u, grad, gradient) = self.0;
         let known = Q != ANY && W != ANY;
-        let q = if Q == ANY { density.model.data.q } else { Q };
-        let w = if W == ANY { density.model.data.width } else { W };
-        let n_s = if known { 0 } else { density.model.sampled.len() };
+        let q = if Q == ANY { density.model.data.q() } else { Q };
+        let w = if W == ANY { density.model.data.width() } else { W };
+        let n_s = if known { 0 } else { density.model.parameters.sampled.len() };
         let sizes = Sizes { q, w, n_s, n_i: w - 1 - n_s, known };
-        let mut logp = density.at.constrain(&density.model, u, grad);
+        let mut logp = density.at.constrain(&density.model.parameters, u, grad);
         let (integrated, log_det) = density.forward(sizes)?;
         logp += integrated;
         if gradient {
             logp += density.backward(sizes, u, grad);
         }
-        let (rows, sigma) = (density.model.data.n_rows as f64, density.at.sigma);
+        let (rows, sigma) = (density.model.data.n_rows() as f64, density.at.sigma);
         logp += density.model.constant - rows * sigma.ln() - 0.5 * log_det;
         (logp.is_finite() && grad.iter().all(|g| g.is_finite())).then_some(logp)
     }
@@ -131,7 +132,7 @@ impl<S: Sums, const Q: usize, const W: usize> pulp::WithSimd for Passes<'_, S, Q
 
 impl<S: Sums> Density for MarginalDensity<S> {
     fn dim(&self) -> usize {
-        self.model.dim()
+        self.model.parameters.dim()
     }
 
     fn n_outputs(&self) -> usize {
@@ -139,7 +140,7 @@ impl<S: Sums> Density for MarginalDensity<S> {
     }
 
     fn start(&self) -> Vec<f64> {
-        self.model.start()
+        self.model.parameters.start()
     }
 
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
@@ -151,7 +152,7 @@ impl<S: Sums> Density for MarginalDensity<S> {
         let mut unused = vec![0.0; u.len()];
         self.evaluated = None;
         let logp = self.passes(u, &mut unused, false)?;
-        let elementwise = self.at.elementwise_logp(&self.model);
+        let elementwise = self.at.elementwise_logp(&self.model.parameters);
         self.evaluated = Some(u.to_vec());
         Some(logp + elementwise).filter(|logp| logp.is_finite())
     }
@@ -162,10 +163,7 @@ impl<S: Sums> Density for MarginalDensity<S> {
 
     /// An sd and its negative mean the same, with the correlations of its column mirrored.
     fn walls(&self) -> Vec<usize> {
-        if !self.model.covariance.is_mirrored() {
-            return Vec::new();
-        }
-        let sampled = self.model.sd.iter().filter_map(|scale| match scale {
+        let sampled = self.model.parameters.sd.iter().filter_map(|scale| match scale {
             Scale::Sampled(scalar) => Some(matches!(scalar.support, Support::Signed { .. })),
             Scale::Known(_) => None,
         });
@@ -178,7 +176,8 @@ impl<S: Sums> Density for MarginalDensity<S> {
             return false;
         }
         let model = &*self.model;
-        let (q, n_cor) = (model.data.q, model.covariance.n_correlations());
+        let covariance = &model.parameters.covariance;
+        let (q, n_cor) = (covariance.q, covariance.n_correlations());
         let n_i = model.n_integrated();
         let (sd, rest) = out.split_at_mut(q);
         let (cor, rest) = rest.split_at_mut(n_cor);
@@ -186,7 +185,7 @@ impl<S: Sums> Density for MarginalDensity<S> {
         for (out, sd) in sd.iter_mut().zip(&self.at.sd) {
             *out = sd.abs();
         }
-        model.covariance.correlations(&self.at.l, &self.at.sd, cor);
+        covariance.correlations(&self.at.l, &self.at.sd, cor);
         sigma[0] = self.at.sigma;
         let (integrated, sampled) = c.split_at_mut(n_i);
         for z in integrated.iter_mut() {

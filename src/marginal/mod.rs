@@ -31,6 +31,15 @@ use crate::covariance::Covariance;
 use crate::prior::Scalar;
 use crossproducts::CrossProducts;
 
+/// Rows reduced to what a Gaussian likelihood needs.
+pub trait Reduced: Clone + Send + Sync + 'static {
+    /// Columns of Z, of all factors.
+    fn q(&self) -> usize;
+    /// Columns of `[X y]`.
+    fn width(&self) -> usize;
+    fn n_rows(&self) -> usize;
+}
+
 /// A scale that is either sampled or known.
 #[derive(Clone, Copy, Debug)]
 pub enum Scale {
@@ -38,10 +47,10 @@ pub enum Scale {
     Known(f64),
 }
 
-/// Everything fixed before sampling starts.
+/// What is sampled: the shape and priors of scales, correlations, and coefficients whose prior is
+/// neither normal nor flat.
 #[derive(Clone, Debug)]
-pub struct Marginal {
-    pub data: CrossProducts,
+pub struct Parameters {
     pub covariance: Covariance,
     pub sd: Vec<Scale>,
     pub sigma: Scale,
@@ -50,31 +59,42 @@ pub struct Marginal {
     /// `c_S = sampled_map · v + sampled_shift` brings them to working columns.
     pub sampled_map: Vec<f64>,
     pub sampled_shift: Vec<f64>,
+}
+
+/// Everything fixed before sampling starts.
+#[derive(Clone, Debug)]
+pub struct Marginal<D = CrossProducts> {
+    pub data: D,
+    pub parameters: Parameters,
     /// P, `width` × `width`.
     pub prior_rows: Vec<f64>,
     /// What does not depend on the parameters.
     pub constant: f64,
 }
 
-impl Marginal {
+impl<D: Reduced> Marginal<D> {
     fn n_coefficients(&self) -> usize {
-        self.data.width - 1
+        self.data.width() - 1
     }
 
-    fn n_integrated(&self) -> usize {
-        self.n_coefficients() - self.sampled.len()
+    /// Coefficients that are integrated out.
+    pub fn n_integrated(&self) -> usize {
+        self.n_coefficients() - self.parameters.sampled.len()
     }
 
     /// Whether there are so many columns that [`Wide`] is faster than [`Narrow`].
     pub fn is_wide(&self) -> bool {
-        self.data.width >= wide::WIDE
+        self.data.width() >= wide::WIDE
     }
 
     /// Numbers in one row of output: sd, correlations, sigma, coefficients (working columns).
     pub fn n_outputs(&self) -> usize {
-        self.data.q + self.covariance.n_correlations() + 1 + self.n_coefficients()
+        let covariance = &self.parameters.covariance;
+        covariance.q + covariance.n_correlations() + 1 + self.n_coefficients()
     }
+}
 
+impl Parameters {
     pub fn dim(&self) -> usize {
         let scales = self.sd.iter().chain([&self.sigma]);
         scales.filter(|s| matches!(s, Scale::Sampled(_))).count()

@@ -2,7 +2,7 @@
 
 use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
-use super::sums::{Sizes, Sums, assemble, halve_difference, quadratic_form, set_known};
+use super::sums::{Sizes, Sums, halve_difference, quadratic_form, set_known};
 use crate::lanes::{
     Lane, ONE, ZERO, add_product, add_scaled, log_of_product, reciprocal, subtract_product, sum,
     times, triangular,
@@ -27,6 +27,8 @@ pub struct Narrow {
 }
 
 impl Sums for Narrow {
+    type Data = CrossProducts;
+
     fn new(model: &Marginal) -> Self {
         let (q, w, n_i) = (model.data.q, model.data.width, model.n_integrated());
         let triangle = q * (q + 1) / 2;
@@ -47,9 +49,8 @@ impl Sums for Narrow {
         model: &Marginal,
         Sizes { q, w, known, .. }: Sizes,
         lambda: &[f64],
-        precision: f64,
-        f: &mut [f64],
-    ) -> f64 {
+        k: &mut [f64],
+    ) -> Option<f64> {
         let (data, kept) = (&model.data, &mut self.kept);
         let size = w * (w + 1) / 2 + q * (q + 1) / 2;
         let mut log_det = 0.0;
@@ -67,9 +68,13 @@ impl Sums for Narrow {
             }
             &self.sums[..size]
         };
-        let (rows, prior_rows) = (&data.w[..w * w], &model.prior_rows[..w * w]);
-        assemble(f, (w, precision), rows, prior_rows, |i, j| sum(&sums[triangular(i, j)]));
-        log_det
+        let rows = &data.w[..w * w];
+        for i in 0..w {
+            for j in 0..=i {
+                k[i * w + j] = rows[i * w + j] + sum(&sums[triangular(i, j)]);
+            }
+        }
+        Some(log_det)
     }
 
     #[inline(always)]

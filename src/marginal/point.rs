@@ -1,6 +1,6 @@
 //! An unconstrained vector → scales, correlations and sampled coefficients, and slopes back.
 
-use super::{Marginal, Scale};
+use super::{Parameters, Scale};
 use crate::prior::Scalar;
 
 /// Parameters at a point, as a user knows them.
@@ -40,8 +40,8 @@ pub struct Slopes<'a> {
 }
 
 impl Point {
-    pub fn new(model: &Marginal) -> Self {
-        let (q, n_s) = (model.data.q, model.sampled.len());
+    pub fn new(model: &Parameters) -> Self {
+        let (q, n_s) = (model.covariance.q, model.sampled.len());
         Self {
             sd: vec![0.0; q],
             sd_slope: vec![0.0; q],
@@ -58,7 +58,7 @@ impl Point {
 
     /// Go to `u`; returns the log prior and writes its gradient.
     #[inline(always)]
-    pub fn constrain(&mut self, model: &Marginal, u: &[f64], grad: &mut [f64]) -> f64 {
+    pub fn constrain(&mut self, model: &Parameters, u: &[f64], grad: &mut [f64]) -> f64 {
         let (mut next, mut logp) = (0, 0.0);
         let mut take = |scalar: &Scalar, next: &mut usize| {
             let s = scalar.at(u[*next]);
@@ -92,7 +92,7 @@ impl Point {
         let correlations = first_correlation..first_correlation + self.d_cor.len();
         let covariance = &model.covariance;
         logp += covariance.correlation_factor(&u[correlations], &mut self.l, &mut self.d_cor);
-        let q = model.data.q;
+        let q = model.covariance.q;
         for i in 0..q {
             let ratio = self.sd[i] / self.sigma;
             for k in 0..q {
@@ -103,7 +103,7 @@ impl Point {
     }
 
     /// Log prior of correlations that have one each.
-    pub fn elementwise_logp(&mut self, model: &Marginal) -> f64 {
+    pub fn elementwise_logp(&mut self, model: &Parameters) -> f64 {
         self.d_l.fill(0.0);
         model.covariance.elementwise_logp(&self.l, &mut self.d_l)
     }
@@ -113,7 +113,7 @@ impl Point {
     #[inline(always)]
     pub fn pull_back(
         &mut self,
-        model: &Marginal,
+        model: &Parameters,
         q: usize,
         u: &[f64],
         slopes: &Slopes,
@@ -157,7 +157,7 @@ impl Point {
     }
 }
 
-impl Marginal {
+impl Parameters {
     /// The parameters that the unconstrained `u` stands for.
     pub fn constrained(&self, u: &[f64]) -> Constrained {
         let mut at = Point::new(self);

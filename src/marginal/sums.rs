@@ -2,7 +2,7 @@
 //! are few columns ([`super::Narrow`]), by products of matrices where there are many
 //! ([`super::Wide`]).
 
-use super::Marginal;
+use super::{Marginal, Reduced};
 use crate::lanes::{Lane, sum, triangular};
 
 /// Stands for a size that is known only at run time.
@@ -21,17 +21,20 @@ pub struct Sizes {
 
 /// Working storage for one density: the two passes over the levels, and what lies between them.
 pub trait Sums: Clone + Send + Sync + 'static {
-    fn new(model: &Marginal) -> Self;
+    type Data: Reduced;
 
-    /// First pass: returns Σ log|K| and fills the symmetric `f` with `(W + Σ BᵀK⁻¹B)/σ² + P`.
+    fn new(model: &Marginal<Self::Data>) -> Self;
+
+    /// First pass: returns log|V₀| and fills the lower triangle of `k` with `[X y]ᵀV₀⁻¹[X y]`, where
+    /// σ²V₀ is the covariance of the rows given the coefficients; `None` where rounding leaves no
+    /// positive definite matrix. By levels these are Σ log|K| and `W + Σ BᵀK⁻¹B`.
     fn forward(
         &mut self,
-        model: &Marginal,
+        model: &Marginal<Self::Data>,
         sizes: Sizes,
         lambda: &[f64],
-        precision: f64,
-        f: &mut [f64],
-    ) -> f64;
+        k: &mut [f64],
+    ) -> Option<f64>;
 
     /// Integrate the coefficients out: fills the factor of F_II and u, of which `c` are the sampled
     /// entries. Returns log|F_II|, or `None` where F_II is not positive definite.
@@ -52,18 +55,12 @@ pub trait Sums: Clone + Send + Sync + 'static {
     fn scatter(&self, z: &mut [f64]);
 }
 
-/// Fill the symmetric `f` with `(W + levels)/σ² + P`, given by its lower triangle.
+/// Turn the lower triangle of K in `f` into the symmetric `F = K/σ² + P`.
 #[inline(always)]
-pub fn assemble(
-    f: &mut [f64],
-    (w, precision): (usize, f64),
-    rows: &[f64],
-    prior_rows: &[f64],
-    levels: impl Fn(usize, usize) -> f64,
-) {
+pub fn assemble(f: &mut [f64], (w, precision): (usize, f64), prior_rows: &[f64]) {
     for i in 0..w {
         for j in 0..=i {
-            let sum = (rows[i * w + j] + levels(i, j)) * precision + prior_rows[i * w + j];
+            let sum = f[i * w + j] * precision + prior_rows[i * w + j];
             f[i * w + j] = sum;
             f[j * w + i] = sum;
         }

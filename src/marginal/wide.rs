@@ -6,7 +6,7 @@
 
 use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
-use super::sums::{Sizes, Sums, assemble, halve_difference, set_known};
+use super::sums::{Sizes, Sums, halve_difference, set_known};
 use crate::halves::{add_gram, cholesky, invert, solve};
 use crate::lanes::{
     LANES, Lane, ONE, ZERO, add_product, add_scaled, log_of_product, reciprocal, subtract_product,
@@ -40,6 +40,8 @@ pub struct Wide {
 }
 
 impl Sums for Wide {
+    type Data = CrossProducts;
+
     fn new(model: &Marginal) -> Self {
         let (data, n_integrated) = (&model.data, model.n_integrated());
         let (q, w, n) = (data.q, data.width, data.n_blocks() * data.q * LANES);
@@ -65,15 +67,18 @@ impl Sums for Wide {
         model: &Marginal,
         sizes: Sizes,
         lambda: &[f64],
-        precision: f64,
-        f: &mut [f64],
-    ) -> f64 {
+        k: &mut [f64],
+    ) -> Option<f64> {
         let log_det = self.eliminate(&model.data, lambda);
         self.gram.fill(0.0);
         add_gram(self.b.view(), self.gram.view_mut());
-        let gram = &self.gram;
-        assemble(f, (sizes.w, precision), &model.data.w, &model.prior_rows, |i, j| gram[[i, j]]);
-        log_det
+        let w = sizes.w;
+        for i in 0..w {
+            for j in 0..=i {
+                k[i * w + j] = model.data.w[i * w + j] + self.gram[[i, j]];
+            }
+        }
+        Some(log_det)
     }
 
     #[inline(always)]

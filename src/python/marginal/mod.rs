@@ -11,7 +11,7 @@ use super::arguments::{
     vector,
 };
 use super::explore::PyDensity;
-use crate::marginal::{Marginal, MarginalDensity, Narrow, Wide};
+use crate::marginal::{Marginal, MarginalDensity, Narrow, Parameters, Wide};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -59,14 +59,17 @@ impl PyMarginal {
         if sampled_shift.len() != s || prior_rows.as_array().dim() != (w, w) {
             return Err(shape_error("prior rows"));
         }
-        let model = Marginal {
-            data: data.inner.clone(),
+        let parameters = Parameters {
             covariance: covariance(q, &blocks, lkj_eta, correlations.as_deref())?,
             sd: sd.iter().map(scale).collect::<PyResult<_>>()?,
             sigma: scale(&sigma)?,
             sampled: sampled.iter().map(scalar).collect::<PyResult<_>>()?,
             sampled_map: flat(sampled_map.as_array().iter()),
             sampled_shift,
+        };
+        let model = Marginal {
+            data: data.inner.clone(),
+            parameters,
             prior_rows: flat(prior_rows.as_array().iter()),
             constant,
         };
@@ -86,8 +89,8 @@ impl PyMarginal {
         py: Python<'py>,
         u: PyReadonlyArray1<'_, f64>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let u = vector(&u, self.model.dim(), "u")?;
-        let at = self.model.constrained(&u);
+        let u = vector(&u, self.model.parameters.dim(), "u")?;
+        let at = self.model.parameters.constrained(&u);
         let out = PyDict::new(py);
         out.set_item("sd", PyArray1::from_vec(py, at.sd))?;
         out.set_item("cor", PyArray1::from_vec(py, at.cor))?;
