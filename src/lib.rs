@@ -1,5 +1,6 @@
 //! partialpool's numerical core. `python` is the only module that knows Python.
 
+pub mod blocks;
 pub mod covariance;
 pub mod diagnostics;
 pub mod explore;

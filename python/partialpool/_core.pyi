@@ -25,6 +25,16 @@ class _Scalar(_Bounded, Protocol):
     @property
     def signed(self) -> bool: ...
 
+class _Covariance(Protocol):
+    @property
+    def q(self) -> int: ...
+    @property
+    def blocks(self) -> list[_Block]: ...
+    @property
+    def lkj_eta(self) -> float: ...
+    @property
+    def correlations(self) -> Sequence[_Bounded] | None: ...
+
 class _Row(Protocol):
     @property
     def kernel(self) -> _Prior: ...
@@ -54,8 +64,91 @@ class CrossProducts:
     def from_parts(*, r: _Array, b: _Array, w: _Array, n_rows: int) -> CrossProducts: ...
     @property
     def n_levels(self) -> int: ...
+    @property
+    def n_rows(self) -> int: ...
     def projected(self, n_rows: int) -> CrossProducts: ...
     def parts(self) -> tuple[_Array, _Array, _Array, int]: ...
+
+class Blocks:
+    def __new__(
+        cls,
+        *,
+        z: list[_Array],
+        codes: list[NDArray[np.int64]],
+        n_levels: list[int],
+        unscale: list[_Array],
+        xy: _Array,
+        row_scale: _Array | None = None,
+    ) -> Blocks: ...
+    @staticmethod
+    def from_parts(
+        *,
+        unscale: list[_Array],
+        n_levels: list[int],
+        row: list[int],
+        column: list[int],
+        value: _Array,
+        width: int,
+        n_rows: int,
+    ) -> Blocks: ...
+    def parts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], _Array]: ...
+    @property
+    def unscale(self) -> list[_Array]: ...
+    @property
+    def n_levels(self) -> list[int]: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    def at(self, factors: list[_Array]) -> tuple[float, _Array]: ...
+    def slopes(self, factors: list[_Array], omega: _Array) -> list[_Array]: ...
+    def pull(self, factors: list[_Array]) -> list[_Array]: ...
+    def variances(self, factors: list[_Array]) -> list[_Array]: ...
+    def node_moments(
+        self,
+        *,
+        covariance: list[_Array],
+        sigma: list[float],
+        prior: _Array,
+        sampled: _Array,
+        maps: list[_Array],
+        back: list[_Array],
+        threads: int,
+    ) -> list[tuple[_Array, _Array]]: ...
+    def log_densities(
+        self,
+        *,
+        covariance: list[_Array],
+        sigma: list[float],
+        prior: _Array,
+        sampled: _Array,
+        threads: int,
+    ) -> _Array: ...
+    def leave_rows_out(
+        self,
+        *,
+        z: list[_Array],
+        codes: list[NDArray[np.int64]],
+        xy: _Array,
+        row_scale: _Array,
+        covariance: list[_Array],
+        sigma: list[float],
+        prior: _Array,
+        sampled: _Array,
+        threads: int,
+    ) -> _Array: ...
+    def draws(
+        self,
+        *,
+        covariance: list[_Array],
+        sigma: list[float],
+        contrast: _Array,
+        factor: int,
+        first: int,
+        last: int,
+        seed: int,
+        threads: int,
+    ) -> _Array: ...
 
 class Integrated:
     def __new__(
@@ -110,11 +203,9 @@ class Marginal(Density):
     def __new__(
         cls,
         *,
-        data: CrossProducts,
+        data: CrossProducts | Blocks,
         sd: Sequence[_Scalar | float],
-        blocks: list[_Block],
-        lkj_eta: float,
-        correlations: Sequence[_Bounded] | None,
+        covariances: Sequence[_Covariance],
         sigma: _Scalar | float,
         sampled: Sequence[_Scalar],
         sampled_map: _Array,

@@ -19,17 +19,21 @@ mod density;
 pub mod held_out;
 mod narrow;
 mod point;
+mod population;
 mod sums;
 mod wide;
 
 pub use density::MarginalDensity;
 pub use narrow::Narrow;
 pub use point::Constrained;
+pub use population::Population;
+pub use sums::{Sizes, Sums};
 pub use wide::Wide;
 
 use crate::covariance::Covariance;
 use crate::prior::Scalar;
 use crossproducts::CrossProducts;
+use std::sync::Arc;
 
 /// Rows reduced to what a Gaussian likelihood needs.
 pub trait Reduced: Clone + Send + Sync + 'static {
@@ -38,6 +42,20 @@ pub trait Reduced: Clone + Send + Sync + 'static {
     /// Columns of `[X y]`.
     fn width(&self) -> usize;
     fn n_rows(&self) -> usize;
+}
+
+impl<D: Reduced> Reduced for Arc<D> {
+    fn q(&self) -> usize {
+        self.as_ref().q()
+    }
+
+    fn width(&self) -> usize {
+        self.as_ref().width()
+    }
+
+    fn n_rows(&self) -> usize {
+        self.as_ref().n_rows()
+    }
 }
 
 /// A scale that is either sampled or known.

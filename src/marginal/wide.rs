@@ -6,14 +6,14 @@
 
 use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
-use super::sums::{Sizes, Sums, halve_difference, set_known};
-use crate::halves::{add_gram, cholesky, invert, solve};
+use super::population::Population;
+use super::sums::{Sizes, Sums, halve_difference};
+use crate::halves::{add_gram, solve};
 use crate::lanes::{
     LANES, Lane, ONE, ZERO, add_product, add_scaled, log_of_product, reciprocal, subtract_product,
     times, triangular,
 };
-use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, Axis};
 
 /// Columns from which on this is faster than sums level by level (measured).
 pub const WIDE: usize = 24;
@@ -27,16 +27,11 @@ pub struct Wide {
     c: Vec<Lane>,
     /// U⁻ᵀ times the integrated rows of `b`.
     solved: Array2<f64>,
-    /// U in the upper triangle.
-    factor: Array2<f64>,
-    /// Lower triangles of U⁻ᵀ and of F_II⁻¹.
-    inverse: Array2<f64>,
-    square: Array2<f64>,
+    population: Population,
     gram: Array2<f64>,
     /// Sums over levels: RᵀK⁻¹R; RᵀK⁻¹BΩBᵀK⁻¹R.
     sum_rr: Vec<Lane>,
     outer: Vec<Lane>,
-    u: Vec<f64>,
 }
 
 impl Sums for Wide {
@@ -51,13 +46,10 @@ impl Sums for Wide {
             r: vec![ZERO; data.n_blocks() * q * q],
             c: vec![ZERO; q * q],
             solved: Array2::zeros((n_integrated, n)),
-            factor: Array2::zeros((n_integrated, n_integrated)),
-            inverse: Array2::zeros((n_integrated, n_integrated)),
-            square: Array2::zeros((n_integrated, n_integrated)),
+            population: Population::new(w, n_integrated),
             gram: Array2::zeros((w, w)),
             sum_rr: vec![ZERO; triangle],
             outer: vec![ZERO; triangle],
-            u: vec![0.0; w],
         }
     }
 
@@ -83,26 +75,12 @@ impl Sums for Wide {
 
     #[inline(always)]
     fn integrate(&mut self, f: &[f64], sizes: Sizes, c: &[f64]) -> Option<f64> {
-        let (n, u) = (self.factor.nrows(), &mut self.u);
-        set_known(u, n, c);
-        let f = ArrayView2::from_shape((sizes.w, sizes.w), f).ok()?;
-        let (f, _) = f.split_at(Axis(0), n);
-        let (inner, outer) = f.split_at(Axis(1), n);
-        self.factor.assign(&inner);
-        cholesky(self.factor.view_mut())?;
-        let (first, known) = u.split_at_mut(n);
-        let mut right = Array2::zeros((n, 1));
-        let known = ArrayView1::from(&*known);
-        general_mat_vec_mul(-1.0, &outer, &known, 0.0, &mut right.column_mut(0));
-        solve(self.factor.view(), right.view_mut());
-        first.copy_from_slice(right.as_slice()?);
-        solve_transposed(&self.factor, first);
-        Some(2.0 * self.factor.diag().iter().map(|x| x.ln()).sum::<f64>())
+        self.population.integrate(f, sizes.w, c)
     }
 
     #[inline(always)]
     fn u(&self) -> &[f64] {
-        &self.u
+        self.population.u()
     }
 
     /// `RᵀK⁻¹B Ω BᵀK⁻¹R` from Ω = uuᵀ + F_II⁻¹.
@@ -111,8 +89,8 @@ impl Sums for Wide {
         self.outer.fill(ZERO);
         let (integrated, _) = self.b.view().split_at(Axis(0), self.solved.nrows());
         self.solved.assign(&integrated);
-        solve(self.factor.view(), self.solved.view_mut());
-        let by_u = self.b.t().dot(&ArrayView1::from(&self.u));
+        solve(self.population.factor(), self.solved.view_mut());
+        let by_u = self.b.t().dot(&ArrayView1::from(self.population.u()));
         for row in self.solved.rows().into_iter().chain([by_u.view()]) {
             let Some(row) = row.to_slice() else { continue };
             let (row, _) = row.as_chunks::<LANES>();
@@ -130,19 +108,12 @@ impl Sums for Wide {
     }
 
     #[inline(always)]
-    fn less_trace(&mut self, from: f64, prior_rows: &[f64], Sizes { w, .. }: Sizes) -> f64 {
-        let n = self.factor.nrows();
-        self.inverse.fill(0.0);
-        invert(self.factor.view(), self.inverse.view_mut());
-        let square = &mut self.square;
-        general_mat_mul(1.0, &self.inverse.t(), &self.inverse, 0.0, square);
-        let rows = prior_rows.chunks_exact(w).take(n).zip(square.rows());
-        let trace: f64 = rows.map(|(p, f)| p.iter().zip(&f).map(|(p, f)| p * f).sum::<f64>()).sum();
-        from - trace
+    fn less_trace(&mut self, from: f64, prior_rows: &[f64], _sizes: Sizes) -> f64 {
+        from - self.population.trace(prior_rows)
     }
 
     fn scatter(&self, z: &mut [f64]) {
-        solve_transposed(&self.factor, z);
+        self.population.scatter(z);
     }
 }
 
@@ -190,15 +161,6 @@ impl Wide {
             }
         }
         log_det + log_of_product(&product)
-    }
-}
-
-/// Solve `U x = b` in place, U in the upper triangle of `factor`.
-fn solve_transposed(factor: &Array2<f64>, x: &mut [f64]) {
-    for i in (0..x.len()).rev() {
-        let row = factor.row(i);
-        let s: f64 = row.iter().zip(&*x).skip(i + 1).map(|(u, x)| u * x).sum();
-        x[i] = (x[i] - s) / row[i];
     }
 }
 

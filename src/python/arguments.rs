@@ -110,6 +110,21 @@ pub fn covariance(
     Ok(covariance)
 }
 
+/// The covariance of the coefficients of one factor.
+#[derive(FromPyObject)]
+pub struct CovarianceSpec {
+    q: usize,
+    blocks: Vec<BlockSpec>,
+    lkj_eta: f64,
+    correlations: Option<Vec<BoundedSpec>>,
+}
+
+impl CovarianceSpec {
+    pub fn covariance(&self) -> PyResult<Covariance> {
+        covariance(self.q, &self.blocks, self.lkj_eta, self.correlations.as_deref())
+    }
+}
+
 /// Any array's numbers, row by row.
 pub fn flat<'a>(values: impl Iterator<Item = &'a f64>) -> Vec<f64> {
     values.copied().collect()

@@ -2,6 +2,7 @@
 //! for each room; whoever comes with more than two things names them.
 
 mod arguments;
+mod blocks;
 mod diagnostics;
 mod explore;
 mod family;
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     explore::register(module)?;
     marginal::register(module)?;
+    blocks::register(module)?;
     general::register(module)?;
     walk::register(module)?;
     family::register(module)?;

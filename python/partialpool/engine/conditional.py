@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.arrays import Array, mean_of, sd_of
+from partialpool.engine.blocks import block_draws, several
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Group, Model
 
@@ -107,6 +108,10 @@ def deviation_draws(model: Model, run: Run, k: int, first: int, last: int) -> Ar
     group, coef = model.groups[k], run.groups[k].coef
     if coef is not None:
         return coef[:, :, first:last] - population_part(model, run, k)[:, :, None, :]
+    if several(model):
+        every = [np.ascontiguousarray(covariances(model, run, i)) for i in range(len(run.groups))]
+        drawn = block_draws(model, run, every, k, (first, last))
+        return drawn.reshape(run.chains, run.draws, last - first, len(group.terms))
     out = _core.group_draws(
         **_given(model, run, k)._asdict(),
         back=group.back,

@@ -22,8 +22,6 @@ def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> st
         return f"the {pooled.family.name} family is not Gaussian"
     if design.sigma is not None:
         return "log sigma has a formula of its own"
-    if len(design.factors) > 1:
-        return f"there are {len(design.factors)} grouping factors"
     for factor in design.factors:
         if factor.pooled:
             continue
@@ -35,6 +33,8 @@ def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> st
         normal = [isinstance(prior, Normal) for prior in own]
         if not (all(flat) or all(normal)):
             return f"the priors on `{whole}` are neither all normal nor all flat or uniform"
+        if len(design.factors) > 1 and not all(normal):
+            return f"there are several grouping factors, and the priors on `{whole}` are not normal"
     if left < LEAST_SHARE:
         return f"{too_little(left, design.response)}, which cross-products would lose"
     return None

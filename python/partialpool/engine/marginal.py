@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core, limits
+from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import (
     coefficient_draws,
@@ -16,12 +18,13 @@ from partialpool.engine.conditional import (
     level_parts,
     written_scales,
 )
-from partialpool.engine.engine import BoundsError, Engine
+from partialpool.engine.engine import BoundsError, Engine, Priors
 from partialpool.engine.integrable import not_integrable
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling
 from partialpool.memory import check_memory
-from partialpool.model import Model
+from partialpool.model import Model, Pooled
+from partialpool.model.blocks import build_blocks
 from partialpool.model.marginal import build_marginal
 
 
@@ -38,6 +41,8 @@ def run_marginal(model: Model, sampling: Sampling) -> Run:
         If interrupted before any draw was kept; later, the run holds what there was.
     """
     draws = sampling.draws
+    if len(model.groups) > 1:
+        return _sample(model, sampling)
     group = model.sole_group
     if group is not None and group.bounds is not None and len(group.terms) > 2:
         left = int(np.sum(~group.estimable))
@@ -103,29 +108,42 @@ def _sample(model: Model, sampling: Sampling) -> Run:
     assert model.reduced is not None
     outputs, facts = sample_nuts(model.core, sampling)
     # With flat priors of the group coefficients the core has no group at all.
-    group = model.sole_group
-    q = len(group.terms) if group and not group.is_flat else 0
-    n_cor = len(group.pairs) if group else 0
+    q = sum(len(group.terms) for group in model.groups if not group.is_flat)
+    n_cor = sum(len(group.pairs) for group in model.groups)
     sd, cor, sigma, working = np.split(outputs, [q, q + n_cor, q + n_cor + 1], axis=2)
-    if group is not None and group.known_sd is not None:
-        sd = sd[..., :0]
     c = np.empty_like(working)
     c[..., list(model.reduced.order)] = working
     return Run(
         method="marginal",
         b=model.coordinates["mu"].from_working(c),
-        groups=() if group is None else (written_scales(group, sd, cor),),
+        groups=tuple(_scales(model, sd, cor)),
         scalars={} if model.known_errors else {"sigma": sigma[..., 0]},
         working=working,
         **facts,
     )
 
 
+def _scales(model: Model, sd: Array, cor: Array) -> Iterator[GroupDraws]:
+    """Draws of each group from those of all sds and all correlations."""
+    first, pair = 0, 0
+    for group in model.groups:
+        last = first + (0 if group.is_flat else len(group.terms))
+        end = pair + len(group.pairs)
+        own = sd[..., first:first] if group.known_sd is not None else sd[..., first:last]
+        yield written_scales(group, own, cor[..., pair:end])
+        first, pair = last, end
+
+
+def _build(pooled: Pooled, priors: Priors | None = None) -> Model:
+    several = len(pooled.design.factors) > 1
+    return build_blocks(pooled, priors) if several else build_marginal(pooled, priors)
+
+
 MARGINAL = Engine(
     "marginal",
     obstacle=not_integrable,
-    build=build_marginal,
+    build=_build,
     run=run_marginal,
-    why="in a Gaussian model with one grouping factor, coefficients integrate out exactly",
+    why="in a Gaussian model, coefficients of levels integrate out exactly",
     refit="auto",
 )

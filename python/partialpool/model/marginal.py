@@ -24,7 +24,7 @@ from partialpool.model.groupwork import (
 )
 from partialpool.model.model import Group, Model, Reduced
 from partialpool.model.pooling import Pooled
-from partialpool.model.scalars import Scalar, correlation_prior, group_sd_specs, scale_spec
+from partialpool.model.scalars import Scalar, covariance_spec, group_sd_specs, scale_spec
 from partialpool.model.scales import scales
 from partialpool.priors import Normal, Prior
 
@@ -56,7 +56,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     work = working_rows(design, resolved)
     at, order, row_scale = work.at, work.order, work.row_scale
     known = design.se is not None
-    estimate, error, residual_sd = _least_squares(work.X, work.y, row_scale, known=known)
+    estimate, error, residual_sd = least_squares(work.X, work.y, row_scale, known=known)
     sampled = order[len(order) - work.n_sampled :]
     data = work.reduce()
     group, free_rows = None, len(work.y)
@@ -66,18 +66,18 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         free_rows -= int(ranks(data).sum())
         if not known:
             residual_sd = _residual_sd_within(data, free_rows, residual_sd)
-    lkj_eta, correlations = correlation_prior(group, resolved)
     rows, constant = prior_rows(at, order)
-    constant += _constant(design, at, order[: len(order) - len(sampled)])
+    constant += log_constant(design, at, order[: len(order) - len(sampled)])
     flat = group is not None and group.is_flat
+    covariances = []
+    if factor is not None and group is not None and not flat:
+        covariances.append(covariance_spec(factor, group, resolved))
     core = _core.Marginal(
         data=data.projected(free_rows) if flat else data,
         sd=[] if flat else _sd_specs(factor, work.group, resolved, residual_sd, row_scale),
-        blocks=[] if flat or factor is None or not factor.pooled else list(factor.blocks),
-        lkj_eta=lkj_eta,
-        correlations=correlations,
+        covariances=covariances,
         sigma=1.0 if known else scale_spec("sigma", resolved["sigma"], residual_sd),
-        sampled=_coefficient_specs(sampled, at, estimate, error),
+        sampled=coefficient_specs(sampled, at, estimate, error),
         sampled_map=np.diag(1 / at.unit[sampled]),
         sampled_shift=(-at.shift[sampled] / at.unit[sampled]).tolist(),
         prior_rows=rows,
@@ -179,7 +179,7 @@ def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
     order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
     codes = np.empty(0, dtype=np.int64) if factor is None else factor.codes
     n_levels = 0 if factor is None else len(factor.levels)
-    return WorkingRows(X, y, at, group, codes, n_levels, _row_scale(design), order, len(sampled))
+    return WorkingRows(X, y, at, group, codes, n_levels, row_scale_of(design), order, len(sampled))
 
 
 def _group(
@@ -211,14 +211,14 @@ def _residual_sd_within(data: _core.CrossProducts, free_rows: int, fallback: flo
     return sd if sd > 0 else fallback
 
 
-def _row_scale(design: Design) -> Array | None:
+def row_scale_of(design: Design) -> Array | None:
     """Factor that gives every row the same residual variance."""
     if design.se is not None:
         return 1.0 / design.se
     return None if design.weights is None else np.sqrt(design.weights)
 
 
-def _least_squares(
+def least_squares(
     X: Array, y: Array, row_scale: Array | None, *, known: bool
 ) -> tuple[Array, Array, float]:
     """Complete-pooling estimate, its standard errors, and the residual sd: where chains start."""
@@ -234,7 +234,7 @@ def _least_squares(
     return np.asarray(estimate, dtype=np.float64), error, sd
 
 
-def _coefficient_specs(
+def coefficient_specs(
     sampled: list[int], at: Coordinates, estimate: Array, error: Array
 ) -> list[Scalar]:
     """Specify the coefficients that are sampled, on the scale of their priors."""
@@ -263,7 +263,7 @@ def prior_rows(at: Coordinates, order: list[int]) -> tuple[Array, float]:
     return rows.T @ rows, constant
 
 
-def _constant(design: Design, at: Coordinates, integrated: list[int]) -> float:
+def log_constant(design: Design, at: Coordinates, integrated: list[int]) -> float:
     """Give the part of the log marginal density that no parameter enters."""
     constant = -0.5 * len(design.y) * LOG_2PI + 0.5 * len(integrated) * LOG_2PI
     constant += float(np.sum(np.log(at.unit[integrated]))) + at.log_measure
@@ -272,7 +272,7 @@ def _constant(design: Design, at: Coordinates, integrated: list[int]) -> float:
 
 def log_row_scale(design: Design) -> float:
     """Log density of the rows less that of the scaled rows: sum of the logs of their factors."""
-    scale = _row_scale(design)
+    scale = row_scale_of(design)
     return 0.0 if scale is None else float(np.sum(np.log(scale)))
 
 

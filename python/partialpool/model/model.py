@@ -96,21 +96,65 @@ class Reduced:
 
     Attributes
     ----------
-    data : _core.CrossProducts
-        Cross-products level by level.
+    data : _core.CrossProducts or _core.Blocks
+        Cross-products level by level of one factor, or by pairs of levels of several.
     order : tuple of int
         Population columns in the order of the core: integrated ones, then sampled ones.
     """
 
-    data: _core.CrossProducts
+    data: _core.CrossProducts | _core.Blocks
     order: tuple[int, ...]
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What files keep of the rows: r, b, w of one factor, else entries of one matrix."""
+        if isinstance(self.data, _core.CrossProducts):
+            r, b, w, _ = self.data.parts()
+            return {"r": r, "b": b, "w": w}
+        row, column, value = self.data.parts()
+        unscale = np.concatenate([own.ravel() for own in self.data.unscale])
+        return {"row": row, "column": column, "value": value, "unscale": unscale}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        order: Sequence[int],
+        n_rows: int,
+        shapes: Sequence[tuple[int, int]],
+    ) -> Reduced:
+        """Rebuild from what `arrays` gave; `shapes` are (levels, columns) of the factors.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together.
+        """
+        if "r" in arrays:
+            r, b, w = (arrays[name] for name in ("r", "b", "w"))
+            return cls(_core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows), tuple(order))
+        ends = np.cumsum([q * q for _, q in shapes])
+        parts = np.split(np.asarray(arrays["unscale"], dtype=np.float64), ends[:-1])
+        data = _core.Blocks.from_parts(
+            unscale=[part.reshape(q, q) for part, (_, q) in zip(parts, shapes, strict=True)],
+            n_levels=[levels for levels, _ in shapes],
+            row=arrays["row"].tolist(),
+            column=arrays["column"].tolist(),
+            value=np.ascontiguousarray(arrays["value"], dtype=np.float64),
+            width=len(order) + 1,
+            n_rows=n_rows,
+        )
+        return cls(data, tuple(order))
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(levels, columns) of the factors of several."""
+        if isinstance(self.data, _core.CrossProducts):
+            return []
+        pairs = zip(self.data.n_levels, self.data.unscale, strict=True)
+        return [(levels, len(own)) for levels, own in pairs]
+
     def __reduce__(self) -> tuple[Any, ...]:  # to be pickled or copied: the core knows neither
-        return _reduced, (*self.data.parts(), self.order)
-
-
-def _reduced(r: Array, b: Array, w: Array, n_rows: int, order: tuple[int, ...]) -> Reduced:
-    return Reduced(_core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows), order)
+        return Reduced.from_arrays, (self.arrays(), self.order, self.data.n_rows, self.shapes)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,24 @@ def group_sd_specs(
     return specs
 
 
+class CovarianceSpec(NamedTuple):
+    """The covariance of the coefficients of one factor: its columns, and priors of correlations."""
+
+    q: int
+    blocks: list[tuple[int, int, bool]]
+    lkj_eta: float
+    correlations: list[Bounded] | None
+
+
+def covariance_spec(
+    factor: GroupFactor, group: Group, priors: Mapping[str, Prior]
+) -> CovarianceSpec:
+    """Specify the covariance of a factor's working coefficients, independent without pooling."""
+    eta, correlations = correlation_prior(group, priors)
+    blocks = list(factor.blocks) if factor.pooled else []
+    return CovarianceSpec(len(factor.terms), blocks, eta, correlations)
+
+
 def correlation_prior(
     group: Group | None, priors: Mapping[str, Prior]
 ) -> tuple[float, list[Bounded] | None]:

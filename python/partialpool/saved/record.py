@@ -41,6 +41,7 @@ GROUP_DRAWS = ("sd", "cor", "coef", "own")
 # Statistics that files know by these names; others are called `stat_…` there.
 STATS = ("diverging", "energy", "lp", "tree_depth")
 OTHER = "stat_"
+REDUCED = "reduced_"
 LOO_FACTS = ("method", "unit", "folds")
 LOO_ARRAYS = ("elpd_i", "log_score", "pareto_k", "y", "mean", "weights")
 
@@ -66,9 +67,9 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         arrays["working"] = run.working
     reduced: dict[str, Any] | None = None
     if model.reduced is not None:
-        r, b, w, n_rows = model.reduced.data.parts()
-        arrays |= {"reduced_r": r, "reduced_b": b, "reduced_w": w}
-        reduced = {"order": model.reduced.order, "n_rows": n_rows}
+        kept = model.reduced.arrays().items()
+        arrays |= {f"{REDUCED}{name}": values for name, values in kept}
+        reduced = {"order": model.reduced.order, "n_rows": model.reduced.data.n_rows}
     groups = []
     for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
         kind, arrays[f"group{k}_levels"] = levels_to_array(group.levels)
@@ -129,13 +130,17 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
     check_record(arrays, meta)
     reduced = None
     if meta["reduced"] is not None:
-        data = _core.CrossProducts.from_parts(
-            r=arrays["reduced_r"],
-            b=arrays["reduced_b"],
-            w=arrays["reduced_w"],
-            n_rows=meta["reduced"]["n_rows"],
-        )
-        reduced = Reduced(data, tuple(meta["reduced"]["order"]))
+        kept = {
+            name.removeprefix(REDUCED): values
+            for name, values in arrays.items()
+            if name.startswith(REDUCED)
+        }
+        shapes = [
+            (len(arrays[f"group{k}_levels"]), len(group["terms"]))
+            for k, group in enumerate(meta["groups"])
+        ]
+        order, n_rows = meta["reduced"]["order"], meta["reduced"]["n_rows"]
+        reduced = Reduced.from_arrays(kept, order, n_rows, shapes)
     facts = meta["model"]
     model = Model(
         **{name: facts[name] for name in MODEL_FACTS},

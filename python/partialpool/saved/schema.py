@@ -293,8 +293,11 @@ class _Checked:
         order = _dict(reduced, "reduced", {"order": list, "n_rows": int})["order"]
         if [type(k) for k in order] != [int] * self.p or sorted(order) != list(range(self.p)):
             raise DamagedError("order")
-        if reduced["n_rows"] < 0 or len(groups) > 1:
+        if reduced["n_rows"] < 0:
             raise DamagedError("reduced")
+        if len(groups) > 1:
+            self._crossed(groups)
+            return
         levels, q = 0, 0
         if groups:
             levels, q = len(self.arrays["group0_levels"]), len(groups[0]["terms"])
@@ -302,6 +305,23 @@ class _Checked:
         self._take("reduced_r", "f", (levels, q, q), finite=True)
         self._take("reduced_b", "f", (levels, q, m), finite=True)
         self._take("reduced_w", "f", (m, m), finite=True)
+
+    def _crossed(self, groups: list[Any]) -> None:
+        """Cross-products of several factors: entries of one matrix."""
+        sizes = [len(group["terms"]) for group in groups]
+        levels = [len(self.arrays[f"group{k}_levels"]) for k in range(len(groups))]
+        columns = sum(q * n for q, n in zip(sizes, levels, strict=True)) + self.p + 1
+        value = self._take("reduced_value", "f", (None,), finite=True)
+        for name in ("reduced_row", "reduced_column"):
+            place = self._take(name, "iu", value.shape)
+            if place.size and (place.min() < 0 or place.max() >= columns):
+                raise DamagedError(name)
+        unscale = self._take("reduced_unscale", "f", (sum(q * q for q in sizes),), finite=True)
+        first = 0
+        for q in sizes:
+            if (np.diagonal(unscale[first : first + q * q].reshape(q, q)) == 0).any():
+                raise DamagedError("reduced_unscale")
+            first += q * q
 
     def _held_out(self) -> None:
         for k, one in enumerate(self.meta.get("held_out") or []):

@@ -67,6 +67,11 @@ impl PyCrossProducts {
         self.inner.n_levels
     }
 
+    #[getter]
+    fn n_rows(&self) -> usize {
+        self.inner.n_rows
+    }
+
     /// R (levels × q × q), B (levels × q × w), W (w × w) and the number of rows.
     #[allow(clippy::type_complexity)]
     fn parts<'py>(

@@ -1,4 +1,4 @@
-//! `Marginal`: the density of a Gaussian model with at most one factor.
+//! `Marginal`: the density of a Gaussian model, all group coefficients integrated out.
 
 mod conditional;
 mod crossproducts;
@@ -7,11 +7,13 @@ mod held_out;
 pub use crossproducts::PyCrossProducts;
 
 use super::arguments::{
-    BlockSpec, BoundedSpec, ScalarSpec, ScaleSpec, covariance, flat, scalar, scale, shape_error,
-    vector,
+    CovarianceSpec, ScalarSpec, ScaleSpec, flat, scalar, scale, shape_error, vector,
 };
+use super::blocks::PyBlocks;
 use super::explore::PyDensity;
-use crate::marginal::{Marginal, MarginalDensity, Narrow, Parameters, Wide};
+use crate::blocks::Blocks;
+use crate::covariance::Covariance;
+use crate::marginal::{Marginal, MarginalDensity, Narrow, Parameters, Reduced, Wide};
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -25,10 +27,27 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(conditional::group_summary, module)?)
 }
 
-/// The marginal density of a Gaussian model with at most one grouping factor (see marginal/).
+/// Rows of a model with at most one factor, or with several.
+#[derive(FromPyObject)]
+enum DataSpec<'py> {
+    Levels(PyRef<'py, PyCrossProducts>),
+    Blocks(PyRef<'py, PyBlocks>),
+}
+
+impl DataSpec<'_> {
+    /// Columns of Z, and of `[X y]`.
+    fn sizes(&self) -> (usize, usize) {
+        match self {
+            Self::Levels(data) => (data.inner.q(), data.inner.width()),
+            Self::Blocks(data) => (data.inner.q(), data.inner.width()),
+        }
+    }
+}
+
+/// The marginal density of a Gaussian model (see marginal/ and blocks/).
 #[pyclass(frozen, extends = PyDensity, name = "Marginal", module = "partialpool._core")]
 pub struct PyMarginal {
-    model: Arc<Marginal>,
+    parameters: Parameters,
 }
 
 #[pymethods]
@@ -36,15 +55,13 @@ impl PyMarginal {
     #[new]
     #[allow(clippy::too_many_arguments)]
     #[pyo3(signature = (
-        *, data, sd, blocks, lkj_eta, correlations, sigma, sampled, sampled_map,
-        sampled_shift, prior_rows, constant
+        *, data, sd, covariances, sigma, sampled, sampled_map, sampled_shift, prior_rows,
+        constant
     ))]
     fn new(
-        data: PyRef<'_, PyCrossProducts>,
+        data: DataSpec<'_>,
         sd: Vec<ScaleSpec>,
-        blocks: Vec<BlockSpec>,
-        lkj_eta: f64,
-        correlations: Option<Vec<BoundedSpec>>,
+        covariances: Vec<CovarianceSpec>,
         sigma: ScaleSpec,
         sampled: Vec<ScalarSpec>,
         sampled_map: PyReadonlyArray2<'_, f64>,
@@ -52,35 +69,44 @@ impl PyMarginal {
         prior_rows: PyReadonlyArray2<'_, f64>,
         constant: f64,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let (q, w, s) = (data.inner.q, data.inner.width, sampled.len());
-        if sd.len() != q || s >= w || sampled_map.as_array().dim() != (s, s) {
+        let (q, w) = data.sizes();
+        let s = sampled.len();
+        let covariances: Vec<_> =
+            covariances.iter().map(CovarianceSpec::covariance).collect::<PyResult<_>>()?;
+        let covariance = Covariance::join(covariances);
+        if sd.len() != q || covariance.q != q || s >= w || sampled_map.as_array().dim() != (s, s) {
             return Err(shape_error("sd or sampled coefficients"));
         }
         if sampled_shift.len() != s || prior_rows.as_array().dim() != (w, w) {
             return Err(shape_error("prior rows"));
         }
         let parameters = Parameters {
-            covariance: covariance(q, &blocks, lkj_eta, correlations.as_deref())?,
+            covariance,
             sd: sd.iter().map(scale).collect::<PyResult<_>>()?,
             sigma: scale(&sigma)?,
             sampled: sampled.iter().map(scalar).collect::<PyResult<_>>()?,
             sampled_map: flat(sampled_map.as_array().iter()),
             sampled_shift,
         };
-        let model = Marginal {
-            data: data.inner.clone(),
-            parameters,
-            prior_rows: flat(prior_rows.as_array().iter()),
-            constant,
+        let prior_rows = flat(prior_rows.as_array().iter());
+        let shared = parameters.clone();
+        let density = match data {
+            DataSpec::Blocks(data) => {
+                let data = data.inner.clone();
+                let model = Arc::new(Marginal { data, parameters, prior_rows, constant });
+                PyDensity::new(move || MarginalDensity::<Blocks>::new(model.clone()))
+            }
+            DataSpec::Levels(data) => {
+                let data = data.inner.clone();
+                let model = Arc::new(Marginal { data, parameters, prior_rows, constant });
+                if model.is_wide() {
+                    PyDensity::new(move || MarginalDensity::<Wide>::new(model.clone()))
+                } else {
+                    PyDensity::new(move || MarginalDensity::<Narrow>::new(model.clone()))
+                }
+            }
         };
-        let model = Arc::new(model);
-        let shared = model.clone();
-        let density = if model.is_wide() {
-            PyDensity::new(move || MarginalDensity::<Wide>::new(shared.clone()))
-        } else {
-            PyDensity::new(move || MarginalDensity::<Narrow>::new(shared.clone()))
-        };
-        Ok(PyClassInitializer::from(density).add_subclass(Self { model }))
+        Ok(PyClassInitializer::from(density).add_subclass(Self { parameters: shared }))
     }
 
     /// Parameters at the unconstrained `u`, with their log prior (Jacobian included).
@@ -89,8 +115,8 @@ impl PyMarginal {
         py: Python<'py>,
         u: PyReadonlyArray1<'_, f64>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let u = vector(&u, self.model.parameters.dim(), "u")?;
-        let at = self.model.parameters.constrained(&u);
+        let u = vector(&u, self.parameters.dim(), "u")?;
+        let at = self.parameters.constrained(&u);
         let out = PyDict::new(py);
         out.set_item("sd", PyArray1::from_vec(py, at.sd))?;
         out.set_item("cor", PyArray1::from_vec(py, at.cor))?;

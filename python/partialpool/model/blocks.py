@@ -1,0 +1,184 @@
+"""A Gaussian model with several grouping factors: rows reduced, priors as the core takes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from partialpool import _core, called
+from partialpool.arrays import Array
+from partialpool.design import Design, GroupFactor
+from partialpool.model.coordinates import Coordinates, integrable
+from partialpool.model.defaults import resolve_priors
+from partialpool.model.groupwork import WorkingGroup, group_of, working_predictor
+from partialpool.model.marginal import (
+    coefficient_specs,
+    least_squares,
+    log_constant,
+    prior_rows,
+    row_scale_of,
+)
+from partialpool.model.model import Group, Model, Reduced
+from partialpool.model.pooling import Pooled
+from partialpool.model.scalars import (
+    CovarianceSpec,
+    Scalar,
+    covariance_spec,
+    group_sd_specs,
+    scale_spec,
+)
+from partialpool.model.scales import predictors, scales
+from partialpool.priors import Prior
+
+
+class BlockRows(NamedTuple):
+    """The rows of a Gaussian model with several factors as the core takes them.
+
+    Attributes
+    ----------
+    X, y : arrays
+        Working columns of the population, and what is left of the response beside them.
+    at : Coordinates
+        Those of the population.
+    groups : tuple of WorkingGroup
+        The columns of each factor.
+    row_scale : (n,) array or None
+        Factor that gives every row the same residual variance.
+    order : list of int
+        Population columns in the order of the core: integrated ones, then sampled ones.
+    n_sampled : int
+        How many are sampled.
+    """
+
+    X: Array
+    y: Array
+    at: Coordinates
+    groups: tuple[WorkingGroup, ...]
+    row_scale: Array | None
+    order: list[int]
+    n_sampled: int
+
+    @property
+    def xy(self) -> Array:
+        """Columns [X y] in the order of the core."""
+        return np.column_stack([self.X[:, self.order], self.y])
+
+    def reduce(self, factors: tuple[GroupFactor, ...]) -> _core.Blocks:
+        """Reduce the rows to cross-products of the pairs of levels that occur."""
+        return _core.Blocks(
+            z=[work.Z for work in self.groups],
+            codes=[factor.codes for factor in factors],
+            n_levels=[len(factor.levels) for factor in factors],
+            unscale=[np.ascontiguousarray(work.unscale) for work in self.groups],
+            xy=self.xy,
+            row_scale=self.row_scale,
+        )
+
+
+def block_rows(design: Design, priors: Mapping[str, Prior]) -> BlockRows:
+    """Bring the rows of a design into working coordinates, given the prior of every parameter."""
+    y = design.y if design.offset is None else design.y - design.offset
+    # The mean of huge, close numbers is itself rounded; it need only be near.
+    level = float(y[0] + np.mean(y - y[0]))
+    work = working_predictor(predictors(design)[0], priors, scales(design), level=level)
+    y = y - work.at.level
+    for group in work.factors:
+        if group.known_sd is not None:
+            y = y - group.columns @ group.mean
+    sampled = [k for k, prior in enumerate(work.at.priors) if not integrable(prior)]
+    order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
+    return BlockRows(
+        work.columns, y, work.at, work.factors, row_scale_of(design), order, len(sampled)
+    )
+
+
+def build_blocks(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
+    """Build the density of a Gaussian model with several grouping factors.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        Response and columns as the pooling sees them.
+    priors : mapping, optional
+        User priors by parameter name; defaults for the rest.
+
+    Raises
+    ------
+    InputError
+        If priors do not fit the model, or a group term is too far from 0 to compute with.
+    """
+    design = pooled.design
+    resolved = resolve_priors(priors, design)
+    work = block_rows(design, resolved)
+    at, order = work.at, work.order
+    known = design.se is not None
+    estimate, error, residual_sd = least_squares(work.X, work.y, work.row_scale, known=known)
+    sampled = order[len(order) - work.n_sampled :]
+    data = work.reduce(design.factors)
+    groups = _groups(design, work, resolved)
+    rows, constant = prior_rows(at, order)
+    constant += log_constant(design, at, order[: len(order) - len(sampled)])
+    core = _core.Marginal(
+        data=data,
+        sd=_sd_specs(design, work, resolved, residual_sd),
+        covariances=_covariances(design, groups, resolved),
+        sigma=1.0 if known else scale_spec("sigma", resolved["sigma"], residual_sd),
+        sampled=coefficient_specs(sampled, at, estimate, error),
+        sampled_map=np.diag(1 / at.unit[sampled]),
+        sampled_shift=(-at.shift[sampled] / at.unit[sampled]).tolist(),
+        prior_rows=rows,
+        constant=constant,
+    )
+    return Model(
+        formula=design.terms.formula,
+        response=design.response,
+        family=pooled.family,
+        link="identity",
+        pooling=pooled.pooling,
+        columns=design.columns,
+        groups=groups,
+        priors=resolved,
+        coordinates={"mu": at},
+        known_errors=known,
+        n_rows=len(work.y),
+        reduced=Reduced(data, tuple(order)),
+        core=core,
+        plan=design.plan,
+    )
+
+
+def _groups(design: Design, work: BlockRows, priors: Mapping[str, Prior]) -> tuple[Group, ...]:
+    found = []
+    for factor, own in zip(design.factors, work.groups, strict=True):
+        parts = scales(design).factors[factor.name]
+        every = np.ones(len(factor.levels), dtype=bool)
+        found.append(group_of(factor, "mu", own, priors, parts, work.at, every))
+    return tuple(found)
+
+
+def _sd_specs(
+    design: Design, work: BlockRows, priors: Mapping[str, Prior], residual_sd: float
+) -> list[Scalar | float]:
+    """Specify the sds of all factors' coefficients, known ones by their value."""
+    specs: list[Scalar | float] = []
+    for factor, own in zip(design.factors, work.groups, strict=True):
+        if own.known_sd is not None:
+            specs += own.known_sd.tolist()
+            continue
+        # A scale below which an sd can hardly be told from 0.
+        n = float(np.mean(factor.counts))
+        if work.row_scale is not None:
+            n *= float(np.mean(work.row_scale**2))
+        size = residual_sd / math.sqrt(n) / len(factor.levels) ** 0.25
+        specs += group_sd_specs(factor, factor.name, own, priors, size)
+    return specs
+
+
+def _covariances(
+    design: Design, groups: tuple[Group, ...], priors: Mapping[str, Prior]
+) -> list[CovarianceSpec]:
+    pairs = zip(design.factors, groups, strict=True)
+    return [covariance_spec(factor, group, priors) for factor, group in pairs]
