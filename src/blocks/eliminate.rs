@@ -127,7 +127,7 @@ impl Elimination {
                     y_b[c * q + i] = (0..q).map(|b| m[i * q + b] * with_b[b * w + c]).sum();
                 }
             }
-            self.rest.subtract(columns, y, q);
+            self.rest.subtract(level, columns, y, q);
             for (y, &column) in y.chunks_exact(q).zip(columns) {
                 for c in 0..w {
                     let product: f64 = (0..q).map(|i| y[i] * y_b[c * q + i]).sum();

@@ -28,4 +28,5 @@ pub use eliminate::Elimination;
 pub use held_out::{AllRows, Draws, leave_rows_out, log_densities};
 pub use nodes::{NodeAt, draws, node_moments};
 pub use products::{Products, Rows, Shape};
+pub use rest::Cost;
 pub use sums::Blocks;

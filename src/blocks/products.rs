@@ -1,8 +1,10 @@
 //! Rows → cross-products of the pairs of levels that occur; the rows are not needed again.
 
+use super::rest::Pattern;
 use crate::marginal::Reduced;
 use crate::marginal::conditional::semidefinite_factor;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The shape of one grouping factor.
 #[derive(Clone, Debug)]
@@ -91,6 +93,8 @@ pub struct Products {
     pub pair_values: Vec<Vec<f64>>,
     /// `[X y]ᵀ[X y]`, w × w.
     pub total: Vec<f64>,
+    /// The entries of the others' matrix, where it is worth while to know them.
+    pub pattern: Option<Arc<Pattern>>,
 }
 
 impl Reduced for Products {
@@ -140,7 +144,7 @@ impl Products {
         }
         let (links, linked, link_values) = links(&cross, &factors, lead, &others);
         let (pairs, pair_values) = pairs(&cross, &factors, &others);
-        Self {
+        let mut products = Self {
             width,
             n_rows,
             factors,
@@ -153,7 +157,10 @@ impl Products {
             pairs,
             pair_values,
             total,
-        }
+            pattern: None,
+        };
+        products.pattern = Pattern::of(&products).map(Arc::new);
+        products
     }
 
     pub fn lead(&self) -> &Factor {
@@ -233,7 +240,7 @@ pub type Crossed = Vec<((u32, u32), Vec<f64>)>;
 /// The pairs of levels of two factors, from rows.
 fn cross(g: &Rows, h: &Rows) -> Crossed {
     let (p, q) = (g.shape.q, h.shape.q);
-    let mut keys: Vec<(u64, u32)> = (g.codes.iter().zip(h.codes).enumerate())
+    let mut keys: Vec<(u64, u32)> = (g.codes.iter().zip(&h.codes).enumerate())
         .map(|(i, (&a, &b))| ((u64::from(a) << 32) | u64::from(b), i as u32))
         .collect();
     keys.sort_unstable();

@@ -89,9 +89,7 @@ impl Elimination {
                 for i in 0..q {
                     for j in 0..q {
                         let (a, b) = (first + i, first + j);
-                        sum[i * q + j] += (0..n)
-                            .map(|l| self.rest.schur(a, l) * self.rest.covariance(l, b))
-                            .sum::<f64>();
+                        sum[i * q + j] += self.rest.product(a, b);
                     }
                 }
             }

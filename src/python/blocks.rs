@@ -3,7 +3,7 @@
 
 use super::arguments::{flat, shape_error};
 use crate::blocks::{
-    AllRows, Draws, Elimination, NodeAt, Products, Rows, Shape, draws, leave_rows_out,
+    AllRows, Cost, Draws, Elimination, NodeAt, Products, Rows, Shape, draws, leave_rows_out,
     log_densities, node_moments,
 };
 use numpy::{
@@ -113,6 +113,14 @@ impl PyBlocks {
     #[getter]
     fn n_rows(&self) -> usize {
         self.inner.n_rows
+    }
+
+    /// Operations of an evaluation, as many as a dense Cholesky factorisation that takes the same
+    /// time, and bytes of working storage.
+    #[getter]
+    fn cost(&self) -> (f64, f64) {
+        let cost = Cost::of(&self.inner);
+        (cost.operations, cost.bytes)
     }
 
     #[getter]

@@ -1,6 +1,7 @@
-"""Simulation-based calibration of NUTS on all parameters (see test_calibration).
+"""Simulation-based calibration of NUTS on all parameters, and of several factors integrated out.
 
-Every family with one factor, crossed factors, group coefficients without pooling, and a predictor
+Judged as in test_calibration. Every family with one factor, crossed and nested factors, group
+coefficients without pooling, and a predictor
 of log sigma. Responses come from `Family.simulate`, whose draws are tested against scipy on their
 own. Worlds that the package refuses (all responses alike, a category that does not occur) are left
 out: that depends on the data alone, and given the data the truth is a draw from the posterior, so
@@ -16,6 +17,7 @@ from scipy import stats
 import partialpool as pp
 from calibration import miscalibrated, rank, threshold
 from partialpool import _core
+from partialpool.engine.conditional import coefficient_draws
 from partialpool.families import FAMILIES, Given
 
 THIN, KEPT = 8, 50
@@ -27,7 +29,8 @@ G = np.repeat(np.arange(len(SIZES)), SIZES)
 N, J = len(G), len(SIZES)
 _RNG = np.random.default_rng(77)
 H = _RNG.permutation(np.arange(N) % 6)
-CODES = {"g": G, "h": H}
+K = G // 3  # g is nested in k
+CODES = {"g": G, "h": H, "k": K}
 X = _RNG.normal(0.8, 1, N)
 COLUMN = {"Intercept": np.ones(N), "x": X}
 WEIGHTS, OFFSET = _RNG.uniform(0.3, 3, N), _RNG.normal(0, 1, N)
@@ -55,7 +58,7 @@ SHARE = (pp.Uniform(0.02, 0.6), stats.uniform(0.02, 0.58))
 # Degrees of freedom lie above 1.
 NU = (pp.Uniform(1.5, 12), stats.uniform(1.5, 10.5))
 DISPERSION = {"sigma": GAMMA, "nu": NU, "shape": SHAPE, "phi": SHAPE, "zi": SHARE, "hu": SHARE}
-B, SDS = {"b": SMALL}, {"sd_g": HALF, "sd_h": EXPONENTIAL}
+B, SDS = {"b": SMALL}, {"sd_g": HALF, "sd_h": EXPONENTIAL, "sd_k": HALF}
 # Thresholds are ordered: their prior is that of those draws that are.
 CUTS = {
     f"threshold[{k}]": (pp.Normal(m, 0.7), stats.norm(m, 0.7)) for k, m in ((1, -1), (2, 0), (3, 1))
@@ -74,6 +77,7 @@ class World:
     sigma: dict | None = None
     # The factor without pooling.
     own: str = ""
+    method: str = "nuts"
 
     @property
     def record(self):
@@ -95,6 +99,28 @@ MODELS = {
     "gaussian": World("gaussian", options={"weights": WEIGHTS, "offset": OFFSET}),
     "bernoulli, probit": World("bernoulli", options={"link": "probit"}),
     "gaussian, crossed": World("gaussian", {"g": ("Intercept", "x"), "h": ("Intercept",)}),
+    "integrated, crossed": World(
+        "gaussian",
+        {"g": ("Intercept", "x"), "h": ("Intercept",)},
+        options={"weights": WEIGHTS, "offset": OFFSET},
+        method="marginal",
+    ),
+    "integrated, slopes in both": World(
+        "gaussian",
+        {"g": ("Intercept", "x"), "h": ("Intercept", "x")},
+        priors={"b": STUDENT},
+        method="marginal",
+    ),
+    "integrated, nested": World(
+        "gaussian", {"g": ("Intercept",), "k": ("Intercept",)}, method="marginal"
+    ),
+    "integrated, none beside partial": World(
+        "gaussian",
+        {"g": ("Intercept",), "h": ("Intercept",)},
+        {"coef_g": SMALL},
+        own="g",
+        method="marginal",
+    ),
     "poisson, crossed": World("poisson", {"g": ("Intercept",), "h": ("Intercept", "x")}),
     "cumulative, crossed": World("cumulative", {"g": ("Intercept",), "h": ("Intercept",)}),
     "bernoulli, bounds": World("bernoulli", priors={"b": BOX}),
@@ -172,11 +198,11 @@ def draws_of(world, fit):
     run, some, found = fit.run, slice(THIN - 1, None, THIN), {}
     found |= {f"b[{c}]": run.b[0, some, k] for k, c in enumerate(fit.model.columns)}
     found |= {name: draws[0, some] for name, draws in run.scalars.items()}
-    for group, draws in zip(fit.model.groups, run.groups, strict=True):
+    for place, (group, draws) in enumerate(zip(fit.model.groups, run.groups, strict=True)):
         found |= dict(zip(group.sd_labels, draws.sd[0, some].T, strict=True))
         found |= dict(zip(group.cor_labels, draws.cor[0, some].T, strict=True))
         prefix = "b_sigma" if group.predictor == "sigma" else "b"
-        r = draws.coef[0, some].copy()
+        r = coefficient_draws(fit.model, run, place, 0, len(group.levels))[0, some].copy()
         for k, term in enumerate(group.terms):
             if group.known_sd is None and f"{prefix}[{term}]" in found:
                 r[..., k] -= found[f"{prefix}[{term}]"][:, None]
@@ -250,10 +276,10 @@ def ranks(model, replication):
         sigma["sigma"] = world.formula("", world.sigma.items())
     fit = pp.fit(
         world.formula("y ", world.groups.items()),
-        {"y": y, "x": X, "g": G, "h": H},
+        {"y": y, "x": X} | CODES,
         family=world.family,
         priors={name: ours for name, (ours, _) in priors.items()},
-        method="nuts",
+        method=world.method,
         pooling={world.own: "none"} if world.own else "partial",
         chains=1,
         draws=THIN * KEPT,

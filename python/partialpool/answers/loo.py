@@ -14,6 +14,14 @@ from partialpool import _core, limits
 from partialpool.arrays import Array, Ints
 from partialpool.checks import A_FACTOR, check_text
 from partialpool.design import GroupFactor
+from partialpool.draws.crossed import (
+    Crossed,
+    crossed,
+    crosses,
+    drawn,
+    leave_levels_out,
+    leave_rows_out,
+)
 from partialpool.draws.integrated import (
     blocks,
     integrates,
@@ -40,6 +48,10 @@ if TYPE_CHECKING:
 
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
 MOST, FEWEST = 4_000_000, 1000
+# Operations that one answer may take where every draw of φ is an elimination of several factors, how
+# many take a second, and the fewest draws that are worth it.
+OPERATIONS, SPEED, LEAST = 5e11, 2e10, 100
+
 # Seconds on one core: for each row and draw, and for each of its pairs of integrated coefficients.
 ROW, PAIR = 4e-8, 1e-10
 
@@ -195,7 +207,7 @@ def loo(fit: Posterior, by: str | None = None) -> Loo:
 
     Notes
     -----
-    In a Gaussian model with at most one grouping factor, coefficients are integrated out: the
+    In a Gaussian model, coefficients are integrated out: the
     held-out density given sds, correlations and sigma is exact, and only the posterior of
     these few is reweighted. In other models the posterior of all parameters is reweighted.
     Weights are smoothed (PSIS, Vehtari et al. 2024).
@@ -241,17 +253,23 @@ def leave_levels(fit: Posterior, factor: GroupFactor) -> Loo:
     The factor is the model's own, or any where it has none (complete pooling).
     """
     own = [f.name for f in rows_of(fit).factors]
-    if not integrates(fit) or own not in ([], [factor.name]):
+    remedy = f'refit without them: `kfold(by="{factor.name}")`'
+    wanted = max(FEWEST, MOST // len(factor.levels))
+    if crosses(fit) and factor.name in own:
+        every = crossed(fit)
+        picked = _affordable(fit, every, wanted, len(factor.levels), f"levels of `{factor.name}`")
+        scores = leave_levels_out(every, drawn(fit, every, picked), factor)
+    elif integrates(fit) and own in ([], [factor.name]):
+        picked = thinned(fit, wanted)
+        check_memory(len(picked), len(factor.levels), what="levels", copies=4, remedy=remedy)
+        rows = blocks(fit, factor.codes, len(factor.levels))
+        scores = level_scores(rows, parameters(fit, rows, picked))
+    else:
         raise InputError(
             f"levels of `{factor.name}` can be left out one by one only where all group "
             "coefficients integrate out; reweighting the draws would not be reliable",
-            remedy=f'refit without them: `kfold(by="{factor.name}")`',
+            remedy=remedy,
         )
-    picked = thinned(fit, max(FEWEST, MOST // len(factor.levels)))
-    remedy = f'refit without them: `kfold(by="{factor.name}")`'
-    check_memory(len(picked), len(factor.levels), what="levels", copies=4, remedy=remedy)
-    rows = blocks(fit, factor.codes, len(factor.levels))
-    scores = level_scores(rows, parameters(fit, rows, picked))
     elpd, k, *_ = leave_out(scores, efficiency(fit))
     empty = np.empty(0)
     log_score = np.full(len(elpd), np.nan)
@@ -289,17 +307,26 @@ def _rows(fit: Posterior) -> Loo:
     elpd, log_score, k, mean = (np.full(n, np.nan) for _ in range(4))
     relative = efficiency(fit)
     draws = thinned(fit, max(FEWEST, MOST // n))
-    _check_effort(n, len(draws), len(fit.model.columns) if exact else 0)
-    if exact:
+    if crosses(fit):
+        every = crossed(fit)
+        exact, draws = True, _affordable(fit, every, len(draws), 3, "rows")
+        check_memory(len(draws), n, what="rows", copies=8, remedy="use `kfold(5)`")
+        density, expected, score = leave_rows_out(every, drawn(fit, every, draws))
+        left = leave_out(density, relative)
+        elpd, k, log_score = left.elpd, left.pareto_k, log_mean(score)
+        mean = expected[0] + np.einsum("sr,sr->r", left.weights, expected - expected[0])
+    elif exact:
+        _check_effort(n, len(draws), len(fit.model.columns))
         sorted_rows = blocks(fit)
         of_draws = parameters(fit, sorted_rows, draws)
         elpd, k, mean, log_score = row_scores(sorted_rows, of_draws, relative)
     else:
+        _check_effort(n, len(draws), 0)
         for at in chunks(design, max(1, 2_000_000 // len(draws))):
-            drawn = row_draws(fit, at, draws)
-            left = leave_out(drawn.log_densities(), relative)
+            of_rows = row_draws(fit, at, draws)
+            left = leave_out(of_rows.log_densities(), relative)
             elpd[at], k[at], log_score[at] = left.elpd, left.pareto_k, left.log_mean
-            expected = drawn.means()
+            expected = of_rows.means()
             first = np.where(np.isfinite(expected[0]), expected[0], 0.0)
             mean[at] = first + np.einsum("sr,sr->r", left.weights, expected - first)
     found = _unreliable(k, elpd, "rows", "kfold()")
@@ -317,6 +344,19 @@ def _rows(fit: Posterior) -> Loo:
         tuple(found),
         counting_weights(fit),
     )
+
+
+def _affordable(fit: Posterior, rows: Crossed, wanted: int, times: int, what: str) -> Ints:
+    """Draws of φ at which all rows may be evaluated so many times, `wanted` at most."""
+    effort = times * rows.operations
+    count = int(min(wanted, OPERATIONS / effort))
+    if count < LEAST:
+        raise InputError(
+            f"leaving out {what} one by one would take about "
+            f"{LEAST * effort / SPEED / 3600:.1f} hours",
+            remedy="use `kfold(5)`, which takes five fits",
+        )
+    return thinned(fit, count)
 
 
 def _check_effort(rows: int, draws: int, columns: int) -> None:

@@ -1,8 +1,8 @@
-//! The factors that are not eliminated first, all together: S̃, the factor of `S = ΛᵀS̃Λ + I`, and
-//! `T = ΛS⁻¹Λᵀ`.
+//! The others as dense matrices.
 
-use super::products::Products;
-use faer::dyn_stack::{MemStack, StackReq};
+use super::room;
+use crate::blocks::products::Products;
+use faer::dyn_stack::MemStack;
 use faer::linalg::cholesky::llt;
 use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_upper_triangular_in_place,
@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 
 /// A symmetric matrix by columns; its lower triangle counts.
 #[derive(Clone, Debug)]
-pub struct Rest {
+pub struct Dense {
     n: usize,
     schur: Vec<f64>,
     factor: Vec<f64>,
@@ -21,7 +21,7 @@ pub struct Rest {
     scratch: Vec<MaybeUninit<u8>>,
 }
 
-impl Rest {
+impl Dense {
     pub fn new(data: &Products) -> Self {
         let n = data.n_rest;
         let needed = llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, Default::default());
@@ -142,6 +142,10 @@ impl Rest {
         Self::entry(&self.covariance, self.n, r, c)
     }
 
+    pub fn product(&self, a: usize, b: usize) -> f64 {
+        (0..self.n).map(|l| self.schur(a, l) * self.covariance(l, b)).sum()
+    }
+
     /// `S̃x` for some columns.
     pub fn times_schur(&self, x: &[f64], out: &mut [f64]) {
         let n = self.n;
@@ -160,11 +164,6 @@ impl Rest {
             }
         }
     }
-}
-
-/// Room for a library's working storage.
-fn room(needed: StackReq) -> Vec<MaybeUninit<u8>> {
-    vec![MaybeUninit::uninit(); needed.unaligned_bytes_required()]
 }
 
 /// `ΛᵀAΛ`, or `ΛAΛᵀ`, block by block: from and to lower triangles.
@@ -199,7 +198,7 @@ fn transform(
                         for c in 0..p {
                             half[r * p + c] = (0..p)
                                 .map(|i| {
-                                    let a = Rest::entry(from, n, r0 + r, c0 + i);
+                                    let a = Dense::entry(from, n, r0 + r, c0 + i);
                                     a * if outward { left[c * p + i] } else { left[i * p + c] }
                                 })
                                 .sum();
