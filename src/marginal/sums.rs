@@ -2,7 +2,7 @@
 //! are few columns ([`super::Narrow`]), by products of matrices where there are many
 //! ([`super::Wide`]).
 
-use super::Marginal;
+use super::crossproducts::CrossProducts;
 use crate::lanes::{Lane, sum, triangular};
 
 /// Stands for a size that is known only at run time.
@@ -21,12 +21,13 @@ pub struct Sizes {
 
 /// Working storage for one density: the two passes over the levels, and what lies between them.
 pub trait Sums: Clone + Send + Sync + 'static {
-    fn new(model: &Marginal) -> Self;
+    fn new(data: &CrossProducts, n_integrated: usize) -> Self;
 
     /// First pass: returns Σ log|K| and fills the symmetric `f` with `(W + Σ BᵀK⁻¹B)/σ² + P`.
     fn forward(
         &mut self,
-        model: &Marginal,
+        data: &CrossProducts,
+        prior_rows: &[f64],
         sizes: Sizes,
         lambda: &[f64],
         precision: f64,

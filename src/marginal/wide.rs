@@ -4,7 +4,6 @@
 //! `Σ BᵀK⁻¹B` is one product, and `RᵀK⁻¹B Ω BᵀK⁻¹R` needs them times U⁻¹, F_II = UᵀU. For p columns
 //! and n rows (q a level) an evaluation takes 2 p²n + p³ operations, nearly all in blocks.
 
-use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
 use super::sums::{Sizes, Sums, assemble, halve_difference, set_known};
 use crate::halves::{add_gram, cholesky, invert, solve};
@@ -40,8 +39,7 @@ pub struct Wide {
 }
 
 impl Sums for Wide {
-    fn new(model: &Marginal) -> Self {
-        let (data, n_integrated) = (&model.data, model.n_integrated());
+    fn new(data: &CrossProducts, n_integrated: usize) -> Self {
         let (q, w, n) = (data.q, data.width, data.n_blocks() * data.q * LANES);
         let triangle = q * (q + 1) / 2;
         Self {
@@ -62,17 +60,18 @@ impl Sums for Wide {
     #[inline(always)]
     fn forward(
         &mut self,
-        model: &Marginal,
+        data: &CrossProducts,
+        prior_rows: &[f64],
         sizes: Sizes,
         lambda: &[f64],
         precision: f64,
         f: &mut [f64],
     ) -> f64 {
-        let log_det = self.eliminate(&model.data, lambda);
+        let log_det = self.eliminate(data, lambda);
         self.gram.fill(0.0);
         add_gram(self.b.view(), self.gram.view_mut());
         let gram = &self.gram;
-        assemble(f, (sizes.w, precision), &model.data.w, &model.prior_rows, |i, j| gram[[i, j]]);
+        assemble(f, (sizes.w, precision), &data.w, prior_rows, |i, j| gram[[i, j]]);
         log_det
     }
 
