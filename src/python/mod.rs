@@ -7,6 +7,7 @@ mod explore;
 mod family;
 mod general;
 mod marginal;
+mod mixture;
 mod walk;
 mod watch;
 
@@ -17,6 +18,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     explore::register(module)?;
     marginal::register(module)?;
     general::register(module)?;
+    mixture::register(module)?;
     walk::register(module)?;
     family::register(module)?;
     diagnostics::register(module)

@@ -18,12 +18,8 @@ from partialpool.design import Design
 from partialpool.draws.summary import Summary, summarise
 from partialpool.draws.tree import draws_tree, group_array
 from partialpool.engine import Run
-from partialpool.engine.conditional import (
-    coefficient_draws,
-    coefficient_summary,
-    deviation_draws,
-    level_parts,
-)
+from partialpool.engine.averaged import coefficient_summary
+from partialpool.engine.conditional import coefficient_draws, deviation_draws, level_parts
 from partialpool.errors import InputError, did_you_mean
 from partialpool.finding import Finding
 from partialpool.model import Group, Model

@@ -22,7 +22,7 @@ from partialpool.model.groupwork import (
     ranks,
     unpooled_group,
 )
-from partialpool.model.model import Group, Model, Reduced
+from partialpool.model.model import Group, Integrable, Model, Reduced
 from partialpool.model.pooling import Pooled
 from partialpool.model.scalars import Scalar, correlation_prior, group_sd_specs, scale_spec
 from partialpool.model.scales import scales
@@ -69,6 +69,8 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     lkj_eta, correlations = correlation_prior(group, resolved)
     rows, constant = prior_rows(at, order)
     constant += _constant(design, at, order[: len(order) - len(sampled)])
+    written = np.column_stack([at.back[:, order], at.level * at.ones])
+    population = Integrable(len(order) - len(sampled), rows, written)
     flat = group is not None and group.is_flat
     core = _core.Marginal(
         data=data.projected(free_rows) if flat else data,
@@ -95,7 +97,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         coordinates={"mu": at},
         known_errors=known,
         n_rows=len(work.y),
-        reduced=Reduced(data, tuple(order)),
+        reduced=Reduced(data, tuple(order), population),
         core=core,
         plan=design.plan,
     )

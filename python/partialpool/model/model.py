@@ -100,17 +100,42 @@ class Reduced:
         Cross-products level by level.
     order : tuple of int
         Population columns in the order of the core: integrated ones, then sampled ones.
+    population : Integrable or None
+        What integrates the population coefficients out; None in files of earlier versions.
     """
 
     data: _core.CrossProducts
     order: tuple[int, ...]
+    population: Integrable | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:  # to be pickled or copied: the core knows neither
-        return _reduced, (*self.data.parts(), self.order)
+        return _reduced, (*self.data.parts(), self.order, self.population)
 
 
-def _reduced(r: Array, b: Array, w: Array, n_rows: int, order: tuple[int, ...]) -> Reduced:
-    return Reduced(_core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows), order)
+@dataclass(frozen=True)
+class Integrable:
+    """What is known of the population coefficients c before the rows, in the order of the core.
+
+    Attributes
+    ----------
+    count : int
+        How many of them are integrated out: the first ones.
+    prior : (p + 1, p + 1) array
+        Cross-product of their normal priors, as rows of ``[X y]`` with unit variance.
+    written : (p, p + 1) array
+        Those of the user are this times ``(c, 1)``.
+    """
+
+    count: int
+    prior: Array
+    written: Array
+
+
+def _reduced(
+    r: Array, b: Array, w: Array, n_rows: int, order: tuple[int, ...], population: Integrable | None
+) -> Reduced:
+    data = _core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows)
+    return Reduced(data, order, population)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine import GroupDraws, Run
 from partialpool.families import FAMILIES
 from partialpool.finding import Finding
-from partialpool.model import Group, Model, Reduced
+from partialpool.model import Group, Integrable, Model, Reduced
 from partialpool.model.defaults import INTERCEPT
 from partialpool.priors import PRIORS, Normal, NormalAtMean, Prior
 from partialpool.saved.rows import (
@@ -69,6 +69,13 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         r, b, w, n_rows = model.reduced.data.parts()
         arrays |= {"reduced_r": r, "reduced_b": b, "reduced_w": w}
         reduced = {"order": model.reduced.order, "n_rows": n_rows}
+        population = model.reduced.population
+        if population is not None:
+            reduced["integrated"] = population.count
+            arrays |= {
+                "reduced_prior": population.prior,
+                "reduced_written": population.written,
+            }
     groups = []
     for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
         kind, arrays[f"group{k}_levels"] = levels_to_array(group.levels)
@@ -135,7 +142,10 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
             w=arrays["reduced_w"],
             n_rows=meta["reduced"]["n_rows"],
         )
-        reduced = Reduced(data, tuple(meta["reduced"]["order"]))
+        population, count = None, meta["reduced"].get("integrated")
+        if count is not None:
+            population = Integrable(count, arrays["reduced_prior"], arrays["reduced_written"])
+        reduced = Reduced(data, tuple(meta["reduced"]["order"]), population)
     facts = meta["model"]
     model = Model(
         **{name: facts[name] for name in MODEL_FACTS},

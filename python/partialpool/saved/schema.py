@@ -302,6 +302,12 @@ class _Checked:
         self._take("reduced_r", "f", (levels, q, q), finite=True)
         self._take("reduced_b", "f", (levels, q, m), finite=True)
         self._take("reduced_w", "f", (m, m), finite=True)
+        if "integrated" in reduced:
+            count = _dict(reduced, "reduced", {"integrated": int})["integrated"]
+            if not 0 <= count <= self.p:
+                raise DamagedError("integrated")
+            self._take("reduced_prior", "f", (m, m), finite=True)
+            self._take("reduced_written", "f", (self.p, m), finite=True)
 
     def _held_out(self) -> None:
         for k, one in enumerate(self.meta.get("held_out") or []):
