@@ -67,7 +67,7 @@ pub fn diagnose(draws: &[f64], n: usize) -> Diagnosis {
 
 /// The mean, summed as differences from the first value: far from zero a plain sum loses digits
 /// that the spread needs.
-pub fn mean(values: &[f64]) -> f64 {
+fn mean(values: &[f64]) -> f64 {
     let first = values.first().copied().filter(|x| x.is_finite()).unwrap_or(0.0);
     first + values.iter().map(|x| x - first).sum::<f64>() / values.len() as f64
 }
@@ -91,15 +91,6 @@ pub fn quantile(sorted: &[f64], p: f64) -> f64 {
     let above = (below + 1).min(sorted.len() - 1);
     let share = position - below as f64;
     sorted[below] + share * (sorted[above] - sorted[below])
-}
-
-/// [`quantile`] of values in any order (which it changes): two order statistics need no sorting.
-pub fn select_quantile(values: &mut [f64], p: f64) -> f64 {
-    let position = p * (values.len() - 1) as f64;
-    let (_, below, rest) = values.select_nth_unstable_by(position.floor() as usize, f64::total_cmp);
-    let below = *below;
-    let above = rest.iter().copied().min_by(f64::total_cmp).unwrap_or(below);
-    below + (position - position.floor()) * (above - below)
 }
 
 /// Normal scores of the pooled average ranks.
@@ -239,20 +230,5 @@ impl Autocovariance {
         let mut tau = -1.0 + 2.0 * rhos[..=last].iter().sum::<f64>();
         tau += rhos.get(last + 1).copied().unwrap_or(0.0);
         total / tau.max(1.0 / total.log10())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn selecting_gives_the_quantile_of_the_sorted_values() {
-        let values: Vec<f64> = (0..101).map(|k| f64::from((k * 37) % 101)).collect();
-        let mut sorted = values.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        for p in [0.0, 0.025, 0.5, 0.333, 0.975, 1.0] {
-            assert_eq!(select_quantile(&mut values.clone(), p), quantile(&sorted, p));
-        }
     }
 }

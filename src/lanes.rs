@@ -62,6 +62,15 @@ pub fn reciprocal(a: &Lane) -> Lane {
 }
 
 #[inline(always)]
+pub fn square_root(a: &Lane) -> Lane {
+    let mut out = ZERO;
+    for lane in 0..LANES {
+        out[lane] = a[lane].sqrt();
+    }
+    out
+}
+
+#[inline(always)]
 pub fn sum(a: &Lane) -> f64 {
     a.iter().sum()
 }

@@ -10,6 +10,7 @@ pub mod halves;
 pub mod lanes;
 pub mod linalg;
 pub mod marginal;
+pub mod mixture;
 pub mod parallel;
 pub mod pilot;
 pub mod predictor;

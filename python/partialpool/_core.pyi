@@ -325,18 +325,37 @@ def group_draws(
     seed: int,
     threads: int,
 ) -> _Array: ...
-def group_summary(
+def node_coefficients(
+    *,
+    data: CrossProducts,
+    prior: _Array,
+    covariance: _Array,
+    sigma: _Array,
+    u: _Array,
+    n_integrated: int,
+    threads: int,
+) -> tuple[_Array, _Array]: ...
+def level_summary(
     *,
     data: CrossProducts,
     covariance: _Array,
     sigma: _Array,
-    coefficients: _Array,
+    u: _Array,
+    root: _Array,
     back: _Array,
+    population: _Array,
     shift: _Array,
-    first: int,
-    last: int,
+    weights: _Array,
+    levels: NDArray[np.int64],
     probabilities: tuple[float, float],
-    seed: int,
+    threads: int,
+) -> _Array: ...
+def mixture_summary(
+    *,
+    means: _Array,
+    variances: _Array,
+    weights: _Array,
+    probabilities: tuple[float, float],
     threads: int,
 ) -> _Array: ...
 def row_densities(

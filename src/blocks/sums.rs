@@ -2,7 +2,7 @@
 
 use super::eliminate::Elimination;
 use super::products::Products;
-use crate::marginal::{Marginal, Population, Sizes, Sums};
+use crate::marginal::{Population, Sizes, Sums};
 use std::sync::Arc;
 
 #[derive(Clone, Debug)]
@@ -14,16 +14,16 @@ pub struct Blocks {
 impl Sums for Blocks {
     type Data = Arc<Products>;
 
-    fn new(model: &Marginal<Self::Data>) -> Self {
+    fn new(data: &Self::Data, n_integrated: usize) -> Self {
         Self {
-            elimination: Elimination::new(model.data.clone()),
-            population: Population::new(model.data.width, model.n_integrated()),
+            elimination: Elimination::new(data.clone()),
+            population: Population::new(data.width, n_integrated),
         }
     }
 
     fn forward(
         &mut self,
-        _model: &Marginal<Self::Data>,
+        _data: &Self::Data,
         _sizes: Sizes,
         lambda: &[f64],
         k: &mut [f64],

@@ -5,7 +5,6 @@
 //! can be had at any time, on any number of threads, with the same numbers.
 
 use super::crossproducts::{CrossProducts, upper};
-use crate::diagnostics::{mean, select_quantile};
 use crate::lanes::LANES;
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 use crate::parallel::in_parts;
@@ -167,22 +166,6 @@ impl Level {
         }
         report(given, draw, &self.column, &mut self.e, r);
     }
-
-    /// Conditional variance of one coefficient: ‖row of L_M⁻¹ (back Λ)ᵀ‖².
-    fn variance(&mut self, given: &Given, draw: usize, coefficient: usize) -> f64 {
-        let q = given.q;
-        let back = &given.back[coefficient * q..][..q];
-        if given.lambda.is_empty() {
-            self.column.copy_from_slice(back);
-        } else {
-            let lambda = &given.lambda[draw * q * q..][..q * q];
-            for (k, column) in self.column.iter_mut().enumerate() {
-                *column = (k..q).map(|i| back[i] * lambda[i * q + k]).sum();
-            }
-        }
-        solve_lower(&self.m, q, &mut self.column);
-        self.column.iter().map(|x| x * x).sum()
-    }
 }
 
 /// `back · Λ ξ`, using `scratch` for Λ ξ.
@@ -246,58 +229,6 @@ pub fn draw_levels(
             for (i, r) in r.iter().enumerate() {
                 out[i * draws + s] = *r;
             }
-        }
-    });
-}
-
-/// Mean, sd and two quantiles of `shift + r` for a range of levels: out is level × coefficient × 4.
-///
-/// `shift` is draw × coefficient. Mean and sd are averaged over the draws of φ analytically
-/// (Rao–Blackwell); the quantiles are those of the same draws that [`draw_levels`] gives.
-#[allow(clippy::too_many_arguments)]
-pub fn summarise_levels(
-    data: &CrossProducts,
-    given: &Given,
-    shift: &[f64],
-    levels: Range<usize>,
-    probabilities: (f64, f64),
-    seed: u64,
-    threads: usize,
-    out: &mut [f64],
-) {
-    let (q, draws) = (given.q, given.draws);
-    each_level(levels, q * 4, out, threads, |index, out, values| {
-        values.resize(3 * q * draws, 0.0);
-        let (values, rest) = values.split_at_mut(q * draws);
-        let (means, variances) = rest.split_at_mut(q * draws);
-        let mut level = Level::new(q, data.width);
-        let mut rng = stream(seed, index);
-        let mut r = vec![0.0; q];
-        level.load(data, index);
-        for s in 0..draws {
-            level.condition(given, s);
-            let Level { xi, e, .. } = &mut level;
-            report(given, s, xi, e, &mut r);
-            for i in 0..q {
-                means[i * draws + s] = shift[s * q + i] + r[i];
-                variances[i * draws + s] = level.variance(given, s, i);
-            }
-            level.draw(given, s, &mut rng, &mut r);
-            for i in 0..q {
-                values[i * draws + s] = shift[s * q + i] + r[i];
-            }
-        }
-        for i in 0..q {
-            let part = i * draws..(i + 1) * draws;
-            let count = draws as f64;
-            let mean = mean(&means[part.clone()]);
-            let between: f64 = means[part.clone()].iter().map(|m| (m - mean).powi(2)).sum();
-            let within: f64 = variances[part.clone()].iter().sum();
-            let drawn = &mut values[part];
-            out[i * 4] = mean;
-            out[i * 4 + 1] = ((between + within) / count).sqrt();
-            out[i * 4 + 2] = select_quantile(drawn, probabilities.0);
-            out[i * 4 + 3] = select_quantile(drawn, probabilities.1);
         }
     });
 }

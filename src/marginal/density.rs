@@ -34,7 +34,7 @@ impl<S: Sums> MarginalDensity<S> {
         Self {
             arch: pulp::Arch::new(),
             at: Point::new(&model.parameters),
-            sums: S::new(&model),
+            sums: S::new(&model.data, model.n_integrated()),
             f: vec![0.0; w * w],
             quadratic: 0.0,
             by_covariance: vec![0.0; q * q],
@@ -50,7 +50,7 @@ impl<S: Sums> MarginalDensity<S> {
         let (q, w) = (sizes.q, sizes.w);
         let (lambda, f) = (&self.at.lambda[..q * q], &mut self.f[..w * w]);
         let precision = 1.0 / (self.at.sigma * self.at.sigma);
-        let log_det = self.sums.forward(&self.model, sizes, lambda, f)?;
+        let log_det = self.sums.forward(&self.model.data, sizes, lambda, f)?;
         assemble(f, (w, precision), &self.model.prior_rows[..w * w]);
         let log_det_f = self.sums.integrate(f, sizes, &self.at.c[..sizes.n_s])?;
         self.quadratic = quadratic_form(f, w, &self.sums.u()[..w]);

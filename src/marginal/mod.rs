@@ -13,11 +13,13 @@
 //! Bates et al. (2015) §3; the profile over b is theirs, the prior rows and gradient are standard
 //! calculus.
 
+pub mod averaged;
 pub mod conditional;
 pub mod crossproducts;
 mod density;
 pub mod held_out;
 mod narrow;
+pub mod nodes;
 mod point;
 mod population;
 mod sums;

@@ -1,6 +1,5 @@
 //! [`Sums`] level by level, levels side by side in lanes: fastest where there are few columns.
 
-use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
 use super::sums::{Sizes, Sums, halve_difference, quadratic_form, set_known};
 use crate::lanes::{
@@ -29,11 +28,11 @@ pub struct Narrow {
 impl Sums for Narrow {
     type Data = CrossProducts;
 
-    fn new(model: &Marginal) -> Self {
-        let (q, w, n_i) = (model.data.q, model.data.width, model.n_integrated());
+    fn new(data: &CrossProducts, n_i: usize) -> Self {
+        let (q, w) = (data.q, data.width);
         let triangle = q * (q + 1) / 2;
         Self {
-            kept: vec![ZERO; model.data.n_blocks() * q * w],
+            kept: vec![ZERO; data.n_blocks() * q * w],
             scratch: vec![ZERO; scratch_len(q, w)],
             sums: vec![ZERO; w * (w + 1) / 2 + triangle],
             outer: vec![ZERO; triangle],
@@ -46,12 +45,12 @@ impl Sums for Narrow {
     #[inline(always)]
     fn forward(
         &mut self,
-        model: &Marginal,
+        data: &CrossProducts,
         Sizes { q, w, known, .. }: Sizes,
         lambda: &[f64],
         k: &mut [f64],
     ) -> Option<f64> {
-        let (data, kept) = (&model.data, &mut self.kept);
+        let kept = &mut self.kept;
         let size = w * (w + 1) / 2 + q * (q + 1) / 2;
         let mut log_det = 0.0;
         let mut near_sums = [ZERO; FEW];

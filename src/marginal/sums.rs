@@ -2,7 +2,7 @@
 //! are few columns ([`super::Narrow`]), by products of matrices where there are many
 //! ([`super::Wide`]).
 
-use super::{Marginal, Reduced};
+use super::Reduced;
 use crate::lanes::{Lane, sum, triangular};
 
 /// Stands for a size that is known only at run time.
@@ -23,14 +23,14 @@ pub struct Sizes {
 pub trait Sums: Clone + Send + Sync + 'static {
     type Data: Reduced;
 
-    fn new(model: &Marginal<Self::Data>) -> Self;
+    fn new(data: &Self::Data, n_integrated: usize) -> Self;
 
     /// First pass: returns log|V₀| and fills the lower triangle of `k` with `[X y]ᵀV₀⁻¹[X y]`, where
     /// σ²V₀ is the covariance of the rows given the coefficients; `None` where rounding leaves no
     /// positive definite matrix. By levels these are Σ log|K| and `W + Σ BᵀK⁻¹B`.
     fn forward(
         &mut self,
-        model: &Marginal<Self::Data>,
+        data: &Self::Data,
         sizes: Sizes,
         lambda: &[f64],
         k: &mut [f64],

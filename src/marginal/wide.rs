@@ -4,7 +4,6 @@
 //! `Σ BᵀK⁻¹B` is one product, and `RᵀK⁻¹B Ω BᵀK⁻¹R` needs them times U⁻¹, F_II = UᵀU. For p columns
 //! and n rows (q a level) an evaluation takes 2 p²n + p³ operations, nearly all in blocks.
 
-use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
 use super::population::Population;
 use super::sums::{Sizes, Sums, halve_difference};
@@ -37,8 +36,7 @@ pub struct Wide {
 impl Sums for Wide {
     type Data = CrossProducts;
 
-    fn new(model: &Marginal) -> Self {
-        let (data, n_integrated) = (&model.data, model.n_integrated());
+    fn new(data: &CrossProducts, n_integrated: usize) -> Self {
         let (q, w, n) = (data.q, data.width, data.n_blocks() * data.q * LANES);
         let triangle = q * (q + 1) / 2;
         Self {
@@ -56,18 +54,18 @@ impl Sums for Wide {
     #[inline(always)]
     fn forward(
         &mut self,
-        model: &Marginal,
+        data: &CrossProducts,
         sizes: Sizes,
         lambda: &[f64],
         k: &mut [f64],
     ) -> Option<f64> {
-        let log_det = self.eliminate(&model.data, lambda);
+        let log_det = self.eliminate(data, lambda);
         self.gram.fill(0.0);
         add_gram(self.b.view(), self.gram.view_mut());
         let w = sizes.w;
         for i in 0..w {
             for j in 0..=i {
-                k[i * w + j] = model.data.w[i * w + j] + self.gram[[i, j]];
+                k[i * w + j] = data.w[i * w + j] + self.gram[[i, j]];
             }
         }
         Some(log_det)

@@ -8,6 +8,7 @@ mod explore;
 mod family;
 mod general;
 mod marginal;
+mod mixture;
 mod walk;
 mod watch;
 
@@ -19,6 +20,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     marginal::register(module)?;
     blocks::register(module)?;
     general::register(module)?;
+    mixture::register(module)?;
     walk::register(module)?;
     family::register(module)?;
     diagnostics::register(module)

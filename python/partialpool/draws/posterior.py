@@ -18,12 +18,8 @@ from partialpool.design import Design
 from partialpool.draws.summary import Summary, summarise
 from partialpool.draws.tree import draws_tree, group_array
 from partialpool.engine import Run
-from partialpool.engine.conditional import (
-    coefficient_draws,
-    coefficient_summary,
-    deviation_draws,
-    level_parts,
-)
+from partialpool.engine.averaged import coefficient_summaries
+from partialpool.engine.conditional import coefficient_draws, deviation_draws, level_parts
 from partialpool.errors import InputError, did_you_mean
 from partialpool.finding import Finding
 from partialpool.model import Group, Model
@@ -236,10 +232,7 @@ class Posterior:
     def level_summaries(self) -> tuple[Array, ...]:
         """Mean, sd, lower and upper of every level's coefficients: (level, term, 4) a group."""
         interval = self.provenance.interval
-        return tuple(
-            coefficient_summary(self.model, self.run, k, interval)
-            for k in range(len(self.model.groups))
-        )
+        return coefficient_summaries(self.model, self.run, interval)
 
     @cached_property
     def draws(self) -> DataTree:

@@ -11,7 +11,6 @@ from partialpool import _core
 from partialpool.arrays import Array, Ints
 from partialpool.engine.run import Run
 from partialpool.model import Model
-from partialpool.model.marginal import prior_rows
 
 
 class Moments(NamedTuple):
@@ -24,6 +23,25 @@ class Moments(NamedTuple):
 
     mean: Array
     variance: Array
+
+    def take(self, levels: Ints) -> Moments:
+        """Keep some of the levels."""
+        return Moments(self.mean[:, levels], self.variance[:, levels])
+
+    def nodes(self, picked: Ints) -> Moments:
+        """Keep some of the nodes."""
+        return Moments(self.mean[picked], self.variance[picked])
+
+
+def mixture(at: Moments, weights: Array, probabilities: tuple[float, float]) -> Array:
+    """Mean, sd and two quantiles of the mixtures of normals over nodes: (level, term, 4)."""
+    return _core.mixture_summary(
+        means=np.ascontiguousarray(at.mean),
+        variances=np.ascontiguousarray(at.variance),
+        weights=weights,
+        probabilities=probabilities,
+        threads=os.cpu_count() or 1,
+    )
 
 
 def several(model: Model) -> bool:
@@ -57,26 +75,25 @@ def block_moments(
     model: Model, run: Run, covariances: list[Array], picked: Ints
 ) -> list[Moments]:
     """Moments of all factors' coefficients at some of the draws of φ."""
-    data, at = _data(model), model.coordinates["mu"]
+    data = _data(model)
     assert model.reduced is not None
     assert run.working is not None
-    order = list(model.reduced.order)
-    rows, _ = prior_rows(at, order)
-    n_sampled = run.n_sampled
+    known = model.reduced.population
+    assert known is not None
     working = run.working.reshape(run.chains * run.draws, -1)[picked]
-    origin = [group.T @ at.from_working(np.zeros(len(order))) + group.base for group in model.groups]
+    written, level = known.written[:, :-1], known.written[:, -1]
     found = data.node_moments(
         covariance=[np.ascontiguousarray(own[picked]) for own in covariances],
         sigma=_sigma(run, picked),
-        prior=rows,
-        sampled=np.ascontiguousarray(working[:, len(order) - n_sampled :]),
-        maps=[np.ascontiguousarray((group.T @ at.back)[:, order]) for group in model.groups],
+        prior=known.prior,
+        sampled=np.ascontiguousarray(working[:, known.count :]),
+        maps=[np.ascontiguousarray(group.T @ written) for group in model.groups],
         back=[np.ascontiguousarray(group.back) for group in model.groups],
         threads=os.cpu_count() or 1,
     )
     return [
-        Moments(mean + shift, variance)
-        for (mean, variance), shift in zip(found, origin, strict=True)
+        Moments(mean + group.T @ level + group.base, variance)
+        for (mean, variance), group in zip(found, model.groups, strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.arrays import Array, mean_of, sd_of
+from partialpool.arrays import Array
 from partialpool.engine.blocks import block_draws, several
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Group, Model
@@ -48,9 +48,15 @@ def covariances(model: Model, run: Run, k: int) -> Array:
         return np.empty((0, q, q))
     if group.known_sd is not None:
         return np.broadcast_to(np.diag(group.known_sd**2), (s, q, q))
+    return covariance_of(*own_scales(group, draws), group.pairs)
+
+
+def own_scales(group: Group, draws: GroupDraws) -> tuple[Array, Array]:
+    """Sds of the working coefficients r̃ and their correlations, flattened over chains."""
     own = np.concatenate([draws.sd, draws.cor], axis=2) if draws.own is None else draws.own
-    own = own.reshape(s, q + len(group.pairs))
-    return covariance_of(own[:, :q], own[:, q:], group.pairs)
+    q = len(group.terms)
+    own = own.reshape(-1, q + len(group.pairs))
+    return own[:, :q], own[:, q:]
 
 
 def covariance_of(sd: Array, cor: Array, pairs: Sequence[tuple[int, int]]) -> Array:
@@ -184,32 +190,3 @@ def _slices_kept(
     from_end = np.minimum(t - low, high - t)
     kept = from_end >= rng.uniform(size=t.shape) * np.where(np.isfinite(ramp), ramp, 0.0)
     return np.asarray(kept.all(axis=1).reshape(run.chains, run.draws))
-
-
-def coefficient_summary(model: Model, run: Run, k: int, interval: float) -> Array:
-    """Mean, sd, lower and upper of every level's own coefficients: (level, term, 4).
-
-    Means and sds are averaged over the draws of φ analytically where the engine integrates.
-    Memory does not grow with levels × draws.
-    """
-    tail = (1 - interval) / 2
-    group, coef = model.groups[k], run.groups[k].coef
-    if coef is not None:
-        found = []
-        for first, last in level_parts(run, group):
-            flat = coef[:, :, first:last].reshape(-1, last - first, len(group.terms))
-            lower, upper = np.quantile(flat, [tail, 1 - tail], axis=0)
-            found.append(np.stack([mean_of(flat), sd_of(flat, ddof=1), lower, upper], axis=-1))
-        return np.concatenate([np.empty((0, len(group.terms), 4)), *found])
-    given = _given(model, run, k)
-    shift = np.ascontiguousarray(population_part(model, run, k).reshape(len(given.sigma), -1))
-    return _core.group_summary(
-        **given._asdict(),
-        back=group.back,
-        shift=shift,
-        first=0,
-        last=len(group.levels),
-        probabilities=(tail, 1 - tail),
-        seed=run.seed,
-        threads=os.cpu_count() or 1,
-    )

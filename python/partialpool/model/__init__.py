@@ -1,12 +1,13 @@
 """Priors and the model: from a design to the density to sample."""
 
 from partialpool.model.defaults import default_priors, known_keys, resolve_priors
-from partialpool.model.model import Group, Model, Reduced
+from partialpool.model.model import Group, Integrable, Model, Reduced
 from partialpool.model.pooling import POOLINGS, Pooled, pool
 
 __all__ = [
     "POOLINGS",
     "Group",
+    "Integrable",
     "Model",
     "Pooled",
     "Reduced",

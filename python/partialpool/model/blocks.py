@@ -16,6 +16,7 @@ from partialpool.model.defaults import resolve_priors
 from partialpool.model.groupwork import WorkingGroup, group_of, working_predictor
 from partialpool.model.marginal import (
     coefficient_specs,
+    integrable_population,
     least_squares,
     log_constant,
     prior_rows,
@@ -144,7 +145,9 @@ def build_blocks(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None
         coordinates={"mu": at},
         known_errors=known,
         n_rows=len(work.y),
-        reduced=Reduced(data, tuple(order)),
+        reduced=Reduced(
+            data, tuple(order), integrable_population(at, order, len(sampled), rows)
+        ),
         core=core,
         plan=design.plan,
     )

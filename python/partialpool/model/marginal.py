@@ -22,7 +22,7 @@ from partialpool.model.groupwork import (
     ranks,
     unpooled_group,
 )
-from partialpool.model.model import Group, Model, Reduced
+from partialpool.model.model import Group, Integrable, Model, Reduced
 from partialpool.model.pooling import Pooled
 from partialpool.model.scalars import Scalar, covariance_spec, group_sd_specs, scale_spec
 from partialpool.model.scales import scales
@@ -68,6 +68,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
             residual_sd = _residual_sd_within(data, free_rows, residual_sd)
     rows, constant = prior_rows(at, order)
     constant += log_constant(design, at, order[: len(order) - len(sampled)])
+    population = integrable_population(at, order, len(sampled), rows)
     flat = group is not None and group.is_flat
     covariances = []
     if factor is not None and group is not None and not flat:
@@ -95,7 +96,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         coordinates={"mu": at},
         known_errors=known,
         n_rows=len(work.y),
-        reduced=Reduced(data, tuple(order)),
+        reduced=Reduced(data, tuple(order), population),
         core=core,
         plan=design.plan,
     )
@@ -245,6 +246,14 @@ def coefficient_specs(
         low, high = prior.support
         specs.append(Scalar(prior.kernel(), low, high, unit=float(unit[k]), start=float(start[k])))
     return specs
+
+
+def integrable_population(
+    at: Coordinates, order: list[int], n_sampled: int, rows: Array
+) -> Integrable:
+    """Tell what integrates the population coefficients out, given their prior rows."""
+    written = np.column_stack([at.back[:, order], at.level * at.ones])
+    return Integrable(len(order) - n_sampled, rows, written)
 
 
 def prior_rows(at: Coordinates, order: list[int]) -> tuple[Array, float]:

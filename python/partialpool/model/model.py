@@ -100,10 +100,13 @@ class Reduced:
         Cross-products level by level of one factor, or by pairs of levels of several.
     order : tuple of int
         Population columns in the order of the core: integrated ones, then sampled ones.
+    population : Integrable or None
+        What integrates the population coefficients out; None in files of earlier versions.
     """
 
     data: _core.CrossProducts | _core.Blocks
     order: tuple[int, ...]
+    population: Integrable | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What files keep of the rows: r, b, w of one factor, else entries of one matrix."""
@@ -121,6 +124,7 @@ class Reduced:
         order: Sequence[int],
         n_rows: int,
         shapes: Sequence[tuple[int, int]],
+        population: Integrable | None = None,
     ) -> Reduced:
         """Rebuild from what `arrays` gave; `shapes` are (levels, columns) of the factors.
 
@@ -131,7 +135,8 @@ class Reduced:
         """
         if "r" in arrays:
             r, b, w = (arrays[name] for name in ("r", "b", "w"))
-            return cls(_core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows), tuple(order))
+            levels = _core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows)
+            return cls(levels, tuple(order), population)
         ends = np.cumsum([q * q for _, q in shapes])
         parts = np.split(np.asarray(arrays["unscale"], dtype=np.float64), ends[:-1])
         data = _core.Blocks.from_parts(
@@ -143,7 +148,7 @@ class Reduced:
             width=len(order) + 1,
             n_rows=n_rows,
         )
-        return cls(data, tuple(order))
+        return cls(data, tuple(order), population)
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -154,7 +159,27 @@ class Reduced:
         return [(levels, len(own)) for levels, own in pairs]
 
     def __reduce__(self) -> tuple[Any, ...]:  # to be pickled or copied: the core knows neither
-        return Reduced.from_arrays, (self.arrays(), self.order, self.data.n_rows, self.shapes)
+        rest = (self.order, self.data.n_rows, self.shapes, self.population)
+        return Reduced.from_arrays, (self.arrays(), *rest)
+
+
+@dataclass(frozen=True)
+class Integrable:
+    """What is known of the population coefficients c before the rows, in the order of the core.
+
+    Attributes
+    ----------
+    count : int
+        How many of them are integrated out: the first ones.
+    prior : (p + 1, p + 1) array
+        Cross-product of their normal priors, as rows of ``[X y]`` with unit variance.
+    written : (p, p + 1) array
+        Those of the user are this times ``(c, 1)``.
+    """
+
+    count: int
+    prior: Array
+    written: Array
 
 
 @dataclass(frozen=True)

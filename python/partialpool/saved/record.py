@@ -18,7 +18,7 @@ from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine import GroupDraws, Run
 from partialpool.families import FAMILIES
 from partialpool.finding import Finding
-from partialpool.model import Group, Model, Reduced
+from partialpool.model import Group, Integrable, Model, Reduced
 from partialpool.model.defaults import INTERCEPT
 from partialpool.priors import PRIORS, Normal, NormalAtMean, Prior
 from partialpool.saved.rows import (
@@ -70,6 +70,13 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         kept = model.reduced.arrays().items()
         arrays |= {f"{REDUCED}{name}": values for name, values in kept}
         reduced = {"order": model.reduced.order, "n_rows": model.reduced.data.n_rows}
+        population = model.reduced.population
+        if population is not None:
+            reduced["integrated"] = population.count
+            arrays |= {
+                "reduced_prior": population.prior,
+                "reduced_written": population.written,
+            }
     groups = []
     for k, (group, drawn) in enumerate(zip(model.groups, run.groups, strict=True)):
         kind, arrays[f"group{k}_levels"] = levels_to_array(group.levels)
@@ -140,7 +147,10 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
             for k, group in enumerate(meta["groups"])
         ]
         order, n_rows = meta["reduced"]["order"], meta["reduced"]["n_rows"]
-        reduced = Reduced.from_arrays(kept, order, n_rows, shapes)
+        population, count = None, meta["reduced"].get("integrated")
+        if count is not None:
+            population = Integrable(count, kept["prior"], kept["written"])
+        reduced = Reduced.from_arrays(kept, order, n_rows, shapes, population)
     facts = meta["model"]
     model = Model(
         **{name: facts[name] for name in MODEL_FACTS},

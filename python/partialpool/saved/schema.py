@@ -295,13 +295,19 @@ class _Checked:
             raise DamagedError("order")
         if reduced["n_rows"] < 0:
             raise DamagedError("reduced")
+        m = self.p + 1
+        if "integrated" in reduced:
+            count = _dict(reduced, "reduced", {"integrated": int})["integrated"]
+            if not 0 <= count <= self.p:
+                raise DamagedError("integrated")
+            self._take("reduced_prior", "f", (m, m), finite=True)
+            self._take("reduced_written", "f", (self.p, m), finite=True)
         if len(groups) > 1:
             self._crossed(groups)
             return
         levels, q = 0, 0
         if groups:
             levels, q = len(self.arrays["group0_levels"]), len(groups[0]["terms"])
-        m = self.p + 1
         self._take("reduced_r", "f", (levels, q, q), finite=True)
         self._take("reduced_b", "f", (levels, q, m), finite=True)
         self._take("reduced_w", "f", (m, m), finite=True)

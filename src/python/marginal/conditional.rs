@@ -1,7 +1,7 @@
-//! Group coefficients given draws of the rest: `group_draws`, `group_summary`.
+//! Group coefficients given draws of the rest: `group_draws`.
 
 use super::PyCrossProducts;
-use crate::marginal::conditional::{Given, draw_levels, summarise_levels};
+use crate::marginal::conditional::{Given, draw_levels};
 use crate::marginal::crossproducts::CrossProducts;
 use crate::python::arguments::{flat, shape_error};
 use numpy::{
@@ -30,41 +30,6 @@ pub fn group_draws<'py>(
     let mut out = vec![0.0; (last - first) * data.q * draws];
     py.detach(|| draw_levels(data, &given, first..last, seed, threads, &mut out));
     PyArray1::from_vec(py, out).reshape([last - first, data.q, draws])
-}
-
-/// Mean, sd and two quantiles of shift + r for levels first..last, level × coefficient × 4.
-#[pyfunction]
-#[allow(clippy::too_many_arguments)]
-#[pyo3(signature = (
-    *, data, covariance, sigma, coefficients, back, shift, first, last, probabilities, seed,
-    threads
-))]
-pub fn group_summary<'py>(
-    py: Python<'py>,
-    data: PyRef<'py, PyCrossProducts>,
-    covariance: PyReadonlyArray3<'_, f64>,
-    sigma: PyReadonlyArray1<'_, f64>,
-    coefficients: PyReadonlyArray2<'_, f64>,
-    back: PyReadonlyArray2<'_, f64>,
-    shift: PyReadonlyArray2<'_, f64>,
-    first: usize,
-    last: usize,
-    probabilities: (f64, f64),
-    seed: u64,
-    threads: usize,
-) -> PyResult<Bound<'py, PyArray3<f64>>> {
-    let data = &data.inner;
-    let (given, draws) = given(data, &covariance, &sigma, &coefficients, &back, first, last)?;
-    if shift.as_array().dim() != (draws, data.q) || draws == 0 {
-        return Err(shape_error("shift"));
-    }
-    let shift = flat(shift.as_array().iter());
-    let mut out = vec![0.0; (last - first) * data.q * 4];
-    py.detach(|| {
-        let levels = first..last;
-        summarise_levels(data, &given, &shift, levels, probabilities, seed, threads, &mut out);
-    });
-    PyArray1::from_vec(py, out).reshape([last - first, data.q, 4])
 }
 
 fn given(

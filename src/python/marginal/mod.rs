@@ -1,5 +1,6 @@
 //! `Marginal`: the density of a Gaussian model, all group coefficients integrated out.
 
+mod averaged;
 mod conditional;
 mod crossproducts;
 mod held_out;
@@ -24,7 +25,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyMarginal>()?;
     module.add_class::<held_out::PyIntegrated>()?;
     module.add_function(wrap_pyfunction!(conditional::group_draws, module)?)?;
-    module.add_function(wrap_pyfunction!(conditional::group_summary, module)?)
+    module.add_function(wrap_pyfunction!(averaged::node_coefficients, module)?)?;
+    module.add_function(wrap_pyfunction!(averaged::level_summary, module)?)
 }
 
 /// Rows of a model with at most one factor, or with several.

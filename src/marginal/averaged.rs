@@ -1,0 +1,331 @@
+//! The levels' coefficients averaged over nodes of φ, population coefficients integrated out.
+//!
+//! Given φ, `coef = shift + D (c − ĉ) + back (r − r̂)` with `D = T − back H B_x`, where T is what
+//! the population coefficients add to those of a level, `r̂ = H B u` and `H = Λ M⁻¹ Aᵀ/σ` (see
+//! [`super::conditional`]); so its variance is that of r given c and `D F⁻¹ Dᵀ`. Nodes stand side
+//! by side in lanes.
+
+use super::conditional::SINGULAR;
+use super::crossproducts::{CrossProducts, upper};
+use super::nodes::{Coefficients, Nodes};
+use super::sums::ANY;
+use crate::lanes::{
+    LANES, Lane, ONE, ZERO, add_product, add_scaled, reciprocal, square_root, subtract_product,
+    times,
+};
+use crate::mixture::{Mixture, Tail, in_lanes, weights_in_lanes};
+use crate::parallel::in_parts;
+
+/// How the core's coefficients become those of the user.
+pub struct Written<'a> {
+    /// q × q.
+    pub back: &'a [f64],
+    /// T, q × integrated coefficients.
+    pub population: &'a [f64],
+    /// Per node: what the level's own deviations are added to at ĉ.
+    pub shift: &'a [f64],
+}
+
+/// All that does not depend on the level, lanes of nodes one after the other.
+pub struct Averages<'a> {
+    data: &'a CrossProducts,
+    back: &'a [f64],
+    population: &'a [f64],
+    n_integrated: usize,
+    weights: Vec<Lane>,
+    sigma: Vec<Lane>,
+    /// Λ/σ and `back Λ/σ`, q × q each; none where priors are flat.
+    lambda: Vec<Lane>,
+    written: Vec<Lane>,
+    u: Vec<Lane>,
+    root: Vec<Lane>,
+    shift: Vec<Lane>,
+}
+
+impl<'a> Averages<'a> {
+    pub fn new(
+        data: &'a CrossProducts,
+        nodes: &Nodes,
+        coefficients: &Coefficients,
+        written: &Written<'a>,
+        weights: &[f64],
+    ) -> Self {
+        let (q, n) = (data.q, weights.len());
+        let n_integrated = written.population.len() / q;
+        let lambda = &nodes.lambda;
+        let mut own = vec![0.0; lambda.len()];
+        for (own, lambda) in own.chunks_exact_mut(q * q).zip(lambda.chunks_exact(q * q)) {
+            for i in 0..q {
+                for k in 0..q {
+                    own[i * q + k] =
+                        (k..q).map(|j| written.back[i * q + j] * lambda[j * q + k]).sum();
+                }
+            }
+        }
+        Self {
+            data,
+            back: written.back,
+            population: written.population,
+            n_integrated,
+            weights: weights_in_lanes(weights),
+            sigma: by_node(&nodes.sigma, n),
+            lambda: by_node(lambda, n),
+            written: by_node(&own, n),
+            u: by_node(&coefficients.u, n),
+            root: by_node(&coefficients.root, n),
+            shift: by_node(written.shift, n),
+        }
+    }
+
+    /// Mean, sd and two quantiles for some levels: out is level × coefficient × 4.
+    pub fn summarise(&self, levels: &[usize], tails: [Tail; 2], threads: usize, out: &mut [f64]) {
+        let mut each: Vec<_> = levels.iter().zip(out.chunks_exact_mut(self.data.q * 4)).collect();
+        in_parts(&mut each, threads, |_, some| {
+            let arch = pulp::Arch::new();
+            match self.data.q {
+                1 => arch.dispatch(Summarise::<1>(self, tails, some)),
+                2 => arch.dispatch(Summarise::<2>(self, tails, some)),
+                3 => arch.dispatch(Summarise::<3>(self, tails, some)),
+                _ => arch.dispatch(Summarise::<ANY>(self, tails, some)),
+            }
+        });
+    }
+}
+
+/// What belongs to each of `n` nodes, from one node after the other to nodes side by side.
+fn by_node(values: &[f64], n: usize) -> Vec<Lane> {
+    let size = values.len() / n.max(1);
+    let blocks = n.div_ceil(LANES);
+    let mut out = vec![ZERO; blocks * size];
+    for k in 0..size {
+        let lanes = in_lanes((0..n).map(|node| values[node * size + k]));
+        for (block, lane) in lanes.into_iter().enumerate() {
+            out[block * size + k] = lane;
+        }
+    }
+    out
+}
+
+struct Summarise<'a, 'b, 'c, const Q: usize>(
+    &'a Averages<'a>,
+    [Tail; 2],
+    &'a mut [(&'b usize, &'c mut [f64])],
+);
+
+impl<const Q: usize> pulp::WithSimd for Summarise<'_, '_, '_, Q> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        let Self(averages, tails, levels) = self;
+        let q = if Q == ANY { averages.data.q } else { Q };
+        let blocks = averages.weights.len();
+        let mut level = Level::new(averages, q);
+        let (mut means, mut variances) = (vec![ZERO; q * blocks], vec![ZERO; q * blocks]);
+        let mut mixture = Mixture::new(&averages.weights, tails);
+        for (index, out) in levels.iter_mut() {
+            level.load::<Q>(**index);
+            for block in 0..blocks {
+                level.condition::<Q>(block);
+                level.moments::<Q>(block, (&mut means, &mut variances));
+            }
+            for (i, out) in out.chunks_exact_mut(4).enumerate() {
+                let part = i * blocks..(i + 1) * blocks;
+                out.copy_from_slice(&mixture.summary(&means[part.clone()], &variances[part]));
+            }
+        }
+    }
+}
+
+/// Working storage for one level.
+struct Level<'a> {
+    of: &'a Averages<'a>,
+    r: Vec<f64>,
+    b: Vec<f64>,
+    /// The factor of M, the factor's inverse times `(back Λ/σ)ᵀ` and Aᵀ, and `back H`: q × q each.
+    m: Vec<Lane>,
+    v: Vec<Lane>,
+    y: Vec<Lane>,
+    h: Vec<Lane>,
+    /// A row of D.
+    d: Vec<Lane>,
+}
+
+impl<'a> Level<'a> {
+    fn new(of: &'a Averages<'a>, q: usize) -> Self {
+        let square = vec![ZERO; q * q];
+        Self {
+            of,
+            r: vec![0.0; q * (q + 1) / 2],
+            b: vec![0.0; q * of.data.width],
+            m: square.clone(),
+            v: square.clone(),
+            y: square.clone(),
+            h: square,
+            d: vec![ZERO; of.n_integrated],
+        }
+    }
+
+    #[inline(always)]
+    fn load<const Q: usize>(&mut self, level: usize) {
+        let (block, lane) = (level / LANES, level % LANES);
+        let (triangle, size) = (self.r.len(), self.b.len());
+        for (to, from) in self.r.iter_mut().zip(&self.of.data.r[block * triangle..]) {
+            *to = from[lane];
+        }
+        for (to, from) in self.b.iter_mut().zip(&self.of.data.b[block * size..]) {
+            *to = from[lane];
+        }
+        if self.of.lambda.is_empty() {
+            self.condition_flat::<Q>();
+        }
+    }
+
+    /// With flat priors r = R⁻¹(B u + σz): no node matters. Levels that cannot determine r give NaN.
+    #[inline(always)]
+    fn condition_flat<const Q: usize>(&mut self) {
+        let q = if Q == ANY { self.of.data.q } else { Q };
+        for i in 0..q {
+            for c in 0..=i {
+                self.m[i * q + c] = [self.r[upper(q, c, i)]; LANES];
+                self.v[c * q + i] = [self.of.back[i * q + c]; LANES];
+                self.v[i * q + c] = [self.of.back[c * q + i]; LANES];
+            }
+            let length: f64 = (0..=i).map(|c| self.r[upper(q, c, i)].powi(2)).sum::<f64>().sqrt();
+            if self.r[upper(q, i, i)].abs() <= SINGULAR * length {
+                self.m[i * q + i] = [f64::NAN; LANES];
+            }
+        }
+        solve_lower::<Q>(&self.m, q, &mut self.v);
+        for i in 0..q {
+            for c in 0..q {
+                self.h[i * q + c] = self.v[c * q + i];
+            }
+        }
+    }
+
+    /// `back H` into `h`; the rows of `v` have the variances of `back r` in units of σ² as the
+    /// squares of their columns.
+    #[inline(always)]
+    fn condition<const Q: usize>(&mut self, block: usize) {
+        if self.of.lambda.is_empty() {
+            return;
+        }
+        let q = if Q == ANY { self.of.data.q } else { Q };
+        let lambda = &self.of.lambda[block * q * q..][..q * q];
+        let written = &self.of.written[block * q * q..][..q * q];
+        for i in 0..q {
+            for k in 0..q {
+                let mut a = ZERO;
+                for c in i.max(k)..q {
+                    add_scaled(&mut a, &lambda[c * q + k], self.r[upper(q, i, c)]);
+                }
+                self.y[k * q + i] = a;
+                self.v[k * q + i] = written[i * q + k];
+            }
+        }
+        for i in 0..q {
+            for j in 0..=i {
+                let mut sum = if i == j { ONE } else { ZERO };
+                for c in 0..q {
+                    add_product(&mut sum, &self.y[i * q + c], &self.y[j * q + c]);
+                }
+                self.m[i * q + j] = sum;
+            }
+        }
+        // M ≥ I, so this cannot fail for finite numbers; others come out as NaN.
+        cholesky::<Q>(&mut self.m, q);
+        solve_lower::<Q>(&self.m, q, &mut self.v);
+        solve_lower::<Q>(&self.m, q, &mut self.y);
+        for i in 0..q {
+            for c in 0..q {
+                let mut sum = ZERO;
+                for k in 0..q {
+                    add_product(&mut sum, &self.v[k * q + i], &self.y[k * q + c]);
+                }
+                self.h[i * q + c] = sum;
+            }
+        }
+    }
+
+    /// Means and variances of the coefficients at the nodes of a block.
+    #[inline(always)]
+    fn moments<const Q: usize>(
+        &mut self,
+        block: usize,
+        (means, variances): (&mut [Lane], &mut [Lane]),
+    ) {
+        let of = self.of;
+        let q = if Q == ANY { of.data.q } else { Q };
+        let (w, p, blocks) = (of.data.width, of.n_integrated, of.weights.len());
+        let u = &of.u[block * w..][..w];
+        let root = &of.root[block * p * p..][..p * p];
+        let variance = times(&of.sigma[block], &of.sigma[block]);
+        for (c, e) in self.y[..q].iter_mut().enumerate() {
+            let mut sum = ZERO;
+            for (u, b) in u.iter().zip(&self.b[c * w..][..w]) {
+                add_scaled(&mut sum, u, *b);
+            }
+            *e = sum;
+        }
+        for i in 0..q {
+            let mut mean = of.shift[block * q + i];
+            let mut own = ZERO;
+            for c in 0..q {
+                add_product(&mut mean, &self.h[i * q + c], &self.y[c]);
+                add_product(&mut own, &self.v[c * q + i], &self.v[c * q + i]);
+            }
+            for (l, d) in self.d.iter_mut().enumerate() {
+                *d = [of.population[i * p + l]; LANES];
+                for c in 0..q {
+                    add_scaled(d, &self.h[i * q + c], -self.b[c * w + l]);
+                }
+            }
+            let mut total = times(&variance, &own);
+            for (k, row) in root.chunks_exact(p.max(1)).enumerate() {
+                // Row k ends with entry k, its diagonal.
+                let mut along = ZERO;
+                for (root, d) in row[..=k].iter().zip(&self.d) {
+                    add_product(&mut along, root, d);
+                }
+                add_product(&mut total, &along, &along);
+            }
+            means[i * blocks + block] = mean;
+            variances[i * blocks + block] = total;
+        }
+    }
+}
+
+/// Cholesky factor in the lower triangle, in place.
+#[inline(always)]
+fn cholesky<const Q: usize>(a: &mut [Lane], n: usize) {
+    let n = if Q == ANY { n } else { Q };
+    for j in 0..n {
+        for i in j..n {
+            let mut sum = a[i * n + j];
+            for k in 0..j {
+                let (left, right) = (a[i * n + k], a[j * n + k]);
+                subtract_product(&mut sum, &left, &right);
+            }
+            a[i * n + j] =
+                if i == j { square_root(&sum) } else { times(&sum, &reciprocal(&a[j * n + j])) };
+        }
+    }
+}
+
+/// Solve `L X = B` in place for n columns.
+#[inline(always)]
+fn solve_lower<const Q: usize>(l: &[Lane], n: usize, x: &mut [Lane]) {
+    let n = if Q == ANY { n } else { Q };
+    for i in 0..n {
+        let inverse = reciprocal(&l[i * n + i]);
+        for column in 0..n {
+            let mut sum = x[i * n + column];
+            for k in 0..i {
+                let above = x[k * n + column];
+                subtract_product(&mut sum, &l[i * n + k], &above);
+            }
+            x[i * n + column] = times(&sum, &inverse);
+        }
+    }
+}
