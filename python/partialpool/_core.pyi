@@ -145,7 +145,6 @@ class Blocks:
         covariance: list[_Array],
         sigma: list[float],
         contrast: _Array,
-        factor: int,
         first: int,
         last: int,
         seed: int,

@@ -132,20 +132,18 @@ fn of_factor(
     moments
 }
 
-/// Draws of r of some levels of one factor, by draw, level and coefficient. Each draw of φ has a
-/// random stream of its own, so that numbers depend neither on threads nor on which are wanted.
+/// Draws of some of the coefficients r of all factors, which lie factor by factor, level by level; by
+/// draw. Each draw of φ has a random stream of its own, so that numbers depend neither on threads nor
+/// on which are wanted.
 pub fn draws(
     data: &Arc<Products>,
     (lambda, sigma, contrast): (&[Vec<f64>], &[f64], &[f64]),
-    (factor, levels): (usize, Range<usize>),
+    wanted: Range<usize>,
     seed: u64,
     threads: usize,
 ) -> Option<Vec<f64>> {
     let w = data.width;
-    let before: usize = data.factors[..factor].iter().map(|f| f.q * f.n_levels).sum();
     let total: usize = data.factors.iter().map(|f| f.q * f.n_levels).sum();
-    let q = data.factors[factor].q;
-    let wanted = before + levels.start * q..before + levels.end * q;
     let mut found: Vec<Option<Vec<f64>>> = vec![None; sigma.len()];
     in_parts(&mut found, threads, |first, part| {
         let mut elimination = Elimination::new(data.clone());

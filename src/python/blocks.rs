@@ -309,11 +309,9 @@ impl PyBlocks {
         PyArray1::from_vec(py, flat).reshape([sigma.len(), self.inner.n_rows, 3])
     }
 
-    /// Draws of r of one factor given draws of φ and of `contrast = (−c, 1)`: (draw, level, q) for
-    /// levels first..last.
-    #[pyo3(signature = (
-        *, covariance, sigma, contrast, factor, first, last, seed, threads
-    ))]
+    /// Draws of the coefficients r of all factors, factor by factor and level by level, from `first`
+    /// to `last`, given draws of φ and of `contrast = (−c, 1)`: (draw, coefficient).
+    #[pyo3(signature = (*, covariance, sigma, contrast, first, last, seed, threads))]
     #[allow(clippy::too_many_arguments)]
     fn draws<'py>(
         &self,
@@ -321,26 +319,24 @@ impl PyBlocks {
         covariance: Vec<PyReadonlyArray3<'_, f64>>,
         sigma: Vec<f64>,
         contrast: PyReadonlyArray2<'_, f64>,
-        factor: usize,
         first: usize,
         last: usize,
         seed: u64,
         threads: usize,
-    ) -> PyResult<Bound<'py, PyArray3<f64>>> {
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let lambda = self.lambdas(&covariance, &sigma)?;
-        let factors = &self.inner.factors;
+        let total: usize = self.inner.factors.iter().map(|f| f.q * f.n_levels).sum();
         if contrast.as_array().dim() != (sigma.len(), self.inner.width)
-            || factors.get(factor).is_none_or(|f| last > f.n_levels)
             || first > last
+            || last > total
         {
             return Err(shape_error("draws or levels"));
         }
         let contrast = flat(contrast.as_array().iter());
-        let wanted = (factor, first..last);
-        let found =
-            py.detach(|| draws(&self.inner, (&lambda, &sigma, &contrast), wanted, seed, threads));
+        let given = (&lambda[..], &sigma[..], &contrast[..]);
+        let found = py.detach(|| draws(&self.inner, given, first..last, seed, threads));
         let found = found.ok_or_else(degenerate)?;
-        PyArray1::from_vec(py, found).reshape([sigma.len(), last - first, factors[factor].q])
+        PyArray1::from_vec(py, found).reshape([sigma.len(), last - first])
     }
 }
 

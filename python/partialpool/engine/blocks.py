@@ -13,6 +13,9 @@ from partialpool.engine.run import Run
 from partialpool.model import Model
 
 
+WINDOW = 50_000_000  # draws × coefficients that are kept
+
+
 class Moments(NamedTuple):
     """Of the levels' own coefficients at nodes of φ, population coefficients integrated.
 
@@ -52,23 +55,39 @@ def several(model: Model) -> bool:
 def block_draws(
     model: Model, run: Run, covariances: list[Array], k: int, levels: tuple[int, int]
 ) -> Array:
-    """Draws of the deviations of some levels of a factor, given Σ̃: (draw, level, term)."""
-    data = _data(model)
+    """Draws of the deviations of some levels of a factor, given Σ̃: (draw, level, term).
+
+    An elimination gives all coefficients of a draw, so that as many as fit are kept in the run: those
+    that are asked for next.
+    """
+    sizes = [len(group.levels) * len(group.terms) for group in model.groups]
+    group, q = model.groups[k], len(model.groups[k].terms)
+    first = sum(sizes[:k]) + levels[0] * q
+    last = first + (levels[1] - levels[0]) * q
+    start, kept = run.window.get("draws", (0, np.empty((0, 0))))
+    if not start <= first <= last <= start + kept.shape[1]:
+        width = max(last - first, WINDOW // (run.chains * run.draws))
+        # All of them, or from here on.
+        start = 0 if last <= width else first
+        kept = _draws(model, run, covariances, (start, min(start + width, sum(sizes))))
+        run.window["draws"] = (start, kept)
+    own = kept[:, first - start : last - start].reshape(len(kept), levels[1] - levels[0], q)
+    return np.asarray(own @ group.back.T)
+
+
+def _draws(model: Model, run: Run, covariances: list[Array], window: tuple[int, int]) -> Array:
     assert run.working is not None
     count = run.chains * run.draws
-    working = run.working.reshape(count, -1)
-    contrast = np.column_stack([-working, np.ones(count)])
-    own = data.draws(
+    contrast = np.column_stack([-run.working.reshape(count, -1), np.ones(count)])
+    return _data(model).draws(
         covariance=covariances,
         sigma=_sigma(run, np.arange(count)),
         contrast=contrast,
-        factor=k,
-        first=levels[0],
-        last=levels[1],
+        first=window[0],
+        last=window[1],
         seed=run.seed,
         threads=os.cpu_count() or 1,
     )
-    return np.asarray(own @ model.groups[k].back.T)
 
 
 def block_moments(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,8 @@ class Run:
         ``lp``, and from NUTS ``diverging``, ``energy``, ``tree_depth``.
     acceptance_rate : tuple of float
         Share of accepted proposals in each chain (Metropolis).
+    window : dict
+        Draws of coefficients that were asked for, while they are likely to be asked for again.
     """
 
     method: str
@@ -70,6 +73,7 @@ class Run:
     seconds_sampling: float = 0.0
     interrupted: bool = False
     failures: tuple[str, ...] = field(default=())
+    window: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def chains(self) -> int:
@@ -93,6 +97,9 @@ class Run:
         array = called.b(predictor=predictor)
         found = [x for name, x in self.scalars.items() if called.array_of(name) == array]
         return np.stack(found, axis=-1) if found else np.empty((*self.b.shape[:2], 0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"window": {}}
 
     def __repr__(self) -> str:
         return f"Run({self.method}: {self.chains} chains × {self.draws} draws, seed {self.seed})"
