@@ -4,3 +4,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from dense_blocks import DenseBlocks  # noqa: E402
+
+from partialpool import _core  # noqa: E402
+
+if not hasattr(_core, "Blocks"):
+    _core.Blocks = DenseBlocks

@@ -1,33 +1,48 @@
 """The likelihood of a Gaussian model without priors: lme4's criterion, with two derivatives.
 
-With Λ the factor of ``G = Σ/σ²`` and, for each level, ``K = I + R G Rᵀ``, ``P = RᵀK⁻¹R`` and
-``C = RᵀK⁻¹B`` (R, B and W as in ``src/marginal/``), ``F = W + Σ BᵀK⁻¹B``, E the inverse of
-F's block of the coefficients, ``u = (−ĉ, 1)`` with ĉ the least-squares coefficients, and
-``s = uᵀFu``: minus twice the log likelihood is, but for constants,
+With G the relative covariance of the group coefficients, ``V₀ = I + Z G Zᵀ`` and
+``F = [X y]ᵀV₀⁻¹[X y]`` (see `integrals.py`), E the inverse of F's block of the coefficients,
+``u = (−ĉ, 1)`` with ĉ the least-squares coefficients, and ``s = uᵀFu``: minus twice the log
+likelihood is, but for constants,
 
-    d(G) = N log s + Σ log|K| + log|F_cc|        (s alone where σ is known)
+    d(G) = N log s + log|V₀| + log|F_cc|        (s alone where σ is known)
 
 where N is the number of rows less that of coefficients; for ML it is the number of rows, and the
-last term is left out. Σ, σ and b are profiled out or integrated: σ² = s/N, and b is ĉ. d is a
+last term is left out. Σ = σ²G, σ and b are profiled out or integrated: σ² = s/N, and b is ĉ. d is a
 smooth function of the symmetric matrix G, with slope ``S = ΣP − ΣCΩCᵀ``, ``Ω = (N/s) uuᵀ + E``.
-Bates et al. (2015) §3; derivatives by matrix calculus (dK⁻¹ = −K⁻¹ dK K⁻¹).
+Bates et al. (2015) §3; derivatives by matrix calculus (dV₀⁻¹ = −V₀⁻¹ dV₀ V₀⁻¹).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import called
+from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array
-from partialpool.model.coordinates import log_volume
-from partialpool.model.marginal import build_marginal, log_row_scale
+from partialpool.engine.integrals import (
+    Levels,
+    LevelsAt,
+    Several,
+    SeveralAt,
+    Weights,
+)
+from partialpool.model.coordinates import coordinates, log_volume
+from partialpool.model.defaults import resolve_priors
+from partialpool.model.groupwork import group_of, pooled_group
+from partialpool.model.marginal import build_marginal, log_row_scale, row_scale_of
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
+from partialpool.model.scales import scales
 from partialpool.priors import LKJ, Flat, Prior
+
+# Relative step of differences of slopes.
+STEP = 1e-5
 
 
 @dataclass(frozen=True)
@@ -35,14 +50,17 @@ class Likelihood:
     """A model whose priors are all flat, and its reduced rows in units fit to search in.
 
     Searching happens in working coefficients ``r̃ = U r``: columns of mean square one a row, and
-    shifted to mean zero where an intercept correlates with them.
+    shifted to mean zero where an intercept correlates with them. Those of all factors stand side by
+    side.
 
     Attributes
     ----------
-    R, B, W : arrays
-        (J, q, q), (J, q, p + 1), (p + 1, p + 1): the rows, reduced.
+    rows : Levels or Several
+        The rows, reduced.
     n : int
         Number of rows.
+    n_coefficients : int
+        Number of population coefficients.
     restricted : bool
         REML: coefficients are integrated, else they are at their maximum.
     blocks : tuple of int arrays
@@ -54,19 +72,13 @@ class Likelihood:
     """
 
     model: Model
-    R: Array
-    B: Array
-    W: Array
+    rows: Levels | Several
     n: int
+    n_coefficients: int
     restricted: bool
     blocks: tuple[NDArray[np.int64], ...]
     unwork: Array
     constant: float
-
-    @property
-    def n_coefficients(self) -> int:
-        """Number of population coefficients."""
-        return len(self.W) - 1
 
     @property
     def known(self) -> bool:
@@ -78,29 +90,26 @@ class Likelihood:
         """N: what the residual sum of squares is divided by."""
         return self.n - self.n_coefficients if self.restricted else self.n
 
+    @property
+    def exact(self) -> bool:
+        """Whether second derivatives are computed, not taken from differences of slopes."""
+        return isinstance(self.rows, Levels)
+
     def at(self, G: Array) -> Point:
         """Evaluate at a relative covariance of the working coefficients."""
-        L = factor_of(G)
-        half = self.R @ L
-        lower = np.linalg.cholesky(np.eye(len(G)) + half @ half.transpose(0, 2, 1))
-        solved = np.linalg.solve(lower, np.concatenate([self.R, self.B], axis=2))
-        q = len(G)
-        R, B = solved[:, :, :q], solved[:, :, q:]
-        flat = B.reshape(-1, len(self.W))
-        F = self.W + flat.T @ flat
+        given = self.rows.at(G)
+        F = given.F
         inverse, log_det = _inverse(F[:-1, :-1])
-        c = inverse @ F[:-1, -1]
-        u = np.append(-c, 1.0)
-        # A sum of squares, so that nothing cancels where the fit is close.
-        s = float(u @ self.W @ u + np.sum((flat @ u) ** 2))
-        value = 2 * float(np.sum(np.log(np.diagonal(lower, axis1=1, axis2=2))))
+        u = np.append(-inverse @ F[:-1, -1], 1.0)
+        s = given.square(u)
+        value = given.log_det
         if self.restricted:
             value += log_det
         if self.known:
             value += s
         else:
             value += self.free * math.log(s) if s > 0 else -math.inf
-        return Point(self, G, R, B, inverse, u, s, value)
+        return Point(self, G, given, inverse, u, s, value)
 
 
 @dataclass(frozen=True)
@@ -109,8 +118,8 @@ class Point:
 
     Attributes
     ----------
-    R, B : arrays
-        ``K^(−½)`` times those of the rows.
+    given : LevelsAt or SeveralAt
+        The rows, coefficients of levels integrated out.
     inverse : (p, p) array
         E: the covariance of the working coefficients is σ² E.
     u : (p + 1,) array
@@ -123,8 +132,7 @@ class Point:
 
     of: Likelihood
     G: Array
-    R: Array
-    B: Array
+    given: LevelsAt | SeveralAt
     inverse: Array
     u: Array
     s: float
@@ -136,6 +144,12 @@ class Point:
         return 1.0 if self.of.known else math.sqrt(self.s / self.of.free)
 
     @property
+    def noise(self) -> float:
+        """Rounding error of the value."""
+        lost = 1.0 if self.of.exact else 1.0 + 0.1 * float(self.given.F[-1, -1]) / max(self.s, 1e-300)
+        return 1e-14 * (abs(self.value) + self.of.n * lost)
+
+    @property
     def deviance(self) -> float:
         """Minus twice the log likelihood (ML), or lme4's REML criterion, constants included."""
         free = self.of.free
@@ -143,48 +157,44 @@ class Point:
         return self.value + free * LOG_2PI + extra + self.of.constant
 
     @property
-    def pull(self) -> Array:
-        """C of every level: group coefficients are ``G C u``."""
-        C: Array = self.R.transpose(0, 2, 1) @ self.B
-        return C
-
-    def slopes(self) -> tuple[Array, Array]:
-        """Slope S of d, (q, q), and its second derivative in two directions, (q², q²)."""
-        of, u, E = self.of, self.u, self.inverse
-        q, w = len(self.G), len(u)
-        P = self.R.transpose(0, 2, 1) @ self.R
-        C = self.pull
+    def weights(self) -> Weights:
+        """What derivatives are made of."""
+        of = self.of
         kappa = 1.0 if of.known else of.free / self.s
-        omega = kappa * np.outer(u, u)
-        if of.restricted:
-            omega[:-1, :-1] += E
-        Q = C @ omega @ C.transpose(0, 2, 1)
-        S = P.sum(axis=0) - Q.sum(axis=0)
-        # tr(Q X P Y) has the coefficient Q_ab P_cd of X_bc Y_da.
-        flat_P = P.reshape(-1, q * q)
-        pairs = (2 * Q - P).reshape(-1, q * q).T @ flat_P
-        H = pairs.reshape(q, q, q, q).transpose(1, 2, 3, 0).reshape(q * q, q * q)
-        flat_C = C.reshape(-1, q * w)
-        T = (flat_C.T @ flat_C).reshape(q, w, q, w).transpose(0, 2, 1, 3)  # −dF/dG_ab
-        t = (T @ u)[..., :-1].reshape(q * q, w - 1)
-        H = H - 2 * kappa * t @ E @ t.T
-        if not of.known:
-            rho = (T @ u @ u).ravel()
-            H = H - kappa**2 / of.free * np.outer(rho, rho)
-        if of.restricted:
-            X = E @ T[:, :, :-1, :-1]
-            left = X.reshape(q * q, -1)
-            right = X.transpose(0, 1, 3, 2).reshape(q * q, -1)
-            H = H - left @ right.T
-        # Directions are symmetric matrices, so both indices of a pair count alike.
-        swapped = np.arange(q * q).reshape(q, q).T.ravel()
-        H = (H + H[swapped]) / 2
-        H = (H + H[:, swapped]) / 2
-        return (S + S.T) / 2, (H + H.T) / 2
+        return Weights(self.u, self.inverse, kappa, None if of.known else of.free, of.restricted)
+
+    @cached_property
+    def slope(self) -> Array:
+        """Slope S of d, (q, q)."""
+        return self.given.slope(self.weights.omega)
+
+    @cached_property
+    def information(self) -> Array:
+        """ΣP: what the rows say of the levels of each factor, summed over them."""
+        return self.given.slope(np.zeros((len(self.u), len(self.u))))
+
+    @cached_property
+    def exact_curvature(self) -> Array:
+        """Second derivative of d in two directions, (q², q²), where there is one factor."""
+        assert isinstance(self.given, LevelsAt)
+        return self.given.curvature(self.weights)
+
+    def curvature(self, directions: Array) -> Array:
+        """Second derivatives of d in directions (m, q, q) in which G may be moved."""
+        flat = directions.reshape(len(directions), -1)
+        if self.of.exact:
+            found: Array = flat @ self.exact_curvature @ flat.T
+            return found
+        found = np.empty((len(flat), len(flat)))
+        for k, direction in enumerate(directions):
+            h = STEP * max(1.0, float(np.abs(self.G).max())) / float(np.abs(direction).max())
+            moved = self.of.at(self.G + h * direction)
+            found[k] = flat @ (moved.slope - self.slope).ravel() / h
+        return (found + found.T) / 2
 
 
 def build_likelihood(pooled: Pooled, *, restricted: bool) -> Likelihood:
-    """Build the likelihood of a Gaussian model with at most one grouping factor.
+    """Build the likelihood of a Gaussian model.
 
     Parameters
     ----------
@@ -198,18 +208,78 @@ def build_likelihood(pooled: Pooled, *, restricted: bool) -> Likelihood:
     InputError
         If a group term is too far from 0 to compute with.
     """
-    model = build_marginal(pooled, flat_priors(pooled))
-    assert model.reduced is not None
-    R, B, W, n = model.reduced.data.parts()
-    group = model.sole_group
-    if group is None:
-        R, B = np.empty((0, 0, 0)), np.empty((0, 0, len(W)))
-    blocks = () if group is None else _blocks(group)
-    unwork: Array = np.linalg.inv(_working(R, n, blocks, group)).astype(np.float64)
+    several = len(pooled.design.factors) > 1
+    model, rows, unwork = (_several if several else _at_most_one)(pooled)
     constant = -2 * log_row_scale(pooled.design)
     if restricted:
         constant -= 2 * log_volume(model.coordinates["mu"])
-    return Likelihood(model, R @ unwork, B, W, n, restricted, blocks, unwork, constant)
+    return Likelihood(
+        model=model,
+        rows=rows,
+        n=model.n_rows,
+        n_coefficients=len(model.columns),
+        restricted=restricted,
+        blocks=_blocks(model.groups),
+        unwork=unwork,
+        constant=constant,
+    )
+
+
+def _at_most_one(pooled: Pooled) -> tuple[Model, Levels, Array]:
+    model = build_marginal(pooled, flat_priors(pooled))
+    assert model.reduced is not None
+    R, B, W, n = model.reduced.data.parts()
+    if not model.groups:
+        return model, Levels(np.empty((0, 0, 0)), np.empty((0, 0, len(W))), W), np.empty((0, 0))
+    unwork: Array = np.linalg.inv(_working(R, n, model.groups[0])).astype(np.float64)
+    return model, Levels(R @ unwork, B, W), unwork
+
+
+def _several(pooled: Pooled) -> tuple[Model, Several, Array]:
+    design, priors, scale = pooled.design, flat_priors(pooled), scales(pooled.design)
+    y = design.y if design.offset is None else design.y - design.offset
+    level = float(y[0] + np.mean(y - y[0]))
+    flat = [priors["b"]] * len(design.columns)
+    X, at = coordinates(scale.parts["mu"], flat, level=level, outer=scale.outer.get("mu"))
+    weight = row_scale_of(design)
+    resolved = resolve_priors(priors, design)
+    works = [pooled_group(f, f.name, scale.factors[f.name], resolved) for f in design.factors]
+    groups = tuple(
+        group_of(f, "mu", work, resolved, scale.factors[f.name], at, np.ones(len(f.levels), bool))
+        for f, work in zip(design.factors, works, strict=True)
+    )
+    blocks = _core.Blocks(
+        z=[work.Z for work in works],
+        codes=[factor.codes for factor in design.factors],
+        n_levels=[len(factor.levels) for factor in design.factors],
+        unscale=[work.unscale for work in works],
+        xy=np.column_stack([X, y - at.level]),
+        row_scale=weight,
+    )
+    unworks = []
+    for work, group in zip(works, groups, strict=True):
+        # Orthogonal reduction keeps the digits of columns far from 0.
+        Z = work.Z if weight is None else work.Z * weight[:, None]
+        R = np.linalg.qr(Z, mode="r") @ work.unscale
+        unworks.append(np.linalg.inv(_working(R[None], len(y), group)).astype(np.float64))
+    model = Model(
+        formula=design.terms.formula,
+        response=design.response,
+        family=pooled.family,
+        link="identity",
+        pooling=pooled.pooling,
+        columns=design.columns,
+        groups=groups,
+        priors=resolved,
+        coordinates={"mu": at},
+        known_errors=design.se is not None,
+        n_rows=len(y),
+        reduced=None,
+        core=None,
+        plan=design.plan,
+    )
+    sizes = tuple(len(group.levels) for group in groups)
+    return model, Several(blocks, tuple(unworks), sizes), block_diagonal(unworks)
 
 
 def flat_priors(pooled: Pooled) -> dict[str, Prior]:
@@ -225,20 +295,6 @@ def flat_priors(pooled: Pooled) -> dict[str, Prior]:
     return priors
 
 
-def factor_of(G: Array) -> Array:
-    """Give the lower triangular factor of a covariance, singular or not.
-
-    Examples
-    --------
-    >>> factor_of(np.array([[0.0, 0.0], [0.0, 4.0]])).tolist()
-    [[0.0, 0.0], [0.0, 2.0]]
-    """
-    values, vectors = np.linalg.eigh(G)
-    half = vectors * np.sqrt(np.maximum(values, 0.0))
-    L = np.linalg.qr(half.T).R.T
-    return np.tril(L * np.where(np.diagonal(L) < 0, -1.0, 1.0)) + 0.0
-
-
 def _inverse(A: Array) -> tuple[Array, float]:
     """Inverse and log determinant of a positive definite matrix, whatever the units."""
     size = np.sqrt(np.diagonal(A))
@@ -247,19 +303,24 @@ def _inverse(A: Array) -> tuple[Array, float]:
     return half.T @ half, 2 * float(np.sum(np.log(np.diagonal(lower) * size)))
 
 
-def _blocks(group: Group) -> tuple[NDArray[np.int64], ...]:
-    first = np.arange(len(group.terms))
-    for i, j in group.pairs:
-        first[j] = min(first[j], first[i])
-    return tuple(np.flatnonzero(first == start) for start in np.unique(first))
+def _blocks(groups: tuple[Group, ...]) -> tuple[NDArray[np.int64], ...]:
+    """Columns whose coefficients correlate, those of all factors side by side."""
+    found, before = [], 0
+    for group in groups:
+        first = np.arange(len(group.terms))
+        for i, j in group.pairs:
+            first[j] = min(first[j], first[i])
+        found += [before + np.flatnonzero(first == start) for start in np.unique(first)]
+        before += len(first)
+    return tuple(found)
 
 
-def _working(R: Array, n: int, blocks: tuple[NDArray[np.int64], ...], group: Group | None) -> Array:
+def _working(R: Array, n: int, group: Group) -> Array:
     """Matrix U to working coefficients: any covariance within a block stays one."""
     q = R.shape[2]
     U = np.zeros((q, q))
-    for block in blocks:
-        if group is not None and block[0] == 0 and group.terms[0] == "Intercept":
+    for block in _blocks((group,)):
+        if block[0] == 0 and group.terms[0] == "Intercept":
             weight = np.sum(R[:, 0, 0] ** 2)
             U[0, block] = np.sum(R[:, :1, 0] * R[:, 0, block], axis=0) / weight
         else:
@@ -268,3 +329,18 @@ def _working(R: Array, n: int, blocks: tuple[NDArray[np.int64], ...], group: Gro
     rest = R @ np.linalg.inv(U)
     size = np.sqrt(np.einsum("jac,jac->c", rest, rest) / n)
     return np.where(size > 0, size, 1.0)[:, None] * U
+
+
+def block_diagonal(parts: Sequence[Array]) -> Array:
+    """Put square matrices along the diagonal of one.
+
+    Examples
+    --------
+    >>> block_diagonal([np.ones((1, 1)), np.eye(2)]).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    whole, before = np.zeros((sum(map(len, parts)),) * 2), 0
+    for part in parts:
+        whole[before : before + len(part), before : before + len(part)] = part
+        before += len(part)
+    return whole

@@ -53,20 +53,22 @@ def _search(model: Model, found: Maximum) -> Iterator[Finding]:
 
 
 def _singular(model: Model, found: Maximum) -> Iterator[Finding]:
-    for group in model.groups:
-        if found.rank == len(group.terms) or not found.converged or not found.determined:
+    if not found.converged or not found.determined:
+        return
+    for group, own in zip(model.groups, found.groups, strict=True):
+        if own.rank == len(group.terms):
             continue
-        zero = [f"`{name}`" for name, sd in zip(group.sd_labels, found.sd, strict=True) if sd == 0]
+        zero = [f"`{name}`" for name, sd in zip(group.sd_labels, own.sd, strict=True) if sd == 0]
         one = [
-            f"`{name}`" for name, r in zip(group.cor_labels, found.cor, strict=True) if abs(r) == 1
+            f"`{name}`" for name, r in zip(group.cor_labels, own.cor, strict=True) if abs(r) == 1
         ]
         if zero:
             what = f"The estimate of {' and '.join(zero)} is exactly 0"
         elif one:
             what = f"The estimate of {' and '.join(one)} is exactly {'±' * (len(one) > 1)}"
-            what += "1" if len(one) > 1 else f"{found.cor[np.abs(found.cor) == 1][0]:.0f}"
+            what += "1" if len(one) > 1 else f"{own.cor[np.abs(own.cor) == 1][0]:.0f}"
         else:
-            what = f"Coefficients of `{group.factor}` vary in {found.rank} directions only"
+            what = f"Coefficients of `{group.factor}` vary in {own.rank} direction{'s' * (own.rank != 1)} only"
         yield Finding(
             "singular-fit",
             "warning",

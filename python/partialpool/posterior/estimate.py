@@ -116,7 +116,8 @@ class Estimate(Answer):
     def numbers(self) -> dict[str, Array]:
         """Columns of the summary (no pandas)."""
         found = self.maximum
-        scales = [*found.sd, *found.cor, *([] if found.sigma is None else [found.sigma])]
+        scales = [number for group in found.groups for number in (*group.sd, *group.cor)]
+        scales += [] if found.sigma is None else [found.sigma]
         estimate = np.concatenate([found.b, scales])
         error = np.full(len(estimate), math.nan)
         error[: len(found.b)] = np.sqrt(np.diag(found.vcov))
@@ -173,11 +174,18 @@ class Estimate(Answer):
     @cached_property
     def level_summaries(self) -> tuple[Array, ...]:
         """Mean, sd, lower and upper of every level's coefficients: (level, term, 4) a group."""
-        if not self.model.groups:
-            return ()
-        mean, sd = self.maximum.coef, self.maximum.coef_sd
-        reach = self._reach * sd
-        return (np.stack([mean, sd, mean - reach, mean + reach], axis=-1),)
+        return tuple(
+            np.stack(
+                [
+                    group.coef,
+                    group.coef_sd,
+                    group.coef - self._reach * group.coef_sd,
+                    group.coef + self._reach * group.coef_sd,
+                ],
+                axis=-1,
+            )
+            for group in self.maximum.groups
+        )
 
     @property
     def vcov(self) -> pd.DataFrame:
