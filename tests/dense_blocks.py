@@ -4,61 +4,57 @@ import numpy as np
 
 
 class DenseBlocks:
-    """The same arguments and answers, each from the whole covariance of the rows."""
+    """The same arguments and answers, from one dense matrix of all levels' coefficients."""
 
     def __init__(self, *, z, codes, n_levels, unscale, xy, row_scale=None):
         scale = np.ones(len(xy)) if row_scale is None else row_scale
-        self.xy = xy * scale[:, None]
         self.n_rows, self.width = xy.shape
+        self.n_levels = n_levels
         # Columns of every level by itself, level after level.
-        self.Z, self.n_levels = [], n_levels
+        parts = []
         for columns, own, levels, units in zip(z, codes, n_levels, unscale, strict=True):
-            columns = (columns @ units) * scale[:, None]
             whole = np.zeros((len(xy), levels, columns.shape[1]))
-            whole[np.arange(len(xy)), own] = columns
-            self.Z.append(whole.reshape(len(xy), -1))
+            whole[np.arange(len(xy)), own] = (columns @ units) * scale[:, None]
+            parts.append(whole.reshape(len(xy), -1))
+        Z, xy = np.concatenate(parts, axis=1), xy * scale[:, None]
+        ends = np.cumsum([0, *(part.shape[1] for part in parts)])
+        self.places = list(map(slice, ends, ends[1:]))
+        self.zz, self.zxy, self.xyxy = Z.T @ Z, Z.T @ xy, xy.T @ xy
 
-    def _large(self, factors):
-        """The factors Λ of all levels."""
-        return [
-            np.kron(np.eye(levels), factor)
-            for levels, factor in zip(self.n_levels, factors, strict=True)
-        ]
+    def _solved(self, factors):
+        """Λ of all levels, and A⁻¹ for ``A = I + ΛᵀZᵀZΛ``."""
+        large = np.zeros_like(self.zz)
+        for place, levels, factor in zip(self.places, self.n_levels, factors, strict=True):
+            large[place, place] = np.kron(np.eye(levels), factor)
+        return large, np.linalg.inv(np.eye(len(large)) + large.T @ self.zz @ large)
 
-    def _covariance(self, factors):
-        V = np.eye(self.n_rows)
-        for Z, large in zip(self.Z, self._large(factors), strict=True):
-            half = Z @ large
-            V += half @ half.T
-        return V
+    def _levels(self, matrix, factors):
+        """The blocks of every level, (J, q, q), factor by factor."""
+        for place, levels, factor in zip(self.places, self.n_levels, factors, strict=True):
+            own = matrix[place, place].reshape(levels, len(factor), levels, len(factor))
+            yield np.einsum("jajb->jab", own)
 
     def at(self, factors):
-        V = self._covariance(factors)
-        return float(np.linalg.slogdet(V)[1]), self.xy.T @ np.linalg.solve(V, self.xy)
+        large, inverse = self._solved(factors)
+        U = large.T @ self.zxy
+        return -float(np.linalg.slogdet(inverse)[1]), self.xyxy - U.T @ inverse @ U
 
     def slopes(self, factors, omega):
-        V = self._covariance(factors)
-        found = []
-        for Z, C, levels in zip(self.Z, self.pull(factors), self.n_levels, strict=True):
-            whole = Z.T @ np.linalg.solve(V, Z)
-            q = C.shape[1]
-            P = np.einsum("jajb->ab", whole.reshape(levels, q, levels, q))
-            found.append(P - np.einsum("jak,kl,jbl->ab", C, omega, C))
-        return found
+        large, inverse = self._solved(factors)
+        P = self.zz - self.zz @ large @ inverse @ large.T @ self.zz
+        return [
+            own.sum(axis=0) - np.einsum("jak,kl,jbl->ab", C, omega, C)
+            for own, C in zip(self._levels(P, factors), self.pull(factors), strict=True)
+        ]
 
     def pull(self, factors):
-        solved = np.linalg.solve(self._covariance(factors), self.xy)
+        large, inverse = self._solved(factors)
+        C = self.zxy - self.zz @ large @ inverse @ large.T @ self.zxy
         return [
-            (Z.T @ solved).reshape(levels, -1, self.width)
-            for Z, levels in zip(self.Z, self.n_levels, strict=True)
+            C[place].reshape(levels, -1, self.width)
+            for place, levels in zip(self.places, self.n_levels, strict=True)
         ]
 
     def variances(self, factors):
-        V = self._covariance(factors)
-        found = []
-        for Z, large, levels in zip(self.Z, self._large(factors), self.n_levels, strict=True):
-            own = large @ large.T
-            left = own - own @ Z.T @ np.linalg.solve(V, Z @ own)
-            q = len(own) // levels
-            found.append(np.einsum("jajb->jab", left.reshape(levels, q, levels, q)))
-        return found
+        large, inverse = self._solved(factors)
+        return list(self._levels(large @ inverse @ large.T, factors))

@@ -245,7 +245,9 @@ def test_maximum_of_dense_matrices(term, q, correlated, roles, method):
     assert best.groups[0].sd == pytest.approx(np.sqrt(np.diag(Sigma)), rel=1e-6)
     scale = np.sqrt(np.diag(Sigma))
     pairs = [(0, 1), (0, 2), (1, 2)][: len(best.groups[0].cor)]
-    assert best.groups[0].cor == pytest.approx([(Sigma / np.outer(scale, scale))[p] for p in pairs], abs=1e-6)
+    assert best.groups[0].cor == pytest.approx(
+        [(Sigma / np.outer(scale, scale))[p] for p in pairs], abs=1e-6
+    )
     assert (best.sigma or 1.0) == pytest.approx(sigma, rel=1e-6)
     assert best.n_parameters == 3 + q + len(best.groups[0].cor) + ("se" not in roles)
     assert best.converged
@@ -340,7 +342,9 @@ def test_units_do_not_matter(method):
     assert two.groups[0].sd[1] == pytest.approx(a / c * one.groups[0].sd[1], rel=1e-7)
     # The intercept at the new 0 is the old one at x = −shift/c.
     to = np.array([1.0, -shift / c])
-    Sigma = np.outer(one.groups[0].sd, one.groups[0].sd) * np.array([[1, one.groups[0].cor[0]], [one.groups[0].cor[0], 1]])
+    Sigma = np.outer(one.groups[0].sd, one.groups[0].sd) * np.array(
+        [[1, one.groups[0].cor[0]], [one.groups[0].cor[0], 1]]
+    )
     assert two.groups[0].sd[0] == pytest.approx(a * np.sqrt(to @ Sigma @ to), rel=1e-6)
 
 

@@ -146,7 +146,9 @@ class Point:
     @property
     def noise(self) -> float:
         """Rounding error of the value."""
-        lost = 1.0 if self.of.exact else 1.0 + 0.1 * float(self.given.F[-1, -1]) / max(self.s, 1e-300)
+        lost = (
+            1.0 if self.of.exact else 1.0 + 0.1 * float(self.given.F[-1, -1]) / max(self.s, 1e-300)
+        )
         return 1e-14 * (abs(self.value) + self.of.n * lost)
 
     @property

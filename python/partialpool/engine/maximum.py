@@ -14,7 +14,7 @@ from partialpool.engine.engine import Priors
 from partialpool.engine.integrable import not_integrable
 from partialpool.engine.integrals import factor_of
 from partialpool.engine.likelihood import Likelihood, Point
-from partialpool.engine.search import FAR, determined, parts_of, search
+from partialpool.engine.search import FAR, Found, determined, parts_of, search
 from partialpool.errors import InputError
 from partialpool.model.model import Group
 from partialpool.model.pooling import Pooled
@@ -133,13 +133,9 @@ def maximise(likelihood: Likelihood) -> Maximum:
     lowest = min(one.point.value for one in found)
     near = lowest + 1e-9 * (1 + abs(lowest))
     # Of equal maxima the one that is most surely one.
-    point, steps, gain = min((f for f in found if f.point.value <= near), key=lambda f: f.gain)
-    far = float(np.abs(factor_of(point.G)).max(initial=0.0)) > FAR
+    best = min((one for one in found if one.point.value <= near), key=lambda one: one.gain)
     ends = {round(one.point.value, 3) for one in found if one.gain < 1e3 * CONVERGED}
-    converged = gain < 1e3 * CONVERGED and not far
-    return _result(
-        point, steps, converged=converged, several=len(ends) > 1 and max(ends) - min(ends) > 0.01
-    )
+    return _result(best, several=len(ends) > 1 and max(ends) - min(ends) > 0.01)
 
 
 def _check_rows(likelihood: Likelihood) -> None:
@@ -154,11 +150,12 @@ def _check_rows(likelihood: Likelihood) -> None:
         )
 
 
-def _result(point: Point, steps: int, *, converged: bool, several: bool) -> Maximum:
+def _result(found: Found, *, several: bool) -> Maximum:
     """Bring the estimates to the user's scale."""
-    likelihood = point.of
-    at, by_working = likelihood.model.coordinates["mu"], likelihood.model.coordinates["mu"].back
-    sigma, b = point.sigma, at.from_working(-point.u[:-1])
+    point, likelihood = found.point, found.point.of
+    at = likelihood.model.coordinates["mu"]
+    sigma, b, by_working = point.sigma, at.from_working(-point.u[:-1]), at.back
+    far = float(np.abs(factor_of(point.G)).max(initial=0.0)) > FAR
     covariances = sum(len(block) * (len(block) + 1) // 2 for block in likelihood.blocks)
     return Maximum(
         b=b,
@@ -167,9 +164,9 @@ def _result(point: Point, steps: int, *, converged: bool, several: bool) -> Maxi
         sigma=None if likelihood.known else sigma,
         deviance=point.deviance,
         n_parameters=len(b) + covariances + (not likelihood.known),
-        steps=steps,
-        converged=converged,
-        determined=determined(point),
+        steps=found.steps,
+        converged=found.gain < 1e3 * CONVERGED and not far,
+        determined=determined(found),
         several=several,
     )
 
@@ -180,7 +177,9 @@ def _groups(point: Point, b: Array) -> tuple[GroupMaximum, ...]:
         return ()
     halves, ranks = _halves(point)
     sd = np.array([point.sigma * float(np.linalg.norm(row)) for row in halves])
-    given = zip(of.model.groups, of.rows.parts, point.given.pull, point.given.variances, strict=True)
+    given = zip(
+        of.model.groups, of.rows.parts, point.given.pull, point.given.variances, strict=True
+    )
     for group, part, pull, variances in given:
         own = halves[part]
         cor = np.array([_correlation(own[i], own[j]) for i, j in group.pairs])

@@ -56,19 +56,23 @@ class Entries(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where a search ended, the steps it took, and what another promises."""
+    """Where a search ended, the steps it took, and what another promises.
+
+    And second derivatives by the entries of Λ, where the search has taken them from differences and
+    the point still is where it ended.
+    """
 
     point: Point
     steps: int
     gain: float
+    curvature: Array | None = None
 
 
 def search(likelihood: Likelihood) -> list[Found]:
     """Search from one start or several."""
-    starts = _starts(likelihood)
-    if max(likelihood.rows.sizes) > FEW:
-        starts = starts[:1]
-    return [_descend(start) for start in starts]
+    few = max(likelihood.rows.sizes) <= FEW
+    starts = _starts(likelihood) if likelihood.exact else _few_starts(likelihood, several=few)
+    return [_descend(start) for start in (starts if few else starts[:1])]
 
 
 def entries_of(likelihood: Likelihood) -> Entries:
@@ -81,12 +85,16 @@ def entries_of(likelihood: Likelihood) -> Entries:
 def _starts(likelihood: Likelihood) -> list[Point]:
     """Points to search from, the best first."""
     q = len(likelihood.unwork)
-    if likelihood.exact:
-        sizes = STARTS if q else STARTS[:1]
-        points = [likelihood.at(t**2 * np.eye(q)) for t in sizes]
-        return sorted(points, key=lambda point: point.value)
-    best = _scored(_scored(likelihood.at(np.eye(q))))
-    return [best, *(likelihood.at(t**2 * np.eye(q)) for t in STARTS[1:-1])]
+    sizes = STARTS if q else STARTS[:1]
+    points = [likelihood.at(t**2 * np.eye(q)) for t in sizes]
+    return sorted(points, key=lambda point: point.value)
+
+
+def _few_starts(likelihood: Likelihood, *, several: bool) -> list[Point]:
+    """Points to search from where values cost much: one that is near, and others if wanted."""
+    one = np.eye(len(likelihood.unwork))
+    others = [likelihood.at(t**2 * one) for t in STARTS[1:-1]] if several else []
+    return [_scored(_scored(likelihood.at(one))), *others]
 
 
 def _scored(point: Point) -> Point:
@@ -116,15 +124,17 @@ def _descend(point: Point) -> Found:
     """Go to the maximum from a start."""
     entries = entries_of(point.of)
     step = _newton if point.of.exact else _quasi_newton
-    point, steps, gain = step(point, entries)
+    found = step(point, entries)
     for _ in range(5):
-        point = _snap(point)
+        point = _snap(found.point)
+        if point is not found.point:
+            found = Found(point, found.steps, found.gain)
         away = _escape(point)
         if away is None:
             break
-        point, more, gain = step(away, entries)
-        steps += more
-    return Found(point, steps, gain)
+        again = step(away, entries)
+        found = again._replace(steps=found.steps + again.steps)
+    return found
 
 
 @dataclass(frozen=True)
@@ -140,7 +150,8 @@ class _ByFactor:
 
     @cached_property
     def by_entries(self) -> Array:
-        return self.moves.reshape(len(self.moves), -1) @ self.point.slope.ravel()
+        found: Array = self.moves.reshape(len(self.moves), -1) @ self.point.slope.ravel()
+        return found
 
 
 def _quasi_newton(point: Point, entries: Entries) -> Found:
@@ -161,7 +172,7 @@ def _quasi_newton(point: Point, entries: Entries) -> Found:
         reach=FAR,
         place=_ByFactor(point, moves),
     )
-    return Found(found.place.point, found.steps, found.gain)
+    return Found(found.place.point, found.steps, found.gain, found.curvature)
 
 
 def expected_curvature(point: Point, moves: Array) -> Array:
@@ -282,12 +293,12 @@ def _wanted(point: Point, block: NDArray[np.int64], direction: Array) -> tuple[f
     return slope**2 / (2 * curvature), min(-slope / curvature, 1.0)
 
 
-def determined(point: Point) -> bool:
+def determined(found: Found) -> bool:
     """Whether the deviance rises from the maximum on all sides.
 
     It should be curved by the log of every variance that is not 0, and rise with those that are.
     """
-    directions = []
+    point, directions = found.point, []
     for block, values, vectors in parts_of(point):
         whole = np.zeros((len(point.G), len(block)))
         whole[block] = vectors * np.where(values > 0, np.sqrt(np.abs(values)), 1.0)
@@ -303,5 +314,11 @@ def determined(point: Point) -> bool:
         ]
     if not directions:
         return True
-    curvature = point.curvature(np.array(directions))
+    if found.curvature is None or len(directions) < len(found.curvature):
+        curvature = point.curvature(np.array(directions))
+    else:  # inside, where the slope is 0: that by G follows from that by Λ
+        moves = entries_of(point.of).moves(factor_of(point.G))
+        flat = np.array(directions).reshape(len(directions), -1)
+        to_entries = np.linalg.lstsq(moves.reshape(len(moves), -1).T, flat.T, rcond=None)[0]
+        curvature = to_entries.T @ found.curvature @ to_entries
     return bool(np.linalg.eigvalsh(curvature)[0] > FLAT)
