@@ -367,7 +367,7 @@ def _estimated(
     found = engine.maximise(likelihood)
     findings = estimate_findings(pooled, likelihood.model, found)
     provenance = _provenance(posed, how.method, "you asked for it", how, began)
-    return Estimate(likelihood.model, found, provenance, findings)
+    return Estimate(likelihood.model, found, provenance, findings, pooled)
 
 
 def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float) -> Provenance:

@@ -72,6 +72,7 @@ def minimise(
     noise: float,
     reach: float = np.inf,
     place: P | None = None,
+    verify: bool = True,
 ) -> Minimum[P]:
     """Descend from a point.
 
@@ -87,16 +88,18 @@ def minimise(
         Largest number in `v` beyond which there is no minimum.
     place : optional
         The function at `v`, where it is known.
+    verify : bool
+        Whether the last step needs curvature from differences. Else the guess should have it.
     """
     place = at(v) if place is None else place
-    checked = False
+    checked, enough = False, CONVERGED if verify else 1e2 * CONVERGED
     for step in range(MAX_STEPS):
         slope = place.by_entries
         move, gain = newton(slope, curvature)
-        if gain < 1e3 * CONVERGED and not checked:
+        if verify and gain < 1e3 * CONVERGED and not checked:
             curvature, checked = by_differences(at, v, place, curvature), True
             move, gain = newton(slope, curvature)
-        if gain < CONVERGED or float(np.abs(v).max(initial=0.0)) > reach:
+        if gain < enough or float(np.abs(v).max(initial=0.0)) > reach:
             last = at(v + move)
             if last.value <= place.value + noise:
                 v, place = v + move, last

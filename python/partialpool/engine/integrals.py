@@ -114,7 +114,7 @@ class LevelsAt:
     def slope(self, omega: Array) -> Array:
         """ΣP − ΣCΩCᵀ."""
         P, Q = self._products(omega)
-        S = P.sum(axis=0) - Q.sum(axis=0)
+        S: Array = P.sum(axis=0) - Q.sum(axis=0)
         return (S + S.T) / 2
 
     def _products(self, omega: Array) -> tuple[Array, Array]:

@@ -186,9 +186,10 @@ def expected_curvature(point: Point, moves: Array) -> Array:
         P = point.information[part, part] / levels
         own = P @ moves[:, part, part]
         total += levels * np.einsum("eab,fba->ef", own, own)
-    diagonal = np.diagonal(total)
+    diagonal = np.diagonal(total).copy()
     # An entry that moves nothing, as where its column is 0.
-    return total + np.diag(np.where(diagonal > 0, 0.0, max(1.0, diagonal.max(initial=1.0))))
+    total += np.diag(np.where(diagonal > 0, 0.0, max(1.0, diagonal.max(initial=1.0))))
+    return total
 
 
 def _newton(point: Point, entries: Entries) -> Found:

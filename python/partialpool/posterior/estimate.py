@@ -11,12 +11,14 @@ import numpy as np
 
 from partialpool import called
 from partialpool.arrays import Array
-from partialpool.checks import check_text
+from partialpool.checks import check_interval, check_text, check_values
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
+from partialpool.engine.likelihood import build_likelihood
 from partialpool.engine.maximum import Maximum
+from partialpool.engine.profile import intervals
 from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
-from partialpool.model import Model
+from partialpool.model import Model, Pooled
 from partialpool.posterior.fit import Fit
 from partialpool.words.fit import common_facts, rows_words, section
 from partialpool.words.numbers import number, percent
@@ -52,6 +54,8 @@ class Estimate(Answer):
         Data, method, versions, time.
     findings : list of Finding
         What to know before trusting the estimates; empty when all is well.
+    pooled : Pooled
+        The rows that were fitted.
 
     Examples
     --------
@@ -70,11 +74,13 @@ class Estimate(Answer):
         maximum: Maximum,
         provenance: Provenance,
         findings: Sequence[Finding],
+        pooled: Pooled,
     ) -> None:
         self.model = model
         self.maximum = maximum
         self.provenance = provenance
         self.findings = list(findings)
+        self.pooled = pooled
 
     def __getattr__(self, name: str) -> Any:
         if name in OF_A_FIT:
@@ -157,6 +163,60 @@ class Estimate(Answer):
         check_text("parameter", parameter, '"b"')
         frame = pd.DataFrame(self.numbers, index=pd.Index(self.labels, name="parameter"))
         return frame if parameter is None else rows_called(parameter, frame)
+
+    def confint(
+        self, level: float | None = None, parameters: str | Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Profile-likelihood intervals, a row a parameter.
+
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level; by default the estimate's ``interval``.
+        parameters : str or list of str, optional
+            Only these parameters: ``"b"``, ``"sd_county"``, ``["sigma", "b[x]"]``. By default all.
+
+        Returns
+        -------
+        DataFrame
+            Columns estimate, lower, upper. An interval holds the values that a likelihood-ratio
+            test does not reject, all other parameters being at their best. An end where values
+            end is exact: 0 for an sd, −1 or 1 for a correlation. As in lme4, the likelihood is the
+            full one even where the estimates are by REML, since it alone compares values of b; so
+            `estimate` is by maximum likelihood too.
+
+        Raises
+        ------
+        InputError
+            If there is no such parameter.
+        EngineError
+            If the likelihood has a higher maximum than the one that was found.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> radon = pp.datasets.radon()
+        >>> estimate = pp.fit("log_radon ~ floor + (1 | county)", radon, method="ml")
+        >>> estimate.confint(parameters="sd_county").round(2)
+                              estimate  lower  upper
+        parameter
+        sd_county[Intercept]      0.31   0.21   0.42
+        """
+        import pandas as pd
+
+        level = self.provenance.interval if level is None else check_interval(level, "level")
+        known = pd.DataFrame({"place": range(len(self.labels))}, index=self.labels)
+        if parameters is None:
+            places = known["place"].tolist()
+        else:
+            asked = [parameters] if isinstance(parameters, str) else parameters
+            places = []
+            for name in check_values("parameters", asked):
+                check_text("parameters", name, '"sigma"')
+                places += rows_called(name, known)["place"].tolist()
+        index = pd.Index([self.labels[k] for k in places], name="parameter")
+        found = intervals(build_likelihood(self.pooled, restricted=False), level, places)
+        return pd.DataFrame(found, index=index, columns=["estimate", "lower", "upper"])
 
     def coefficients(self) -> pd.DataFrame:
         """Coefficients of every level, a row for each level and term.
