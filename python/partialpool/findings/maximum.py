@@ -68,7 +68,8 @@ def _singular(model: Model, found: Maximum) -> Iterator[Finding]:
             what = f"The estimate of {' and '.join(one)} is exactly {'±' * (len(one) > 1)}"
             what += "1" if len(one) > 1 else f"{own.cor[np.abs(own.cor) == 1][0]:.0f}"
         else:
-            what = f"Coefficients of `{group.factor}` vary in {own.rank} direction{'s' * (own.rank != 1)} only"
+            ways = "1 direction" if own.rank == 1 else f"{own.rank} directions"
+            what = f"Coefficients of `{group.factor}` vary in {ways} only"
         yield Finding(
             "singular-fit",
             "warning",

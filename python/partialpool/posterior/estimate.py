@@ -16,10 +16,11 @@ from partialpool.draws.posterior import Provenance, coefficient_frame, rows_call
 from partialpool.engine.likelihood import build_likelihood
 from partialpool.engine.maximum import Maximum
 from partialpool.engine.profile import intervals
-from partialpool.errors import InputError
+from partialpool.errors import InputError, shown
 from partialpool.finding import Finding, about_all
 from partialpool.model import Model, Pooled
 from partialpool.posterior.fit import Fit
+from partialpool.posterior.ratio import LikelihoodRatio, Side, likelihood_ratio
 from partialpool.words.fit import common_facts, rows_words, section
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Answer, Page
@@ -254,6 +255,48 @@ class Estimate(Answer):
 
         names = [called.b(name) for name in self.model.columns]
         return pd.DataFrame(self.maximum.vcov, index=names, columns=names)
+
+    def lrt(self, other: Estimate) -> LikelihoodRatio:
+        """Test whether the larger of two nested models is better, by their likelihoods.
+
+        Parameters
+        ----------
+        other : Estimate
+            Of a model in which this one is nested, or that is nested in this one: it has fewer
+            population terms, group terms or correlations. By the same method, of the same rows.
+
+        Returns
+        -------
+        LikelihoodRatio
+            ``chisq``, ``df``, ``p``, and where one variance is tested ``p_mixture``; a table of
+            both models, as by R's ``anova``.
+
+        Raises
+        ------
+        InputError
+            If neither model is nested in the other, data or methods differ, or population terms
+            differ and the estimates are by REML.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> radon = pp.datasets.radon()
+        >>> small = pp.fit("log_radon ~ floor + (1 | county)", radon, method="ml")
+        >>> large = pp.fit("log_radon ~ floor + (floor | county)", radon, method="ml")
+        >>> test = small.lrt(large)
+        >>> round(test.chisq, 3), test.df, round(test.p, 3), round(test.p_mixture, 3)
+        (2.664, 2, 0.264, 0.183)
+        """
+        if not isinstance(other, Estimate):
+            raise InputError(
+                f"`other` is {shown(other)}, and likelihoods of estimates are compared",
+                remedy='give what `fit(…, method="ml")` returns',
+            )
+        return likelihood_ratio(self._side, other._side)
+
+    @property
+    def _side(self) -> Side:
+        return Side(self.formula, self.method, self.pooled.design, self.maximum)
 
     # How good it is
 
