@@ -5,9 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dense_blocks import DenseBlocks  # noqa: E402
-
-from partialpool import _core  # noqa: E402
+from dense_blocks import DenseBlocks
+from partialpool import _core
 
 if not hasattr(_core, "Blocks"):
     _core.Blocks = DenseBlocks

@@ -255,7 +255,9 @@ class Profiles:
         """Interval of the correlation of two columns' coefficients."""
         of, G = self.point.of, self.point.of.unwork @ self.point.G @ self.point.of.unwork.T
         size = math.sqrt(float(G[k, k] * G[other, other]))
-        estimate = min(1.0, max(-1.0, float(G[k, other]) / size)) if size > 0 else math.nan
+        estimate = float(G[k, other]) / size if size > 0 else math.nan
+        if abs(estimate) > 1 - 1e-12:  # of rank 1, but for rounding
+            estimate = math.copysign(1.0, estimate)
         # No correlation is worse than an sd of 0, which any of them comes to.
         worst = min(self._without((k,)), self._without((other,)))
         if worst <= self.reach:
@@ -382,7 +384,7 @@ class Profiles:
                     directions.append(np.outer(left[:, row], np.eye(q)[order[j]]))
                     still = i == j and L[i, i] == 0
                     values.append(self._awake(directions[-1], row) if still else L[i, j])
-        return np.array(directions).reshape(-1, q, q), np.array(values)
+        return np.array(directions).reshape(len(directions), q, q), np.array(values)
 
 
 def intervals(likelihood: Likelihood, level: float, places: Sequence[int]) -> list[Interval]:

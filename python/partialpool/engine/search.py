@@ -315,11 +315,22 @@ def determined(found: Found) -> bool:
         ]
     if not directions:
         return True
-    if found.curvature is None or len(directions) < len(found.curvature):
-        curvature = point.curvature(np.array(directions))
-    else:  # inside, where the slope is 0: that by G follows from that by Λ
+    return _curved(found, np.array(directions))
+
+
+def _curved(found: Found, directions: Array) -> bool:
+    """Whether the deviance is curved in directions in which variances change by their own size."""
+    point, flat = found.point, directions.reshape(len(directions), -1)
+    if point.of.exact:
+        return bool(np.linalg.eigvalsh(point.curvature(directions))[0] > FLAT)
+    if found.curvature is not None and len(directions) == len(found.curvature):
+        # Inside, where the slope is 0: what the search knows by Λ is that by G, if not to all
+        # digits.
         moves = entries_of(point.of).moves(factor_of(point.G))
-        flat = np.array(directions).reshape(len(directions), -1)
         to_entries = np.linalg.lstsq(moves.reshape(len(moves), -1).T, flat.T, rcond=None)[0]
-        curvature = to_entries.T @ found.curvature @ to_entries
-    return bool(np.linalg.eigvalsh(curvature)[0] > FLAT)
+        if np.linalg.eigvalsh(to_entries.T @ found.curvature @ to_entries)[0] > 1e3 * FLAT:
+            return True
+    h = 1e-4
+    ends = [[point.of.at(point.G + step * D).slope for step in (h, -h)] for D in directions]
+    curvature = flat @ np.array([(up - down).ravel() / (2 * h) for up, down in ends]).T
+    return bool(np.linalg.eigvalsh((curvature + curvature.T) / 2)[0] > FLAT)
