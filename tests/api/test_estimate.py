@@ -149,7 +149,7 @@ def test_findings():
 
 
 def test_a_search_that_does_not_end_is_an_error(monkeypatch):
-    from partialpool.engine import search
+    from partialpool.likelihood import search
 
     monkeypatch.setattr(search, "MAX_STEPS", 1)
     found = pp.fit(VARYING, pp.datasets.radon(), method="reml")
@@ -158,7 +158,7 @@ def test_a_search_that_does_not_end_is_an_error(monkeypatch):
 
 
 def test_several_maxima_are_said(monkeypatch):
-    from partialpool.engine import search
+    from partialpool.likelihood import search
 
     data = {
         "y": [1.9, 4.1, -3.4, 4.5, -1.4, 2.2, -1.2, -1.6],

@@ -7,7 +7,7 @@ from scipy import optimize, stats
 
 import partialpool as pp
 from helpers import Dense, individuals
-from partialpool.engine import search
+from partialpool.likelihood import search
 
 # lme4 1.1-31 on R 4.2, bobyqa with rhoend 1e-12; the three digits of its default optimiser are in
 # test_maximum.py. Deviance: its criterion (REML) or deviance (ML). AIC and BIC follow from it.
@@ -299,8 +299,8 @@ def test_slopes_of_the_criterion():
     # Central differences of the value and of the slope, in symmetric directions.
     from partialpool.data import open_table
     from partialpool.design import build_design
-    from partialpool.engine.likelihood import build_likelihood
     from partialpool.formula import parse_formula
+    from partialpool.likelihood.criterion import build_likelihood
     from partialpool.model import pool
 
     rng = np.random.default_rng(2)
@@ -364,8 +364,8 @@ def lowest(formula, data, method):
     """The least deviance over the factor of Σ, by brute force, with the package's own value."""
     from partialpool.data import open_table
     from partialpool.design import build_design
-    from partialpool.engine.likelihood import build_likelihood
     from partialpool.formula import parse_formula
+    from partialpool.likelihood.criterion import build_likelihood
     from partialpool.model import pool
 
     pooled = pool(build_design(parse_formula(formula), open_table(data)), "partial")

@@ -10,10 +10,10 @@ from dense_factors import Dense, simulated, table
 from partialpool import _core
 from partialpool.data import open_table
 from partialpool.design import build_design
-from partialpool.engine import likelihood as likelihoods
-from partialpool.engine import maximum
-from partialpool.engine.integrals import Several
 from partialpool.formula import parse_formula
+from partialpool.likelihood import criterion as likelihoods
+from partialpool.likelihood import maximum
+from partialpool.likelihood.integrals import Several
 from partialpool.model import pool
 
 # lme4 1.1-31 on R 4.2, lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10)), but for

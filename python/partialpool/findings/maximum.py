@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from partialpool import limits
-from partialpool.engine.maximum import Maximum
 from partialpool.finding import Finding
 from partialpool.findings.data import design_findings
+from partialpool.likelihood import Maximum
 from partialpool.model import Model, Pooled
 
 # Findings about data that hold without priors too.

@@ -13,11 +13,9 @@ from partialpool import called
 from partialpool.arrays import Array
 from partialpool.checks import check_interval, check_text, check_values
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
-from partialpool.engine.likelihood import build_likelihood
-from partialpool.engine.maximum import Maximum
-from partialpool.engine.profile import intervals
 from partialpool.errors import InputError, shown
 from partialpool.finding import Finding, about_all
+from partialpool.likelihood import Maximum, build_likelihood, intervals
 from partialpool.model import Model, Pooled
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.ratio import LikelihoodRatio, Side, likelihood_ratio
@@ -152,7 +150,8 @@ class Estimate(Answer):
         DataFrame
             Columns estimate, standard_error, lower, upper. Intervals are Wald's: the estimate and
             so many standard errors, as if sds, correlations and sigma were known. These have NaN:
-            their likelihood is too skewed for a standard error to describe.
+            their likelihood is too skewed for a standard error to describe, and `confint` has
+            intervals of all.
 
         Raises
         ------
@@ -198,10 +197,8 @@ class Estimate(Answer):
         >>> import partialpool as pp
         >>> radon = pp.datasets.radon()
         >>> estimate = pp.fit("log_radon ~ floor + (1 | county)", radon, method="ml")
-        >>> estimate.confint(parameters="sd_county").round(2)
-                              estimate  lower  upper
-        parameter
-        sd_county[Intercept]      0.31   0.21   0.42
+        >>> estimate.confint(parameters="sd_county").round(2).to_dict("index")
+        {'sd_county[Intercept]': {'estimate': 0.31, 'lower': 0.23, 'upper': 0.41}}
         """
         import pandas as pd
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.engine.descent import Minimum, by_differences, minimise
-from partialpool.engine.integrals import factor_of
-from partialpool.engine.likelihood import Likelihood, Point
-from partialpool.engine.search import FAR, expected_curvature, search
 from partialpool.errors import EngineError
+from partialpool.likelihood.criterion import Likelihood, Point
+from partialpool.likelihood.descent import Minimum, by_differences, minimise
+from partialpool.likelihood.integrals import factor_of
+from partialpool.likelihood.search import FAR, expected_curvature, search
 
 # Of the signed root of the deviance: an end is that exact, in units of a standard error.
 EXACT = 1e-7

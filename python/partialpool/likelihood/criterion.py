@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array
-from partialpool.engine.integrals import (
+from partialpool.likelihood.integrals import (
     Levels,
     LevelsAt,
     Several,

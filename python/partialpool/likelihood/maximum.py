@@ -9,13 +9,13 @@ import numpy as np
 
 from partialpool import limits
 from partialpool.arrays import Array
-from partialpool.engine.descent import CONVERGED
 from partialpool.engine.engine import Priors
 from partialpool.engine.integrable import not_integrable
-from partialpool.engine.integrals import factor_of
-from partialpool.engine.likelihood import Likelihood, Point
-from partialpool.engine.search import FAR, Found, determined, parts_of, search
 from partialpool.errors import InputError
+from partialpool.likelihood.criterion import Likelihood, Point
+from partialpool.likelihood.descent import CONVERGED
+from partialpool.likelihood.integrals import factor_of
+from partialpool.likelihood.search import FAR, Found, determined, parts_of, search
 from partialpool.model.model import Group
 from partialpool.model.pooling import Pooled
 

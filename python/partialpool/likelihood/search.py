@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.engine.descent import CONVERGED, MAX_STEPS, minimise, newton
-from partialpool.engine.integrals import factor_of
-from partialpool.engine.likelihood import Likelihood, Point
+from partialpool.likelihood.criterion import Likelihood, Point
+from partialpool.likelihood.descent import CONVERGED, MAX_STEPS, minimise, newton
+from partialpool.likelihood.integrals import factor_of
 
 # Relative sds of the starting points. With few levels the likelihood may have several maxima, so
 # the search runs from each; else from the best.
