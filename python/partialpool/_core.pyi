@@ -49,26 +49,6 @@ class _Thresholds(Protocol):
     @property
     def priors(self) -> Sequence[_Row]: ...
 
-class Blocks:
-    def __new__(
-        cls,
-        *,
-        z: list[_Array],
-        codes: list[NDArray[np.int64]],
-        n_levels: list[int],
-        unscale: list[_Array],
-        xy: _Array,
-        row_scale: _Array | None,
-    ) -> Blocks: ...
-    @property
-    def n_rows(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    def at(self, factors: list[_Array]) -> tuple[float, _Array]: ...
-    def slopes(self, factors: list[_Array], omega: _Array) -> list[_Array]: ...
-    def pull(self, factors: list[_Array]) -> list[_Array]: ...
-    def variances(self, factors: list[_Array]) -> list[_Array]: ...
-
 class CrossProducts:
     def __new__(
         cls,

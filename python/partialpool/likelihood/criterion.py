@@ -32,13 +32,11 @@ from partialpool.likelihood.integrals import (
     SeveralAt,
     Weights,
 )
-from partialpool.model.coordinates import coordinates, log_volume
-from partialpool.model.defaults import resolve_priors
-from partialpool.model.groupwork import group_of, pooled_group
+from partialpool.model.blocks import build_blocks
+from partialpool.model.coordinates import log_volume
 from partialpool.model.marginal import build_marginal, log_row_scale, row_scale_of
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
-from partialpool.model.scales import scales
 from partialpool.priors import LKJ, Flat, Prior
 
 # Relative step of differences of slopes.
@@ -230,6 +228,7 @@ def build_likelihood(pooled: Pooled, *, restricted: bool) -> Likelihood:
 def _at_most_one(pooled: Pooled) -> tuple[Model, Levels, Array]:
     model = build_marginal(pooled, flat_priors(pooled))
     assert model.reduced is not None
+    assert isinstance(model.reduced.data, _core.CrossProducts)
     R, B, W, n = model.reduced.data.parts()
     if not model.groups:
         return model, Levels(np.empty((0, 0, 0)), np.empty((0, 0, len(W))), W), np.empty((0, 0))
@@ -238,50 +237,18 @@ def _at_most_one(pooled: Pooled) -> tuple[Model, Levels, Array]:
 
 
 def _several(pooled: Pooled) -> tuple[Model, Several, Array]:
-    design, priors, scale = pooled.design, flat_priors(pooled), scales(pooled.design)
-    y = design.y if design.offset is None else design.y - design.offset
-    level = float(y[0] + np.mean(y - y[0]))
-    flat = [priors["b"]] * len(design.columns)
-    X, at = coordinates(scale.parts["mu"], flat, level=level, outer=scale.outer.get("mu"))
-    weight = row_scale_of(design)
-    resolved = resolve_priors(priors, design)
-    works = [pooled_group(f, f.name, scale.factors[f.name], resolved) for f in design.factors]
-    groups = tuple(
-        group_of(f, "mu", work, resolved, scale.factors[f.name], at, np.ones(len(f.levels), bool))
-        for f, work in zip(design.factors, works, strict=True)
-    )
-    blocks = _core.Blocks(
-        z=[work.Z for work in works],
-        codes=[factor.codes for factor in design.factors],
-        n_levels=[len(factor.levels) for factor in design.factors],
-        unscale=[work.unscale for work in works],
-        xy=np.column_stack([X, y - at.level]),
-        row_scale=weight,
-    )
+    model, weight = build_blocks(pooled, flat_priors(pooled)), row_scale_of(pooled.design)
+    assert model.reduced is not None
+    assert isinstance(model.reduced.data, _core.Blocks)
     unworks = []
-    for work, group in zip(works, groups, strict=True):
+    for factor, group in zip(pooled.design.factors, model.groups, strict=True):
         # Orthogonal reduction keeps the digits of columns far from 0.
-        Z = work.Z if weight is None else work.Z * weight[:, None]
-        R = np.linalg.qr(Z, mode="r") @ work.unscale
-        unworks.append(np.linalg.inv(_working(R[None], len(y), group)).astype(np.float64))
-    model = Model(
-        formula=design.terms.formula,
-        response=design.response,
-        family=pooled.family,
-        link="identity",
-        pooling=pooled.pooling,
-        columns=design.columns,
-        groups=groups,
-        priors=resolved,
-        coordinates={"mu": at},
-        known_errors=design.se is not None,
-        n_rows=len(y),
-        reduced=None,
-        core=None,
-        plan=design.plan,
-    )
-    sizes = tuple(len(group.levels) for group in groups)
-    return model, Several(blocks, tuple(unworks), sizes), block_diagonal(unworks)
+        Z = factor.Z if weight is None else factor.Z * weight[:, None]
+        R: Array = np.asarray(np.linalg.qr(Z, mode="r"))[None]
+        unworks.append(np.linalg.inv(_working(R, model.n_rows, group)).astype(np.float64))
+    sizes = tuple(len(group.levels) for group in model.groups)
+    rows = Several(model.reduced.data, tuple(unworks), sizes)
+    return model, rows, block_diagonal(unworks)
 
 
 def flat_priors(pooled: Pooled) -> dict[str, Prior]:

@@ -111,7 +111,7 @@ def check_maximised(method: str, pooled: Pooled, priors: Priors | None = None) -
                 f"coefficients a level, and those of `{factor.name}` have {widest}",
                 remedy="write `||` for `|`, or leave `method` out to sample the posterior",
             )
-    obstacle = not_integrable(pooled, {}, several=True)
+    obstacle = not_integrable(pooled, {})
     if obstacle is not None:
         raise InputError(
             f'method="{method}" fits Gaussian models with one grouping factor or none, and '
