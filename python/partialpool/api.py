@@ -15,7 +15,6 @@ from partialpool.checks import check_counts, check_seed, check_text
 from partialpool.design import Design, GroupFactor
 from partialpool.draws.posterior import Provenance
 from partialpool.engine.exact import check_likelihood
-from partialpool.engine.likelihood import build_likelihood
 from partialpool.engine.options import Asked, SamplingOptions, asked
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
@@ -28,6 +27,7 @@ from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.maximum import estimate_findings
 from partialpool.findings.priors import prior_conflicts
 from partialpool.findings.run import run_findings
+from partialpool.likelihood import build_likelihood, check_maximised, maximise
 from partialpool.model import default_priors as defaults_of
 from partialpool.model import known_keys
 from partialpool.model.general import build_general
@@ -102,7 +102,7 @@ def fit(
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
         with. "auto" takes the first that can. "reml" and "ml" do not sample: they find the maximum
-        of the (restricted) likelihood, as lme4 does (Gaussian, one grouping factor or none).
+        of the (restricted) likelihood, as lme4 does (Gaussian, any grouping factors).
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
@@ -361,13 +361,13 @@ def _estimated(
 ) -> Estimate:
     """Design → likelihood → maximum → estimate."""
     pooled = posed.pool(pooling)
-    engine.check_maximised(how.method, pooled, priors)
+    check_maximised(how.method, pooled, priors)
     check_likelihood(pooled, how.method)
     likelihood = build_likelihood(pooled, restricted=how.method == "reml")
-    found = engine.maximise(likelihood)
+    found = maximise(likelihood)
     findings = estimate_findings(pooled, likelihood.model, found)
     provenance = _provenance(posed, how.method, "you asked for it", how, began)
-    return Estimate(likelihood.model, found, provenance, findings)
+    return Estimate(likelihood.model, found, provenance, findings, pooled)
 
 
 def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float) -> Provenance:

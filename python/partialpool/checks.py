@@ -51,12 +51,12 @@ def check_whole(name: str, value: Any, low: int, high: int = _MANY) -> int:
     return number
 
 
-def check_interval(interval: Any) -> float:
+def check_interval(interval: Any, name: str = "interval") -> float:
     """Take a share between 0 and 1."""
     real = isinstance(interval, numbers.Real) and not isinstance(interval, bool)
     if not real or not 0 < float(interval) < 1:
         raise InputError(
-            f"`interval` is {shown(interval)}",
+            f"`{name}` is {shown(interval)}",
             remedy="give a number between 0 and 1, such as 0.95",
         )
     return float(interval)

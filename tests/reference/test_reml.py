@@ -7,7 +7,7 @@ from scipy import optimize, stats
 
 import partialpool as pp
 from helpers import Dense, individuals
-from partialpool.engine import maximum
+from partialpool.likelihood import search
 
 # lme4 1.1-31 on R 4.2, bobyqa with rhoend 1e-12; the three digits of its default optimiser are in
 # test_maximum.py. Deviance: its criterion (REML) or deviance (ML). AIC and BIC follow from it.
@@ -57,7 +57,7 @@ def test_radon_is_that_of_lme4(term, method):
 def test_conditional_modes_are_those_of_lme4():
     # ranef() of the model above, REML, (floor | county): the first three intercepts.
     found = pp.fit("log_radon ~ floor + (floor | county)", pp.datasets.radon(), method="reml")
-    r = found.maximum.coef - found.maximum.b
+    r = found.maximum.groups[0].coef - found.maximum.b
     assert r[:3, 0] == pytest.approx([-0.312734653, -0.510491106, 0.006237882], abs=1e-7)
 
 
@@ -99,7 +99,7 @@ def test_balanced_analysis_of_variance(method):
     assert found.numbers["estimate"] == pytest.approx([y.mean(), sd, sigma], rel=1e-9)
     assert found.maximum.vcov == pytest.approx(np.array([[(5 * sd**2 + sigma**2) / 30]]))
     sd, deviance = {"reml": (42.0006, 319.6542768), "ml": (37.26035, 327.3270599)}[method]
-    assert found.maximum.sd == pytest.approx([sd], rel=1e-6)
+    assert found.maximum.groups[0].sd == pytest.approx([sd], rel=1e-6)
     assert found.deviance == pytest.approx(deviance, rel=1e-9)
 
 
@@ -109,7 +109,7 @@ def test_balanced_analysis_of_variance(method):
 )
 def test_batches_that_do_not_differ(method, sigma, deviance):
     found = pp.fit("y ~ 1 + (1 | batch)", batches(DYESTUFF2), method=method)
-    assert found.maximum.sd.tolist() == [0.0]
+    assert found.maximum.groups[0].sd.tolist() == [0.0]
     assert found.maximum.sigma == pytest.approx(sigma, rel=1e-6)
     assert found.deviance == pytest.approx(deviance, rel=1e-9)
     assert [finding.code for finding in found.findings] == ["singular-fit"]
@@ -122,7 +122,7 @@ def test_eight_schools_lie_on_the_boundary(method):
     found = pp.fit("effect ~ 1 + (1 | school)", schools, se="se", method=method)
     weight = schools["se"].to_numpy() ** -2.0
     mean, error = np.average(schools["effect"], weights=weight), np.sum(weight) ** -0.5
-    assert found.maximum.sd.tolist() == [0.0]
+    assert found.maximum.groups[0].sd.tolist() == [0.0]
     assert found.labels == ["b[Intercept]", "sd_school[Intercept]"]
     row = found.summary().loc["b[Intercept]"]
     assert row.tolist() == pytest.approx(
@@ -242,12 +242,14 @@ def test_maximum_of_dense_matrices(term, q, correlated, roles, method):
     Sigma, sigma, value = dense_maximum(dense, q, correlated, "se" in roles, method)
     # The value is flat at its maximum; the estimates are known to the error of the differences.
     assert found.log_likelihood == pytest.approx(value, rel=1e-10)
-    assert best.sd == pytest.approx(np.sqrt(np.diag(Sigma)), rel=1e-6)
+    assert best.groups[0].sd == pytest.approx(np.sqrt(np.diag(Sigma)), rel=1e-6)
     scale = np.sqrt(np.diag(Sigma))
-    pairs = [(0, 1), (0, 2), (1, 2)][: len(best.cor)]
-    assert best.cor == pytest.approx([(Sigma / np.outer(scale, scale))[p] for p in pairs], abs=1e-6)
+    pairs = [(0, 1), (0, 2), (1, 2)][: len(best.groups[0].cor)]
+    assert best.groups[0].cor == pytest.approx(
+        [(Sigma / np.outer(scale, scale))[p] for p in pairs], abs=1e-6
+    )
     assert (best.sigma or 1.0) == pytest.approx(sigma, rel=1e-6)
-    assert best.n_parameters == 3 + q + len(best.cor) + ("se" not in roles)
+    assert best.n_parameters == 3 + q + len(best.groups[0].cor) + ("se" not in roles)
     assert best.converged
     assert best.determined
     # Coefficients and their errors: Henderson's equations, written with V.
@@ -297,8 +299,8 @@ def test_slopes_of_the_criterion():
     # Central differences of the value and of the slope, in symmetric directions.
     from partialpool.data import open_table
     from partialpool.design import build_design
-    from partialpool.engine.likelihood import build_likelihood
     from partialpool.formula import parse_formula
+    from partialpool.likelihood.criterion import build_likelihood
     from partialpool.model import pool
 
     rng = np.random.default_rng(2)
@@ -308,13 +310,14 @@ def test_slopes_of_the_criterion():
         for restricted in (True, False):
             likelihood = build_likelihood(pooled, restricted=restricted)
             G = np.diag([0.5, 0.2, 0.8]) + 0.1
-            S, H = likelihood.at(G).slopes()
+            here = likelihood.at(G)
+            S, H = here.slope, here.exact_curvature
             for _ in range(4):
                 D = rng.normal(size=(3, 3))
                 D, h = D + D.T, 1e-4
                 up, down = likelihood.at(G + h * D), likelihood.at(G - h * D)
                 assert np.sum(S * D) == pytest.approx((up.value - down.value) / (2 * h), rel=1e-5)
-                by_difference = (up.slopes()[0] - down.slopes()[0]) / (2 * h)
+                by_difference = (up.slope - down.slope) / (2 * h)
                 assert H @ D.ravel() == pytest.approx(by_difference.ravel(), rel=1e-4, abs=1e-3)
 
 
@@ -336,11 +339,13 @@ def test_units_do_not_matter(method):
     one, two = first.maximum, second.maximum
     assert two.sigma == pytest.approx(a * one.sigma, rel=1e-8)
     assert two.b[1:] == pytest.approx([a / c * one.b[1], a * one.b[2]], rel=1e-7)
-    assert two.sd[1] == pytest.approx(a / c * one.sd[1], rel=1e-7)
+    assert two.groups[0].sd[1] == pytest.approx(a / c * one.groups[0].sd[1], rel=1e-7)
     # The intercept at the new 0 is the old one at x = −shift/c.
     to = np.array([1.0, -shift / c])
-    Sigma = np.outer(one.sd, one.sd) * np.array([[1, one.cor[0]], [one.cor[0], 1]])
-    assert two.sd[0] == pytest.approx(a * np.sqrt(to @ Sigma @ to), rel=1e-6)
+    Sigma = np.outer(one.groups[0].sd, one.groups[0].sd) * np.array(
+        [[1, one.groups[0].cor[0]], [one.groups[0].cor[0], 1]]
+    )
+    assert two.groups[0].sd[0] == pytest.approx(a * np.sqrt(to @ Sigma @ to), rel=1e-6)
 
 
 @pytest.mark.parametrize("start", [0.0, 1e-7, 1e-4, 1e3, 1e5])
@@ -348,24 +353,24 @@ def test_units_do_not_matter(method):
 def test_any_start_ends_in_the_maximum(monkeypatch, start, term):
     formula = f"y ~ x + z + {term}"
     expected = pp.fit(formula, simulated(), method="reml").maximum
-    monkeypatch.setattr(maximum, "STARTS", np.array([start]))
+    monkeypatch.setattr(search, "STARTS", np.array([start]))
     found = pp.fit(formula, simulated(), method="reml").maximum
     assert found.converged
     assert found.deviance == pytest.approx(expected.deviance, abs=1e-9)
-    assert found.sd == pytest.approx(expected.sd, rel=1e-6)
+    assert found.groups[0].sd == pytest.approx(expected.groups[0].sd, rel=1e-6)
 
 
 def lowest(formula, data, method):
     """The least deviance over the factor of Σ, by brute force, with the package's own value."""
     from partialpool.data import open_table
     from partialpool.design import build_design
-    from partialpool.engine.likelihood import build_likelihood
     from partialpool.formula import parse_formula
+    from partialpool.likelihood.criterion import build_likelihood
     from partialpool.model import pool
 
     pooled = pool(build_design(parse_formula(formula), open_table(data)), "partial")
     likelihood = build_likelihood(pooled, restricted=method == "reml")
-    q = likelihood.R.shape[2]
+    q = len(likelihood.unwork)
     rows, columns = np.tril_indices(q)
 
     def deviance(v):
@@ -391,13 +396,13 @@ def test_singular_covariances_are_reached_exactly(seed, q, term):
     best = found.maximum
     assert best.converged
     assert best.deviance == pytest.approx(lowest(f"y ~ x + z + {term}", data, "reml"), abs=1e-6)
-    if best.rank == 1:
-        assert np.all(np.abs(best.cor) == 1)
-    elif best.rank == 0:
-        assert best.sd.tolist() == [0.0] * q
-        assert np.isnan(best.cor).all()
+    if best.groups[0].rank == 1:
+        assert np.all(np.abs(best.groups[0].cor) == 1)
+    elif best.groups[0].rank == 0:
+        assert best.groups[0].sd.tolist() == [0.0] * q
+        assert np.isnan(best.groups[0].cor).all()
     codes = [finding.code for finding in found.findings]
-    assert ("singular-fit" in codes) == (best.rank < q)
+    assert ("singular-fit" in codes) == (best.groups[0].rank < q)
 
 
 def test_most_of_them_are_singular():
@@ -408,7 +413,7 @@ def test_most_of_them_are_singular():
         x = rng.normal(size=48)
         y = rng.normal(size=48) + (rng.normal(size=8) * 0.7)[g] * (1 + x)
         found = pp.fit("y ~ x + (x | g)", {"y": y, "x": x, "g": g}, method="reml")
-        ranks.append(found.maximum.rank)
+        ranks.append(found.maximum.groups[0].rank)
     assert 1 in ranks
 
 
@@ -418,8 +423,8 @@ def test_an_sd_of_zero_beside_one_that_is_not():
     x = rng.normal(size=30)
     data = {"y": rng.normal(size=30) + x, "x": x, "g": g}
     found = pp.fit("y ~ x + (x || g)", data, method="reml")
-    assert found.maximum.sd[0] > 0.1
-    assert found.maximum.sd[1] == 0.0
+    assert found.maximum.groups[0].sd[0] > 0.1
+    assert found.maximum.groups[0].sd[1] == 0.0
     assert "`sd_g[x]` is exactly 0" in str(found.findings[-1])
 
 

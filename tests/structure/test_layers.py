@@ -21,6 +21,7 @@ LAYERS = (
     ("words", "plots"),
     ("findings",),
     ("draws",),
+    ("likelihood",),
     ("engine",),
     ("model",),
     ("design", "families"),
@@ -117,7 +118,9 @@ def test_own_files_are_imported_at_the_top():
 
 def test_only_the_core_is_compiled_and_few_folders_know_it():
     knowing = {name.split(".")[0] for name, others in EDGES.items() if "_core" in others}
-    assert knowing <= {"families", "model", "engine", "draws", "findings", "answers", "saved"}
+    assert knowing <= {
+        *("families", "model", "engine", "likelihood", "draws", "findings", "answers", "saved")
+    }
 
 
 def test_figures_know_no_fit():

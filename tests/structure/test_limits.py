@@ -24,7 +24,6 @@ from partialpool.draws.statistic import Statistic
 from partialpool.draws.summary import COLUMNS, Summary
 from partialpool.engine import marginal
 from partialpool.engine.engine import BoundsError
-from partialpool.engine.maximum import check_maximised
 from partialpool.engine.sampling import Sampling
 from partialpool.families.known import FAMILIES
 from partialpool.findings import maximum
@@ -33,6 +32,7 @@ from partialpool.findings import run as findings
 from partialpool.findings.check import check_findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
+from partialpool.likelihood.maximum import check_maximised
 from partialpool.model import pool
 from partialpool.model.spec import Spec, pose
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from partialpool import limits
-from partialpool.engine.maximum import Maximum
 from partialpool.finding import Finding
 from partialpool.findings.data import design_findings
+from partialpool.likelihood import Maximum
 from partialpool.model import Model, Pooled
 
 # Findings about data that hold without priors too.
@@ -53,20 +53,23 @@ def _search(model: Model, found: Maximum) -> Iterator[Finding]:
 
 
 def _singular(model: Model, found: Maximum) -> Iterator[Finding]:
-    for group in model.groups:
-        if found.rank == len(group.terms) or not found.converged or not found.determined:
+    if not found.converged or not found.determined:
+        return
+    for group, own in zip(model.groups, found.groups, strict=True):
+        if own.rank == len(group.terms):
             continue
-        zero = [f"`{name}`" for name, sd in zip(group.sd_labels, found.sd, strict=True) if sd == 0]
+        zero = [f"`{name}`" for name, sd in zip(group.sd_labels, own.sd, strict=True) if sd == 0]
         one = [
-            f"`{name}`" for name, r in zip(group.cor_labels, found.cor, strict=True) if abs(r) == 1
+            f"`{name}`" for name, r in zip(group.cor_labels, own.cor, strict=True) if abs(r) == 1
         ]
         if zero:
             what = f"The estimate of {' and '.join(zero)} is exactly 0"
         elif one:
             what = f"The estimate of {' and '.join(one)} is exactly {'±' * (len(one) > 1)}"
-            what += "1" if len(one) > 1 else f"{found.cor[np.abs(found.cor) == 1][0]:.0f}"
+            what += "1" if len(one) > 1 else f"{own.cor[np.abs(own.cor) == 1][0]:.0f}"
         else:
-            what = f"Coefficients of `{group.factor}` vary in {found.rank} directions only"
+            ways = "1 direction" if own.rank == 1 else f"{own.rank} directions"
+            what = f"Coefficients of `{group.factor}` vary in {ways} only"
         yield Finding(
             "singular-fit",
             "warning",

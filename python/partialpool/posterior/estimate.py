@@ -11,13 +11,14 @@ import numpy as np
 
 from partialpool import called
 from partialpool.arrays import Array
-from partialpool.checks import check_text
+from partialpool.checks import check_interval, check_text, check_values
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
-from partialpool.engine.maximum import Maximum
-from partialpool.errors import InputError
+from partialpool.errors import InputError, shown
 from partialpool.finding import Finding, about_all
-from partialpool.model import Model
+from partialpool.likelihood import Maximum, build_likelihood, intervals
+from partialpool.model import Model, Pooled
 from partialpool.posterior.fit import Fit
+from partialpool.posterior.ratio import LikelihoodRatio, Side, likelihood_ratio
 from partialpool.words.fit import common_facts, rows_words, section
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Answer, Page
@@ -52,6 +53,8 @@ class Estimate(Answer):
         Data, method, versions, time.
     findings : list of Finding
         What to know before trusting the estimates; empty when all is well.
+    pooled : Pooled
+        The rows that were fitted.
 
     Examples
     --------
@@ -70,11 +73,13 @@ class Estimate(Answer):
         maximum: Maximum,
         provenance: Provenance,
         findings: Sequence[Finding],
+        pooled: Pooled,
     ) -> None:
         self.model = model
         self.maximum = maximum
         self.provenance = provenance
         self.findings = list(findings)
+        self.pooled = pooled
 
     def __getattr__(self, name: str) -> Any:
         if name in OF_A_FIT:
@@ -116,7 +121,8 @@ class Estimate(Answer):
     def numbers(self) -> dict[str, Array]:
         """Columns of the summary (no pandas)."""
         found = self.maximum
-        scales = [*found.sd, *found.cor, *([] if found.sigma is None else [found.sigma])]
+        scales = [number for group in found.groups for number in (*group.sd, *group.cor)]
+        scales += [] if found.sigma is None else [found.sigma]
         estimate = np.concatenate([found.b, scales])
         error = np.full(len(estimate), math.nan)
         error[: len(found.b)] = np.sqrt(np.diag(found.vcov))
@@ -144,7 +150,8 @@ class Estimate(Answer):
         DataFrame
             Columns estimate, standard_error, lower, upper. Intervals are Wald's: the estimate and
             so many standard errors, as if sds, correlations and sigma were known. These have NaN:
-            their likelihood is too skewed for a standard error to describe.
+            their likelihood is too skewed for a standard error to describe, and `confint` has
+            intervals of all.
 
         Raises
         ------
@@ -156,6 +163,58 @@ class Estimate(Answer):
         check_text("parameter", parameter, '"b"')
         frame = pd.DataFrame(self.numbers, index=pd.Index(self.labels, name="parameter"))
         return frame if parameter is None else rows_called(parameter, frame)
+
+    def confint(
+        self, level: float | None = None, parameters: str | Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Profile-likelihood intervals, a row a parameter.
+
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level; by default the estimate's ``interval``.
+        parameters : str or list of str, optional
+            Only these parameters: ``"b"``, ``"sd_county"``, ``["sigma", "b[x]"]``. By default all.
+
+        Returns
+        -------
+        DataFrame
+            Columns estimate, lower, upper. An interval holds the values that a likelihood-ratio
+            test does not reject, all other parameters being at their best. An end where values
+            end is exact: 0 for an sd, −1 or 1 for a correlation. As in lme4, the likelihood is the
+            full one even where the estimates are by REML, since it alone compares values of b; so
+            `estimate` is by maximum likelihood too.
+
+        Raises
+        ------
+        InputError
+            If there is no such parameter.
+        EngineError
+            If the likelihood has a higher maximum than the one that was found.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> radon = pp.datasets.radon()
+        >>> estimate = pp.fit("log_radon ~ floor + (1 | county)", radon, method="ml")
+        >>> estimate.confint(parameters="sd_county").round(2).to_dict("index")
+        {'sd_county[Intercept]': {'estimate': 0.31, 'lower': 0.23, 'upper': 0.41}}
+        """
+        import pandas as pd
+
+        level = self.provenance.interval if level is None else check_interval(level, "level")
+        known = pd.DataFrame({"place": range(len(self.labels))}, index=self.labels)
+        if parameters is None:
+            places = known["place"].tolist()
+        else:
+            asked = [parameters] if isinstance(parameters, str) else parameters
+            places = []
+            for name in check_values("parameters", asked):
+                check_text("parameters", name, '"sigma"')
+                places += rows_called(name, known)["place"].tolist()
+        index = pd.Index([self.labels[k] for k in places], name="parameter")
+        found = intervals(build_likelihood(self.pooled, restricted=False), level, places)
+        return pd.DataFrame(found, index=index, columns=["estimate", "lower", "upper"])
 
     def coefficients(self) -> pd.DataFrame:
         """Coefficients of every level, a row for each level and term.
@@ -173,11 +232,18 @@ class Estimate(Answer):
     @cached_property
     def level_summaries(self) -> tuple[Array, ...]:
         """Mean, sd, lower and upper of every level's coefficients: (level, term, 4) a group."""
-        if not self.model.groups:
-            return ()
-        mean, sd = self.maximum.coef, self.maximum.coef_sd
-        reach = self._reach * sd
-        return (np.stack([mean, sd, mean - reach, mean + reach], axis=-1),)
+        return tuple(
+            np.stack(
+                [
+                    group.coef,
+                    group.coef_sd,
+                    group.coef - self._reach * group.coef_sd,
+                    group.coef + self._reach * group.coef_sd,
+                ],
+                axis=-1,
+            )
+            for group in self.maximum.groups
+        )
 
     @property
     def vcov(self) -> pd.DataFrame:
@@ -186,6 +252,48 @@ class Estimate(Answer):
 
         names = [called.b(name) for name in self.model.columns]
         return pd.DataFrame(self.maximum.vcov, index=names, columns=names)
+
+    def lrt(self, other: Estimate) -> LikelihoodRatio:
+        """Test whether the larger of two nested models is better, by their likelihoods.
+
+        Parameters
+        ----------
+        other : Estimate
+            Of a model in which this one is nested, or that is nested in this one: it has fewer
+            population terms, group terms or correlations. By the same method, of the same rows.
+
+        Returns
+        -------
+        LikelihoodRatio
+            ``chisq``, ``df``, ``p``, and where one variance is tested ``p_mixture``; a table of
+            both models, as by R's ``anova``.
+
+        Raises
+        ------
+        InputError
+            If neither model is nested in the other, data or methods differ, or population terms
+            differ and the estimates are by REML.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> radon = pp.datasets.radon()
+        >>> small = pp.fit("log_radon ~ floor + (1 | county)", radon, method="ml")
+        >>> large = pp.fit("log_radon ~ floor + (floor | county)", radon, method="ml")
+        >>> test = small.lrt(large)
+        >>> round(test.chisq, 3), test.df, round(test.p, 3), round(test.p_mixture, 3)
+        (2.664, 2, 0.264, 0.183)
+        """
+        if not isinstance(other, Estimate):
+            raise InputError(
+                f"`other` is {shown(other)}, and likelihoods of estimates are compared",
+                remedy='give what `fit(…, method="ml")` returns',
+            )
+        return likelihood_ratio(self._side, other._side)
+
+    @property
+    def _side(self) -> Side:
+        return Side(self.formula, self.method, self.pooled.design, self.maximum)
 
     # How good it is
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core, called
+from partialpool import called
 from partialpool.answers.loo import Loo
 from partialpool.design import Plan, upgrade
 from partialpool.draws.posterior import Posterior, Provenance
