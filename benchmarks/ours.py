@@ -16,7 +16,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cases import CASES
-from measure import arguments, report
+from measure import arguments, density_seconds, report
 
 REPEATS = 7
 ENOUGH = 20.0  # seconds of fitting after which no further repeat starts
@@ -25,13 +25,6 @@ ENOUGH = 20.0  # seconds of fitting after which no further repeat starts
 def sampling_seconds(fit: Any) -> float:
     """Return the seconds from the first step of warm-up to the last draw, coefficients included."""
     return float(fit.run.seconds_sampling)
-
-
-def density_seconds(fit: Any) -> float:
-    """Return the seconds of one evaluation of density and gradient, the best of many rounds."""
-    time_evaluation = fit.model.core.time_evaluation
-    repeats = int(0.01 / time_evaluation(10)) + 1  # a round takes about 10 ms
-    return float(min(time_evaluation(repeats) for _ in range(50)))
 
 
 def main() -> None:
