@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from cases import DATASETS
-from simulated import MANY_LEVELS, SCHOOL_PANEL, THREE_FACTORS, Table
+from simulated import MANY_LEVELS, SCHOOL_PANEL, SCHOOL_SLOPES, THREE_FACTORS, Table
 
 HERE = Path(__file__).parent
 MEASUREMENTS = HERE / "data"
@@ -90,7 +90,7 @@ FACTOR_CASES = {
         FactorCase(
             name="school-slopes",
             shape="two crossed, slopes in both",
-            data=SCHOOL_PANEL,
+            data=SCHOOL_SLOPES,
             formula="math ~ year + female + (year | child) + (year | school)",
             factors=("child", "school"),
         ),

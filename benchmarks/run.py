@@ -122,8 +122,11 @@ def measure(case: Case, *, peers: bool, repeats: int) -> dict[str, Result]:
             record = json.loads(output.splitlines()[-1])
             if case.expected.process is not None:
                 _, record["seconds_process"] = run(tool.whole, tool.environment, seed)
-            for ess in ("ess_all", "ess_population"):
-                record[f"{ess}_rate"] = record[ess] / record["seconds_sampling"]
+            sampling = record["seconds_sampling"]
+            record["ess_population_rate"] = record["ess_population"] / sampling
+            record["ess_all_rate"] = record["ess_all"] / (
+                sampling + record.get("seconds_drawing", 0.0)
+            )
             if seed > 0:  # the first round warms the caches
                 records[name].append(record)
     return {name: combine(found) for name, found in records.items()}

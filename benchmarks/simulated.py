@@ -76,6 +76,9 @@ def school_panel(rng: np.random.Generator, true: dict[str, float]) -> Columns:
     math += true["sd_child"] * rng.normal(size=children)[child]
     math += true["sd_school"] * rng.normal(size=schools)[school]
     math += true["sigma"] * rng.normal(size=rows)
+    if "sd_child[year]" in true:
+        math += true["sd_child[year]"] * rng.normal(size=children)[child] * year
+        math += true["sd_school[year]"] * rng.normal(size=schools)[school] * year
     return {
         "child": child + 1,
         "school": school + 1,
@@ -84,6 +87,11 @@ def school_panel(rng: np.random.Generator, true: dict[str, float]) -> Columns:
         "female": female[child],
         "math": math.round(3),
     }
+
+
+def school_slopes(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """The school panel with slopes of children and of schools."""
+    return school_panel(rng, true)
 
 
 def three_factors(rng: np.random.Generator, true: dict[str, float]) -> Columns:
@@ -152,19 +160,19 @@ POISSON = Table(
     {"b[0]": 0.5, "b[1]": 0.3, "sd_a": 0.5, "sd_b": 0.4},
     seed=20_240_502,
 )
-SCHOOL_PANEL = Table(
-    school_panel,
-    {
-        "b[Intercept]": -0.7,
-        "b[year]": 0.85,
-        "b[size]": -0.0003,
-        "b[year:size]": -0.0001,
-        "b[female]": -0.02,
-        "sd_child": 0.8,
-        "sd_school": 0.4,
-        "sigma": 0.6,
-    },
-    seed=20_240_503,
+_PANEL = {
+    "b[Intercept]": -0.7,
+    "b[year]": 0.85,
+    "b[size]": -0.0003,
+    "b[year:size]": -0.0001,
+    "b[female]": -0.02,
+    "sd_child": 0.8,
+    "sd_school": 0.4,
+    "sigma": 0.6,
+}
+SCHOOL_PANEL = Table(school_panel, _PANEL, seed=20_240_503)
+SCHOOL_SLOPES = Table(
+    school_slopes, _PANEL | {"sd_child[year]": 0.15, "sd_school[year]": 0.1}, seed=20_240_506
 )
 THREE_FACTORS = Table(
     three_factors,
