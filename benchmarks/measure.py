@@ -73,8 +73,8 @@ MOST_REPEATS = 9
 
 
 def enough(seconds: list[float], budget: float) -> bool:
-    """Whether to stop repeating: after nine, or one that ends past the budget."""
-    return len(seconds) >= MOST_REPEATS or sum(seconds) >= budget
+    """Whether to stop repeating: after nine, or the first that ends past the budget."""
+    return len(seconds) >= MOST_REPEATS or (len(seconds) > 0 and sum(seconds) >= budget)
 
 
 def peak_megabytes() -> float:
