@@ -1,7 +1,7 @@
 """Cases beside programs that estimate points: Gaussian models with one to three factors."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,12 +44,13 @@ class FactorCase:
         return self.data.path if isinstance(self.data, Table) else self.data
 
 
-_LEVELS = {
-    "shape": "one factor, slopes",
-    "data": MANY_LEVELS,
-    "formula": "y ~ x + (x | id)",
-    "factors": ("id",),
-}
+_LEVELS = FactorCase(
+    name="levels-10",
+    shape="one factor, slopes",
+    data=MANY_LEVELS,
+    formula="y ~ x + (x | id)",
+    factors=("id",),
+)
 
 FACTOR_CASES = {
     case.name: case
@@ -109,10 +110,10 @@ FACTOR_CASES = {
             factors=("s", "d", "dept"),
             marks=(Mark("full", 1, of="lme4"), Mark("full", 2, of="glmm"), Mark("gigabytes", 1.0)),
         ),
-        FactorCase(name="levels-10", **_LEVELS),
-        FactorCase(
+        _LEVELS,
+        replace(
+            _LEVELS,
             name="levels-100",
-            **_LEVELS,
             peers=(),
             rows_per_level=100,
             marks=(Mark("after_rows", 1.0),),

@@ -69,7 +69,7 @@ def warm_up() -> None:
     """Import what is imported on first use."""
     table = {"y": np.arange(12.0) % 5, "g": np.arange(12) % 4, "h": np.arange(12) % 3}
     for formula in ("y ~ 1 + (1 | g)", "y ~ 1 + (1 | g) + (1 | h)"):
-        fit = pp.fit(formula, table, seed=SEED, draws=10, warmup=10, progress=False)
+        fit = pp.fit(formula, table, seed=SEED, progress=False)
         fit.coefficients()
         fit.summary()
 

@@ -16,6 +16,11 @@ MEASURES = {
     "gigabytes": "memory",
 }
 
+# In posterior sds: how far point estimates of sds may lie from the posterior mean, which skewness
+# moves where levels are few, and from our own point estimates, which are of the same thing.
+APART = 1.0
+APART_POINTS = 0.02
+
 
 @dataclass(frozen=True)
 class Program:
@@ -38,6 +43,23 @@ class Outcome:
     @property
     def ours(self) -> Program:
         return self.programs[US]
+
+    @property
+    def peers(self) -> list[str]:
+        return [name for name in PEERS if name in self.programs]
+
+    @property
+    def sds(self) -> list[str]:
+        """Return the names of the sds and of sigma."""
+        return [name for name in self.posterior if name.startswith("sd_") or name == "sigma"]
+
+    def apart(self, peer: str) -> dict[str, float]:
+        """Return how many posterior sds a peer's estimates lie from the posterior mean."""
+        estimates = self.programs[peer].estimates
+        return {
+            key: abs(estimates[key] - self.posterior[key]["mean"]) / self.posterior[key]["sd"]
+            for key in self.sds
+        }
 
     def measure(self, name: str) -> float:
         """Return what a mark judges of ours."""
@@ -96,6 +118,27 @@ def judge(outcome: Outcome) -> Iterator[Check]:
         )
 
 
+def judge_sds(outcome: Outcome) -> Iterator[Check]:
+    for peer in outcome.peers:
+        yield _closeness(
+            f"{outcome.case.name}: posterior of sds, against {peer}", outcome.apart(peer), APART
+        )
+        points = {
+            key: abs(value - outcome.programs[peer].estimates[key]) / outcome.posterior[key]["sd"]
+            for key, value in outcome.ours.estimates.items()
+            if key in outcome.sds
+        }
+        if points:
+            what = f"{outcome.case.name}: REML of sds, against {peer}"
+            yield _closeness(what, points, APART_POINTS)
+
+
+def _closeness(what: str, apart: dict[str, float], at_most: float) -> Check:
+    worst = max(apart, key=apart.__getitem__)
+    value = f"{apart[worst]:.3f} posterior sds ({worst})"
+    return Check(what, value, f"≤ {at_most:g}", apart[worst] <= at_most)
+
+
 def _limit(mark: Mark, outcome: Outcome) -> float | None:
     if mark.of is None:
         return mark.at_most
@@ -131,7 +174,7 @@ def _print_seconds(outcomes: list[Outcome]) -> None:
         row += [_number(outcome.ours.gigabytes), _number(seconds.get("reml"))]
         for peer in PEERS:
             there = outcome.programs.get(peer)
-            row += [_number(there and there.seconds["fit"]), _number(outcome.ratio(peer))]
+            row += [_number(there.seconds["fit"] if there else None), _number(outcome.ratio(peer))]
         rows.append(row)
     print_table(rows)
     print("\n÷: our fit with all coefficients' means, sds and intervals, over the point estimate.")
@@ -156,34 +199,31 @@ def _print_agreement(outcomes: list[Outcome]) -> None:
     )
     rows = [["", "parameter", "mean", "sd", *PEERS, "apart", "our REML, relative difference"]]
     for outcome in outcomes:
-        there = {name: outcome.programs[name] for name in PEERS if name in outcome.programs}
-        sds = [k for k in outcome.posterior if k.startswith("sd_") or k == "sigma"]
-        if not there or not sds:
+        if not outcome.peers:
             continue
         apart = {
-            key: max(_apart(outcome.posterior[key], p.estimates[key]) for p in there.values())
-            for key in sds
+            key: max(outcome.apart(peer)[key] for peer in outcome.peers) for key in outcome.sds
         }
         worst = max(apart, key=apart.__getitem__)
         posterior = outcome.posterior[worst]
-        points = [there[n].estimates[worst] if n in there else None for n in PEERS]
+        there = (outcome.programs.get(peer) for peer in PEERS)
+        points = [peer.estimates[worst] if peer else None for peer in there]
         row = [outcome.case.name, worst, *map(_number, (posterior["mean"], posterior["sd"]))]
-        rows.append([*row, *map(_number, points), f"{apart[worst]:.2f}", _relative(outcome, there)])
+        rows.append([*row, *map(_number, points), f"{apart[worst]:.2f}", _relative(outcome)])
     print_table(rows)
 
 
-def _apart(posterior: dict[str, float], estimate: float) -> float:
-    return abs(estimate - posterior["mean"]) / posterior["sd"]
-
-
-def _relative(outcome: Outcome, there: dict[str, Program]) -> str:
+def _relative(outcome: Outcome) -> str:
     """Return the largest relative difference of our REML sds from each peer's."""
-    ours = {k: v for k, v in outcome.ours.estimates.items() if k.startswith("sd_") or k == "sigma"}
+    ours = {key: value for key, value in outcome.ours.estimates.items() if key in outcome.sds}
     if not ours:
         return "–"
     largest = {
-        name: max(abs(v - peer.estimates[k]) / max(abs(v), 1e-6) for k, v in ours.items())
-        for name, peer in there.items()
+        peer: max(
+            abs(value - outcome.programs[peer].estimates[key]) / max(value, 1e-6)
+            for key, value in ours.items()
+        )
+        for peer in outcome.peers
     }
     return ", ".join(f"{value:.0e} {name}" for name, value in largest.items())
 

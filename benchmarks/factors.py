@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from factor_cases import FACTOR_CASES, FactorCase
-from factor_results import US, Outcome, combine, judge, print_outcomes
-from results import print_checks
+from factor_results import Outcome, combine, judge, judge_sds, print_outcomes
+from results import US, print_checks
 from run import LOCK, install, machine
 from simulated import Table
 
@@ -135,7 +135,7 @@ def main() -> int:
     loads.append(os.getloadavg()[0])
     print_outcomes(outcomes)
     print("Load average before and after: {:.1f}, {:.1f}".format(*loads))
-    checks = [check for outcome in outcomes for check in judge(outcome)]
+    checks = [c for outcome in outcomes for c in (*judge(outcome), *judge_sds(outcome))]
     print_checks(checks)
     return 0 if all(check.passed for check in checks) else 1
 

@@ -43,13 +43,13 @@ def main() -> None:
     table = pd.read_csv(options.data)
 
     def fit_once(seed: int) -> Any:
+        # Warm-up is left to the engine, some of which have none.
         return pp.fit(
             case.formula,
             table,
             priors=priors,
             chains=options.chains,
             draws=options.draws,
-            warmup=options.warmup,
             seed=seed,
             progress=False,
             **case.options,
