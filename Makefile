@@ -13,10 +13,10 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs src/*/*/*.rs) Cargo.toml Cargo.lo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test fuzz lint arviz bench calibrate wheel lock clean
+.PHONY: help demo setup test fuzz lint arviz bench bench-factors calibrate wheel lock clean
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(CORE)  ## Set everything up, run the tutorial, and fit real data: radon in 85 counties
 	$(BIN)/partialpool demo --out out
@@ -39,8 +39,12 @@ lint: $(CORE)  ## Check style and types
 arviz: $(CORE)  ## Make the environments in which ArviZ is tested, where their Python is installed
 	@$(BIN)/python tests/arviz/environments.py
 
-bench: $(CORE)  ## Measure speed beside PyMC + nutpie and NumPyro (in an environment of their own)
-	$(BIN)/python benchmarks/run.py
+bench: $(CORE)  ## Measure speed beside PyMC + nutpie, NumPyro, lme4 and glmm
+	@samplers=0; $(BIN)/python benchmarks/run.py || samplers=$$?; \
+		$(BIN)/python benchmarks/factors.py && exit $$samplers
+
+bench-factors: $(CORE)  ## Measure the same beside lme4 and glmm alone, for Gaussian models
+	$(BIN)/python benchmarks/factors.py
 
 fuzz: $(CORE)  ## Run random inputs for ten minutes; SEED=7 for others, SEED=7 CASE=9 for one again
 	@cd tests && ../$(BIN)/python -m robustness.fuzz.run --seconds 600 --count 1000000 \
@@ -65,7 +69,7 @@ lock: $(ENVIRONMENT)  ## Refresh the lock files
 
 clean:  ## Remove everything that was built
 	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz \
-		benchmarks/.venv benchmarks/.data
+		benchmarks/.venv benchmarks/.venv-glmm benchmarks/.data
 	rm -f python/partialpool/_core*.so
 	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -67,7 +67,7 @@ CASES = {
             },
             population=("b", "sd_id", "sigma"),
             groups=("coef_id",),
-            expected=Expected(fit=50, ess_rate=30, process=4),
+            expected=Expected(fit=50, ess_rate=150, process=4),
         ),
         Case(
             name="bernoulli",

@@ -1,7 +1,10 @@
-"""What every program of the benchmark shares: its arguments, and how draws are judged."""
+"""What the programs of the benchmark share: arguments, how draws are judged, repeats, memory."""
 
 import argparse
 import json
+import resource
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,3 +65,35 @@ def _ess(x: np.ndarray, method: str) -> float:
     except ImportError:  # ArviZ before 1.0, as the peers pin it for Python 3.11
         from arviz import ess
     return float(ess(x, method=method))
+
+
+# --- What programs do that fit again and again in one process ------------------------------------
+
+MOST_REPEATS = 9
+
+
+def enough(seconds: list[float], budget: float) -> bool:
+    """Whether to stop repeating: after nine, or the first that ends past the budget."""
+    return len(seconds) >= MOST_REPEATS or (len(seconds) > 0 and sum(seconds) >= budget)
+
+
+def peak_megabytes() -> float:
+    """Return the largest memory that this process has held so far."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage() would count what its parent held
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1000
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def density_seconds(fit: Any) -> float | None:
+    """Return the seconds of one evaluation of the density that a fit explored, or None.
+
+    The best of many rounds; with its gradient where the engine takes gradients.
+    """
+    time_evaluation = getattr(fit.model.core, "time_evaluation", None)
+    if time_evaluation is None:
+        return None
+    repeats = int(0.01 / time_evaluation(3)) + 1  # a round takes 10 ms or one evaluation
+    return float(min(time_evaluation(repeats) for _ in range(50 if repeats > 1 else 5)))

@@ -36,7 +36,7 @@ class Result:
 
     @property
     def ess_rate(self) -> float:
-        """Return the smallest ESS of any parameter per second of sampling."""
+        """Return the smallest ESS of any parameter per second of sampling all of them."""
         return self.median["ess_all_rate"]
 
 
@@ -111,6 +111,7 @@ ROWS = {
     "import, s": ("seconds_import", ".2f"),
     "build and compile, s": ("seconds_compile", ".2f"),
     "sampling, s": ("seconds_sampling", ".4f"),
+    "draws of group coefficients after it, s": ("seconds_drawing", ".4f"),
     "fit, compilation included, s": ("seconds_fit", ".4f"),
     "the same, of all cores together, s": ("seconds_busy", ".4f"),
     "whole process, s": ("seconds_process", ".2f"),

@@ -69,15 +69,16 @@ PEERS = {
 }
 
 
-def make_peer_environment() -> None:
-    stamp = PEER_ENV / "lock.sha256"
+def install(environment: Path, wanted: list[str]) -> None:
+    """Make a virtual environment from the lock file, unless it is there already."""
+    stamp = environment / "lock.sha256"
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
-    print(f"Installing the peers into {PEER_ENV} …", file=sys.stderr)
-    venv.create(PEER_ENV, clear=True, with_pip=True)
-    install = ["-m", "pip", "install", "--quiet", "--requirement", str(LOCK)]
-    subprocess.run([PEER_PYTHON, *install], check=True)
+    print(f"Installing the peers into {environment} …", file=sys.stderr)
+    venv.create(environment, clear=True, with_pip=True)
+    command = [environment / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    subprocess.run([*command, *wanted], check=True)
     stamp.write_text(digest)
 
 
@@ -121,8 +122,11 @@ def measure(case: Case, *, peers: bool, repeats: int) -> dict[str, Result]:
             record = json.loads(output.splitlines()[-1])
             if case.expected.process is not None:
                 _, record["seconds_process"] = run(tool.whole, tool.environment, seed)
-            for ess in ("ess_all", "ess_population"):
-                record[f"{ess}_rate"] = record[ess] / record["seconds_sampling"]
+            sampling = record["seconds_sampling"]
+            record["ess_population_rate"] = record["ess_population"] / sampling
+            record["ess_all_rate"] = record["ess_all"] / (
+                sampling + record.get("seconds_drawing", 0.0)
+            )
             if seed > 0:  # the first round warms the caches
                 records[name].append(record)
     return {name: combine(found) for name, found in records.items()}
@@ -144,7 +148,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, help="default: as the case says")
     options = parser.parse_args()
     if not options.no_peers:
-        make_peer_environment()
+        install(PEER_ENV, ["--requirement", str(LOCK)])
     passed = True
     print(machine())
     for name in options.case or CASES:

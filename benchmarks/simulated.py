@@ -61,6 +61,95 @@ def poisson(rng: np.random.Generator, true: dict[str, float]) -> Columns:
     return {"a": a + 1, "b": b + 1, "x": x, "y": rng.poisson(np.exp(eta))}
 
 
+def school_panel(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """7,230 tests of 1,721 children in 60 schools, up to six years; one child in 30 moves once."""
+    children, schools, rows = 1721, 60, 7230
+    size = rng.integers(150, 1500, schools)
+    female = rng.integers(0, 2, children)
+    child, of_child = _ragged(rng, children, rows, at_most=6)
+    year = (rng.integers(0, 7 - np.bincount(child)[child])[_first(child)] + of_child) - 2.5
+    first, second = rng.integers(0, schools, (2, children))
+    moves = rng.random(children) < 1 / 30
+    school = np.where(moves[child] & (of_child >= 2), second[child], first[child])
+    math = true["b[Intercept]"] + true["b[year]"] * year + true["b[size]"] * size[school]
+    math += true["b[year:size]"] * year * size[school] + true["b[female]"] * female[child]
+    math += true["sd_child"] * rng.normal(size=children)[child]
+    math += true["sd_school"] * rng.normal(size=schools)[school]
+    math += true["sigma"] * rng.normal(size=rows)
+    if "sd_child[year]" in true:
+        math += true["sd_child[year]"] * rng.normal(size=children)[child] * year
+        math += true["sd_school[year]"] * rng.normal(size=schools)[school] * year
+    return {
+        "child": child + 1,
+        "school": school + 1,
+        "year": year,
+        "size": size[school],
+        "female": female[child],
+        "math": math.round(3),
+    }
+
+
+def school_slopes(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """The school panel with slopes of children and of schools."""
+    return school_panel(rng, true)
+
+
+def three_factors(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """26,796 marks of 5,000 pupils by 300 teachers in 100 schools, all three partly crossed.
+
+    Every school has three teachers; a tenth of lessons is at another school, and a tenth is given
+    by anybody's teacher.
+    """
+    pupils, teachers, schools, rows = 5000, 300, 100, 26_796
+    pupil, lesson = _ragged(rng, pupils, rows, at_most=8)
+    away = rng.random(rows) < 0.1
+    home = rng.integers(0, schools, pupils)
+    school = np.where(away, rng.integers(0, schools, rows), home[pupil])
+    teacher = 3 * school + rng.integers(0, 3, rows)
+    teacher = np.where(rng.random(rows) < 0.1, rng.integers(0, teachers, rows), teacher)
+    mark = true["b[Intercept]"] + true["b[lesson]"] * lesson
+    mark += true["sd_pupil"] * rng.normal(size=pupils)[pupil]
+    mark += true["sd_teacher"] * rng.normal(size=teachers)[teacher]
+    mark += true["sd_school"] * rng.normal(size=schools)[school]
+    mark += true["sigma"] * rng.normal(size=rows)
+    return {
+        "pupil": pupil + 1,
+        "teacher": teacher + 1,
+        "school": school + 1,
+        "lesson": lesson,
+        "mark": mark.round(3),
+    }
+
+
+def many_levels(rng: np.random.Generator, true: dict[str, float], rows: int = 10) -> Columns:
+    """100,000 levels of some rows each, with correlated intercepts and slopes."""
+    levels, cor = 100_000, true["cor_id"]
+    z = rng.normal(size=(2, levels))
+    intercept = true["b[Intercept]"] + true["sd_id[Intercept]"] * z[0]
+    slope = true["b[x]"] + true["sd_id[x]"] * (cor * z[0] + np.sqrt(1 - cor**2) * z[1])
+    id_ = np.repeat(np.arange(levels), rows)
+    x = rng.normal(size=id_.size).round(4)
+    y = intercept[id_] + slope[id_] * x + true["sigma"] * rng.normal(size=id_.size)
+    return {"id": id_ + 1, "x": x, "y": y.round(4)}
+
+
+def _ragged(
+    rng: np.random.Generator, levels: int, rows: int, at_most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's level and its number within, 2 to ``at_most`` rows a level."""
+    counts = np.full(levels, 2)
+    while (short := rows - counts.sum()) > 0:
+        chosen = rng.permutation(np.flatnonzero(counts < at_most))[:short]
+        counts[chosen[rng.random(chosen.size) < 0.5]] += 1
+    level = np.repeat(np.arange(levels), counts)
+    return level, np.arange(rows) - np.repeat(counts.cumsum() - counts, counts)
+
+
+def _first(level: np.ndarray) -> np.ndarray:
+    """Return, for each row, the first row of its level."""
+    return np.searchsorted(level, level)
+
+
 BERNOULLI = Table(
     bernoulli,
     {"b[0]": -0.5, "b[1]": 1.0, "sd_g[0]": 1.0, "sd_g[1]": 0.5, "cor_g": 0.4},
@@ -70,4 +159,42 @@ POISSON = Table(
     poisson,
     {"b[0]": 0.5, "b[1]": 0.3, "sd_a": 0.5, "sd_b": 0.4},
     seed=20_240_502,
+)
+_PANEL = {
+    "b[Intercept]": -0.7,
+    "b[year]": 0.85,
+    "b[size]": -0.0003,
+    "b[year:size]": -0.0001,
+    "b[female]": -0.02,
+    "sd_child": 0.8,
+    "sd_school": 0.4,
+    "sigma": 0.6,
+}
+SCHOOL_PANEL = Table(school_panel, _PANEL, seed=20_240_503)
+SCHOOL_SLOPES = Table(
+    school_slopes, _PANEL | {"sd_child[year]": 0.15, "sd_school[year]": 0.1}, seed=20_240_506
+)
+THREE_FACTORS = Table(
+    three_factors,
+    {
+        "b[Intercept]": 5.0,
+        "b[lesson]": 0.1,
+        "sd_pupil": 1.0,
+        "sd_teacher": 0.5,
+        "sd_school": 0.3,
+        "sigma": 1.2,
+    },
+    seed=20_240_504,
+)
+MANY_LEVELS = Table(
+    many_levels,
+    {
+        "b[Intercept]": 2.0,
+        "b[x]": -2.0,
+        "sd_id[Intercept]": 1.0,
+        "sd_id[x]": 0.5,
+        "cor_id": 0.3,
+        "sigma": 2.0,
+    },
+    seed=20_240_505,
 )
