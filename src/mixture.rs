@@ -2,7 +2,7 @@
 //!
 //! Components stand side by side in lanes; those with weight 0 pad the last one.
 
-use crate::lanes::{LANES, Lane, ZERO, sum};
+use crate::lanes::{LANES, Lane, ZERO, reciprocal, square_root, sum};
 use crate::vmath::{exp, normal_tail_ratio};
 use statrs::function::erf::erfc_inv;
 
@@ -89,12 +89,7 @@ impl<'a> Mixture<'a> {
         }
         let shape = self.standardise(means, variances, origin + off, sd);
         let [lower, upper] = self.tails;
-        [
-            mean,
-            sd,
-            mean + sd * self.quantile(lower, shape),
-            mean + sd * self.quantile(upper, shape),
-        ]
+        [mean, sd, mean + sd * self.quantile(lower, shape), mean + sd * self.quantile(upper, shape)]
     }
 
     #[inline(always)]
@@ -111,8 +106,11 @@ impl<'a> Mixture<'a> {
                 third[lane] += w[lane] * d * (d * d + 3.0 * v);
                 fourth[lane] += w[lane] * (d * d * (d * d + 6.0 * v) + 3.0 * v * v);
                 to[lane] = d;
-                let own = 1.0 / v.sqrt().max(NARROWEST);
-                inverse[lane] = own;
+                inverse[lane] = if v > NARROWEST * NARROWEST { v } else { NARROWEST * NARROWEST };
+            }
+            *inverse = reciprocal(&square_root(inverse));
+            for lane in 0..LANES {
+                let own = inverse[lane];
                 widest[lane] = if own > widest[lane] { own } else { widest[lane] };
             }
         }
@@ -128,9 +126,7 @@ impl<'a> Mixture<'a> {
         // Cantelli's inequality, which holds for any distribution.
         let (mut low, mut high) = (-((1.0 - p) / p).sqrt(), (p / (1.0 - p)).sqrt());
         let skewness = sign * shape.skewness;
-        let mut t = z
-            + (z * z - 1.0) * skewness / 6.0
-            + (z * z - 3.0) * z * shape.excess / 24.0
+        let mut t = z + (z * z - 1.0) * skewness / 6.0 + (z * z - 3.0) * z * shape.excess / 24.0
             - (2.0 * z * z - 5.0) * z * skewness * skewness / 36.0;
         if !(t > low && t < high) {
             t = z.clamp(low, high);
@@ -254,7 +250,9 @@ mod tests {
 
     /// Numbers between 0 and 1 without a pattern.
     fn numbers(seed: usize, n: usize) -> Vec<f64> {
-        (0..n).map(|k| ((seed * 7919 + k * 104_729 + 17) as f64 * 0.618_033_988_75).fract()).collect()
+        (0..n)
+            .map(|k| ((seed * 7919 + k * 104_729 + 17) as f64 * 0.618_033_988_75).fract())
+            .collect()
     }
 
     #[test]

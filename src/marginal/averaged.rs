@@ -307,11 +307,8 @@ fn cholesky<const Q: usize>(a: &mut [Lane], n: usize) {
                 let (left, right) = (a[i * n + k], a[j * n + k]);
                 subtract_product(&mut sum, &left, &right);
             }
-            a[i * n + j] = if i == j {
-                square_root(&sum)
-            } else {
-                times(&sum, &reciprocal(&a[j * n + j]))
-            };
+            a[i * n + j] =
+                if i == j { square_root(&sum) } else { times(&sum, &reciprocal(&a[j * n + j])) };
         }
     }
 }

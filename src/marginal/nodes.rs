@@ -137,11 +137,8 @@ mod tests {
         let nodes = Nodes::new(1, vec![sigma; 3], vec![sd * sd; 3]);
         let prior = [0.25, 0.25, 0.25, 0.25];
         let found = coefficients(&data, &prior, &nodes, 1, vec![0.0; 6], 2);
-        let precisions = [
-            1.0 / (sd * sd + sigma * sigma / 2.0),
-            1.0 / (sd * sd + sigma * sigma),
-            0.25,
-        ];
+        let precisions =
+            [1.0 / (sd * sd + sigma * sigma / 2.0), 1.0 / (sd * sd + sigma * sigma), 0.25];
         let total: f64 = precisions.iter().sum();
         let mean = (2.5 * precisions[0] + 5.0 * precisions[1] + precisions[2]) / total;
         for k in 0..3 {

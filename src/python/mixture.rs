@@ -45,7 +45,14 @@ pub fn mixture_summary<'py>(
     py.detach(|| {
         let mut each: Vec<_> = out.chunks_exact_mut(4).collect();
         in_parts(&mut each, threads, |first, some| {
-            pulp::Arch::new().dispatch(Part { means, variances, weights: &weights, tails, first, some });
+            pulp::Arch::new().dispatch(Part {
+                means,
+                variances,
+                weights: &weights,
+                tails,
+                first,
+                some,
+            });
         });
     });
     PyArray1::from_vec(py, out).reshape([levels, q, 4])

@@ -42,7 +42,10 @@ pub fn node_coefficients<'py>(
     let Coefficients { u, root } =
         py.detach(|| coefficients_at(data, &prior, &nodes, n_integrated, u, threads));
     let p = n_integrated;
-    Ok((PyArray1::from_vec(py, u).reshape([n, w])?, PyArray1::from_vec(py, root).reshape([n, p, p])?))
+    Ok((
+        PyArray1::from_vec(py, u).reshape([n, w])?,
+        PyArray1::from_vec(py, root).reshape([n, p, p])?,
+    ))
 }
 
 /// Mean, sd and two quantiles of the coefficients of `levels` over weighted nodes: level ×
@@ -91,8 +94,7 @@ pub fn level_summary<'py>(
         return Err(shape_error("nodes or levels"));
     };
     let nodes = nodes(q, &sigma, &covariance);
-    let found =
-        Coefficients { u: flat(u.as_array().iter()), root: flat(root.as_array().iter()) };
+    let found = Coefficients { u: flat(u.as_array().iter()), root: flat(root.as_array().iter()) };
     let written = Written {
         back: &flat(back.as_array().iter()),
         population: &flat(population.as_array().iter()),
