@@ -2,7 +2,7 @@
 //!
 //! Components stand side by side in lanes; those with weight 0 pad the last one.
 
-use crate::lanes::{LANES, Lane, ZERO, sum};
+use crate::lanes::{LANES, Lane, ZERO, reciprocal, square_root, sum};
 use crate::vmath::{exp, normal_tail_ratio};
 use statrs::function::erf::erfc_inv;
 
@@ -106,8 +106,11 @@ impl<'a> Mixture<'a> {
                 third[lane] += w[lane] * d * (d * d + 3.0 * v);
                 fourth[lane] += w[lane] * (d * d * (d * d + 6.0 * v) + 3.0 * v * v);
                 to[lane] = d;
-                let own = 1.0 / v.sqrt().max(NARROWEST);
-                inverse[lane] = own;
+                inverse[lane] = if v > NARROWEST * NARROWEST { v } else { NARROWEST * NARROWEST };
+            }
+            *inverse = reciprocal(&square_root(inverse));
+            for lane in 0..LANES {
+                let own = inverse[lane];
                 widest[lane] = if own > widest[lane] { own } else { widest[lane] };
             }
         }

@@ -65,22 +65,6 @@ def case(request):
     return fit, *conditionals(fit, columns, pairs, options)
 
 
-def test_summary_averages_the_conditionals(case):
-    fit, means, covs = case
-    b = fit.run.b.reshape(len(means), 1, -1)
-    q = means.shape[2]
-    population = np.zeros((len(means), 1, q))
-    shared = min(q, b.shape[2])
-    population[..., :shared] = b[..., :shared]
-    means = means + population
-    variance = means.var(0) + np.diagonal(covs, axis1=2, axis2=3).mean(0)
-    found = fit.coefficients()
-    # Exact up to rounding, magnified by the condition of Σ in the reference.
-    np.testing.assert_allclose(found["mean"], means.mean(0).ravel(), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(found["sd"], np.sqrt(variance).ravel(), rtol=1e-9)
-    assert found["n"].tolist() == np.repeat(SIZES, q).tolist()
-
-
 def test_draws_follow_the_conditionals(case):
     fit, means, covs = case
     r = fit.draws["posterior"]["r_g"].to_numpy().reshape(means.shape)
@@ -112,15 +96,6 @@ def test_population_coefficients_follow_their_conditional():
     assert stats.kstest(np.ravel(z), "norm").pvalue > 1e-6
     across = np.corrcoef(np.hstack([z[1:], z[:-1]]).T)[np.triu_indices(4, 1)]
     assert np.abs(np.arctanh(across)).max() < 5 / np.sqrt(597)
-
-
-def test_quantiles_are_those_of_the_draws(case):
-    fit, *_ = case
-    r = fit.draws["posterior"]["coef_g"].to_numpy()
-    lower, upper = np.quantile(r.reshape(-1, r.shape[2] * r.shape[3]), [0.025, 0.975], axis=0)
-    found = fit.coefficients()
-    np.testing.assert_allclose(found["lower"], lower, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(found["upper"], upper, rtol=1e-12, atol=1e-12)
 
 
 def test_levels_can_be_had_one_by_one():

@@ -23,11 +23,11 @@ from partialpool.model import Model
 At = TypeVar("At")
 
 TOLERANCE = 0.01  # by which summaries may differ from those of twice the nodes, in sds
-LEAST, MOST = 24, 120
+LEAST, MOST = 32, 120
 PER_MONOMIAL = 4
-MOST_DEGREE = 3
+DEGREES = (3, 2, 1)
 # Coefficients × nodes that take no time to speak of.
-CHEAP = 100_000
+CHEAP = 40_000
 # Directions with less than this variance, of coordinates with variance 1, are rounding.
 SINGULAR = 1e-8
 # Correlations are kept this far from ±1, where their coordinate has no end.
@@ -181,7 +181,8 @@ def _count(dims: int, degree: int) -> int:
 def _monomials(phi: Array, degree: int) -> Array:
     """All monomials up to a degree, but the constant: (draw, monomial)."""
     dims = phi.shape[1]
-    found, last = [phi], [phi[:, k:] for k in range(dims)]
+    # Of one degree, by the first of their coordinates.
+    found, last = [phi], [phi[:, [k]] for k in range(dims)]
     for _ in range(1, degree):
         last = [
             np.concatenate([phi[:, [k]] * part for part in last[k:]], axis=1) for k in range(dims)
@@ -192,14 +193,18 @@ def _monomials(phi: Array, degree: int) -> Array:
 
 def _balanced(phi: Array, picked: Ints) -> Array | None:
     """Weights by which means over the nodes are those over all draws; None if there are none."""
-    count = len(picked)
-    degrees = range(1, MOST_DEGREE + 1)
-    degree = max((d for d in degrees if PER_MONOMIAL * _count(phi.shape[1], d) <= count), default=0)
-    if not degree or not phi.shape[1]:
+    count, dims = len(picked), phi.shape[1]
+    allowed = [d for d in DEGREES if PER_MONOMIAL * _count(dims, d) <= count]
+    if not allowed or not dims:
         return np.full(count, 1 / count)
-    monomials = _monomials(phi, degree)
+    monomials = _monomials(phi, allowed[0])
     mean, size = monomials.mean(axis=0), monomials.std(axis=0)
-    return _tilted((monomials[picked] - mean) / size)
+    columns = (monomials[picked] - mean) / size
+    # Nodes may not reach far enough for cubes.
+    found = _tilted(columns)
+    if found is None and allowed[0] > 2:
+        found = _tilted(columns[:, : _count(dims, 2) - 1])
+    return found
 
 
 def _tilted(columns: Array) -> Array | None:
@@ -210,7 +215,9 @@ def _tilted(columns: Array) -> Array | None:
         slope = weights @ columns
         if np.abs(slope).max() < BALANCED:
             return weights
-        curvature = (columns * weights[:, None]).T @ columns - np.outer(slope, slope)
+        # Not by BLAS, whose threads take longer to wake than this takes.
+        curvature = np.einsum("s,si,sj->ij", weights, columns, columns, optimize=False)
+        curvature -= np.outer(slope, slope)
         step = -np.linalg.lstsq(curvature, slope, rcond=1e-12)[0]
         share = 1.0
         while True:
