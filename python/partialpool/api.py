@@ -32,11 +32,11 @@ from partialpool.model import default_priors as defaults_of
 from partialpool.model import known_keys
 from partialpool.model.general import build_general
 from partialpool.model.pooling import POOLINGS, Pooling
-from partialpool.model.spec import ModelOptions, Posed, Spec, pose
 from partialpool.posterior.comparison import Comparison, known_truth
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 from partialpool.priors import Prior
+from partialpool.spec import ModelOptions, Posed, Spec, pose
 from partialpool.taking import takes
 from partialpool.version import __version__
 

@@ -79,44 +79,17 @@ impl Products {
         if entries.iter().any(|&(row, column, _)| column > row || row >= end + width) {
             return None;
         }
-        let of = |column: usize| starts.partition_point(|&start| start <= column) - 1;
         let mut factors: Vec<Factor> = Vec::new();
         for shape in shapes {
             let first = factors.iter().map(|factor| factor.q).sum();
             factors.push(Factor::new(shape, first, width));
         }
-        let mut total = vec![0.0; width * width];
-        // By pairs of factors: pairs of levels, with their q × q.
-        let mut crossed: BTreeMap<(usize, usize), BTreeMap<(u32, u32), Vec<f64>>> = BTreeMap::new();
+        let mut filled =
+            Filled { total: vec![0.0; width * width], crossed: BTreeMap::new(), factors, starts };
         for &(row, column, value) in entries {
-            if column >= end {
-                let (i, j) = (row - end, column - end);
-                total[i * width + j] = value;
-                total[j * width + i] = value;
-                continue;
-            }
-            let k = of(column);
-            let (q, at) = (shapes[k].q, column - starts[k]);
-            let (level, j) = (at / q, at % q);
-            if row >= end {
-                factors[k].with_b[(level * q + j) * width + row - end] = value;
-                continue;
-            }
-            let h = of(row);
-            let (p, at) = (shapes[h].q, row - starts[h]);
-            let (other, i) = (at / p, at % p);
-            if h == k {
-                if level != other {
-                    return None;
-                }
-                factors[k].own[level * q * q + i * q + j] = value;
-                factors[k].own[level * q * q + j * q + i] = value;
-                continue;
-            }
-            let of_pair = crossed.entry((k, h)).or_default();
-            let values = of_pair.entry((level as u32, other as u32));
-            values.or_insert_with(|| vec![0.0; q * p])[j * p + i] = value;
+            filled.put(row, column, value)?;
         }
+        let Filled { total, crossed, factors, .. } = filled;
         let cross = |k: usize, h: usize| {
             let swapped = k > h;
             let found = crossed.get(&(k.min(h), k.max(h))).into_iter().flatten();
@@ -139,4 +112,50 @@ impl Products {
 
 fn transposed(a: &[f64], rows: usize, columns: usize) -> Vec<f64> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| a[r * columns + c])).collect()
+}
+
+/// What entries say, sorted into its places.
+struct Filled {
+    starts: Vec<usize>,
+    factors: Vec<Factor>,
+    total: Vec<f64>,
+    /// By pairs of factors: pairs of levels, with their q × p.
+    crossed: BTreeMap<(usize, usize), BTreeMap<(u32, u32), Vec<f64>>>,
+}
+
+impl Filled {
+    /// A column's factor, level, and place among the columns of its level.
+    fn find(&self, column: usize) -> (usize, usize, usize) {
+        let k = self.starts.partition_point(|&start| start <= column) - 1;
+        let (q, at) = (self.factors[k].q, column - self.starts[k]);
+        (k, at / q, at % q)
+    }
+
+    /// Take an entry of the lower triangle; `None` where it fits nowhere.
+    fn put(&mut self, row: usize, column: usize, value: f64) -> Option<()> {
+        let (end, width) = (self.starts[self.factors.len()], self.total.len().isqrt());
+        if column >= end {
+            let (i, j) = (row - end, column - end);
+            self.total[i * width + j] = value;
+            self.total[j * width + i] = value;
+            return Some(());
+        }
+        let (k, level, j) = self.find(column);
+        let q = self.factors[k].q;
+        if row >= end {
+            self.factors[k].with_b[(level * q + j) * width + row - end] = value;
+            return Some(());
+        }
+        let (h, other, i) = self.find(row);
+        if h == k {
+            let own = &mut self.factors[k].own[level * q * q..][..q * q];
+            (own[i * q + j], own[j * q + i]) = (value, value);
+            return (level == other).then_some(());
+        }
+        let p = self.factors[h].q;
+        let of_pair = self.crossed.entry((k, h)).or_default();
+        let values = of_pair.entry((level as u32, other as u32));
+        values.or_insert_with(|| vec![0.0; q * p])[j * p + i] = value;
+        Some(())
+    }
 }

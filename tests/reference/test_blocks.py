@@ -135,7 +135,8 @@ def test_slopes_are_those_of_differences(dense):
         return log_det + np.trace(omega @ K)
 
     direction = np.tril(dense.rng.normal(size=dense.factors[0].shape))
-    slope = np.sum(2 * (dense.blocks.slopes(dense.factors, omega)[0] @ dense.factors[0]) * direction)
+    by_covariance = dense.blocks.slopes(dense.factors, omega)[0]
+    slope = 2 * np.sum((by_covariance @ dense.factors[0]) * direction)
     numeric = (value(1e-5) - value(-1e-5)) / 2e-5
     assert slope == pytest.approx(numeric, rel=1e-5, abs=1e-5 * max(1.0, abs(value(0.0))))
 
@@ -218,9 +219,7 @@ def test_what_files_keep_gives_the_same(dense):
         width=dense.blocks.width,
         n_rows=dense.blocks.n_rows,
     )
-    for one, other in zip(
-        dense.blocks.at(dense.factors), again.at(dense.factors), strict=True
-    ):
+    for one, other in zip(dense.blocks.at(dense.factors), again.at(dense.factors), strict=True):
         close(one, other, 1e-13)
     assert again.n_rows == dense.n
 

@@ -23,6 +23,7 @@ LAYERS = (
     ("draws",),
     ("likelihood",),
     ("engine",),
+    ("spec",),
     ("model",),
     ("design", "families"),
     ("expressions",),

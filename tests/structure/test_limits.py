@@ -34,7 +34,7 @@ from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
 from partialpool.likelihood.maximum import check_maximised
 from partialpool.model import pool
-from partialpool.model.spec import Spec, pose
+from partialpool.spec import Spec, pose
 
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(6), 8)

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 # Draws × rows to be evaluated; above it draws are thinned, to no fewer than these.
 MOST, FEWEST = 4_000_000, 1000
-# Operations that one answer may take where every draw of φ is an elimination of several factors, how
-# many take a second, and the fewest draws that are worth it.
+# Operations that one answer may take where every draw of φ is an elimination of several factors,
+# how many take a second, and the fewest draws that are worth it.
 OPERATIONS, SPEED, LEAST = 5e11, 2e10, 100
 
 # Seconds on one core: for each row and draw, and for each of its pairs of integrated coefficients.

@@ -14,7 +14,7 @@ import partialpool
 from partialpool.answers.predict import RoleOptions
 from partialpool.engine.options import SamplingOptions
 from partialpool.errors import InputError
-from partialpool.model.spec import ModelOptions
+from partialpool.spec import ModelOptions
 
 Data = Annotated[
     str,

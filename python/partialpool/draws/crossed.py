@@ -1,13 +1,13 @@
 """Held-out densities of a Gaussian model with several factors, coefficients integrated out.
 
-Of row i given all others, and of a level's rows given all others, as in `integrated.py`; here levels
-are left out by the difference of two log densities of rows, all and all but those of the level.
+Of row i given all others, and of a level's rows given all others, as in `integrated.py`; here
+levels are left out by the difference of two log densities, of all rows and of all but the level's.
 """
 
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def leave_levels_out(rows: Crossed, draws: Drawn, factor: GroupFactor) -> Array:
     return scores + own
 
 
-def _named(rows: Crossed, draws: Drawn) -> dict[str, object]:
+def _named(rows: Crossed, draws: Drawn) -> dict[str, Any]:
     return {
         "covariance": draws.covariance,
         "sigma": draws.sigma,

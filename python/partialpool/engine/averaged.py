@@ -72,12 +72,11 @@ def _averaged_together(
     """The same for several factors, whose levels are found together at each node."""
     draws, integrated = _coefficients(model, run)
     assert model.reduced is not None
-    assert isinstance(model.reduced.data, _core.Blocks)
     every = [np.ascontiguousarray(covariances(model, run, i)) for i in range(len(run.groups))]
     levels = [len(group.levels) for group in model.groups]
     some = [np.arange(count)[:: max(1, count // SOME_LEVELS)] for count in levels]
     phi = tame(model, run, draws[:, integrated:])
-    costly = model.reduced.data.cost[0] > COSTLY
+    costly = model.reduced.crossed.cost[0] > COSTLY
     count = LEAST if costly else first_count(phi, sum(levels))
 
     def judged(at: list[Moments], weights: Array) -> Array:
@@ -101,7 +100,7 @@ def _coefficients(model: Model, run: Run) -> tuple[Array, int]:
     assert model.reduced is not None
     assert run.working is not None
     known = model.reduced.population  # None in files of earlier versions: all of them belong to φ
-    draws = run.working.reshape(-1, run.working.shape[2])
+    draws = run.working.reshape(run.chains * run.draws, run.working.shape[2])
     return draws, 0 if known is None else known.count
 
 
@@ -136,7 +135,7 @@ class Normals:
     def at(cls, model: Model, run: Run, k: int, picked: Ints) -> Normals:
         """Compute them at some of the draws."""
         assert model.reduced is not None
-        group, data, known = model.groups[k], model.reduced.data, model.reduced.population
+        group, data, known = model.groups[k], model.reduced.levels, model.reduced.population
         (draws, integrated), q = _coefficients(model, run), len(group.terms)
         sigma = np.ones(len(picked)) if run.sigma is None else run.sigma.ravel()[picked]
         covariance = covariances(model, run, k)

@@ -12,7 +12,6 @@ from partialpool.arrays import Array, Ints
 from partialpool.engine.run import Run
 from partialpool.model import Model
 
-
 WINDOW = 50_000_000  # draws × coefficients that are kept
 
 
@@ -57,7 +56,7 @@ def block_draws(
 ) -> Array:
     """Draws of the deviations of some levels of a factor, given Σ̃: (draw, level, term).
 
-    An elimination gives all coefficients of a draw, so that as many as fit are kept in the run: those
+    An elimination gives all coefficients of a draw, so as many as fit are kept in the run: those
     that are asked for next.
     """
     sizes = [len(group.levels) * len(group.terms) for group in model.groups]
@@ -90,9 +89,7 @@ def _draws(model: Model, run: Run, covariances: list[Array], window: tuple[int, 
     )
 
 
-def block_moments(
-    model: Model, run: Run, covariances: list[Array], picked: Ints
-) -> list[Moments]:
+def block_moments(model: Model, run: Run, covariances: list[Array], picked: Ints) -> list[Moments]:
     """Moments of all factors' coefficients at some of the draws of φ."""
     data = _data(model)
     assert model.reduced is not None
@@ -118,10 +115,8 @@ def block_moments(
 
 def _data(model: Model) -> _core.Blocks:
     assert model.reduced is not None
-    assert isinstance(model.reduced.data, _core.Blocks)
-    return model.reduced.data
+    return model.reduced.crossed
 
 
 def _sigma(run: Run, picked: Ints) -> list[float]:
     return [1.0] * len(picked) if run.sigma is None else run.sigma.ravel()[picked].tolist()
-

@@ -99,7 +99,7 @@ def _given(model: Model, run: Run, k: int) -> Given:
     s = run.chains * run.draws
     working = np.ascontiguousarray(run.working.reshape(s, run.working.shape[2]))
     sigma = np.ones(s) if run.sigma is None else run.sigma.ravel()
-    return Given(model.reduced.data, covariances(model, run, k), sigma, working)
+    return Given(model.reduced.levels, covariances(model, run, k), sigma, working)
 
 
 def population_part(model: Model, run: Run, k: int) -> Array:
@@ -175,7 +175,7 @@ def _slices_kept(
     assert group.bounds is not None
     assert model.reduced is not None
     assert run.working is not None
-    R, B = model.reduced.data.parts()[:2]
+    R, B = model.reduced.levels.parts()[:2]
     a = R[levels, 0] @ np.linalg.inv(group.back)  # rows of the user's Z, up to a factor
     informed = np.any(a != 0, axis=1)
     a, B = a[informed], B[levels[informed], 0]

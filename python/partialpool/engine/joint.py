@@ -60,7 +60,7 @@ def build_joint(model: Model) -> _core.Joint:
         limits = group.bounds
     known = [] if group is None or group.known_sd is None else group.known_sd.tolist()
     return _core.Joint(
-        data=model.reduced.data,
+        data=model.reduced.levels,
         map=np.ascontiguousarray(matrix[order]),
         shift=shift[order].tolist(),
         t=np.ascontiguousarray(group.T) if group else np.empty((0, p)),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partialpool import _core, called
+from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.model.coordinates import Coordinates, integrable
@@ -145,9 +145,7 @@ def build_blocks(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None
         coordinates={"mu": at},
         known_errors=known,
         n_rows=len(work.y),
-        reduced=Reduced(
-            data, tuple(order), integrable_population(at, order, len(sampled), rows)
-        ),
+        reduced=Reduced(data, tuple(order), integrable_population(at, order, len(sampled), rows)),
         core=core,
         plan=design.plan,
     )

@@ -108,13 +108,25 @@ class Reduced:
     order: tuple[int, ...]
     population: Integrable | None = None
 
+    @property
+    def levels(self) -> _core.CrossProducts:
+        """The rows of one factor at most."""
+        assert isinstance(self.data, _core.CrossProducts)
+        return self.data
+
+    @property
+    def crossed(self) -> _core.Blocks:
+        """The rows of several factors."""
+        assert isinstance(self.data, _core.Blocks)
+        return self.data
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What files keep of the rows: r, b, w of one factor, else entries of one matrix."""
         if isinstance(self.data, _core.CrossProducts):
             r, b, w, _ = self.data.parts()
             return {"r": r, "b": b, "w": w}
-        row, column, value = self.data.parts()
-        unscale = np.concatenate([own.ravel() for own in self.data.unscale])
+        row, column, value = self.crossed.parts()
+        unscale = np.concatenate([own.ravel() for own in self.crossed.unscale])
         return {"row": row, "column": column, "value": value, "unscale": unscale}
 
     @classmethod

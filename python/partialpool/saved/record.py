@@ -135,22 +135,6 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
     """Build the posterior that :func:`write_fit` was given, as one of this kind."""
     meta = json.loads(texts(arrays["meta"])[0])
     check_record(arrays, meta)
-    reduced = None
-    if meta["reduced"] is not None:
-        kept = {
-            name.removeprefix(REDUCED): values
-            for name, values in arrays.items()
-            if name.startswith(REDUCED)
-        }
-        shapes = [
-            (len(arrays[f"group{k}_levels"]), len(group["terms"]))
-            for k, group in enumerate(meta["groups"])
-        ]
-        order, n_rows = meta["reduced"]["order"], meta["reduced"]["n_rows"]
-        population, count = None, meta["reduced"].get("integrated")
-        if count is not None:
-            population = Integrable(count, kept["prior"], kept["written"])
-        reduced = Reduced.from_arrays(kept, order, n_rows, shapes, population)
     facts = meta["model"]
     model = Model(
         **{name: facts[name] for name in MODEL_FACTS},
@@ -163,7 +147,7 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
         coordinates={},
         known_errors=meta["known_errors"],
         n_rows=meta["n_rows"],
-        reduced=reduced,
+        reduced=_read_reduced(arrays, meta),
         core=None,
         stored_implied=_read_implied(meta, arrays),
     )
@@ -199,6 +183,26 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
     fit = kind(model, run, Provenance(**meta["provenance"]), findings, design)
     fit.held_out |= _read_scores(arrays, meta.get("held_out", []))
     return fit
+
+
+def _read_reduced(arrays: Arrays, meta: dict[str, Any]) -> Reduced | None:
+    """Rebuild the rows, reduced, where the engine integrated."""
+    facts = meta["reduced"]
+    if facts is None:
+        return None
+    kept = {
+        name.removeprefix(REDUCED): values
+        for name, values in arrays.items()
+        if name.startswith(REDUCED)
+    }
+    shapes = [
+        (len(arrays[f"group{k}_levels"]), len(group["terms"]))
+        for k, group in enumerate(meta["groups"])
+    ]
+    population, count = None, facts.get("integrated")
+    if count is not None:
+        population = Integrable(count, kept["prior"], kept["written"])
+    return Reduced.from_arrays(kept, facts["order"], facts["n_rows"], shapes, population)
 
 
 def _write_scores(
