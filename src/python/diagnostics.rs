@@ -1,7 +1,7 @@
 //! `diagnose`: many parameters at once, on several threads; `leave_out`: many rows.
 
 use super::arguments::{flat, shape_error};
-use crate::diagnostics::diagnose as diagnose_one;
+use crate::diagnostics::Diagnostics;
 use crate::parallel::in_parts;
 use crate::psis;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3};
@@ -30,8 +30,9 @@ pub fn diagnose<'py>(
     py.detach(|| {
         let mut each: Vec<_> = draws.chunks_exact(size).zip(out.chunks_exact_mut(7)).collect();
         in_parts(&mut each, threads, |_, some| {
+            let mut diagnostics = Diagnostics::new(n, size);
             for (one, to) in some {
-                let d = diagnose_one(one, n);
+                let d = diagnostics.of(one);
                 to.copy_from_slice(&[
                     d.mean,
                     d.sd,

@@ -31,7 +31,8 @@ def from_array(
     >>> from_array("x", np.array([1.0, np.nan])).missing
     array([False,  True])
     """
-    if isinstance(values, np.ma.MaskedArray):
+    # numpy.ma takes long to import, and nothing else than its arrays needs it.
+    if type(values) is not np.ndarray and isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
         missing = mask if missing is None else missing | mask
         values = values.data

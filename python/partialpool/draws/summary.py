@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array
+from partialpool.arrays import Array, quantiles
 from partialpool.draws.diagnostics import diagnose
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def summarise(
         size = max(1, CHUNK // max(part.shape[0] * part.shape[1], 1))
         for first in range(0, part.shape[2], size):
             draws = part[:, :, first : first + size]
-            ends = np.quantile(draws, [tail, 1 - tail], axis=(0, 1))
+            ends = quantiles(_by_parameter(draws), [tail, 1 - tail])
             some = diagnose(draws) | dict(zip(("lower", "upper"), ends, strict=True))
             own = None if scale is None else scale[done : done + draws.shape[2]]
             still = _stands_still(draws, own)
@@ -71,6 +71,11 @@ def summarise(
 
     values = {name: column(name) for name in COLUMNS}
     return Summary(tuple(labels), values, column("constant").astype(bool))
+
+
+def _by_parameter(draws: Array) -> Array:
+    """Draws (chain, draw, parameter) as (parameter, all draws)."""
+    return np.moveaxis(draws, 2, 0).reshape(draws.shape[2], -1)
 
 
 def _stands_still(draws: Array, scale: Array | None) -> NDArray[np.bool_]:

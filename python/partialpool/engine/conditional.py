@@ -79,8 +79,14 @@ def written_scales(group: Group, sd: Array, cor: Array) -> GroupDraws:
     n = shape[0] * shape[1]
     inner = covariance_of(sd.reshape(n, q), cor.reshape(n, cor.shape[2]), group.pairs)
     own = np.concatenate([sd, cor], axis=2)
-    sd, cor = scales_of(group.back @ inner @ group.back.T, group.pairs)
+    sd, cor = scales_of(_mapped(inner, group.back), group.pairs)
     return GroupDraws(sd.reshape(*shape, q), cor.reshape(*shape, len(group.pairs)), own=own)
+
+
+def _mapped(covariance: Array, by: Array) -> Array:
+    """`by` Σ `by`ᵀ for symmetric Σ (draw, q, q), as two products of whole matrices."""
+    half = (covariance.reshape(-1, len(by)) @ by.T).reshape(covariance.shape)
+    return np.asarray((half.swapaxes(1, 2).reshape(-1, len(by)) @ by.T).reshape(covariance.shape))
 
 
 def scales_of(covariance: Array, pairs: Sequence[tuple[int, int]]) -> tuple[Array, Array]:

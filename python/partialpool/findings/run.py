@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from partialpool import called, limits
-from partialpool.arrays import sd_of
+from partialpool.arrays import quantiles, sd_of
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.summary import Summary
 from partialpool.engine import GroupDraws, Run
@@ -189,7 +189,7 @@ def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
         before = None if prior is None else _quantiles(name, prior, (0.25, 0.5, 0.75))
         if before is None:
             continue  # improper: it decides nothing alone
-        after = np.quantile(draws, [0.25, 0.5, 0.75])
+        after = quantiles(draws.ravel(), [0.25, 0.5, 0.75])
         width = before[2] - before[0]
         wide = after[2] - after[0] > limits.PRIOR_WIDTH * width
         if wide and abs(after[1] - before[1]) < limits.PRIOR_SHIFT * width:
@@ -206,7 +206,7 @@ def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
 def _quantiles(name: str, prior: Prior, at: tuple[float, ...]) -> np.ndarray | None:
     """Quantiles of a prior where the parameter can lie; None where it has no mass to share out."""
     try:
-        return np.quantile(prior.draw(np.random.default_rng(0), 4000, *bounds(name, prior)), at)
+        return quantiles(prior.draw(np.random.default_rng(0), 4000, *bounds(name, prior)), at)
     except InputError:
         return None
 
@@ -220,7 +220,7 @@ def _near_zero(model: Model, run: Run, pooled: Pooled | None) -> Iterator[Findin
     for name, factor, term, draws in _scales(model, run):
         if name in alone:
             continue  # nothing can differ, and another finding says so
-        most = float(np.quantile(draws, 0.95))
+        most = float(quantiles(draws.ravel(), [0.95])[0])
         if most <= 0 or np.mean(draws < limits.ZERO_PART * most) < limits.ZERO_SHARE:
             continue
         defaults = {} if pooled is None else default_priors(pooled.design, pooled.family)
@@ -260,7 +260,7 @@ def _perfect(pooled: Pooled, run: Run) -> Iterator[Finding]:
     if sigma is None:
         return
     y = pooled.family.linear(pooled.design.y)
-    own, size = float(np.quantile(sigma, 0.5)), float(sd_of(y))
+    own, size = float(quantiles(sigma.ravel(), [0.5])[0]), float(sd_of(y))
     if own < limits.PERFECT * size:
         yield Finding(
             "perfect-fit",

@@ -7,6 +7,7 @@ Wilkinson formulas as formulaic reads them: lower degrees first, otherwise in or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from partialpool.errors import InputError, short
 from partialpool.formula.check import Factor
@@ -21,6 +22,7 @@ MAX_DEPTH = 50
 _INTERCEPT: frozenset[str] = frozenset()
 
 
+@lru_cache(maxsize=256)  # all stages ask for the terms of the same few texts
 def expand(text: str) -> tuple[Term, ...]:
     """Return the terms of a formula's right-hand side (without group terms).
 

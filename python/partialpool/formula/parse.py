@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 
 from partialpool.errors import InputError, NotYetError, short
 from partialpool.formula.algebra import Quotient, find_quotients
@@ -96,7 +96,7 @@ def parse_formula(text: str) -> Terms:
             where=f"at character {at + 1}, `~`",
             remedy="write it left of `~`",
         )
-    return _terms(parse_left(left), right, at)
+    return _terms(left, right, at)
 
 
 def parse_predictor(text: str) -> Terms:
@@ -153,7 +153,9 @@ def _sides(text: str, example: str, no_tilde: str) -> tuple[str, str, int]:
     return split_sides(plain(text), no_tilde)
 
 
-def _terms(left: Left | None, right: str, at: int) -> Terms:
+@lru_cache(maxsize=64)  # the design, its plan and other fits ask for the same formula
+def _terms(response: str | None, right: str, at: int) -> Terms:
+    left = None if response is None else parse_left(response)
     tokens = bracketed(tokenize(right, at + 2))
     second = next((token for token in tokens if token.kind == "tilde"), None)
     if second is not None:

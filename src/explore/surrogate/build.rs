@@ -13,19 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 const MAX_MONOMIALS: usize = 330;
 
 /// Degrees of the polynomials tried, in this order.
-const DEGREES: [usize; 5] = [2, 3, 4, 6, 8];
+const DEGREES: [usize; 6] = [2, 3, 4, 5, 6, 8];
 
-/// Sd of the errors at which more evaluations gain nothing: of 100 draws two or three are refused.
-const GOOD: f64 = 0.05;
+/// Share of refused draws at which more evaluations gain nothing.
+const GOOD: f64 = 0.02;
 
 /// And at which more evaluations gain little, where no higher degree is worth it.
-const FAIR: f64 = 0.12;
+const FAIR: f64 = 0.07;
 
-/// And at which the stand-in is of use: of 100 draws some 15 are refused.
-const USABLE: f64 = 0.25;
+/// And at which the stand-in is of use.
+const USABLE: f64 = 0.14;
 
-/// Moves over the stand-in of which a round learns where its mass is.
-const MOVES: usize = 1500;
+/// Moves over the stand-in of which a round learns where its mass is, and more for each dimension.
+const MOVES: (usize, usize) = (300, 75);
 
 /// Evaluations of a round, and one more for each few monomials.
 const FRESH: usize = 12;
@@ -91,7 +91,7 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
     }
     let degrees = DEGREES.iter().filter(|&&k| k == 2 || n_monomials(d, k) <= MAX_MONOMIALS);
     let degrees: Vec<usize> = degrees.copied().collect();
-    let mut best: Option<(f64, Surrogate)> = None;
+    let mut best: Option<(f64, usize, Surrogate)> = None;
     for round in 0..degrees.len() + EXTRA_ROUNDS {
         if stop.load(Relaxed) {
             return None;
@@ -103,20 +103,22 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
         let next = degrees[(round + 1).min(degrees.len() - 1)];
         let fresh = FRESH + n_monomials(d, next) / (d + 1);
         let error = examine(&surrogate, &mut density, &draws, &mean, fresh, &mut known);
-        if best.as_ref().is_some_and(|(least, _)| error > *least) {
+        if best.as_ref().is_some_and(|(least, ..)| error > *least) {
             continue;
         }
         (centre, spread) = (mean, covariance);
-        // The same degree, with all that is known now.
-        let mut better = fitted(degree, &known, &centre, &spread)?;
-        explore(&mut better, &mut density, &mut rng)?;
-        best = Some((error, better));
+        best = Some((error, degree, surrogate));
         let last = degree == degrees[degrees.len() - 1];
         if error < GOOD || last && error < FAIR {
             break;
         }
     }
-    let (_, surrogate) = best.filter(|(error, _)| *error < USABLE)?;
+    let (error, degree, mut surrogate) = best.filter(|(error, ..)| *error < USABLE)?;
+    if error >= GOOD {
+        // The same degree, with all that is known now.
+        let step = surrogate.step;
+        surrogate = Surrogate { step, ..fitted(degree, &known, &centre, &spread)? };
+    }
     let beyond = |peak: &Peak| {
         let mut z = vec![0.0; d];
         surrogate.to_white(&peak.mode, &mut z);
@@ -146,8 +148,8 @@ fn find_peaks<D: Density>(
     peaks
 }
 
-/// Evaluate at `fresh` of the draws, which shows how good the stand-in is: the sd of its errors
-/// there. Points further out keep the next one good there.
+/// Evaluate at `fresh` of the draws, which shows how good the stand-in is: the share of draws that
+/// the density would refuse. Points further out keep the next one good there.
 fn examine<D: Density>(
     surrogate: &Surrogate,
     density: &mut D,
@@ -169,17 +171,23 @@ fn examine<D: Density>(
             evaluate(density, &wide, known);
         }
     }
-    sd(&errors)
+    refused(&errors)
 }
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     rand_distr::Distribution::sample(&rand_distr::StandardNormal, rng)
 }
 
-fn sd(x: &[f64]) -> f64 {
-    let n = x.len() as f64;
-    let mean = x.iter().sum::<f64>() / n;
-    (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt()
+/// Share of draws that are refused where log densities differ from the stand-in's by `errors` at
+/// points drawn from it: with w = exp(error), a draw that moves from one to another is refused with
+/// probability 1 − w'/w, if it is less. In the mean over both that is the Gini coefficient of w.
+fn refused(errors: &[f64]) -> f64 {
+    let largest = errors.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut weights: Vec<f64> = errors.iter().map(|error| (error - largest).exp()).collect();
+    weights.sort_unstable_by(f64::total_cmp);
+    let n = weights.len() as f64;
+    let spread = weights.iter().enumerate().map(|(k, w)| (2.0 * k as f64 + 1.0 - n) * w);
+    spread.sum::<f64>() / (n * weights.iter().sum::<f64>())
 }
 
 fn shifted(centre: &[f64], spread: &[f64], z: &[f64]) -> Vec<f64> {
@@ -352,11 +360,12 @@ fn explore<D: Density>(
 ) -> Option<Vec<State>> {
     let d = surrogate.dim();
     let mut walker = Walker::new(surrogate.clone(), density, false);
-    let mut state = walker.state(vec![0.0; d])?;
+    let mut state = walker.state(&vec![0.0; d])?;
     let mut draws = Vec::new();
-    for k in 0..MOVES {
+    let moves = MOVES.0 + MOVES.1 * d;
+    for k in 0..moves {
         let made = walker.step(&mut state, rng);
-        if k < MOVES / 3 {
+        if k < moves / 3 {
             if made.short {
                 continue;
             }
@@ -387,4 +396,19 @@ fn moments(surrogate: &Surrogate, draws: &[State]) -> Option<(Vec<f64>, Vec<f64>
         }
     }
     Some((mean, factor(covariance, d)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_refused_is_that_of_all_pairs() {
+        let errors = [0.3, -0.2, 0.05, f64::NEG_INFINITY, 1.1];
+        let weights = errors.map(f64::exp);
+        let total = weights.iter().sum::<f64>() * weights.len() as f64;
+        let pairs = weights.iter().flat_map(|w| weights.map(|to| (w - to).max(0.0)));
+        assert!((refused(&errors) - pairs.sum::<f64>() / total).abs() < 1e-14);
+        assert_eq!(refused(&[0.7; 9]), 0.0);
+    }
 }

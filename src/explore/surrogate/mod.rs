@@ -67,12 +67,13 @@ impl Surrogate {
         if z.iter().map(|z| z * z).sum::<f64>() > self.radius * self.radius {
             return None;
         }
+        let inverse = 1.0 / self.radius;
         for (x, z) in self.scratch.iter_mut().zip(z) {
-            *x = z / self.radius;
+            *x = z * inverse;
         }
         let value = self.polynomial.at(&self.scratch, slopes);
         for slope in slopes.iter_mut() {
-            *slope /= self.radius;
+            *slope *= inverse;
         }
         Some(self.top + value)
     }
@@ -88,6 +89,15 @@ struct State {
     exact: bool,
 }
 
+impl State {
+    /// As a clone, in the storage that is there.
+    fn copy_from(&mut self, other: &Self) {
+        self.z.copy_from_slice(&other.z);
+        self.slopes.copy_from_slice(&other.slopes);
+        (self.logp, self.exact) = (other.logp, other.exact);
+    }
+}
+
 /// The stand-in with what it stands for, to walk over.
 struct Walker<'a, D> {
     surrogate: Surrogate,
@@ -97,44 +107,61 @@ struct Walker<'a, D> {
     /// Coordinates that are kept from becoming negative.
     walls: Vec<usize>,
     u: Vec<f64>,
+    momentum: Vec<f64>,
+    /// Where a path leads, and where the moves since the last answer began.
+    end: State,
+    before: State,
 }
 
 impl<'a, D: Density> Walker<'a, D> {
     fn new(surrogate: Surrogate, density: &'a mut D, beyond: bool) -> Self {
-        let (u, walls) = (vec![0.0; surrogate.dim()], density.walls());
-        Self { surrogate, density, beyond, walls, u }
+        let zero = vec![0.0; surrogate.dim()];
+        let end = State { z: zero.clone(), slopes: zero.clone(), logp: 0.0, exact: false };
+        Self {
+            surrogate,
+            walls: density.walls(),
+            density,
+            beyond,
+            u: zero.clone(),
+            momentum: zero,
+            before: end.clone(),
+            end,
+        }
     }
 
-    /// Log density of the stand-in at `z`, its slopes there, and whether it is the density's own.
-    fn at(&mut self, z: &[f64], slopes: &mut [f64]) -> Option<(f64, bool)> {
-        if let Some(logp) = self.surrogate.inside(z, slopes) {
-            return Some((logp, false));
+    /// Evaluate the stand-in where the path has come to.
+    fn evaluate(&mut self) -> Option<()> {
+        let State { z, slopes, logp, exact } = &mut self.end;
+        if let Some(found) = self.surrogate.inside(z, slopes) {
+            (*logp, *exact) = (found, false);
+            return Some(());
         }
         if !self.beyond {
             return None;
         }
         self.surrogate.to_position(z, &mut self.u);
-        let logp = self.density.logp_and_grad(&self.u, slopes)?;
+        (*logp, *exact) = (self.density.logp_and_grad(&self.u, slopes)?, true);
         self.surrogate.pull_back(slopes);
-        Some((logp, true))
+        Some(())
     }
 
     /// The state at `z`, or at its mirror image on the inner side of the walls.
-    fn state(&mut self, mut z: Vec<f64>) -> Option<State> {
-        self.surrogate.to_position(&z, &mut self.u);
+    fn state(&mut self, z: &[f64]) -> Option<State> {
+        self.surrogate.to_position(z, &mut self.u);
         for &wall in &self.walls {
             self.u[wall] = self.u[wall].abs();
         }
-        self.surrogate.to_white(&self.u, &mut z);
-        let mut slopes = vec![0.0; z.len()];
-        let (logp, exact) = self.at(&z, &mut slopes)?;
-        Some(State { z, slopes, logp, exact })
+        self.surrogate.to_white(&self.u, &mut self.end.z);
+        self.evaluate()?;
+        Some(self.end.clone())
     }
 
-    /// Move along a momentum for some time, thrown back by walls. In whitened coordinates walls
-    /// are planes and momenta know no direction, so that lengths and volumes stay (Afshar & Domke
-    /// 2015). Returns false in the corner of two walls, from where no path leads back.
-    fn drift(&self, z: &mut [f64], momentum: &mut [f64], mut time: f64) -> bool {
+    /// Move the end of the path along the momentum for some time, thrown back by walls. In whitened
+    /// coordinates walls are planes and momenta know no direction, so that lengths and volumes stay
+    /// (Afshar & Domke 2015). Returns false in the corner of two walls, from where no path leads
+    /// back.
+    fn drift(&mut self, mut time: f64) -> bool {
+        let (z, momentum) = (&mut self.end.z, &mut self.momentum);
         let d = z.len();
         let along = |row: &[f64], x: &[f64]| row.iter().zip(x).map(|(a, b)| a * b).sum::<f64>();
         for _ in 0..MOST_WALLS {

@@ -1,20 +1,18 @@
 //! A polynomial of several variables, fitted to values and slopes.
 
 use crate::halves::{add_gram, cholesky, solve};
+use crate::lanes::{LANES, Lane, ZERO, add_product, add_scaled};
 use ndarray::Array2;
 
 /// All monomials up to a total degree, by degree, with coefficients.
 #[derive(Clone, Debug)]
 pub struct Polynomial {
-    dim: usize,
-    /// How each monomial but the first follows from an earlier one: times which variable.
-    from: Vec<(usize, usize)>,
-    /// For each variable: (monomial, exponent, monomial with one power less).
-    slopes: Vec<Vec<(usize, f64, usize)>>,
+    monomials: Monomials,
     coefficients: Vec<f64>,
-    /// Coefficients of the slopes, by variable.
-    by_variable: Vec<Vec<f64>>,
-    monomials: Vec<f64>,
+    /// Coefficients of the slopes, by lanes of variables and by monomial.
+    by_lane: Vec<Lane>,
+    values: Vec<f64>,
+    arch: pulp::Arch,
 }
 
 /// What a polynomial is fitted to: where, the value there, and its slopes.
@@ -32,45 +30,20 @@ pub fn n_monomials(dim: usize, degree: usize) -> usize {
 
 impl Polynomial {
     pub fn new(dim: usize, degree: usize) -> Self {
-        let (exponents, from) = monomials(dim, degree);
-        let slopes: Vec<Vec<(usize, f64, usize)>> = (0..dim)
-            .map(|i| {
-                let powers = exponents.iter().enumerate().filter(|(_, e)| e[i] > 0);
-                powers
-                    .filter_map(|(k, e)| {
-                        let mut lower = e.clone();
-                        lower[i] -= 1;
-                        let lower = exponents.iter().position(|e| *e == lower)?;
-                        Some((k, e[i] as f64, lower))
-                    })
-                    .collect()
-            })
-            .collect();
-        let fewer = n_monomials(dim, degree.saturating_sub(1));
+        let monomials = Monomials::new(dim, degree);
+        let count = n_monomials(dim, degree);
         Self {
-            dim,
-            coefficients: vec![0.0; exponents.len()],
-            by_variable: vec![vec![0.0; fewer]; dim],
-            monomials: vec![1.0; exponents.len()],
-            from,
-            slopes,
-        }
-    }
-
-    fn fill(&mut self, x: &[f64]) {
-        for (k, &(earlier, variable)) in self.from.iter().enumerate() {
-            self.monomials[k + 1] = self.monomials[earlier] * x[variable];
+            coefficients: vec![0.0; count],
+            by_lane: vec![ZERO; dim.div_ceil(LANES) * monomials.fewer()],
+            values: vec![1.0; count],
+            arch: pulp::Arch::new(),
+            monomials,
         }
     }
 
     /// Value and slopes.
     pub fn at(&mut self, x: &[f64], slopes: &mut [f64]) -> f64 {
-        self.fill(x);
-        let dot = |c: &[f64]| c.iter().zip(&self.monomials).map(|(c, m)| c * m).sum::<f64>();
-        for (slope, c) in slopes.iter_mut().zip(&self.by_variable) {
-            *slope = dot(c);
-        }
-        dot(&self.coefficients)
+        self.arch.dispatch(At(self, x, slopes))
     }
 
     /// Change every coefficient by a share of itself, one up and the next down.
@@ -83,10 +56,12 @@ impl Polynomial {
     }
 
     fn differentiate(&mut self) {
-        for (c, slopes) in self.by_variable.iter_mut().zip(&self.slopes) {
-            c.fill(0.0);
+        let fewer = self.monomials.fewer();
+        self.by_lane.fill(ZERO);
+        for (variable, slopes) in self.monomials.slopes.iter().enumerate() {
+            let lanes = &mut self.by_lane[variable / LANES * fewer..][..fewer];
             for &(k, exponent, lower) in slopes {
-                c[lower] += exponent * self.coefficients[k];
+                lanes[lower][variable % LANES] += exponent * self.coefficients[k];
             }
         }
     }
@@ -94,25 +69,26 @@ impl Polynomial {
     /// Fit by least squares; `None` where the samples do not determine it.
     pub fn fit(&mut self, samples: &[Sample]) -> Option<()> {
         let n = self.coefficients.len();
-        // One column for each equation; the last row is the right-hand side.
-        let mut equations = Array2::zeros((n + 1, samples.len() * (self.dim + 1)));
+        let each = self.monomials.dim + 1;
+        // One row for each equation; the last column is the right-hand side.
+        let mut equations = Array2::zeros((samples.len() * each, n + 1));
         for (s, sample) in samples.iter().enumerate() {
-            self.fill(&sample.at);
-            let first = s * (self.dim + 1);
-            for k in 0..n {
-                equations[[k, first]] = sample.weight * self.monomials[k];
+            self.monomials.fill(&sample.at, &mut self.values);
+            let mut row = equations.row_mut(s * each);
+            for (to, value) in row.iter_mut().zip(&self.values) {
+                *to = sample.weight * value;
             }
-            equations[[n, first]] = sample.weight * sample.value;
-            for (i, slopes) in self.slopes.iter().enumerate() {
+            row[n] = sample.weight * sample.value;
+            for (i, slopes) in self.monomials.slopes.iter().enumerate() {
+                let mut row = equations.row_mut(s * each + 1 + i);
                 for &(k, exponent, lower) in slopes {
-                    equations[[k, first + 1 + i]] =
-                        sample.weight * exponent * self.monomials[lower];
+                    row[k] = sample.weight * exponent * self.values[lower];
                 }
-                equations[[n, first + 1 + i]] = sample.weight * sample.slopes[i];
+                row[n] = sample.weight * sample.slopes[i];
             }
         }
         let mut gram = Array2::zeros((n + 1, n + 1));
-        add_gram(equations.view(), gram.view_mut());
+        add_gram(equations.t(), gram.view_mut());
         let lower = gram.clone();
         gram = Array2::from_shape_fn((n, n), |(i, j)| lower[[i.max(j), i.min(j)]]);
         for k in 0..n {
@@ -130,25 +106,143 @@ impl Polynomial {
     }
 }
 
-/// Exponents of all monomials by degree, and how each but the first follows from an earlier one.
-fn monomials(dim: usize, degree: usize) -> (Vec<Vec<usize>>, Vec<(usize, usize)>) {
-    let (mut exponents, mut from) = (vec![vec![0; dim]], Vec::new());
-    let mut begin = 0;
-    for _ in 0..degree {
-        let end = exponents.len();
-        for k in begin..end {
-            // Each monomial once: variables in increasing order.
-            let last = exponents[k].iter().rposition(|&e| e > 0).unwrap_or(0);
-            for variable in last..dim {
-                let mut next = exponents[k].clone();
-                next[variable] += 1;
-                exponents.push(next);
-                from.push((k, variable));
+/// [`Polynomial::at`], in code for the widest vectors of the machine at hand.
+struct At<'a>(&'a mut Polynomial, &'a [f64], &'a mut [f64]);
+
+impl pulp::WithSimd for At<'_> {
+    type Output = f64;
+
+    /// Of a homogeneous part of degree k, x · slopes = k · value (Euler): the value comes with the
+    /// slopes, whose monomials are fewer.
+    #[inline(always)]
+    fn with_simd<T: pulp::Simd>(self, _simd: T) -> f64 {
+        let At(Polynomial { monomials, coefficients, by_lane, values, .. }, x, slopes) = self;
+        let fewer = monomials.fewer();
+        monomials.fill(x, &mut values[..fewer]);
+        slopes.fill(0.0);
+        let mut value = coefficients[0];
+        let by_lane = by_lane.chunks_exact(fewer);
+        for (by_lane, (x, slopes)) in by_lane.zip(x.chunks(LANES).zip(slopes.chunks_mut(LANES))) {
+            for (k, bounds) in monomials.begins.windows(2).enumerate() {
+                let part = bounds[0]..bounds[1];
+                let sum = weighted_sum(&values[part.clone()], &by_lane[part]);
+                let mut along = 0.0;
+                for ((slope, x), sum) in slopes.iter_mut().zip(x).zip(sum) {
+                    *slope += sum;
+                    along += x * sum;
+                }
+                value += along / (k + 1) as f64;
             }
         }
-        begin = end;
+        value
     }
-    (exponents, from)
+}
+
+/// Two sums at a time, so that additions need not wait for each other.
+#[inline(always)]
+fn weighted_sum(weights: &[f64], lanes: &[Lane]) -> Lane {
+    let (mut even, mut odd) = (ZERO, ZERO);
+    let (pairs, lane_pairs) = (weights.chunks_exact(2), lanes.chunks_exact(2));
+    if let ([weight], [lane]) = (pairs.remainder(), lane_pairs.remainder()) {
+        add_scaled(&mut even, lane, *weight);
+    }
+    for (weights, lanes) in pairs.zip(lane_pairs) {
+        add_scaled(&mut even, &lanes[0], weights[0]);
+        add_scaled(&mut odd, &lanes[1], weights[1]);
+    }
+    add_product(&mut even, &odd, &[1.0; LANES]);
+    even
+}
+
+/// Which monomials there are: by degree, within a degree by their last variable, so that those of
+/// the next degree are stretches of these, each times one variable.
+#[derive(Clone, Debug)]
+struct Monomials {
+    dim: usize,
+    stretches: Vec<Stretch>,
+    /// Where each degree begins; the last one's monomials occur in no slope.
+    begins: Vec<usize>,
+    /// For each variable: (monomial, exponent, monomial with one power less).
+    slopes: Vec<Vec<(usize, f64, usize)>>,
+}
+
+/// Monomials `from ..` that, times a variable, are those `to ..`.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    variable: usize,
+    from: usize,
+    to: usize,
+    count: usize,
+}
+
+impl Monomials {
+    fn new(dim: usize, degree: usize) -> Self {
+        let mut made =
+            Self { dim, stretches: Vec::new(), begins: vec![0], slopes: vec![Vec::new(); dim] };
+        // By monomial and variable: the exponent, and the monomial with one power less.
+        let mut powers = vec![vec![(0, 0); dim]];
+        let mut ends = vec![1; dim]; // of the monomials of a degree up to each variable
+        for k in 0..degree {
+            let from = made.begins[k];
+            made.begins.push(powers.len());
+            for (variable, end) in ends.iter_mut().enumerate() {
+                made.stretches.push(Stretch {
+                    variable,
+                    from,
+                    to: powers.len(),
+                    count: *end - from,
+                });
+                for earlier in from..*end {
+                    let next = made.times(&powers[earlier], earlier, variable, k);
+                    for (slopes, &(exponent, lower)) in made.slopes.iter_mut().zip(&next) {
+                        if exponent > 0 {
+                            slopes.push((powers.len(), exponent as f64, lower));
+                        }
+                    }
+                    powers.push(next);
+                }
+                *end = powers.len();
+            }
+        }
+        made
+    }
+
+    /// Powers of a monomial of degree `k` times a variable, none of whose variables come later.
+    fn times(
+        &self,
+        powers: &[(usize, usize)],
+        monomial: usize,
+        variable: usize,
+        k: usize,
+    ) -> Vec<(usize, usize)> {
+        let mut next = powers.to_vec();
+        for (_, lower) in next.iter_mut().filter(|(exponent, _)| *exponent > 0) {
+            // One degree lower, multiplied alike.
+            let stretch = self.stretches[(k - 1) * self.dim + variable];
+            *lower = stretch.to + *lower - stretch.from;
+        }
+        next[variable] = (next[variable].0 + 1, monomial);
+        next
+    }
+
+    /// Monomials that occur in slopes.
+    fn fewer(&self) -> usize {
+        self.begins.last().copied().unwrap_or(0).max(1)
+    }
+
+    /// Compute all monomials at `x`, or the first ones; the very first is 1 already.
+    #[inline(always)]
+    fn fill(&self, x: &[f64], values: &mut [f64]) {
+        for &Stretch { variable, from, to, count } in &self.stretches {
+            if to >= values.len() {
+                break;
+            }
+            let (before, after) = values.split_at_mut(to);
+            for (value, earlier) in after[..count].iter_mut().zip(&before[from..from + count]) {
+                *value = earlier * x[variable];
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,12 +258,38 @@ mod tests {
     #[test]
     fn monomials_are_counted_and_unlike() {
         for (dim, degree) in [(1, 5), (2, 8), (3, 4), (7, 3)] {
-            let (mut exponents, from) = monomials(dim, degree);
-            assert_eq!(exponents.len(), n_monomials(dim, degree));
-            assert_eq!(from.len() + 1, exponents.len());
-            exponents.sort();
-            exponents.dedup();
-            assert_eq!(exponents.len(), n_monomials(dim, degree));
+            let mut values = vec![1.0; n_monomials(dim, degree)];
+            let primes = [2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0];
+            Monomials::new(dim, degree).fill(&primes[..dim], &mut values);
+            assert!(values[1..].iter().all(|value| *value > 1.0));
+            values.sort_by(f64::total_cmp);
+            values.dedup();
+            assert_eq!(values.len(), n_monomials(dim, degree));
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_value() {
+        for (dim, degree) in [(1, 4), (3, 4), (4, 6), (5, 3), (6, 2)] {
+            let mut some = Polynomial::new(dim, degree);
+            let count = n_monomials(dim, degree);
+            some.coefficients = (0..count).map(|k| (1.0 + k as f64 * 0.7).sin()).collect();
+            some.differentiate();
+            let x: Vec<f64> = (0..dim).map(|i| 0.9 - 0.4 * i as f64).collect();
+            let (mut slopes, mut unused) = (vec![0.0; dim], vec![0.0; dim]);
+            let value = some.at(&x, &mut slopes);
+            some.monomials.fill(&x, &mut some.values);
+            let terms = some.coefficients.iter().zip(&some.values);
+            assert!((value - terms.map(|(c, m)| c * m).sum::<f64>()).abs() < 1e-12);
+            for i in 0..dim {
+                let mut at = |h: f64| {
+                    let mut near = x.clone();
+                    near[i] += h;
+                    some.at(&near, &mut unused)
+                };
+                let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!((slope - slopes[i]).abs() < 1e-7, "{dim} {degree} {i}");
+            }
         }
     }
 

@@ -36,32 +36,33 @@ impl<D: Density> Walker<'_, D> {
         let step = self.surrogate.step * if short { SHORT.1 } else { 1.0 };
         let steps = (rng.random::<f64>() * PI / step).ceil().max(1.0) as usize;
         let mut made = Move { short, accepted: false, thrown_off: false };
-        let mut momentum: Vec<f64> = state.z.iter().map(|_| StandardNormal.sample(rng)).collect();
-        let size = |p: &[f64]| 0.5 * p.iter().map(|p| p * p).sum::<f64>();
-        let before = state.logp - size(&momentum);
+        for p in &mut self.momentum {
+            *p = StandardNormal.sample(rng);
+        }
+        let before = state.logp - size(&self.momentum);
         let level = before + rng.random::<f64>().ln();
-        let (mut z, mut slopes) = (state.z.clone(), state.slopes.clone());
-        let mut end = (state.logp, state.exact);
+        self.end.copy_from(state);
         for _ in 0..steps {
-            for (p, slope) in momentum.iter_mut().zip(&slopes) {
-                *p += 0.5 * step * slope;
-            }
-            if !self.drift(&mut z, &mut momentum, step) {
+            self.push(0.5 * step);
+            if !self.drift(step) || self.evaluate().is_none() {
                 return made;
             }
-            let Some(found) = self.at(&z, &mut slopes) else { return made };
-            end = found;
-            for (p, slope) in momentum.iter_mut().zip(&slopes) {
-                *p += 0.5 * step * slope;
-            }
+            self.push(0.5 * step);
         }
-        let after = end.0 - size(&momentum);
+        let after = self.end.logp - size(&self.momentum);
         made.accepted = after > level;
         made.thrown_off = short && (before - after).abs() > THROWN_OFF;
         if made.accepted {
-            *state = State { z, slopes, logp: end.0, exact: end.1 };
+            std::mem::swap(state, &mut self.end);
         }
         made
+    }
+
+    /// Change the momentum by the slopes where the path has come to, for some time.
+    fn push(&mut self, time: f64) {
+        for (p, slope) in self.momentum.iter_mut().zip(&self.end.slopes) {
+            *p += time * slope;
+        }
     }
 
     /// A few moves, for which the density itself is asked where they ended: it accepts them, or the
@@ -74,7 +75,7 @@ impl<D: Density> Walker<'_, D> {
         logp: &mut f64,
         rng: &mut R,
     ) -> (bool, bool) {
-        let before = state.clone();
+        self.before.copy_from(state);
         let mut thrown_off = false;
         for _ in 0..MOVES {
             thrown_off |= self.step(state, rng).thrown_off;
@@ -82,13 +83,13 @@ impl<D: Density> Walker<'_, D> {
         self.surrogate.to_position(&state.z, u);
         let found = if state.exact { Some(state.logp) } else { self.density.logp(u) };
         // Differences to the stand-in decide: 0 where it is the density.
-        let gain =
-            found.map_or(f64::NEG_INFINITY, |found| (found - state.logp) - (*logp - before.logp));
+        let gain = found
+            .map_or(f64::NEG_INFINITY, |found| (found - state.logp) - (*logp - self.before.logp));
         let accepted = rng.random::<f64>().ln() < gain;
         if accepted {
             *logp = found.unwrap_or(*logp);
         } else {
-            *state = before;
+            state.copy_from(&self.before);
             self.surrogate.to_position(&state.z, u);
         }
         (accepted, thrown_off)
@@ -116,7 +117,7 @@ fn scattered<D: Density, R: Rng + ?Sized>(walker: &mut Walker<'_, D>, rng: &mut 
     loop {
         let z: Vec<f64> =
             (0..walker.u.len()).map(|_| width * (2.0 * rng.random::<f64>() - 1.0)).collect();
-        if let Some(state) = walker.state(z) {
+        if let Some(state) = walker.state(&z) {
             return state;
         }
         width *= 0.8;
@@ -170,6 +171,11 @@ fn try_chain<D: Density>(
     }
     run.sampling_seconds = clock.elapsed().as_secs_f64();
     Ok(())
+}
+
+/// Energy of a momentum.
+fn size(momentum: &[f64]) -> f64 {
+    0.5 * momentum.iter().map(|p| p * p).sum::<f64>()
 }
 
 /// Energy of a random momentum.
