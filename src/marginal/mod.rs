@@ -19,6 +19,7 @@ mod density;
 pub mod held_out;
 mod narrow;
 mod point;
+mod staged;
 mod sums;
 mod wide;
 
@@ -38,6 +39,8 @@ pub trait Reduced: Clone + Send + Sync + 'static {
     /// Columns of `[X y]`.
     fn width(&self) -> usize;
     fn n_rows(&self) -> usize;
+    /// For each column of Z its sum of squares in the rows of a level, on the average.
+    fn information(&self) -> Vec<f64>;
 }
 
 /// A scale that is either sampled or known.
@@ -100,6 +103,20 @@ impl Parameters {
         scales.filter(|s| matches!(s, Scale::Sampled(_))).count()
             + self.covariance.n_correlations()
             + self.sampled.len()
+    }
+
+    /// Sampled coefficients in working columns from their unconstrained `u`; returns their log prior.
+    fn coefficients(&self, u: &[f64], c: &mut [f64]) -> f64 {
+        let (n_s, mut logp) = (c.len(), 0.0);
+        c.copy_from_slice(&self.sampled_shift);
+        for (k, (scalar, &u)) in self.sampled.iter().zip(u).enumerate() {
+            let at = scalar.at(u);
+            logp += at.logp;
+            for (i, c) in c.iter_mut().enumerate() {
+                *c += self.sampled_map[i * n_s + k] * at.x;
+            }
+        }
+        logp
     }
 
     /// Where chains start from.

@@ -25,6 +25,9 @@ pub trait Sums: Clone + Send + Sync + 'static {
 
     fn new(model: &Marginal<Self::Data>) -> Self;
 
+    /// Operations of the first pass, about.
+    fn operations(model: &Marginal<Self::Data>) -> f64;
+
     /// First pass: returns log|V₀| and fills the lower triangle of `k` with `[X y]ᵀV₀⁻¹[X y]`, where
     /// σ²V₀ is the covariance of the rows given the coefficients; `None` where rounding leaves no
     /// positive definite matrix. By levels these are Σ log|K| and `W + Σ BᵀK⁻¹B`.

@@ -61,6 +61,12 @@ impl Sums for Wide {
         }
     }
 
+    fn operations(model: &Marginal) -> f64 {
+        let (q, w) = (model.data.q as f64, model.data.width as f64);
+        // A, K and its elimination; BᵀK⁻¹B and what is kept for the second pass.
+        model.data.n_levels as f64 * q * (4.0 * q * q + q * w + w * (w + 1.0) + 2.0 * q * w)
+    }
+
     #[inline(always)]
     fn forward(
         &mut self,

@@ -1,5 +1,6 @@
 //! A polynomial of several variables, fitted to values and slopes.
 
+use super::super::monomials::{monomials, n_monomials};
 use crate::halves::{add_gram, cholesky, solve};
 use ndarray::Array2;
 
@@ -23,11 +24,6 @@ pub struct Sample {
     pub value: f64,
     pub slopes: Vec<f64>,
     pub weight: f64,
-}
-
-/// Number of monomials of `dim` variables up to a degree.
-pub fn n_monomials(dim: usize, degree: usize) -> usize {
-    (1..=degree).fold(1, |n, k| n * (dim + k) / k)
 }
 
 impl Polynomial {
@@ -130,27 +126,6 @@ impl Polynomial {
     }
 }
 
-/// Exponents of all monomials by degree, and how each but the first follows from an earlier one.
-fn monomials(dim: usize, degree: usize) -> (Vec<Vec<usize>>, Vec<(usize, usize)>) {
-    let (mut exponents, mut from) = (vec![vec![0; dim]], Vec::new());
-    let mut begin = 0;
-    for _ in 0..degree {
-        let end = exponents.len();
-        for k in begin..end {
-            // Each monomial once: variables in increasing order.
-            let last = exponents[k].iter().rposition(|&e| e > 0).unwrap_or(0);
-            for variable in last..dim {
-                let mut next = exponents[k].clone();
-                next[variable] += 1;
-                exponents.push(next);
-                from.push((k, variable));
-            }
-        }
-        begin = end;
-    }
-    (exponents, from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,18 +134,6 @@ mod tests {
         let (a, b) = (x[0], x[1]);
         let value = 2.0 - a + 3.0 * a * b - 0.5 * b * b * b + a * a;
         (value, vec![-1.0 + 3.0 * b + 2.0 * a, 3.0 * a - 1.5 * b * b])
-    }
-
-    #[test]
-    fn monomials_are_counted_and_unlike() {
-        for (dim, degree) in [(1, 5), (2, 8), (3, 4), (7, 3)] {
-            let (mut exponents, from) = monomials(dim, degree);
-            assert_eq!(exponents.len(), n_monomials(dim, degree));
-            assert_eq!(from.len() + 1, exponents.len());
-            exponents.sort();
-            exponents.dedup();
-            assert_eq!(exponents.len(), n_monomials(dim, degree));
-        }
     }
 
     #[test]
