@@ -165,6 +165,15 @@ impl Covariance {
         }
     }
 
+    /// Turn the signs of a column's correlations, in unconstrained coordinates.
+    pub fn mirror(&self, column: usize, u: &mut [f64]) {
+        for (&Pair { i, j, .. }, u) in self.pairs.iter().zip(u) {
+            if i == column || j == column {
+                *u = -*u;
+            }
+        }
+    }
+
     fn correlation(&self, l: &[f64], i: usize, j: usize) -> f64 {
         (0..=j).map(|k| l[i * self.q + k] * l[j * self.q + k]).sum()
     }

@@ -145,6 +145,17 @@ impl Support {
         }
     }
 
+    /// Between which values `x` lies; for a scale with a sign these are those of its size.
+    pub fn bounds(&self) -> (f64, f64) {
+        match *self {
+            Support::Real { .. } => (f64::NEG_INFINITY, f64::INFINITY),
+            Support::Above { low, .. } => (low, f64::INFINITY),
+            Support::Below { high, .. } => (f64::NEG_INFINITY, high),
+            Support::Between { low, high } => (low, high),
+            Support::Signed { high, .. } => (0.0, high),
+        }
+    }
+
     /// The unconstrained coordinate of `x`, pulled inside the support where it is outside.
     pub fn unconstrain(&self, x: f64) -> f64 {
         match *self {

@@ -31,8 +31,81 @@ pub trait Density: Clone + Send {
     fn walls(&self) -> Vec<usize> {
         Vec::new()
     }
+    /// The density in two stages, where most of its cost is in a few of its coordinates.
+    fn in_stages(&self) -> Option<Box<dyn Staged>> {
+        None
+    }
     /// Constrained parameters, with whatever is drawn from exact conditionals; false on failure.
     fn output<R: Rng + ?Sized>(&mut self, u: &[f64], rng: &mut R, out: &mut [f64]) -> bool;
+}
+
+/// A density in two stages: numbers that cost much and are smooth functions of a few coordinates θ,
+/// and all the rest, which costs little once they are known. Densities are over (θ, rest).
+pub trait Staged: Send + Sync {
+    /// The same, with working storage of its own.
+    fn fresh(&self) -> Box<dyn Staged>;
+    /// Dimensions of θ and of the rest.
+    fn dims(&self) -> (usize, usize);
+    fn n_features(&self) -> usize;
+    /// Numbers in one row of output.
+    fn n_outputs(&self) -> usize;
+    /// Operations of an evaluation of the features.
+    fn operations(&self) -> f64;
+    /// Where θ is to be looked for: an interval for each coordinate, and a point.
+    fn box_of_theta(&self) -> Vec<(f64, f64)>;
+    fn start(&self) -> Vec<f64>;
+    /// Coordinates of θ that draws have on their positive side, as [`Staged::mirrored`] means the
+    /// same: features are smooth functions beyond.
+    fn walls(&self) -> Vec<usize>;
+    /// Mirror θ at a wall; features stay.
+    fn mirror(&self, wall: usize, theta: &mut [f64]);
+    /// What costs much; false where it is not finite.
+    fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool;
+    /// About the logarithm of what θ has of the mass, up to a constant, also where priors end.
+    fn profile(&mut self, theta: &[f64], features: &[f64]) -> f64;
+    /// Where the rest is to be expected, about, as (mean, sd).
+    fn rest(&self) -> Vec<(f64, f64)>;
+    /// Log density; −∞ outside the support.
+    fn logp(&mut self, theta: &[f64], rest: &[f64], features: &[f64]) -> f64;
+    /// How far what is drawn given θ is moved if `found` stands for the `true` features, in sds.
+    fn moved(&self, found: &[f64], truth: &[f64]) -> f64;
+    /// As [`Density::output`].
+    fn output(
+        &mut self,
+        theta: &[f64],
+        rest: &[f64],
+        features: &[f64],
+        rng: &mut ChaCha8Rng,
+        out: &mut [f64],
+    ) -> bool;
+}
+
+/// What was found when draws of a polynomial were held against the density that it stands for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Certificate {
+    /// Evaluations of the density in all.
+    pub evaluations: usize,
+    /// Fresh draws at which both were compared.
+    pub checked: usize,
+    /// Sd of the differences of log densities there, and the largest from their mean.
+    pub sd: f64,
+    pub largest: f64,
+    /// How far what is drawn given the scales was moved at most, in sds.
+    pub moved: f64,
+    /// Share of the mass outside the region of the polynomial, about.
+    pub outside: f64,
+    /// Of the weights of the proposals.
+    pub pareto_k: f64,
+    /// Share of the proposals that were taken.
+    pub taken: f64,
+}
+
+/// What exploring a density gave.
+#[derive(Debug, Default)]
+pub struct Explored {
+    pub runs: Vec<ChainRun>,
+    /// Where draws are independent, from a polynomial that was checked.
+    pub certificate: Option<Certificate>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +118,8 @@ pub struct Plan {
     pub max_depth: u64,
     /// Whether a density that takes it may be walked over by a stand-in.
     pub surrogate: bool,
+    /// Whether draws are made from a polynomial that is checked; by default where that pays.
+    pub design: Option<bool>,
 }
 
 /// Shared with the thread that watches: iterations done, divergences so far, and the stop flag.

@@ -198,6 +198,7 @@ class Density:
         max_depth: int,
         progress: _Progress,
         surrogate: bool = True,
+        design: bool | None = None,
     ) -> dict[str, Any]: ...
 
 class Marginal(Density):

@@ -109,6 +109,22 @@ impl Reduced for Products {
     fn n_rows(&self) -> usize {
         self.n_rows
     }
+
+    fn information(&self) -> Vec<f64> {
+        let of_factor = |factor: &Factor| {
+            let (q, mut sum) = (factor.q, vec![0.0; factor.q * factor.q]);
+            for own in factor.own.chunks_exact(q * q) {
+                sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+            }
+            let along = |c: usize, i: usize| -> f64 {
+                (0..q).map(|j| sum[i * q + j] * factor.unscale[j * q + c]).sum()
+            };
+            let square =
+                |c: usize| -> f64 { (0..q).map(|i| factor.unscale[i * q + c] * along(c, i)).sum() };
+            (0..q).map(|c| square(c) / factor.n_levels as f64).collect::<Vec<f64>>()
+        };
+        self.factors.iter().flat_map(of_factor).collect()
+    }
 }
 
 impl Products {

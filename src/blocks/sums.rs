@@ -2,8 +2,12 @@
 
 use super::eliminate::Elimination;
 use super::products::Products;
-use crate::marginal::{Population, Sizes, Sums};
+use super::rest::Cost;
+use crate::marginal::{Marginal, Population, Sizes, Sums};
 use std::sync::Arc;
+
+/// How much faster operations of dense blocks are than those level by level.
+const FASTER: f64 = 3.0;
 
 #[derive(Clone, Debug)]
 pub struct Blocks {
@@ -19,6 +23,10 @@ impl Sums for Blocks {
             elimination: Elimination::new(data.clone()),
             population: Population::new(data.width, n_integrated),
         }
+    }
+
+    fn operations(model: &Marginal<Self::Data>) -> f64 {
+        Cost::of(&model.data).operations / FASTER
     }
 
     fn forward(

@@ -1,10 +1,12 @@
-//! Chains that explore a density: over a polynomial that stands in for it where that does well, else
-//! by NUTS.
+//! Chains that explore a density: independent draws of polynomials that were checked, where it costs
+//! much; a walk over a polynomial that stands in for it, where that does well; else NUTS.
 
+mod design;
+mod monomials;
 mod nuts;
 mod surrogate;
 
-use crate::sampler::{ChainRun, Density, Plan, Watch, protected};
+use crate::sampler::{ChainRun, Density, Explored, Plan, Watch, protected};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,11 +14,17 @@ use std::sync::atomic::Ordering::Relaxed;
 const MAX_REFUSED: f64 = 0.4;
 
 /// Run all chains; the result does not depend on the number of threads.
-pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Vec<ChainRun> {
-    if let Some(runs) = sample_by_surrogate(density, plan, watch) {
-        return runs;
+pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Explored {
+    if plan.design != Some(false)
+        && let Some(staged) = density.in_stages()
+        && let Some(explored) = design::sample(&*staged, plan, watch)
+    {
+        return explored;
     }
-    protected(plan, |chain| nuts::run_chain(density.clone(), chain, plan, watch))
+    let runs = sample_by_surrogate(density, plan, watch).unwrap_or_else(|| {
+        protected(plan, |chain| nuts::run_chain(density.clone(), chain, plan, watch))
+    });
+    Explored { runs, certificate: None }
 }
 
 /// All chains by a stand-in for the density, where it takes one and that does well.

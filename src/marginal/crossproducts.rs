@@ -47,6 +47,18 @@ impl Reduced for CrossProducts {
     fn n_rows(&self) -> usize {
         self.n_rows
     }
+
+    fn information(&self) -> Vec<f64> {
+        let (q, mut squares) = (self.q, vec![0.0; self.q]);
+        for r in self.r.chunks_exact((q * (q + 1) / 2).max(1)) {
+            for a in 0..q {
+                for c in a..q {
+                    squares[c] += r[upper(q, a, c)].iter().map(|r| r * r).sum::<f64>();
+                }
+            }
+        }
+        squares.iter().map(|s| s / self.n_levels as f64).collect()
+    }
 }
 
 impl CrossProducts {

@@ -1,10 +1,11 @@
 //! The density as samplers walk on it, and the exact draw of the integrated coefficients.
 
 use super::point::{Point, Slopes};
+use super::staged::InStages;
 use super::sums::{ANY, Sizes, Sums, assemble, quadratic_form};
 use super::{Marginal, Reduced, Scale};
 use crate::prior::Support;
-use crate::sampler::Density;
+use crate::sampler::{Density, Staged};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
@@ -42,6 +43,26 @@ impl<S: Sums> MarginalDensity<S> {
             evaluated: None,
             model,
         }
+    }
+
+    pub fn model(&self) -> &Marginal<S::Data> {
+        &self.model
+    }
+
+    /// log|V₀| and the lower triangle of K at scales `lambda` relative to σ.
+    pub fn at_scales(&mut self, lambda: &[f64]) -> Option<(f64, &[f64])> {
+        self.evaluated = None;
+        let (q, w) = (self.model.data.q(), self.model.data.width());
+        let arguments = (&mut *self, lambda);
+        let log_det = match (q, w) {
+            (1, 2) => arguments.0.arch.dispatch(First::<S, 1, 2>(arguments)),
+            (1, 3) => arguments.0.arch.dispatch(First::<S, 1, 3>(arguments)),
+            (2, 3) => arguments.0.arch.dispatch(First::<S, 2, 3>(arguments)),
+            (1, _) => arguments.0.arch.dispatch(First::<S, 1, ANY>(arguments)),
+            (2, _) => arguments.0.arch.dispatch(First::<S, 2, ANY>(arguments)),
+            _ => arguments.0.arch.dispatch(First::<S, ANY, ANY>(arguments)),
+        };
+        log_det.filter(|x| x.is_finite()).map(|log_det| (log_det, &self.f[..w * w]))
     }
 
     /// `−½ uᵀFu − ½ log|F_II|` and Σ log|K|, all coefficients integrated out.
@@ -130,6 +151,23 @@ impl<S: Sums, const Q: usize, const W: usize> pulp::WithSimd for Passes<'_, S, Q
     }
 }
 
+/// The first pass alone, likewise.
+struct First<'a, S: Sums, const Q: usize, const W: usize>((&'a mut MarginalDensity<S>, &'a [f64]));
+
+impl<S: Sums, const Q: usize, const W: usize> pulp::WithSimd for First<'_, S, Q, W> {
+    type Output = Option<f64>;
+
+    #[inline(always)]
+    fn with_simd<T: pulp::Simd>(self, _simd: T) -> Option<f64> {
+        let (density, lambda) = self.0;
+        let data = &density.model.data;
+        let q = if Q == ANY { data.q() } else { Q };
+        let w = if W == ANY { data.width() } else { W };
+        let sizes = Sizes { q, w, n_s: 0, n_i: w - 1, known: Q != ANY && W != ANY };
+        density.sums.forward(data, sizes, lambda, &mut density.f[..w * w])
+    }
+}
+
 impl<S: Sums> Density for MarginalDensity<S> {
     fn dim(&self) -> usize {
         self.model.parameters.dim()
@@ -168,6 +206,10 @@ impl<S: Sums> Density for MarginalDensity<S> {
             Scale::Known(_) => None,
         });
         sampled.enumerate().filter_map(|(k, signed)| signed.then_some(k)).collect()
+    }
+
+    fn in_stages(&self) -> Option<Box<dyn Staged>> {
+        InStages::new(self).map(|stages| Box::new(stages) as Box<dyn Staged>)
     }
 
     /// One row of output: φ, and the coefficients drawn exactly from their conditional.

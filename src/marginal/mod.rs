@@ -22,6 +22,7 @@ mod narrow;
 pub mod nodes;
 mod point;
 mod population;
+mod staged;
 mod sums;
 mod wide;
 
@@ -44,6 +45,8 @@ pub trait Reduced: Clone + Send + Sync + 'static {
     /// Columns of `[X y]`.
     fn width(&self) -> usize;
     fn n_rows(&self) -> usize;
+    /// For each column of Z its sum of squares in the rows of a level, on the average.
+    fn information(&self) -> Vec<f64>;
 }
 
 impl<D: Reduced> Reduced for Arc<D> {
@@ -57,6 +60,10 @@ impl<D: Reduced> Reduced for Arc<D> {
 
     fn n_rows(&self) -> usize {
         self.as_ref().n_rows()
+    }
+
+    fn information(&self) -> Vec<f64> {
+        self.as_ref().information()
     }
 }
 
@@ -120,6 +127,20 @@ impl Parameters {
         scales.filter(|s| matches!(s, Scale::Sampled(_))).count()
             + self.covariance.n_correlations()
             + self.sampled.len()
+    }
+
+    /// Sampled coefficients in working columns from their unconstrained `u`; returns their log prior.
+    fn coefficients(&self, u: &[f64], c: &mut [f64]) -> f64 {
+        let (n_s, mut logp) = (c.len(), 0.0);
+        c.copy_from_slice(&self.sampled_shift);
+        for (k, (scalar, &u)) in self.sampled.iter().zip(u).enumerate() {
+            let at = scalar.at(u);
+            logp += at.logp;
+            for (i, c) in c.iter_mut().enumerate() {
+                *c += self.sampled_map[i * n_s + k] * at.x;
+            }
+        }
+        logp
     }
 
     /// Where chains start from.

@@ -1,5 +1,6 @@
 //! [`Sums`] level by level, levels side by side in lanes: fastest where there are few columns.
 
+use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
 use super::sums::{Sizes, Sums, halve_difference, quadratic_form, set_known};
 use crate::lanes::{
@@ -39,6 +40,12 @@ impl Sums for Narrow {
             factor: vec![0.0; n_i * n_i],
             q_factor: vec![0.0; w * (n_i + 1)],
         }
+    }
+
+    fn operations(model: &Marginal) -> f64 {
+        let (q, w) = (model.data.q as f64, model.data.width as f64);
+        // A, K and its elimination; BᵀK⁻¹B and what is kept for the second pass.
+        model.data.n_levels as f64 * q * (4.0 * q * q + q * w + w * (w + 1.0) + 2.0 * q * w)
     }
 
     /// Keeps RᵀK⁻¹B of each level for the second pass.

@@ -2,7 +2,7 @@
 //! are few columns ([`super::Narrow`]), by products of matrices where there are many
 //! ([`super::Wide`]).
 
-use super::Reduced;
+use super::{Marginal, Reduced};
 use crate::lanes::{Lane, sum, triangular};
 
 /// Stands for a size that is known only at run time.
@@ -24,6 +24,9 @@ pub trait Sums: Clone + Send + Sync + 'static {
     type Data: Reduced;
 
     fn new(data: &Self::Data, n_integrated: usize) -> Self;
+
+    /// Operations of the first pass, about.
+    fn operations(model: &Marginal<Self::Data>) -> f64;
 
     /// First pass: returns log|V₀| and fills the lower triangle of `k` with `[X y]ᵀV₀⁻¹[X y]`, where
     /// σ²V₀ is the covariance of the rows given the coefficients; `None` where rounding leaves no

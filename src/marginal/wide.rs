@@ -4,6 +4,7 @@
 //! `Σ BᵀK⁻¹B` is one product, and `RᵀK⁻¹B Ω BᵀK⁻¹R` needs them times U⁻¹, F_II = UᵀU. For p columns
 //! and n rows (q a level) an evaluation takes 2 p²n + p³ operations, nearly all in blocks.
 
+use super::Marginal;
 use super::crossproducts::{CrossProducts, upper};
 use super::population::Population;
 use super::sums::{Sizes, Sums, halve_difference};
@@ -49,6 +50,12 @@ impl Sums for Wide {
             sum_rr: vec![ZERO; triangle],
             outer: vec![ZERO; triangle],
         }
+    }
+
+    fn operations(model: &Marginal) -> f64 {
+        let (q, w) = (model.data.q as f64, model.data.width as f64);
+        // A, K and its elimination; BᵀK⁻¹B and what is kept for the second pass.
+        model.data.n_levels as f64 * q * (4.0 * q * q + q * w + w * (w + 1.0) + 2.0 * q * w)
     }
 
     #[inline(always)]

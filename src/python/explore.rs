@@ -3,7 +3,7 @@
 use super::arguments::vector;
 use super::watch::watched;
 use crate::explore::sample;
-use crate::sampler::{ChainRun, Density, Plan, Watch};
+use crate::sampler::{Certificate, ChainRun, Density, Explored, Plan, Watch};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -18,7 +18,7 @@ trait AnyDensity: Send + Sync {
     fn logp_and_grad(&self, u: &[f64], grad: &mut [f64]) -> Option<f64>;
     /// Mean seconds per evaluation.
     fn seconds(&self, repeats: u32) -> f64;
-    fn sample(&self, plan: &Plan, watch: &Watch) -> Vec<ChainRun>;
+    fn sample(&self, plan: &Plan, watch: &Watch) -> Explored;
 }
 
 impl<D: Density + Sync, F: Fn() -> D + Send + Sync> AnyDensity for F {
@@ -46,7 +46,7 @@ impl<D: Density + Sync, F: Fn() -> D + Send + Sync> AnyDensity for F {
         clock.elapsed().as_secs_f64() / f64::from(repeats)
     }
 
-    fn sample(&self, plan: &Plan, watch: &Watch) -> Vec<ChainRun> {
+    fn sample(&self, plan: &Plan, watch: &Watch) -> Explored {
         sample(&self(), plan, watch)
     }
 }
@@ -96,10 +96,11 @@ impl PyDensity {
         py.detach(|| self.density.seconds(repeats))
     }
 
-    /// Sample with NUTS, or over a stand-in for the density. `progress(iterations, divergences)` is
+    /// Sample with NUTS, over a stand-in for the density, or (`design`: whether, by default where that
+    /// pays) from polynomials that were checked: then "design" says how. `progress(iterations, divergences)` is
     /// called about ten times a second.
     #[pyo3(signature = (
-        *, chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true
+        *, chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true, design=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(
@@ -113,16 +114,32 @@ impl PyDensity {
         max_depth: u64,
         progress: Option<Py<PyAny>>,
         surrogate: bool,
+        design: Option<bool>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate };
+        let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
         let work = |watch: &Watch| self.density.sample(&plan, watch);
-        let (runs, interrupted) = watched(py, progress, work)?;
-        let chains = runs.into_iter().map(|run| chain_dict(py, run, self.n_outputs));
+        let (explored, interrupted) = watched(py, progress, work)?;
+        let chains = explored.runs.into_iter().map(|run| chain_dict(py, run, self.n_outputs));
         let out = PyDict::new(py);
         out.set_item("interrupted", interrupted)?;
+        let certificate = explored.certificate.map(|found| certificate_dict(py, &found));
+        out.set_item("design", certificate.transpose()?)?;
         out.set_item("chains", chains.collect::<PyResult<Vec<_>>>()?)?;
         Ok(out)
     }
+}
+
+fn certificate_dict<'py>(py: Python<'py>, found: &Certificate) -> PyResult<Bound<'py, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("evaluations", found.evaluations)?;
+    out.set_item("checked", found.checked)?;
+    out.set_item("sd", found.sd)?;
+    out.set_item("largest", found.largest)?;
+    out.set_item("moved", found.moved)?;
+    out.set_item("outside", found.outside)?;
+    out.set_item("pareto_k", found.pareto_k)?;
+    out.set_item("taken", found.taken)?;
+    Ok(out)
 }
 
 fn chain_dict<'py>(py: Python<'py>, run: ChainRun, width: usize) -> PyResult<Bound<'py, PyDict>> {

@@ -122,6 +122,7 @@ impl PyJoint {
             threads,
             max_depth: 0,
             surrogate: false,
+            design: None,
         };
         let joint = &self.joint;
         let (walks, interrupted) =

@@ -122,6 +122,7 @@ mod tests {
             threads: 2,
             max_depth: 0,
             surrogate: false,
+            design: None,
         };
         let walks = walk(&joint, &[vec![0.0], vec![5.0]], &[0.7], &plan, &Watch::default());
         let draws: Vec<f64> = walks.iter().flat_map(|w| w.draws.clone()).collect();

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.engine.progress import Progress
+from partialpool.engine.run import Certificate
 from partialpool.engine.sampling import Sampling
 from partialpool.errors import EngineError
 from partialpool.memory import check_memory
@@ -119,20 +120,23 @@ def sample_nuts(
         )
     seconds = time.perf_counter() - began
     usable = usable_chains(raw)
+    found = raw.get("design")
+    certificate = None if found is None else Certificate(**found)
     del raw
     warm = sum(chain["warmup_seconds"] for chain in usable.good)
     busy = warm + sum(chain["sampling_seconds"] for chain in usable.good)
     outputs = usable.take("outputs")
+    stats = {"lp": usable.take("logp")}
+    walks = certificate is None
+    if walks:
+        of_walks = {"diverging": "diverging", "energy": "energy", "tree_depth": "depth"}
+        stats |= {name: usable.take(key) for name, key in of_walks.items()}
     return outputs, {
         "seed": sampling.seed,
-        "warmup": sampling.warmup,
-        "stats": {
-            "diverging": usable.take("diverging"),
-            "energy": usable.take("energy"),
-            "lp": usable.take("logp"),
-            "tree_depth": usable.take("depth"),
-        },
-        "step_size": tuple(chain["step_size"] for chain in usable.good),
+        "warmup": sampling.warmup if walks or sampling.warmup_given else 0,
+        "stats": stats,
+        "step_size": tuple(chain["step_size"] for chain in usable.good) if walks else (),
+        "certificate": certificate,
         "failures": usable.failures,
         "interrupted": usable.interrupted,
         "seconds_warmup": seconds * warm / busy if busy else 0.0,

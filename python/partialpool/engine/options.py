@@ -89,6 +89,7 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
         raise InputError(
             f"`proposal_sd` is {shown(given['proposal_sd'])}", remedy="give a number above 0"
         )
+    given["warmup_given"] = "warmup" in given
     return Asked(method, check_interval(interval), Sampling(**given))
 
 

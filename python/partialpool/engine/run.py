@@ -36,6 +36,47 @@ class GroupDraws:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What vouches for independent draws: polynomials that stood in for the density were held to it.
+
+    Attributes
+    ----------
+    evaluations : int
+        Evaluations of the density in all.
+    checked : int
+        Fresh draws at which the polynomials and the density were compared.
+    sd, largest : float
+        Sd of the differences of log densities there, and the largest from their mean.
+    moved : float
+        How far sigma and coefficients given the other scales were off at most, in their sds.
+    outside : float
+        Share of the mass, about, outside the region that the polynomials cover.
+    pareto_k : float
+        Of the weights by which proposals were taken.
+    taken : float
+        Share of the proposals that were taken.
+    """
+
+    evaluations: int
+    checked: int
+    sd: float
+    largest: float
+    moved: float
+    outside: float
+    pareto_k: float
+    taken: float
+
+    @property
+    def words(self) -> str:
+        """What was done, and how exact it is."""
+        return (
+            f"draws are independent, of polynomials through {self.evaluations} exact evaluations of "
+            f"the density, whose logarithm they met at {self.checked} fresh draws within "
+            f"{self.largest:.1g}"
+        )
+
+
+@dataclass(frozen=True)
 class Run:
     """Draws of the population-level parameters and sampler statistics.
 
@@ -53,8 +94,12 @@ class Run:
         groups.
     stats : dict of (chain, draw) arrays
         ``lp``, and from NUTS ``diverging``, ``energy``, ``tree_depth``.
+    warmup : int
+        Warm-up draws of each chain; of independent draws, which have none, those asked for.
     acceptance_rate : tuple of float
         Share of accepted proposals in each chain (Metropolis).
+    certificate : Certificate or None
+        What vouches for the draws where they are independent, and no walk.
     window : dict
         Draws of coefficients that were asked for, while they are likely to be asked for again.
     """
@@ -73,6 +118,7 @@ class Run:
     seconds_sampling: float = 0.0
     interrupted: bool = False
     failures: tuple[str, ...] = field(default=())
+    certificate: Certificate | None = None
     window: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

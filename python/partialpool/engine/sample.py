@@ -66,13 +66,16 @@ def sample(method: str, pooled: Pooled, priors: Priors | None, sampling: Samplin
     engine, reason = choose(method, pooled, priors, left)
     model = engine.build(pooled, priors)
     try:
-        return Sampled(model, engine.run(model, sampling), reason)
+        run = engine.run(model, sampling)
     except BoundsError as error:
         if method != "auto":
             raise
         reason = NUTS.why.format(obstacle=error.what)
-    model = NUTS.build(pooled, priors)
-    return Sampled(model, NUTS.run(model, sampling), reason)
+        model = NUTS.build(pooled, priors)
+        run = NUTS.run(model, sampling)
+    if run.certificate is not None:
+        reason = f"{reason}; {run.certificate.words}"
+    return Sampled(model, run, reason)
 
 
 def choose(

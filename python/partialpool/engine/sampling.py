@@ -30,6 +30,8 @@ class Sampling:
         Same seed, same draws, on any number of threads.
     threads : int
         Chains that run at the same time.
+    warmup_given : bool
+        Whether the user said how long warm-up is.
     progress : bool or None
         Show progress on stderr; by default on runs longer than a second in a terminal.
     proposal_sd : float or None
@@ -43,6 +45,7 @@ class Sampling:
     warmup: int = 1000
     seed: int = 0
     threads: int = field(default_factory=all_cores)
+    warmup_given: bool = False
     progress: bool | None = None
     proposal_sd: float | None = None
     start: Start | None = None

@@ -26,7 +26,8 @@ def run_findings(
     return [
         *_failures(run),
         *(() if pooled is None else _perfect(pooled, run)),
-        *_convergence(summary, run.chains),
+        *_unused(run),
+        *_convergence(summary, run),
         *_sampler(model, run),
         *_prior_alone(model, run),
         *_near_zero(model, run, pooled),
@@ -57,7 +58,18 @@ def _named(labels: Sequence[str], picked: Sequence[int] | np.ndarray) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
+def _unused(run: Run) -> Iterator[Finding]:
+    if run.certificate is not None and run.warmup:
+        yield Finding(
+            "no-warmup",
+            "info",
+            f"`warmup` = {run.warmup} has no part in this fit: its draws are independent, and "
+            "nothing walks that would have to warm up.",
+            "Leave it out.",
+        )
+
+
+def _convergence(summary: Summary, run: Run) -> Iterator[Finding]:
     labels = summary.labels
     if summary.constant.any():
         yield Finding(
@@ -71,9 +83,10 @@ def _convergence(summary: Summary, chains: int) -> Iterator[Finding]:
     levels = np.array([called.kind_of(label) == "coef" for label in labels], dtype=bool)
     most = np.where(levels, limits.R_HAT_LEVEL, limits.R_HAT)
     apart = np.flatnonzero(r_hat > most)
-    if len(apart):
+    # Independent draws differ between chains by chance alone.
+    if len(apart) and run.certificate is None:
         apart = apart[np.argsort(-r_hat[apart], kind="stable")]
-        who = "Chains disagree" if chains > 1 else "The two halves of the chain disagree"
+        who = "Chains disagree" if run.chains > 1 else "The two halves of the chain disagree"
         worst, others = apart[0], apart[1:]
         also = f"; also about {_named(labels, others)}" if len(others) else ""
         yield Finding(

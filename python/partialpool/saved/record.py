@@ -16,6 +16,7 @@ from partialpool.answers.loo import Loo
 from partialpool.design import Plan, upgrade
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine import GroupDraws, Run
+from partialpool.engine.run import Certificate
 from partialpool.families import FAMILIES
 from partialpool.finding import Finding
 from partialpool.model import Group, Integrable, Model, Reduced
@@ -128,6 +129,7 @@ def _run_facts(run: Run) -> dict[str, Any]:
         "seconds_sampling": run.seconds_sampling,
         "interrupted": run.interrupted,
         "failures": run.failures,
+        "certificate": None if run.certificate is None else asdict(run.certificate),
     }
 
 
@@ -176,6 +178,8 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
         seconds_sampling=record["seconds_sampling"],
         interrupted=record["interrupted"],
         failures=tuple(record["failures"]),
+        # Files of earlier versions have walks only.
+        certificate=None if (found := record.get("certificate")) is None else Certificate(**found),
     )
     findings = [Finding(**finding) for finding in meta["findings"]]
     stored = meta.get("rows")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from partialpool import called
 from partialpool.design import Plan
 from partialpool.design.roles import ROLES
+from partialpool.engine.run import Certificate
 from partialpool.engine.sample import ENGINES
 from partialpool.families import FAMILIES
 from partialpool.priors import PRIORS
@@ -36,6 +38,7 @@ RUN = {
     "interrupted": bool,
     "failures": list,
 }
+CERTIFICATE = {"evaluations": int, "checked": int}
 MODEL = {
     "formula": str,
     "response": str,
@@ -159,6 +162,7 @@ class _Checked:
             for value in run[name]:
                 _finite(value, name)
         _texts(run["failures"], "failures", distinct=False)
+        self._certificate(run.get("certificate"))
         for finding in self._findings(meta.get("findings")):
             if finding["level"] not in ("info", "warning", "error"):
                 raise DamagedError("findings")
@@ -179,6 +183,17 @@ class _Checked:
             raise DamagedError("recipe") from error
         if set(columns) - set(self.plan.part("mu").columns):
             raise DamagedError("recipe")
+
+    @staticmethod
+    def _certificate(found: Any) -> None:
+        """What vouches for independent draws; files of walks and of earlier versions have none."""
+        if found is None:
+            return
+        names = {field.name for field in fields(Certificate)}
+        if set(_dict(found, "certificate", CERTIFICATE)) != names:
+            raise DamagedError("certificate")
+        for name, value in found.items():
+            _finite(value, name)
 
     @staticmethod
     def _findings(findings: Any) -> list[dict[str, Any]]:

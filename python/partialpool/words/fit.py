@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from partialpool import called
@@ -23,6 +24,9 @@ from partialpool.words.table import ResultColumn, ResultTable
 
 ESS = ("ess_bulk", "ess_tail")
 NO_FINDING = "Findings: none. The chains agree, nothing diverged, and there are enough draws."
+NO_FINDING_INDEPENDENT = (
+    "Findings: none. Draws are independent, what they come from met the density, and there are enough."
+)
 
 PREDICTORS = {"mu": "coefficients", "sigma": "coefficients of log sigma"}
 
@@ -34,7 +38,7 @@ def fit_page(fit: Posterior) -> Page:
         table=parameter_table(fit),
         notes=notes(fit),
         findings=about_all(fit.findings),
-        otherwise=NO_FINDING,
+        otherwise=NO_FINDING if fit.run.certificate is None else NO_FINDING_INDEPENDENT,
         formula=fit.formula,
         facts=facts(fit),
         rows="parameters",
@@ -83,6 +87,7 @@ def facts(fit: Posterior) -> dict[str, Any]:
         "draws": run.draws,
         "warmup": run.warmup,
         "seed": fit.seed,
+        "certificate": None if run.certificate is None else asdict(run.certificate),
         "priors": {name: str(prior) for name, prior in fit.priors.items()},
     }
 
@@ -139,11 +144,13 @@ def rows_words(model: Model, facts: Provenance) -> list[str]:
 def heading(fit: Posterior) -> list[str]:
     """Describe data, model, and engine in a few lines."""
     model, run, facts = fit.model, fit.run, fit.provenance
+    walked = run.certificate is None
+    draws = f"{run.draws} draws after {run.warmup} of warm-up"
     return [
         *([f"log sigma {model.sigma_formula}"] if model.sigma_formula else []),
         *rows_words(model, facts),
-        f"{run.chains} chain{'s' * (run.chains > 1)} × {run.draws} draws after {run.warmup} of "
-        f"warm-up, seed {run.seed}, "
+        f"{run.chains} chain{'s' * (run.chains > 1)} × "
+        f"{draws if walked else f'{run.draws} independent draws'}, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
         f"{facts.method} engine: {facts.method_reason}",
     ]
@@ -152,10 +159,12 @@ def heading(fit: Posterior) -> list[str]:
 def interval_note(fit: Posterior) -> str:
     """Explain the columns."""
     low, high = percent(fit.provenance.interval)
+    independent = "Draws are independent, so ess is about their number, and r_hat about 1."
+    walked = "r_hat: chains agree where it is at most 1.01."
     return (
         f"{low} to {high}: the {100 * fit.provenance.interval:g}% posterior interval. "
         "ess: effective number of draws (400 or more is fine). "
-        "r_hat: chains agree where it is at most 1.01."
+        f"{walked if fit.run.certificate is None else independent}"
     )
 
 

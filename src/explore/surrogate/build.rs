@@ -1,7 +1,8 @@
 //! Where the mass is, and a polynomial good enough there: rounds of evaluations where the last
 //! polynomial expects the mass, until it foretells them.
 
-use super::polynomial::{Polynomial, Sample, n_monomials};
+use super::super::monomials::n_monomials;
+use super::polynomial::{Polynomial, Sample};
 use super::{State, Surrogate, Walker};
 use crate::linalg::{cholesky, inverse_from_factor, solve_lower, solve_lower_transposed};
 use crate::sampler::{Density, generator};

@@ -262,6 +262,7 @@ mod tests {
             threads: 1,
             max_depth: 0,
             surrogate: true,
+            design: None,
         };
         run_chain(surrogate, density.clone(), 0, &plan, &Watch::default())
     }

@@ -1,5 +1,6 @@
 //! A polynomial of several variables, fitted to values and slopes.
 
+use super::super::monomials::n_monomials;
 use crate::halves::{add_gram, cholesky, solve};
 use crate::lanes::{LANES, Lane, ZERO, add_product, add_scaled};
 use ndarray::Array2;
@@ -21,11 +22,6 @@ pub struct Sample {
     pub value: f64,
     pub slopes: Vec<f64>,
     pub weight: f64,
-}
-
-/// Number of monomials of `dim` variables up to a degree.
-pub fn n_monomials(dim: usize, degree: usize) -> usize {
-    (1..=degree).fold(1, |n, k| n * (dim + k) / k)
 }
 
 impl Polynomial {

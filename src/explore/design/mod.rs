@@ -1,0 +1,87 @@
+//! Independent draws of a density that costs much, by few evaluations of it.
+//!
+//! What costs much are smooth functions of few coordinates θ ([`Staged`]): polynomials are fitted to
+//! them over the region where the mass is. All else is exact. Draws of what they give are independent
+//! of one another; they are the posterior's as far as the polynomials are right, so they are held
+//! against the density at fresh draws, and are refused where they differ: [`Certificate`].
+
+mod build;
+mod emulator;
+mod locate;
+mod points;
+mod polynomials;
+mod proposal;
+mod region;
+
+use crate::sampler::{
+    Certificate, ChainRun, DEGENERATE, Explored, Kept, Plan, Staged, Watch, generator, protected,
+};
+use build::Built;
+use rand::RngExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+/// Operations of an evaluation from which on walks, with some 5000 of them, cost more.
+const EXPENSIVE: f64 = 40_000.0;
+
+/// Proposals for a draw, at most.
+const PROPOSALS: usize = 500;
+
+/// Draws of all chains, where the plan allows it, the density is expensive, and the certificate holds.
+pub fn sample(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explored> {
+    let wanted = plan.design.unwrap_or_else(|| staged.operations() > EXPENSIVE);
+    if !wanted {
+        return None;
+    }
+    let build = || build::build(staged, plan.seed, plan.threads, &watch.stop);
+    let built = catch_unwind(AssertUnwindSafe(build)).ok()??;
+    watch.iterations.fetch_add((plan.chains * plan.warmup) as u64, Relaxed);
+    let runs = protected(plan, |chain| run_chain(&built, chain, plan, watch));
+    let kept: usize = runs.iter().map(|run| run.kept).sum();
+    let proposed: u64 = runs.iter().map(|run| run.gradients).sum();
+    let taken = kept as f64 / proposed.max(1) as f64;
+    let certificate = Some(Certificate { taken, ..built.certificate });
+    let good = watch.stop.load(Relaxed) || runs.iter().all(|run| run.failure.is_none());
+    good.then_some(Explored { runs, certificate })
+}
+
+fn run_chain(built: &Built, chain: usize, plan: &Plan, watch: &Watch) -> ChainRun {
+    let mut run = ChainRun::default();
+    run.failure = try_chain(built, chain, plan, watch, &mut run).err();
+    run
+}
+
+/// Draws with a random stream of their own: each proposal is taken in proportion to its weight.
+fn try_chain(
+    built: &Built,
+    chain: usize,
+    plan: &Plan,
+    watch: &Watch,
+    run: &mut ChainRun,
+) -> Result<(), String> {
+    let clock = Instant::now();
+    let mut cheap = built.cheap.fresh();
+    let mut random = generator(plan.seed, chain, 1);
+    let mut exact = generator(plan.seed, chain, 0);
+    let mut row = vec![0.0; cheap.staged.n_outputs()];
+    run.reserve(plan.draws, row.len())?;
+    while run.kept < plan.draws && !watch.stop.load(Relaxed) {
+        if run.gradients > (PROPOSALS * plan.draws) as u64 {
+            return Err("hardly any proposal was taken".into());
+        }
+        let (y, weight) = built.proposal.propose(&mut cheap, &mut random);
+        run.gradients += 1;
+        if random.random::<f64>().ln() >= weight - built.proposal.bound {
+            continue;
+        }
+        let logp = cheap.logp(&y);
+        if !cheap.output(&y, &mut exact, &mut row) {
+            return Err(DEGENERATE.into());
+        }
+        watch.iterations.fetch_add(1, Relaxed);
+        run.keep(&row, Kept { energy: f64::NAN, logp, diverging: false, depth: 0 });
+    }
+    run.sampling_seconds = clock.elapsed().as_secs_f64();
+    Ok(())
+}
