@@ -72,6 +72,9 @@ CORRELATED, INDEPENDENT = 50, 100
 """Coefficients a level: with k of them, k (k − 1)/2 correlations are estimated, or none."""
 CORRELATED_REML = 10
 """Covariances of k coefficients have k (k + 1)/2 numbers, and Newton's steps their squares."""
+ELIMINATION, ELIMINATION_SPEED = 1e11, 2e10
+"""Operations of one evaluation with several factors, above which NUTS over all parameters is
+faster; and how many take a second."""
 CATEGORIES = 100
 """More ordered categories have more thresholds than can be estimated."""
 LOO_SECONDS = 3600.0

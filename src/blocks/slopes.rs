@@ -201,16 +201,17 @@ impl Elimination {
         let mut out = vec![0.0; q * q];
         let mut inner = vec![0.0; q];
         for (c, &row) in columns.iter().enumerate() {
-            inner.fill(0.0);
-            for (other, &column) in columns.iter().enumerate() {
+            // Below the diagonal twice, and half of what is on it twice.
+            let own = &y[c * q..(c + 1) * q];
+            let half = 0.5 * self.rest.covariance(row as usize, row as usize);
+            inner.iter_mut().zip(own).for_each(|(inner, y)| *inner = half * y);
+            for (y, &column) in y.chunks_exact(q).zip(&columns[..c]) {
                 let t = self.rest.covariance(row as usize, column as usize);
-                for a in 0..q {
-                    inner[a] += t * y[other * q + a];
-                }
+                inner.iter_mut().zip(y).for_each(|(inner, y)| *inner += t * y);
             }
             for i in 0..q {
                 for j in 0..q {
-                    out[i * q + j] += y[c * q + i] * inner[j];
+                    out[i * q + j] += own[i] * inner[j] + inner[i] * own[j];
                 }
             }
         }

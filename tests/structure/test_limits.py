@@ -149,6 +149,24 @@ def acceptance(rate):
     return "acceptance-rate" in of_run(method="metropolis", acceptance_rate=(rate, rate))
 
 
+@border("ELIMINATION", 1.001e11, 0.999e11)
+def an_elimination_costs_too_much(operations):
+    try:
+        marginal._check_cost(SimpleNamespace(cost=(operations, 0.0)), "`a`, `b`")
+    except BoundsError:
+        return True
+    return False
+
+
+@border("ELIMINATION_SPEED", 2e10 * 1.26, 2e10 * 1.2)
+def the_time_of_an_elimination(speed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "ELIMINATION_SPEED", speed)
+        with pytest.raises(BoundsError, match=r"would take [45] seconds") as error:
+            marginal._check_cost(SimpleNamespace(cost=(1.1e11, 0.0)), "`a`, `b`")
+    return "4 seconds" in str(error.value)
+
+
 @border("BOUNDS_KEPT", 0.051, 0.049)
 def too_few_draws_are_within_bounds(share):
     model = fitted(pooling="none").model

@@ -16,7 +16,8 @@ from partialpool import _core
 from partialpool.arrays import Array, Ints, mean_of, sd_of
 from partialpool.engine.blocks import Moments, block_moments, mixture, several
 from partialpool.engine.conditional import covariances, level_parts, population_part
-from partialpool.engine.nodes import LEAST, first_count, settle, tame
+from partialpool.engine.emulated import emulated
+from partialpool.engine.nodes import first_count, settle, tame
 from partialpool.engine.run import Run
 from partialpool.model import Model
 
@@ -76,8 +77,16 @@ def _averaged_together(
     levels = [len(group.levels) for group in model.groups]
     some = [np.arange(count)[:: max(1, count // SOME_LEVELS)] for count in levels]
     phi = tame(model, run, draws[:, integrated:])
-    costly = model.reduced.crossed.cost[0] > COSTLY
-    count = LEAST if costly else first_count(phi, sum(levels))
+
+    def moments(picked: Ints) -> list[Moments]:
+        return block_moments(model, run, every, picked)
+
+    if model.reduced.crossed.cost[0] > COSTLY:
+        found = emulated(phi, moments)
+        if found is not None:
+            at, many = found
+            weights = np.full(len(many), 1 / len(many))
+            return tuple(mixture(one, weights, probabilities) for one in at)
 
     def judged(at: list[Moments], weights: Array) -> Array:
         pairs = zip(at, some, strict=True)
@@ -86,9 +95,9 @@ def _averaged_together(
 
     at, weights = settle(
         phi,
-        count,
+        first_count(phi, sum(levels)),
         max(MOST_NUMBERS // sum(levels), 1),
-        lambda picked: block_moments(model, run, every, picked),
+        moments,
         judged,
     )
     used = np.flatnonzero(weights)

@@ -15,7 +15,10 @@ Priors = Mapping[str, Prior | str]
 
 
 class BoundsError(EngineError):
-    """An engine cannot honour uniform priors by rejection; one that samples all parameters can."""
+    """An engine finds only at work that it cannot sample a model; one of all parameters can.
+
+    It cannot honour uniform priors by rejection, or its matrices would be too large.
+    """
 
     def __init__(self, what: str, remedy: str) -> None:
         self.what, self.remedy = what, remedy

@@ -21,8 +21,8 @@ from partialpool.engine.conditional import (
 from partialpool.engine.engine import BoundsError, Engine, Priors
 from partialpool.engine.integrable import not_integrable
 from partialpool.engine.run import GroupDraws, Run
-from partialpool.engine.sampling import Sampling
-from partialpool.memory import check_memory
+from partialpool.engine.sampling import Sampling, all_cores
+from partialpool.memory import SHARE, check_memory, machine_memory
 from partialpool.model import Model, Pooled
 from partialpool.model.blocks import build_blocks
 from partialpool.model.marginal import build_marginal
@@ -135,8 +135,23 @@ def _scales(model: Model, sd: Array, cor: Array) -> Iterator[GroupDraws]:
 
 
 def _build(pooled: Pooled, priors: Priors | None = None) -> Model:
-    several = len(pooled.design.factors) > 1
-    return build_blocks(pooled, priors) if several else build_marginal(pooled, priors)
+    if len(pooled.design.factors) < 2:
+        return build_marginal(pooled, priors)
+    names = ", ".join(f"`{factor.name}`" for factor in pooled.design.factors)
+    return build_blocks(pooled, priors, lambda data: _check_cost(data, names))
+
+
+def _check_cost(data: _core.Blocks, names: str) -> None:
+    """Refuse factors whose elimination would take too much memory or time."""
+    operations, size = data.cost
+    whole = size * all_cores()
+    what = f"the levels of {names} meet in so many ways that integrating them out would take"
+    remedy = "leave `method` out, or use method='nuts'"
+    if whole > SHARE * machine_memory():
+        raise BoundsError(f"{what} {whole / 1e9:.0f} GB of memory", remedy)
+    if operations > limits.ELIMINATION:
+        seconds = operations / limits.ELIMINATION_SPEED
+        raise BoundsError(f"{what} {seconds:.0f} seconds for every evaluation", remedy)
 
 
 MARGINAL = Engine(

@@ -89,7 +89,7 @@ def _standardised(phi: Array) -> Array:
 
 def first_count(phi: Array, coefficients: int) -> int:
     """Give the number of nodes to begin with, for so many coefficients of levels."""
-    linear, square = (PER_MONOMIAL * _count(phi.shape[1], degree) for degree in (1, 2))
+    linear, square = (PER_MONOMIAL * monomial_count(phi.shape[1], degree) for degree in (1, 2))
     return max(LEAST, linear, min(square, MOST), CHEAP // max(coefficients, 1))
 
 
@@ -149,7 +149,7 @@ def choose(phi: Array, count: int, most: int) -> Nodes | None:
     if 2 * count >= min(draws, most + 1):
         return Nodes(np.arange(draws), np.full(draws, 1 / draws), None)
     places = (2 * np.arange(2 * count) + 1) * draws // (4 * count)
-    picked = _along_a_curve(phi)[places]
+    picked = along_a_curve(phi)[places]
     weights, some = _balanced(phi, picked), _balanced(phi, picked[::2])
     if weights is None or some is None:
         return None
@@ -158,7 +158,7 @@ def choose(phi: Array, count: int, most: int) -> Nodes | None:
     return Nodes(picked, weights, coarse)
 
 
-def _along_a_curve(phi: Array) -> Ints:
+def along_a_curve(phi: Array) -> Ints:
     """Order of the draws along Morton's curve: those in one stretch of it are near each other."""
     draws, dims = phi.shape
     bits = min(10, 62 // max(dims, 1))
@@ -173,12 +173,12 @@ def _along_a_curve(phi: Array) -> Ints:
     return np.argsort(code, kind="stable")
 
 
-def _count(dims: int, degree: int) -> int:
+def monomial_count(dims: int, degree: int) -> int:
     """Count monomials up to a degree."""
     return math.comb(dims + degree, degree)
 
 
-def _monomials(phi: Array, degree: int) -> Array:
+def monomials(phi: Array, degree: int) -> Array:
     """All monomials up to a degree, but the constant: (draw, monomial)."""
     dims = phi.shape[1]
     # Of one degree, by the first of their coordinates.
@@ -194,16 +194,15 @@ def _monomials(phi: Array, degree: int) -> Array:
 def _balanced(phi: Array, picked: Ints) -> Array | None:
     """Weights by which means over the nodes are those over all draws; None if there are none."""
     count, dims = len(picked), phi.shape[1]
-    allowed = [d for d in DEGREES if PER_MONOMIAL * _count(dims, d) <= count]
+    allowed = [d for d in DEGREES if PER_MONOMIAL * monomial_count(dims, d) <= count]
     if not allowed or not dims:
         return np.full(count, 1 / count)
-    monomials = _monomials(phi, allowed[0])
-    mean, size = monomials.mean(axis=0), monomials.std(axis=0)
-    columns = (monomials[picked] - mean) / size
+    every = monomials(phi, allowed[0])
+    columns = (every[picked] - every.mean(axis=0)) / every.std(axis=0)
     # Nodes may not reach far enough for cubes.
     found = _tilted(columns)
     if found is None and allowed[0] > 2:
-        found = _tilted(columns[:, : _count(dims, 2) - 1])
+        found = _tilted(columns[:, : monomial_count(dims, 2) - 1])
     return found
 
 

@@ -64,8 +64,8 @@ def sample(method: str, pooled: Pooled, priors: Priors | None, sampling: Samplin
     """
     left = check_left_over(pooled, priors)
     engine, reason = choose(method, pooled, priors, left)
-    model = engine.build(pooled, priors)
     try:
+        model = engine.build(pooled, priors)
         run = engine.run(model, sampling)
     except BoundsError as error:
         if method != "auto":

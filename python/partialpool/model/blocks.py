@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +96,11 @@ def block_rows(design: Design, priors: Mapping[str, Prior]) -> BlockRows:
     )
 
 
-def build_blocks(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
+def build_blocks(
+    pooled: Pooled,
+    priors: Mapping[str, Prior | str] | None = None,
+    check: Callable[[_core.Blocks], None] | None = None,
+) -> Model:
     """Build the density of a Gaussian model with several grouping factors.
 
     Parameters
@@ -105,6 +109,8 @@ def build_blocks(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None
         Response and columns as the pooling sees them.
     priors : mapping, optional
         User priors by parameter name; defaults for the rest.
+    check : callable, optional
+        Sees the rows, reduced, before working storage is taken; it may refuse them.
 
     Raises
     ------
@@ -119,6 +125,8 @@ def build_blocks(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None
     estimate, error, residual_sd = least_squares(work.X, work.y, work.row_scale, known=known)
     sampled = order[len(order) - work.n_sampled :]
     data = work.reduce(design.factors)
+    if check is not None:
+        check(data)
     groups = _groups(design, work, resolved)
     rows, constant = prior_rows(at, order)
     constant += log_constant(design, at, order[: len(order) - len(sampled)])

@@ -16,7 +16,8 @@ pub struct Dense {
     n: usize,
     schur: Vec<f64>,
     factor: Vec<f64>,
-    /// Empty until it is asked for.
+    /// S⁻¹ and T; empty until they are asked for.
+    inverse: Vec<f64>,
     covariance: Vec<f64>,
     scratch: Vec<MaybeUninit<u8>>,
 }
@@ -29,8 +30,9 @@ impl Dense {
             n,
             schur: vec![0.0; n * n],
             factor: vec![0.0; n * n],
+            inverse: Vec::new(),
             covariance: Vec::new(),
-            scratch: room(needed),
+            scratch: room(needed.or(llt::inverse::inverse_scratch::<f64>(n, Par::Seq))),
         }
     }
 
@@ -120,12 +122,12 @@ impl Dense {
         if n == 0 {
             return;
         }
-        let mut inverse = vec![0.0; n * n];
-        let out = MatMut::from_column_major_slice_mut(&mut inverse, n, n);
-        let mut scratch = room(llt::inverse::inverse_scratch::<f64>(n, Par::Seq));
-        llt::inverse::inverse(out, self.factor(), Par::Seq, MemStack::new(&mut scratch));
+        self.inverse.resize(n * n, 0.0);
         self.covariance.resize(n * n, 0.0);
-        transform(data, scales, (&inverse, &mut self.covariance), n, true);
+        let out = MatMut::from_column_major_slice_mut(&mut self.inverse, n, n);
+        let factor = MatRef::from_column_major_slice(&self.factor, n, n);
+        llt::inverse::inverse(out, factor, Par::Seq, MemStack::new(&mut self.scratch));
+        transform(data, scales, (&self.inverse, &mut self.covariance), n, true);
     }
 
     fn entry(matrix: &[f64], n: usize, r: usize, c: usize) -> f64 {

@@ -1,0 +1,121 @@
+"""Moments of levels' coefficients at many φ, from polynomials through their values at some.
+
+Where a node of φ costs an elimination of several factors. Moments are smooth in φ, so that a
+polynomial of low degree foretells them; how well is told by leaving out each node in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from partialpool.arrays import Array, Ints
+from partialpool.engine.blocks import Moments
+from partialpool.engine.nodes import along_a_curve, monomial_count, monomials
+
+FIRST, LAST = 48, 200  # nodes to begin with, and at most
+LEAST_MANY, MANY_NUMBERS = 300, 6_000_000  # draws at which polynomials are evaluated
+PER_MONOMIAL = 3
+DEGREES = (4, 3, 2, 1)
+# Root mean square of the errors at nodes left out, in sds: averages over φ are off by far less.
+GOOD = 0.05
+
+
+class Polynomials(NamedTuple):
+    """Means and log variances of many coefficients as polynomials in φ.
+
+    Attributes
+    ----------
+    mean, log_variance : (monomial, coefficient) arrays
+    error : float
+        The largest root mean square error at nodes left out, in sds.
+    """
+
+    degree: int
+    mean: Array
+    log_variance: Array
+    error: float
+
+    def at(self, phi: Array) -> tuple[Array, Array]:
+        """Means and variances at some φ: (φ, coefficient)."""
+        columns = _columns(phi, self.degree)
+        return columns @ self.mean, np.exp(columns @ self.log_variance)
+
+
+def emulated(
+    phi: Array, moments: Callable[[Ints], list[Moments]]
+) -> tuple[list[Moments], Ints] | None:
+    """Moments of all factors at some draws spread over φ; None where polynomials do not do.
+
+    Parameters
+    ----------
+    phi : (draw, dimension) array
+        As ``tame`` gives it.
+    moments : function
+        Exact moments at some of the draws.
+
+    Returns
+    -------
+    moments of every factor, and the draws that they belong to
+    """
+    count, order = FIRST, along_a_curve(phi)
+    while count <= min(LAST, len(phi)):
+        exact = moments(_spread(order, count))
+        found = _fitted(phi[_spread(order, count)], exact)
+        if found is not None and found.error < GOOD:
+            width = sum(one.mean[0].size for one in exact)
+            many = _spread(order, min(max(LEAST_MANY, MANY_NUMBERS // width), len(phi)))
+            return _apart(found.at(phi[many]), exact), many
+        count *= 2
+    return None
+
+
+def _spread(order: Ints, count: int) -> Ints:
+    """So many draws, spread evenly along a curve through all of them."""
+    return np.asarray(order[(2 * np.arange(count) + 1) * len(order) // (2 * count)])
+
+
+def _columns(phi: Array, degree: int) -> Array:
+    return np.concatenate([np.ones((len(phi), 1)), monomials(phi, degree)], axis=1)
+
+
+def _fitted(phi: Array, exact: list[Moments]) -> Polynomials | None:
+    """Polynomials through values at nodes, of the highest degree that these determine well."""
+    nodes, dims = phi.shape
+    allowed = [d for d in DEGREES if PER_MONOMIAL * monomial_count(dims, d) <= nodes]
+    if not allowed or not dims:
+        return None
+    mean = np.concatenate([one.mean.reshape(nodes, -1) for one in exact], axis=1)
+    variance = np.concatenate([one.variance.reshape(nodes, -1) for one in exact], axis=1)
+    if not (variance > 0).all():
+        return None
+    log_variance = np.log(variance)
+    columns = _columns(phi, allowed[0])
+    basis, root = np.linalg.qr(columns)
+    leverage = np.sum(basis**2, axis=1)
+    if (leverage > 0.999).any():
+        return None
+    sd = np.sqrt(variance.mean(axis=0))
+
+    def fit(values: Array) -> tuple[Array, Array]:
+        along = basis.T @ values
+        left_out = (values - basis @ along) / (1 - leverage)[:, None]
+        return np.linalg.solve(root, along), np.sqrt(np.mean(left_out**2, axis=0))
+
+    of_mean, off = fit(mean)
+    of_variance, off_variance = fit(log_variance)
+    error = max(float((off / sd).max()), float((off_variance / 2).max()))
+    return Polynomials(allowed[0], of_mean, of_variance, error)
+
+
+def _apart(found: tuple[Array, Array], exact: list[Moments]) -> list[Moments]:
+    """Moments by factor again."""
+    shapes = [one.mean.shape[1:] for one in exact]
+    ends = np.cumsum([levels * terms for levels, terms in shapes])[:-1]
+    parts = zip(*(np.split(one, ends, axis=1) for one in found), shapes, strict=True)
+    return [
+        Moments(mean.reshape(-1, *shape), variance.reshape(-1, *shape))
+        for mean, variance, shape in parts
+    ]
