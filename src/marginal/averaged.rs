@@ -329,3 +329,57 @@ fn solve_lower<const Q: usize>(l: &[Lane], n: usize, x: &mut [Lane]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::marginal::nodes::coefficients;
+
+    const TAILS: [f64; 2] = [0.025, 0.975];
+    const Z: f64 = 1.959_963_984_540_054;
+
+    #[test]
+    fn one_mean_shrinks_as_the_closed_form_says() {
+        // n = 4 rows of value 2 with sigma = 1, sd = 1, nothing else: E r = 2 · 4/5, var = 1/5.
+        let mut data = CrossProducts::new(1, 1, 5);
+        for _ in 0..4 {
+            data.add_row(2, &mut [1.0], &mut [2.0]);
+        }
+        data.finish(&[1.0]);
+        let nodes = Nodes::new(1, vec![1.0; 5], vec![1.0; 5]);
+        let found = coefficients(&data, &[0.0], &nodes, 0, vec![1.0; 5], 1);
+        let written = Written { back: &[1.0], population: &[], shift: &[10.0; 5] };
+        let averages = Averages::new(&data, &nodes, &found, &written, &[0.2; 5]);
+        let mut out = [0.0; 8];
+        averages.summarise(&[2, 4], TAILS.map(Tail::new), 2, &mut out);
+        let sd = 0.2f64.sqrt();
+        let expected = [11.6, sd, 11.6 - Z * sd, 11.6 + Z * sd, 10.0, 1.0, 10.0 - Z, 10.0 + Z];
+        for (found, expected) in out.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn a_flat_prior_gives_least_squares() {
+        // y = 1 + 2x exactly at x = 0, 1, 2: r = (1, 2), and var = σ² (Z'Z)⁻¹ = [5/6, 1/2] σ².
+        let mut data = CrossProducts::new(2, 1, 2);
+        for x in [0.0, 1.0, 2.0] {
+            data.add_row(0, &mut [1.0, x], &mut [1.0 + 2.0 * x]);
+            data.add_row(1, &mut [1.0, 3.0], &mut [x]);
+        }
+        data.finish(&[1.0, 0.0, 0.0, 1.0]);
+        let nodes = Nodes::new(2, vec![2.0], vec![]);
+        let found = Coefficients { u: vec![1.0], root: vec![] };
+        let back = [1.0, 0.0, 0.0, 1.0];
+        let written = Written { back: &back, population: &[], shift: &[0.0, 0.0] };
+        let averages = Averages::new(&data, &nodes, &found, &written, &[1.0]);
+        let mut out = [0.0; 16];
+        averages.summarise(&[0, 1], TAILS.map(Tail::new), 1, &mut out);
+        let sds = [4.0f64 * 5.0 / 6.0, 4.0 * 0.5].map(f64::sqrt);
+        for (k, mean) in [1.0, 2.0].into_iter().enumerate() {
+            assert!((out[4 * k] - mean).abs() < 1e-12 && (out[4 * k + 1] - sds[k]).abs() < 1e-12);
+        }
+        // The second level has one value of x only.
+        assert!(out[8..].iter().all(|x| x.is_nan()));
+    }
+}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
+from partialpool.engine import nodes as nodes_of_phi
 from partialpool.engine.nodes import choose, first_count, settle, tame
 
 MANY = 10**9
@@ -38,14 +39,16 @@ def test_weights_give_the_means_of_all_monomials(dims):
     assert np.array_equal(np.flatnonzero(nodes.coarse), np.arange(0, 2 * count, 2))
 
 
-def test_nodes_are_spread_out():
-    # Every quarter of each coordinate has its share of them; 60 at random would miss it by 3.4.
-    phi = phi_of(4000, 2)
+@pytest.mark.parametrize("seed", range(6))
+def test_nodes_are_spread_out(seed, monkeypatch):
+    # Every quarter of each coordinate has its share of 60 nodes; at random it would miss it by 3.4.
+    phi = phi_of(4000, 2, seed)
+    monkeypatch.setattr(nodes_of_phi, "_balanced", lambda phi, picked: np.ones(len(picked)))
     picked = choose(phi, 30, MANY).picked
     edges = np.quantile(phi, [0.25, 0.5, 0.75], axis=0)
     for k in range(2):
         counts = np.bincount(np.searchsorted(edges[:, k], phi[picked, k]), minlength=4)
-        assert np.abs(counts - 15).max() <= 2
+        assert np.abs(counts - 15).max() <= 3
 
 
 def test_few_draws_are_all_nodes():

@@ -223,8 +223,9 @@ class Posterior:
             Columns factor, level, term, n (rows of the level), mean, sd, lower, upper; one factor
             after the other. Empty without group terms (under complete pooling every level has `b`),
             NaN for levels that cannot determine their own coefficients under flat priors without
-            pooling. Where the engine integrates, means and sds are averaged over the variance
-            parameters analytically, so they carry less Monte Carlo error than the draws.
+            pooling. Where the engine integrates, these numbers are averages over the variance
+            parameters, given which coefficients are normal: they need no draws of coefficients, and
+            carry less Monte Carlo error than those.
         """
         return coefficient_frame(self.model.groups, self.level_summaries)
 
