@@ -4,21 +4,26 @@ use super::super::monomials::n_monomials;
 use super::emulator::Emulator;
 use super::locate::{has_others, look_around, mode};
 use super::points::Points;
-use super::proposal::{Cheap, Pool, Proposal};
+use super::proposal::{Cheap, Proposal};
 use crate::sampler::{Certificate, Staged, generator};
-use rand_chacha::ChaCha8Rng;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Monomials that are worth their evaluations.
 const MAX_MONOMIALS: usize = 330;
 
-/// Degrees that are tried, in this order, from the first with few monomials on.
-const DEGREES: [usize; 5] = [3, 4, 6, 8, 10];
+/// Degrees that are tried, in this order, from the last with few monomials on.
+const DEGREES: [usize; 7] = [3, 4, 5, 6, 7, 8, 10];
 const FEW: usize = 36;
 
 /// Rounds, and evaluations after which walks are cheaper.
 const ROUNDS: usize = 12;
 const MOST: usize = 1500;
+
+/// Rounds with the last degree and ever more points.
+const EXTRA: usize = 2;
+
+/// Sd of the differences beyond which polynomials do not tell where the mass is.
+const ROUGH: f64 = 0.5;
 
 /// Fresh draws at which density and polynomials are compared, and those that steer a region.
 const CHECKED: usize = 20;
@@ -39,6 +44,9 @@ const OUTSIDE: f64 = 2e-4;
 /// Beyond, few proposals have most of the weight (Vehtari et al. 2024).
 const PARETO_K: f64 = 0.7;
 
+/// Stands for a chain beyond all others: what they share has random numbers of its own.
+const OF_NO_CHAIN: usize = 1 << 40;
+
 /// What can be drawn from, with what was found when it was checked.
 pub struct Built {
     pub cheap: Cheap,
@@ -48,49 +56,53 @@ pub struct Built {
 
 /// `None` where the certificate fails, or when told to stop.
 pub fn build(staged: &dyn Staged, seed: u64, threads: usize, stop: &AtomicBool) -> Option<Built> {
-    let mut rng = generator(seed, 0, 2);
+    let mut rng = generator(seed, OF_NO_CHAIN, 0);
     let mut points = Points::new(staged, threads);
     let looked = look_around(&mut points);
     let from = points.best()?.theta.clone();
     let mut region = mode(&mut points, from)?;
     let d = region.dim();
-    let worth = |k: &&usize| d == 0 || n_monomials(d, **k) <= MAX_MONOMIALS;
+    let worth = |k: &&usize| n_monomials(d, **k) <= MAX_MONOMIALS;
     let degrees: Vec<usize> = DEGREES.iter().filter(worth).copied().collect();
-    let mut at = degrees.iter().rposition(|&k| n_monomials(d, k) <= FEW).unwrap_or(0);
-    at = at.min(1); // in one dimension too, begin with few
+    let few = degrees.iter().rposition(|&k| n_monomials(d, k) <= FEW).unwrap_or(0);
+    // In one dimension too, begin with few.
+    let mut at = few.min(1);
     for _ in 0..ROUNDS {
-        if stop.load(Relaxed) || points.known.len() > MOST {
+        if stop.load(Relaxed) || points.known.len() > MOST || at >= degrees.len() + EXTRA {
             return None;
         }
-        let degree = if d == 0 { 0 } else { *degrees.get(at)? };
+        let last = degrees.len() - 1;
+        let degree = degrees[at.min(last)] * usize::from(d > 0);
         let monomials = n_monomials(d, degree);
-        let needed = (monomials + monomials / 3 + 4) * usize::from(d > 0);
+        let share = 1.33 + 0.7 * at.saturating_sub(last) as f64;
+        let needed = (share * monomials as f64) as usize + 4;
         points.spread_out(&region, needed.saturating_sub(points.within(&region)));
-        let emulator = Emulator::fit(&points, &region, degree)?;
-        let mut cheap = Cheap::new(emulator, staged);
+        let mut cheap = Cheap::new(Emulator::fit(&points, &region, degree)?, staged);
         let Some((proposal, pool)) = Proposal::fit(&mut cheap, &mut rng) else {
             at += 1;
             continue;
         };
         let weighted = pool.weighted(d);
         let outside = region.outside(&weighted);
-        let certificate = Certificate { outside, pareto_k: pool.pareto_k, ..Default::default() };
         let wide_enough = outside < OUTSIDE;
         let count = if wide_enough { CHECKED } else { STEERED };
-        let certificate =
-            compare(&mut points, &mut cheap, (&proposal, &pool), count, certificate, &mut rng)?;
-        if wide_enough && passes(&certificate) {
-            if has_others(&mut points, looked, &region) {
-                return None;
-            }
-            let evaluations = points.known.len();
-            let certificate = Certificate { evaluations, ..certificate };
-            return Some(Built { cheap, proposal, certificate });
+        let taken = pool.taken(proposal.bound, &mut rng);
+        let found = compare(&mut points, &mut cheap, &taken[..count.min(taken.len())]);
+        let found = Certificate { outside, pareto_k: pool.pareto_k, ..found };
+        if wide_enough && passes(&found) {
+            let certificate = Certificate { evaluations: points.known.len(), ..found };
+            let alone = !has_others(&mut points, looked, &region);
+            return alone.then_some(Built { cheap, proposal, certificate });
         }
-        if wide_enough || certificate.sd > 1.0 {
+        let rough = !(found.sd < ROUGH);
+        if wide_enough || rough {
             at += 1;
         }
-        region = region.around(&weighted)?;
+        if !rough {
+            region = region.around(&weighted)?;
+            // What lies beyond the old one is known by few points.
+            points.spread_out(&region, monomials / 4);
+        }
     }
     None
 }
@@ -104,24 +116,15 @@ fn passes(found: &Certificate) -> bool {
 }
 
 /// Hold the polynomials against the density at fresh draws.
-fn compare(
-    points: &mut Points,
-    cheap: &mut Cheap,
-    (proposal, pool): (&Proposal, &Pool),
-    count: usize,
-    certificate: Certificate,
-    rng: &mut ChaCha8Rng,
-) -> Option<Certificate> {
+fn compare(points: &mut Points, cheap: &mut Cheap, draws: &[&[f64]]) -> Certificate {
     let d = cheap.emulator.region.dim();
-    let taken = pool.taken(proposal.bound, rng);
-    let draws = &taken[..count.min(taken.len())];
-    let thetas = draws.iter().map(|y| cheap.emulator.region.theta(&y[..d])).collect();
-    let first = points.evaluate(thetas);
+    let first =
+        points.evaluate(draws.iter().map(|y| cheap.emulator.region.theta(&y[..d])).collect());
     let (mut differences, mut moved) = (Vec::new(), 0.0_f64);
     for (k, y) in draws.iter().enumerate() {
-        let own = cheap.logp(y);
         let truth = &points.known[first + k];
         let Some(features) = &truth.features else { continue };
+        let own = cheap.logp(y);
         differences.push(cheap.staged.logp(&truth.theta, &y[d..], features) - own);
         let (_, found) = cheap.features(y);
         let found = found.to_vec();
@@ -131,6 +134,29 @@ fn compare(
     let mean = differences.iter().sum::<f64>() / n;
     let variance = differences.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
     let largest = differences.iter().fold(0.0, |most: f64, x| most.max((x - mean).abs()));
-    let checked = differences.len();
-    Some(Certificate { checked, sd: variance.sqrt(), largest, moved, ..certificate })
+    let (checked, sd) = (differences.len(), variance.sqrt());
+    Certificate { checked, sd, largest, moved, ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::known::Known;
+    use super::*;
+
+    #[test]
+    fn a_polynomial_that_was_spoiled_is_caught() {
+        let (density, stop) = (Known::Bent, AtomicBool::new(false));
+        let mut built = build(&density, 1, 1, &stop).unwrap();
+        let mut rng = generator(1, 0, 0);
+        let mut again = |cheap: &mut Cheap| {
+            let (proposal, pool) = Proposal::fit(cheap, &mut rng).unwrap();
+            let mut points = Points::new(&density, 1);
+            let taken = pool.taken(proposal.bound, &mut rng);
+            compare(&mut points, cheap, &taken[..CHECKED])
+        };
+        assert!(passes(&again(&mut built.cheap)));
+        built.cheap.emulator.polynomials.spoil(0.02);
+        let found = again(&mut built.cheap);
+        assert!(!passes(&found) && found.sd > SD, "{found:?}");
+    }
 }

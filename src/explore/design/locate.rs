@@ -21,8 +21,9 @@ const GAIN: f64 = 0.1;
 /// Points at which valleys are looked for.
 const LOOKED: usize = 4;
 
-/// How far below the top another mode does not matter.
+/// How far below the top another mode does not matter, and what cannot be outside of a region.
 const NOTHING: f64 = 15.0;
+const NEAR: f64 = 4.0;
 
 /// Evaluate at points all over, and return how many.
 pub fn look_around(points: &mut Points) -> usize {
@@ -96,7 +97,7 @@ pub fn has_others(points: &mut Points, looked: usize, region: &Region) -> bool {
     let first = points.evaluate(thetas);
     for (i, &k) in seen.iter().enumerate() {
         let (middle, end) = (points.known[first + i].profile, points.known[k].profile);
-        if end > top - NOTHING {
+        if end > top - NEAR {
             return true;
         }
         if middle < end {

@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 /// Operations of an evaluation from which on walks, with some 5000 of them, cost more.
-const EXPENSIVE: f64 = 40_000.0;
+const EXPENSIVE: f64 = 200_000.0;
 
 /// Proposals for a draw, at most.
 const PROPOSALS: usize = 500;
@@ -84,4 +84,82 @@ fn try_chain(
     }
     run.sampling_seconds = clock.elapsed().as_secs_f64();
     Ok(())
+}
+
+#[cfg(test)]
+mod known;
+
+#[cfg(test)]
+mod tests {
+    use super::known::Known;
+    use super::*;
+
+    fn plan(draws: usize, threads: usize) -> Plan {
+        let (chains, seed) = (2, 3);
+        Plan {
+            chains,
+            draws,
+            warmup: 0,
+            seed,
+            threads,
+            max_depth: 0,
+            surrogate: true,
+            design: None,
+        }
+    }
+
+    fn explored(density: &Known, draws: usize, threads: usize) -> Option<Explored> {
+        sample(density, &plan(draws, threads), &Watch::default())
+    }
+
+    fn mean(runs: &[ChainRun], of: impl Fn(f64, f64) -> f64) -> f64 {
+        let values = runs.iter().flat_map(|run| run.outputs.chunks_exact(2));
+        let kept: usize = runs.iter().map(|run| run.kept).sum();
+        values.map(|u| of(u[0], u[1])).sum::<f64>() / kept as f64
+    }
+
+    #[test]
+    fn moments_are_those_of_the_density() {
+        let bent = explored(&Known::Bent, 20_000, 2).unwrap();
+        // Digamma and trigamma at 3; 5 Monte Carlo errors of 40,000 draws.
+        let (first, variance) = (0.922_784_3, 0.394_934_1);
+        let runs = &bent.runs;
+        assert!((mean(runs, |a, _| a) - first).abs() < 5.0 * (variance / 4e4_f64).sqrt());
+        assert!((mean(runs, |a, _| (a - first).powi(2)) - variance).abs() < 0.02);
+        assert!((mean(runs, |a, b| b - 0.25 * a * a)).abs() < 5.0 * 0.5 / 200.0);
+        assert!(bent.certificate.unwrap().evaluations < 250);
+    }
+
+    #[test]
+    fn draws_lie_within_walls() {
+        let wall = explored(&Known::Wall, 20_000, 1).unwrap();
+        // √(2/π), and its sd.
+        let half = (2.0 / std::f64::consts::PI).sqrt();
+        assert!((mean(&wall.runs, |a, _| a) - half).abs() < 5.0 * 0.603 / 200.0);
+        assert!(wall.runs.iter().all(|run| run.outputs.chunks_exact(2).all(|u| u[0] >= 0.0)));
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let (one, other) = (explored(&Known::Bent, 50, 1), explored(&Known::Bent, 50, 3));
+        let outputs = |found: Option<Explored>| -> Vec<Vec<f64>> {
+            found.unwrap().runs.into_iter().map(|run| run.outputs).collect()
+        };
+        assert_eq!(outputs(one), outputs(other));
+    }
+
+    #[test]
+    fn what_no_polynomial_is_like_and_hills_apart_are_refused() {
+        assert!(explored(&Known::Edge, 10, 1).is_none());
+        assert!(explored(&Known::Peaks, 10, 1).is_none());
+    }
+
+    #[test]
+    fn nothing_is_done_when_told_to_stop_or_not_wanted() {
+        let watch = Watch::default();
+        watch.stop.store(true, Relaxed);
+        assert!(sample(&Known::Bent, &plan(10, 1), &watch).is_none());
+        let other = Plan { design: Some(false), ..plan(10, 1) };
+        assert!(sample(&Known::Bent, &other, &Watch::default()).is_none());
+    }
 }

@@ -170,7 +170,8 @@ impl<S: Sums> Staged for InStages<S> {
         self.scales.go_to(parameters, theta);
         self.least.decode(features, self.scales.sigma());
         let sigma = self.sigma(rest);
-        let (mut c, first) = (std::mem::take(&mut self.c), rest.len() - self.c.len());
+        let first = rest.len() - self.c.len();
+        let mut c = std::mem::take(&mut self.c);
         let prior = self.density.model().parameters.coefficients(&rest[first..], &mut c);
         let logp = prior + self.at_sigma(sigma, &c, true);
         self.c = c;
