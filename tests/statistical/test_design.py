@@ -101,7 +101,9 @@ def test_draws_agree_with_a_walk_that_the_density_judges(name):
     one, found = sampled(core, design=True)
     assert found is not None or not certified
     if found is not None:
-        assert found["sd"] < 0.02 and found["largest"] < 0.1 and found["checked"] == 20
+        assert found["sd"] < 0.02
+        assert found["largest"] < 0.1
+        assert found["checked"] == 20
         assert found["evaluations"] < 600
         other, none = sampled(core, design=False)
         assert none is None
@@ -158,11 +160,14 @@ def many():
 
 def test_a_fit_says_what_vouches_for_its_draws(many, tmp_path):
     found = many.run.certificate
-    assert found is not None and found.sd < 0.02
+    assert found is not None
+    assert found.sd < 0.02
     assert f"{found.evaluations} exact evaluations" in many.method_reason
     text = str(many)
-    assert "1000 independent draws, seed 1" in text and "warm-up" not in text
-    assert "Draws are independent" in text and "met the density" in text
+    assert "1000 independent draws, seed 1" in text
+    assert "warm-up" not in text
+    assert "Draws are independent" in text
+    assert "met the density" in text
     assert set(many.run.stats) == {"lp"}
     many.save(tmp_path / "fit.nc")
     loaded = pp.load(tmp_path / "fit.nc")
@@ -176,7 +181,8 @@ def test_warm_up_that_has_no_part_is_said():
     assert [f.code for f in fit.findings if f.code == "no-warmup"] == ["no-warmup"]
     assert "`warmup` = 300" in next(f.message for f in fit.findings if f.code == "no-warmup")
     few = pp.fit("y ~ x + (x | g)", table(3, 60, 600), seed=1, progress=False, warmup=300)
-    assert few.run.certificate is None and "no-warmup" not in {f.code for f in few.findings}
+    assert few.run.certificate is None
+    assert "no-warmup" not in {f.code for f in few.findings}
 
 
 def test_few_independent_draws_are_no_disagreement(many):

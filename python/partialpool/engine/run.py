@@ -37,7 +37,7 @@ class GroupDraws:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What vouches for independent draws: polynomials that stood in for the density were held to it.
+    """What vouches for independent draws: that polynomials met the density they stood in for.
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class Certificate:
     def words(self) -> str:
         """What was done, and how exact it is."""
         return (
-            f"draws are independent, of polynomials through {self.evaluations} exact evaluations of "
-            f"the density, whose logarithm they met at {self.checked} fresh draws within "
+            f"draws are independent, of polynomials through {self.evaluations} exact evaluations "
+            f"of the density, whose logarithm they met at {self.checked} fresh draws within "
             f"{self.largest:.1g}"
         )
 

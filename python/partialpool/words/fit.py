@@ -24,7 +24,10 @@ from partialpool.words.table import ResultColumn, ResultTable
 
 ESS = ("ess_bulk", "ess_tail")
 NO_FINDING = "Findings: none. The chains agree, nothing diverged, and there are enough draws."
-NO_FINDING_INDEPENDENT = "Findings: none. Draws are independent, what they come from met the density, and there are enough."
+NO_FINDING_INDEPENDENT = (
+    "Findings: none. Draws are independent, what they come from met the density, and there are "
+    "enough."
+)
 
 PREDICTORS = {"mu": "coefficients", "sigma": "coefficients of log sigma"}
 
