@@ -13,7 +13,7 @@ from scipy import stats
 import partialpool as pp
 from helpers import covariance
 from partialpool.engine import averaged, nodes
-from partialpool.engine.averaged import Normals, coefficient_summary
+from partialpool.engine.averaged import Normals, coefficient_summaries
 
 RNG = np.random.default_rng(31)
 SIZES = [1, 6, 2, 9, 3]
@@ -217,7 +217,7 @@ def test_an_sd_at_zero_leaves_the_population():
         none = replace(drawn, sd=drawn.sd * size, own=None)
         run = replace(fit.run, groups=(none,))
         group = replace(fit.model.groups[0], at_mean=False)
-        found = coefficient_summary(replace(fit.model, groups=(group,)), run, 0, 0.95)
+        found = coefficient_summaries(replace(fit.model, groups=(group,)), run, 0.95)[0]
         design, means, variances = np.column_stack([ONES, X]), [], []
         for sigma in run.sigma.ravel():
             mean, cov = posterior(
@@ -233,7 +233,7 @@ def test_the_number_of_threads_changes_nothing(monkeypatch):
     found = []
     for threads in (1, 2, 5):
         monkeypatch.setattr(averaged.os, "cpu_count", lambda threads=threads: threads)
-        found.append(coefficient_summary(fit.model, fit.run, 0, 0.95))
+        found.append(coefficient_summaries(fit.model, fit.run, 0.95)[0])
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
 
@@ -243,7 +243,7 @@ def test_files_of_earlier_versions_average_over_draws_of_b_too(monkeypatch):
     fit = pp.fit("y ~ x + w + (x | g)", DATA, seed=4)
     new = fit.level_summaries[0]
     earlier = replace(fit.model, reduced=replace(fit.model.reduced, population=None))
-    old = coefficient_summary(earlier, fit.run, 0, 0.95)
+    old = coefficient_summaries(earlier, fit.run, 0.95)[0]
     assert not np.array_equal(old, new)
     # 4,000 draws: standard errors of mean and sd are below 1.6% of the sd, of quantiles 4%.
     off = np.abs(old - new) / new[..., [1]]
@@ -251,9 +251,9 @@ def test_files_of_earlier_versions_average_over_draws_of_b_too(monkeypatch):
     assert off[..., 2:].max() < 4 * 0.04
     # So it is where there are too many population coefficients to keep their covariances.
     monkeypatch.setattr(averaged, "MOST_NUMBERS", 100)
-    drawn = coefficient_summary(fit.model, fit.run, 0, 0.95)
+    drawn = coefficient_summaries(fit.model, fit.run, 0.95)[0]
     monkeypatch.setattr(nodes, "CHEAP", 10**9)
-    np.testing.assert_allclose(drawn, coefficient_summary(earlier, fit.run, 0, 0.95), rtol=1e-12)
+    np.testing.assert_allclose(drawn, coefficient_summaries(earlier, fit.run, 0.95)[0], rtol=1e-12)
 
 
 def test_nodes_do_better_than_draws_of_b(monkeypatch):
@@ -266,9 +266,9 @@ def test_nodes_do_better_than_draws_of_b(monkeypatch):
         drawn = replace(fit.model, reduced=replace(fit.model.reduced, population=None))
         # φ has four dimensions: 60 nodes, degree 2.
         monkeypatch.setattr(nodes, "CHEAP", 0)
-        new = coefficient_summary(fit.model, fit.run, 0, 0.95)
+        new = coefficient_summaries(fit.model, fit.run, 0.95)[0]
         monkeypatch.setattr(nodes, "CHEAP", 10**9)
-        old = coefficient_summary(drawn, fit.run, 0, 0.95)
+        old = coefficient_summaries(drawn, fit.run, 0.95)[0]
         for k, found in enumerate((new, old)):
             errors[k] += np.sum(((found - long) / long[..., [1]])[..., :2] ** 2)
     assert errors[0] < errors[1]
