@@ -114,12 +114,10 @@ pub fn build<D: Density>(density: &D, stop: &AtomicBool) -> Option<Surrogate> {
             break;
         }
     }
-    let (error, degree, mut surrogate) = best.filter(|(error, ..)| *error < USABLE)?;
-    if error >= GOOD {
-        // The same degree, with all that is known now.
-        let step = surrogate.step;
-        surrogate = Surrogate { step, ..fitted(degree, &known, &centre, &spread)? };
-    }
+    let (_, degree, _) = best.filter(|(error, ..)| *error < USABLE)?;
+    // The same degree with all that is known now, in coordinates and with a step that suit it.
+    let mut surrogate = fitted(degree, &known, &centre, &spread)?;
+    explore(&mut surrogate, &mut density, &mut rng)?;
     let beyond = |peak: &Peak| {
         let mut z = vec![0.0; d];
         surrogate.to_white(&peak.mode, &mut z);
