@@ -15,6 +15,9 @@ use std::mem::MaybeUninit;
 /// Columns up to which a dense matrix costs next to nothing.
 const FEW: usize = 96;
 
+/// Operations of a dense factorisation that take as long as one level of the lead without links.
+const A_LEVEL: f64 = 3000.0;
+
 /// Share of a dense triangle above which a sparse one is slower (measured: a library's dense
 /// factorisation is some 25 times as fast for each operation).
 const FULL: f64 = 0.2;
@@ -135,7 +138,8 @@ impl Cost {
             Some(pattern) => (25.0 * pattern.operations(), pattern.bytes()),
             None => (n * n * n / 3.0, 24.0 * n * n),
         };
-        Self { operations: own + 10.0 * links * q, bytes: bytes + 4.0 * links }
+        let levels = data.lead().n_levels as f64 * q * A_LEVEL;
+        Self { operations: own + levels + 10.0 * links * q, bytes: bytes + 4.0 * links }
     }
 }
 
