@@ -14,6 +14,9 @@ const NARROWER: f64 = 0.15;
 const WIDER: f64 = 1.5;
 const BACK: f64 = 0.4;
 
+/// Coordinates are made such that more than this is far.
+const WIDEST: f64 = 1.0;
+
 /// How far off the axes points for mixed derivatives are.
 const DIAGONAL: f64 = 0.7;
 
@@ -84,6 +87,8 @@ pub fn mode(points: &mut Points, from: Vec<f64>) -> Option<Region> {
         if settled {
             return Some(Region::new(centre, spread));
         }
+        let widest = (0..d).map(|i| spread[i * d + i]).fold(WIDEST, f64::max);
+        spread.iter_mut().for_each(|x| *x *= WIDEST / widest);
     }
     None
 }
