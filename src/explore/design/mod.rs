@@ -22,16 +22,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-/// Operations of an evaluation from which on walks, with some 5000 of them, cost more.
+/// Operations of an evaluation from which on walks, with some 5000 of them, cost more, and how many
+/// times those of a proposal, of which there are more.
 const EXPENSIVE: f64 = 200_000.0;
+const PROPOSAL: f64 = 4.0;
 
 /// Proposals for a draw, at most.
 const PROPOSALS: usize = 500;
 
 /// Draws of all chains, where the plan allows it, the density is expensive, and the certificate holds.
 pub fn sample(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explored> {
-    let wanted = plan.design.unwrap_or_else(|| staged.operations() > EXPENSIVE);
-    if !wanted {
+    if !plan.design.unwrap_or_else(|| pays(staged)) {
         return None;
     }
     let build = || build::build(staged, plan.seed, plan.threads, &watch.stop);
@@ -44,6 +45,14 @@ pub fn sample(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explore
     let certificate = Some(Certificate { taken, ..built.certificate });
     let good = watch.stop.load(Relaxed) || runs.iter().all(|run| run.failure.is_none());
     good.then_some(Explored { runs, certificate })
+}
+
+/// Whether so few evaluations are worth what polynomials cost; by operations, never by a clock.
+fn pays(staged: &dyn Staged) -> bool {
+    // Polynomials of some 50 monomials, and matrices of as many columns as make these features.
+    let features = staged.n_features() as f64;
+    let proposal = 50.0 * features + (2.0 * features).powf(1.5);
+    staged.operations() > EXPENSIVE.max(PROPOSAL * proposal)
 }
 
 fn run_chain(built: &Built, chain: usize, plan: &Plan, watch: &Watch) -> ChainRun {

@@ -198,11 +198,12 @@ impl<S: Sums> Staged for InStages<S> {
             return false;
         }
         let sigma = self.sigma(rest);
-        let covariance = &self.density.model().parameters.covariance;
+        let parameters = &self.density.model().parameters;
+        let covariance = &parameters.covariance;
         let (sd, rest) = out.split_at_mut(covariance.q);
         let (cor, rest) = rest.split_at_mut(covariance.n_correlations());
         let (one, c) = rest.split_at_mut(1);
-        self.scales.write(covariance, sigma, sd, cor);
+        self.scales.write(parameters, sigma, sd, cor);
         one[0] = sigma;
         let (integrated, sampled) = c.split_at_mut(c.len() - self.c.len());
         for z in integrated.iter_mut() {

@@ -6,11 +6,10 @@
 //! the correlations mirrored, so that 0 is no end.
 
 use super::super::{Parameters, Scale};
-use crate::covariance::Covariance;
 use crate::prior::Scalar;
 
 /// Where v is looked for, and other coordinates, which have a scale of about 1.
-const INTERVALS: [(f64, f64); 2] = [(0.0, 6.0), (-1.2, 1.2)];
+const INTERVALS: [(f64, f64); 2] = [(0.0, 8.0), (-1.2, 1.2)];
 
 #[derive(Clone, Debug)]
 pub struct Scales {
@@ -168,10 +167,13 @@ impl Scales {
     }
 
     /// Sds and correlations.
-    pub fn write(&self, covariance: &Covariance, sigma: f64, sd: &mut [f64], cor: &mut [f64]) {
-        for (sd, ratio) in sd.iter_mut().zip(&self.ratio) {
-            *sd = ratio.abs() * sigma;
+    pub fn write(&self, parameters: &Parameters, sigma: f64, sd: &mut [f64], cor: &mut [f64]) {
+        for ((out, ratio), scale) in sd.iter_mut().zip(&self.ratio).zip(&parameters.sd) {
+            *out = match scale {
+                Scale::Known(sd) => *sd,
+                Scale::Sampled(_) => ratio.abs() * sigma,
+            };
         }
-        covariance.correlations(&self.l, &self.ratio, cor);
+        parameters.covariance.correlations(&self.l, &self.ratio, cor);
     }
 }
