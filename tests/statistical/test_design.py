@@ -11,8 +11,6 @@ import pytest
 import partialpool as pp
 from helpers import model_of
 from partialpool.draws.diagnostics import diagnose
-from partialpool.engine.marginal import run_marginal
-from partialpool.engine.sampling import Sampling
 
 Z = 4.5
 
@@ -186,6 +184,11 @@ def test_warm_up_that_has_no_part_is_said():
     assert "no-warmup" not in {f.code for f in few.findings}
 
 
-def test_few_independent_draws_are_no_disagreement(many):
-    run = run_marginal(many.model, Sampling(chains=2, draws=8, seed=4, threads=1, progress=False))
-    assert run.certificate is not None
+def test_few_independent_draws_are_too_few_but_do_not_disagree():
+    data = table(3, 20_000, 60_000)
+    fit = pp.fit("y ~ x + (x | g)", data, seed=6, progress=False, chains=2, draws=8)
+    assert fit.run.certificate is not None
+    assert np.nanmax(fit.judged_summary.values["r_hat"]) > 1.01  # by chance alone
+    codes = {finding.code for finding in fit.findings}
+    assert "ess" in codes
+    assert "r-hat" not in codes

@@ -153,6 +153,16 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
         core=None,
         stored_implied=_read_implied(meta, arrays),
     )
+    run = _read_run(arrays, meta, len(model.groups))
+    findings = [Finding(**finding) for finding in meta["findings"]]
+    stored = meta.get("rows")
+    design = None if stored is None else read_rows(arrays, stored, model)
+    fit = kind(model, run, Provenance(**meta["provenance"]), findings, design)
+    fit.held_out |= _read_scores(arrays, meta.get("held_out", []))
+    return fit
+
+
+def _read_run(arrays: Arrays, meta: Mapping[str, Any], n_groups: int) -> Run:
     record = meta["run"]
     stats = {
         name.removeprefix(OTHER): values
@@ -161,14 +171,12 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
     }
     if "diverging" in stats:
         stats["diverging"] = stats["diverging"].astype(bool)
-    run = Run(
+    return Run(
         method=record["method"],
         seed=int(record["seed"]),
         warmup=record["warmup"],
         b=arrays["b"],
-        groups=tuple(
-            GroupDraws(**_parts(arrays, k, GROUP_DRAWS)) for k in range(len(model.groups))
-        ),
+        groups=tuple(GroupDraws(**_parts(arrays, k, GROUP_DRAWS)) for k in range(n_groups)),
         scalars={name: arrays[f"scalar{k}"] for k, name in enumerate(meta["scalars"])},
         working=arrays.get("working"),
         stats=stats,
@@ -181,12 +189,6 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
         # Files of earlier versions have walks only.
         certificate=None if (found := record.get("certificate")) is None else Certificate(**found),
     )
-    findings = [Finding(**finding) for finding in meta["findings"]]
-    stored = meta.get("rows")
-    design = None if stored is None else read_rows(arrays, stored, model)
-    fit = kind(model, run, Provenance(**meta["provenance"]), findings, design)
-    fit.held_out |= _read_scores(arrays, meta.get("held_out", []))
-    return fit
 
 
 def _read_reduced(arrays: Arrays, meta: dict[str, Any]) -> Reduced | None:

@@ -94,7 +94,7 @@ pub fn build(staged: &dyn Staged, seed: u64, threads: usize, stop: &AtomicBool) 
             let alone = !has_others(&mut points, looked, &region);
             return alone.then_some(Built { cheap, proposal, certificate });
         }
-        let rough = !(found.sd < ROUGH);
+        let rough = found.sd.is_nan() || found.sd >= ROUGH;
         if wide_enough || rough {
             at += 1;
         }

@@ -58,7 +58,7 @@ pub fn mode(points: &mut Points, from: Vec<f64>) -> Option<Region> {
     let (begin, mut last) = (points.known.len(), f64::NEG_INFINITY);
     for _ in 0..MODELS {
         let model = Model::around(points, &Region::new(centre.clone(), spread.clone()))?;
-        if !(model.middle > last - GAIN) {
+        if model.middle.is_nan() || model.middle <= last - GAIN {
             let climbed = points.known[begin..].iter();
             centre = climbed.max_by(|a, b| a.profile.total_cmp(&b.profile))?.theta.clone();
             spread.iter_mut().for_each(|x| *x *= BACK);

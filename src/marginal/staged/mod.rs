@@ -150,7 +150,7 @@ impl<S: Sums> Staged for InStages<S> {
                 along *= 0.3;
                 next = of(at + along);
             }
-            if !(next > value + STEPS.1) {
+            if next.is_nan() || next <= value + STEPS.1 {
                 break;
             }
             (at, value) = (at + along, next);
