@@ -5,17 +5,12 @@ use super::region::Region;
 use crate::linalg::{cholesky, inverse_from_factor, solve_lower, solve_lower_transposed};
 
 /// Models until the mode is found.
-const MODELS: usize = 24;
+const MODELS: usize = 14;
 
-/// Length of the longest step of a model, in its own units, and how wide the next one may be; where a
-/// step led down, the next is narrower from the best point on.
+/// Length of the longest step of a model, in its own units, and the least that its next one is as
+/// wide as.
 const STEP: f64 = 2.5;
 const NARROWER: f64 = 0.15;
-const WIDER: f64 = 1.5;
-const BACK: f64 = 0.4;
-
-/// Coordinates are made such that more than this is far.
-const WIDEST: f64 = 1.0;
 
 /// How far off the axes points for mixed derivatives are.
 const DIAGONAL: f64 = 0.7;
@@ -55,21 +50,13 @@ pub fn mode(points: &mut Points, from: Vec<f64>) -> Option<Region> {
     for i in 0..d {
         spread[i * d + i] = 0.6;
     }
-    let (begin, mut last) = (points.known.len(), f64::NEG_INFINITY);
     for _ in 0..MODELS {
         let model = Model::around(points, &Region::new(centre.clone(), spread.clone()))?;
-        if model.middle.is_nan() || model.middle <= last - GAIN {
-            let climbed = points.known[begin..].iter();
-            centre = climbed.max_by(|a, b| a.profile.total_cmp(&b.profile))?.theta.clone();
-            spread.iter_mut().for_each(|x| *x *= BACK);
-            last = f64::NEG_INFINITY;
-            continue;
-        }
-        last = model.middle;
         let (step, gain, mut covariance) = model.step()?;
         let sizes: Vec<f64> = (0..d).map(|i| covariance[i * d + i]).collect();
         let settled = gain < GAIN && sizes.iter().all(|size| (0.2..5.0).contains(size));
         let region = Region::new(centre, spread);
+        // The best point known may be better than where the model leads; a step back is narrower.
         centre = region.theta(&step);
         if !settled {
             for i in 0..d {
@@ -87,8 +74,6 @@ pub fn mode(points: &mut Points, from: Vec<f64>) -> Option<Region> {
         if settled {
             return Some(Region::new(centre, spread));
         }
-        let widest = (0..d).map(|i| spread[i * d + i]).fold(WIDEST, f64::max);
-        spread.iter_mut().for_each(|x| *x *= WIDEST / widest);
     }
     None
 }
@@ -139,7 +124,6 @@ fn lower_factor(mut covariance: Vec<f64>, d: usize) -> Option<Vec<f64>> {
 
 /// A quadratic model of the profile in whitened coordinates.
 struct Model {
-    middle: f64,
     slope: Vec<f64>,
     /// Minus the second derivatives.
     bend: Vec<f64>,
@@ -167,9 +151,12 @@ impl Model {
         let first = points.evaluate(z.iter().map(|z| region.theta(z)).collect());
         let found: Vec<f64> = points.known[first..].iter().map(|known| known.profile).collect();
         let middle = found[0];
+        if !middle.is_finite() {
+            return None;
+        }
         // Where the density is 0, the model falls steeply.
         let value = |k: usize| if found[k].is_finite() { found[k] } else { middle - 1e3 };
-        let mut model = Self { middle, slope: vec![0.0; d], bend: vec![0.0; d * d] };
+        let mut model = Self { slope: vec![0.0; d], bend: vec![0.0; d * d] };
         for i in 0..d {
             let (up, down) = (value(1 + 2 * i), value(2 + 2 * i));
             model.slope[i] = 0.5 * (up - down);
@@ -204,7 +191,7 @@ impl Model {
                 let gain = 0.5 * step.iter().map(|x| x * x).sum::<f64>();
                 solve_lower_transposed(&factor, d, &mut step);
                 let covariance = inverse_from_factor(&factor, d);
-                let wide = (0..d).any(|i| covariance[i * d + i] > WIDER * WIDER);
+                let wide = (0..d).any(|i| covariance[i * d + i] > STEP * STEP);
                 let long = step.iter().map(|x| x * x).sum::<f64>() > STEP * STEP;
                 if !(wide || long) {
                     return Some((step, gain, covariance));

@@ -9,7 +9,7 @@ use super::super::{Parameters, Scale};
 use crate::prior::Scalar;
 
 /// Where v is looked for, and other coordinates, which have a scale of about 1.
-const INTERVALS: [(f64, f64); 2] = [(0.0, 8.0), (-1.2, 1.2)];
+const INTERVALS: [(f64, f64); 2] = [(0.0, 6.0), (-1.2, 1.2)];
 
 #[derive(Clone, Debug)]
 pub struct Scales {
