@@ -120,8 +120,11 @@ struct Filled {
     factors: Vec<Factor>,
     total: Vec<f64>,
     /// By pairs of factors: pairs of levels, with their q × p.
-    crossed: BTreeMap<(usize, usize), BTreeMap<(u32, u32), Vec<f64>>>,
+    crossed: BTreeMap<(usize, usize), OfLevels>,
 }
+
+/// By pairs of levels: their cross-products.
+type OfLevels = BTreeMap<(u32, u32), Vec<f64>>;
 
 impl Filled {
     /// A column's factor, level, and place among the columns of its level.

@@ -100,8 +100,7 @@ impl Dense {
 
     /// `L⁻¹x` in place for some columns.
     pub fn solve(&self, x: &mut [f64]) {
-        if self.n > 0 {
-            let columns = x.len() / self.n;
+        if let Some(columns) = x.len().checked_div(self.n) {
             let x = MatMut::from_column_major_slice_mut(x, self.n, columns);
             solve_lower_triangular_in_place(self.factor(), x, Par::Seq);
         }
@@ -109,8 +108,7 @@ impl Dense {
 
     /// `L⁻ᵀx` in place for some columns.
     pub fn solve_transposed(&self, x: &mut [f64]) {
-        if self.n > 0 {
-            let columns = x.len() / self.n;
+        if let Some(columns) = x.len().checked_div(self.n) {
             let x = MatMut::from_column_major_slice_mut(x, self.n, columns);
             solve_upper_triangular_in_place(self.factor().transpose(), x, Par::Seq);
         }
