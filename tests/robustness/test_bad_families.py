@@ -411,13 +411,19 @@ def test_unknown_priors(text, part):
     ("formula", "options", "why"),
     [
         ("n ~ x + (1 | g)", {"family": "poisson"}, "the poisson family is not Gaussian"),
-        ("y ~ x + (1 | g) + (1 | k)", {}, "there are 2 grouping factors"),
         ("y ~ x + (1 | g)", {"sigma": "~ x"}, "log sigma has a formula of its own"),
     ],
 )
 def test_engines_that_cannot(method, formula, options, why):
     assert refusal(formula, method=method, **options) == (
         f'method="{method}" cannot sample this model: {why}: leave `method` out, and NUTS will.'
+    )
+
+
+def test_the_walk_takes_one_factor():
+    assert refusal("y ~ x + (1 | g) + (1 | k)", method="metropolis") == (
+        'method="metropolis" cannot sample this model: there are 2 grouping factors: '
+        "leave `method` out, and the marginal engine will."
     )
 
 

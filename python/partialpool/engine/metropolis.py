@@ -6,19 +6,20 @@ steps of size `proposal_sd`. It is here to be compared with: prefer the default 
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import Any
 
 from partialpool.engine.chains import Chains, check_draws, progress_of, usable_chains
 from partialpool.engine.conditional import written_scales
-from partialpool.engine.engine import Engine
+from partialpool.engine.engine import Engine, Priors
 from partialpool.engine.integrable import not_integrable
 from partialpool.engine.joint import Layout, build_joint
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling
 from partialpool.engine.start import starting_points
-from partialpool.model import Model
+from partialpool.model import Model, Pooled
 from partialpool.model.marginal import build_marginal
 
 DEFAULT_PROPOSAL_SD = 0.1
@@ -89,9 +90,17 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
     )
 
 
+def _not_walked(pooled: Pooled, priors: Priors, left: float = math.nan) -> str | None:
+    """Say why the walk does not take a model: its joint density knows one factor."""
+    factors = pooled.design.factors
+    if pooled.family.conjugate and len(factors) > 1:
+        return f"there are {len(factors)} grouping factors"
+    return not_integrable(pooled, priors, left)
+
+
 METROPOLIS = Engine(
     "metropolis",
-    obstacle=not_integrable,
+    obstacle=_not_walked,
     build=build_marginal,
     run=run_metropolis,
     asked="you asked for it: a random walk over all parameters at once",

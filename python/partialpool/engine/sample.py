@@ -103,9 +103,11 @@ def choose(
     if asked is not None:
         obstacle = asked.obstacle(pooled, priors or {}, left)
         if obstacle is not None:
+            other = choose("auto", pooled, priors, left).engine
+            words = "NUTS" if other is NUTS else f"the {other.name} engine"
             raise InputError(
                 f'method="{method}" cannot sample this model: {obstacle}',
-                remedy="leave `method` out, and NUTS will",
+                remedy=f"leave `method` out, and {words} will",
             )
         return Choice(asked, asked.asked)
     before = ""
