@@ -2,9 +2,10 @@
 
 use super::super::monomials::n_monomials;
 use super::emulator::Emulator;
-use super::locate::{has_others, look_around, mode};
+use super::locate::{has_others, look_around};
 use super::points::Points;
 use super::proposal::{Cheap, Proposal};
+use super::region::Region;
 use crate::sampler::{Certificate, Staged, generator};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -47,6 +48,9 @@ const PARETO_K: f64 = 0.7;
 /// Stands for a chain beyond all others: what they share has random numbers of its own.
 const OF_NO_CHAIN: usize = 1 << 40;
 
+/// A way from a point to the region around the mode.
+pub type Mode = fn(&mut Points, Vec<f64>) -> Option<Region>;
+
 /// What can be drawn from, with what was found when it was checked.
 pub struct Built {
     pub cheap: Cheap,
@@ -55,7 +59,13 @@ pub struct Built {
 }
 
 /// `None` where the certificate fails, or when told to stop.
-pub fn build(staged: &dyn Staged, seed: u64, threads: usize, stop: &AtomicBool) -> Option<Built> {
+pub fn build(
+    staged: &dyn Staged,
+    seed: u64,
+    threads: usize,
+    stop: &AtomicBool,
+    mode: Mode,
+) -> Option<Built> {
     let mut rng = generator(seed, OF_NO_CHAIN, 0);
     let mut points = Points::new(staged, threads);
     let looked = look_around(&mut points);
@@ -141,12 +151,13 @@ fn compare(points: &mut Points, cheap: &mut Cheap, draws: &[&[f64]]) -> Certific
 #[cfg(test)]
 mod tests {
     use super::super::known::Known;
+    use super::super::locate;
     use super::*;
 
     #[test]
     fn a_polynomial_that_was_spoiled_is_caught() {
         let (density, stop) = (Known::Bent, AtomicBool::new(false));
-        let mut built = build(&density, 1, 1, &stop).unwrap();
+        let mut built = build(&density, 1, 1, &stop, locate::mode).unwrap();
         let mut rng = generator(1, 0, 0);
         let mut again = |cheap: &mut Cheap| {
             let (proposal, pool) = Proposal::fit(cheap, &mut rng).unwrap();

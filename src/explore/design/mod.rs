@@ -8,6 +8,7 @@
 mod build;
 mod emulator;
 mod locate;
+mod newton;
 mod points;
 mod polynomials;
 mod proposal;
@@ -16,7 +17,7 @@ mod region;
 use crate::sampler::{
     Certificate, ChainRun, DEGENERATE, Explored, Kept, Plan, Staged, Watch, generator, protected,
 };
-use build::Built;
+use build::{Built, Mode};
 use rand::RngExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,7 +36,11 @@ pub fn sample(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explore
     if !plan.design.unwrap_or_else(|| pays(staged)) {
         return None;
     }
-    let build = || build::build(staged, plan.seed, plan.threads, &watch.stop);
+    let build = || {
+        let ways: [Mode; 2] = [locate::mode, newton::mode];
+        let of = |way: Mode| build::build(staged, plan.seed, plan.threads, &watch.stop, way);
+        ways.into_iter().find_map(of)
+    };
     let built = catch_unwind(AssertUnwindSafe(build)).ok()??;
     watch.iterations.fetch_add((plan.chains * plan.warmup) as u64, Relaxed);
     let runs = protected(plan, |chain| run_chain(&built, chain, plan, watch));
