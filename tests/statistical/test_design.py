@@ -87,7 +87,7 @@ SHAPES = {
         (60, 600),
         True,
     ),
-    "elementwise": ("y ~ x + (x | g)", {"cor_g": "uniform(-0.2, 0.5)"}, {}, (60, 600), True),
+    "elementwise": ("y ~ x + (x | g)", {"cor_g": "uniform(-0.2, 0.5)"}, {}, (60, 600), False),
 }
 
 
