@@ -58,7 +58,7 @@ wheel: $(ENVIRONMENT)  ## Build a wheel into dist/, which installs without Rust
 
 lock: $(ENVIRONMENT)  ## Refresh the lock files
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --group dev --group docs \
 		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command "make lock" benchmarks/peers.in --output-file benchmarks/peers.lock

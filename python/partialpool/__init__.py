@@ -8,7 +8,6 @@ from partialpool import interrupt as _interrupt  # noqa: F401, before what takes
 # isort: split
 
 from partialpool import datasets
-from partialpool.answers.ranking import compare_fits
 from partialpool.api import compare, default_priors, fit, prior_predictive
 from partialpool.data import read
 from partialpool.errors import (
@@ -40,6 +39,7 @@ from partialpool.priors.distributions import (
     StudentT,
     Uniform,
 )
+from partialpool.scores.ranking import compare_fits
 from partialpool.simulate import Simulated, simulate
 from partialpool.version import __version__
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import logsumexp
 
 import partialpool as pp
-from partialpool.answers.ranking import stacking_weights
+from partialpool.scores.ranking import stacking_weights
 
 QUICK = {"draws": 500, "warmup": 500, "seed": 1}
 

@@ -8,8 +8,6 @@ from scipy import special, stats
 import partialpool as pp
 from helpers import covariance
 from partialpool import _core, limits
-from partialpool.answers.kfold import deal
-from partialpool.answers.loo import log_mean
 from partialpool.draws.integrated import (
     blocks,
     integrates,
@@ -19,6 +17,8 @@ from partialpool.draws.integrated import (
 )
 from partialpool.draws.rows import row_draws
 from partialpool.errors import InputError
+from partialpool.scores.kfold import deal
+from partialpool.scores.loo import log_mean
 
 FEW = {"chains": 1, "draws": 5, "warmup": 50, "seed": 3}
 
@@ -506,7 +506,7 @@ def test_rmse_and_effective_parameters(small):
 
 @pytest.mark.parametrize("family", ["gaussian", "poisson"])
 def test_what_would_take_hours_is_refused_before_any_work(family, monkeypatch):
-    from partialpool.answers import loo as module
+    from partialpool.scores import loo as module
 
     data = table()
     data["y"] = np.round(np.abs(data["y"]))
@@ -528,7 +528,7 @@ def test_what_would_take_hours_is_refused_before_any_work(family, monkeypatch):
 
 
 def test_leaving_out_a_million_rows_is_not_refused():
-    from partialpool.answers.loo import _check_effort
+    from partialpool.scores.loo import _check_effort
 
     _check_effort(1_000_000, 1000, 100)
     with pytest.raises(InputError, match=r"of a model with 2000 coefficients .* hours"):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import partialpool as pp
-from partialpool.answers.kfold import refit
 from partialpool.draws.rows import row_draws
 from partialpool.families import FAMILIES
 from partialpool.model import Pooled
 from partialpool.model.fixed import fixed
+from partialpool.scores.kfold import refit
 
 RNG = np.random.default_rng(4)
 N = 90

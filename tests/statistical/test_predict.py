@@ -11,9 +11,9 @@ from scipy import stats
 
 import partialpool as pp
 from helpers import assert_moments
-from partialpool.answers.effects import levels
-from partialpool.answers.effects.levels import normal_nodes
-from partialpool.answers.effects.tabulated import Tabulated
+from partialpool.effects import levels
+from partialpool.effects.levels import normal_nodes
+from partialpool.effects.tabulated import Tabulated
 
 SETS = 150
 J, PER = 8, 5

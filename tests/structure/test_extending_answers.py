@@ -96,27 +96,38 @@ def p_values(names, values):
     return figure
 '''
 
-HELD = "        self._found = found\n"
-METHOD = '''
-    def p_values(self) -> Figure:
-        """Draw the predictive p-values."""
-        from partialpool.plots.p_values import p_values
+ASKED = '''"""Predictive p-values of a fit."""
 
-        found = self._found.statistics
-        return p_values([s.name for s in found], [s.p for s in found])
+from partialpool.answers.check import check
+from partialpool.figures.plots import Plots
+
+
+def p_values(plots: Plots) -> object:
+    """Draw the predictive p-values."""
+    from partialpool.plots.p_values import p_values as draw
+
+    found = check(plots.fit, draws=100).statistics
+    return draw([s.name for s in found], [s.p for s in found])
 '''
 
 
 def test_a_figure(scratch):
     scratch.write("plots/p_values.py", FIGURE)
-    scratch.change("answers/check.py", (HELD, HELD + METHOD))
-    assert scratch.written == extending("A figure", figure="p_values", answer="check")
+    scratch.write("figures/p_values.py", ASKED)
+    imported = "from partialpool.figures.plots import Plots\n"
+    name = '    """Figures of a fit; each returns a matplotlib figure."""\n'
+    scratch.change(
+        "figures/fit.py",
+        (imported, "from partialpool.figures.p_values import p_values\n" + imported),
+        (name, name + "\n    p_values = p_values\n"),
+    )
+    assert scratch.written == extending("A figure", figure="p_values")
     text = scratch.run(
         "-c",
         FIT + "from partialpool.plots import save\n"
         "import sys\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "save(fit.check(draws=100).plot.p_values(), 'figure.png')\n"
+        "save(fit.plot.p_values(), 'figure.png')\n"
         "print(open('figure.png', 'rb').read(4))",
     )
     assert text == "b'\\x89PNG'\n"

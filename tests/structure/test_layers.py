@@ -15,9 +15,14 @@ LAYERS = (
     ("demo",),
     ("",),  # the package's own names
     ("api", "metropolis", "simulate", "datasets"),
+    ("tables",),
     ("posterior",),
+    ("report",),
     ("saved",),
+    ("figures",),
+    ("effects",),
     ("answers",),
+    ("scores",),
     ("words", "plots"),
     ("findings",),
     ("draws",),
@@ -120,7 +125,7 @@ def test_own_files_are_imported_at_the_top():
 def test_only_the_core_is_compiled_and_few_folders_know_it():
     knowing = {name.split(".")[0] for name, others in EDGES.items() if "_core" in others}
     assert knowing <= {
-        *("families", "model", "engine", "likelihood", "draws", "findings", "answers", "saved")
+        *("families", "model", "engine", "likelihood", "draws", "findings", "scores", "saved")
     }
 
 

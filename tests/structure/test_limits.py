@@ -14,9 +14,6 @@ import pytest
 
 import partialpool as pp
 from partialpool import limits
-from partialpool.answers import loo
-from partialpool.answers.loo import Loo, _unreliable
-from partialpool.answers.ranking import Ranking
 from partialpool.answers.sensitivity import Sensitivity, _findings
 from partialpool.design import build_design, matrix, response
 from partialpool.draws.diagnostics import energy_bfmi
@@ -34,6 +31,9 @@ from partialpool.findings.dispersion import overdispersion
 from partialpool.formula import expand, parse_formula
 from partialpool.likelihood.maximum import check_maximised
 from partialpool.model import pool
+from partialpool.scores import loo
+from partialpool.scores.loo import Loo, _unreliable
+from partialpool.scores.ranking import Ranking
 from partialpool.spec import Spec, pose
 
 RNG = np.random.default_rng(1)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from partialpool import limits
-from partialpool.answers.loo import FEWEST, leave_out
 from partialpool.arrays import Array, Ints, mean_of, sd_of
 from partialpool.draws.log_prior import log_priors
 from partialpool.draws.posterior import Posterior, n_draws, population_draws, rows_of
@@ -22,6 +21,7 @@ from partialpool.draws.rows import chunks, row_draws, thinned
 from partialpool.finding import Finding, about_all
 from partialpool.model.parameters import prior_words
 from partialpool.priors.prior import Prior
+from partialpool.scores.loo import FEWEST, leave_out
 from partialpool.words.numbers import number
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable

@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import called, limits
-from partialpool.answers.loo import leave_levels
-from partialpool.answers.ranking import Ranking, rank, verdict
 from partialpool.arrays import Array, mean_of
 from partialpool.data import open_table
 from partialpool.design import GroupFactor
@@ -22,6 +20,8 @@ from partialpool.errors import InputError
 from partialpool.families import DEFAULT
 from partialpool.finding import Finding
 from partialpool.posterior.fit import Fit
+from partialpool.scores.loo import leave_levels
+from partialpool.scores.ranking import Ranking, rank, verdict
 from partialpool.words.fit import facts
 from partialpool.words.numbers import give_or_take
 from partialpool.words.page import Answer, Page

@@ -6,13 +6,14 @@ import os
 
 from partialpool.answers.arviz import to_arviz
 from partialpool.answers.check import check
-from partialpool.answers.effects.effects import effects
-from partialpool.answers.kfold import kfold
-from partialpool.answers.loo import Loo, loo
 from partialpool.answers.predict import posterior_predictive, predict
 from partialpool.answers.sensitivity import sensitivity
 from partialpool.draws.posterior import Posterior
+from partialpool.effects.effects import effects
+from partialpool.figures.fit import FitPlots
 from partialpool.saved.file import read, save
+from partialpool.scores.kfold import kfold
+from partialpool.scores.loo import Loo, loo
 from partialpool.words.fit import fit_page
 from partialpool.words.page import Answer, Page
 
@@ -51,6 +52,11 @@ class Fit(Posterior, Answer):
 
     to_arviz = to_arviz
     save = save
+
+    @property
+    def plot(self) -> FitPlots:
+        """Figures of the fit."""
+        return FitPlots(self)
 
     @property
     def page(self) -> Page:

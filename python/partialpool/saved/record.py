@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import called
-from partialpool.answers.loo import Loo
 from partialpool.design import Plan, upgrade
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine import GroupDraws, Run
@@ -30,6 +29,7 @@ from partialpool.saved.rows import (
 )
 from partialpool.saved.schema import check_record
 from partialpool.saved.stored import texts
+from partialpool.scores.loo import Loo
 
 Kind = TypeVar("Kind", bound=Posterior)
 Arrays = Mapping[str, NDArray[Any]]

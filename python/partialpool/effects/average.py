@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.answers.effects.levels import Levels
-from partialpool.answers.effects.rows import contents, interleaved, take, without_common
-from partialpool.answers.effects.values import with_column
 from partialpool.arrays import Array, Ints
 from partialpool.design.gather import Gathered
 from partialpool.draws.new_rows import build_rows, check_known
+from partialpool.effects.levels import Levels
+from partialpool.effects.rows import contents, interleaved, take, without_common
+from partialpool.effects.values import with_column
 from partialpool.model import Group
 
 STEP = 1e-4  # of an sd: half the width of a finite difference

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.answers.loo import Loo, log_mean
 from partialpool.arrays import Array, Ints, mean_of
 from partialpool.checks import A_FACTOR, check_seed, check_text, check_whole
 from partialpool.design import Design, GroupFactor
@@ -25,6 +24,7 @@ from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled
 from partialpool.model.fixed import fixed as hold_priors
 from partialpool.priors import Prior
+from partialpool.scores.loo import Loo, log_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.answers.loo import Loo
 from partialpool.arrays import Ints
 from partialpool.data import Column, label
 from partialpool.data.labels import distinct, match_labels
 from partialpool.design import Design, GroupFactor
 from partialpool.design.roles import ROLES
 from partialpool.errors import InputError
+from partialpool.scores.loo import Loo
 
 
 def match_rows(first: Design, other: Design, names: tuple[str, str]) -> Ints:

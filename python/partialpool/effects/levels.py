@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from partialpool.answers.effects.tabulated import Tabulated, node_count
 from partialpool.answers.predict import pick_draws
 from partialpool.arrays import Array, Ints
 from partialpool.design.rows import Rows
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.posterior import Posterior
+from partialpool.effects.tabulated import Tabulated, node_count
 from partialpool.errors import InputError
 
 # Of the trapezoid rule: an error of 1e-7 or less. Logit has poles at ±iπ, the others misbehave

@@ -7,14 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
-from partialpool.answers.effects.average import Average
-from partialpool.answers.effects.levels import Levels
-from partialpool.answers.effects.values import (
-    check_predictors,
-    is_numeric,
-    values_of,
-    with_value,
-)
 from partialpool.answers.predict import AverageRoles, given_roles, predict, summarise_rows
 from partialpool.arrays import Array
 from partialpool.checks import check_choice, check_interval, check_mapping, check_text
@@ -25,6 +17,14 @@ from partialpool.draws.new_rows import (
     grouping_columns,
 )
 from partialpool.draws.posterior import Posterior
+from partialpool.effects.average import Average
+from partialpool.effects.levels import Levels
+from partialpool.effects.values import (
+    check_predictors,
+    is_numeric,
+    values_of,
+    with_value,
+)
 from partialpool.errors import InputError
 from partialpool.taking import takes
 

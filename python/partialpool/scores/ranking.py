@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import limits
-from partialpool.answers.kfold import kfold
-from partialpool.answers.loo import Loo, loo, sum_error
-from partialpool.answers.matching import match_factors, match_rows, reorder
 from partialpool.arrays import Array, Ints
 from partialpool.checks import A_FACTOR, check_text, check_whole
 from partialpool.design import GroupFactor
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
+from partialpool.scores.kfold import kfold
+from partialpool.scores.loo import Loo, loo, sum_error
+from partialpool.scores.matching import match_factors, match_rows, reorder
 from partialpool.words.numbers import formatted, give_or_take
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable

@@ -1,0 +1,1 @@
+"""Figures of a fit: a posterior is made into arrays, which `plots/` draws."""

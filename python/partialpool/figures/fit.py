@@ -1,0 +1,9 @@
+"""FitPlots: ``fit.plot``, a list of the figures of a fit."""
+
+from __future__ import annotations
+
+from partialpool.figures.plots import Plots
+
+
+class FitPlots(Plots):
+    """Figures of a fit; each returns a matplotlib figure."""

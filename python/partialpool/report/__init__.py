@@ -1,0 +1,1 @@
+"""Reports: one page of HTML that says what was fitted and found, and works without a network."""

@@ -1,0 +1,1 @@
+"""Held-out scores: how well fits predict what they have not seen."""

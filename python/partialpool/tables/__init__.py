@@ -1,0 +1,1 @@
+"""Tables of several fits side by side, for papers and slides."""
