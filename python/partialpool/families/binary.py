@@ -13,7 +13,8 @@ from partialpool.arrays import Array, nearly_whole
 from partialpool.errors import InputError
 
 from .family import ROW_TERM, Averages, Ends, Family, Given, Observed, Response, whole
-from .links import probabilities
+from . import tails
+from .links import LATENT, probabilities
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,16 @@ class Binary(Family):
     def variance(self, eta: Array, given: Given) -> Array:
         p, q = probabilities(given.link, eta)
         return p * q * (1.0 if given.trials is None else given.trials)
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        trials = np.asarray(1.0 if given.trials is None else given.trials)
+        return tails.binomial(y, trials, tails.link(given.link, eta))
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        return np.asarray(LATENT[given.link][0])
+
+    def latent_words(self, link: str) -> str:
+        return LATENT[link][1]
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         p = probabilities(given.link, eta)[0]

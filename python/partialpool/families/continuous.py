@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array, sd_of
 from partialpool.priors import Gamma
 
+from . import tails
 from .family import Averages, Dispersion, Family, Given
 
 _SIGMA = Dispersion("sigma", None, 0.0, math.inf, "residual sd of {y}")
@@ -63,6 +64,33 @@ class Continuous(Family):
         with np.errstate(over="ignore"):
             mean = np.exp(eta + _sigma(given) ** 2 / 2)
         return np.asarray(mean, dtype=float)
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        own, shape = self._scatter(given), np.shape(eta)
+        if self.logarithm:
+            with np.errstate(over="ignore"):
+                own = np.expm1(own) * np.exp(2 * eta + own)
+        return np.asarray(np.broadcast_to(own, np.broadcast_shapes(shape, own.shape)))
+
+    def _scatter(self, given: Given) -> Array:
+        """Variance around the linear predictor; infinite where tails are too heavy for one."""
+        square = _sigma(given) ** 2
+        if "nu" not in given.aux:
+            return square
+        nu = np.asarray(given.aux["nu"], dtype=float)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.where(nu > 2, square * nu / np.maximum(nu - 2, 0.0), np.inf))
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        z = (self.linear(y) - eta) / _sigma(given)
+        return tails.student_t(z, given.aux["nu"]) if "nu" in given.aux else tails.normal(z)
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        return self._scatter(given)
+
+    def latent_words(self, link: str) -> str:
+        of = "the logarithm of the response" if self.logarithm else "the response"
+        return f"the variance of {of} around its mean"
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         sigma = _sigma(given)

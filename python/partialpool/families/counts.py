@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array, nearly_whole
 from partialpool.priors import InverseGamma, Uniform
 
+from . import tails
 from .family import ROW_TERM, Aux, Dispersion, Ends, Given, LogLink, whole
 
 _LARGEST_COUNT = 8e15
@@ -92,6 +93,46 @@ class Count(LogLink):
                 square = np.where(mu > 1e-300, (own + mu**2) / positive, 1.0)
                 own = (1 - aux["hu"]) * square - self.mean(eta, given) ** 2
         return np.asarray(own, dtype=float)
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        mu, aux = super().mean(eta, given), given.aux
+        own = self._counted(y, mu, aux)
+        if "zi" in aux:
+            above = np.log1p(-aux["zi"]) + own.above
+            more = np.logaddexp(np.log(aux["zi"]), np.log1p(-aux["zi"]) + own.below)
+            return tails.Tails(more, above).where(y >= 0, tails.CERTAIN.swapped)
+        if "hu" not in aux:
+            return own
+        zero = self._counted(np.zeros(()), mu, aux)
+        # Of counts above 0, those beyond y and up to y; the second as a difference where it is
+        # the smaller.
+        beyond = np.minimum(own.above - zero.above, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gap = own.below + tails.log_rest(zero.below - own.below) - zero.above
+        up_to = np.where(own.below < -0.7, gap, tails.log_rest(beyond))
+        up_to = np.where(y > 0, np.minimum(up_to, 0.0), -np.inf)
+        rest = np.log1p(-aux["hu"])
+        more = np.logaddexp(np.log(aux["hu"]), rest + up_to)
+        return tails.Tails(more, rest + beyond).where(y >= 0, tails.CERTAIN.swapped)
+
+    def _counted(self, y: Array, mu: Array, aux: Aux) -> tails.Tails:
+        """Give the tails of the counts without extra or apart zeros."""
+        if "shape" in aux:
+            return tails.negbinomial(y, mu, aux["shape"])
+        return tails.poisson(y, mu)
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        if self.zeros == "hu":
+            return None  # the mean is no multiple of exp(eta)
+        with np.errstate(over="ignore", divide="ignore"):
+            relative = np.exp(np.log(self.variance(eta, given)) - 2 * np.log(self.mean(eta, given)))
+        return np.asarray(np.log1p(relative))
+
+    def latent_words(self, link: str) -> str:
+        return (
+            "log(1 + variance/mean²) of the counts at the mean of the rows, as if their rates were "
+            "log-normal"
+        )
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)

@@ -19,6 +19,7 @@ from partialpool.errors import InputError
 from partialpool.priors import Prior
 
 from .links import COEFFICIENTS
+from .tails import Tails
 
 Mask = NDArray[np.bool_]
 Response = Literal["number", "binary", "ordered"]
@@ -260,8 +261,26 @@ class Family:
         raise NotImplementedError
 
     def variance(self, eta: Array, given: Given) -> Array:
-        """Return variances of responses, where they follow from the means."""
+        """Return variances of responses; of ordered categories, where they count as 0, 1, 2 …."""
         raise NotImplementedError
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> Tails:
+        """Return the logarithms of the probabilities of responses up to y, and of those beyond.
+
+        Of whole numbers y may be −1, which no response is below.
+        """
+        raise NotImplementedError
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        """Return variances of responses around the linear predictor, on its scale.
+
+        None where there is no such scale.
+        """
+        return None
+
+    def latent_words(self, link: str) -> str:
+        """Say what that variance is."""
+        return ""
 
     def probabilities(self, eta: Array, link: str, thresholds: Array) -> Array:
         """Return the probability of each category (last axis)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal
 
@@ -19,6 +20,14 @@ COEFFICIENTS = {
     "log": "exp(b) multiplies the mean",
 }
 """What a coefficient does, where the link is about a probability or the mean."""
+
+
+LATENT = {
+    "logit": (math.pi**2 / 3, "π²/3, the variance of a logistic variable"),
+    "probit": (1.0, "1, the variance of a standard normal variable"),
+    "cloglog": (math.pi**2 / 6, "π²/6, the variance of a Gumbel variable"),
+}
+"""The variance of the latent variable that is cut at a threshold, and what it is."""
 
 
 def probabilities(link: str, eta: Array) -> tuple[Array, Array]:

@@ -13,7 +13,8 @@ from partialpool.arrays import Array
 from partialpool.errors import InputError
 
 from .family import Ends, Family, Given, Observed, Response, whole
-from .links import probabilities
+from . import tails
+from .links import LATENT, probabilities
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,28 @@ class Cumulative(Family):
         # Of categories 0, 1, 2 …: the sum of the probabilities to lie above each threshold.
         cuts = given.aux["threshold"] - np.asarray(eta)[..., None]
         return np.asarray(probabilities(given.link, cuts)[1].sum(axis=-1))
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        cuts = given.aux["threshold"] - np.asarray(eta)[..., None]
+        above = probabilities(given.link, cuts)[1]
+        # E k² is the sum over k of (2k − 1) P(Y ≥ k).
+        steps = 2.0 * np.arange(above.shape[-1]) + 1
+        return np.asarray(above @ steps - above.sum(axis=-1) ** 2)
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        thresholds = np.asarray(given.aux["threshold"], dtype=float)
+        last = thresholds.shape[-1]
+        cut = np.zeros(np.broadcast_shapes(np.shape(y), thresholds.shape[:-1]))
+        for k in range(last):
+            cut = np.where(y == k, thresholds[..., k], cut)
+        certain = tails.CERTAIN.where(np.asarray(y) >= last, tails.CERTAIN.swapped)
+        return tails.link(given.link, cut - eta).where((y >= 0) & (y < last), certain)
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        return np.asarray(LATENT[given.link][0])
+
+    def latent_words(self, link: str) -> str:
+        return LATENT[link][1]
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         thresholds = np.asarray(given.aux["threshold"], dtype=float)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array
 from partialpool.priors import LogNormal
 
+from . import tails
 from .family import Aux, Dispersion, Given, LogLink
 
 _LEAST = np.finfo(float).tiny
@@ -39,6 +41,9 @@ class Positive(LogLink):
         """Draw what a mean is multiplied by."""
         raise NotImplementedError
 
+    def latent_words(self, link: str) -> str:
+        return "the variance of the logarithm of the response around its mean"
+
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = self.mean(eta, given)
         # Draws that round to 0 stay responses that the family can give.
@@ -55,6 +60,14 @@ class Exponential(Positive):
         with np.errstate(over="ignore"):
             return np.asarray(self.mean(eta, given) ** 2)
 
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        with np.errstate(over="ignore"):
+            above = -np.exp(np.log(y) - eta)
+        return tails.Tails(tails.log_rest(above), above)
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        return np.asarray(math.pi**2 / 6)
+
     def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
         return rng.standard_exponential(size)
 
@@ -68,6 +81,20 @@ class Gamma(Positive):
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         return {"shape": _within(1 / _log_sd(y) ** 2)}  # of the logarithm, 1/shape is the variance
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        with np.errstate(over="ignore"):
+            return np.asarray(self.mean(eta, given) ** 2 / given.aux["shape"])
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        shape = np.asarray(given.aux["shape"], dtype=float)
+        with np.errstate(over="ignore"):
+            return tails.gamma(shape, np.exp(np.log(y) + np.log(shape) - eta))
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        from scipy.special import polygamma
+
+        return np.asarray(polygamma(1, given.aux["shape"]))
 
     def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
         return np.asarray(rng.standard_gamma(aux["shape"], size) / aux["shape"])
@@ -84,10 +111,29 @@ class Weibull(Positive):
         # Of the logarithm, the variance is π²/(6 shape²).
         return {"shape": _within(math.pi / math.sqrt(6) / _log_sd(y))}
 
+    def variance(self, eta: Array, given: Given) -> Array:
+        shape = given.aux["shape"]
+        ratio = np.expm1(_log_moment(2 / shape) - 2 * _log_moment(1 / shape))
+        with np.errstate(over="ignore"):
+            return np.asarray(self.mean(eta, given) ** 2 * ratio)
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        shape = given.aux["shape"]
+        with np.errstate(over="ignore"):
+            above = -np.exp(shape * (np.log(y) - eta + _log_moment(1 / shape)))
+        return tails.Tails(tails.log_rest(above), above)
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        return np.asarray(math.pi**2 / 6 / np.asarray(given.aux["shape"]) ** 2)
+
     def noise(self, rng: np.random.Generator, aux: Aux, size: tuple[int, ...]) -> Array:
         shape = np.asarray(aux["shape"], dtype=float)
-        mean = np.exp(np.vectorize(math.lgamma, otypes=[float])(1 + 1 / shape))
-        return np.asarray(rng.weibull(shape, size) / mean)
+        return np.asarray(rng.weibull(shape, size) / np.exp(_log_moment(1 / shape)))
+
+
+def _log_moment(power: Any) -> Array:
+    """Log of the mean of a power of standard exponential noise."""
+    return np.asarray(np.vectorize(math.lgamma, otypes=[float])(1 + np.asarray(power)))
 
 
 def _log_sd(y: Array) -> float:

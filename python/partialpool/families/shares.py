@@ -12,6 +12,7 @@ from partialpool.arrays import Array
 from partialpool.priors import LogNormal
 
 from .family import Averages, Dispersion, Family, Given
+from . import tails
 from .links import probabilities
 
 # The sd around a mean of ½ is 1/(2 √(1 + phi)): 95% between 0.04 and 0.40, median 0.15; a uniform
@@ -42,6 +43,27 @@ class Beta(Family):
 
     def mean(self, eta: Array, given: Given) -> Array:
         return probabilities(given.link, np.broadcast_arrays(eta, *given.aux.values())[0])[0]
+
+    def variance(self, eta: Array, given: Given) -> Array:
+        p, q = probabilities(given.link, np.broadcast_arrays(eta, *given.aux.values())[0])
+        return np.asarray(p * q / (1 + given.aux["phi"]))
+
+    def log_tails(self, y: Array, eta: Array, given: Given) -> tails.Tails:
+        # Shapes above 0, where numbers end.
+        a, b = (np.maximum(p * given.aux["phi"], 1e-300) for p in probabilities(given.link, eta))
+        return tails.beta(a, b, np.log(y), np.log1p(-y))
+
+    def latent_variance(self, eta: Array, given: Given) -> Array | None:
+        p, q = probabilities(given.link, eta)
+        slope = {
+            "logit": lambda: p * q,
+            "probit": lambda: np.exp(-(eta**2) / 2) / math.sqrt(2 * math.pi),
+            "cloglog": lambda: q * np.exp(eta),
+        }[given.link]()
+        return np.asarray(self.variance(eta, given) / slope**2)
+
+    def latent_words(self, link: str) -> str:
+        return "the variance around the mean share, by the delta method at the mean of the rows"
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         p, q = probabilities(given.link, eta)
