@@ -528,11 +528,11 @@ def test_what_would_take_hours_is_refused_before_any_work(family, monkeypatch):
 
 
 def test_leaving_out_a_million_rows_is_not_refused():
-    from partialpool.scores.loo import _check_effort
+    from partialpool.scores.loo import check_effort
 
-    _check_effort(1_000_000, 1000, 100)
+    check_effort(1_000_000, 1000, 100)
     with pytest.raises(InputError, match=r"of a model with 2000 coefficients .* hours"):
-        _check_effort(1_000_000, 1000, 2000)
+        check_effort(1_000_000, 1000, 2000)
 
 
 def test_means_of_densities_that_no_draw_allows():

@@ -100,9 +100,7 @@ def test_tails_of_numbers_are_integrals_of_their_densities(name, link):
 def test_tails_of_successes(link):
     eta = np.linspace(-3, 2, 5)
     for n in (1, 2, 9):
-        p = np.exp(
-            [density("binomial", link, k, eta, np.full(5, float(n))) for k in range(n + 1)]
-        )
+        p = np.exp([density("binomial", link, k, eta, np.full(5, float(n))) for k in range(n + 1)])
         for k in range(n):
             own = given("binomial", link, np.float64(n))
             found = FAMILIES["binomial"].log_tails(np.float64(k), eta, own)
@@ -209,7 +207,7 @@ def test_variances_on_the_scale_of_the_predictor_are_those_of_draws():
         assert float(own) == pytest.approx(noise.var())
     own = FAMILIES["bernoulli"].latent_variance(np.zeros(()), Given("cloglog", {}))
     assert float(own) == pytest.approx(stats.gumbel_l.var())
-    # Counts, by Nakagawa, Johnson & Schielzeth (2017): log(1 + 1/mean) and log(1 + 1/mean + 1/shape).
+    # Counts, as in Nakagawa, Johnson & Schielzeth (2017).
     own = FAMILIES["poisson"].latent_variance(np.log(3.0), Given("log", {}))
     assert float(own) == pytest.approx(np.log(1 + 1 / 3))
     own = FAMILIES["negbinomial"].latent_variance(np.log(3.0), Given("log", {"shape": 2.0}))
@@ -220,8 +218,9 @@ def test_variances_on_the_scale_of_the_predictor_are_those_of_draws():
         made = inverse(FAMILIES["beta"].simulate(rng, np.full(n, 0.5), own))
         found = float(FAMILIES["beta"].latent_variance(np.asarray(0.5), own))
         assert found == pytest.approx(made.var(), rel=0.02)
-    made = FAMILIES["beta"].simulate(rng, np.full(n, 0.2), Given("cloglog", {"phi": 4000.0}))
-    found = float(FAMILIES["beta"].latent_variance(np.asarray(0.2), Given("cloglog", {"phi": 4000.0})))
+    own = Given("cloglog", {"phi": 4000.0})
+    made = FAMILIES["beta"].simulate(rng, np.full(n, 0.2), own)
+    found = float(FAMILIES["beta"].latent_variance(np.asarray(0.2), own))
     assert found == pytest.approx(np.log(-np.log1p(-made)).var(), rel=0.02)
 
 

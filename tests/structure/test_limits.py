@@ -468,7 +468,7 @@ def numbers_in_a_matrix(count):
 @border("LOO_SECONDS", 3599, 3601)
 def rows_left_out(seconds):
     rows = round(seconds * (os.cpu_count() or 1) / loo.ROW / 1000)
-    return refused(loo._check_effort, rows, 1000, 0)
+    return refused(loo.check_effort, rows, 1000, 0)
 
 
 def coefficients(bar, count):

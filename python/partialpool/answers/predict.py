@@ -193,32 +193,54 @@ def predict(
     out = np.full((n if new is not None else len(at_table), 4), np.nan)
     shares = np.full((len(out), len(labels)), np.nan)
     place = at_table if new is not None else np.arange(len(at_table))
+    out[place], shares[place] = summarised(evaluator, kind, interval)
+    ready.notes += without_numbers(out[place])
+    columns = dict(zip(COLUMNS, out.T, strict=True)) | dict(zip(labels, shares.T, strict=True))
+    frame = frame.assign(**columns)
+    frame.attrs |= _facts(fit, kind, ready) | {"interval": float(interval)}
+    return frame
+
+
+def summarised(evaluator: Evaluator, kind: str, interval: float) -> tuple[Array, Array]:
+    """Mean, sd, lower and upper of all rows, and the probabilities of their categories.
+
+    Returns
+    -------
+    (row, 4) array, (row, category) array
+        The second without columns where no probabilities belong to the kind.
+    """
+    labels = _probability_labels(evaluator.model, kind)
+    out = np.full((len(evaluator.rows), 4), np.nan)
+    shares = np.full((len(out), len(labels)), np.nan)
     for first, at in evaluator.chunks(max(1, 2 * len(labels))):
         # Overflow to infinity, and undetermined levels, are results like others.
         with np.errstate(invalid="ignore", over="ignore"):
             if labels:
                 p = evaluator.probabilities(evaluator.linear(at))
-                shares[place[at]] = p.mean(axis=1)
-                values = np.asarray(p @ model.scores)
+                shares[at] = p.mean(axis=1)
+                values = np.asarray(p @ evaluator.model.scores)
             else:
                 values = _values(evaluator, kind, first, at)
-            out[place[at]] = summarise_rows(values, interval)
-    undetermined = int(np.isnan(out[place, 0]).sum())
+            out[at] = summarise_rows(values, interval)
+    return out, shares
+
+
+def without_numbers(out: Array) -> list[str]:
+    """Say how many rows of a summary are not determined, or too large."""
+    notes = []
+    undetermined = int(np.isnan(out[:, 0]).sum())
     if undetermined:
-        ready.notes.append(
+        notes.append(
             f"no prediction for {undetermined} row{'s' * (undetermined != 1)} in levels whose own "
             "rows do not determine their coefficients"
         )
     infinite = int(np.isinf(out).any(axis=1).sum())
     if infinite:
-        ready.notes.append(
+        notes.append(
             f"the prediction of {infinite} row{'s' * (infinite != 1)} is larger than can be "
             "computed with: look at the values of the predictors"
         )
-    columns = dict(zip(COLUMNS, out.T, strict=True)) | dict(zip(labels, shares.T, strict=True))
-    frame = frame.assign(**columns)
-    frame.attrs |= _facts(fit, kind, ready) | {"interval": float(interval)}
-    return frame
+    return notes
 
 
 def _beside(frame: pd.DataFrame, taken: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from partialpool import _core, called
-from partialpool.arrays import Array, Ints
+from partialpool.arrays import LOG_2PI, Array, Ints
 from partialpool.design import Design, GroupFactor
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.engine.conditional import covariances
@@ -106,6 +106,20 @@ def leave_rows_out(rows: Crossed, draws: Drawn) -> tuple[Array, Array, Array]:
     log_scale = np.log(scale)
     density, away, score = np.moveaxis(found, 2, 0)
     return density + log_scale, design.y - away / scale, score + log_scale
+
+
+def standardised(rows: Crossed, draws: Drawn) -> tuple[Array, Array]:
+    """How far each y_i is from its mean given all other rows, in its sds then, and its log density.
+
+    The sds do not depend on the responses, so densities at 0 of responses that are all 0 tell them.
+    """
+    log_density, mean, _ = leave_rows_out(rows, draws)
+    work = rows.work._replace(y=np.zeros_like(rows.work.y))
+    prior = rows.prior.copy()
+    prior[-1], prior[:, -1] = 0.0, 0.0
+    at_zero = Crossed(rows.design, work, work.reduce(rows.design.factors), prior)
+    flat, _, _ = leave_rows_out(at_zero, draws._replace(sampled=np.zeros_like(draws.sampled)))
+    return (rows.design.y - mean) * np.exp(flat + LOG_2PI / 2), log_density
 
 
 def leave_levels_out(rows: Crossed, draws: Drawn, factor: GroupFactor) -> Array:

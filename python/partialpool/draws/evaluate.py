@@ -135,6 +135,15 @@ class Evaluator:
         mean = self.family.mean(eta, given)
         return np.broadcast_to(mean, eta.shape)
 
+    def variance(self, at: Ints, eta: Array | None = None) -> Array:
+        """Variances of responses around their means."""
+        eta = self.linear(at) if eta is None else eta
+        if self.model.categories:
+            p, scores = self.probabilities(eta), self.model.scores
+            return np.asarray(p @ scores**2 - (p @ scores) ** 2)
+        given = Given(self.model.link, self.aux, self._trials(at), self.log_sigma(at))
+        return np.broadcast_to(self.family.variance(eta, given), eta.shape)
+
     def expected(self, eta: Array, kind: str) -> Array:
         """Expected responses of one trial, or with ``kind="probability"`` those of categories.
 

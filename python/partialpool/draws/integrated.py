@@ -277,6 +277,32 @@ def row_scores(rows: Blocks, draws: Parameters, relative: float) -> RowScores:
     return RowScores(*placed.T)
 
 
+def standardised(rows: Blocks, draws: Parameters, at: slice) -> tuple[Array, Array]:
+    """Leave out one row after the other, of those in some places of the order.
+
+    Returns
+    -------
+    z, log_density : (draw, row) arrays
+        How far y_i is from its mean given all other rows and φ, in its sds then; and its log
+        density. NaN where other rows do not determine it.
+    """
+    level, Z = rows.codes[at], rows.Z[at]
+    first, last = int(level[0]), int(level[-1]) + 1
+    p, sigma = rows.n_integrated, draws.sigma[:, None]
+    u, inverse = draws.coefficients
+    W = rows.W(draws, first, last)[:, level - first]
+    WZ = np.einsum("srqk,rk->srq", W, Z)
+    rest = rows.B[at] - np.einsum("srq,rqm->srm", WZ, rows.ZB[level])
+    # In units of 1/sigma²: what levels leave of the row's own precision, less what b takes.
+    half = np.einsum("srp,spk->srk", rest[..., :p], inverse)
+    own = 1.0 - np.einsum("srq,rq->sr", WZ, Z)
+    own = own - np.einsum("srk,srk->sr", half, rest[..., :p]) / sigma**2
+    own = np.where(own > UNDETERMINED, own, np.nan)
+    z = np.einsum("srm,sm->sr", rest, u) / (sigma * np.sqrt(own))
+    log_density = np.log(rows.scale[at] / sigma) + 0.5 * (np.log(own) - LOG_2PI - z**2)
+    return z, log_density
+
+
 def level_scores(rows: Blocks, draws: Parameters) -> Array:
     """Log p(rows of a level | all other rows, φ): (draw, level).
 

@@ -39,6 +39,20 @@ def design_rows(model: Model, design: Design) -> Rows:
     )
 
 
+def without_levels(model: Model, rows: Rows) -> Rows:
+    """Take rows as if their levels were none of those that the fit knows.
+
+    Levels without pooling stay: there is no population that they could come from.
+    """
+    members = tuple(
+        replace(member, codes=np.full(len(rows), len(model.groups[member.k].levels)), labels=())
+        if model.groups[member.k].known_sd is None
+        else member
+        for member in rows.members
+    )
+    return replace(rows, members=members)
+
+
 def wanted_roles(model: Model, kind: str, averaged: bool = False) -> tuple[str, ...]:
     """Name the roles that predictions of a kind depend on, or averages of them over rows."""
     family, entered = model.family, ["predictor"]

@@ -19,9 +19,10 @@ from partialpool.design import Design, GroupFactor
 from partialpool.design.design import Part
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.integrated import undetermined_rows
-from partialpool.draws.new_rows import design_rows
+from partialpool.draws.new_rows import design_rows, without_levels
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.families import Family, Given
+from partialpool.families.tails import Tails
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,16 @@ class RowDraws:
     def means(self) -> Array:
         """Expected responses given all parameters."""
         return np.asarray(self.family.mean(self.eta, self.given))
+
+    def variances(self) -> Array:
+        """Variances of the responses around these."""
+        found = self.family.variance(self.eta, self.given)
+        return np.broadcast_to(found, self.eta.shape)
+
+    def log_tails(self, y: Array) -> Tails:
+        """Log probabilities of responses up to y (row,), and of those beyond: (draw, row)."""
+        found = self.family.log_tails(y, self.eta, self.given)
+        return Tails(*(np.broadcast_to(tail, self.eta.shape) for tail in found))
 
     def pearson(self, *responses: Array) -> tuple[Array, ...] | None:
         """Squares of the distances of responses from their means, in units of their variances.
@@ -179,6 +190,8 @@ def row_draws(
     rows: Ints | None = None,
     draws: Ints | None = None,
     design: Design | None = None,
+    *,
+    deviations: bool = True,
 ) -> RowDraws:
     """Compute what draws of the parameters say of fitted rows.
 
@@ -191,17 +204,20 @@ def row_draws(
     design : Design, optional
         Rows with the columns and levels of the fit's own, in place of them. Predictors are NaN in
         levels that the fit's own rows do not determine under flat priors.
+    deviations : bool
+        Whether levels deviate from their population.
     """
     own = rows_of(fit)
     design = own if design is None else design
     rows = np.arange(design.n_rows) if rows is None else rows
     draws = np.arange(n_draws(fit)) if draws is None else draws
     model = fit.model
+    every = design_rows(model, design)
     evaluator = Evaluator(
         model,
         fit.run,
-        design_rows(model, design),
-        new_levels="sample",
+        every if deviations else without_levels(model, every),
+        new_levels="sample" if deviations else "population",
         seed=fit.run.seed,
         picked=draws,
     )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array
 from partialpool.errors import InputError
 
-from .family import Ends, Family, Given, Observed, Response, whole
 from . import tails
+from .family import Ends, Family, Given, Observed, Response, whole
 from .links import LATENT, probabilities
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array
 from partialpool.priors import LogNormal
 
-from .family import Averages, Dispersion, Family, Given
 from . import tails
+from .family import Averages, Dispersion, Family, Given
 from .links import probabilities
 
 # The sd around a mean of ½ is 1/(2 √(1 + phi)): 95% between 0.04 and 0.40, median 0.15; a uniform

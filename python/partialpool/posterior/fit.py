@@ -6,7 +6,9 @@ import os
 
 from partialpool.answers.arviz import to_arviz
 from partialpool.answers.check import check
+from partialpool.answers.fitted import fitted
 from partialpool.answers.predict import posterior_predictive, predict
+from partialpool.answers.residuals import residuals
 from partialpool.answers.sensitivity import sensitivity
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.effects import effects
@@ -44,6 +46,8 @@ class Fit(Posterior, Answer):
     predict = predict
     posterior_predictive = posterior_predictive
     effects = effects
+    fitted = fitted
+    residuals = residuals
 
     loo = loo
     kfold = kfold

@@ -257,7 +257,7 @@ def leave_levels(fit: Posterior, factor: GroupFactor) -> Loo:
     wanted = max(FEWEST, MOST // len(factor.levels))
     if crosses(fit) and factor.name in own:
         every = crossed(fit)
-        picked = _affordable(fit, every, wanted, len(factor.levels), f"levels of `{factor.name}`")
+        picked = affordable(fit, every, wanted, len(factor.levels), f"levels of `{factor.name}`")
         scores = leave_levels_out(every, drawn(fit, every, picked), factor)
     elif integrates(fit) and own in ([], [factor.name]):
         picked = thinned(fit, wanted)
@@ -309,19 +309,19 @@ def _rows(fit: Posterior) -> Loo:
     draws = thinned(fit, max(FEWEST, MOST // n))
     if crosses(fit):
         every = crossed(fit)
-        exact, draws = True, _affordable(fit, every, len(draws), 3, "rows")
+        exact, draws = True, affordable(fit, every, len(draws), 3, "rows")
         check_memory(len(draws), n, what="rows", copies=8, remedy="use `kfold(5)`")
         density, expected, score = leave_rows_out(every, drawn(fit, every, draws))
         left = leave_out(density, relative)
         elpd, k, log_score = left.elpd, left.pareto_k, log_mean(score)
         mean = expected[0] + np.einsum("sr,sr->r", left.weights, expected - expected[0])
     elif exact:
-        _check_effort(n, len(draws), len(fit.model.columns))
+        check_effort(n, len(draws), len(fit.model.columns))
         sorted_rows = blocks(fit)
         of_draws = parameters(fit, sorted_rows, draws)
         elpd, k, mean, log_score = row_scores(sorted_rows, of_draws, relative)
     else:
-        _check_effort(n, len(draws), 0)
+        check_effort(n, len(draws), 0)
         for at in chunks(design, max(1, 2_000_000 // len(draws))):
             of_rows = row_draws(fit, at, draws)
             left = leave_out(of_rows.log_densities(), relative)
@@ -346,8 +346,8 @@ def _rows(fit: Posterior) -> Loo:
     )
 
 
-def _affordable(fit: Posterior, rows: Crossed, wanted: int, times: int, what: str) -> Ints:
-    """Draws of φ at which all rows may be evaluated so many times, `wanted` at most."""
+def affordable(fit: Posterior, rows: Crossed, wanted: int, times: int, what: str) -> Ints:
+    """Draws of φ at which all rows may be evaluated so many times, `wanted` at most; or refuse."""
     effort = times * rows.operations
     count = int(min(wanted, OPERATIONS / effort))
     if count < LEAST:
@@ -359,7 +359,7 @@ def _affordable(fit: Posterior, rows: Crossed, wanted: int, times: int, what: st
     return thinned(fit, count)
 
 
-def _check_effort(rows: int, draws: int, columns: int) -> None:
+def check_effort(rows: int, draws: int, columns: int) -> None:
     """Refuse what would take hours, before any work."""
     remedy = "use `kfold(5)`, which takes five fits"
     seconds = rows * draws * (ROW + PAIR * columns**2) / (os.cpu_count() or 1)

@@ -1,0 +1,153 @@
+"""Residuals: where each response lies beside what the other rows lead to expect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from partialpool import limits
+from partialpool.arrays import Array, mean_of
+from partialpool.checks import check_choice, check_seed
+from partialpool.draws.evaluate import Evaluator, stream
+from partialpool.draws.new_rows import design_rows
+from partialpool.draws.posterior import Posterior, rows_of
+from partialpool.families.tails import Tails
+from partialpool.scores.left_out import places
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS = ("quantile", "pit", "response", "pearson")
+
+
+def residuals(
+    fit: Posterior,
+    kind: Literal["quantile", "pit", "response", "pearson"] = "quantile",
+    *,
+    seed: int | None = None,
+) -> pd.DataFrame:
+    """Residuals of the rows that were fitted.
+
+    Parameters
+    ----------
+    kind : {"quantile", "pit", "response", "pearson"}
+        What the column `residual` holds.
+
+        * ``"pit"``: the probability, given all other rows, of a response up to this one
+          (probability integral transform). Uniform between 0 and 1 where the model holds, whatever
+          the family.
+        * ``"quantile"``: the same on the scale of a standard normal variable (Dunn & Smyth 1996):
+          beyond ±2 in 5% of the rows, beyond ±3 in 0.3%.
+        * ``"response"``: the response less its fitted value.
+        * ``"pearson"``: that in units of the sd which the model gives it there.
+    seed : int, optional
+        Where single responses have a probability (counts, yes or no, categories), quantile
+        residuals and ``pit`` are drawn from within it, so that they are continuous; by default with
+        the seed of the fit.
+
+    Returns
+    -------
+    DataFrame
+        A row for each row that was fitted, called by its position in the table: response, fitted
+        (its posterior mean), residual; with the first two kinds also pit, and pareto_k, which says
+        how reliable they are (below 0.7 is fine). Ordered categories count as the numbers that they
+        are, and as 0, 1, 2, … where they are none. ``attrs["notes"]`` says what to know.
+
+    Raises
+    ------
+    InputError
+        If the fit was saved without its rows, or leaving out its rows would take hours.
+
+    Notes
+    -----
+    Each row is left out (Gelfand 1996): a model that bends to every row would else look right. In
+    a Gaussian model, coefficients are integrated out, the predictive distribution given sds,
+    correlations and sigma is exact, and only the posterior of these few is reweighted; in other
+    models that of all parameters is, as in :meth:`loo`. Tails are kept as logarithms, so that a
+    residual of ±8, or ±80, is a number.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
+    >>> found = fit.residuals()
+    >>> found.columns.tolist()
+    ['response', 'fitted', 'residual', 'pit', 'pareto_k']
+    >>> round(float(found["residual"].std()), 2)
+    1.0
+    """
+    import pandas as pd
+
+    check_choice("kind", kind, KINDS)
+    seed = fit.run.seed if seed is None else check_seed(seed)
+    design, model = rows_of(fit), fit.model
+    response = model.scores[design.y.astype(np.int64)] if model.categories else design.y
+    expected, variance = _moments(fit)
+    columns = {"response": response, "fitted": expected}
+    if kind in ("quantile", "pit"):
+        found = places(fit)
+        u = stream(seed, "residuals").random(design.n_rows)
+        at = found.spread(u) if model.family.discrete else found.up_to
+        pit = np.where(at.below < at.above, np.exp(at.below), -np.expm1(at.above))
+        columns["residual"] = normal_quantiles(at) if kind == "quantile" else pit
+        columns |= {"pit": pit, "pareto_k": found.pareto_k}
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            unit = np.sqrt(variance) if kind == "pearson" else 1.0
+            columns["residual"] = (response - expected) / unit
+    frame = pd.DataFrame(columns, index=pd.Index(design.rows, name="row"))
+    frame.attrs |= {"kind": kind, "seed": seed, "notes": _notes(frame)}
+    return frame
+
+
+def normal_quantiles(at: Tails) -> Array:
+    """Give the standard normal quantiles at probabilities, from both tails' logarithms.
+
+    Examples
+    --------
+    >>> at = Tails(np.array([-np.log(2.0), -50.0]), np.array([-np.log(2.0), 0.0]))
+    >>> normal_quantiles(at).round(3)
+    array([ 0.   , -9.677])
+    """
+    from scipy.special import ndtri_exp
+
+    # Each tail has its digits where it is the smaller.
+    lower = ndtri_exp(np.minimum(at.below, 0.0))
+    return np.asarray(np.where(at.below < at.above, lower, -ndtri_exp(np.minimum(at.above, 0.0))))
+
+
+def _moments(fit: Posterior) -> tuple[Array, Array]:
+    """Posterior means of the expected response, and of the variance around it: (row,) each."""
+    model = fit.model
+    rows = design_rows(model, rows_of(fit))
+    evaluator = Evaluator(model, fit.run, rows, new_levels="sample", seed=fit.run.seed)
+    found = np.full((2, len(rows)), np.nan)
+    for _, at in evaluator.chunks(max(1, 3 * len(model.categories))):
+        with np.errstate(invalid="ignore", over="ignore"):
+            eta = evaluator.linear(at)
+            found[0, at] = mean_of(evaluator.mean(at, eta), axis=1)
+            found[1, at] = evaluator.variance(at, eta).mean(axis=1)
+    return found[0], found[1]
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    notes, n = [], len(frame)
+    if "pareto_k" in frame:
+        far = int((frame["pareto_k"] > limits.PARETO_K).sum())
+        if far:
+            notes.append(
+                f"{far} of {n} residuals cannot be trusted (Pareto k up to "
+                f"{frame['pareto_k'].max():.2f}, should be at most {limits.PARETO_K}): without "
+                "their rows the posterior would be a different one"
+            )
+    lost = int(frame["residual"].isna().sum())
+    if lost:
+        notes.append(
+            f"{lost} of {n} rows have no residual: nothing else determines what is expected there, "
+            "because priors are flat"
+        )
+    endless = int(np.isinf(frame["residual"]).sum())
+    if endless:
+        notes.append(f"{endless} of {n} residuals are larger than can be computed with")
+    return notes
