@@ -49,6 +49,18 @@ class NotYetError(InputError, NotImplementedError):
     """A valid request that this version cannot serve."""
 
 
+class UnknownRowsError(InputError):
+    """Rows of which the fit knows nothing, as no fitted row has their combination of categories.
+
+    Attributes
+    ----------
+    every : bool
+        Whether it is all rows that were given.
+    """
+
+    every: bool = False
+
+
 class FindingWarning(UserWarning):
     """What to know before a fit is used: its findings of level warning or error, as text.
 

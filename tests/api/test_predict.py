@@ -844,7 +844,7 @@ def test_lognormal_levels_of_sigma_have_no_expectation():
 @pytest.mark.parametrize(
     ("by", "options", "message"),
     [
-        ("g", {}, "`g` is no predictor of the formula: choose one of `x`, `k`"),
+        ("z", {}, "`z` is no predictor of the formula: choose one of `x`, `k`, `g`"),
         ("y", {}, "`y` is no predictor"),
         ("x", {"at": {"z": 1}}, "`z` is no predictor"),
         ("x", {"at": {"x": ["a"]}}, "`at` gives `x` the value 'a': give a finite number"),

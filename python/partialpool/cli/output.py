@@ -50,6 +50,12 @@ _SUBJECT = re.compile(
     r"(?= (?:is (?!no |the |both )|(?:out|and|has|holds|names|equals|gives|lists)\b))"
     r"|(?:(?<=\A)|(?<=leave )|(?<=and ))`(na|decimal|text|encoding)`"
 )
+# Options whose names columns may well have: only where it is the option that is spoken of.
+_GIVEN = re.compile(
+    r"`(pairwise|ratio|reference|slope)`"
+    r"(?= is given|, which compares| out(?: of one of them)?\b|, and slopes)|"
+    r"\A`(reference|slope)`(?= (?:is [^:]*, (?:which|whose)|names))"
+)
 
 
 def own_words(message: str) -> str:
@@ -73,6 +79,7 @@ def own_words(message: str) -> str:
     found = _READ.sub(read, message)
     found = _OPTION.sub(lambda m: f"`--{m[1].replace('_', '-')}`", found)
     found = _VALUE.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2]}", found)
+    found = _GIVEN.sub(lambda m: f"`{option(m)}`", found)
     return _SUBJECT.sub(lambda m: f"`{option(m)}`", found)
 
 

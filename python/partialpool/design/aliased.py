@@ -15,7 +15,7 @@ import numpy as np
 
 from partialpool.arrays import Array
 from partialpool.data import label
-from partialpool.errors import InputError, short
+from partialpool.errors import InputError, UnknownRowsError, short
 from partialpool.expressions.categories import Categories
 from partialpool.expressions.coding import spelled
 from partialpool.formula import Factor, Term
@@ -181,9 +181,11 @@ def check_known(
         if bad.any():
             first, count = int(np.argmax(bad)) + 1, int(bad.sum())
             cells = f" ({'; '.join(one.cells)})" if one.cells else ""
-            raise InputError(
+            error = UnknownRowsError(
                 f"no row that was fitted tells what `{short(one.term)}` adds in {count} row"
                 f"{'s' * (count != 1)} {where}{cells}",
                 where=f"the first is row {first}",
                 remedy="leave out rows whose combination of categories no fitted row has",
             )
+            error.every = bool(bad.all())
+            raise error

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
 from partialpool.design.gather import Gathered
-from partialpool.draws.new_rows import build_rows, check_known
+from partialpool.draws.new_rows import build_rows, check_known, grouping_columns
 from partialpool.effects.levels import Levels
 from partialpool.effects.rows import contents, interleaved, take, without_common
 from partialpool.effects.values import with_column
@@ -39,6 +39,8 @@ class Average:
     ) -> None:
         self.levels, self.model, self.apart = levels, levels.model, apart
         self.weights, self.notes = weights, notes
+        # Between the values of these columns there is nothing to derive.
+        self.of_levels = {name for g in apart for name in grouping_columns(levels.model, g)}
 
     def __call__(self, gathered: Gathered) -> Array:
         """Give the average over the rows."""
@@ -57,17 +59,23 @@ class Average:
             total = total + np.tensordot(weights[at][known], mean[known] - (origin or 0.0), axes=1)
         if lost:
             self._say(int(lost))
+        if lost == counts.sum():
+            return self.unknown
         return np.asarray((origin or 0.0) + total / left)
 
-    def slope(self, gathered: Gathered, by: str) -> Array:
-        """Give the average derivative where the rows are."""
+    @property
+    def unknown(self) -> Array:
+        """What is given where no row is determined."""
+        categories = len(self.model.categories) if self.levels.kind == "probability" else 0
+        return np.full((len(self.levels.picked), *[categories] * bool(categories)), np.nan)
+
+    def slope(self, gathered: Gathered, by: str, data: Array | None = None) -> Array:
+        """Give the average derivative where the rows are.
+
+        `data`: where the rows were, before all of them got one value.
+        """
         x = gathered.table.columns[by].values.astype(np.float64)
-        sd = np.sqrt(np.cov(x, aweights=self.weights, ddof=0))
-        step = STEP * (float(sd) or max(abs(float(x[0])), 1.0))
-        # Not beyond the data, where some transforms are not defined.
-        low, high = np.maximum(x - step, x.min()), np.minimum(x + step, x.max())
-        if np.ptp(x) == 0:
-            low, high = x - step, x + step
+        low, high = self._ends(x, x if data is None else data)
         columns = (replace(gathered.table.columns[by], values=x) for x in (low, high))
         left_end, right_end = (
             build_rows(self.model, with_column(gathered, column), self.apart) for column in columns
@@ -78,14 +86,28 @@ class Average:
             left_end, right_end = without_common(left_end, right_end)
         both = interleaved(take(left_end, first), take(right_end, first))
         total: Array | float = 0.0
-        left = float(weights.sum())
+        left, any_known = float(weights.sum()), False
         for at, mean in self.levels.means(both):
             change, own = mean[1::2] - mean[::2], at[::2] // 2
             known = _known(change)
+            any_known |= bool(known.any())
             left -= weights[own][~known].sum()
             shares = (weights / (high - low)[first])[own][known]
             total = total + np.tensordot(shares, change[known], axes=1)
-        return np.asarray(total / left)
+        return np.asarray(total / left) if any_known else self.unknown
+
+    def _ends(self, x: Array, data: Array) -> tuple[Array, Array]:
+        """Give the ends of small steps around x, as small as the spread of the data tells."""
+        sd = np.sqrt(np.cov(data, aweights=self.weights, ddof=0))
+        step = STEP * (float(sd) or max(abs(float(data[0])), 1.0))
+        least, most = data.min(), data.max()
+        if least == most:
+            return x - step, x + step
+        # Not beyond the data, where some transforms are not defined.
+        inside = (x >= least) & (x <= most)
+        low = np.where(inside, np.maximum(x - step, least), x - step)
+        high = np.where(inside, np.minimum(x + step, most), x + step)
+        return low, high
 
     def _distinct(self, table: Array) -> tuple[Ints, Array, Array]:
         """Merge rows that are alike: the first of each kind, how many, and their weight."""

@@ -1,78 +1,98 @@
-"""Marginal effects: average predictions, contrasts and slopes of one predictor."""
+"""Marginal effects: average predictions, contrasts, ratios and slopes of one or more predictors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
-from partialpool.answers.predict import AverageRoles, given_roles, predict, summarise_rows
+from partialpool.answers.predict import AverageRoles, given_roles, predict
 from partialpool.arrays import Array
-from partialpool.checks import check_choice, check_interval, check_mapping, check_text
 from partialpool.design.gather import Gathered
-from partialpool.draws.new_rows import (
-    gather_fitted,
-    gather_new,
-    grouping_columns,
-)
+from partialpool.draws.new_rows import gather_fitted, gather_new
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.average import Average
-from partialpool.effects.levels import Levels
-from partialpool.effects.values import (
-    check_predictors,
-    is_numeric,
-    values_of,
-    with_value,
+from partialpool.effects.comparisons import (
+    Comparison,
+    comparisons,
+    difference,
+    quotient,
+    reference_values,
 )
-from partialpool.errors import InputError
+from partialpool.effects.grid import Axis, Grid, Place, at_place, chosen_groups, make_axes
+from partialpool.effects.levels import Levels
+from partialpool.effects.question import Question, ask, ratio_name
+from partialpool.effects.tabled import Found, name_columns, tabled
+from partialpool.effects.values import is_numeric, with_value
+from partialpool.errors import InputError, UnknownRowsError
+from partialpool.memory import check_memory
 from partialpool.taking import takes
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-
-GROUPS = ("integrate", "none")
-KINDS = ("mean", "probability", "linear")
-COLUMNS = ("quantity", "value", "reference", "mean", "sd", "lower", "upper")
-
-# A quantity, its value and its reference, and its draws: (draw,), or (draw, category).
-Found = tuple[str, Any, Any, Array]
+    from partialpool.effects.frame import Effects
 
 
 @takes(predict, AverageRoles)
 def effects(
     fit: Posterior,
-    by: str,
+    by: str | Sequence[str] = (),
     at: Mapping[str, Any] | None = None,
-    groups: Literal["integrate", "none"] = "integrate",
+    groups: Literal["integrate", "none"] | Mapping[str, Any] = "integrate",
     kind: Literal["mean", "probability", "linear"] = "mean",
     interval: float = 0.95,
     *,
+    pairwise: bool | Literal["within", "all", "interaction"] = False,
+    ratio: bool = False,
+    reference: Any = None,
+    slope: str | None = None,
     data: Any = None,
     draws: int | None = None,
     **roles: Unpack[AverageRoles],
-) -> pd.DataFrame:
-    """Average what the population is predicted to do: marginal effects of a predictor.
+) -> Effects:
+    """Average what the population is predicted to do: marginal effects of predictors.
 
-    Also known as average predictions, average comparisons and average slopes.
+    Also known as average predictions, average comparisons, average slopes, and marginal means.
 
     Parameters
     ----------
-    by : str
-        The predictor, a column of the data. All rows get each of its values in turn.
+    by : str or list of str
+        Predictors, columns of the data, or grouping factors. All rows get each of their values in
+        turn, and of several each combination. By default rows stay as they are.
     at : mapping, optional
-        Values by column: a list for `by`, whose first is what the others are compared with; one
-        value for other predictors, which all rows then have. By default `by` takes its
-        categories or, where it has more than five numbers, its quartiles.
-    groups : {"integrate", "none"}
-        Average over the population of levels, or take a level without deviations. Levels
-        without pooling keep their own coefficients.
+        Values by column: a list for those in `by`; one value for other predictors, which all rows
+        then have. By default a predictor in `by` takes its categories or, where it has more than
+        five numbers, its quartiles, and a factor all of its levels.
+    groups : {"integrate", "none"} or mapping
+        Average over the population of levels, or take a level without deviations. Or levels by
+        factor, such as ``{"county": ["1", "70"]}``: the table is then about each of them, with
+        comparisons within it, and averages over the levels of all other factors. Levels without
+        pooling keep their own coefficients.
     kind : {"mean", "probability", "linear"}
         On the scale of the response (of ordered categories as in :meth:`predict`); the
         probability of each ordered category; or on the scale of the linear predictor.
     interval : float
         Mass of the equal-tailed intervals.
+    pairwise : bool or {"within", "all", "interaction"}
+        Compare pairs of values, the later with the earlier, not each value with a reference.
+        True, or "within": of several predictors, the values of the first within each combination
+        of the others. "all": every two combinations. "interaction": differences of differences,
+        of the changes along the first predictor between two values of the second, within each
+        combination of any others.
+    ratio : bool
+        Compare by ratios of predictions in place of differences. With ``kind="linear"``, what
+        the differences are once exponentiated: odds ratios with a logit link; with a log link
+        ratios of rates (counts), of means, or of medians (log-normal). Refused where predictions
+        may be 0 or negative.
+    reference : value, list or mapping, optional
+        What the others are compared with; by default the first value, or the first of every
+        predictor. A list has a value for each in `by`. A mapping may name some, such as
+        ``{"arm": "placebo"}``: each combination is then compared with the one that differs from
+        it in those alone.
+    slope : str, optional
+        A number among the predictors: its average derivative at each combination in `by`, and
+        comparisons of these, in place of predictions.
     data : DataFrame, dict of arrays, or path, optional
         The rows to average over; by default those that were fitted.
     draws : int, optional
@@ -83,17 +103,22 @@ def effects(
 
     Returns
     -------
-    DataFrame
-        Columns quantity, value, reference, mean, sd, lower, upper. "prediction": the average
-        response at a value; "contrast": its difference from that at the reference; "slope": for
-        a number, the average derivative where the rows are (not across levels without pooling).
-        With ``kind="probability"`` there is a row for each of the column `category`.
+    Effects
+        A DataFrame with the columns quantity, value, reference, mean, sd, lower, upper, where
+        `by` is one name; where it is a list, each has a column of its name and one of its
+        reference, such as arm, year, reference_arm, reference_year. "prediction": the average
+        response; "contrast": its difference from that at the reference; "interaction": a
+        difference of contrasts; "ratio", "odds ratio" and so on in their place; "slope": for a
+        number that is alone in `by`, the average derivative where the rows are (not across
+        levels without pooling), or that of `slope`, with "slope contrast" and "slope
+        interaction". With ``kind="probability"`` there is a row for each of the column
+        `category`. Its ``draws``, dims (chain, draw, row), are what its rows sum up;
         ``attrs["groups"]`` says how levels were averaged over.
 
     Raises
     ------
     InputError
-        If there is no such predictor or value, or no data.
+        If there is no such predictor, level or value, no data, or nothing that can be compared.
 
     Examples
     --------
@@ -105,88 +130,186 @@ def effects(
     1  prediction    1.0   0.8
     2    contrast    1.0  -0.7
     3       slope    NaN  -0.7
+    >>> found = fit.effects(["floor", "county"], {"county": [1, 70]}, pairwise=True)
+    >>> found[["quantity", "floor", "county", "reference_floor", "mean"]].round(1)
+         quantity  floor  county  reference_floor  mean
+    0  prediction    0.0       1              NaN   1.2
+    1  prediction    0.0      70              NaN   0.9
+    2  prediction    1.0       1              NaN   0.6
+    3  prediction    1.0      70              NaN   0.3
+    4    contrast    1.0       1              0.0  -0.7
+    5    contrast    1.0      70              0.0  -0.7
+    >>> found.draws.sizes["row"]
+    6
     """
-    check_text("by", by, '"x"')
-    check_mapping("at", at, '{"x": 0}')
-    check_choice("groups", groups, GROUPS)
-    check_choice("kind", kind, KINDS)
-    interval = check_interval(interval)
-    at = dict(at or {})
-    model = fit.model
-    if kind == "probability" and not model.categories:
-        raise InputError(
-            f"the {model.family.name} family has no categories",
-            remedy='use kind="mean", which is a probability where the response is 0 or 1',
-        )
-    check_predictors(model, by, at)
-    apart = [group for group in model.groups if group.known_sd is not None]
-    given = given_roles(AverageRoles, roles)
-    if data is None:
-        gathered = gather_fitted(
-            model, fit.design, given, kind=kind, argument="data", averaged=True
-        )
-    else:
-        gathered = gather_new(model, data, given, kind=kind, needed=apart, averaged=True)
-    n_rows = gathered.table.n_rows
-    if n_rows == 0:
-        raise InputError("no row is complete, so there is nothing to average over")
-    counting = np.ones(n_rows)
-    if model.family.weights_count_rows:
-        counting = gathered.roles.pop("weights", counting)
-    levels = Levels(fit, groups, kind, draws)
-    average = Average(levels, apart, counting, list(gathered.notes))
-    for name, value in at.items():
-        if name != by:
+    given = {"by": by, "at": at, "groups": groups, "kind": kind, "interval": interval}
+    given |= {"pairwise": pairwise, "ratio": ratio, "reference": reference, "slope": slope}
+    asked = ask(fit.model, given)
+    average, gathered = _gathered(fit, asked, data, draws, given_roles(AverageRoles, roles))
+    for name, value in asked.at.items():
+        if name not in asked.names:
             gathered = with_value(gathered, name, value)
-    found = _quantities(average, gathered, by, at.get(by))
-    frame = _frame(found, interval, model.categories if kind == "probability" else None)
+    grid = _grid(average, gathered, asked)
+    compared = comparisons(grid, asked.pairs, asked.reference)
+    rows = len(grid.places) + len(compared) + 1
+    check_memory(
+        len(average.levels.picked),
+        rows * max(1, len(grid.categories)),
+        what="rows of the table",
+        copies=3,
+        remedy="ask for fewer draws with `draws=`, or for fewer values",
+    )
+    found = _Quantities(average, gathered, grid).all(asked, compared)
+    frame = tabled(found, grid, fit.run.chains, average.levels.drawn)
     frame.attrs |= {
-        "by": by,
+        "by": by if isinstance(by, str) else list(asked.names),
         "kind": kind,
-        "groups": levels.how,
-        "interval": float(interval),
-        "n_rows": n_rows,
+        "groups": average.levels.how,
+        "interval": asked.interval,
+        "n_rows": gathered.table.n_rows,
         "notes": average.notes,
+        "pairwise": asked.pairs or False,
+        "ratio": ratio,
+        "reference": None if asked.pairs else reference_values(grid, asked.reference),
+        "slope": slope,
     }
     return frame
 
 
-def _quantities(average: Average, gathered: Gathered, by: str, given: Any) -> list[Found]:
-    """Predictions at each value, contrasts with the first, and the slope of a number."""
-    model, column = average.model, gathered.table.columns[by]
-    numeric = is_numeric(model, column)
-    values = values_of(column, numeric, given, average.weights)
-    predicted = [average(with_value(gathered, by, value)) for value in values]
-    if any(np.isinf(x).any() for x in predicted):
-        raise InputError(
-            "the average prediction is larger than can be computed with",
-            remedy='use kind="linear", or look at the offset and the values of the predictors',
-        )
-    found: list[Found] = [
-        ("prediction", v, None, x) for v, x in zip(values, predicted, strict=True)
-    ]
-    found += [
-        ("contrast", v, values[0], x - predicted[0])
-        for v, x in zip(values[1:], predicted[1:], strict=True)
-    ]
-    of_levels = {name for group in average.apart for name in grouping_columns(model, group)}
-    if numeric and by not in of_levels:  # between levels there is nothing to derive
-        found.append(("slope", None, None, average.slope(gathered, by)))
-    return found
+def _gathered(
+    fit: Posterior, asked: Question, data: Any, draws: int | None, given: dict[str, Any]
+) -> tuple[Average, Gathered]:
+    """Gather the rows to average over, and what averages them."""
+    model, chosen = fit.model, chosen_groups(fit.model, asked)
+    names = {group.name for group in chosen}
+    apart = [g for g in model.groups if g.known_sd is not None or g.name in names]
+    needed = [group for group in apart if group.name not in names]
+    gathered = (
+        gather_fitted(model, fit.design, given, kind=asked.kind, argument="data", averaged=True)
+        if data is None
+        else gather_new(model, data, given, kind=asked.kind, needed=needed, averaged=True)
+    )
+    if gathered.table.n_rows == 0:
+        raise InputError("no row is complete, so there is nothing to average over")
+    counting = np.ones(gathered.table.n_rows)
+    if model.family.weights_count_rows:
+        counting = gathered.roles.pop("weights", counting)
+    levels = Levels(fit, asked.groups, asked.kind, draws, names)
+    return Average(levels, apart, counting, list(gathered.notes)), gathered
 
 
-def _frame(
-    found: Sequence[Found], interval: float, categories: tuple[Any, ...] | None
-) -> pd.DataFrame:
-    """Sum up each quantity in a row, or in one for each category."""
-    import pandas as pd
+def _grid(average: Average, gathered: Gathered, asked: Question) -> Grid:
+    model = average.model
+    axes = make_axes(model, asked, gathered, average.weights)
+    columns, references = name_columns(axes, asked.alone)
+    if asked.slope is not None:
+        if not is_numeric(model, gathered.table.columns[asked.slope]):
+            raise InputError(
+                f"`slope` is `{asked.slope}`, which has categories, between which there is nothing "
+                "to derive",
+                remedy="name it in `by` for its contrasts",
+            )
+        if asked.slope in average.of_levels:
+            raise InputError(
+                f"`slope` is `{asked.slope}`, whose values have coefficients of their own, between "
+                "which there is nothing to derive",
+                remedy="name it in `by` for its contrasts",
+            )
+    categories = model.categories if asked.kind == "probability" else ()
+    return Grid(
+        axes,
+        model.response,
+        asked.kind,
+        asked.interval,
+        tuple(categories),
+        asked.slope,
+        columns,
+        references,
+    )
 
-    labels = (None,) if categories is None else categories
-    draws_of = np.concatenate([x.reshape(-1, len(labels)).T for *_, x in found])
-    summary = summarise_rows(draws_of, interval)
-    facts = zip(*(row[:3] for row in found for _ in labels), strict=True)
-    columns: dict[str, Any] = dict(zip(COLUMNS, map(list, facts), strict=False))
-    if categories is not None:
-        columns["category"] = [*labels] * len(found)
-    columns |= dict(zip(COLUMNS[3:], summary.T, strict=True))
-    return pd.DataFrame(columns)
+
+class _Quantities:
+    """What the table is to say, with its draws."""
+
+    def __init__(self, average: Average, gathered: Gathered, grid: Grid) -> None:
+        self.average, self.gathered, self.grid = average, gathered, grid
+        self.model = average.model
+
+    def all(self, asked: Question, compared: Sequence[Comparison]) -> list[Found]:
+        """Give averages of all combinations, their comparisons, and the slope of a number."""
+        own = "prediction" if asked.slope is None else "slope"
+        averages = self._averages()
+        found = [Found(own, place, None, x) for place, x in averages.items()]
+        change, (one, two) = difference, ("contrast", "interaction")
+        if asked.slope is not None:
+            one, two = f"slope {one}", f"slope {two}"
+        if asked.ratio:
+            one = ratio_name(self.model, asked.kind)
+            two = f"ratio of {one}s"
+            if asked.kind != "linear":
+                change = quotient
+                self._check_positive(averages)
+        for comparison in compared:
+            with np.errstate(over="ignore"):
+                x = comparison.of(averages, change)
+                if asked.ratio and asked.kind == "linear":
+                    x = np.exp(x)
+            found.append(Found(two if comparison.crossed else one, *comparison[:2], x))
+        if any(np.isinf(x.draws).any() for x in found):
+            raise InputError(
+                "the average prediction is larger than can be computed with",
+                remedy='use kind="linear", or look at the offset and the values of the predictors',
+            )
+        if len(asked.names) == 1 and asked.slope is None and not asked.ratio:
+            found += self._slopes(self.grid.axes[0])
+        return found
+
+    def _averages(self) -> dict[Place, Array]:
+        """Average at every combination; undetermined where no fitted row has the like."""
+        found: dict[Place, Array] = {}
+        refused: list[UnknownRowsError] = []
+        for place in self.grid.places:
+            rows = at_place(self.model, self.gathered, self.grid, place)
+            try:
+                found[place] = self._average(rows)
+            except UnknownRowsError as error:
+                refused.append(error)
+                if not error.every or len(refused) == len(self.grid.places):
+                    raise
+                found[place] = self.average.unknown
+                self.average.notes.append(
+                    f"no prediction of {self.grid.words(place)}: no fitted row has such a "
+                    "combination of categories"
+                )
+        return found
+
+    def _average(self, rows: Gathered) -> Array:
+        slope = self.grid.slope
+        if slope is None:
+            return self.average(rows)
+        data = self.gathered.table.columns[slope].values.astype(np.float64)
+        return self.average.slope(rows, slope, data)
+
+    def _slopes(self, axis: Axis) -> list[Found]:
+        """The slope of a number where the rows are, within the chosen levels."""
+        if not axis.is_numeric or axis.name in self.average.of_levels:
+            return []
+        grid = replace(self.grid, axes=self.grid.axes[1:])
+        return [
+            Found(
+                "slope",
+                (None, *place),
+                None,
+                self.average.slope(at_place(self.model, self.gathered, grid, place), axis.name),
+            )
+            for place in grid.places
+        ]
+
+    def _check_positive(self, averages: Mapping[Place, Array]) -> None:
+        for place, x in averages.items():
+            if (x <= 0).any():
+                what = f"the prediction at {self.grid.words(place)}" if place else "the prediction"
+                raise InputError(
+                    f"{what} is 0 in some draws, so there are no ratios",
+                    remedy="leave `ratio` out, or compare other values",
+                )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -43,6 +43,8 @@ class Levels:
         What is expected.
     draws : int, optional
         How many draws of each chain are used.
+    chosen : collection of str
+        Names of groups whose rows have levels that are known, so that these are no average.
 
     Raises
     ------
@@ -50,11 +52,23 @@ class Levels:
         If there are fewer draws, or if the average over levels is infinite.
     """
 
-    def __init__(self, fit: Posterior, groups: str, kind: str, draws: int | None) -> None:
+    def __init__(
+        self,
+        fit: Posterior,
+        groups: str,
+        kind: str,
+        draws: int | None,
+        chosen: Collection[str] = (),
+    ) -> None:
         self.model, self.run, self.kind = fit.model, fit.run, kind
-        chosen = pick_draws(fit, draws)
-        self.picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
-        pooled = [group for group in self.model.groups if group.known_sd is None]
+        self.drawn = pick_draws(fit, draws)
+        self.picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + self.drawn).ravel()
+        self.pooled = {
+            k
+            for k, group in enumerate(self.model.groups)
+            if group.known_sd is None and group.name not in chosen
+        }
+        pooled = [self.model.groups[k] for k in self.pooled]
         names = {group.predictor for group in pooled}
         self.integrate = groups == "integrate" and bool(pooled) and kind != "linear"
         if self.integrate and "sigma" in names and self.model.family.mean_takes_sigma:
@@ -66,7 +80,7 @@ class Levels:
         # Levels of log sigma alone do not move the mean of other families.
         self.integrate = self.integrate and "mu" in names
         self.rule = self._rule()
-        self.how = self._how(groups, bool(pooled))
+        self.how = self._how(groups, chosen)
 
     def _rule(self) -> str:
         """How the normal distribution of the levels is integrated over."""
@@ -79,8 +93,12 @@ class Levels:
             return "probit"
         return "quadrature"
 
-    def _how(self, groups: str, pooled: bool) -> str:
-        if not pooled:
+    def _how(self, groups: str, chosen: Collection[str]) -> str:
+        own = [group.factor for group in self.model.groups if group.name in chosen]
+        if own:
+            named = f"chosen: {', '.join(dict.fromkeys(own))}"
+            return f"{named}; others {self._how(groups, ())}" if self.pooled else named
+        if not self.pooled:
             return "there are no levels of a population"
         if groups == "none":
             return "left out: a level without deviations"
@@ -195,8 +213,9 @@ class Levels:
 
     def _varying(self, evaluator: Evaluator) -> list[int]:
         """Positions of the groups whose levels move the linear predictor of the mean."""
-        groups = [self.model.groups[member.k] for member in evaluator.rows.members]
-        return [k for k, g in enumerate(groups) if g.known_sd is None and g.predictor == "mu"]
+        own = [member.k for member in evaluator.rows.members]
+        groups = self.model.groups
+        return [i for i, k in enumerate(own) if k in self.pooled and groups[k].predictor == "mu"]
 
     def _variance(self, evaluator: Evaluator, at: Ints) -> Array:
         """Variance of the linear predictor between levels of the population: (row, draw)."""

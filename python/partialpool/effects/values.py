@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,19 +15,11 @@ from partialpool.data.labels import distinct, match_labels
 from partialpool.data.mapping import from_any
 from partialpool.design.gather import Gathered
 from partialpool.design.grouping import factorize
-from partialpool.errors import InputError, did_you_mean, shown
+from partialpool.errors import InputError, shown
 from partialpool.model import Model
 
+KINDS = {"i": "number", "u": "number", "f": "number", "b": "boolean", "M": "date"}
 FEW = 5  # as many distinct numbers are taken one by one
-
-
-def check_predictors(model: Model, by: str, at: Mapping[str, Any]) -> None:
-    """Refuse names that are no predictors of the formula."""
-    known = model.plan.predictors
-    for name in (by, *at):
-        if name not in known:
-            remedy = did_you_mean(str(name), known) if known else "the formula has none"
-            raise InputError(f"`{name}` is no predictor of the formula", remedy=remedy)
 
 
 def is_numeric(model: Model, column: Column) -> bool:
@@ -100,6 +91,15 @@ def with_value(gathered: Gathered, name: str, value: Any) -> Gathered:
     if column.texts is not None:
         texts = np.full(len(column), text, dtype=object)
     return with_column(gathered, replace(column, values=values, texts=texts))
+
+
+def with_level(gathered: Gathered, name: str, level: Any) -> Gathered:
+    """Give all rows one level of a grouping column, which the table may lack."""
+    n, dtype = gathered.table.n_rows, getattr(level, "dtype", np.dtype(object))
+    kind = KINDS.get(dtype.kind, "string")
+    values = np.empty(n, dtype=dtype)
+    values[:] = level
+    return with_column(gathered, Column(name, kind, values, np.zeros(n, dtype=bool)))
 
 
 def _other_value(column: Column, value: Any, what: str) -> Any:
