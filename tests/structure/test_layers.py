@@ -20,7 +20,7 @@ LAYERS = (
     ("report",),
     ("saved",),
     ("figures",),
-    ("effects",),
+    ("effects", "hypotheses"),
     ("answers",),
     ("scores",),
     ("words", "plots"),

@@ -11,6 +11,7 @@ from partialpool.answers.sensitivity import sensitivity
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.effects import effects
 from partialpool.figures.fit import FitPlots
+from partialpool.hypotheses.hypothesis import hypothesis
 from partialpool.saved.file import read, save
 from partialpool.scores.kfold import kfold
 from partialpool.scores.loo import Loo, loo
@@ -44,6 +45,7 @@ class Fit(Posterior, Answer):
     predict = predict
     posterior_predictive = posterior_predictive
     effects = effects
+    hypothesis = hypothesis
 
     loo = loo
     kfold = kfold
