@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-import numpy as np
-
-from partialpool import engine
 from partialpool.answers.prior_predictive import PriorPredictive
 from partialpool.checks import check_counts, check_seed, check_text
 from partialpool.design import Design, GroupFactor
-from partialpool.draws.posterior import Provenance
-from partialpool.engine.exact import check_likelihood
-from partialpool.engine.options import Asked, SamplingOptions, asked
+from partialpool.engine.options import SamplingOptions, asked
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
 from partialpool.errors import InputError, did_you_mean, short
 from partialpool.families.known import FamilyName
 from partialpool.families.links import LinkName
 from partialpool.finding import about_all, warn
-from partialpool.findings.data import design_findings
-from partialpool.findings.dispersion import overdispersion
-from partialpool.findings.maximum import estimate_findings
-from partialpool.findings.priors import prior_conflicts
-from partialpool.findings.run import run_findings
-from partialpool.likelihood import build_likelihood, check_maximised, maximise
 from partialpool.model import default_priors as defaults_of
 from partialpool.model import known_keys
 from partialpool.model.general import build_general
 from partialpool.model.pooling import POOLINGS, Pooling
+from partialpool.pipeline import estimated, sampled
 from partialpool.posterior.comparison import Comparison, known_truth
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 from partialpool.priors import Prior
 from partialpool.spec import ModelOptions, Posed, Spec, pose
 from partialpool.taking import takes
-from partialpool.version import __version__
 
 
 class Options(ModelOptions, SamplingOptions):
@@ -184,7 +172,11 @@ def fit(
         progress=progress,
     )
     posed = pose(spec, data)
-    found = (_estimated if how.maximises else _sampled)(posed, pooling, priors, how, began)
+    found: Fit | Estimate
+    if how.maximises:
+        found = estimated(posed, pooling, priors, how, began, Estimate)
+    else:
+        found = sampled(posed, pooling, priors, how, began, Fit)
     warn(about_all(found.findings))
     return found
 
@@ -250,8 +242,8 @@ def compare(
     true = None if truth is None else known_truth(truth, compared)
     shared = _share_priors(priors, posed, compared.name)
     fits: dict[str, Fit] = {
-        pooling: _sampled(
-            posed, {compared.name: pooling}, shared[pooling], how, time.perf_counter()
+        pooling: sampled(
+            posed, {compared.name: pooling}, shared[pooling], how, time.perf_counter(), Fit
         )
         for pooling in POOLINGS
     }
@@ -332,60 +324,6 @@ def prior_predictive(
     seed = check_seed(seed)
     pooled = pose(spec, data).pooled
     return PriorPredictive(build_general(pooled, priors), pooled.design, int(draws), seed)
-
-
-def _sampled(
-    posed: Posed,
-    pooling: Pooling,
-    priors: Mapping[str, Prior | str] | None,
-    how: Asked,
-    began: float,
-) -> Fit:
-    """Design → model → engine → posterior."""
-    pooled = posed.pool(pooling)
-    model, run, reason = engine.sample(how.method, pooled, priors, how.sampling)
-    provenance = _provenance(posed, run.method, reason, how, began)
-    fit = Fit(model, run, provenance, design_findings(pooled, model), pooled.design)
-    fit.findings += run_findings(model, run, fit.judged_summary, pooled)
-    fit.findings += prior_conflicts(pooled, model, run)
-    fit.findings += overdispersion(fit)
-    return fit
-
-
-def _estimated(
-    posed: Posed,
-    pooling: Pooling,
-    priors: Mapping[str, Prior | str] | None,
-    how: Asked,
-    began: float,
-) -> Estimate:
-    """Design → likelihood → maximum → estimate."""
-    pooled = posed.pool(pooling)
-    check_maximised(how.method, pooled, priors)
-    check_likelihood(pooled, how.method)
-    likelihood = build_likelihood(pooled, restricted=how.method == "reml")
-    found = maximise(likelihood)
-    findings = estimate_findings(pooled, likelihood.model, found)
-    provenance = _provenance(posed, how.method, "you asked for it", how, began)
-    return Estimate(likelihood.model, found, provenance, findings, pooled)
-
-
-def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float) -> Provenance:
-    return Provenance(
-        source=posed.source,
-        n_rows=posed.design.n_rows,
-        n_dropped=posed.design.n_dropped,
-        method=method,
-        method_reason=reason,
-        interval=how.interval,
-        seconds=time.perf_counter() - began,
-        versions={
-            "partialpool": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
-        roles=posed.roles,
-    )
 
 
 def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFactor:

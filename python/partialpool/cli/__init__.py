@@ -23,6 +23,7 @@ from partialpool.cli.data import data_command
 from partialpool.cli.demo import demo_command
 from partialpool.cli.effects import effects_command
 from partialpool.cli.fit import fit_command
+from partialpool.cli.hypothesis import hypothesis_command
 from partialpool.cli.output import OutputError, discard, own_words, say
 from partialpool.cli.predict import predict_command
 from partialpool.errors import EngineError, FindingWarning, InputError
@@ -110,6 +111,7 @@ app.command("compare")(compare_command)
 app.command("predict")(predict_command)
 app.command("check")(check_command)
 app.command("effects")(effects_command)
+app.command("hypothesis")(hypothesis_command)
 app.command("demo")(demo_command)
 app.command("data")(data_command)
 

@@ -188,17 +188,17 @@ def _same(value: Any) -> Any:
 
 
 def protected(arguments: list[str]) -> list[str]:
-    """Put a blank before a formula that starts with a minus, so that it is not an option.
+    """Put a blank before a formula or hypothesis that starts with a minus: it is no option.
 
     Examples
     --------
     >>> protected(["fit", "d.csv", "-1 + y ~ x", "--seed", "-1"])
     ['fit', 'd.csv', ' -1 + y ~ x', '--seed', '-1']
+    >>> protected(["hypothesis", "fit.nc", "-b[x] > 0"])
+    ['hypothesis', 'fit.nc', ' -b[x] > 0']
     """
     return [
-        f" {argument}"
-        if "~" in argument and argument.startswith("-") and not argument.startswith("--")
-        else argument
+        f" {argument}" if re.match(r"-(?!-).*[~<>\[]", argument, re.DOTALL) else argument
         for argument in arguments
     ]
 

@@ -25,6 +25,7 @@ from partialpool.finding import Finding
 from partialpool.model import Group, Model
 from partialpool.model.parameters import prior_of
 from partialpool.priors import Prior
+from partialpool.request import Request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,8 @@ class Posterior:
         What to know before trusting the fit; empty when all is well.
     design : Design or None
         The rows that were fitted, as the pooling sees them; None in a fit saved without them.
+    request : Request or None
+        What was asked; None in a fit saved by an earlier version.
     held_out : dict
         What :meth:`loo` and :meth:`kfold` have computed so far.
     """
@@ -84,12 +87,14 @@ class Posterior:
         provenance: Provenance,
         findings: Sequence[Finding],
         design: Design | None = None,
+        request: Request | None = None,
     ) -> None:
         self.model = model
         self.run = run
         self.provenance = provenance
         self.findings = list(findings)
         self.design = design
+        self.request = request
         self.held_out: dict[str, Any] = {}
 
     # What was fitted

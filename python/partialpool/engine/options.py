@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from partialpool.checks import check_choice, check_counts, check_flag, check_interval, check_seed
@@ -35,11 +36,18 @@ class SamplingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of the engine: which, how it samples, and the mass of the intervals."""
+    """What is asked of the engine: which, how it samples, and the mass of the intervals.
+
+    Attributes
+    ----------
+    given : mapping
+        The options of :func:`partialpool.fit` that say so, as they were given.
+    """
 
     method: str
     interval: float
     sampling: Sampling
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def maximises(self) -> bool:
@@ -79,6 +87,7 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
                     remedy="leave it out",
                 )
     given |= {name: int(given[name]) for name in COUNTS if name in given}
+    as_given = {"method": method, "interval": interval, **given}
     given["seed"] = check_seed(options.get("seed"))
     for name in OF_METROPOLIS if method != "metropolis" else ():
         if name in given:
@@ -90,7 +99,7 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
             f"`proposal_sd` is {shown(given['proposal_sd'])}", remedy="give a number above 0"
         )
     given["warmup_given"] = "warmup" in given
-    return Asked(method, check_interval(interval), Sampling(**given))
+    return Asked(method, check_interval(interval), Sampling(**given), as_given)
 
 
 def _is_positive(value: Any) -> bool:

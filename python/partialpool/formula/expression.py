@@ -45,7 +45,13 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True)
-class _Token:
+class Token:
+    """A part of an expression: a number, a string, a name, a word or an operator.
+
+    The kinds are ``number``, ``string``, ``quoted`` (a name, whatever it is made of), ``word``,
+    ``op`` and ``end``; `start` is the first character, counted from 1.
+    """
+
     kind: str
     text: str
     start: int
@@ -73,11 +79,34 @@ def parse_expression(text: str, start: int = 1) -> Node:
     >>> show(parse_expression("not b"), canonical=True)
     '~b'
     """
-    return _Parser(_tokens(text, start), start + len(text)).whole()
+    return parse_tokens(_tokens(text, start), start + len(text))
 
 
-def _tokens(text: str, start: int) -> list[_Token]:
-    tokens: list[_Token] = []
+def parse_tokens(tokens: list[Token], end: int) -> Node:
+    """Read an expression whose names were found already, by other rules than those of formulas.
+
+    Parameters
+    ----------
+    tokens : list of Token
+        At least one.
+    end : int
+        Where the text ends, for messages.
+
+    Raises
+    ------
+    InputError
+        When they are no expression; the message points at the character.
+
+    Examples
+    --------
+    >>> parse_tokens([Token("op", "-", 1), Token("quoted", "b[x]", 2)], 6)
+    Unary(operator='-', operand=Name(name='b[x]', sure=True), written='-')
+    """
+    return _Parser(tokens, end).whole()
+
+
+def _tokens(text: str, start: int) -> list[Token]:
+    tokens: list[Token] = []
     i = 0
     while i < len(text):
         match = _TOKEN.match(text, i)
@@ -86,7 +115,7 @@ def _tokens(text: str, start: int) -> list[_Token]:
         kind = str(match.lastgroup)
         if kind != "space":
             shown = match["quoted"] if kind == "quoted" else match[0]
-            tokens.append(_Token(kind, shown, start + i))
+            tokens.append(Token(kind, shown, start + i))
         i = match.end()
     return tokens
 
@@ -109,7 +138,7 @@ def _stray(char: str, at: int) -> InputError:
 class _Parser:
     """Precedence climbing: one method for operators, one for operands."""
 
-    def __init__(self, tokens: list[_Token], end: int) -> None:
+    def __init__(self, tokens: list[Token], end: int) -> None:
         self.tokens, self.end, self.i, self.depth = tokens, end, 0, 0
         if sum(token.kind == "op" and token.text in BINDING for token in tokens) > MAX_OPERATORS:
             raise InputError(
@@ -124,9 +153,9 @@ class _Parser:
             self.unexpected()
         return node
 
-    def peek(self, ahead: int = 0) -> _Token:
+    def peek(self, ahead: int = 0) -> Token:
         at = self.i + ahead
-        return self.tokens[at] if at < len(self.tokens) else _Token("end", "", self.end)
+        return self.tokens[at] if at < len(self.tokens) else Token("end", "", self.end)
 
     def operator(self) -> tuple[str, int]:
         """Return the operator that comes next, and how many tokens it takes."""
@@ -196,7 +225,7 @@ class _Parser:
         self.i -= 1
         self.unexpected()
 
-    def word(self, token: _Token) -> Node:
+    def word(self, token: Token) -> Node:
         if self.peek().text == "(":
             opening = self.peek()
             self.i += 1
@@ -211,7 +240,7 @@ class _Parser:
             return Constant(CONSTANTS[token.text], token.text)
         return self.followed(Name(token.text))
 
-    def arguments(self, opening: _Token) -> list[tuple[str, Node]]:
+    def arguments(self, opening: Token) -> list[tuple[str, Node]]:
         """Read arguments up to the closing bracket; those without a name have an empty one."""
         given: list[tuple[str, Node]] = []
         closing = {"(": ")", "[": "]"}[opening.text]
@@ -228,7 +257,7 @@ class _Parser:
         self.close(opening)
         return given
 
-    def close(self, opening: _Token) -> None:
+    def close(self, opening: Token) -> None:
         token = self.peek()
         if token.kind == "end":
             raise InputError(
@@ -295,13 +324,13 @@ class _Parser:
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
-def _number(token: _Token) -> Constant:
+def _number(token: Token) -> Constant:
     text = token.text.removesuffix("L")
     value: float = int(text) if text.isdecimal() and len(text) < 16 else float(text)
     return Constant(value, token.text)
 
 
-def _text(token: _Token) -> str:
+def _text(token: Token) -> str:
     try:
         value = ast.literal_eval(token.text.replace("\n", "\\n").replace("\r", "\\r"))
     except (SyntaxError, ValueError):

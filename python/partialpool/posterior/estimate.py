@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -14,11 +15,15 @@ from partialpool.arrays import Array
 from partialpool.checks import check_interval, check_text, check_values
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
 from partialpool.errors import InputError, shown
-from partialpool.finding import Finding, about_all
+from partialpool.finding import Finding, about_all, warn
 from partialpool.likelihood import Maximum, build_likelihood, intervals
 from partialpool.model import Model, Pooled
+from partialpool.pipeline import estimated, sampled
+from partialpool.posterior.again import UNCHANGED, Changes, Earlier, asked_again
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.ratio import LikelihoodRatio, Side, likelihood_ratio
+from partialpool.request import Request
+from partialpool.taking import changes
 from partialpool.words.fit import common_facts, rows_words, section
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Answer, Page
@@ -55,6 +60,8 @@ class Estimate(Answer):
         What to know before trusting the estimates; empty when all is well.
     pooled : Pooled
         The rows that were fitted.
+    request : Request
+        What was asked.
 
     Examples
     --------
@@ -74,12 +81,14 @@ class Estimate(Answer):
         provenance: Provenance,
         findings: Sequence[Finding],
         pooled: Pooled,
+        request: Request | None = None,
     ) -> None:
         self.model = model
         self.maximum = maximum
         self.provenance = provenance
         self.findings = list(findings)
         self.pooled = pooled
+        self.request = request
 
     def __getattr__(self, name: str) -> Any:
         if name in OF_A_FIT:
@@ -106,6 +115,49 @@ class Estimate(Answer):
     def method(self) -> str:
         """``"reml"`` or ``"ml"``."""
         return self.provenance.method
+
+    @changes(UNCHANGED, Changes)
+    def update(
+        self, *, formula: str | None = None, data: Any = None, **options: Unpack[Changes]
+    ) -> Fit | Estimate:
+        """Estimate again with changes; or sample, with `method`.
+
+        Parameters
+        ----------
+        formula, data, family, link, sigma, se, weights, offset, exposure, trials, pooling, priors
+            As in :meth:`Fit.update`.
+        method, chains, draws, warmup, seed, interval, proposal_sd, threads, progress, start
+            As there.
+
+        Returns
+        -------
+        Fit or Estimate
+            By the `method`.
+
+        Raises
+        ------
+        InputError
+            As :meth:`Fit.update`.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> radon = pp.datasets.radon()
+        >>> estimate = pp.fit("log_radon ~ floor + (1 | county)", radon, method="reml")
+        >>> estimate.update(method="ml", formula="~ . - floor").formula
+        'log_radon ~ (1 | county)'
+        """
+        began = time.perf_counter()
+        earlier = Earlier(self.request, self.pooled.design, self.provenance)
+        again = asked_again(earlier, formula, data, options)
+        found: Fit | Estimate
+        if again.how.maximises:
+            found = estimated(*again[:4], began, Estimate)
+        else:
+            found = sampled(*again[:4], began, Fit)
+        found.findings += again.findings
+        warn(about_all(found.findings))
+        return found
 
     # What came out
 

@@ -21,6 +21,7 @@ from partialpool.finding import Finding
 from partialpool.model import Group, Integrable, Model, Reduced
 from partialpool.model.defaults import INTERCEPT
 from partialpool.priors import PRIORS, Normal, NormalAtMean, Prior
+from partialpool.saved.request import read_request, write_request
 from partialpool.saved.rows import (
     levels_from_array,
     levels_to_array,
@@ -107,6 +108,7 @@ def write_fit(fit: Posterior, *, rows: bool) -> dict[str, NDArray[Any]]:
         "implied": {name: _encode_prior(prior) for name, prior in model.implied.items()},
         "run": _run_facts(run),
         "provenance": asdict(fit.provenance),
+        "request": write_request(fit.request),
         "findings": [asdict(finding) for finding in fit.findings],
         "held_out": _write_scores(fit.held_out, arrays),
         "rows": write_rows(fit.design, arrays) if rows and fit.design is not None else None,
@@ -157,7 +159,9 @@ def read_fit(arrays: Arrays, kind: type[Kind]) -> Kind:
     findings = [Finding(**finding) for finding in meta["findings"]]
     stored = meta.get("rows")
     design = None if stored is None else read_rows(arrays, stored, model)
-    fit = kind(model, run, Provenance(**meta["provenance"]), findings, design)
+    # Files of earlier versions do not say what was asked.
+    request = read_request(meta.get("request"))
+    fit = kind(model, run, Provenance(**meta["provenance"]), findings, design, request)
     fit.held_out |= _read_scores(arrays, meta.get("held_out", []))
     return fit
 

@@ -1,0 +1,108 @@
+"""From a table as its formula sees it to a posterior, or to the maximum of its likelihood."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from partialpool import engine
+from partialpool.draws.posterior import Posterior, Provenance
+from partialpool.engine.exact import check_likelihood
+from partialpool.engine.options import Asked
+from partialpool.finding import Finding
+from partialpool.findings.data import design_findings
+from partialpool.findings.dispersion import overdispersion
+from partialpool.findings.maximum import estimate_findings
+from partialpool.findings.priors import prior_conflicts
+from partialpool.findings.run import run_findings
+from partialpool.likelihood import Maximum, build_likelihood, check_maximised, maximise
+from partialpool.model import Model, Pooled
+from partialpool.model.pooling import Pooling
+from partialpool.priors import Prior
+from partialpool.request import Request, requested
+from partialpool.spec import Posed
+from partialpool.version import __version__
+
+Kind = TypeVar("Kind", bound=Posterior)
+Estimated = TypeVar("Estimated")
+Priors = Mapping[str, Prior | str]
+
+
+def sampled(
+    posed: Posed,
+    pooling: Pooling,
+    priors: Priors | None,
+    how: Asked,
+    began: float,
+    kind: type[Kind],
+) -> Kind:
+    """Design → model → engine → posterior, of this kind.
+
+    Raises
+    ------
+    InputError
+        If priors or engine do not fit the model.
+    """
+    pooled = posed.pool(pooling)
+    model, run, reason = engine.sample(how.method, pooled, priors, how.sampling)
+    provenance = _provenance(posed, run.method, reason, how, began)
+    asked = _request(posed, pooling, priors, how)
+    fit = kind(model, run, provenance, design_findings(pooled, model), pooled.design, asked)
+    fit.findings += run_findings(model, run, fit.judged_summary, pooled)
+    fit.findings += prior_conflicts(pooled, model, run)
+    fit.findings += overdispersion(fit)
+    return fit
+
+
+def estimated(
+    posed: Posed,
+    pooling: Pooling,
+    priors: Priors | None,
+    how: Asked,
+    began: float,
+    kind: Callable[[Model, Maximum, Provenance, list[Finding], Pooled, Request], Estimated],
+) -> Estimated:
+    """Design → likelihood → maximum → estimate, of this kind.
+
+    Raises
+    ------
+    InputError
+        If the model has no such maximum.
+    """
+    pooled = posed.pool(pooling)
+    check_maximised(how.method, pooled, priors)
+    check_likelihood(pooled, how.method)
+    likelihood = build_likelihood(pooled, restricted=how.method == "reml")
+    found = maximise(likelihood)
+    findings = estimate_findings(pooled, likelihood.model, found)
+    provenance = _provenance(posed, how.method, "you asked for it", how, began)
+    asked = _request(posed, pooling, priors, how)
+    return kind(likelihood.model, found, provenance, findings, pooled, asked)
+
+
+def _request(posed: Posed, pooling: Pooling, priors: Priors | None, how: Asked) -> Request:
+    options = {k: v for k, v in vars(posed.spec).items() if k != "formula"}
+    options |= {"pooling": pooling, "priors": priors or None, **how.given}
+    return requested(posed.spec.formula, options)
+
+
+def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float) -> Provenance:
+    return Provenance(
+        source=posed.source,
+        n_rows=posed.design.n_rows,
+        n_dropped=posed.design.n_dropped,
+        method=method,
+        method_reason=reason,
+        interval=how.interval,
+        seconds=time.perf_counter() - began,
+        versions={
+            "partialpool": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        roles=posed.roles,
+    )
