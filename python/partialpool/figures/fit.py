@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from partialpool.figures.coefficients import coefficients
+from partialpool.figures.levels import levels
 from partialpool.figures.plots import Plots
 
 
 class FitPlots(Plots):
     """Figures of a fit; each returns a matplotlib figure."""
+
+    levels = levels
+    coefficients = coefficients
