@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from partialpool.figures.coefficients import coefficients
+from partialpool.figures.groups import groups
 from partialpool.figures.levels import levels
 from partialpool.figures.plots import Plots
 
@@ -12,3 +13,4 @@ class FitPlots(Plots):
 
     levels = levels
     coefficients = coefficients
+    groups = groups

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from partialpool.plots.canvas import TEXT
-from partialpool.plots.style import FONT, INK, LARGE, SMALL, plain
+from partialpool.plots.style import FONT, INK, LARGE, NORMAL, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LINE, ROW = 0.17, 0.19  # a line of the caption, a row of the legend
 HEADING, HEADING_LINE = 0.45, 0.24  # one line of it, each further one
 GAP = 0.12
+AXIS_LABEL = 0.2
 
 
 def surround(
@@ -26,6 +27,8 @@ def surround(
     heading: str,
     words: str = "",
     handles: Sequence[Line2D] = (),
+    *,
+    x_label: str = "",
 ) -> Figure:
     """Put a heading above the panels, and below them the legend and a caption.
 
@@ -39,6 +42,8 @@ def surround(
         What stands above and below.
     handles : sequence of Line2D
         What the legend explains, each with its label.
+    x_label : str
+        The name of the x axis, where all panels share one.
     """
     width, panels = size
     heads = balanced(heading, max(20, int(9.5 * width)))
@@ -49,7 +54,8 @@ def surround(
     above = HEADING + HEADING_LINE * (len(heads) - 1)
     gaps = 1.2 + (1.0 if lines else 0.0) if lines or rows else 0.0
     below = LINE * len(lines) + ROW * rows + gaps * GAP
-    height = above + panels + below
+    under = below + (AXIS_LABEL if x_label else 0.0)
+    height = above + panels + under
     fig.set_size_inches(width, height)
     text: dict[str, Any] = TEXT | {"ha": "center"}
     head = plain("\n".join(heads))
@@ -72,9 +78,12 @@ def surround(
             labelcolor=INK,
             prop={"family": FONT, "size": SMALL},
         )
+    if x_label:
+        name = plain(shorten(x_label, 60))
+        fig.text(0.5, (below + 0.06) / height, name, va="bottom", fontsize=NORMAL, **text)
     fig.set_layout_engine(
         "constrained",
-        rect=(0, (below + 0.1) / height, 1, 1 - (below + 0.1 + above) / height),
+        rect=(0, (under + 0.1) / height, 1, 1 - (under + 0.1 + above) / height),
         wspace=0.03,
     )
     return fig
