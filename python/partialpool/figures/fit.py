@@ -6,6 +6,7 @@ from partialpool.figures.coefficients import coefficients
 from partialpool.figures.groups import groups
 from partialpool.figures.levels import levels
 from partialpool.figures.plots import Plots
+from partialpool.figures.posterior import posterior
 
 
 class FitPlots(Plots):
@@ -14,3 +15,4 @@ class FitPlots(Plots):
     levels = levels
     coefficients = coefficients
     groups = groups
+    posterior = posterior
