@@ -274,7 +274,7 @@ class Posterior:
             unknown.
         """
         check_text("factor", factor, A_FACTOR)
-        chosen = self._position(factor)
+        chosen = group_position(self.model, factor)
         group = self.model.groups[chosen]
         if levels is None:
             picked = list(range(len(group.levels)))
@@ -290,21 +290,6 @@ class Posterior:
                     remedy=did_you_mean(unknown, [label(level) for level in known]),
                 )
         return group_array(self.model, self.run, chosen, picked)
-
-    def _position(self, factor: str | None) -> int:
-        """Position of the group of this name; it need not be given where there is but one."""
-        names = [group.name for group in self.model.groups]
-        if not names:
-            raise InputError("the model has no group terms")
-        if factor is None and len(names) > 1:
-            raise InputError(
-                "the model has several grouping factors",
-                remedy=f"say which: `factor=` {' or '.join(repr(name) for name in names)}",
-            )
-        if factor is not None and factor not in names:
-            remedy = did_you_mean(str(factor), names)
-            raise InputError(f"the model has no group terms of `{factor}`", remedy=remedy)
-        return 0 if factor is None else names.index(factor)
 
     def __getstate__(self) -> dict[str, Any]:
         # The tree of all draws is made again when it is asked for.
@@ -325,6 +310,28 @@ def rows_of(fit: Posterior) -> Design:
             remedy="compute this before saving, save with `rows=True`, or fit again",
         )
     return fit.design
+
+
+def group_position(model: Model, factor: str | None) -> int:
+    """Find the group of this name; it need not be given where there is but one.
+
+    Raises
+    ------
+    InputError
+        If there is no group, none of this name, or several and none is named.
+    """
+    names = [group.name for group in model.groups]
+    if not names:
+        raise InputError("the model has no group terms")
+    if factor is None and len(names) > 1:
+        raise InputError(
+            "the model has several grouping factors",
+            remedy=f"say which: `factor=` {' or '.join(repr(name) for name in names)}",
+        )
+    if factor is not None and factor not in names:
+        remedy = did_you_mean(str(factor), names)
+        raise InputError(f"the model has no group terms of `{factor}`", remedy=remedy)
+    return 0 if factor is None else names.index(factor)
 
 
 def n_draws(fit: Posterior) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,22 @@ WIDTH, HEIGHT = 6.6, 4.2  # inches
 TEXT: dict[str, Any] = {"family": FONT, "color": INK}
 
 
-def canvas(rows: int, width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Give an empty figure, so large in inches, and its axes."""
+def canvas(
+    rows: int,
+    width: float,
+    height: float,
+    columns: int = 1,
+    *,
+    heights: Sequence[float] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    """Give an empty figure, so large in inches, and its axes; `heights`: of rows, by each other."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     fig = Figure(figsize=(width, height), facecolor="white", layout="constrained")
     FigureCanvasAgg(fig)
-    axes = list(np.ravel(fig.subplots(rows, columns, squeeze=False)))
+    grid = {} if heights is None else {"height_ratios": list(heights)}
+    axes = list(np.ravel(fig.subplots(rows, columns, squeeze=False, gridspec_kw=grid)))
     for ax in axes:
         ax.set_facecolor("white")
         ax.set_axisbelow(True)

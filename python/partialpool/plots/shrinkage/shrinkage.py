@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array
 from partialpool.plots.canvas import for_notebooks
+from partialpool.plots.frame import surround
 from partialpool.plots.shrinkage.marks import LEGEND, draw_panel, label_panel, target_name
 from partialpool.plots.shrinkage.scales import logarithmic, row_ticks
 from partialpool.plots.shrinkage.scene import (
@@ -23,7 +24,7 @@ from partialpool.plots.shrinkage.scene import (
     chosen_columns,
     make_scene,
 )
-from partialpool.plots.style import FONT, GREY, INK, LARGE, NORMAL, PALE, SMALL, plain, shorten
+from partialpool.plots.style import FONT, GREY, INK, NORMAL, PALE, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 # Inches.
 PANEL_WIDTH, PANEL_HEIGHT = 3.4, 3.9  # with titles and labels
-LINE, ROW = 0.17, 0.19  # a line of the caption, a row of the legend
-HEADING = 0.45
-GAP = 0.12
 
 
 def shrinkage(
@@ -239,68 +237,7 @@ def _head(axes: Sequence[Axes], panels: Sequence[Panel], said: Sequence[list[str
 def _lay_out(fig: Figure, scene: Scene, n_panels: int, heading: str, words: str) -> None:
     """Heading above, panels, and below them the legend and the caption."""
     width = PANEL_WIDTH * max(2, n_panels) + 0.6
-    lines = balanced(words, int(13 * width))
     handles = [scene.legend[kind] for kind in LEGEND if kind in scene.legend]
-    labels = [str(handle.get_label()) for handle in handles]
-    columns = legend_columns(labels, width)
-    rows = math.ceil(len(labels) / columns)
-    below = LINE * len(lines) + ROW * rows + 2.2 * GAP
-    height = HEADING + PANEL_HEIGHT + below
-    fig.set_size_inches(width, height)
-    text: dict[str, Any] = {"family": FONT, "color": INK, "ha": "center"}
-    fig.text(0.5, 1 - GAP / height, plain(heading), va="top", fontsize=LARGE, **text)
-    fig.text(0.5, GAP / height, plain("\n".join(lines)), va="bottom", fontsize=SMALL, **text)
-    fig.legend(
-        handles,
-        labels,
-        loc="upper center",
-        bbox_to_anchor=(0.5, below / height),
-        ncols=columns,
-        frameon=False,
-        borderaxespad=0,
-        borderpad=0,
-        columnspacing=1.6,
-        handletextpad=0.5,
-        labelcolor=INK,
-        prop={"family": FONT, "size": SMALL},
-    )
-    fig.set_layout_engine(
-        "constrained",
-        rect=(0, (below + 0.1) / height, 1, 1 - (below + 0.1 + HEADING) / height),
-        wspace=0.03,
-    )
+    surround(fig, (width, PANEL_HEIGHT), heading, words, handles)
     fig.draw_without_rendering()  # settles where the axes are, so that names find free places
     fig.set_layout_engine("none")
-
-
-def balanced(words: str, width: int) -> list[str]:
-    """Wrap into as few lines as can be, of about the same length.
-
-    Examples
-    --------
-    >>> balanced("Each dot is one level.", 20)
-    ['Each dot is', 'one level.']
-    """
-    lines = textwrap.wrap(words, width, break_on_hyphens=False)
-    for narrower in range(width - 1, width // 2, -1):
-        tried = textwrap.wrap(words, narrower, break_on_hyphens=False)
-        if len(tried) > len(lines):
-            break
-        lines = tried
-    return lines
-
-
-def legend_columns(labels: Sequence[str], width: float) -> int:
-    """Find how many columns of a legend fit; they are filled one after the other.
-
-    Examples
-    --------
-    >>> legend_columns(["a dot", "a line", "a mark", "a ring"], 10.8), legend_columns(["x" * 60], 7)
-    (4, 1)
-    """
-    for columns in range(len(labels), 1, -1):
-        rows = math.ceil(len(labels) / columns)
-        longest = [max(map(len, labels[k : k + rows])) for k in range(0, len(labels), rows)]
-        if 0.072 * sum(longest) + 0.65 * len(longest) <= width:
-            return len(longest)
-    return 1
