@@ -12,6 +12,7 @@ from partialpool.answers.fitted import fitted
 from partialpool.answers.predict import posterior_predictive, predict
 from partialpool.answers.residuals import residuals
 from partialpool.answers.sensitivity import sensitivity
+from partialpool.answers.tidy import tidy
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.effects import effects
 from partialpool.errors import InputError
@@ -65,6 +66,7 @@ class Fit(Posterior, Answer):
     check = check
     sensitivity = sensitivity
 
+    tidy = tidy
     to_arviz = to_arviz
     save = save
 

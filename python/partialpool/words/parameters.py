@@ -45,6 +45,23 @@ def scale_words(model: Model) -> str | None:
     return f"Coefficients are on the {scale} scale: {model.family.words[scale]}."
 
 
+def ratio_words(model: Model) -> str | None:
+    """Say of what exp(b) is a ratio; None where it is none.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> answers = {"y": [0, 1, 1, 0], "x": [1, 2, 3, 4]}
+    >>> quick = {"family": "bernoulli", "draws": 4, "warmup": 4, "seed": 1}
+    >>> ratio_words(pp.fit("y ~ x", answers, **quick).model)
+    'exp(b) is an odds ratio'
+    >>> ratio_words(pp.fit("y ~ x", answers, link="probit", **quick).model) is None
+    True
+    """
+    words = model.family.words.get(scale_name(model), "")
+    return words if words.startswith("exp(b)") else None
+
+
 def dispersion_words(model: Model, name: str) -> str:
     """Describe a parameter beside the linear predictors, as the family's record does."""
     described = {d.name: d.describes for d in model.family.dispersion}
