@@ -41,6 +41,8 @@ from partialpool.priors.distributions import (
 )
 from partialpool.scores.ranking import compare_fits
 from partialpool.simulate import Simulated, simulate
+from partialpool.tables.side_by_side import table
+from partialpool.tables.table import Table
 from partialpool.version import __version__
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "PartialPoolError",
     "Simulated",
     "StudentT",
+    "Table",
     "Uniform",
     "__version__",
     "compare",
@@ -81,4 +84,5 @@ __all__ = [
     "prior_predictive",
     "read",
     "simulate",
+    "table",
 ]

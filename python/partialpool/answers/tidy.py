@@ -164,7 +164,9 @@ def _of_levels(fit: Posterior, asked: list[str] | None, every: bool) -> list[Lev
             continue
         array = next((one for one in arrays if name == one or name.startswith(f"{one}[")), None)
         if array is None:
-            raise InputError(f"no parameter `{name}`", remedy=did_you_mean(name, [*known, *arrays]))
+            near = sorted({*map(called.array_of, population), *arrays})
+            remedy = did_you_mean(called.array_of(name), near)
+            raise InputError(f"no parameter `{name}`", remedy=remedy)
         kind, k = arrays[array]
         names = level_labels(fit.model.groups[k], kind)
         places = range(len(names)) if name == array else _places(name, names)

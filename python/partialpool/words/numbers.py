@@ -13,12 +13,34 @@ def number(x: float, sd: float) -> str:
     >>> number(1.49213, 0.0529), number(-1234.5, 310.0)
     ('1.492', '-1234')
     """
+    return fixed(x, decimals(sd))
+
+
+def decimals(sd: float) -> int | None:
+    """How many decimals a number with this sd deserves; None where there is no sd.
+
+    Examples
+    --------
+    >>> decimals(0.0529), decimals(310.0), decimals(math.nan)
+    (3, 0, None)
+    """
+    known = math.isfinite(sd) and sd > 0
+    return max(0, 1 - math.floor(math.log10(sd))) if known else None
+
+
+def fixed(x: float, places: int | None) -> str:
+    """Write a number with so many decimals, by default with four digits; a dash where there is none.
+
+    Examples
+    --------
+    >>> fixed(1.49213, 2), fixed(1.49213, None), fixed(math.nan, 2)
+    ('1.49', '1.492', '–')
+    """
     if not math.isfinite(x):
         return "–" if math.isnan(x) else str(x)
-    if not (math.isfinite(sd) and sd > 0):
+    if places is None:
         return f"{x:.4g}"
-    decimals = max(0, 1 - math.floor(math.log10(sd)))
-    return f"{x:.{decimals}f}" if decimals <= 6 and abs(x) < 1e7 else f"{x:.3g}"
+    return f"{x:.{places}f}" if places <= 6 and abs(x) < 1e7 else f"{x:.3g}"
 
 
 def give_or_take(x: float, error: float) -> str:

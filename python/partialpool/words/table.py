@@ -65,6 +65,8 @@ class ResultTable:
     labels: Sequence[str]
     columns: Sequence[ResultColumn]
     sections: Sequence[str] = ()
+    width: int = 0
+    """In a terminal, columns that reach beyond go below; 0: none do."""
 
     @property
     def _shown(self) -> list[tuple[ResultColumn, Sequence[str]]]:
@@ -74,16 +76,23 @@ class ResultTable:
         """Give the lines of a terminal."""
         indent = "  " if self.sections else ""
         first = max((len(label) for label in self.labels), default=0) + 2
-        lines = [[" " * (len(indent) + first)], *([f"{indent}{x:<{first}}"] for x in self.labels)]
+        labels = [" " * (len(indent) + first), *(f"{indent}{x:<{first}}" for x in self.labels)]
+        blocks: list[list[str]] = [labels]
         for column, cells in self._shown:
             whole = [column.title, *cells]
             width = max(map(len, whole))
             side = "<" if column.is_text else ">"
             gap = "   " if column.is_text else "  "
-            for line, cell in zip(lines, whole, strict=True):
-                line.append(f"{gap}{cell:{side}{width}}")
-        head, *rows = ("".join(line).rstrip() for line in lines)
-        return [head, *self._with_sections(rows, lambda title: title)]
+            written = [f"{gap}{cell:{side}{width}}" for cell in whole]
+            lines = blocks[-1]
+            if self.width and lines is not labels and len(lines[0] + written[0]) > self.width:
+                blocks.append(lines := labels)
+            blocks[-1] = [line + cell for line, cell in zip(lines, written, strict=True)]
+        found: list[str] = []
+        for block in blocks:
+            head, *rows = (line.rstrip() for line in block)
+            found += [*[""] * bool(found), head, *self._with_sections(rows, lambda title: title)]
+        return found
 
     def html(self) -> str:
         """Give a table of HTML; all text is escaped."""

@@ -1,0 +1,163 @@
+"""Sentences under a table of fits: what its numbers are, and in what the fits differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from partialpool.errors import InputError
+from partialpool.finding import Finding
+from partialpool.posterior.estimate import NAMES as METHODS
+from partialpool.scores.matching import match_rows
+from partialpool.tables.rows import STATISTICS, Row
+from partialpool.tables.side import Side
+from partialpool.version import __version__
+from partialpool.words.parameters import scale_name, scale_words
+
+
+def build_notes(sides: Sequence[Side], rows: Sequence[Row], asked: Sequence[str]) -> list[str]:
+    """Say what stands in the table.
+
+    Parameters
+    ----------
+    asked : sequence of str
+        Statistics that a user named.
+    """
+    shown = {row.key for row in rows if row.section == STATISTICS}
+    return [
+        *_numbers(sides),
+        *_scales(sides),
+        *_scores(shown),
+        *_differences(sides),
+        *_refusals(sides, asked),
+        *_unpooled(sides),
+        *_unusable(sides),
+        *_gaps(rows),
+        f"partialpool {__version__}.",
+    ]
+
+
+def _numbers(sides: Sequence[Side]) -> Iterator[str]:
+    """Say what the estimates and their intervals are: posteriors', and those of likelihoods."""
+
+    def posterior(side: Side) -> str:
+        return f"Posterior means with {100 * side.interval:g}% posterior intervals (equal-tailed)"
+
+    def likelihood(side: Side) -> str:
+        return (
+            f"Estimates by {METHODS[side.method]}, without priors, with "
+            f"{100 * side.interval:g}% confidence intervals of population-level coefficients (Wald)"
+        )
+
+    yield from _said(
+        sides, lambda side: posterior(side) if side.is_posterior else likelihood(side)
+    )
+
+
+def _scales(sides: Sequence[Side]) -> Iterator[str]:
+    """Say what coefficients mean that are not on the scale of the response."""
+
+    def said(side: Side) -> str | None:
+        if not side.exponentiated:
+            return (scale_words(side.model) or "").rstrip(".") or None
+        rest = f"All else is on the {scale_name(side.model)} scale"
+        return (
+            f"Population-level coefficients are shown as exp(b): {side.exponentiated}, and exp of "
+            f"the intercept is what these multiply. {rest}"
+        )
+
+    yield from _said(sides, said)
+    if any(side.exponentiated for side in sides) and not all(side.exponentiated for side in sides):
+        names = _listed([side.name for side in sides if not side.exponentiated])
+        yield f"Coefficients of {names} are shown as they are, as exp of them is no ratio."
+    if any(side.model.sigma_formula for side in sides):
+        yield "Coefficients of log sigma: exp of them multiplies the residual sd."
+
+
+def _said(sides: Sequence[Side], say: Callable[[Side], str | None]) -> Iterator[str]:
+    """Give what is said of each fit: of all without their names, if it is the same."""
+    found: dict[str, list[str]] = {}
+    for side in sides:
+        words = say(side)
+        if words is not None:
+            found.setdefault(words, []).append(side.name)
+    for words, names in found.items():
+        alone = len(names) == len(sides)
+        yield f"{words}." if alone else f"{_listed(names)}: {words[0].lower()}{words[1:]}."
+
+
+def _scores(shown: set[str]) -> Iterator[str]:
+    """Say what the statistics are that need words."""
+    if any(key.startswith("R²") for key in shown):
+        yield (
+            "R² marginal: the share of the variance that the population part explains; "
+            "conditional: with the levels."
+        )
+    if any(key.startswith("ICC") for key in shown):
+        yield "ICC: the share of the variance that lies between levels."
+    if any(key.startswith("elpd") for key in shown):
+        yield (
+            "elpd: log predictive density of what was left out, ± its standard error; to compare "
+            "fits, take that of their difference (compare_fits)."
+        )
+
+
+def _differences(sides: Sequence[Side]) -> Iterator[str]:
+    """Say where fits are not of the same responses and rows."""
+    first = sides[0]
+    unknown = [side.name for side in sides if side.design is None]
+    for side in sides[1:]:
+        if side.design is None or first.design is None:
+            own, other = side.model.n_rows, first.model.n_rows
+            if own != other:
+                yield f"{first.name} and {side.name} are fits of different rows ({other}, {own})."
+            continue
+        try:
+            match_rows(first.design, side.design, (first.name, side.name))
+        except InputError as error:
+            what = error.what.replace("`", "")
+            yield f"{what[0].upper()}{what[1:]}."
+    if unknown and len(sides) > 1:
+        saved = "were saved without their rows" if len(unknown) > 1 else "was saved without its rows"
+        yield f"{_listed(unknown)} {saved}, so whether all rows are the same was not checked."
+
+
+def _refusals(sides: Sequence[Side], asked: Sequence[str]) -> Iterator[str]:
+    """Say why what a user named is not there."""
+    for name in asked:
+        reasons: dict[str, list[str]] = {}
+        for side in sides:
+            if name in side.refused:
+                reasons.setdefault(side.refused[name], []).append(side.name)
+        for reason, names in reasons.items():
+            yield f"No {name} of {_listed(names)}: {reason.replace('`', '')}."
+
+
+def _unpooled(sides: Sequence[Side]) -> Iterator[str]:
+    """Say where coefficients of levels are that have no population."""
+    found: dict[str, list[str]] = {}
+    for side in sides:
+        for group in side.model.groups:
+            if group.known_sd is not None and side.name not in found.setdefault(group.factor, []):
+                found[group.factor].append(side.name)
+    for factor, names in found.items():
+        who = "" if len(names) == len(sides) else f" in {_listed(names)}"
+        yield f"Levels of {factor} have coefficients of their own{who}, which are not shown."
+
+
+def _unusable(sides: Sequence[Side]) -> Iterator[str]:
+    """Say which fits should not be used, since a table outlives what its author has read."""
+    for side in sides:
+        errors: list[Finding] = [one for one in side.findings if one.level == "error"]
+        if errors:
+            yield f"{side.name} should not be used as it is: {errors[0].message}"
+
+
+def _gaps(rows: Sequence[Row]) -> Iterator[str]:
+    parameters = [row for row in rows if row.section != STATISTICS]
+    if any(cell is None for row in parameters for cell in row.cells):
+        yield "–: not in the model."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+

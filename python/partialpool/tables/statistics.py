@@ -1,0 +1,167 @@
+"""What stands below the estimates of a table: R², ICC, scores, sizes, and what was fitted how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from partialpool.arrays import quantiles
+from partialpool.errors import InputError
+from partialpool.posterior.estimate import Estimate
+from partialpool.scores.loo import Loo
+from partialpool.tables.side import Entry, Fitted
+
+Found = dict[str, Entry | str]
+
+ENGINES = {"reml": "REML", "ml": "maximum likelihood"}
+
+
+@dataclass
+class Asked:
+    """A fit of which statistics are wanted.
+
+    Attributes
+    ----------
+    by_name : bool
+        Whether a user named them, so that scores are computed that were not yet.
+    interval : float or None
+        Mass of the intervals; by default the fit's own.
+    """
+
+    fit: Fitted
+    by_name: bool
+    interval: float | None
+
+    @cached_property
+    def shares(self) -> Any:
+        """Shares of variance; they may take a while."""
+        return self.fit.variance()
+
+
+def statistics(asked: Asked, wanted: Collection[str]) -> tuple[Found, dict[str, str]]:
+    """Find what is wanted, in the order of `STATISTICS`.
+
+    Returns
+    -------
+    found : dict
+        An Entry, or text, by label.
+    refused : dict
+        Why a statistic cannot be given, by its name in `STATISTICS`.
+    """
+    found: Found = {}
+    refused = {}
+    for name, find in STATISTICS.items():
+        if name in wanted:
+            try:
+                found |= find(asked)
+            except InputError as error:
+                refused[name] = error.what
+    return found, refused
+
+
+def _shares(name: str) -> Callable[[Asked], Found]:
+    """Shares of variance whose names start like this."""
+
+    def find(asked: Asked) -> Found:
+        if isinstance(asked.fit, Estimate) or not hasattr(asked.fit, "variance"):
+            return {}
+        found: Found = {}
+        for quantity, row in asked.shares.table.iterrows():
+            if not re.match(rf"{name}(?![a-z])", quantity):
+                continue
+            ends = [row["lower"], row["upper"]]
+            mass = asked.interval
+            if mass is not None and mass != asked.fit.provenance.interval:
+                drawn = np.ravel(np.asarray(asked.shares.draws[quantity], dtype=float))
+                ends = list(quantiles(drawn, [(1 - mass) / 2, (1 + mass) / 2]))
+            found[share_label(quantity)] = Entry(*map(float, (row["mean"], row["sd"], *ends)))
+        return found
+
+    return find
+
+
+def share_label(quantity: str) -> str:
+    """Name a share of variance as papers do.
+
+    Examples
+    --------
+    >>> share_label("r2_marginal"), share_label("icc[county]")
+    ('R² marginal', 'ICC county')
+    """
+    name, _, place = quantity.partition("[")
+    head, _, rest = name.partition("_")
+    words = [{"r2": "R²", "icc": "ICC"}[head], rest.replace("_", " "), place.removesuffix("]")]
+    return " ".join(filter(None, words))
+
+
+def _elpd(asked: Asked) -> Found:
+    """Scores of what was left out, by what it was."""
+    fit = asked.fit
+    if isinstance(fit, Estimate):
+        return {}
+    if asked.by_name and not fit.held_out:
+        fit.loo()
+    return {_score_label(key, loo): Entry(loo.elpd, loo.se) for key, loo in fit.held_out.items()}
+
+
+def _score_label(key: str, loo: Loo) -> str:
+    """Name a score by what was left out; `key` tells refits apart."""
+    if loo.method == "kfold":
+        return f"elpd ({key})"
+    return "elpd" if loo.unit == "row" else f"elpd ({loo.unit} left out)"
+
+
+def _likelihood(asked: Asked) -> Found:
+    fit = asked.fit
+    if not isinstance(fit, Estimate):
+        return {}
+    numbers = {"Log likelihood": fit.log_likelihood, "AIC": fit.aic, "BIC": fit.bic}
+    return {name: Entry(number) for name, number in numbers.items()}
+
+
+def _rows(asked: Asked) -> Found:
+    return {"Rows": Entry(asked.fit.provenance.n_rows)}
+
+
+def _levels(asked: Asked) -> Found:
+    return {f"Levels of {g.factor}": Entry(len(g.levels)) for g in asked.fit.model.groups}
+
+
+def _response(asked: Asked) -> Found:
+    return {"Response": asked.fit.model.response}
+
+
+def _family(asked: Asked) -> Found:
+    model = asked.fit.model
+    link = "" if model.link == "identity" else f" ({model.link})"
+    return {"Family": f"{model.family.name}{link}"}
+
+
+def _pooling(asked: Asked) -> Found:
+    fit = asked.fit
+    alone = not fit.model.groups and fit.pooling == "partial"
+    return {"Pooling": "no groups" if alone else fit.pooling}
+
+
+def _engine(asked: Asked) -> Found:
+    return {"Engine": ENGINES.get(asked.fit.method, asked.fit.method)}
+
+
+STATISTICS: Mapping[str, Callable[[Asked], Found]] = {
+    "r2": _shares("r2"),
+    "icc": _shares("icc"),
+    "elpd": _elpd,
+    "likelihood": _likelihood,
+    "rows": _rows,
+    "levels": _levels,
+    "response": _response,
+    "family": _family,
+    "pooling": _pooling,
+    "engine": _engine,
+}
+"""By the names that users give, in the order of a table."""
