@@ -37,9 +37,9 @@ def tidy(
 ) -> pd.DataFrame:
     """Give all draws as a table: a row for each draw of each parameter.
 
-    What tidybayes and posterior users know as ``gather_draws`` (or, with ``wide=True``,
-    ``spread_draws`` and ``as_draws_df``). The one line a parameter that broom's ``tidy`` gives, with
-    estimate, standard error and interval, is :meth:`summary`.
+    What tidybayes and posterior know as ``gather_draws`` (or, with ``wide=True``, ``spread_draws``
+    and ``as_draws_df``). broom's ``tidy``, a row a parameter with estimate, standard error and
+    interval, is :meth:`summary`.
 
     Parameters
     ----------

@@ -24,8 +24,11 @@ from partialpool.cli.demo import demo_command
 from partialpool.cli.effects import effects_command
 from partialpool.cli.fit import fit_command
 from partialpool.cli.hypothesis import hypothesis_command
+from partialpool.cli.loo import loo_command
 from partialpool.cli.output import OutputError, discard, own_words, say
 from partialpool.cli.predict import predict_command
+from partialpool.cli.show import show_command
+from partialpool.cli.table import table_command
 from partialpool.errors import EngineError, FindingWarning, InputError
 from partialpool.interrupt import INTERRUPTED
 
@@ -107,11 +110,14 @@ def start(
 
 
 app.command("fit")(fit_command)
+app.command("show")(show_command)
 app.command("compare")(compare_command)
 app.command("predict")(predict_command)
 app.command("check")(check_command)
 app.command("effects")(effects_command)
 app.command("hypothesis")(hypothesis_command)
+app.command("loo")(loo_command)
+app.command("table")(table_command)
 app.command("demo")(demo_command)
 app.command("data")(data_command)
 

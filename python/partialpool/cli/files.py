@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,40 @@ def read_table(data: str, options: dict[str, Any]) -> Any:
     """Take from the options how to read a table; without a word it stays a path."""
     how = {name: options.pop(name) or None for name in READING}
     return data if not any(how.values()) else partialpool.read(data, **how)
+
+
+def load_fits(paths: Sequence[str], names: Sequence[str] | None) -> dict[str, Fit]:
+    """Load saved fits by name: those given, or those of their files.
+
+    Raises
+    ------
+    InputError
+        If a file is no fit, or names do not tell the fits apart.
+    """
+    called = list(names) if names else file_names(paths)
+    if len(called) != len(paths):
+        raise InputError(
+            f"`--name` is given {len(called)} times for {len(paths)} fits",
+            remedy="give it once for each, or leave it out",
+        )
+    twins = [name for name in called if called.count(name) > 1]
+    if twins:
+        raise InputError(
+            f"two fits are called `{twins[0]}`", remedy="give each a name of its own with `--name`"
+        )
+    return {name: partialpool.load(path) for name, path in zip(called, paths, strict=True)}
+
+
+def file_names(paths: Sequence[str]) -> list[str]:
+    """Name files without folder and ending, unless that is the same for two of them.
+
+    Examples
+    --------
+    >>> file_names(["a/one.nc", "b/two.nc"]), file_names(["a/fit.nc", "b/fit.nc"])
+    (['one', 'two'], ['a/fit.nc', 'b/fit.nc'])
+    """
+    stems = [Path(path).stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else list(paths)
 
 
 def make_folder(text: str) -> Path:

@@ -50,6 +50,18 @@ Encoding = Annotated[
 Saved = Annotated[
     str, typer.Argument(metavar="FIT", help="File that `partialpool fit --out` wrote.")
 ]
+SavedFits = Annotated[
+    list[str],
+    typer.Argument(metavar="FIT", help="Files that `partialpool fit --out` wrote."),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="What the fits are called, in their order.  [default: as their files]",
+    ),
+]
 Formula = Annotated[str, typer.Argument(metavar="FORMULA", help='Such as "y ~ x + (x | county)".')]
 Priors = Annotated[
     list[str] | None,

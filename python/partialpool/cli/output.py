@@ -39,7 +39,10 @@ def say_json(record: Mapping[str, Any]) -> None:
 
 # What messages call by its name in Python → the option of the command line.
 _READ = re.compile(r"`pp\.read\(…,\s(\w+)=(.*?)\)`", re.DOTALL)
-_OTHERS = ("truth", "factor", "kind", "new_levels", "at", "groups", "data", "rope")
+_OTHERS = (
+    *("truth", "factor", "kind", "new_levels", "at", "groups", "data", "rope", "by"),
+    *("exponentiate", "digits", "layout", "statistics"),
+)
 _NAMES = "|".join((*(name for name in TYPES if name != "priors"), *_OTHERS))
 _OPTION = re.compile(rf"`({_NAMES})=`")
 _VALUE = re.compile(rf'\b({_NAMES})="([\w/=,-]*)"')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from partialpool.tables.grid import Grid
 from partialpool.tables.html import signed
@@ -28,7 +28,9 @@ def great(grid: Grid) -> GT:
     frame = pd.DataFrame(rows, columns=["section", "label", *names])
     table = GT(frame, rowname_col="label", groupname_col="section")
     # Labels are taken as HTML, cells are not.
-    heads = {name: html(escape(head)) for name, head in zip(names, grid.heads, strict=True)}
+    heads: dict[str, Any] = {
+        name: html(escape(head)) for name, head in zip(names, grid.heads, strict=True)
+    }
     table = table.cols_label(heads).cols_align("right", names)
     for k, one in enumerate(grid.spanners):
         over = names[one.first : one.last + 1]
@@ -40,6 +42,7 @@ def great(grid: Grid) -> GT:
         table_body_hlines_style="none",
         table_border_top_color="#222222",
         table_border_bottom_color="#222222",
+        column_labels_border_top_color="#222222",
         column_labels_border_bottom_color="#222222",
         table_body_border_bottom_color="#222222",
         row_group_font_weight="600",

@@ -109,7 +109,8 @@ def _cells(row: Row, digits: int | None) -> list[Cell]:
     if row.section == STATISTICS:
         own = [PLACES if places is None else places for places in own]
     most = max((places for places in own if places is not None), default=None)
-    return [_cell(cell, _settled(places, most)) for cell, places in zip(row.cells, own, strict=True)]
+    cells = zip(row.cells, own, strict=True)
+    return [_cell(cell, _settled(places, most)) for cell, places in cells]
 
 
 def _settled(own: int | None, most: int | None) -> int | None:
@@ -138,12 +139,12 @@ def _cell(cell: Entry | str | None, places: int | None) -> Cell:
 
 
 def clean(text: str) -> str:
-    """Take out of a text what no file can hold: line breaks, control characters, half characters.
+    r"""Take out of a text what no file can hold: line breaks, control characters, half characters.
 
     Examples
     --------
-    >>> clean("a\\nb\\x00c")
-    'a b\\ufffdc'
+    >>> clean("a\nb\x00c")
+    'a b�c'
     """
     text = re.sub(r"\s", " ", text)
     bad = ("Cc", "Cs")

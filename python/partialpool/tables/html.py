@@ -22,7 +22,7 @@ STYLE = """\
 .partialpool-fits thead tr:last-child { border-bottom: 1px solid; }
 .partialpool-fits th[scope=colgroup] { text-align: center; border-bottom: 1px solid; }
 .partialpool-fits td small { opacity: 0.8; }
-.partialpool-fits tfoot tr { border-top: 1px solid; }
+.partialpool-fits tfoot tr:first-child { border-top: 1px solid; }
 .partialpool-fits tfoot td { text-align: left; white-space: normal; font-size: 0.85em;
   padding: 0.15em 0.2em; max-width: 40em; overflow-wrap: anywhere; }
 """

@@ -51,12 +51,12 @@ def latex(grid: Grid, caption: str, label: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Write a text so that LaTeX shows it as it stands.
+    r"""Write a text so that LaTeX shows it as it stands.
 
     Examples
     --------
     >>> escaped("50% of a_b & {c}")
-    '50\\\\% of a\\\\_b \\\\& \\\\{c\\\\}'
+    '50\\% of a\\_b \\& \\{c\\}'
     """
     shown = "".join(SPECIAL.get(c, c) for c in text.replace("--", DASHES))
     return shown.replace(DASHES, "-{}-{}")  # which would become one long one

@@ -18,12 +18,12 @@ def markdown(grid: Grid) -> str:
 
 
 def escaped(text: str) -> str:
-    """Write a text so that Markdown shows it as it stands.
+    r"""Write a text so that Markdown shows it as it stands.
 
     Examples
     --------
     >>> escaped("a_b | *c*")
-    'a\\\\_b \\\\| \\\\*c\\\\*'
+    'a\\_b \\| \\*c\\*'
     """
     return "".join(f"\\{c}" if c in SPECIAL else c for c in text)
 

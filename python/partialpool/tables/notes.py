@@ -48,9 +48,7 @@ def _numbers(sides: Sequence[Side]) -> Iterator[str]:
             f"{100 * side.interval:g}% confidence intervals of population-level coefficients (Wald)"
         )
 
-    yield from _said(
-        sides, lambda side: posterior(side) if side.is_posterior else likelihood(side)
-    )
+    yield from _said(sides, lambda side: posterior(side) if side.is_posterior else likelihood(side))
 
 
 def _scales(sides: Sequence[Side]) -> Iterator[str]:
@@ -96,8 +94,8 @@ def _scores(shown: set[str]) -> Iterator[str]:
         yield "ICC: the share of the variance that lies between levels."
     if any(key.startswith("elpd") for key in shown):
         yield (
-            "elpd: log predictive density of what was left out, ± its standard error; to compare "
-            "fits, take that of their difference (compare_fits)."
+            "elpd: log predictive density of what was left out, ± its standard error; differences "
+            "between fits have smaller ones, which compare_fits gives."
         )
 
 
@@ -114,10 +112,9 @@ def _differences(sides: Sequence[Side]) -> Iterator[str]:
         try:
             match_rows(first.design, side.design, (first.name, side.name))
         except InputError as error:
-            what = error.what.replace("`", "")
-            yield f"{what[0].upper()}{what[1:]}."
+            yield f"{error.what.replace('`', '')}."
     if unknown and len(sides) > 1:
-        saved = "were saved without their rows" if len(unknown) > 1 else "was saved without its rows"
+        saved = "were saved without their rows" if unknown[1:] else "was saved without its rows"
         yield f"{_listed(unknown)} {saved}, so whether all rows are the same was not checked."
 
 
@@ -160,4 +157,3 @@ def _gaps(rows: Sequence[Row]) -> Iterator[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
-

@@ -114,7 +114,7 @@ def _ends(fit: Fit, interval: float) -> list[Array]:
 
 
 def exponentiated(model: Model, found: Mapping[str, Entry]) -> tuple[str, dict[str, Entry]]:
-    """Give exp of population coefficients where it is a ratio, and what it is; else nothing changes.
+    """Give exp of population coefficients where it is a ratio, and what that is; else no change.
 
     Estimate and ends of the interval are exponentials of those of b, whatever level or direction is
     the reference: the other one's ratio is one over this. The sd is that of b, so it is left out.

@@ -42,7 +42,7 @@ def table(
     digits: int | None = None,
     layout: Layout = "below",
 ) -> Table:
-    """Put fits side by side, as papers show them.
+    r"""Put fits side by side, as papers show them.
 
     Parameters
     ----------
@@ -94,13 +94,15 @@ def table(
     ...     "by county": pp.fit("log_radon ~ floor + (1 | county)", radon, method="ml"),
     ... }
     >>> shown = pp.table(fits, parameters=["b", "sd_county"], statistics=["rows"])
-    >>> print("\\n".join(str(shown).splitlines()[3:12]))
-                                  pooled       by county
+    >>> print("\n".join(str(shown).splitlines()[3:11]))
+                             pooled         by county
     Population-level coefficients
-      Intercept                    1.362           1.492
-                          [1.305, 1.418]  [1.394, 1.590]
-      floor                       -0.586          -0.663
-                        [-0.723, -0.450]  [-0.796, -0.530]
+      Intercept               1.362             1.492
+                     [1.307, 1.418]    [1.395, 1.588]
+      floor                  -0.586            -0.663
+                   [-0.723, -0.449]  [-0.795, -0.530]
+    Sd between levels of county
+      Intercept                   –            0.3118
     """
     check_flag("exponentiate", exponentiate)
     exp = bool(exponentiate)

@@ -40,7 +40,8 @@ class Asked:
     @cached_property
     def shares(self) -> Any:
         """Shares of variance; they may take a while."""
-        return self.fit.variance()
+        fit: Any = self.fit
+        return fit.variance()
 
 
 def statistics(asked: Asked, wanted: Collection[str]) -> tuple[Found, dict[str, str]]:

@@ -136,16 +136,9 @@ class Table(Answer):
         --------
         >>> import partialpool as pp
         >>> estimate = pp.fit("log_radon ~ floor", pp.datasets.radon(), method="ml")
-        >>> pp.table({"ML": estimate}).frame().xs("estimate", axis=1, level=1).round(2)
-        fit                ML
-        parameter
-        b[Intercept]     1.36
-        b[floor]        -0.59
-        sigma            0.79
-        Log likelihood -1086.53
-        AIC            2179.06
-        BIC            2193.53
-        Rows            919.00
+        >>> frame = pp.table({"ML": estimate}).frame()
+        >>> frame["ML"]["estimate"].round(2).head(3).to_dict()
+        {'b[Intercept]': 1.36, 'b[floor]': -0.59, 'sigma': 0.79}
         """
         return numbers.frame(self.sides, self.rows)
 
@@ -158,14 +151,14 @@ class Table(Answer):
         return markdown.markdown(self._whole)
 
     def to_latex(self, caption: str = "", label: str = "") -> str:
-        """Give a ``table`` environment of LaTeX, with the rules of the package booktabs.
+        r"""Give a ``table`` environment of LaTeX, with the rules of the package booktabs.
 
         Parameters
         ----------
         caption : str
             Caption, as text.
         label : str
-            Name by which ``\\ref`` finds the table.
+            Name by which ``\ref`` finds the table.
 
         Notes
         -----

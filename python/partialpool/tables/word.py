@@ -34,7 +34,7 @@ def write(grid: Grid, path: Path) -> None:
         paragraph = document.add_paragraph()
         paragraph.paragraph_format.space_after = Pt(2)
         paragraph.add_run(note).font.size = Pt(POINTS - 2)
-    document.save(path)
+    document.save(str(path))
 
 
 def _table(document: Any, grid: Grid) -> None:
@@ -69,7 +69,9 @@ def _table(document: Any, grid: Grid) -> None:
         _rule(cell, bottom=RULE)
 
 
-def _fill(cell: Any, text: str, side: str = "right", *, bold: bool = False, stays: bool = False) -> None:
+def _fill(
+    cell: Any, text: str, side: str = "right", *, bold: bool = False, stays: bool = False
+) -> None:
     """Write into a cell; a title `stays` on the page of the row below it."""
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import Pt

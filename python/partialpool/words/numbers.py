@@ -29,7 +29,7 @@ def decimals(sd: float) -> int | None:
 
 
 def fixed(x: float, places: int | None) -> str:
-    """Write a number with so many decimals, by default with four digits; a dash where there is none.
+    """Write a number with so many decimals, without a word four digits; a dash where there is none.
 
     Examples
     --------
