@@ -77,6 +77,8 @@ def calls(tmp_path_factory):
         "prior_predictive": (pp.prior_predictive, usual | {"draws": 5, "seed": 1}),
         "compare_fits": (pp.compare_fits, {"fits": {"a": fits["gaussian"], "b": fits["gaussian"]}}),
         "estimate": (estimate.summary, {}),
+        "table": (pp.table, {"fits": [fits["gaussian"], fits["poisson"], estimate]}),
+        "table latex": (pp.table(estimate).to_latex, {}),
         "load": (pp.load, {"path": "nowhere.nc"}),
     }
     for family, fit in fits.items():
@@ -89,6 +91,7 @@ def calls(tmp_path_factory):
             f"loo {family}": (fit.loo, {}),
             f"kfold {family}": (fit.kfold, {"k": 2}),
             f"check {family}": (fit.check, {}),
+            f"tidy {family}": (fit.tidy, {}),
             f"save {family}": (fit.save, {"path": where}),
         }
     return found

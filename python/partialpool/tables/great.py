@@ -29,14 +29,14 @@ def great(grid: Grid) -> GT:
     table = GT(frame, rowname_col="label", groupname_col="section")
     # Labels are taken as HTML, cells are not.
     heads: dict[str, Any] = {
-        name: html(escape(head)) for name, head in zip(names, grid.heads, strict=True)
+        name: html(_escaped(head)) for name, head in zip(names, grid.heads, strict=True)
     }
     table = table.cols_label(heads).cols_align("right", names)
     for k, one in enumerate(grid.spanners):
         over = names[one.first : one.last + 1]
-        table = table.tab_spanner(html(escape(one.title)), over, id=f"spanner {k + 1}")
+        table = table.tab_spanner(html(_escaped(one.title)), over, id=f"spanner {k + 1}")
     for note in grid.notes:
-        table = table.tab_source_note(html(escape(note)))
+        table = table.tab_source_note(html(_escaped(note)))
     return table.tab_options(
         table_font_size="14px",
         table_body_hlines_style="none",
@@ -53,3 +53,8 @@ def great(grid: Grid) -> GT:
         stub_border_style="none",
         source_notes_font_size="12px",
     )
+
+
+def _escaped(text: str) -> str:
+    """Escape what HTML would take for its own, and braces, within which units would be read."""
+    return escape(text).replace("{", "&#123;")

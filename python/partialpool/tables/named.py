@@ -30,7 +30,7 @@ def named(fits: Any, names: Any) -> dict[str, Fitted]:
                              remedy="leave it out, or give a list of fits")  # fmt: skip
         pairs = [(str(name), fit) for name, fit in fits.items()]
     else:
-        given = check_values("fits", fits)
+        given = _several(fits)
         pairs = list(zip(_names(names, given), given, strict=True))
     if not pairs:
         raise InputError("there is no fit to show", remedy="give one fit or more")
@@ -40,6 +40,14 @@ def named(fits: Any, names: Any) -> dict[str, Fitted]:
             raise InputError(f"two fits are called `{name}`", remedy="give each its own name")
         found[name] = fit
     return found
+
+
+def _several(fits: Any) -> list[Any]:
+    try:
+        return check_values("fits", fits)
+    except InputError as error:
+        remedy = "give a fit, a list of fits, or a dict of them by name"
+        raise InputError(error.what, remedy=remedy) from None
 
 
 def _names(names: Any, fits: list[Any]) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from partialpool.checks import check_text
+from partialpool.errors import InputError, shown
 from partialpool.finding import Finding, told
 from partialpool.tables import great, html, latex, markdown, numbers, word
-from partialpool.tables.grid import Grid, Head, Layout, build_grid
+from partialpool.tables.grid import Grid, Head, Layout, build_grid, clean
 from partialpool.tables.rows import Row
 from partialpool.tables.saving import check_ending, check_target
 from partialpool.tables.side import Side
@@ -160,6 +162,11 @@ class Table(Answer):
         label : str
             Name by which ``\ref`` finds the table.
 
+        Raises
+        ------
+        InputError
+            If `label` has letters that LaTeX would take for commands.
+
         Notes
         -----
         Names are escaped. Letters beyond those of European languages need XeLaTeX or LuaLaTeX, and
@@ -167,7 +174,10 @@ class Table(Answer):
         """
         check_text("caption", caption, '"Fits of radon"')
         check_text("label", label, '"tab:radon"')
-        return latex.latex(self._whole, caption or "", label or "")
+        if label and not re.fullmatch(r"[A-Za-z0-9:._+/-]+", label):
+            remedy = "use letters, digits and :._+/-, as in tab:radon"
+            raise InputError(f"`label` is {shown(label)}", remedy=remedy)
+        return latex.latex(self._whole, clean(caption or ""), label or "")
 
     def to_html(self) -> str:
         """Give a table of HTML with its style, as a part of a page. All text is escaped."""
