@@ -11,6 +11,7 @@ from partialpool.answers.sensitivity import sensitivity
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.effects import effects
 from partialpool.figures.fit import FitPlots
+from partialpool.report.report import report
 from partialpool.saved.file import read, save
 from partialpool.scores.kfold import kfold
 from partialpool.scores.loo import Loo, loo
@@ -52,6 +53,7 @@ class Fit(Posterior, Answer):
 
     to_arviz = to_arviz
     save = save
+    report = report
 
     @property
     def plot(self) -> FitPlots:
