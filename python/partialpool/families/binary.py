@@ -88,9 +88,10 @@ def _refuse_shares(observed: Observed, trials: Array) -> None:
     )
 
 
-BERNOULLI = Binary("bernoulli", needs="0 or 1")
+BERNOULLI = Binary("bernoulli", notation="Bernoulli({mean})", needs="0 or 1")
 BINOMIAL = Binary(
     "binomial",
+    notation="Binomial({trials}, {mean})",
     needs="whole numbers from 0 to `trials`",
     response="number",
     roles=("trials",),

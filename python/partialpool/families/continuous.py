@@ -109,15 +109,19 @@ def _sigma(given: Given) -> Array:
 
 GAUSSIAN = Continuous(
     "gaussian",
+    notation="Normal({mean}, {sigma})",
     roles=("se",),
     conjugate=True,
     remedies={
         "spread": 'Try family="student_t", whose tails are heavier, or a formula of `sigma`.'
     },
 )
-STUDENT_T = Continuous("student_t", dispersion=(_SIGMA_T, _NU))
+STUDENT_T = Continuous(
+    "student_t", notation="StudentT({nu}, {mean}, {sigma})", dispersion=(_SIGMA_T, _NU)
+)
 LOGNORMAL = Continuous(
     "lognormal",
+    notation="LogNormal({mean}, {sigma})",
     dispersion=(_SIGMA_LOG,),
     needs="numbers above 0",
     logarithm=True,

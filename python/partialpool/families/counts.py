@@ -183,6 +183,7 @@ def _positive_counts(rng: np.random.Generator, mu: Array, aux: Aux) -> Array:
 
 POISSON = Count(
     "poisson",
+    notation="Poisson({mean})",
     remedies={
         "overdispersion": f'Use family="negbinomial", or {ROW_TERM}.',
         "spread": 'Try family="negbinomial", whose variance is free.',
@@ -191,6 +192,7 @@ POISSON = Count(
 )
 NEGBINOMIAL = Count(
     "negbinomial",
+    notation="NegativeBinomial({mean}, {shape})",
     dispersion=(_SHAPE_COUNTS,),
     scatter="shape",
     remedies={
@@ -201,6 +203,7 @@ NEGBINOMIAL = Count(
 )
 ZERO_INFLATED_POISSON = Count(
     "zero_inflated_poisson",
+    notation="0 with probability {zi}, else Poisson({mean})",
     dispersion=(_ZI,),
     zeros="zi",
     words=_BUT_FOR_ZEROS,
@@ -211,6 +214,7 @@ ZERO_INFLATED_POISSON = Count(
 )
 ZERO_INFLATED_NEGBINOMIAL = Count(
     "zero_inflated_negbinomial",
+    notation="0 with probability {zi}, else NegativeBinomial({mean}, {shape})",
     dispersion=(_SHAPE_COUNTS, _ZI),
     scatter="shape",
     zeros="zi",
@@ -222,6 +226,7 @@ ZERO_INFLATED_NEGBINOMIAL = Count(
 )
 HURDLE_POISSON = Count(
     "hurdle_poisson",
+    notation="0 with probability {hu}, else Poisson({mean}) above 0",
     dispersion=(_HU,),
     averages="other",
     zeros="hu",
@@ -234,6 +239,7 @@ HURDLE_POISSON = Count(
 )
 HURDLE_NEGBINOMIAL = Count(
     "hurdle_negbinomial",
+    notation="0 with probability {hu}, else NegativeBinomial({mean}, {shape}) above 0",
     dispersion=(_SHAPE_COUNTS, _HU),
     scatter="shape",
     averages="other",

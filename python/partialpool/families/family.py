@@ -132,6 +132,9 @@ class Family:
     response: Response = "number"
     needs: str = "numbers"
     """What a response must be, in words."""
+    notation: str = ""
+    """How a response is distributed, in mathematics: names in braces are its parameters, ``{mean}``
+    what the link is of, ``{trials}`` its trials. Ordered categories go by thresholds."""
     discrete: bool = False
     """Whether it gives probabilities of whole numbers, or of categories."""
     roles: tuple[str, ...] = ()

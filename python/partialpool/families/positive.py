@@ -146,8 +146,10 @@ def _within(shape: float) -> float:
 
 _FREE = 'family="gamma" or "weibull", whose shape is free.'
 
-GAMMA = Gamma("gamma")
+GAMMA = Gamma("gamma", notation="Gamma(mean {mean}, shape {shape})")
 EXPONENTIAL = Exponential(
-    "exponential", remedies={"overdispersion": f"Use {_FREE}", "spread": f"Try {_FREE}"}
+    "exponential",
+    notation="Exponential(mean {mean})",
+    remedies={"overdispersion": f"Use {_FREE}", "spread": f"Try {_FREE}"},
 )
-WEIBULL = Weibull("weibull")
+WEIBULL = Weibull("weibull", notation="Weibull(mean {mean}, shape {shape})")

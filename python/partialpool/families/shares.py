@@ -74,6 +74,7 @@ class Beta(Family):
 
 BETA = Beta(
     "beta",
+    notation="Beta({mean} {phi}, (1 − {mean}) {phi})",
     dispersion=(_PHI,),
     scatter="phi",
     words={

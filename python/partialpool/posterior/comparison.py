@@ -20,6 +20,7 @@ from partialpool.errors import InputError
 from partialpool.families import DEFAULT
 from partialpool.finding import Finding
 from partialpool.posterior.fit import Fit
+from partialpool.report.report import report_comparison
 from partialpool.scores.loo import leave_levels
 from partialpool.scores.ranking import Ranking, rank, verdict
 from partialpool.words.fit import facts
@@ -95,6 +96,8 @@ class Comparison(Answer):
         self.fits = dict(fits)
         self._factor = factor
         self._truth = truth
+
+    report = report_comparison
 
     @property
     def plot(self) -> ComparisonPlots:

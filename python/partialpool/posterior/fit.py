@@ -21,6 +21,7 @@ from partialpool.finding import about_all, warn
 from partialpool.hypotheses.hypothesis import hypothesis
 from partialpool.pipeline import sampled
 from partialpool.posterior.again import UNCHANGED, Changes, Earlier, asked_again
+from partialpool.report.report import report
 from partialpool.saved.file import read, save
 from partialpool.scores.kfold import kfold
 from partialpool.scores.loo import Loo, loo
@@ -69,6 +70,7 @@ class Fit(Posterior, Answer):
     tidy = tidy
     to_arviz = to_arviz
     save = save
+    report = report
 
     @changes(UNCHANGED, Changes)
     def update(
