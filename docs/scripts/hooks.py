@@ -17,6 +17,7 @@ import gallery
 from documents import DATA, ROOT, beside_data, blocks, run
 
 SECTION = re.compile(r"^<!-- README: (.+) -->$", re.MULTILINE)
+SAVED = re.compile(r"savefig\(\"([^\"]+)\"")
 CODE = re.compile(r"`[^`]+`")
 
 
@@ -30,13 +31,12 @@ def on_files(files: Files, config: Any) -> Files:
     for name, content in gallery.made().items():
         files.append(File.generated(config, f"gallery/{name}", content=content))
     for file in list(files.documentation_pages()):
-        if file.abs_src_path and "savefig(" in file.content_string:
-            document = str(Path(file.abs_src_path).relative_to(ROOT))
+        saved = SAVED.findall(file.content_string) if file.abs_src_path else []
+        if any(f"]({name})" in file.content_string for name in saved):
+            document = str(Path(str(file.abs_src_path)).relative_to(ROOT))
             folder = Path(file.src_uri).parent
             for name, content in figures_of(document).items():
-                uri = str(folder / name)
-                if files.get_file_from_path(uri) is None:
-                    files.append(File.generated(config, uri, content=content))
+                files.append(File.generated(config, str(folder / name), content=content))
     return files
 
 

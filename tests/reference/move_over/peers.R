@@ -2,7 +2,10 @@
 # Rscript tests/reference/move_over/peers.R lme4   (or brms, effects), from the root.
 # Blocks of ```r run in order; then every line of R in the second column of the tables.
 
+# brms needs Stan, and Stan the headers of Boost: BOOST=/usr/include, where no package BH has them.
+
 page <- commandArgs(trailingOnly = TRUE)[1]
+if (nzchar(Sys.getenv("BOOST"))) rstan::rstan_options(boost_lib = Sys.getenv("BOOST"))
 root <- getwd()
 lines <- readLines(file.path(root, "docs", "move-over", paste0(page, ".md")), encoding = "UTF-8")
 
