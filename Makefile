@@ -13,7 +13,7 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs src/*/*/*.rs) Cargo.toml Cargo.lo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test fuzz lint arviz bench bench-factors calibrate wheel lock clean
+.PHONY: help demo setup test docs fuzz lint arviz bench bench-factors calibrate wheel lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(CORE)  ## Check style and types
 	$(BIN)/mypy
 	cargo fmt --check
 	cargo clippy --release --locked --quiet --all-targets --features python -- -D warnings
+
+docs: $(CORE)  ## Build the site into site/: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 arviz: $(CORE)  ## Make the environments in which ArviZ is tested, where their Python is installed
 	@$(BIN)/python tests/arviz/environments.py
@@ -68,7 +71,7 @@ lock: $(ENVIRONMENT)  ## Refresh the lock files
 	cargo update
 
 clean:  ## Remove everything that was built
-	rm -rf $(VENV) target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz \
+	rm -rf $(VENV) target dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz \
 		benchmarks/.venv benchmarks/.venv-glmm benchmarks/.data
 	rm -f python/partialpool/_core*.so
 	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
-"""Lets every test import helpers.py, which `--import-mode=importlib` would not find."""
+"""Lets every test import helpers.py and what runs documents, which `--import-mode=importlib` would not find."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "docs" / "scripts")]

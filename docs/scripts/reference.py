@@ -1,0 +1,58 @@
+"""Reference pages: signatures as users call them, references in docstrings as code."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+import griffe
+
+import partialpool as pp
+from partialpool.figures.fit import FitPlots
+from partialpool.posterior.comparison import ComparisonPlots
+
+ROLE = re.compile(r":(?:func|meth|attr|class):`~?([\w.]+)`")
+HOLDERS = (pp.Fit, FitPlots, ComparisonPlots)  # classes that list functions as their methods
+
+
+def _listed() -> Iterator[str]:
+    """Paths of the functions that are methods of a class elsewhere."""
+    for holder in HOLDERS:
+        for value in vars(holder).values():
+            if isinstance(value, FunctionType):
+                yield f"{value.__module__}.{value.__qualname__}"
+
+
+METHODS = frozenset(_listed())
+
+
+class AsCalled(griffe.Extension):
+    """Options that a function takes from another; no first argument of methods; roles as code."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Mend an object once it is known."""
+        if obj.docstring is not None:
+            obj.docstring.value = ROLE.sub(r"`\1`", obj.docstring.value)
+        if not isinstance(obj, griffe.Function) or obj.parent is None or not obj.parent.is_module:
+            return
+        function = getattr(importlib.import_module(obj.parent.path), obj.name, None)
+        shown = getattr(function, "__signature__", None)
+        if shown is not None:
+            obj.parameters = griffe.Parameters(*map(_parameter, shown.parameters.values()))
+        if obj.path in METHODS:
+            first = next(iter(obj.parameters))
+            first.name, first.annotation = "self", None
+
+
+def _parameter(one: inspect.Parameter) -> griffe.Parameter:
+    empty = inspect.Parameter.empty
+    return griffe.Parameter(
+        one.name,
+        kind=griffe.ParameterKind[one.kind.name.lower()],
+        annotation=None if one.annotation is empty else str(one.annotation),
+        default=None if one.default is empty else repr(one.default),
+    )
