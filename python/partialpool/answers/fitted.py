@@ -53,9 +53,9 @@ def fitted(
     >>> import partialpool as pp
     >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
     >>> fit.fitted().round(2).iloc[0].to_dict()
-    {'mean': 0.56, 'sd': 0.24, 'lower': 0.07, 'upper': 1.03}
+    {'mean': 1.23, 'sd': 0.24, 'lower': 0.74, 'upper': 1.69}
     >>> fit.fitted(groups="none").round(2).iloc[0].to_dict()
-    {'mean': 0.83, 'sd': 0.07, 'lower': 0.68, 'upper': 0.97}
+    {'mean': 1.49, 'sd': 0.05, 'lower': 1.39, 'upper': 1.59}
     """
     import pandas as pd
 

@@ -106,9 +106,8 @@ def normal_quantiles(at: Tails) -> Array:
 
     Examples
     --------
-    >>> at = Tails(np.array([-np.log(2.0), -50.0]), np.array([-np.log(2.0), 0.0]))
-    >>> normal_quantiles(at).round(3)
-    array([ 0.   , -9.677])
+    >>> normal_quantiles(Tails(np.array([-50.0, 0.0]), np.array([0.0, -5000.0]))).round(2)
+    array([-9.67, 99.94])
     """
     from scipy.special import ndtri_exp
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
@@ -12,14 +11,11 @@ from partialpool.answers.predict import pick_draws
 from partialpool.arrays import Array, Ints
 from partialpool.design.rows import Rows
 from partialpool.draws.evaluate import Evaluator
+from partialpool.draws.normal_nodes import normal_nodes
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.tabulated import Tabulated, node_count
 from partialpool.errors import InputError
 
-# Of the trapezoid rule: an error of 1e-7 or less. Logit has poles at ±iπ, the others misbehave
-# beyond ±iπ/2, or grow off the real line.
-STEPS = {"logit": 1.0, "probit": 0.7, "cloglog": 0.6, "log": 0.6}
-REACH = 6.0
 DISTANCES = {
     "logit": 3.0,
     "probit": 1.5,
@@ -227,25 +223,3 @@ class Levels:
             squares = (Z[:, :, None] * Z[:, None, :]).reshape(len(at), q * q)
             total += squares @ covariance.reshape(-1, q * q).T
         return np.maximum(total, 0.0)
-
-
-def normal_nodes(sd: float, link: str) -> tuple[Array, Array]:
-    """Nodes and weights for averages of f(eta + sd t) over a standard normal t.
-
-    The trapezoid rule: where f has no singularity within d of the real line, its error is
-    ``exp(-2π d / (sd h))`` with steps of h. Unlike that of Gauss and Hermite it stays small where
-    the sd is large.
-
-    Examples
-    --------
-    >>> nodes, weights = normal_nodes(2.0, "logit")
-    >>> len(nodes), bool(abs(weights @ nodes**2 - 1) < 1e-7)
-    (25, True)
-    """
-    step = min(0.5, STEPS[link] / max(sd, 1e-9))
-    # Exponentials move the bulk of what is averaged up by the sd.
-    top = REACH + (sd if link == "log" else 0.0)
-    ends = -math.ceil(REACH / step), math.ceil(top / step) + 1
-    nodes = np.asarray(step * np.arange(*ends), dtype=np.float64)
-    weights = np.exp(-(nodes**2) / 2)
-    return nodes, weights * (step / math.sqrt(2 * math.pi))

@@ -89,8 +89,7 @@ class Continuous(Family):
         return self._scatter(given)
 
     def latent_words(self, link: str) -> str:
-        of = "the logarithm of the response" if self.logarithm else "the response"
-        return f"the variance of {of} around its mean"
+        return "of the logarithm around its mean" if self.logarithm else "around the mean"
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         sigma = _sigma(given)

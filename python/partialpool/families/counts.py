@@ -129,10 +129,7 @@ class Count(LogLink):
         return np.asarray(np.log1p(relative))
 
     def latent_words(self, link: str) -> str:
-        return (
-            "log(1 + variance/mean²) of the counts at the mean of the rows, as if their rates were "
-            "log-normal"
-        )
+        return "log(1 + variance/mean²) at the mean of all rows"
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)

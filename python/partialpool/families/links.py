@@ -23,9 +23,9 @@ COEFFICIENTS = {
 
 
 LATENT = {
-    "logit": (math.pi**2 / 3, "π²/3, the variance of a logistic variable"),
-    "probit": (1.0, "1, the variance of a standard normal variable"),
-    "cloglog": (math.pi**2 / 6, "π²/6, the variance of a Gumbel variable"),
+    "logit": (math.pi**2 / 3, "π²/3, of a logistic variable"),
+    "probit": (1.0, "1, of a standard normal variable"),
+    "cloglog": (math.pi**2 / 6, "π²/6, of a Gumbel variable"),
 }
 """The variance of the latent variable that is cut at a threshold, and what it is."""
 

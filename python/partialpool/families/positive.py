@@ -42,7 +42,7 @@ class Positive(LogLink):
         raise NotImplementedError
 
     def latent_words(self, link: str) -> str:
-        return "the variance of the logarithm of the response around its mean"
+        return "of the logarithm around its mean"
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         mu = self.mean(eta, given)

@@ -63,7 +63,7 @@ class Beta(Family):
         return np.asarray(self.variance(eta, given) / slope**2)
 
     def latent_words(self, link: str) -> str:
-        return "the variance around the mean share, by the delta method at the mean of the rows"
+        return "around the mean of all rows, by the delta method"
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
         p, q = probabilities(given.link, eta)

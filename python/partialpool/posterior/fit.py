@@ -13,6 +13,7 @@ from partialpool.answers.predict import posterior_predictive, predict
 from partialpool.answers.residuals import residuals
 from partialpool.answers.sensitivity import sensitivity
 from partialpool.answers.tidy import tidy
+from partialpool.answers.variance import variance
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.effects import effects
 from partialpool.errors import InputError
@@ -61,6 +62,7 @@ class Fit(Posterior, Answer):
     fitted = fitted
     residuals = residuals
     hypothesis = hypothesis
+    variance = variance
 
     loo = loo
     kfold = kfold
