@@ -152,13 +152,13 @@ class Variance(Answer):
         yield ""
 
 
-def variance(fit: Posterior, interval: float = 0.95) -> Variance:
+def variance(fit: Posterior, interval: float | None = None) -> Variance:
     """Tell where the variance lies: between levels, in the population part, around both.
 
     Parameters
     ----------
-    interval : float
-        Mass of the equal-tailed intervals.
+    interval : float, optional
+        Mass of the equal-tailed intervals; by default the fit's own.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def variance(fit: Posterior, interval: float = 0.95) -> Variance:
     >>> found.table["mean"][["share[county]", "icc", "r2_conditional"]].round(2).to_dict()
     {'share[county]': 0.15, 'icc': 0.16, 'r2_conditional': 0.24}
     """
-    check_interval(interval)
+    interval = fit.provenance.interval if interval is None else check_interval(interval)
     design, model = rows_of(fit), fit.model
     if not row_weights(fit).sum() > 0:
         raise InputError("no row has a trial", remedy="give rows with trials")
@@ -216,7 +216,7 @@ def variance(fit: Posterior, interval: float = 0.95) -> Variance:
     picked = thinned(fit, max(FEWEST, most // design.n_rows))
     few = len(picked) < n_draws(fit)
     notes = [f"From {len(picked)} of {n_draws(fit)} draws, evenly spaced."] if few else []
-    return _told(model, design, components(fit, picked), float(interval), notes)
+    return _told(model, design, components(fit, picked), interval, notes)
 
 
 def variance_at(model: Model, design: Design, found: Found) -> Variance:
