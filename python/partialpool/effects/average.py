@@ -98,11 +98,11 @@ class Average:
 
     def _ends(self, x: Array, data: Array) -> tuple[Array, Array]:
         """Give the ends of small steps around x, as small as the spread of the data tells."""
-        sd = np.sqrt(np.cov(data, aweights=self.weights, ddof=0))
-        step = STEP * (float(sd) or max(abs(float(data[0])), 1.0))
         least, most = data.min(), data.max()
         if least == most:
+            step = STEP * max(abs(float(data[0])), 1.0)
             return x - step, x + step
+        step = STEP * float(np.sqrt(np.cov(data, aweights=self.weights, ddof=0)))
         # Not beyond the data, where some transforms are not defined.
         inside = (x >= least) & (x <= most)
         low = np.where(inside, np.maximum(x - step, least), x - step)

@@ -84,7 +84,7 @@ def comparisons(grid: Grid, pairs: str, reference: Any) -> list[Comparison]:
     if len(found) > MOST:
         raise InputError(
             f"there are more than {MOST:,} pairs of these combinations",
-            remedy="choose fewer values with `at`, or compare with a reference",
+            remedy="choose fewer values with `at=`, or compare with a reference",
         )
     return found
 
@@ -173,10 +173,13 @@ def _position(grid: Grid, k: int, value: Any) -> int:
     if getattr(value, "__hash__", None) is not None:
         place = match_labels([value], known, f"`{axis.name}` in `reference`")[0]
     if place < 0:
-        remedy = did_you_mean(label(value), labels)
+        if axis.is_numeric:
+            remedy = f"{did_you_mean('', labels)}, or list it with `at=`"
+        else:
+            remedy = did_you_mean(label(value), labels)
         raise InputError(
             f"`reference` is {shown(value)}, which is none of the values of `{axis.name}`",
-            remedy=remedy if axis.levels else f"{remedy.rstrip('?')}, or list it in `at`",
+            remedy=remedy,
         )
     return labels.index(label(known[place]))
 

@@ -146,6 +146,7 @@ def effects(
     given |= {"pairwise": pairwise, "ratio": ratio, "reference": reference, "slope": slope}
     asked = ask(fit.model, given)
     average, gathered = _gathered(fit, asked, data, draws, given_roles(AverageRoles, roles))
+    whole = gathered
     for name, value in asked.at.items():
         if name not in asked.names:
             gathered = with_value(gathered, name, value)
@@ -159,7 +160,7 @@ def effects(
         copies=3,
         remedy="ask for fewer draws with `draws=`, or for fewer values",
     )
-    found = _Quantities(average, gathered, grid).all(asked, compared)
+    found = _Quantities(average, gathered, whole, grid).all(asked, compared)
     frame = tabled(found, grid, fit.run.chains, average.levels.drawn)
     frame.attrs |= {
         "by": by if isinstance(by, str) else list(asked.names),
@@ -229,10 +230,13 @@ def _grid(average: Average, gathered: Gathered, asked: Question) -> Grid:
 
 
 class _Quantities:
-    """What the table is to say, with its draws."""
+    """What the table is to say, with its draws.
 
-    def __init__(self, average: Average, gathered: Gathered, grid: Grid) -> None:
-        self.average, self.gathered, self.grid = average, gathered, grid
+    `whole`: the rows before all of them got one value of some predictors.
+    """
+
+    def __init__(self, average: Average, gathered: Gathered, whole: Gathered, grid: Grid) -> None:
+        self.average, self.gathered, self.whole, self.grid = average, gathered, whole, grid
         self.model = average.model
 
     def all(self, asked: Question, compared: Sequence[Comparison]) -> list[Found]:
@@ -287,7 +291,7 @@ class _Quantities:
         slope = self.grid.slope
         if slope is None:
             return self.average(rows)
-        data = self.gathered.table.columns[slope].values.astype(np.float64)
+        data = self.whole.table.columns[slope].values.astype(np.float64)
         return self.average.slope(rows, slope, data)
 
     def _slopes(self, axis: Axis) -> list[Found]:

@@ -157,7 +157,7 @@ def make_axes(
         raise InputError(
             f"`{largest.name}` has {len(largest.values):,} values here, which makes {count:,} "
             f"combinations, and {MOST:,} are the most",
-            remedy=f'choose some of them, as in {where}={{"{largest.name}": […]}}',
+            remedy=f"choose some of them with `{where}=`",
         )
     return tuple(axes)
 
