@@ -68,9 +68,10 @@ class Names:
         for name in labels:
             self._exact.setdefault(tidy(name), set()).add(name)
         self._aliases: dict[str, set[str]] = {}
-        for name, others in ((name, aliases(name)) for name in labels):
-            for other in others:
-                self._aliases.setdefault(other, set()).add(name)
+        for name in labels:
+            for other in map(tidy, called.aliases(name)):
+                if _BARE.fullmatch(other):
+                    self._aliases.setdefault(other, set()).add(name)
         arrays: dict[str, list[str]] = {}
         for name in labels:
             arrays.setdefault(called.array_of(name), []).append(name)
@@ -143,11 +144,11 @@ class Names:
         """Parameters of single levels that have this name."""
         found = []
         for array, (kind, k) in self._of_levels.items():
-            if not (name.startswith(f"{array}[") and name.endswith("]")):
+            if called.array_of(name) != array or not name.endswith("]"):
                 continue
-            group, inside = self._groups[k], name[len(array) + 1 : -1]
+            group, inside = self._groups[k], called.place_of(name)
             for j, term in enumerate(group.terms):
-                level = inside.removesuffix(f",{tidy(term)}")
+                level = inside.removesuffix(called.pair("", tidy(term)))
                 sole = len(group.terms) == 1
                 if level == inside and not sole:
                     continue
@@ -203,34 +204,6 @@ def tidy(name: str) -> str:
     'cor_id[Intercept,x]'
     """
     return _BLANKS.sub(r"\1", name).strip()
-
-
-def aliases(name: str) -> list[str]:
-    """Return what else a parameter is called: in brms, or by its column alone.
-
-    Examples
-    --------
-    >>> aliases("b[x]"), aliases("sd_id[x]"), aliases("b_sigma[x]")
-    (['x', 'b_x'], ['sd_id__x'], ['sigma_x', 'b_sigma_x'])
-    >>> aliases("cor_id[Intercept,x]")
-    ['cor_id[x,Intercept]', 'cor_id__Intercept__x', 'cor_id__x__Intercept']
-    """
-    array, place, kind = called.array_of(name), called.place_of(name), called.kind_of(name)
-    if kind == "threshold":
-        return [f"Intercept[{place}]", f"b_Intercept[{place}]"]
-    if kind == "b":
-        own = array.removeprefix("b_") if array != "b" else ""
-        found = [f"{own}_{place}" if own else place, f"{array}_{place}"]
-    elif kind == "sd":
-        found = [f"{array}__{place}"]
-    elif kind == "cor" and place.count(",") == 1:
-        one, other = place.split(",")
-        swapped = called.element(array, called.pair(other, one))
-        found = [f"{array}__{one}__{other}", f"{array}__{other}__{one}"]
-        return [tidy(swapped), *(one for one in found if _BARE.fullmatch(one))]
-    else:
-        found = []
-    return [tidy(one) for one in found if _BARE.fullmatch(one)]
 
 
 def _positions(group: Group) -> dict[str, list[int]]:
