@@ -122,3 +122,30 @@ def kind_of(name: str) -> Kind:
         return array  # type: ignore[return-value]
     kind, _, rest = array.partition("_")
     return kind if rest and kind in ("b", "sd", "cor", "r", "coef") else "other"  # type: ignore[return-value]
+
+
+def aliases(name: str) -> list[str]:
+    """Tell what else users call a parameter: as brms does, or by its column alone.
+
+    Examples
+    --------
+    >>> aliases("b[x]"), aliases("b_sigma[x]")
+    (['x', 'b_x'], ['sigma_x', 'b_sigma_x'])
+    >>> aliases("sd_id[x]"), aliases("threshold[1]")
+    (['sd_id__x'], ['Intercept[1]', 'b_Intercept[1]'])
+    >>> aliases("cor_id[Intercept,x]")
+    ['cor_id[x,Intercept]', 'cor_id__Intercept__x', 'cor_id__x__Intercept']
+    """
+    array, place, kind = array_of(name), place_of(name), kind_of(name)
+    if kind == "threshold":
+        return [element(own, place) for own in ("Intercept", "b_Intercept")]
+    if kind == "b":
+        predictor = array.partition("_")[2]
+        return [f"{predictor}_{place}" if predictor else place, f"{array}_{place}"]
+    if kind == "sd":
+        return [f"{array}__{place}"]
+    if kind == "cor" and place.count(",") == 1:
+        one, other = place.split(",")
+        swapped = element(array, pair(other, one))
+        return [swapped, f"{array}__{one}__{other}", f"{array}__{other}__{one}"]
+    return []

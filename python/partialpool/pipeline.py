@@ -29,6 +29,7 @@ from partialpool.version import __version__
 
 Kind = TypeVar("Kind", bound=Posterior)
 Estimated = TypeVar("Estimated")
+MakeEstimate = Callable[[Model, Maximum, Provenance, list[Finding], Pooled, Request], Estimated]
 Priors = Mapping[str, Prior | str]
 
 
@@ -64,7 +65,7 @@ def estimated(
     priors: Priors | None,
     how: Asked,
     began: float,
-    kind: Callable[[Model, Maximum, Provenance, list[Finding], Pooled, Request], Estimated],
+    kind: MakeEstimate[Estimated],
 ) -> Estimated:
     """Design → likelihood → maximum → estimate, of this kind.
 

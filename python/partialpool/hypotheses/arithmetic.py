@@ -82,7 +82,7 @@ def check_arithmetic(name: str, given: int, where: str) -> None:
     if not least <= given <= most:
         takes = "one number" if most == 1 else "two numbers or more"
         raise InputError(
-            f"`{name}` takes {takes}, and {given or 'none'} {'is' if given < 2 else 'are'} given",
+            f"`{name}` takes {takes}, and {given or 'none'} {'is' if given == 1 else 'are'} given",
             where=where,
         )
 

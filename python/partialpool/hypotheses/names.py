@@ -7,7 +7,7 @@ Names are made of terms and levels, so they hold whatever these hold: ``b[arm[T.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -62,15 +62,19 @@ class Names:
         self, labels: Sequence[str], model: Model, of_levels: dict[str, tuple[str, int]]
     ) -> None:
         self.labels = tuple(labels)
+        self._written = set(labels)
         self._groups = model.groups
         self._of_levels = of_levels
         self._exact: dict[str, set[str]] = {}
         for name in labels:
             self._exact.setdefault(tidy(name), set()).add(name)
         self._aliases: dict[str, set[str]] = {}
-        for name, others in ((name, aliases(name)) for name in labels):
-            for other in others:
-                self._aliases.setdefault(other, set()).add(name)
+        for name in labels:
+            for other in map(tidy, called.aliases(name)):
+                if _BARE.fullmatch(other):
+                    self._aliases.setdefault(other, set()).add(name)
+        # With room for blanks.
+        self._longest = 20 + 2 * max(map(len, (*self._exact, *self._aliases)), default=0)
         arrays: dict[str, list[str]] = {}
         for name in labels:
             arrays.setdefault(called.array_of(name), []).append(name)
@@ -96,8 +100,13 @@ class Names:
     def named(self, written: str, i: int, end: int) -> Found | None:
         """Return the parameter that is called so; where it stands is for messages."""
         name = tidy(written)
-        found = self._exact.get(name) or self._aliases.get(name, set())
-        places = [Found(one, end) for one in found] or self._levels_called(name, end)
+        exact = {written} & self._written or self._exact.get(name)
+        found = exact or self._aliases.get(name, set())
+        places = [Found(one, end) for one in found]
+        # As it stands first: levels may differ in blanks alone.
+        places = (
+            places or self._levels_called(written, end, str) or self._levels_called(name, end, tidy)
+        )
         if len(places) > 1:
             options = " or ".join(f"`{place.name}`" for place in places[:4])
             if len({place.name for place in places}) == 1:
@@ -113,8 +122,9 @@ class Names:
 
     def _ends(self, text: str, i: int) -> Iterable[int]:
         """Positions where a name that starts here may end: behind a word or a bracket."""
-        longest = i + 2 * self._longest + 20
-        for end in range(i + 1, min(len(text), longest) + 1):
+        of_level = any(text.startswith(array, i) for array in self._of_levels)
+        last = len(text) if of_level else min(len(text), i + self._longest)
+        for end in range(i + 1, last + 1):
             before, after = text[end - 1], text[end : end + 1]
             word = before.isalnum() or before == "_"
             if not (word or before == "]") or after in (":", "["):
@@ -126,32 +136,27 @@ class Names:
             yield end
 
     @cached_property
-    def _longest(self) -> int:
-        own = max(map(len, (*self._exact, *self._aliases)), default=0)
-        arrays = [
-            len(array) + 3 + max(map(len, self._places[k]), default=0) + max(map(len, group.terms))
-            for array, (_, k) in self._of_levels.items()
-            if (group := self._groups[k]).terms
-        ]
-        return max([own, *arrays])
+    def _places(self) -> list[dict[str, list[int]]]:
+        return [_positions(group, tidy) for group in self._groups]
 
     @cached_property
-    def _places(self) -> list[dict[str, list[int]]]:
-        return [_positions(group) for group in self._groups]
+    def _exact_places(self) -> list[dict[str, list[int]]]:
+        return [_positions(group, str) for group in self._groups]
 
-    def _levels_called(self, name: str, end: int) -> list[Found]:
-        """Parameters of single levels that have this name."""
+    def _levels_called(self, name: str, end: int, spell: Callable[[str], str]) -> list[Found]:
+        """Parameters of single levels that have this name, as it stands or with blanks aside."""
+        places = self._places if spell is tidy else self._exact_places
         found = []
         for array, (kind, k) in self._of_levels.items():
-            if not (name.startswith(f"{array}[") and name.endswith("]")):
+            if called.array_of(name) != array or not name.endswith("]"):
                 continue
-            group, inside = self._groups[k], name[len(array) + 1 : -1]
+            group, inside = self._groups[k], called.place_of(name)
             for j, term in enumerate(group.terms):
-                level = inside.removesuffix(f",{tidy(term)}")
+                level = inside.removesuffix(called.pair("", spell(term)))
                 sole = len(group.terms) == 1
                 if level == inside and not sole:
                     continue
-                for position in self._places[k].get(level, []):
+                for position in places[k].get(level, []):
                     full = called.at_level(array, group.levels[position], term)
                     place = OfLevel(kind, k, position, j)
                     found.append(Found(full, end, place))
@@ -205,39 +210,11 @@ def tidy(name: str) -> str:
     return _BLANKS.sub(r"\1", name).strip()
 
 
-def aliases(name: str) -> list[str]:
-    """Return what else a parameter is called: in brms, or by its column alone.
-
-    Examples
-    --------
-    >>> aliases("b[x]"), aliases("sd_id[x]"), aliases("b_sigma[x]")
-    (['x', 'b_x'], ['sd_id__x'], ['sigma_x', 'b_sigma_x'])
-    >>> aliases("cor_id[Intercept,x]")
-    ['cor_id[x,Intercept]', 'cor_id__Intercept__x', 'cor_id__x__Intercept']
-    """
-    array, place, kind = called.array_of(name), called.place_of(name), called.kind_of(name)
-    if kind == "threshold":
-        return [f"Intercept[{place}]", f"b_Intercept[{place}]"]
-    if kind == "b":
-        own = array.removeprefix("b_") if array != "b" else ""
-        found = [f"{own}_{place}" if own else place, f"{array}_{place}"]
-    elif kind == "sd":
-        found = [f"{array}__{place}"]
-    elif kind == "cor" and place.count(",") == 1:
-        one, other = place.split(",")
-        swapped = called.element(array, called.pair(other, one))
-        found = [f"{array}__{one}__{other}", f"{array}__{other}__{one}"]
-        return [tidy(swapped), *(one for one in found if _BARE.fullmatch(one))]
-    else:
-        found = []
-    return [tidy(one) for one in found if _BARE.fullmatch(one)]
-
-
-def _positions(group: Group) -> dict[str, list[int]]:
+def _positions(group: Group, spell: Callable[[str], str]) -> dict[str, list[int]]:
     """Positions of levels by what they are called."""
     places: dict[str, list[int]] = {}
     own = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
     for position, level in enumerate(own):
-        for name in {tidy(str(level)), tidy(label(level)), tidy(str(group.levels[position]))}:
+        for name in {spell(str(level)), spell(label(level)), spell(str(group.levels[position]))}:
             places.setdefault(name, []).append(position)
     return places

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from partialpool import called
 from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
 from partialpool.formula.expression import Token, parse_tokens
 from partialpool.formula.tree import Node
@@ -195,10 +196,11 @@ def _calls(text: str, end: int) -> bool:
 def _function(text: str, word: re.Match[str], names: Names) -> Token:
     """Take a word before a bracket as the name of a function."""
     i, name = word.start(), word[0].rpartition("::")[2]
-    own = [n for n in names.labels if n.startswith("b[") and text.startswith(n[2:-1], i)]
+    calls = [n for n in names.labels if "(" in called.place_of(n)]
+    own = [n for n in calls if text.startswith(called.place_of(n), i)]
     if own:  # a column such as `log(x)`
         raise InputError(
-            f"`{short(own[0][2:-1])}` is the name of a column, and may be arithmetic",
+            f"`{short(called.place_of(own[0]))}` is the name of a column, and may be arithmetic",
             where=f"at character {i + 1}",
             remedy=f"write `{short(own[0])}` for its coefficient",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -17,11 +18,12 @@ from partialpool.engine.options import COUNTS, OF_METROPOLIS, Asked, SamplingOpt
 from partialpool.engine.sample import MAXIMISED
 from partialpool.engine.sampling import Start
 from partialpool.errors import InputError, NotYetError, short
-from partialpool.finding import Finding
+from partialpool.finding import Finding, about_all, warn
 from partialpool.formula import parse_formula, parse_predictor
 from partialpool.formula.update import updated
 from partialpool.model import known_keys
 from partialpool.model.pooling import Pooling
+from partialpool.pipeline import Estimated, Kind, MakeEstimate, estimated, sampled
 from partialpool.priors import Prior
 from partialpool.request import Kept, Request
 from partialpool.spec import ModelOptions, Posed, Spec, pose
@@ -65,6 +67,27 @@ class Again(NamedTuple):
     priors: dict[str, Prior | str]
     how: Asked
     findings: list[Finding]
+    began: float
+
+    def sampled(self, kind: type[Kind]) -> Kind:
+        """Fit it, as this kind of posterior."""
+        found = sampled(*self._asked, kind)
+        self._tell(found)
+        return found
+
+    def estimated(self, kind: MakeEstimate[Estimated]) -> Estimated:
+        """Find the maximum of its likelihood, as this kind of estimate."""
+        found = estimated(*self._asked, kind)
+        self._tell(found)
+        return found
+
+    @property
+    def _asked(self) -> tuple[Posed, Pooling, dict[str, Prior | str], Asked, float]:
+        return self.posed, self.pooling, self.priors, self.how, self.began
+
+    def _tell(self, found: Any) -> None:
+        found.findings += self.findings
+        warn(about_all(found.findings))
 
 
 def asked_again(
@@ -86,7 +109,7 @@ def asked_again(
     InputError
         If it is not known what was asked, or on what; or what is asked now cannot be.
     """
-    request = earlier.request
+    began, request = time.perf_counter(), earlier.request
     if request is None:
         raise InputError(
             "this fit was saved by an earlier version, which did not keep what was asked of it: "
@@ -119,7 +142,7 @@ def asked_again(
     priors, findings = _priors(posed, options, "priors" in changes)
     if data is None:
         findings += _left_out(posed, earlier)
-    return Again(posed, spec.pooling, priors, how, findings)
+    return Again(posed, spec.pooling, priors, how, findings, began)
 
 
 def _merged(request: Request, changes: Mapping[str, Any]) -> dict[str, Any]:

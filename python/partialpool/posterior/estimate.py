@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
@@ -18,10 +17,9 @@ from partialpool.draws.components import components_at
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
 from partialpool.engine.conditional import covariance_of
 from partialpool.errors import InputError, shown
-from partialpool.finding import Finding, about_all, warn
+from partialpool.finding import Finding, about_all
 from partialpool.likelihood import Maximum, build_likelihood, intervals
 from partialpool.model import Model, Pooled
-from partialpool.pipeline import estimated, sampled
 from partialpool.posterior.again import UNCHANGED, Changes, Earlier, asked_again
 from partialpool.posterior.fit import Fit
 from partialpool.posterior.ratio import LikelihoodRatio, Side, likelihood_ratio
@@ -123,7 +121,7 @@ class Estimate(Answer):
     def update(
         self, *, formula: str | None = None, data: Any = None, **options: Unpack[Changes]
     ) -> Fit | Estimate:
-        """Estimate again with changes; or sample, with `method`.
+        """Estimate again with changes; or sample, if `method` changes to one that does.
 
         Parameters
         ----------
@@ -131,36 +129,10 @@ class Estimate(Answer):
             As in :meth:`Fit.update`.
         method, chains, draws, warmup, seed, interval, proposal_sd, threads, progress, start
             As there.
-
-        Returns
-        -------
-        Fit or Estimate
-            By the `method`.
-
-        Raises
-        ------
-        InputError
-            As :meth:`Fit.update`.
-
-        Examples
-        --------
-        >>> import partialpool as pp
-        >>> radon = pp.datasets.radon()
-        >>> estimate = pp.fit("log_radon ~ floor + (1 | county)", radon, method="reml")
-        >>> estimate.update(method="ml", formula="~ . - floor").formula
-        'log_radon ~ (1 | county)'
         """
-        began = time.perf_counter()
         earlier = Earlier(self.request, self.pooled.design, self.provenance)
         again = asked_again(earlier, formula, data, options)
-        found: Fit | Estimate
-        if again.how.maximises:
-            found = estimated(*again[:4], began, Estimate)
-        else:
-            found = sampled(*again[:4], began, Fit)
-        found.findings += again.findings
-        warn(about_all(found.findings))
-        return found
+        return again.estimated(Estimate) if again.how.maximises else again.sampled(Fit)
 
     # What came out
 

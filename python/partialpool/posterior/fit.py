@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any, Unpack
 
 from partialpool.answers.arviz import to_arviz
@@ -18,9 +17,7 @@ from partialpool.draws.posterior import Posterior
 from partialpool.effects.effects import effects
 from partialpool.errors import InputError
 from partialpool.figures.fit import FitPlots
-from partialpool.finding import about_all, warn
 from partialpool.hypotheses.hypothesis import hypothesis
-from partialpool.pipeline import sampled
 from partialpool.posterior.again import UNCHANGED, Changes, Earlier, asked_again
 from partialpool.report.report import report
 from partialpool.saved.file import read, save
@@ -117,7 +114,6 @@ class Fit(Posterior, Answer):
         >>> other.formula, other.run.draws, other.seed
         ('log_radon ~ floor + (1 | county)', 500, 1)
         """
-        began = time.perf_counter()
         earlier = Earlier(self.request, self.design, self.provenance)
         again = asked_again(earlier, formula, data, options)
         if again.how.maximises:
@@ -125,10 +121,7 @@ class Fit(Posterior, Answer):
                 f'`method="{again.how.method}"` gives an estimate, and this is a posterior',
                 remedy="use `pp.fit`",
             )
-        found = sampled(*again[:4], began, Fit)
-        found.findings += again.findings
-        warn(about_all(found.findings))
-        return found
+        return again.sampled(Fit)
 
     @property
     def plot(self) -> FitPlots:
