@@ -102,7 +102,8 @@ def behind(question: Question, data: Data, panel: int) -> dict[str, Any]:
 
 def _rows(data: Data, which: Flags, between: bool) -> Behind:
     """Rows one by one, spread over the width of their category."""
-    from partialpool.plots.effects import DODGED, Behind
+    from partialpool.plots.effects import Behind
+    from partialpool.plots.places import DODGED, jittered
 
     assert data.y is not None
     x, shown = data.x[which], int(data.picked.sum())
@@ -191,18 +192,6 @@ def sampled(n: int, seed: int) -> Ints:
     if n <= ROWS:
         return np.arange(n)
     return np.sort(np.random.default_rng([seed, 3]).choice(n, ROWS, replace=False))
-
-
-def jittered(n: int) -> Array:
-    """Places between -1 and 1 that look random and are well spread (multiples of the golden ratio).
-
-    Examples
-    --------
-    >>> jittered(3).round(2).tolist()
-    [0.24, -0.53, 0.71]
-    """
-    golden = (np.sqrt(5) - 1) / 2
-    return np.asarray(2 * ((golden * np.arange(1, n + 1)) % 1.0) - 1)
 
 
 def with_given(question: Question) -> Flags:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from partialpool.figures.coefficients import coefficients
 from partialpool.figures.groups import groups
 from partialpool.figures.levels import levels
+from partialpool.figures.diagnostics import check
 from partialpool.figures.effects import effects
 from partialpool.figures.plots import Plots
 from partialpool.figures.posterior import posterior
@@ -18,3 +19,4 @@ class FitPlots(Plots):
     groups = groups
     posterior = posterior
     effects = effects
+    check = check

@@ -13,6 +13,7 @@ import numpy as np
 from partialpool.arrays import Array, Ints
 from partialpool.plots.canvas import TEXT, canvas
 from partialpool.plots.layout import surrounded
+from partialpool.plots.places import dodge, spread
 from partialpool.plots.shrinkage.scales import Limits, central, frame
 from partialpool.plots.style import (
     BLUE,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 6.6, 3.9  # inches, of one panel by itself
 PANEL, LOW = 3.3, 3.1  # of one among several
 NAMED = 30  # categories at most that are named on the axis
-DODGED = 0.7  # how wide the curves of one category stand, of the room that it has
 WHITE = "white"
 
 
@@ -228,17 +228,6 @@ def _outside(rows: Behind, limits: Limits) -> int:
     return int(((rows.y < limits[0]) | (rows.y > limits[1])).sum())
 
 
-def dodge(curves: int) -> Array:
-    """How far aside of its category each curve stands.
-
-    Examples
-    --------
-    >>> dodge(1).tolist(), dodge(2).round(3).tolist()
-    ([0.0], [-0.175, 0.175])
-    """
-    return (np.arange(curves) - (curves - 1) / 2) * DODGED / curves
-
-
 def _behind(ax: Axes, panel: Panel, words: Words, legend: dict[str, Any]) -> None:
     """Draw the data: rows as small dots, means of some as hollow marks."""
     several = len(panel.curves) > 1
@@ -371,29 +360,6 @@ def _named_at_the_end(ax: Axes, panel: Panel, limits: Limits) -> None:
             fontweight="bold",
             annotation_clip=False,
         )
-
-
-def spread(values: Array, apart: float) -> Array:
-    """Move values as little as it takes to be so far apart, in their order.
-
-    Examples
-    --------
-    >>> spread(np.array([0.0, 5.0, 0.5]), 1.0).tolist()
-    [-0.25, 5.0, 0.75]
-    """
-    order = np.argsort(values, kind="stable")
-    steps = apart * np.arange(len(values))
-    # Least squares under order constraints on values without the steps: pool adjacent violators.
-    blocks: list[list[float]] = []
-    for value in (values[order] - steps).tolist():
-        blocks.append([value, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (a, n), (b, m) = blocks[-2:]
-            blocks[-2:] = [[(a * n + b * m) / (n + m), n + m]]
-    placed = np.concatenate([np.full(int(n), value) for value, n in blocks]) + steps
-    out = np.empty(len(values))
-    out[order] = placed
-    return out
 
 
 def _named_in_the_legend(panel: Panel, words: Words) -> dict[str, Any]:

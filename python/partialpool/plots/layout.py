@@ -33,7 +33,7 @@ def surrounded(fig: Figure, title: str, caption: Sequence[str], handles: Sequenc
     """
     width, panels = fig.get_size_inches()
     heading = balanced(title, int(10.5 * width)) or [""]
-    lines = balanced(" ".join(caption), int(13.2 * width))
+    lines = balanced(" ".join(filter(None, caption)), int(13.2 * width))
     labels = [str(handle.get_label()) for handle in handles]
     columns = legend_columns(labels, width)
     rows = math.ceil(len(labels) / columns) if labels else 0
