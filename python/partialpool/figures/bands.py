@@ -1,7 +1,7 @@
 """Where sorted residuals, and smooth trends through them, lie if the model holds.
 
-Bands are simultaneous: of data sets from the model, in so many the whole line lies inside. They take
-residuals as independent and standard normal; those of rows left out one by one nearly are.
+Bands are simultaneous: of data sets from the model, in so many the whole line lies inside. They
+take residuals as independent and standard normal; those of rows left out one by one nearly are.
 """
 
 from __future__ import annotations
@@ -135,12 +135,12 @@ def trend(
     bins = np.minimum((rank * BINS).astype(np.int64), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     full = counts > 0
-    counts = counts[full].astype(np.float64)
-    place, mean, middle = (np.bincount(bins, v, BINS)[full] / counts for v in (rank, values, x))
+    rows_in = counts[full].astype(np.float64)
+    place, mean, middle = (np.bincount(bins, v, BINS)[full] / rows_in for v in (rank, values, x))
     low, high = place[0], place[-1]
     at = np.linspace(low, high, POINTS)
-    rows = np.stack([_local_line(place, counts, point) for point in at])
-    sd = np.sqrt(variance / counts)
+    rows = np.stack([_local_line(place, rows_in, point) for point in at])
+    sd = np.sqrt(variance / rows_in)
     spread = np.sqrt((rows**2) @ (sd**2))
     rng = np.random.default_rng([n, 14])
     made = rng.standard_normal((TIMES, len(sd))) @ (rows * sd).T

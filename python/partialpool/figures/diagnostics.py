@@ -97,9 +97,7 @@ def check(plots: Plots, seed: int = 0) -> Figure:
     fit, seed = plots.fit, check_seed(seed)
     design = rows_of(fit)
     frame = residuals(fit)
-    r, fitted, k = (
-        frame[name].to_numpy(np.float64) for name in ("residual", "fitted", "pareto_k")
-    )
+    r, fitted, k = (frame[name].to_numpy(np.float64) for name in ("residual", "fitted", "pareto_k"))
     most = 1000 if design.n_rows <= MANY // 10 else 200 if design.n_rows <= MANY else SHOWN
     made = check_made(fit, min(most, n_draws(fit)), seed)
     known = np.isfinite(r) & np.isfinite(fitted)
@@ -129,11 +127,14 @@ def _replicates(made: Check) -> Panel:
     from partialpool.plots.diagnostics import Panel
 
     if made.is_discrete:
-        low, high = np.quantile(made.replicated, [0.025, 0.975], axis=0)
-        numbers = (mean_of(made.replicated), low, high)
-        far = int(((made.observed < low) | (made.observed > high)).sum())
+        occurs = (made.observed > 0) | (made.replicated > 0).any(axis=0)
+        own = slice(0, int(np.flatnonzero(occurs)[-1]) + 1)
+        observed, replicated = made.observed[own], made.replicated[:, own]
+        low, high = np.quantile(replicated, [0.025, 0.975], axis=0)
+        numbers = (mean_of(replicated), low, high)
+        far = int(((observed < low) | (observed > high)).sum())
         draw: Draw = partial(
-            draw_bars, categories=made.categories, observed=made.observed, made=numbers, named=8
+            draw_bars, categories=made.categories[own], observed=observed, made=numbers, named=8
         )
         note = f"{far} of {len(low)} bars outside 95% of {made.draws} data sets"
         return Panel("Data and model", made.response, "Rows", draw, note)
@@ -242,7 +243,7 @@ def _by_category(column: Column, r: Array) -> tuple[Panel, float]:
         means=means,
         reach=reach,
     )
-    note = f"{int(far.sum())} of {len(order)} means outside the band" if far.any() else "means in the band"
+    note = f"{int(far.sum())} of {len(order)} means outside the band"
     panel = Panel(f"Residuals by {name}", name, "Residual", draw, note, bool(far.any()))
     return panel, float(np.max(np.abs(means) / reach))
 

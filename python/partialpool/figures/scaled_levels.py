@@ -49,14 +49,18 @@ def _panel(fit: Posterior, k: int, group: Group, j: int) -> Panel:
     band = sorted_normals(len(z))
     left = sum(outside(line, band) > 0 for line in z.T)
     lines = [line[band.ranks] for line in z.T[:: max(1, z.shape[1] // LINES)][:LINES]]
-    levels = f"{len(z):,}" if len(z) == len(group.levels) else f"{len(z):,} of {len(group.levels):,}"
+    levels = (
+        f"{len(z):,}" if len(z) == len(group.levels) else f"{len(z):,} of {len(group.levels):,}"
+    )
     term = "" if group.terms == ("Intercept",) else f", {group.terms[j]}"
     of = " (log sigma)" if group.predictor == "sigma" else ""
     return Panel(
         title=f"Levels of {group.factor}{term}{of}",
         x="Standard normal",
         y="Draws, in units of their sd",
-        draw=partial(draw_sorted, expected=band.expected, low=band.low, high=band.high, lines=lines),
+        draw=partial(
+            draw_sorted, expected=band.expected, low=band.low, high=band.high, lines=lines
+        ),
         note=f"{levels} levels; {left} of {z.shape[1]} draws leave the band",
         failed=left > HALF * z.shape[1],
     )

@@ -53,6 +53,8 @@ class Panel:
 
 def diagnostics(panels: Sequence[Panel], title: str, caption: Sequence[str]) -> Figure:
     """Draw diagnostics, a panel each, in three columns."""
+    from matplotlib.ticker import AutoLocator, MaxNLocator
+
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
     fig, axes = canvas(rows, max(PANEL * columns, 6.6), HEIGHT * rows, columns)
@@ -62,7 +64,9 @@ def diagnostics(panels: Sequence[Panel], title: str, caption: Sequence[str]) -> 
         panel.draw(ax)
         ax.set_xlabel(plain(shorten(panel.x, 40)), fontsize=SMALL, **TEXT)
         ax.set_ylabel(plain(shorten(panel.y, 34)), fontsize=SMALL, **TEXT)
-        ax.locator_params(axis="y", nbins=6)
+        for axis, count in ((ax.xaxis, 5), (ax.yaxis, 6)):
+            if isinstance(axis.get_major_locator(), AutoLocator):
+                axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
         _head(ax, panel)
     return surrounded(fig, title, caption, _handles(panels))
 
@@ -100,9 +104,7 @@ def _handles(panels: Sequence[Panel]) -> list[Any]:
     ]
 
 
-def draw_sorted(
-    ax: Axes, expected: Array, low: Array, high: Array, lines: Sequence[Array]
-) -> None:
+def draw_sorted(ax: Axes, expected: Array, low: Array, high: Array, lines: Sequence[Array]) -> None:
     """Draw sorted values over those of a standard normal variable, with their band.
 
     Of several lines, draws of what is not observed, each is thin.
@@ -113,7 +115,8 @@ def draw_sorted(
     alone = len(lines) == 1
     for line in lines:
         if alone:
-            ax.plot(expected, line, "o", color=INK, markersize=2.6, markeredgewidth=0, zorder=3)
+            size = 4.0 if len(expected) <= 30 else 2.6
+            ax.plot(expected, line, "o", color=INK, markersize=size, markeredgewidth=0, zorder=3)
         else:
             ax.plot(expected, line, color=BLUE, linewidth=0.7, alpha=0.5, zorder=3)
     reach = max(1.0, *(float(np.max(np.abs(v))) for v in (low, high, *lines)))
@@ -174,13 +177,20 @@ def _cloud(ax: Axes, x: Array, values: Array, low: float, high: float) -> None:
             zorder=1.5,
         )
         return
-    size = 3.0 if len(x) <= 300 else 2.0
+    size = point_size(len(x))
     alpha = float(np.clip(250 / max(len(x), 1), 0.25, 0.7))
     beyond = inside != values
     style: dict[str, Any] = {"color": BLUE, "markeredgewidth": 0, "zorder": 2.3, "alpha": alpha}
     ax.plot(x[~beyond], values[~beyond], "o", markersize=size, **style)
     for mark, which in (("^", values > high), ("v", values < low)):
-        ax.plot(x[which], inside[which], mark, color=RED, markersize=4, clip_on=False, zorder=5)
+        if which.any():  # the layout makes room for lines without points too
+            at = x[which], inside[which]
+            ax.plot(*at, mark, color=RED, markersize=4, clip_on=False, zorder=5)
+
+
+def point_size(n: int) -> float:
+    """How large so many points are drawn."""
+    return 4.0 if n <= 50 else 3.0 if n <= 300 else 2.0
 
 
 def draw_categories(
@@ -193,7 +203,7 @@ def draw_categories(
     low, high = value_limits(values, 0.0)
     at = np.arange(len(names))
     if len(values) <= CROWD:
-        style: dict[str, Any] = {"color": BLUE, "markersize": 2.0, "alpha": 0.3}
+        style: dict[str, Any] = {"color": BLUE, "markersize": point_size(len(values)), "alpha": 0.3}
         inside = np.clip(values, low, high)
         x = codes + 0.28 * jittered(len(codes))
         ax.plot(x, inside, "o", markeredgewidth=0, zorder=1.5, rasterized=True, **style)
@@ -226,7 +236,8 @@ def draw_influence(ax: Axes, row: Ints, k: Array, most: float) -> None:
     if (~bad).sum() > CROWD:
         _cloud(ax, row[~bad].astype(np.float64), k[~bad], low, high)
     else:
-        style: dict[str, Any] = {"markersize": 2.2, "markeredgewidth": 0, "alpha": 0.5}
+        style: dict[str, Any] = {"markersize": point_size(len(k)), "markeredgewidth": 0}
+        style["alpha"] = 0.5
         ax.plot(row[~bad], k[~bad], "o", color=BLUE, **style)
     ax.plot(row[bad], k[bad], "D", color=RED, markersize=3.5, zorder=4)
     ax.axhline(most, color=RED, linewidth=1.0, linestyle=(0, (5, 2)), zorder=3)
