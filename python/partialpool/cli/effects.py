@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from typing import Annotated, Any, cast
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +14,8 @@ import partialpool
 from partialpool.answers.predict import AverageRoles
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
-from partialpool.cli.files import read_table
+from partialpool.cli.figures import check_figure, drawn_words, write_figure
+from partialpool.cli.files import check_targets, read_table
 from partialpool.cli.options import READING, taking
 from partialpool.cli.output import own_words, say, say_json
 from partialpool.errors import InputError
@@ -89,16 +91,28 @@ def effects_command(
         str | None,
         typer.Option(metavar="DATA", help="Rows to average over.  [default: those fitted]"),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.png", help="Draw predictions with the data behind them."),
+    ] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
+<<<<<<< HEAD
     """Average what a fit predicts: predictions, contrasts, ratios and slopes of predictors."""
     saved, names = partialpool.load(fit), by or []
+=======
+    """Average what a fit predicts at values of a predictor: predictions, contrasts, slopes."""
+    figure = check_targets(fit, {"--plot": plot}, what="fit")["--plot"]
+    check_figure(figure)
+    saved = partialpool.load(fit)
+>>>>>>> 147ec6e (Commands draw: --plot a file, --plots a folder, all figures or none)
     if data is None:
         said = [name for name in READING if given.pop(name)]
         if said:
             remedy = "name the table, or leave it out"
             raise InputError(f"`--{said[0]}` is given without `--data`", remedy=remedy)
+<<<<<<< HEAD
     if pairwise and pairs:
         raise InputError("`--pairs` is given with `--pairwise`", remedy="give one of them")
     frame = saved.effects(
@@ -112,15 +126,33 @@ def effects_command(
         reference=_reference(reference or [], names),
         slope=slope,
         data=None if data is None else read_table(data, given),
+=======
+    asked: dict[str, Any] = {
+        "by": by,
+        "at": _values(at or [], by),
+        "groups": groups,
+        "kind": kind,
+        "interval": interval,
+        "data": None if data is None else read_table(data, given),
+>>>>>>> 147ec6e (Commands draw: --plot a file, --plots a folder, all figures or none)
         **given,
-    )
+    }
+    frame = saved.effects(**asked)
+    if figure is not None:
+        write_figure(partial(saved.plot.effects, **asked), figure)
     if as_json:
         rows = {"rows": frame.to_dict("records")}
         say_json(plain({"formula": saved.formula} | {k: frame.attrs[k] for k in FACTS} | rows))
         return DONE
     say(saved.formula)
     say(f"Average over {frame.attrs['n_rows']} rows; levels {frame.attrs['groups']}.\n")
+<<<<<<< HEAD
     say(_text(frame))
+=======
+    say(frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep=""))
+    for line in drawn_words(plot):
+        say(f"\n{line}")
+>>>>>>> 147ec6e (Commands draw: --plot a file, --plots a folder, all figures or none)
     for note in frame.attrs["notes"]:
         say(own_words(f"note: {note}"), sys.stderr)
     return DONE
