@@ -6,7 +6,7 @@ import csv
 import re
 import sys
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -98,61 +98,44 @@ def effects_command(
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
-<<<<<<< HEAD
     """Average what a fit predicts: predictions, contrasts, ratios and slopes of predictors."""
-    saved, names = partialpool.load(fit), by or []
-=======
-    """Average what a fit predicts at values of a predictor: predictions, contrasts, slopes."""
     figure = check_targets(fit, {"--plot": plot}, what="fit")["--plot"]
     check_figure(figure)
-    saved = partialpool.load(fit)
->>>>>>> 147ec6e (Commands draw: --plot a file, --plots a folder, all figures or none)
+    saved, names = partialpool.load(fit), by or []
     if data is None:
         said = [name for name in READING if given.pop(name)]
         if said:
             remedy = "name the table, or leave it out"
             raise InputError(f"`--{said[0]}` is given without `--data`", remedy=remedy)
-<<<<<<< HEAD
     if pairwise and pairs:
         raise InputError("`--pairs` is given with `--pairwise`", remedy="give one of them")
+    shown: dict[str, Any] = {
+        "by": names[0] if len(names) == 1 else names,
+        "at": _values(at or [], names),
+        "groups": _groups(groups or []),
+        "kind": kind,
+        "interval": interval,
+        "data": None if data is None else read_table(data, given),
+        **given,
+    }
     frame = saved.effects(
-        names[0] if len(names) == 1 else names,
-        _values(at or [], names),
-        groups=_groups(groups or []),
-        kind=cast(Any, kind),
-        interval=interval,
+        **shown,
         pairwise=cast(Any, pairs or pairwise),
         ratio=ratio,
         reference=_reference(reference or [], names),
         slope=slope,
-        data=None if data is None else read_table(data, given),
-=======
-    asked: dict[str, Any] = {
-        "by": by,
-        "at": _values(at or [], by),
-        "groups": groups,
-        "kind": kind,
-        "interval": interval,
-        "data": None if data is None else read_table(data, given),
->>>>>>> 147ec6e (Commands draw: --plot a file, --plots a folder, all figures or none)
-        **given,
-    }
-    frame = saved.effects(**asked)
+    )
     if figure is not None:
-        write_figure(partial(saved.plot.effects, **asked), figure)
+        write_figure(partial(saved.plot.effects, **shown), figure)
     if as_json:
         rows = {"rows": frame.to_dict("records")}
         say_json(plain({"formula": saved.formula} | {k: frame.attrs[k] for k in FACTS} | rows))
         return DONE
     say(saved.formula)
     say(f"Average over {frame.attrs['n_rows']} rows; levels {frame.attrs['groups']}.\n")
-<<<<<<< HEAD
     say(_text(frame))
-=======
-    say(frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep=""))
     for line in drawn_words(plot):
         say(f"\n{line}")
->>>>>>> 147ec6e (Commands draw: --plot a file, --plots a folder, all figures or none)
     for note in frame.attrs["notes"]:
         say(own_words(f"note: {note}"), sys.stderr)
     return DONE

@@ -2,60 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from partialpool.arrays import Array, Ints
-from partialpool.checks import check_mapping
 from partialpool.data import Column, label
 from partialpool.data.labels import distinct, match_labels
 from partialpool.design.gather import Gathered
 from partialpool.draws.new_rows import gather_fitted, gather_new
 from partialpool.draws.posterior import Posterior
+from partialpool.effects.grid import MOST as PLACES
+from partialpool.effects.grid import chosen_groups
+from partialpool.effects.question import Question as Asked
 from partialpool.effects.values import FEW, is_numeric, values_of
-from partialpool.errors import InputError, shown
+from partialpool.errors import InputError
 
 GRID = 41  # numbers along the x axis
+CATEGORIES = 200  # along the x axis
 CURVES = 6  # categories of the second predictor, or of the third
 MOST = 8  # values of them that may be asked for
+PREDICTORS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """A predictor and the values that rows get in turn.
+    """A predictor, or a grouping factor, and the values that rows get in turn.
 
     Attributes
     ----------
-    column : Column
-        In the rows that are averaged over.
     values : list
         Along the x axis or, of other predictors, one for each curve or panel.
     numeric : bool
         Whether the model takes it as a number.
     between : bool
         Whether it is drawn as a curve.
+    numbers : (row,) array
+        The rows' own numbers; empty where it has none.
+    codes : (row,) array of int
+        Which of the values each row has, or of many numbers is nearest to; -1 for none.
     chosen : str
         Which values these are, where they are not all; for the caption.
     """
 
-    column: Column
+    name: str
     values: list[Any]
     numeric: bool
     between: bool
+    numbers: Array
+    codes: Ints
     chosen: str = ""
-
-    @property
-    def name(self) -> str:
-        """The predictor."""
-        return self.column.name
 
     @property
     def nearest(self) -> bool:
         """Whether rows go with the nearest value, being more than a few numbers."""
-        return self.numeric and len(np.unique(self.column.values)) > FEW
+        return self.numeric and len(np.unique(self.numbers)) > FEW
 
     @property
     def labels(self) -> list[str]:
@@ -79,7 +83,7 @@ class Question:
     kind : {"mean", "probability", "linear"}
         The scale.
     at : dict
-        Values by column, as they were given.
+        One value by predictor, which all rows have.
     given : dict
         Roles by name, None where they were not given.
     gathered : Gathered
@@ -98,71 +102,121 @@ class Question:
     fitted: bool
     axes: tuple[Axis, ...]
 
-    @property
-    def counting(self) -> Array:
-        """How many rows each row counts as."""
-        return counting(self.fit, self.gathered)
 
+def pose(fit: Posterior, asked: Asked, data: Any, given: dict[str, Any]) -> Question:
+    """Gather the rows, and choose the values of every predictor.
 
-def check_by(by: str | Sequence[str], most: int) -> list[str]:
-    """Take the names of one to so many predictors."""
-    names = [by] if isinstance(by, str) else list(by) if isinstance(by, (list, tuple)) else []
-    if not all(isinstance(name, str) for name in names) or len(set(names)) < max(len(names), 1):
-        raise InputError(
-            f"`by` is {shown(by)}", remedy='give a predictor, or several such as ["x", "g"]'
-        )
+    Raises
+    ------
+    InputError
+        If there are more predictors or values than a figure has room for.
+    """
+    names = [*asked.names, *asked.levels]
+    most = PREDICTORS - (asked.kind == "probability")
+    if not names:
+        raise InputError("`by` names no predictor", remedy="name one to three")
     if len(names) > most:
         raise InputError(
-            f"`by` names {len(names)} predictors, and this figure shows {most}",
+            f"`by` and `groups` name {len(names)} predictors, and this figure shows {most}"
+            if asked.levels
+            else f"`by` names {len(names)} predictors, and this figure shows {most}",
             remedy="give one value of each other as `at=`",
         )
-    return names
+    gathered = _gather(fit, asked, data, given)
+    values = asked.at | asked.levels
+    others = [_axis(fit, gathered, name, values.get(name), first=False) for name in names[1:]]
+    size = min(GRID, PLACES // math.prod(len(axis.values) for axis in others))
+    first = _axis(fit, gathered, names[0], values.get(names[0]), first=True, size=size)
+    at = {name: value for name, value in asked.at.items() if name not in names}
+    return Question(fit, asked.kind, at, given, gathered, data is None, (first, *others))
 
 
-def check_at(at: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Take values by column."""
-    check_mapping("at", at, '{"x": 0}')
-    return dict(at or {})
-
-
-def gather_rows(fit: Posterior, data: Any, given: Mapping[str, Any], kind: str) -> Gathered:
+def _gather(fit: Posterior, asked: Asked, data: Any, given: Mapping[str, Any]) -> Gathered:
     """Gather the rows that are averaged over."""
+    model, kind = fit.model, asked.kind
     if data is None:
-        return gather_fitted(
-            fit.model, fit.design, given, kind=kind, argument="data", averaged=True
+        gathered = gather_fitted(
+            model, fit.design, given, kind=kind, argument="data", averaged=True
         )
-    apart = [group for group in fit.model.groups if group.known_sd is not None]
-    return gather_new(fit.model, data, given, kind=kind, needed=apart, averaged=True)
-
-
-def choose_axis(
-    fit: Posterior, gathered: Gathered, name: str, at: Mapping[str, Any], *, first: bool
-) -> Axis:
-    """Choose the values of a predictor."""
-    column = gathered.table.columns[name]
-    numeric, asked = is_numeric(fit.model, column), at.get(name)
-    if not len(column):
+    else:
+        chosen = {group.name for group in chosen_groups(model, asked)}
+        needed = [g for g in model.groups if g.known_sd is not None and g.name not in chosen]
+        gathered = gather_new(model, data, given, kind=kind, needed=needed, averaged=True)
+    if not gathered.table.n_rows:
         raise InputError("no row is complete, so there is nothing to average over")
+    return gathered
+
+
+def _axis(
+    fit: Posterior, gathered: Gathered, name: str, asked: Any, *, first: bool, size: int = GRID
+) -> Axis:
+    """Choose the values of a predictor, or the levels of a factor."""
+    if name not in fit.model.plan.predictors:
+        return _levels(fit, gathered, name, asked, first=first)
+    column = gathered.table.columns[name]
+    numeric = is_numeric(fit.model, column)
+    numbers = column.values.astype(np.float64) if numeric else np.empty(0)
+    distinct_ = np.unique(numbers)
+    between, chosen = first and len(distinct_) > 2, ""
     if asked is not None:
         values = values_of(column, numeric, asked, np.ones(len(column)))
-        if not first and len(values) > MOST:
-            raise InputError(
-                f"`at` gives `{name}` {len(values)} values", remedy=f"give at most {MOST}"
-            )
+        _check_count(name, len(values), CATEGORIES if first else MOST)
         between = numeric and first and len(values) > 2
-        return Axis(column, sorted(values) if between else values, numeric, between)
-    distinct = np.unique(column.values) if numeric else np.empty(0)
-    if first and len(distinct) > 2:
-        low, high = float(distinct[0]), float(distinct[-1])
-        return Axis(column, np.linspace(low, high, GRID).tolist(), numeric, True)
-    values = values_of(column, numeric, None, counting(fit, gathered))
-    if first:
-        return Axis(column, values, numeric, False)
-    if numeric and len(distinct) > len(values):  # the quartiles, without the ends
-        return Axis(column, values[1:-1], numeric, False, f"Quartiles of {name}")
-    if len(values) > CURVES:
-        return _most_frequent(column, values)
-    return Axis(column, values, numeric, False)
+        values = sorted(values) if between else values
+    elif between:
+        values = np.linspace(distinct_[0], distinct_[-1], size).tolist()
+    else:
+        values = values_of(column, numeric, None, counting(fit, gathered))
+    if asked is None and not between and numeric and len(distinct_) > len(values):
+        values, chosen = values[1:-1], f"Quartiles of {name}"  # without the ends
+    codes = places_of(column, values, nearest=numeric and len(distinct_) > FEW)
+    most = CATEGORIES if first else CURVES
+    if asked is None and not numeric and len(values) > most:
+        kept, chosen = _most_frequent(name, codes, len(values), most, "categories")
+        values = [values[k] for k in kept]
+        codes = places_of(column, values)
+    return Axis(name, values, numeric, between, numbers, codes, chosen)
+
+
+def _levels(fit: Posterior, gathered: Gathered, name: str, asked: Any, *, first: bool) -> Axis:
+    """Choose levels of a grouping factor."""
+    group = next(group for group in fit.model.groups if group.factor == name)
+    known = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
+    codes = np.full(gathered.table.n_rows, -1)
+    if fit.design is not None and len(codes) == fit.design.n_rows:
+        codes = next(f.codes for f in _factors(fit) if f.name == name)
+    most, chosen = CATEGORIES if first else CURVES, ""
+    if asked is not None:
+        single = isinstance(asked, (str, bytes)) or not hasattr(asked, "__iter__")
+        given = [asked] if single else list(asked)
+        _check_count(name, len(given), CATEGORIES if first else MOST)
+        kept = np.asarray(match_labels(given, known, f"`{name}`"), dtype=np.int64)
+        if (kept < 0).any():  # which one, the effects say
+            return Axis(name, given, False, False, np.empty(0), np.full(len(codes), -1))
+    elif len(known) > most:
+        rows = np.repeat(np.arange(len(known)), group.counts)
+        kept, chosen = _most_frequent(name, rows, len(known), most, "levels")
+    else:
+        kept = np.arange(len(known))
+    place = np.full(len(known) + 1, -1)
+    place[kept] = np.arange(len(kept))
+    values = [known[j] for j in kept.tolist()]
+    return Axis(name, values, False, False, np.empty(0), place[codes], chosen)
+
+
+def _factors(fit: Posterior) -> list[Any]:
+    """Factors of both linear predictors."""
+    design = fit.design
+    assert design is not None
+    return [*design.factors, *(design.sigma.factors if design.sigma is not None else ())]
+
+
+def _check_count(name: str, count: int, most: int) -> None:
+    if count > most:
+        raise InputError(
+            f"{count} values of `{name}` are given, and this figure has room for {most}",
+            remedy="give fewer",
+        )
 
 
 def counting(fit: Posterior, gathered: Gathered) -> Array:
@@ -171,12 +225,11 @@ def counting(fit: Posterior, gathered: Gathered) -> Array:
     return gathered.roles.get("weights", ones) if fit.model.family.weights_count_rows else ones
 
 
-def _most_frequent(column: Column, values: list[Any]) -> Axis:
-    """Take the categories with most rows, in their order."""
-    counts = np.bincount(places_of(column, values), minlength=len(values))
-    kept = np.sort(np.argsort(-counts, kind="stable")[:CURVES])
-    chosen = f"Of {len(values):,} categories of {column.name} the {CURVES} with most rows"
-    return Axis(column, [values[k] for k in kept], False, False, chosen)
+def _most_frequent(name: str, codes: Ints, count: int, most: int, what: str) -> tuple[Ints, str]:
+    """Take the values with most rows, in their order, and say so."""
+    counts = np.bincount(codes[codes >= 0], minlength=count)
+    kept = np.sort(np.argsort(-counts, kind="stable")[:most])
+    return kept, f"Of {count:,} {what} of {name} the {most} with most rows"
 
 
 def places_of(column: Column, values: list[Any], *, nearest: bool = False) -> Ints:

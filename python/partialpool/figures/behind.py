@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Flags, Ints
-from partialpool.figures.asked import Question, places_of
+from partialpool.figures.asked import Question, counting, places_of
 
 if TYPE_CHECKING:
     from partialpool.plots.effects import Behind
@@ -52,13 +52,9 @@ def take_data(question: Question, places: Array) -> Data:
     """Take the rows: `places` are where the values of the first predictor stand."""
     first, *others = question.axes
     rows = question.gathered.table.n_rows
-    if first.between:
-        x = first.column.values.astype(np.float64)
-    else:
-        codes = places_of(first.column, first.values)
-        x = np.where(codes >= 0, places[codes], np.nan)
-    every = np.zeros(rows, dtype=np.int64)
-    own = [places_of(axis.column, axis.values, nearest=axis.nearest) for axis in others]
+    at = np.where(first.codes >= 0, places[first.codes], np.nan)
+    x = first.numbers if first.between else at
+    every, own = np.zeros(rows, dtype=np.int64), [axis.codes for axis in others]
     y = responses(question) if question.fitted else None
     if question.kind == "probability":
         curve, panel = every, own[0] if own else every
@@ -72,7 +68,8 @@ def take_data(question: Question, places: Array) -> Data:
     picked[some[sampled(len(some), question.fit.seed)]] = True
     binned = discrete or len(some) > ROWS or not first.between or question.kind == "probability"
     panel = np.where(used, panel, -1)
-    return Data(x, y, curve, panel, question.counting, binary, binned, picked)
+    weights = counting(question.fit, question.gathered)
+    return Data(x, y, curve, panel, weights, binary, binned, picked)
 
 
 def behind(question: Question, data: Data, panel: int) -> dict[str, Any]:
@@ -132,7 +129,7 @@ def _means(question: Question, data: Data, which: Flags) -> Behind:
         parts.append(np.array([x, y, np.full(len(x), float(curve))]))
     found = np.concatenate([np.empty((3, 0)), *parts], axis=1)
     what = "shares" if question.kind == "probability" else "means"
-    bins = first.between and len(np.unique(first.column.values)) > APART
+    bins = first.between and len(np.unique(first.numbers)) > APART
     label = f"{what} of the data{' in bins' if bins else ''}"
     return Behind(found[0], found[1], found[2].astype(np.int64), label)
 
@@ -196,10 +193,9 @@ def sampled(n: int, seed: int) -> Ints:
 
 def with_given(question: Question) -> Flags:
     """Rows that have the categories that all rows are given by `at`."""
-    names = {axis.name for axis in question.axes}
     keep = np.ones(question.gathered.table.n_rows, dtype=bool)
     for name, value in question.at.items():
         column = question.gathered.table.columns[name]
-        if name not in names and column.kind != "number":
+        if column.kind != "number":
             keep &= places_of(column, [value]) == 0
     return keep

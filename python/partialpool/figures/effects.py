@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 import numpy as np
 
 from partialpool.answers.predict import AverageRoles, given_roles, predict
-from partialpool.arrays import Ints
-from partialpool.checks import check_choice
+from partialpool.arrays import Array, Ints
 from partialpool.data import label, open_table
-from partialpool.effects.effects import KINDS
 from partialpool.effects.effects import effects as average_effects
-from partialpool.effects.values import check_predictors
-from partialpool.figures.asked import (
-    Axis,
-    Question,
-    check_at,
-    check_by,
-    choose_axis,
-    gather_rows,
-)
+from partialpool.effects.question import ask
+from partialpool.figures.asked import Axis, Question, pose
 from partialpool.figures.behind import behind, take_data
+from partialpool.figures.named import check_title
 from partialpool.figures.plots import Plots
 from partialpool.taking import takes
 from partialpool.words.parameters import given_words, scale_name
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
+    from partialpool.effects.frame import Effects
     from partialpool.plots.effects import Panel, Words
 
 
@@ -40,12 +31,13 @@ def effects(
     plots: Plots,
     by: str | Sequence[str],
     at: Mapping[str, Any] | None = None,
-    groups: Literal["integrate", "none"] = "integrate",
+    groups: Literal["integrate", "none"] | Mapping[str, Any] = "integrate",
     kind: Literal["mean", "probability", "linear"] = "mean",
     interval: float = 0.95,
     *,
     data: Any = None,
     draws: int | None = None,
+    title: str | None = None,
     **roles: Unpack[AverageRoles],
 ) -> Figure:
     """Draw average predictions by a predictor, with the data behind them.
@@ -56,13 +48,15 @@ def effects(
     Parameters
     ----------
     by : str or sequence of str
-        The predictor along the x axis; of two, the second has a curve for each category or, where
-        it has more than five numbers, for its quartiles; a third has panels.
+        The predictor, or grouping factor, along the x axis; of two, the second has a curve for each
+        category or, where it has more than five numbers, for its quartiles; a third has panels. Of
+        more than six categories those with most rows have curves.
     at : mapping, optional
         Values by column, as in :meth:`Fit.effects`: a list for one of `by` (along the x axis, for
         the curves or for the panels), one value for other predictors.
-    groups : {"integrate", "none"}
-        Average over the population of levels, or take a level without deviations.
+    groups : {"integrate", "none"} or mapping
+        Average over the population of levels, or take a level without deviations. Or levels by
+        factor, such as ``{"county": ["1", "70"]}``, as if `by` named the factor last.
     kind : {"mean", "probability", "linear"}
         On the scale of the response; the probability of each ordered category; or on the scale of
         the linear predictor.
@@ -73,6 +67,8 @@ def effects(
         drawn.
     draws : int, optional
         How many draws of each chain to use, evenly spaced; by default all.
+    title : str, optional
+        Title of the figure.
     offset, exposure, trials, weights : str, array or number, optional
         As in :meth:`Fit.effects`. The data are drawn at them too: counts as rates with
         ``exposure=1``, successes as shares with ``trials=1``.
@@ -99,78 +95,62 @@ def effects(
     """
     from partialpool.plots.effects import effects as draw
 
-    check_choice("kind", kind, KINDS)
-    names = check_by(by, most=2 if kind == "probability" else 3)
-    at = check_at(at)
-    for name in names:
-        check_predictors(plots.fit.model, name, at)
+    check_title(title)
+    fit = plots.fit
+    options: dict[str, Any] = {"by": by, "at": at, "groups": groups, "kind": kind}
+    options |= {"interval": interval, "pairwise": False, "ratio": False}
+    asked = ask(fit.model, options | {"reference": None, "slope": None})
     if data is not None:
         data = open_table(data)
     given = given_roles(AverageRoles, roles)
-    asked = {"groups": groups, "interval": interval, "data": data, "draws": draws}
-    gathered = gather_rows(plots.fit, data, given, kind)
-    axes = [choose_axis(plots.fit, gathered, name, at, first=name == names[0]) for name in names]
-    question = Question(plots.fit, kind, at, given, gathered, data is None, tuple(axes))
-    frames = _frames(question, asked)
-    order = _order(question.axes[0], frames)
-    return draw(_panels(question, frames, order), _words(question, frames[0], order))
+    question = pose(fit, asked, data, given)
+    values = {axis.name: axis.values for axis in question.axes}
+    frame = average_effects(
+        *(fit, list(values), question.at | values, cast(Any, asked.groups), kind, asked.interval),
+        **{"data": data, "draws": draws, **given},
+    )
+    predicted = frame[frame["quantity"] == "prediction"]
+    estimates = predicted[["mean", "lower", "upper"]].to_numpy(dtype=np.float64)
+    # By value along x, curve, panel, and ordered category, those that there are.
+    estimates = estimates.reshape(*frame.grid.shape, -1, 3)
+    order = _order(question.axes[0], estimates)
+    words = _words(question, frame, order, title)
+    return draw(_panels(question, estimates, order), words)
 
 
-def _frames(question: Question, asked: Mapping[str, Any]) -> list[pd.DataFrame]:
-    """Predictions along the x axis, for each combination of the other predictors' values."""
-    first, *others = question.axes
-    frames = []
-    for values in product(*(axis.values for axis in others)):
-        own = dict(zip((axis.name for axis in others), values, strict=True))
-        frame = average_effects(
-            *(question.fit, first.name, question.at | own | {first.name: first.values}),
-            **{"kind": question.kind, **asked, **question.given},
-        )
-        frames.append(frame[frame["quantity"] == "prediction"])
-    return frames
-
-
-def _order(first: Axis, frames: Sequence[pd.DataFrame]) -> Ints:
+def _order(first: Axis, estimates: Array) -> Ints:
     """In which order values stand along the x axis: by the prediction where they are not named."""
     from partialpool.plots.effects import NAMED
 
     count = len(first.values)
     if first.between or count <= NAMED:
         return np.arange(count)
-    every = len(frames[0]) // count  # of ordered categories, the lowest
-    return np.argsort(frames[0]["mean"].to_numpy()[::every], kind="stable")
+    return np.argsort(estimates.reshape(count, -1, 3)[:, 0, 0], kind="stable")
 
 
-def _panels(question: Question, frames: Sequence[pd.DataFrame], order: Ints) -> list[Panel]:
+def _panels(question: Question, estimates: Array, order: Ints) -> list[Panel]:
     """A panel each value of the last predictor, with a curve each value of the one before."""
     from partialpool.plots.effects import Curve, Panel
 
     first, *others = question.axes
     if question.kind == "probability":
-        names = [label(category) for category in question.fit.model.categories]
-        # A row for each category at each value.
-        parts = [[frame.iloc[k :: len(names)] for k in range(len(names))] for frame in frames]
-        splits = others[:1]
+        names, splits = [label(one) for one in question.fit.model.categories], others[:1]
+        each = estimates if splits else estimates[:, None]
     else:
-        names = others[0].named if others else [""]
-        splits = others[1:]
-        count = len(splits[0].values) if splits else 1
-        parts = [list(frames[k::count]) for k in range(count)]
+        names, splits = others[0].named if others else [""], others[1:]
+        each = estimates.reshape(len(order), len(names), -1, 3).swapaxes(1, 2)
     places = np.argsort(order).astype(np.float64)
     at = np.asarray(first.values, dtype=np.float64) if first.between else np.sort(places)
     data = take_data(question, places)
     panels = []
-    for k, own in enumerate(parts):
-        curves = tuple(
-            Curve(name, at, *(frame[key].to_numpy()[order] for key in ("mean", "lower", "upper")))
-            for name, frame in zip(names, own, strict=True)
-        )
+    for k in range(each.shape[1]):
+        curves = tuple(Curve(name, at, *each[order, k, j].T) for j, name in enumerate(names))
         title = splits[0].named[k] if splits else ""
         panels.append(Panel(title, curves, **behind(question, data, k)))
     return panels
 
 
-def _words(question: Question, frame: pd.DataFrame, order: Ints) -> Words:
+def _words(question: Question, frame: Effects, order: Ints, title: str | None) -> Words:
     """What is written around the panels."""
     from partialpool.plots.effects import NAMED, Words
 
@@ -191,7 +171,7 @@ def _words(question: Question, frame: pd.DataFrame, order: Ints) -> Words:
     if not first.between and len(first.values) > NAMED:
         x = f"{len(first.values):,} values of {first.name}, sorted by their prediction"
     return Words(
-        title=f"{y[0].upper() + y[1:] if what else y} by {by}",
+        title=title or f"{y} by {by}",
         x=x,
         y=y,
         caption=tuple(_caption(question, frame)),
@@ -201,13 +181,11 @@ def _words(question: Question, frame: pd.DataFrame, order: Ints) -> Words:
     )
 
 
-def _caption(question: Question, frame: pd.DataFrame) -> list[str]:
+def _caption(question: Question, frame: Effects) -> list[str]:
     """Say what was averaged over, and what the data are."""
-    names = {axis.name for axis in question.axes}
-    fixed = {name: value for name, value in question.at.items() if name not in names}
     rows, each = frame.attrs["n_rows"], " and ".join(axis.name for axis in question.axes)
     words = f"Average over {rows:,} row{'s' * (rows != 1)}, all given the same {each}"
-    words += "".join(f", {name} = {label(value)}" for name, value in fixed.items())
+    words += "".join(f", {name} = {label(value)}" for name, value in question.at.items())
     if question.fit.model.groups:
         words += f"; levels {frame.attrs['groups']}"
     found = [f"{words}."]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from partialpool.figures.coefficients import coefficients
-from partialpool.figures.groups import groups
-from partialpool.figures.levels import levels
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from partialpool.figures.coefficients import coefficients
 from partialpool.figures.diagnostics import check
 from partialpool.figures.effects import effects
+from partialpool.figures.groups import groups
+from partialpool.figures.levels import levels
 from partialpool.figures.plots import Plots
 from partialpool.figures.posterior import posterior
 

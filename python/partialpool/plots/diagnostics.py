@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Ints
-from partialpool.plots.canvas import TEXT, canvas
-from partialpool.plots.layout import surrounded
+from partialpool.plots.canvas import TEXT, canvas, for_notebooks
+from partialpool.plots.frame import surround
 from partialpool.plots.places import jittered
 from partialpool.plots.statistics import draw_replicates
 from partialpool.plots.style import BLUE, FONT, GREY, INK, RED, SMALL, plain, shorten
@@ -57,7 +57,8 @@ def diagnostics(panels: Sequence[Panel], title: str, caption: Sequence[str]) -> 
 
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    fig, axes = canvas(rows, max(PANEL * columns, 6.6), HEIGHT * rows, columns)
+    size = max(PANEL * columns, 6.6), HEIGHT * rows
+    fig, axes = canvas(rows, *size, columns)
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
     for ax, panel in zip(axes, panels, strict=False):
@@ -68,7 +69,8 @@ def diagnostics(panels: Sequence[Panel], title: str, caption: Sequence[str]) -> 
             if isinstance(axis.get_major_locator(), AutoLocator):
                 axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
         _head(ax, panel)
-    return surrounded(fig, title, caption, _handles(panels))
+    said = " ".join(filter(None, caption))
+    return for_notebooks(surround(fig, size, title, said, _handles()))
 
 
 def _head(ax: Axes, panel: Panel) -> None:
@@ -92,7 +94,7 @@ def _head(ax: Axes, panel: Panel) -> None:
     )
 
 
-def _handles(panels: Sequence[Panel]) -> list[Any]:
+def _handles() -> list[Any]:
     """What the legend explains."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch

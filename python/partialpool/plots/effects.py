@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Ints
-from partialpool.plots.canvas import TEXT, canvas
-from partialpool.plots.layout import surrounded
+from partialpool.plots.canvas import TEXT, canvas, for_notebooks
+from partialpool.plots.frame import handle, surround
 from partialpool.plots.places import dodge, spread
 from partialpool.plots.shrinkage.scales import Limits, central, frame
 from partialpool.plots.style import (
@@ -186,7 +186,8 @@ def effects(panels: Sequence[Panel], words: Words) -> Figure:
         caption.append(f"{outside:,} row{'s' * (outside != 1)} outside the frame.")
     if cut:
         caption.append("Predictions go on outside the frame.")
-    return surrounded(fig, words.title, caption, list(legend.values()))
+    said = " ".join(caption)
+    return for_notebooks(surround(fig, size, words.title, said, list(legend.values())))
 
 
 def y_limits(panels: Sequence[Panel]) -> tuple[Limits, bool]:
@@ -241,17 +242,17 @@ def _behind(ax: Axes, panel: Panel, words: Words, legend: dict[str, Any]) -> Non
                 many = len(which.x) > 500
                 style |= {"color": colour, "markersize": 2.0 if many else 3.0}
                 style |= {"alpha": 0.25 if many else 0.45, "markeredgewidth": 0}
-                style["rasterized"] = many
             else:
                 style |= {"markerfacecolor": WHITE, "markeredgecolor": colour if several else INK}
                 # Around a point that agrees with it there is still a ring.
                 style |= {"markersize": 10.0 if words.categories else 5.0, "markeredgewidth": 1.0}
             at = which.x[own] + (aside[k] if len(aside) else 0.0)
-            ax.plot(at, which.y[own], zorder=2 if kind == "rows" else 3.5, **style)
+            style["zorder"] = 2 if kind == "rows" else 3.5
+            ax.plot(at, which.y[own], rasterized=len(which.x) > 500, **style)
             if kind not in legend and which.label:
                 grey = {"color": GREY} if kind == "rows" else {"markeredgecolor": INK}
                 marks = {"marker": "o", "markersize": 4.0, "alpha": 1.0}
-                legend[kind] = _handle(which.label, **style | grey | marks)
+                legend[kind] = handle(which.label, **style | grey | marks)
 
 
 def _lines(ax: Axes, panel: Panel, words: Words, legend: dict[str, Any]) -> None:
@@ -269,7 +270,7 @@ def _lines(ax: Axes, panel: Panel, words: Words, legend: dict[str, Any]) -> None
         ax.plot(curve.at, curve.mean, **style, zorder=4, label=curve.name or "_")
     many = len(panel.curves) > 1
     colour = GREY if many else BLUE
-    legend.setdefault("line", _handle("average prediction", color=colour, linewidth=2.0))
+    legend.setdefault("line", handle("average prediction", color=colour, linewidth=2.0))
     legend.setdefault("band", _patch(f"{100 * words.interval:g}% interval", colour))
 
 
@@ -295,7 +296,7 @@ def _points(ax: Axes, panel: Panel, words: Words, legend: dict[str, Any]) -> Non
     colour = GREY if len(panel.curves) > 1 else BLUE
     label = f"average prediction, {100 * words.interval:g}% interval"
     style = {"color": colour, "linewidth": 2.0, "marker": "o", "markersize": 5}
-    legend.setdefault("line", _handle(label, **style))
+    legend.setdefault("line", handle(label, **style))
 
 
 def _rugs(ax: Axes, panel: Panel) -> None:
@@ -372,15 +373,8 @@ def _named_in_the_legend(panel: Panel, words: Words) -> dict[str, Any]:
             style |= {"marker": MARKS[k % len(MARKS)], "linestyle": "none", "markersize": 6}
         else:
             style["linestyle"] = DASHES[k % len(DASHES)]
-        found[f"curve {k}"] = _handle(shorten(curve.name, 40), **style)
+        found[f"curve {k}"] = handle(shorten(curve.name, 40), **style)
     return found
-
-
-def _handle(label: str, **style: Any) -> Any:
-    from matplotlib.lines import Line2D
-
-    style.pop("rasterized", None)
-    return Line2D([0, 1], [0, 0], label=plain(label), **style)
 
 
 def _patch(label: str, colour: str) -> Any:
