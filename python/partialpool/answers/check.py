@@ -148,7 +148,7 @@ class CheckPlots:
             )
         from partialpool.plots.density import densities
 
-        grid, observed, replicated = _densities(found.edges, found.observed, found.replicated)
+        grid, observed, replicated = smoothed(found.edges, found.observed, found.replicated)
         return densities(grid, observed, replicated[:SHOWN], label=found.response)
 
     def bars(self) -> Figure:
@@ -291,7 +291,7 @@ def check_made(fit: Posterior, draws: int, seed: int, *, prior: bool = False) ->
     )
 
 
-def _densities(edges: Array, observed: Array, replicated: Array) -> tuple[Array, Array, Array]:
+def smoothed(edges: Array, observed: Array, replicated: Array) -> tuple[Array, Array, Array]:
     """Smooth counts of a fine grid into densities, all with Silverman's bandwidth of the data."""
     grid = (edges[:-1] + edges[1:]) / 2
     step = float(grid[1] - grid[0])

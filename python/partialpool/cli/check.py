@@ -11,7 +11,7 @@ import typer
 import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
-from partialpool.cli.files import make_folder
+from partialpool.cli.figures import check_folder, write_figures
 from partialpool.cli.output import own_words, say, say_json
 
 
@@ -25,14 +25,11 @@ def check_command(
     as_json: options.Json = False,
 ) -> int:
     """Compare the data of a saved fit with data that the model makes, and see what priors do."""
-    folder = None if plots is None else make_folder(plots)
+    folder = check_folder(plots)
     saved = partialpool.load(fit)
     found, owed = saved.check(draws=draws, seed=seed), saved.sensitivity()
     if folder is not None:
-        from partialpool.plots import save
-
-        for name, draw in found.plot.all().items():
-            save(draw(), folder / f"{name}.png")
+        write_figures({"check": saved.plot.check} | found.plot.all(), folder)
     facts = {"formula": saved.formula, "seed": seed}
     if as_json:
         say_json(facts | {"check": found.to_dict(), "sensitivity": owed.to_dict()})

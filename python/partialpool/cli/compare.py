@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,14 @@ import typer
 import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import judged
+from partialpool.cli.figures import (
+    PlotsFolder,
+    check_figure,
+    check_folder,
+    drawn_words,
+    write_figure,
+    write_figures,
+)
 from partialpool.cli.files import check_targets, read_table
 from partialpool.cli.options import MODEL, READING, SAMPLING, taking
 from partialpool.cli.output import report
@@ -23,6 +32,7 @@ def compare_command(
         str | None,
         typer.Option(metavar="FILE.png", help="Draw the estimates under each pooling."),
     ] = None,
+    plots: PlotsFolder = None,
     choose: Annotated[
         str | None,
         typer.Option(metavar="TERM,TERM", help="The two terms to draw, where there are more."),
@@ -41,19 +51,18 @@ def compare_command(
     **given: Any,
 ) -> int:
     """Fit a model under complete, no and partial pooling, side by side."""
-    if choose is not None and plot is None:
+    if choose is not None and plot is None and plots is None:
         raise InputError("`--choose` is given without `--plot`", remedy="name the figure's file")
     figure = check_targets(data, {"--plot": plot})["--plot"]
-    if figure is not None:
-        from partialpool.plots import check_path
-
-        check_path(figure)
+    check_figure(figure)
+    folder = check_folder(plots)
     table = read_table(data, given)
     comparison = partialpool.compare(formula, table, truth=truth, factor=factor, **given)
+    pair: Any = None if choose is None else tuple(part.strip() for part in choose.split(","))
+    shrinkage = partial(comparison.plot.shrinkage, pair)
     if figure is not None:
-        from partialpool.plots import save
-
-        pair = None if choose is None else tuple(part.strip() for part in choose.split(","))
-        save(comparison.plot.shrinkage(pair), figure)  # type: ignore[arg-type]
-    report(comparison.page, as_json, *([] if figure is None else [f"Figure: {plot}"]))
+        write_figure(shrinkage, figure)
+    if folder is not None:
+        write_figures(comparison.plot.all() | {"shrinkage": shrinkage}, folder)
+    report(comparison.page, as_json, *drawn_words(plot, plots))
     return judged(finding for _, finding in comparison.findings)

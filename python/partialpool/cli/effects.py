@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import sys
+from functools import partial
 from typing import Annotated, Any, cast
 
 import typer
@@ -13,7 +14,8 @@ import partialpool
 from partialpool.answers.predict import AverageRoles
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
-from partialpool.cli.files import read_table
+from partialpool.cli.figures import check_figure, drawn_words, write_figure
+from partialpool.cli.files import check_targets, read_table
 from partialpool.cli.options import READING, taking
 from partialpool.cli.output import own_words, say, say_json
 from partialpool.errors import InputError
@@ -89,10 +91,16 @@ def effects_command(
         str | None,
         typer.Option(metavar="DATA", help="Rows to average over.  [default: those fitted]"),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.png", help="Draw predictions with the data behind them."),
+    ] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
     """Average what a fit predicts: predictions, contrasts, ratios and slopes of predictors."""
+    figure = check_targets(fit, {"--plot": plot}, what="fit")["--plot"]
+    check_figure(figure)
     saved, names = partialpool.load(fit), by or []
     if data is None:
         said = [name for name in READING if given.pop(name)]
@@ -101,19 +109,24 @@ def effects_command(
             raise InputError(f"`--{said[0]}` is given without `--data`", remedy=remedy)
     if pairwise and pairs:
         raise InputError("`--pairs` is given with `--pairwise`", remedy="give one of them")
+    shown: dict[str, Any] = {
+        "by": names[0] if len(names) == 1 else names,
+        "at": _values(at or [], names),
+        "groups": _groups(groups or []),
+        "kind": kind,
+        "interval": interval,
+        "data": None if data is None else read_table(data, given),
+        **given,
+    }
     frame = saved.effects(
-        names[0] if len(names) == 1 else names,
-        _values(at or [], names),
-        groups=_groups(groups or []),
-        kind=cast(Any, kind),
-        interval=interval,
+        **shown,
         pairwise=cast(Any, pairs or pairwise),
         ratio=ratio,
         reference=_reference(reference or [], names),
         slope=slope,
-        data=None if data is None else read_table(data, given),
-        **given,
     )
+    if figure is not None:
+        write_figure(partial(saved.plot.effects, **shown), figure)
     if as_json:
         rows = {"rows": frame.to_dict("records")}
         say_json(plain({"formula": saved.formula} | {k: frame.attrs[k] for k in FACTS} | rows))
@@ -121,6 +134,8 @@ def effects_command(
     say(saved.formula)
     say(f"Average over {frame.attrs['n_rows']} rows; levels {frame.attrs['groups']}.\n")
     say(_text(frame))
+    for line in drawn_words(plot):
+        say(f"\n{line}")
     for note in frame.attrs["notes"]:
         say(own_words(f"note: {note}"), sys.stderr)
     return DONE

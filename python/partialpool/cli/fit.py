@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +13,23 @@ import typer
 import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import judged
+from partialpool.cli.figures import (
+    PlotsFolder,
+    check_figure,
+    check_folder,
+    drawn_words,
+    main_figure,
+    tried,
+    write_figure,
+    write_figures,
+)
 from partialpool.cli.files import check_targets, read_table, write_coefficients
 from partialpool.cli.options import MODEL, READING, SAMPLING, taking
 from partialpool.cli.output import report, say
 from partialpool.engine import MAXIMISED
 from partialpool.errors import InputError
 from partialpool.interrupt import INTERRUPTED
+from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 
 
@@ -39,6 +52,11 @@ def fit_command(
         str | None,
         typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.png", help="Draw the levels or, without, the coefficients."),
+    ] = None,
+    plots: PlotsFolder = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
@@ -53,26 +71,42 @@ def fit_command(
             f"`--out` is given with `--method {method}`, and it saves posteriors",
             remedy="leave it out, or use `--json` or `--coefficients`",
         )
+    for option, value in (("--plot", plot), ("--plots", plots)):
+        if value is not None and method in MAXIMISED:
+            raise InputError(
+                f"`{option}` is given with `--method {method}`, and it draws posteriors",
+                remedy="leave one of them out",
+            )
     if rows is not None and out is None:
         shown = "--rows" if rows else "--no-rows"
         raise InputError(f"`{shown}` is given without `--out`", remedy="name the file, or leave it")
-    targets = check_targets(data, {"--out": out, "--coefficients": coefficients})
+    targets = check_targets(data, {"--out": out, "--coefficients": coefficients, "--plot": plot})
+    check_figure(targets["--plot"])
+    folder = check_folder(plots)
     try:
         fit = partialpool.fit(formula, read_table(data, given), **given)
     except KeyboardInterrupt:  # before any draw was kept; later, the fit holds what there was
         say("interrupted", sys.stderr)
         return INTERRUPTED
-    # A file that cannot be written after all must not cost the user the table.
-    failed: list[InputError] = []
-    saver = partial(fit.save, rows=rows is not False) if isinstance(fit, Fit) else None
-    writers = (saver, partial(write_coefficients, fit))
-    for target, write in zip(targets.values(), writers, strict=True):
-        if target is not None and write is not None:
-            try:
-                write(target)
-            except InputError as error:
-                failed.append(error)
-    report(fit.page, as_json)
+    failed = tried(_writers(fit, targets, folder, rows=rows is not False))
+    report(fit.page, as_json, *drawn_words(plot, plots))
     if failed:
         raise failed[0]
     return judged(fit.findings)
+
+
+def _writers(
+    fit: Fit | Estimate, targets: Mapping[str, Path | None], folder: Path | None, *, rows: bool
+) -> list[Callable[[], object]]:
+    """What writes the files that were asked for."""
+    found: list[Callable[[], object]] = []
+    coefficients, out, plot = (targets[name] for name in ("--coefficients", "--out", "--plot"))
+    if out is not None and isinstance(fit, Fit):
+        found.append(partial(fit.save, out, rows=rows))
+    if coefficients is not None:
+        found.append(partial(write_coefficients, fit, coefficients))
+    if plot is not None and isinstance(fit, Fit):
+        found.append(lambda: write_figure(main_figure(fit.plot.all()), plot))
+    if folder is not None and isinstance(fit, Fit):
+        found.append(lambda: write_figures(fit.plot.all(), folder))
+    return found

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
 from partialpool.figures.coefficients import coefficients
+from partialpool.figures.diagnostics import check
+from partialpool.figures.effects import effects
 from partialpool.figures.groups import groups
 from partialpool.figures.levels import levels
 from partialpool.figures.plots import Plots
 from partialpool.figures.posterior import posterior
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EFFECTS = 12  # predictors whose effects are among all figures
 
 
 class FitPlots(Plots):
@@ -16,3 +27,18 @@ class FitPlots(Plots):
     coefficients = coefficients
     groups = groups
     posterior = posterior
+    effects = effects
+    check = check
+
+    def all(self) -> dict[str, Callable[[], Figure]]:
+        """Give the figures that need no argument and suit the model by name, each to be called.
+
+        The first shows most. Effects of predictors, such as ``"effects-floor"``, are those of the
+        first twelve; they and ``"check"`` need the fitted rows.
+        """
+        found: dict[str, Callable[[], Figure]] = {}
+        if self.fit.design is not None:
+            for name in self.fit.model.plan.predictors[:EFFECTS]:
+                found[f"effects-{name}"] = partial(self.effects, name)
+            found["check"] = self.check
+        return found

@@ -20,6 +20,7 @@ from partialpool.plots.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -44,17 +45,29 @@ def bars(
         Name of the response.
     """
     fig, (ax,) = canvas(1, WIDTH, HEIGHT)
+    draw_bars(ax, categories, observed, (middle, low, high))
+    ax.set_ylabel("Rows", fontsize=NORMAL, **TEXT)
+    ax.set_xlabel(plain(shorten(label, 60)), fontsize=NORMAL, **TEXT)
+    legend(ax)
+    return titled(fig, f"Can the model make data like {label}?")
+
+
+def draw_bars(
+    ax: Axes,
+    categories: Sequence[str],
+    observed: Array,
+    made: tuple[Array, Array, Array],
+    named: int = 15,
+) -> None:
+    """Draw them into axes: `made` are mean, lower and upper end; at most so many are named."""
+    middle, low, high = made
     at = np.arange(len(categories))
     ax.bar(at, observed, width=0.8, color=PALE, edgecolor=GREY, linewidth=0.6, label="the data")
     ax.vlines(at, low, high, color=BLUE, linewidth=1.6)
     ax.plot(at, middle, "o", color=BLUE, markersize=4, label="the model: mean and 95%")
-    every = max(1, math.ceil(len(categories) / 15))
+    every = max(1, math.ceil(len(categories) / named))
     names = [plain(shorten(name)) for name in categories]
     long = max(len(name) for name in names[::every]) > 5 and len(names) > 6
     turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(at[::every], names[::every], **(turned if long else {}))
     ax.set_ylim(bottom=0)
-    ax.set_ylabel("Rows", fontsize=NORMAL, **TEXT)
-    ax.set_xlabel(plain(shorten(label, 60)), fontsize=NORMAL, **TEXT)
-    legend(ax)
-    return titled(fig, f"Can the model make data like {label}?")

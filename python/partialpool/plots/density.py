@@ -15,6 +15,7 @@ from partialpool.plots.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -31,6 +32,14 @@ def densities(grid: Array, observed: Array, replicated: Array, *, label: str) ->
         Name of the response.
     """
     fig, (ax,) = canvas(1, WIDTH, HEIGHT)
+    draw_densities(ax, grid, observed, replicated)
+    ax.set_xlabel(plain(shorten(label, 60)), fontsize=NORMAL, **TEXT)
+    legend(ax)
+    return titled(fig, f"Can the model make data like {label}?")
+
+
+def draw_densities(ax: Axes, grid: Array, observed: Array, replicated: Array) -> None:
+    """Draw them into axes."""
     for k, line in enumerate(replicated):
         name = f"{len(replicated)} data sets from the model" if k == 0 else "_"
         ax.plot(grid, line, color=BLUE, linewidth=0.7, alpha=0.35, label=name)
@@ -39,6 +48,3 @@ def densities(grid: Array, observed: Array, replicated: Array, *, label: str) ->
     ax.set_xlim(grid[0], grid[-1])
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(plain(shorten(label, 60)), fontsize=NORMAL, **TEXT)
-    legend(ax)
-    return titled(fig, f"Can the model make data like {label}?")

@@ -58,6 +58,11 @@ def save(fig: Figure, path: str | os.PathLike[str]) -> None:
         If the suffix is unknown or the path cannot be written.
     """
     path = check_path(path)
-    suffix = path.suffix.lower()
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path) as temporary:
+        write(fig, temporary, path.suffix.lower())
+
+
+def write(fig: Figure, path: Path, suffix: str) -> None:
+    """Write a figure as what the suffix says, whatever the file is called."""
+    with path.open("wb") as file:
         fig.savefig(file, format=suffix[1:], dpi=DPI, facecolor="white", metadata=METADATA[suffix])

@@ -20,6 +20,7 @@ from partialpool.plots.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANEL = 2.5  # inches
@@ -52,19 +53,7 @@ def statistics(
     for ax in axes[len(names) :]:
         ax.set_visible(False)
     for ax, name, value, made, share in zip(axes, names, observed, replicated, p, strict=False):
-        finite = made[np.isfinite(made)]
-        if len(finite):
-            # A few wild data sets must not squeeze the rest.
-            low, high = np.quantile(finite, [0.005, 0.995])
-            low, high = min(low, value), max(high, value)
-            shown = finite[(finite >= low) & (finite <= high)]
-            distinct = np.unique(shown)
-            if len(distinct) <= 25:
-                times = [(shown == d).sum() for d in distinct]
-                step = float(np.min(np.diff(distinct))) if len(distinct) > 1 else 1.0
-                ax.bar(distinct, times, width=0.8 * step, color=BLUE, alpha=0.5)
-            else:
-                ax.hist(shown, bins=25, color=BLUE, alpha=0.5)
+        draw_replicates(ax, value, made)
         failed = share < 0.01 or share > 0.99
         ax.axvline(value, color=RED if failed else INK, linewidth=2)
         ax.set_yticks([])
@@ -74,6 +63,23 @@ def statistics(
         ax.set_title(plain(title), fontsize=SMALL + 0.5, fontweight=weight, **TEXT)
         ax.locator_params(axis="x", nbins=4)
     return titled(fig, f"{label}: the model (bars) and the data (line)")
+
+
+def draw_replicates(ax: Axes, value: float, made: Array) -> None:
+    """Draw the replicates of a statistic into axes, as a histogram."""
+    finite = made[np.isfinite(made)]
+    if len(finite):
+        # A few wild data sets must not squeeze the rest.
+        low, high = np.quantile(finite, [0.005, 0.995])
+        low, high = min(low, value), max(high, value)
+        shown = finite[(finite >= low) & (finite <= high)]
+        distinct = np.unique(shown)
+        if len(distinct) <= 25:
+            times = [(shown == d).sum() for d in distinct]
+            step = float(np.min(np.diff(distinct))) if len(distinct) > 1 else 1.0
+            ax.bar(distinct, times, width=0.8 * step, color=BLUE, alpha=0.5)
+        else:
+            ax.hist(shown, bins=25, color=BLUE, alpha=0.5)
 
 
 def p_text(p: float) -> str:

@@ -10,6 +10,12 @@ from __future__ import annotations
 # for a print in black and white.
 BLUE, RED, GREY, PALE, INK = "#0072B2", "#D55E00", "#6E6E6E", "#E8E8E8", "#222222"
 FONT = "DejaVu Sans"
+
+# Several lines in one panel: colours that differ in grey too, each with dashes and a mark.
+GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
+COLOURS = (BLUE, RED, GREEN, PURPLE, INK, ORANGE)
+DASHES = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 1.5)), (0, (9, 3)))
+MARKS = ("o", "D", "s", "^", "v", "P")
 SMALL, NORMAL, LARGE = 9.0, 10.0, 13.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -374,6 +374,10 @@ class ComparisonPlots:
 
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
+
+    def all(self) -> dict[str, Callable[[], Figure]]:
+        """Give the figures that need no argument by name, each to be called."""
+        return {"shrinkage": self.shrinkage}
 
     def shrinkage(
         self, choose: tuple[str, str] | None = None, *, title: str | None = None
