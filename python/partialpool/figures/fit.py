@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from partialpool.figures.chains import pairs, rank, trace
 from partialpool.figures.coefficients import coefficients
+from partialpool.figures.forest import forest
 from partialpool.figures.groups import groups
 from partialpool.figures.levels import levels
 from partialpool.figures.plots import Plots
+from partialpool.figures.pooling_factor import pooling_factor
 from partialpool.figures.posterior import posterior
 
 
@@ -16,3 +19,8 @@ class FitPlots(Plots):
     coefficients = coefficients
     groups = groups
     posterior = posterior
+    pooling_factor = pooling_factor
+    pairs = pairs
+    trace = trace
+    rank = rank
+    forest = forest
