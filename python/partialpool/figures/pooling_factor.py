@@ -8,7 +8,7 @@ from partialpool import called
 from partialpool.checks import A_FACTOR, check_text
 from partialpool.draws.posterior import group_position
 from partialpool.draws.pulled import pooling_factors
-from partialpool.figures.levels import chosen_terms
+from partialpool.figures.levels import chosen_terms, more_terms
 from partialpool.figures.named import check_title, coefficient_label, level_names
 from partialpool.figures.plots import Plots
 
@@ -64,9 +64,7 @@ def pooling_factor(
     notes = []
     if not fit.model.family.conjugate or group.predictor != called.MEAN:
         notes.append("Rows count by the curvature of their log density.")
-    if term is None and len(terms) < len(group.terms):
-        left = len(group.terms) - len(terms)
-        notes.append(f"{left} more coefficients are not drawn; name one by term=.")
+    notes += more_terms(group, terms, term)
     return draw(
         pooling_factors(fit, k)[:, terms],
         [coefficient_label(fit.model, group, group.terms[j]) for j in terms],

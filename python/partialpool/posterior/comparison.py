@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import called, limits
-from partialpool.arrays import Array, mean_of
+from partialpool.arrays import Array
 from partialpool.data import open_table
 from partialpool.design import GroupFactor
 from partialpool.design.grouping import match_levels
-from partialpool.engine.conditional import covariances
+from partialpool.draws.poolings import Poolings
 from partialpool.errors import InputError
 from partialpool.families import DEFAULT
+from partialpool.figures.comparison import ComparisonPlots
 from partialpool.finding import Finding
 from partialpool.posterior.fit import Fit
 from partialpool.report.report import report_comparison
@@ -31,8 +32,6 @@ from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
-
 
 # Beyond so many rows, scores are computed only when asked for: they take longer than the fits.
 MOST_ROWS = 5000
@@ -95,14 +94,14 @@ class Comparison(Answer):
     def __init__(self, fits: Mapping[str, Fit], factor: GroupFactor, truth: Array | None) -> None:
         self.fits = dict(fits)
         self._factor = factor
-        self._truth = truth
+        self._poolings = Poolings(self.fits, factor, truth)
 
     report = report_comparison
 
     @property
     def plot(self) -> ComparisonPlots:
         """Figures of the comparison."""
-        return ComparisonPlots(self)
+        return ComparisonPlots(self._poolings)
 
     @property
     def findings(self) -> list[tuple[str, Finding]]:
@@ -113,45 +112,23 @@ class Comparison(Answer):
                 seen.setdefault(finding, []).append(POOLING_NAMES[pooling])
         return [(", ".join(names), finding) for finding, names in seen.items()]
 
-    @cached_property
+    @property
     def estimates(self) -> dict[str, Array]:
         """Posterior means of every level's coefficients by pooling: (level, term).
 
         NaN where a level cannot determine its own coefficients and there is no pooling.
         """
-        complete = self.fits["complete"]
-        b = mean_of(mean_of(complete.run.b, axis=1))
-        everywhere = np.tile(self._factor.T @ b, (len(self._factor.levels), 1))
-        none = self._level_summary("none")[..., 0].copy()
-        none[~self.estimable] = np.nan
-        partial = self._level_summary("partial")[..., 0]
-        return {"complete": everywhere, "none": none, "partial": partial}
+        return self._poolings.estimates
 
     @property
     def estimable(self) -> NDArray[np.bool_]:
         """Whether a level's own rows determine its coefficients."""
-        return self.fits["none"].model.groups[self._position("none")].estimable
+        return self._poolings.estimable
 
-    def _position(self, pooling: str) -> int:
-        """Position of the compared factor among the groups of a fit that has it."""
-        groups = self.fits[pooling].model.groups
-        return next(k for k, group in enumerate(groups) if group.factor == self._factor.name)
-
-    def _level_summary(self, pooling: str) -> Array:
-        """Mean, sd, lower and upper of the levels' coefficients: (level, term, 4)."""
-        return self.fits[pooling].level_summaries[self._position(pooling)]
-
-    @cached_property
+    @property
     def rmse(self) -> dict[str, Array] | None:
         """Root mean squared error of each term by pooling, over the estimable levels."""
-        if self._truth is None or not self.estimable.any():
-            return None
-        return {
-            pooling: np.sqrt(
-                np.mean((values[self.estimable] - self._truth[self.estimable]) ** 2, axis=0)
-            )
-            for pooling, values in self.estimates.items()
-        }
+        return self._poolings.rmse
 
     def loo(self, by: str | None = None) -> Ranking:
         """Rank the poolings by how well they predict rows, or levels, that they have not seen.
@@ -367,71 +344,3 @@ class Comparison(Answer):
                 "fits": {name: facts(one) for name, one in self.fits.items()},
             },
         )
-
-
-class ComparisonPlots:
-    """Figures of a comparison."""
-
-    def __init__(self, comparison: Comparison) -> None:
-        self._comparison = comparison
-
-    def shrinkage(
-        self, choose: tuple[str, str] | None = None, *, title: str | None = None
-    ) -> Figure:
-        """Draw every level's estimates under each pooling, with lines to where they come from.
-
-        Parameters
-        ----------
-        choose : pair of str, optional
-            The two terms to show where there are more; the first two by default.
-        title : str, optional
-            Title of the figure.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            Lines lead to the truth where it is known, else to the no-pooling estimate.
-        """
-        from partialpool.plots import Panel, shrinkage
-
-        cmp = self._comparison
-        factor = cmp._factor
-        partial = cmp.fits["partial"]
-        Sigma = covariances(partial.model, partial.run, cmp._position("partial")).mean(axis=0)
-        b = {p: mean_of(mean_of(fit.run.b, axis=1)) for p, fit in cmp.fits.items()}
-        panels = []
-        for pooling, estimates in cmp.estimates.items():
-            panels.append(
-                Panel(
-                    title=POOLING_NAMES[pooling].capitalize(),
-                    estimates=estimates,
-                    intervals=None
-                    if pooling == "complete"
-                    else cmp._level_summary(pooling)[..., 2:],
-                    mean=None if pooling == "none" else factor.T @ b[pooling],
-                    covariance=Sigma if pooling == "partial" else None,
-                    note=_note(cmp, pooling),
-                )
-            )
-        return shrinkage(
-            panels,
-            factor.terms,
-            factor.levels.tolist(),
-            factor.counts,
-            factor=factor.name,
-            truth=cmp._truth,
-            reference=cmp.estimates["none"],
-            choose=choose,
-            interval=partial.provenance.interval,
-            title=title,
-        )
-
-
-def _note(cmp: Comparison, pooling: str) -> str:
-    notes = []
-    left = int(np.sum(~cmp.estimable))
-    if pooling == "none" and left:
-        notes.append(f"{left} levels not estimable")
-    if cmp.rmse is not None:
-        notes.append("RMSE " + ", ".join(f"{value:.2f}" for value in cmp.rmse[pooling]))
-    return "; ".join(notes)
