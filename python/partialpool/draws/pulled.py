@@ -46,7 +46,7 @@ def pooling_factors(fit: Posterior, k: int) -> Array:
     >>> import partialpool as pp
     >>> fit = pp.fit("log_radon ~ 1 + (1 | county)", pp.datasets.radon(), seed=1)
     >>> pooling_factors(fit, 0).round(2)[:3, 0].tolist()
-    [0.59, 0.11, 0.65]
+    [0.62, 0.12, 0.68]
     """
     group, design = fit.model.groups[k], rows_of(fit)
     if group.known_sd is not None:
