@@ -122,7 +122,7 @@ def ratio_words(model: Model) -> str:
 
 def _kinds(fits: Mapping[str, Posterior]) -> list[str]:
     """Arrays of coefficients in order, each after its own intercept."""
-    kinds = {_kind(label) for fit in fits.values() for label in _labels(fit)}
+    kinds = {_kind(label) for fit in fits.values() for label in coefficient_labels(fit)}
 
     def place(kind: str) -> tuple[bool, str, bool]:
         array = called.array_of(kind)
@@ -131,7 +131,7 @@ def _kinds(fits: Mapping[str, Posterior]) -> list[str]:
     return sorted(kinds, key=place)
 
 
-def _labels(fit: Posterior) -> list[str]:
+def coefficient_labels(fit: Posterior) -> list[str]:
     """Population coefficients and thresholds of a fit."""
     labels = [called.b(column) for column in fit.model.columns]
     return labels + [k for k in fit.run.scalars if called.kind_of(k) in ("b", "threshold")]
@@ -144,7 +144,7 @@ def _section(
     from partialpool.plots.coefficients import Section
 
     model = next(iter(fits.values())).model
-    every = dict.fromkeys(label for fit in fits.values() for label in _labels(fit))
+    every = dict.fromkeys(label for fit in fits.values() for label in coefficient_labels(fit))
     labels = [label for label in every if _kind(label) == kind]
     array, apart = called.array_of(kind), "[" in kind
     if ratios and (apart or array == "threshold"):

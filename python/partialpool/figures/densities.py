@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from partialpool.model.coordinates import Coordinates, coordinates, implied_prio
 from partialpool.model.defaults import bounds
 from partialpool.model.scales import predictors, scales
 from partialpool.priors import LKJ, Flat, Prior
+from partialpool.priors.density import density_within
 from partialpool.priors.distributions import AtMean
 
 BINS = 2048
@@ -97,40 +97,11 @@ def prior_density(fit: Posterior, label: str, at: Array) -> Array | None:
         return None
     if kind == "b":
         written = _written(fit, label, prior)
-        return None if written is None else closed_form(written, at, bounds(label, written))
+        return None if written is None else density_within(written, at, bounds(label, written))
     if kind in ("sd", "cor"):
         group = next(g for g in fit.model.groups if label in (*g.sd_labels, *g.cor_labels))
         return _of_scales(group, label, prior, priors.get(called.cor(group.name)), at)
-    return closed_form(prior, at, bounds(label, prior))
-
-
-def closed_form(prior: Prior, at: Array, within: Bounds) -> Array | None:
-    """Density of a prior that is cut off at these bounds; None of an improper one."""
-    low, high = within
-    kind, numbers = prior.kernel()
-    if kind == "flat":
-        if not math.isfinite(high - low):
-            return None
-        return np.where((at >= low) & (at <= high), 1 / (high - low), 0.0)
-    made = _as_scipy(kind, numbers)
-    mass = made.cdf(high) - made.cdf(low)
-    return np.where((at >= low) & (at <= high), made.pdf(at) / mass, 0.0)
-
-
-def _as_scipy(kind: str, numbers: list[float]) -> Any:
-    """The distribution of scipy that a prior's kernel is."""
-    from scipy import stats
-
-    if kind == "normal":
-        return stats.norm(*numbers)
-    if kind == "student_t":
-        return stats.t(*numbers)
-    if kind == "gamma":
-        return stats.gamma(numbers[0], scale=1 / numbers[1])
-    if kind == "inverse_gamma":
-        return stats.invgamma(numbers[0], scale=numbers[1])
-    assert kind == "log_normal"
-    return stats.lognorm(numbers[1], scale=math.exp(numbers[0]))
+    return density_within(prior, at, bounds(label, prior))
 
 
 def _written(fit: Posterior, label: str, prior: Prior) -> Prior | None:
@@ -179,7 +150,7 @@ def _of_scales(
         return np.asarray(stats.beta(shape, shape, loc=-1, scale=2).pdf(at))
     if label in group.cor_labels and len(group.terms) > 2:
         return None  # what is left of it where the matrix is positive definite
-    return closed_form(prior, at, bounds(label, prior))
+    return density_within(prior, at, bounds(label, prior))
 
 
 def _block(group: Group, column: int) -> list[int]:

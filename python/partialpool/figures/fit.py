@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from partialpool.figures.coefficients import coefficients
 from partialpool.figures.diagnostics import check
 from partialpool.figures.effects import effects
+from partialpool.figures.chains import pairs, rank, trace
+from partialpool.figures.forest import forest
 from partialpool.figures.groups import groups
 from partialpool.figures.levels import levels
 from partialpool.figures.plots import Plots
+from partialpool.figures.pooling_factor import pooling_factor
 from partialpool.figures.posterior import posterior
 
 if TYPE_CHECKING:
@@ -42,3 +45,8 @@ class FitPlots(Plots):
                 found[f"effects-{name}"] = partial(self.effects, name)
             found["check"] = self.check
         return found
+    pooling_factor = pooling_factor
+    pairs = pairs
+    trace = trace
+    rank = rank
+    forest = forest

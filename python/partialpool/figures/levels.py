@@ -83,10 +83,6 @@ def levels(
                 float(population[j]) if group.known_sd is None else None,
             )
         )
-    left = len(group.terms) - len(chosen)
-    notes = []
-    if left and term is None:
-        notes.append(f"{left} more coefficients are not drawn; name one by term=.")
     return caterpillar(
         panels,
         level_names(group),
@@ -94,7 +90,7 @@ def levels(
         factor=group.factor,
         interval=fit.provenance.interval,
         title=title,
-        notes=notes,
+        notes=more_terms(group, chosen, term),
     )
 
 
@@ -115,3 +111,11 @@ def chosen_terms(group: Group, term: str | None) -> Sequence[int]:
             remedy=did_you_mean(term, group.terms),
         )
     return [group.terms.index(term)]
+
+
+def more_terms(group: Group, chosen: Sequence[int], term: str | None) -> list[str]:
+    """Say how many coefficients are not drawn, unless one was asked for."""
+    left = len(group.terms) - len(chosen)
+    if not left or term is not None:
+        return []
+    return [f"{left} more coefficient{'s are' if left > 1 else ' is'} not drawn; term= names one."]

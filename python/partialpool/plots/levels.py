@@ -40,6 +40,8 @@ class Caterpillar:
         Estimates with their intervals; NaN where there are none.
     population : float, optional
         The mean of the population.
+    apart : (level,) array, optional
+        Estimates without pooling.
     """
 
     label: str
@@ -47,6 +49,7 @@ class Caterpillar:
     lower: Array
     upper: Array
     population: float | None = None
+    apart: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +147,9 @@ def caterpillar(
     ]
     if any(panel.population is not None for panel in panels):
         handles.append(handle("population mean", color=RED, linewidth=1.4))
+    if any(panel.apart is not None for panel in panels):
+        square: dict[str, Any] = {"marker": "s", "markersize": 4, "markerfacecolor": "white"}
+        handles.append(handle("without pooling", color=INK, linestyle="none", **square))
     if int(found.between.sum()) > LINES:
         handles.append(
             handle("middle levels: means, and a band for their intervals", color=BLUE, linewidth=1)
@@ -162,13 +168,18 @@ def _draw(ax: Axes, panel: Caterpillar, found: Places) -> int:
     """Draw a panel, and return how many intervals reach beyond it."""
     mean, low, high = (x[found.order] for x in (panel.mean, panel.lower, panel.upper))
     must = mean if panel.population is None else np.append(mean, panel.population)
-    left, right = frame(must, np.concatenate([low, high]))
+    apart = np.empty(0) if panel.apart is None else panel.apart[found.order]
+    left, right = frame(must, np.concatenate([low, high, apart]))
     ax.set_xlim(left, right)
     ax.set_ylim(-0.8, found.rows - 0.2)
     ax.locator_params(axis="x", nbins=6)
     ax.grid(True, axis="x", color=PALE, linewidth=0.6)
     if panel.population is not None:
         ax.axvline(panel.population, color=RED, linewidth=1.4, zorder=2)
+    if len(apart):
+        few = found.named | (int(found.between.sum()) <= LINES)
+        style: dict[str, Any] = {"markersize": 4, "zorder": 3.5, "markerfacecolor": "white"}
+        ax.plot(apart[few], found.at[few], "s", color=INK, **style)
     own = found.named
     ax.hlines(found.at[own], low[own], high[own], color=BLUE, alpha=0.5, linewidth=2.2, zorder=3)
     ax.plot(mean[own], found.at[own], "o", color=BLUE, markersize=4, zorder=4)

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import called, limits
-from partialpool.arrays import Array, mean_of
+from partialpool.arrays import Array
 from partialpool.data import open_table
 from partialpool.design import GroupFactor
 from partialpool.design.grouping import match_levels
-from partialpool.engine.conditional import covariances
+from partialpool.draws.poolings import Poolings
 from partialpool.errors import InputError
 from partialpool.families import DEFAULT
+from partialpool.figures.comparison import ComparisonPlots
 from partialpool.finding import Finding
 from partialpool.posterior.fit import Fit
 from partialpool.report.report import report_comparison
@@ -31,8 +32,6 @@ from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
-
 
 # Beyond so many rows, scores are computed only when asked for: they take longer than the fits.
 MOST_ROWS = 5000
@@ -95,14 +94,14 @@ class Comparison(Answer):
     def __init__(self, fits: Mapping[str, Fit], factor: GroupFactor, truth: Array | None) -> None:
         self.fits = dict(fits)
         self._factor = factor
-        self._truth = truth
+        self._poolings = Poolings(self.fits, factor, truth)
 
     report = report_comparison
 
     @property
     def plot(self) -> ComparisonPlots:
         """Figures of the comparison."""
-        return ComparisonPlots(self)
+        return ComparisonPlots(self._poolings)
 
     @property
     def findings(self) -> list[tuple[str, Finding]]:
@@ -113,45 +112,23 @@ class Comparison(Answer):
                 seen.setdefault(finding, []).append(POOLING_NAMES[pooling])
         return [(", ".join(names), finding) for finding, names in seen.items()]
 
-    @cached_property
+    @property
     def estimates(self) -> dict[str, Array]:
         """Posterior means of every level's coefficients by pooling: (level, term).
 
         NaN where a level cannot determine its own coefficients and there is no pooling.
         """
-        complete = self.fits["complete"]
-        b = mean_of(mean_of(complete.run.b, axis=1))
-        everywhere = np.tile(self._factor.T @ b, (len(self._factor.levels), 1))
-        none = self._level_summary("none")[..., 0].copy()
-        none[~self.estimable] = np.nan
-        partial = self._level_summary("partial")[..., 0]
-        return {"complete": everywhere, "none": none, "partial": partial}
+        return self._poolings.estimates
 
     @property
     def estimable(self) -> NDArray[np.bool_]:
         """Whether a level's own rows determine its coefficients."""
-        return self.fits["none"].model.groups[self._position("none")].estimable
+        return self._poolings.estimable
 
-    def _position(self, pooling: str) -> int:
-        """Position of the compared factor among the groups of a fit that has it."""
-        groups = self.fits[pooling].model.groups
-        return next(k for k, group in enumerate(groups) if group.factor == self._factor.name)
-
-    def _level_summary(self, pooling: str) -> Array:
-        """Mean, sd, lower and upper of the levels' coefficients: (level, term, 4)."""
-        return self.fits[pooling].level_summaries[self._position(pooling)]
-
-    @cached_property
+    @property
     def rmse(self) -> dict[str, Array] | None:
         """Root mean squared error of each term by pooling, over the estimable levels."""
-        if self._truth is None or not self.estimable.any():
-            return None
-        return {
-            pooling: np.sqrt(
-                np.mean((values[self.estimable] - self._truth[self.estimable]) ** 2, axis=0)
-            )
-            for pooling, values in self.estimates.items()
-        }
+        return self._poolings.rmse
 
     def loo(self, by: str | None = None) -> Ranking:
         """Rank the poolings by how well they predict rows, or levels, that they have not seen.
