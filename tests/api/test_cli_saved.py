@@ -246,3 +246,18 @@ def test_help_names_every_option_of_python(capsys):
             assert option in out, name
     for command in ("show", "loo", "table"):
         assert command in run(capsys)[1]
+
+
+def test_fit_writes_its_table(capsys, tmp_path, monkeypatch):
+    """Also that of estimates, which are not saved."""
+    monkeypatch.chdir(tmp_path)
+    radon = str(Path(pp.datasets.__file__).parent / "radon_mn.csv")
+    model = [radon, "log_radon ~ floor + (1 | county)"]
+    assert run(capsys, "fit", *model, "--method", "reml", "--table", "t.md")[0] == 0
+    text = Path("t.md").read_text(encoding="utf-8")
+    estimate = pp.fit(model[1], pp.datasets.radon(), method="reml")
+    assert f"| floor | {estimate.summary().loc['b[floor]', 'estimate']:.3f} |" in text
+    with monkeypatch.context() as patch:
+        patch.setattr(pp, "fit", lambda *_, **__: pytest.fail("it was sampled"))
+        expect_error(run(capsys, "fit", *model, "--table", "t.png"), "let it end in .md")
+        expect_error(run(capsys, "fit", *model, "--table", "a.md", "--out", "a.md"), "are both")

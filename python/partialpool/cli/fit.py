@@ -18,6 +18,7 @@ from partialpool.engine import MAXIMISED
 from partialpool.errors import InputError
 from partialpool.interrupt import INTERRUPTED
 from partialpool.posterior.fit import Fit
+from partialpool.tables.saving import check_ending
 
 
 @taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start")
@@ -39,6 +40,12 @@ def fit_command(
         str | None,
         typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Write the table as papers show it: .docx, .html, .tex, .md, .csv."
+        ),
+    ] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
@@ -51,12 +58,15 @@ def fit_command(
     if out is not None and method in MAXIMISED:
         raise InputError(
             f"`--out` is given with `--method {method}`, and it saves posteriors",
-            remedy="leave it out, or use `--json` or `--coefficients`",
+            remedy="leave it out, or use `--json`, `--coefficients` or `--table`",
         )
     if rows is not None and out is None:
         shown = "--rows" if rows else "--no-rows"
         raise InputError(f"`{shown}` is given without `--out`", remedy="name the file, or leave it")
-    targets = check_targets(data, {"--out": out, "--coefficients": coefficients})
+    if table is not None:
+        check_ending(table, "--table")
+    asked = {"--out": out, "--coefficients": coefficients, "--table": table}
+    targets = check_targets(data, asked)
     try:
         fit = partialpool.fit(formula, read_table(data, given), **given)
     except KeyboardInterrupt:  # before any draw was kept; later, the fit holds what there was
@@ -65,7 +75,7 @@ def fit_command(
     # A file that cannot be written after all must not cost the user the table.
     failed: list[InputError] = []
     saver = partial(fit.save, rows=rows is not False) if isinstance(fit, Fit) else None
-    writers = (saver, partial(write_coefficients, fit))
+    writers = (saver, partial(write_coefficients, fit), lambda to: partialpool.table(fit).save(to))
     for target, write in zip(targets.values(), writers, strict=True):
         if target is not None and write is not None:
             try:
