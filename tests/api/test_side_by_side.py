@@ -239,13 +239,9 @@ def test_which_links_have_ratios():
 
 def test_exponentials_are_said(fits):
     notes = " ".join(pp.table(fits, exponentiate=True).notes)
-    assert (
-        "yes: population-level coefficients are shown as exp(b): exp(b) is an odds ratio" in notes
-    )
-    assert (
-        "counts: population-level coefficients are shown as exp(b): exp(b) multiplies the mean"
-        in (notes)
-    )
+    shown = "population-level coefficients are shown as exp(b): exp(b)"
+    assert f"yes: {shown} is an odds ratio" in notes
+    assert f"counts: {shown} multiplies the mean" in notes
     assert "Coefficients of one, two and REML are shown as they are" in notes
     plain = " ".join(pp.table(fits).notes)
     assert "shown as exp(b)" not in plain
@@ -300,7 +296,6 @@ def test_fits_without_rows_are_not_taken_for_the_same(fits, tmp_path):
 
 
 def test_what_should_not_be_used_is_said_in_files_too(fits):
-    bad = pp.load  # only a name to shadow
     bad = pickle.loads(pickle.dumps(fits["one"]))
     bad.findings = [Finding("r-hat", "error", "Chains disagree.", "Ask for more.")]
     good = pickle.loads(pickle.dumps(fits["two"]))

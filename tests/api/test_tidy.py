@@ -33,7 +33,7 @@ def fit(request):
 
 
 def by_name(frame):
-    return {name: part for name, part in frame.groupby("parameter", observed=True, sort=False)}
+    return dict(iter(frame.groupby("parameter", observed=True, sort=False)))
 
 
 def test_population_draws_are_all_there(fit):

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 from docx import Document
+from docx.oxml.ns import qn
 from markdown_it import MarkdownIt
 
 import partialpool as pp
@@ -290,6 +291,8 @@ def test_latex_is_balanced():
 
 # --- Word ---------------------------------------------------------------------------------------
 
+TOP, BOTTOM = qn("w:top"), qn("w:bottom")
+
 
 @pytest.mark.parametrize("layout", ["below", "beside"])
 @pytest.mark.parametrize("seed", range(4))
@@ -312,6 +315,8 @@ def test_word_is_read_back(seed, layout, tmp_path):
             found.append([row[0], *(tuple([*cell.split("\n"), ""][:2]) for cell in row[1:])])
     assert found == expected(grid, number=shown)
     assert [p.text for p in document.paragraphs if p.text] == list(grid.notes)
+    for borders in table._tbl.iter(qn("w:tcBorders")):  # in the order that Word asks for
+        assert [line.tag for line in borders] in ([TOP], [BOTTOM], [TOP, BOTTOM])
 
 
 # --- Numbers of real fits -----------------------------------------------------------------------

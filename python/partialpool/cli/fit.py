@@ -31,6 +31,7 @@ from partialpool.errors import InputError
 from partialpool.interrupt import INTERRUPTED
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
+from partialpool.tables.saving import check_ending
 
 
 @taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start")
@@ -57,6 +58,10 @@ def fit_command(
         typer.Option(metavar="FILE.png", help="Draw the levels or, without, the coefficients."),
     ] = None,
     plots: PlotsFolder = None,
+    table: Annotated[
+        typer.Option(
+            metavar="FILE", help="Write the table as papers show it: .docx, .html, .tex, .md, .csv."
+        ),
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
@@ -69,7 +74,7 @@ def fit_command(
     if out is not None and method in MAXIMISED:
         raise InputError(
             f"`--out` is given with `--method {method}`, and it saves posteriors",
-            remedy="leave it out, or use `--json` or `--coefficients`",
+            remedy="leave it out, or use `--json`, `--coefficients` or `--table`",
         )
     for option, value in (("--plot", plot), ("--plots", plots)):
         if value is not None and method in MAXIMISED:
@@ -83,6 +88,10 @@ def fit_command(
     targets = check_targets(data, {"--out": out, "--coefficients": coefficients, "--plot": plot})
     check_figure(targets["--plot"])
     folder = check_folder(plots)
+    if table is not None:
+        check_ending(table, "--table")
+    asked = {"--out": out, "--coefficients": coefficients, "--table": table}
+    targets = check_targets(data, asked)
     try:
         fit = partialpool.fit(formula, read_table(data, given), **given)
     except KeyboardInterrupt:  # before any draw was kept; later, the fit holds what there was
@@ -90,6 +99,17 @@ def fit_command(
         return INTERRUPTED
     failed = tried(_writers(fit, targets, folder, rows=rows is not False))
     report(fit.page, as_json, *drawn_words(plot, plots))
+    # A file that cannot be written after all must not cost the user the table.
+    failed: list[InputError] = []
+    saver = partial(fit.save, rows=rows is not False) if isinstance(fit, Fit) else None
+    writers = (saver, partial(write_coefficients, fit), lambda to: partialpool.table(fit).save(to))
+    for target, write in zip(targets.values(), writers, strict=True):
+        if target is not None and write is not None:
+            try:
+                write(target)
+            except InputError as error:
+                failed.append(error)
+    report(fit.page, as_json)
     if failed:
         raise failed[0]
     return judged(fit.findings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated
 
@@ -13,6 +14,9 @@ from partialpool.cli import options
 from partialpool.cli.codes import DONE
 from partialpool.cli.files import load_fits
 from partialpool.cli.output import report
+from partialpool.errors import InputError
+from partialpool.posterior.fit import Fit
+from partialpool.words.page import Page
 
 
 def loo_command(
@@ -37,11 +41,35 @@ def loo_command(
     if kfold is not None:
         check_whole("--kfold", kfold, 2)
     loaded = load_fits(fits, names)
-    if len(loaded) > 1:
-        report(partialpool.compare_fits(loaded, by=by, k=kfold).page, as_json)
-        return DONE
-    fit = next(iter(loaded.values()))
-    score = fit.loo(by) if kfold is None else fit.kfold(kfold, by)
-    page = replace(score.page, formula=fit.formula)
-    report(replace(page, facts={"formula": fit.formula, **page.facts}), as_json)
+    try:
+        page = _scored(loaded, by, kfold)
+    except InputError as error:
+        remedy = None if error.remedy is None else own_refits(error.remedy)
+        raise InputError(error.what, where=error.where, remedy=remedy) from None
+    found = [(name, replace(one, remedy=own_refits(one.remedy))) for name, one in page.findings]
+    report(replace(page, findings=found), as_json)
     return DONE
+
+
+def _scored(fits: dict[str, Fit], by: str | None, kfold: int | None) -> Page:
+    if len(fits) > 1:
+        return partialpool.compare_fits(fits, by=by, k=kfold).page
+    fit = next(iter(fits.values()))
+    page = (fit.loo(by) if kfold is None else fit.kfold(kfold, by)).page
+    return replace(page, formula=fit.formula, facts={"formula": fit.formula, **page.facts})
+
+
+def own_refits(text: str) -> str:
+    """Let a text speak of refits as this command's option.
+
+    Examples
+    --------
+    >>> own_refits('use `kfold(5)`, which takes five fits; kfold(by="county")')
+    'use `--kfold 5`, which takes five fits; `--kfold 10 --by county`'
+    """
+
+    def option(match: re.Match[str]) -> str:
+        by = f" --by {match[2]}" if match[2] else ""
+        return f"`--kfold {match[1] or 10}{by}`"
+
+    return re.sub(r'`?\bkfold\((\d*)(?:by="([^"]*)")?\)`?', option, text)

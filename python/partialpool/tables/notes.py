@@ -91,7 +91,9 @@ def _scores(shown: set[str]) -> Iterator[str]:
             "conditional: with the levels."
         )
     if any(key.startswith("ICC") for key in shown):
-        yield "ICC: the share of the variance that lies between levels."
+        yield "ICC: the share between levels of what the population part leaves."
+    if any(key.endswith("(latent)") for key in shown):
+        yield "Latent: of the variance on the scale of the link, not of the response."
     if any(key.startswith("elpd") for key in shown):
         yield (
             "elpd: log predictive density of what was left out, ± its standard error; differences "

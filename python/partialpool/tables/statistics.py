@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from partialpool.arrays import quantiles
+from partialpool import called
 from partialpool.errors import InputError
 from partialpool.posterior.estimate import Estimate
 from partialpool.scores.loo import Loo
@@ -38,10 +35,17 @@ class Asked:
     interval: float | None
 
     @cached_property
-    def shares(self) -> Any:
-        """Shares of variance; they may take a while."""
+    def shares(self) -> dict[str, Entry]:
+        """Shares of variance by name; they may take a while."""
         fit: Any = self.fit
-        return fit.variance()
+        if not hasattr(fit, "variance"):
+            return {}
+        if isinstance(self.fit, Estimate):
+            found = fit.variance()
+        else:
+            found = fit.variance(interval=self.interval or self.fit.provenance.interval)
+        rows = found.table[["mean", "sd", "lower", "upper"]]
+        return {name: Entry(*map(float, row)) for name, *row in rows.itertuples()}
 
 
 def statistics(asked: Asked, wanted: Collection[str]) -> tuple[Found, dict[str, str]]:
@@ -65,39 +69,40 @@ def statistics(asked: Asked, wanted: Collection[str]) -> tuple[Found, dict[str, 
     return found, refused
 
 
-def _shares(name: str) -> Callable[[Asked], Found]:
-    """Shares of variance whose names start like this."""
+def _shares(*names: str) -> Callable[[Asked], Found]:
+    """Shares of variance of these names, on the scale of the response and on the latent one."""
 
     def find(asked: Asked) -> Found:
-        if isinstance(asked.fit, Estimate) or not hasattr(asked.fit, "variance"):
-            return {}
         found: Found = {}
-        for quantity, row in asked.shares.table.iterrows():
-            if not re.match(rf"{name}(?![a-z])", quantity):
-                continue
-            ends = [row["lower"], row["upper"]]
-            mass = asked.interval
-            if mass is not None and mass != asked.fit.provenance.interval:
-                drawn = np.ravel(np.asarray(asked.shares.draws[quantity], dtype=float))
-                ends = list(quantiles(drawn, [(1 - mass) / 2, (1 + mass) / 2]))
-            found[share_label(quantity)] = Entry(*map(float, (row["mean"], row["sd"], *ends)))
+        for quantity, entry in asked.shares.items():
+            name, place = called.array_of(quantity), called.place_of(quantity)
+            plain = name.removesuffix(LATENT)
+            if plain in names and (place or not _is_one(asked, name)):
+                found[share_label(plain, place, latent=plain != name)] = entry
         return found
 
     return find
 
 
-def share_label(quantity: str) -> str:
+def _is_one(asked: Asked, name: str) -> bool:
+    """Whether what all factors have together is the share of the only one."""
+    return sum(quantity.startswith(f"{name}[") for quantity in asked.shares) == 1
+
+
+LATENT = "_latent"
+SHARES = {"r2_marginal": "R² marginal", "r2_conditional": "R² conditional", "icc": "ICC"}
+
+
+def share_label(name: str, place: str, *, latent: bool) -> str:
     """Name a share of variance as papers do.
 
     Examples
     --------
-    >>> share_label("r2_marginal"), share_label("icc[county]")
-    ('R² marginal', 'ICC county')
+    >>> share_label("r2_marginal", "", latent=False), share_label("icc", "county", latent=True)
+    ('R² marginal', 'ICC county (latent)')
     """
-    name, _, place = quantity.partition("[")
-    head, _, rest = name.partition("_")
-    words = [{"r2": "R²", "icc": "ICC"}[head], rest.replace("_", " "), place.removesuffix("]")]
-    return " ".join(filter(None, words))
+    together = " all factors" if name == "icc" and not place else ""
+    return f"{SHARES[name]}{f' {place}' if place else together}{' (latent)' if latent else ''}"
 
 
 def _elpd(asked: Asked) -> Found:
@@ -154,7 +159,7 @@ def _engine(asked: Asked) -> Found:
 
 
 STATISTICS: Mapping[str, Callable[[Asked], Found]] = {
-    "r2": _shares("r2"),
+    "r2": _shares("r2_marginal", "r2_conditional"),
     "icc": _shares("icc"),
     "elpd": _elpd,
     "likelihood": _likelihood,

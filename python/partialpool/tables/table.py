@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -113,10 +113,6 @@ class Table(Answer):
             for side in self.sides
         ]
         return {"fits": fits, **numbers.records(self.sides, self.rows), "notes": list(self.notes)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give fits, parameters, statistics, notes and findings as JSON holds them."""
-        return replace(self.page, table=None).to_dict()
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(told(one))}</li>" for one in self.findings)

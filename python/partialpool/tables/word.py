@@ -94,10 +94,13 @@ def _rule(cell: Any, **edges: int) -> None:
         borders = OxmlElement("w:tcBorders")
         properties.append(borders)
     for edge, width in edges.items():
+        if borders.find(qn(f"w:{edge}")) is not None:  # a merged cell is met once a column
+            continue
         line = OxmlElement(f"w:{edge}")
         for name, value in {"val": "single", "sz": str(width), "color": "auto"}.items():
             line.set(qn(f"w:{name}"), value)
-        borders.append(line)
+        # Word wants the top first.
+        borders.insert(0 if edge == "top" else len(borders), line)
 
 
 def _repeat(row: Any) -> None:

@@ -86,7 +86,7 @@ class Page:
     def to_dict(self) -> dict[str, Any]:
         """Facts, rows of the table and findings, as JSON holds them."""
         record: dict[str, Any] = plain(dict(self.facts))
-        if self.table is not None:
+        if self.table is not None and self.table.holds_values:
             record[self.rows] = self.table.records()
         record["findings"] = [
             asdict(finding) | ({"about": about} if about else {})

@@ -72,6 +72,11 @@ class ResultTable:
     def _shown(self) -> list[tuple[ResultColumn, Sequence[str]]]:
         return [(column, column.cells) for column in self.columns if column.cells is not None]
 
+    @property
+    def holds_values(self) -> bool:
+        """Whether it holds anything beside what is shown."""
+        return any(column.values is not None for column in self.columns)
+
     def text(self) -> list[str]:
         """Give the lines of a terminal."""
         indent = "  " if self.sections else ""
