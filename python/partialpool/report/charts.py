@@ -6,7 +6,6 @@ and work as others do. Data are few numbers a level, so that a thousand levels s
 
 from __future__ import annotations
 
-import base64
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,8 @@ import numpy as np
 from partialpool.arrays import Array
 from partialpool.plots.style import BLUE, GREY, INK, RED
 from partialpool.report.levels import Levels
-from partialpool.report.markup import Html, element
+from partialpool.report.markup import Html, element, minus
+from partialpool.report.pictures import address
 
 if TYPE_CHECKING:
     import altair as alt
@@ -28,7 +28,7 @@ WIDTH = 640  # of the picture for paper; on a screen figures are as wide as the 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 DIGITS = 5  # of numbers in a page
 # Elements of a drawing that a browser handles with ease; more are painted.
-MOST_DRAWN = 400
+MOST_DRAWN = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,8 @@ class Chart:
         Its place in the page.
     spec : dict
         For Vega-Lite.
-    picture : bytes
-        PNG of it, for where no script runs.
+    picture : str
+        Address of a picture of it, for where no script runs.
     about : str
         What it shows, for who does not see it.
     renderer : {"svg", "canvas"}
@@ -51,14 +51,9 @@ class Chart:
 
     name: str
     spec: dict[str, Any]
-    picture: bytes
+    picture: str
     about: str
     renderer: str = "svg"
-
-    @property
-    def source(self) -> str:
-        """The picture as an address of itself."""
-        return "data:image/png;base64," + base64.b64encode(self.picture).decode("ascii")
 
 
 @cache
@@ -78,7 +73,7 @@ def levels_chart(name: str, levels: Levels, unit: str) -> Chart:
     import altair as alt
 
     shown = len(levels.shown)
-    bases = alt.Chart(alt.Data(values=_level_rows(levels)))
+    bases = alt.Chart(alt.NamedData("levels"))
     poolings = list(levels.estimates)
     moved = "none" in poolings and poolings[0] == "partial"
     lows, highs = _ranges(levels)
@@ -100,9 +95,12 @@ def levels_chart(name: str, levels: Levels, unit: str) -> Chart:
         at="order == 'rows' ? datum.by_rows : order == 'name' ? datum.by_name : datum.by_estimate",
         found="query == '' || indexof(lower(datum.level), lower(query)) >= 0",
     )
-    radius = 55 if shown <= 120 else 22 if shown <= 400 else 10
+    wide = f"0.8 * width / {shown + 1}"
+    size, small = (
+        alt.expr(f"pow(clamp({wide}, {least}, {most}), 2)") for least, most in ((2.5, 8), (2.5, 6))
+    )
     layers = [
-        alt.Chart(alt.Data(values=_population_rows(levels)))
+        alt.Chart(alt.NamedData("population"))
         .transform_filter("datum.t == term && isValid(datum.population)")
         .mark_rule(color=INK, strokeDash=[5, 4])
         .encode(y="population:Q"),
@@ -119,13 +117,13 @@ def levels_chart(name: str, levels: Levels, unit: str) -> Chart:
             own.mark_rule(color=RED, strokeWidth=1.2).encode(
                 x=x, y="none:Q", y2="value:Q", opacity=faint
             ),
-            own.mark_point(color=RED, size=radius * 0.7, strokeWidth=1.3, shape="diamond").encode(
+            own.mark_point(color=RED, size=small, strokeWidth=1.2, shape="diamond").encode(
                 x=x, y="none:Q", opacity=faint
             ),
         ]
     layers += [
         base.transform_filter("isValid(datum.value)")
-        .mark_circle(color=BLUE, size=radius, opacity=1)
+        .mark_circle(color=BLUE, size=size, opacity=1)
         .encode(x=x, y=y, opacity=faint),
         base.transform_filter("query != '' && datum.found && isValid(datum.value)")
         .transform_window(count="count()")
@@ -144,7 +142,9 @@ def levels_chart(name: str, levels: Levels, unit: str) -> Chart:
     if moved:
         about += ", and lines to the estimates that its own rows alone would give"
     drawn = shown * (5 if moved else 3)
-    return _chart(name, whole, about, "svg" if drawn <= 5 * MOST_DRAWN else "canvas")
+    data = {"levels": _level_rows(levels), "population": _population_rows(levels)}
+    renderer = "svg" if drawn <= MOST_DRAWN else "canvas"
+    return _chart(name, whole, data, about, renderer)
 
 
 def _level_rows(levels: Levels) -> list[dict[str, Any]]:
@@ -244,10 +244,11 @@ def effect_chart(name: str, by: str, unit: str, frame: pd.DataFrame) -> Chart:
     category = "category" in frame
     rows = [_effect_row(row) for row in frame.to_dict("records")]
     kind = "Q" if numeric and len({row["value"] for row in rows}) > 2 else "N"
-    base = alt.Chart(alt.Data(values=rows))
+    base = alt.Chart(alt.NamedData("values"))
     axis = alt.Axis(labelLimit=110, labelAngle=0) if kind == "N" else alt.Axis(tickCount=6)
     order = None if kind == "Q" else list(dict.fromkeys(row["value"] for row in rows))
-    x = alt.X(f"value:{kind}", title=by, axis=axis, sort=order, scale=alt.Scale(zero=False))
+    scale: Any = alt.Scale(zero=False) if kind == "Q" else alt.Undefined
+    x = alt.X(f"value:{kind}", title=by, axis=axis, sort=order, scale=scale)
     y = alt.Y("mean:Q", title=unit, scale=alt.Scale(zero=False))
     low = alt.Y("lower:Q", title=unit)
     tooltip = [alt.Tooltip(f"value:{kind}", title=by), alt.Tooltip("text:N", title=unit)]
@@ -255,8 +256,8 @@ def effect_chart(name: str, by: str, unit: str, frame: pd.DataFrame) -> Chart:
     if category:
         tooltip.insert(1, alt.Tooltip("category:N"))
         seen = list(dict.fromkeys(row["category"] for row in rows))
-        scale = alt.Scale(domain=seen, scheme="viridis")
-        colour = {"color": alt.Color("category:N", scale=scale, legend=alt.Legend(orient="top"))}
+        hues = alt.Scale(domain=seen, scheme="viridis")
+        colour = {"color": alt.Color("category:N", scale=hues, legend=alt.Legend(orient="top"))}
     paint = {} if category else {"color": BLUE}
     if kind == "Q":
         band = base.mark_area(opacity=0.2, **paint).encode(x=x, y=low, y2="upper:Q", **colour)
@@ -273,7 +274,7 @@ def effect_chart(name: str, by: str, unit: str, frame: pd.DataFrame) -> Chart:
         )
         layers = [bars, dots]
     about = f"{unit} expected on average at values of {by}, with intervals"
-    return _chart(name, alt.layer(*layers).properties(height=220), about)
+    return _chart(name, alt.layer(*layers).properties(height=220), {"values": rows}, about)
 
 
 def _effect_row(row: dict[Any, Any]) -> dict[str, Any]:
@@ -287,30 +288,36 @@ def _effect_row(row: dict[Any, Any]) -> dict[str, Any]:
     return shown | {key: short(row[key]) for key in ("mean", "lower", "upper")}
 
 
-def _chart(name: str, whole: alt.LayerChart, about: str, renderer: str = "svg") -> Chart:
-    """Give a figure its looks, and paint the picture for paper."""
+def _chart(
+    name: str,
+    whole: alt.LayerChart,
+    data: dict[str, list[dict[str, Any]]],
+    about: str,
+    renderer: str = "svg",
+) -> Chart:
+    """Give a figure its data and its looks, and paint the picture for paper."""
     import vl_convert
 
-    spec = (
-        whole.properties(width="container", background="white")
-        .configure_view(stroke=None)
-        .configure_axis(
-            grid=True,
-            gridColor="#EDEDED",
-            domainColor=GREY,
-            tickColor=GREY,
-            labelColor=INK,
-            titleColor=INK,
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight="normal",
-        )
-        .configure(font=FONT)
-        .configure_legend(labelFontSize=12, titleFontSize=12, labelLimit=120)
-        .to_dict()
-    )
-    fixed = spec | {"width": WIDTH, "config": spec["config"] | {"font": "DejaVu Sans"}}
-    return Chart(name, spec, vl_convert.vegalite_to_png(fixed, scale=2.0), about, renderer)
+    looks = {
+        "font": FONT,
+        "view": {"stroke": None},
+        "axis": {
+            "gridColor": "#EDEDED",
+            "domainColor": GREY,
+            "tickColor": GREY,
+            "labelColor": INK,
+            "titleColor": INK,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+        },
+        "legend": {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 120},
+    }
+    spec = whole.properties(width="container", background="white").to_dict()
+    spec |= {"datasets": data, "config": looks}
+    fixed = spec | {"width": WIDTH, "config": looks | {"font": "DejaVu Sans"}}
+    picture = address(vl_convert.vegalite_to_png(fixed, scale=1.8))
+    return Chart(name, spec, picture, about, renderer)
 
 
 def short(value: Any) -> float | None:
@@ -330,7 +337,7 @@ def estimate_text(mean: float, low: float, high: float) -> str:
     if not math.isfinite(mean):
         return "not estimable"
     decimals = decimals_of(high - low)
-    return f"{mean:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
+    return minus(f"{mean:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})")
 
 
 def decimals_of(width: float) -> int:
@@ -348,7 +355,7 @@ def decimals_of(width: float) -> int:
 
 def figure(chart: Chart, controls: Html = EMPTY, caption: str = "") -> Html:
     """Put a figure into the page: its picture, which scripts replace by what can be explored."""
-    picture = element("img", src=chart.source, alt=chart.about, width=WIDTH)
+    picture = element("img", src=chart.picture, alt=chart.about, width=WIDTH)
     drawn = element("div", picture, id=chart.name, class_="chart")
     below = element("figcaption", caption) if caption else EMPTY
     return element("figure", controls, drawn, below)

@@ -14,6 +14,7 @@ from partialpool.data.labels import label
 from partialpool.effects.effects import effects
 from partialpool.effects.values import is_numeric
 from partialpool.report.charts import decimals_of
+from partialpool.report.markup import minus
 from partialpool.report.subject import FEWEST_DRAWS, MOST_WORK, Missing, Subject, attempt
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Effect:
     frame : DataFrame
         Predictions at its values: value, mean, lower, upper, and category of ordered responses.
     words : str
-        Its effect in a sentence that follows "is … on average".
+        Its effect in words that follow "on average".
     strength : float
         The effect in its sds, by which effects are ranked.
     """
@@ -101,12 +102,14 @@ def _effect(subject: Subject, name: str) -> Effect:
     column = fit.design.table.columns[name]
     options: dict[str, Any] = {"draws": _draws(subject)}
     unit = subject.response
+    said = f"`{unit}`"
     if "trials" in model.family.roles:
-        options["trials"], unit = 1, f"share of {unit}"
+        options["trials"], unit, said = 1, f"share of {unit}", f"the share of {said}"
     elif "exposure" in fit.provenance.roles:
         options["exposure"], unit = 1, f"{unit} for an exposure of 1"
+        said = f"{said} for an exposure of 1"
     elif model.family.averages == "link" and set(np.unique(fit.design.y)) <= {0.0, 1.0}:
-        unit = f"probability of {unit}"
+        unit, said = f"probability of {unit}", f"the probability of {said}"
     numeric = is_numeric(model, column)
     distinct = np.unique(column.values) if numeric else np.empty(0)
     told = effects(fit, name, interval=fit.provenance.interval, **options)
@@ -125,7 +128,7 @@ def _effect(subject: Subject, name: str) -> Effect:
         curve = effects(fit, name, interval=fit.provenance.interval, **options)
         points = curve[curve["quantity"] == "prediction"]
     words, strength = _words(told, name, subject, numeric and len(distinct) > 2)
-    return Effect(name, shown, points, f"{unit} is {words}", strength)
+    return Effect(name, shown, points, f"{said} is {words}", strength)
 
 
 def _draws(subject: Subject) -> int | None:
@@ -185,11 +188,11 @@ def _told(row: Mapping[str, Any], where: str, interval: str) -> str:
     decimals = decimals_of(high - low)
     way = "higher" if mean >= 0 else "lower"
     unclear = ", which includes no difference" if low <= 0 <= high else ""
+    ends = minus(f"{low:.{decimals}f} to {high:.{decimals}f}")
     return (
-        f"{abs(mean):.{decimals}f} {way} {where} ({interval} of the difference "
-        f"{low:.{decimals}f} to {high:.{decimals}f}{unclear})"
+        f"{abs(mean):.{decimals}f} {way} {where} ({interval} of the difference {ends}{unclear})"
     )
 
 
 def _said(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else label(value)
+    return minus(f"{value:.4g}") if isinstance(value, float) else label(value)

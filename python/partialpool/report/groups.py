@@ -16,6 +16,7 @@ from partialpool.report.markup import (
     code,
     element,
     joined,
+    minus,
     paragraph,
     table,
 )
@@ -129,8 +130,8 @@ def _table(name: str, levels: Levels) -> Html:
 def _estimate(mean: float, low: float, high: float, decimals: int) -> Cell:
     if not np.isfinite(mean):
         return Cell("–", float("nan"))
-    end = element("small", f" {low:.{decimals}f} to {high:.{decimals}f}")
-    return Cell(joined(f"{mean:.{decimals}f}", end), float(mean))
+    end = element("small", minus(f" {low:.{decimals}f} to {high:.{decimals}f}"))
+    return Cell(joined(minus(f"{mean:.{decimals}f}"), end), float(mean))
 
 
 def _decimals(width: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -47,6 +48,17 @@ def element(tag: str, /, *inside: str, **attributes: str | int | None) -> Html:
     )
     end = "" if tag in VOID else f"</{tag}>"
     return Html(f"<{tag}{said}>{''.join(map(html, inside))}{end}")
+
+
+def minus(text: str) -> str:
+    """Set the signs of negative numbers as print has them.
+
+    Examples
+    --------
+    >>> minus("-0.5 to 1e-05, a-1")
+    '−0.5 to 1e−05, a-1'
+    """
+    return re.sub(r"(?<![A-Za-df-z0-9_.)-])-(?=[0-9])", "−", text)
 
 
 def joined(*parts: str) -> Html:
@@ -168,17 +180,20 @@ def _head(head: Head, sortable: bool) -> Html:
     kind = "number" if head.is_number else None
     if not sortable:
         return element("th", head.title, scope="col", class_=kind)
+    # Browsers print no buttons where a page repeats the head of a table.
     button = element("button", head.title, type="button")
-    return element("th", button, scope="col", class_=kind, aria_sort="none")
+    printed = element("span", head.title, class_="paper", aria_hidden="true")
+    return element("th", button, printed, scope="col", class_=kind, aria_sort="none")
 
 
 def _cell(head: Head, cell: str | Cell, first: bool) -> Html:
     cell = Cell(cell) if isinstance(cell, str) else cell
     value = None if cell.value is None else f"{cell.value:.7g}"
     kind = "number" if head.is_number else None
+    shown = minus(cell.text) if head.is_number and not isinstance(cell.text, Html) else cell.text
     if first:
         return element("th", cell.text, scope="row", data_value=value)
-    return element("td", cell.text, class_=kind, data_value=value)
+    return element("td", shown, class_=kind, data_value=value)
 
 
 def result_table(caption: str, found: ResultTable, first: str = "") -> Html:
@@ -192,8 +207,15 @@ def result_table(caption: str, found: ResultTable, first: str = "") -> Html:
 
 
 def code(text: str) -> Html:
-    """Set a name as code."""
-    return element("code", text)
+    """Set a name as code; where it is long, a line may break inside its brackets.
+
+    Examples
+    --------
+    >>> code("cor_g[a,b]")
+    '<code>cor_g[<wbr>a,<wbr>b]</code>'
+    """
+    pieces = re.split(r"(?<=[\[,])", text)
+    return element("code", Html("<wbr>".join(map(html, pieces))))
 
 
 def json_block(name: str, value: Any) -> Html:

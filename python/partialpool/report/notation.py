@@ -27,7 +27,7 @@ def name(text: str) -> Html:
 
 def sign(text: str) -> Html:
     """Write an operator or a bracket."""
-    return element("mo", text, stretchy="false")
+    return element("mo", text, stretchy="false", form="infix" if text in "+−=∼" else None)
 
 
 def under(what: str, *below: Html) -> Html:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,11 +29,13 @@ from partialpool.report.markup import (
     coded,
     element,
     joined,
+    minus,
     paragraph,
     quoted,
     result_table,
     table,
 )
+from partialpool.report.pictures import drawn
 from partialpool.report.subject import Missing, Subject, sentence
 from partialpool.words.fit import intercept_note, parameter_table, scale_note, unpooled_note
 from partialpool.words.numbers import formatted, percent
@@ -188,7 +188,7 @@ class Sections:
             caption = "Posterior means under complete, no and partial pooling"
             found = compared.page.table
             assert found is not None
-            body = joined(paragraph(compared.sentence), result_table(caption, found, "Quantity"))
+            body = joined(paragraph(minus(compared.sentence)), result_table(caption, found, "Quantity"))
             yield Section("pooling", "What pooling does", body)
 
     def _groups(self) -> Iterator[Section]:
@@ -206,15 +206,15 @@ class Sections:
         charts = [
             effect_chart(f"effect{k}", one.by, one.unit, one.frame) for k, one in enumerate(found)
         ]
-        drawn = [
-            joined(element("h3", code(one.by)), paragraph(sentence(_told(one))), figure(chart))
+        each = [
+            joined(element("h3", code(one.by)), paragraph(f"On average, {one.words}."), figure(chart))
             for one, chart in zip(found, charts, strict=True)
         ]
         said = paragraph(
             "What is expected on average over the rows if all had the same value of a predictor, "
             "with levels averaged over their population."
         )
-        grid = element("div", *(element("div", one) for one in drawn), class_="grid")
+        grid = element("div", *(element("div", one) for one in each), class_="grid")
         return Section("effects", "Effects", joined(said, grid), tuple(charts))
 
     def _variance(self) -> Section:
@@ -334,15 +334,11 @@ def _ratios(subject: Subject) -> Html:
     return joined(element("h3", f"As {word}s"), table(caption, heads, rows))
 
 
-def _told(effect: Effect) -> str:
-    return effect.words.replace(" is ", " is on average ", 1)
-
-
 def _held_out(subject: Subject) -> Html:
     loo = subject.loo
     if isinstance(loo, Missing):
         return paragraph(loo.why)
-    return paragraph(loo.sentence)
+    return paragraph(minus(loo.sentence))
 
 
 def _draws(subject: Subject) -> Iterator[Html]:
@@ -385,9 +381,6 @@ def _draws(subject: Subject) -> Iterator[Html]:
     )
 
 
-def _picture(drawn: Figure, about: str) -> Html:
+def _picture(figure: Figure, about: str) -> Html:
     """Put a figure of matplotlib into the page."""
-    file = io.BytesIO()
-    drawn.savefig(file, format="png", dpi=180, facecolor="white", metadata={"Software": None})
-    source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-    return element("figure", element("img", src=source, alt=about), class_="still")
+    return element("figure", element("img", src=drawn(figure), alt=about), class_="still")
