@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 import partialpool
-from partialpool.cli import options
 from partialpool.cli.codes import judged
 from partialpool.cli.files import check_targets, read_table
 from partialpool.cli.options import MODEL, READING, SAMPLING, taking
@@ -30,14 +29,13 @@ FITTING = (*READING, "priors", "pooling", *MODEL, *SAMPLING, "start")
 @taking(*FITTING)
 def report_command(
     source: Annotated[
-        str, typer.Argument(metavar="FIT|DATA", help="A fit that was saved, or a table to be fitted.")
+        str,
+        typer.Argument(metavar="FIT|DATA", help="A fit that was saved, or a table to be fitted."),
     ],
     formula: Annotated[
         str | None, typer.Argument(metavar="[FORMULA]", help="Of the fit; needed with a table.")
     ] = None,
-    out: Annotated[
-        str, typer.Option(metavar="FILE.html", help="The report.")
-    ] = "report.html",
+    out: Annotated[str, typer.Option(metavar="FILE.html", help="The report.")] = "report.html",
     title: Annotated[str | None, typer.Option(help="Title of the report.")] = None,
     compare: Annotated[
         bool | None,

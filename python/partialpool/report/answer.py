@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from partialpool import called, limits
-from partialpool.report.charts import decimals_of
 from partialpool.report.effects import Effect
 from partialpool.report.levels import Levels
-from partialpool.report.markup import minus
-from partialpool.report.subject import Missing, Subject, quantiles
+from partialpool.report.numbers import between, decimals_of, estimate_text, quantiles, rounded
+from partialpool.report.subject import Missing, Subject
 from partialpool.words.parameters import POOLING_NAMES, scale_name
 
 MOST_EFFECTS, MOST_FACTORS = 3, 3
@@ -33,7 +32,7 @@ def found(subject: Subject, effects: Sequence[Effect] | Missing) -> str:
     rest = [words.removeprefix(f"{unit} is ") for words in told[1:]]
     more = len(effects) - len(told)
     others = f"; {more} more predictor{'s' * (more > 1)} below" if more else ""
-    return f"On average, {'; '.join([told[0], *rest])}{others}."
+    return f"On average, {'; it is '.join([told[0], *rest])}{others}."
 
 
 def _coefficients(subject: Subject) -> str:
@@ -52,8 +51,7 @@ def _coefficients(subject: Subject) -> str:
         what = f"`{name}`"
         if name == called.b("Intercept") and not scale and len(fit.model.columns) == 1:
             what = f"the population's mean of `{subject.response}`"
-        ends = minus(f"{low:.{d}f} to {high:.{d}f}")
-        told.append(f"{what} is {minus(f'{mean:.{d}f}')}{on} ({interval} {ends})")
+        told.append(f"{what} is {rounded(mean, d)}{on} ({interval} {between(low, high)})")
     if not told:
         return f"Every level has its own estimate of `{subject.response}`; there is no population."
     text = "; ".join(told[:MOST_EFFECTS])
@@ -68,7 +66,11 @@ def differing(subject: Subject, levels: Sequence[Levels]) -> str:
             if subject.fit.pooling != "complete"
             else "Groups are pooled completely: all levels are taken to be the same."
         )
-    told = [words for k, one in enumerate(levels) if k < MOST_FACTORS and (words := _spread(subject, k, one))]
+    told = [
+        words
+        for k, one in enumerate(levels)
+        if k < MOST_FACTORS and (words := _spread(subject, k, one))
+    ]
     if not told:
         return "Levels have estimates of their own, which no common distribution draws together."
     text = "; ".join(told)
@@ -98,14 +100,12 @@ def _spread(subject: Subject, k: int, levels: Levels) -> str:
         low, high = known[np.argmin(own[known])], known[np.argmax(own[known])]
         d = decimals_of(float(np.nanmedian(estimates[:, t, 2] - estimates[:, t, 1])))
         ends = (
-            f"from {minus(f'{own[low]:.{d}f}')} ({group.factor} {levels.names[low]}) "
-            f"to {minus(f'{own[high]:.{d}f}')} ({levels.names[high]})"
+            f"from {rounded(own[low], d)} ({group.factor} {levels.names[low]}) to "
+            f"{rounded(own[high], d)} ({levels.names[high]})"
         )
         if group.known_sd is None:
             mean, lower, upper = quantiles(sds[:, t], interval)
-            e = decimals_of(upper - lower)
-            spread = f"an sd of {mean:.{e}f} ({lower:.{e}f} to {upper:.{e}f})"
-            parts.append(f"in {term} with {spread}, {ends}")
+            parts.append(f"in {term} with an sd of {estimate_text(mean, lower, upper)}, {ends}")
         else:
             parts.append(f"in {term} {ends}")
     of = "" if group.predictor == "mu" else f" of log {group.predictor}"

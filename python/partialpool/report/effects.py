@@ -13,8 +13,7 @@ from partialpool.data import Column
 from partialpool.data.labels import label
 from partialpool.effects.effects import effects
 from partialpool.effects.values import is_numeric
-from partialpool.report.charts import decimals_of
-from partialpool.report.markup import minus
+from partialpool.report.numbers import between, decimals_of, rounded, value_text
 from partialpool.report.subject import FEWEST_DRAWS, MOST_WORK, Missing, Subject, attempt
 
 if TYPE_CHECKING:
@@ -154,7 +153,9 @@ def _words(told: pd.DataFrame, name: str, subject: Subject, by_slope: bool) -> t
             values = [row["value"] for row in rows if row["quantity"] == "prediction"]
             return _between(subject, name, values)
         row = max(contrasts, key=_strength)
-        where = f"where `{name}` is {_said(row['value'])} than where it is {_said(row['reference'])}"
+        where = (
+            f"where `{name}` is {_said(row['value'])} than where it is {_said(row['reference'])}"
+        )
     return _told(row, where, interval), _strength(row)
 
 
@@ -169,7 +170,11 @@ def _between(subject: Subject, name: str, values: list[Any]) -> tuple[str, float
         options["exposure"] = 1
     told = effects(fit, name, {name: [low, high]}, **options)
     row = next(row for row in _rows(told) if row["quantity"] == "contrast")
-    where = f"where `{name}` is {_said(high)} than where it is {_said(low)}"
+    where = (
+        f"where `{name}` is at its upper quartile, {_said(high)}, than at its lower, {_said(low)}"
+        if len(values) == 5
+        else f"where `{name}` is {_said(high)} than where it is {_said(low)}"
+    )
     interval = f"{100 * fit.provenance.interval:g}% interval"
     return _told(row, where, interval), _strength(row)
 
@@ -185,14 +190,13 @@ def _strength(row: Mapping[str, Any]) -> float:
 
 def _told(row: Mapping[str, Any], where: str, interval: str) -> str:
     mean, low, high = row["mean"], row["lower"], row["upper"]
-    decimals = decimals_of(high - low)
     way = "higher" if mean >= 0 else "lower"
     unclear = ", which includes no difference" if low <= 0 <= high else ""
-    ends = minus(f"{low:.{decimals}f} to {high:.{decimals}f}")
     return (
-        f"{abs(mean):.{decimals}f} {way} {where} ({interval} of the difference {ends}{unclear})"
+        f"{rounded(abs(mean), decimals_of(high - low))} {way} {where} ({interval} of the "
+        f"difference {between(low, high)}{unclear})"
     )
 
 
 def _said(value: Any) -> str:
-    return minus(f"{value:.4g}") if isinstance(value, float) else label(value)
+    return value_text(value) if isinstance(value, float) else label(value)

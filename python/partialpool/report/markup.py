@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from partialpool.report.numbers import minus
 from partialpool.words.table import ResultTable, plain
-
 
 # Elements that hold nothing and have no end.
 VOID = ("img", "input")
@@ -48,17 +48,6 @@ def element(tag: str, /, *inside: str, **attributes: str | int | None) -> Html:
     )
     end = "" if tag in VOID else f"</{tag}>"
     return Html(f"<{tag}{said}>{''.join(map(html, inside))}{end}")
-
-
-def minus(text: str) -> str:
-    """Set the signs of negative numbers as print has them.
-
-    Examples
-    --------
-    >>> minus("-0.5 to 1e-05, a-1")
-    '−0.5 to 1e−05, a-1'
-    """
-    return re.sub(r"(?<![A-Za-df-z0-9_.)-])-(?=[0-9])", "−", text)
 
 
 def joined(*parts: str) -> Html:
@@ -172,8 +161,8 @@ def table(
         id=id,
         class_="sortable" if sortable else None,
     )
-    region = {"role": "region", "aria-label": caption, "tabindex": 0}
-    return element("div", whole, class_="wide tall" if sortable else "wide", **region)
+    kind = "wide tall" if sortable else "wide"
+    return element("div", whole, class_=kind, role="region", aria_label=caption, tabindex=0)
 
 
 def _head(head: Head, sortable: bool) -> Html:
@@ -219,12 +208,12 @@ def code(text: str) -> Html:
 
 
 def json_block(name: str, value: Any) -> Html:
-    """Put data into the page, which nothing in them can end or make run.
+    r"""Put data into the page, which nothing in them can end or make run.
 
     Examples
     --------
     >>> json_block("d", {"a": "</script>"})
-    '<script type="application/json" id="d">{"a":"\\\\u003c/script\\\\u003e"}</script>'
+    '<script type="application/json" id="d">{"a":"\\u003c/script\\u003e"}</script>'
     """
     text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-
 from partialpool.answers.check import Check, check
 from partialpool.answers.sensitivity import Sensitivity, sensitivity
 from partialpool.arrays import Array
@@ -151,7 +149,7 @@ class Subject:
     def dispersed(self, k: int) -> Array:
         """Sds of a group's coefficients over its levels: (draw, term)."""
         sd = self.fit.run.groups[k].sd
-        return sd.reshape(-1, sd.shape[2])
+        return sd.reshape(sd.shape[0] * sd.shape[1], sd.shape[2])
 
 
 def _is_own(about: str) -> bool:
@@ -178,10 +176,3 @@ def sentence(message: str) -> str:
     text = message.strip()
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def quantiles(draws: Array, interval: float) -> tuple[float, float, float]:
-    """Mean, and ends of the equal-tailed interval."""
-    tail = (1 - interval) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(np.mean(draws)), float(low), float(high)
