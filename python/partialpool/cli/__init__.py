@@ -27,9 +27,9 @@ from partialpool.cli.hypothesis import hypothesis_command
 from partialpool.cli.loo import loo_command
 from partialpool.cli.output import OutputError, discard, own_words, say
 from partialpool.cli.predict import predict_command
+from partialpool.cli.report import report_command
 from partialpool.cli.show import show_command
 from partialpool.cli.table import table_command
-from partialpool.cli.report import report_command
 from partialpool.errors import EngineError, FindingWarning, InputError
 from partialpool.interrupt import INTERRUPTED
 

@@ -327,7 +327,7 @@ def _ratios(subject: Subject) -> Html:
     word = RATIOS.get(scale_name(fit.model))
     labels, draws = population_draws(fit.model, fit.run)
     tail = (1 - fit.provenance.interval) / 2
-    rows = []
+    rows: list[list[str | Cell]] = []
     for k, name in enumerate(labels):
         intercept = called.place_of(name) == "Intercept"
         if word is None or intercept or called.array_of(name) != "b":
@@ -356,7 +356,7 @@ def _draws(subject: Subject) -> Iterator[Html]:
     certificate = run.certificate
     if certificate is not None:
         yield paragraph(f"{sentence(certificate.words)} Independent draws need no convergence.")
-        rows = [
+        rows: list[list[str | Cell]] = [
             ["Exact evaluations of the density", f"{certificate.evaluations:,}"],
             ["Fresh draws at which it was compared", f"{certificate.checked:,}"],
             ["Sd of the differences in its logarithm", f"{certificate.sd:.2g}"],
