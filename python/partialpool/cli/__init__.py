@@ -27,6 +27,7 @@ from partialpool.cli.hypothesis import hypothesis_command
 from partialpool.cli.loo import loo_command
 from partialpool.cli.output import OutputError, discard, own_words, say
 from partialpool.cli.predict import predict_command
+from partialpool.cli.report import report_command
 from partialpool.cli.show import show_command
 from partialpool.cli.table import table_command
 from partialpool.errors import EngineError, FindingWarning, InputError
@@ -118,6 +119,7 @@ app.command("effects")(effects_command)
 app.command("hypothesis")(hypothesis_command)
 app.command("loo")(loo_command)
 app.command("table")(table_command)
+app.command("report")(report_command)
 app.command("demo")(demo_command)
 app.command("data")(data_command)
 

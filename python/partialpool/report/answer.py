@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from partialpool import called, limits
-from partialpool.report.charts import decimals_of
 from partialpool.report.effects import Effect
 from partialpool.report.levels import Levels
-from partialpool.report.subject import Missing, Subject, quantiles
+from partialpool.report.numbers import between, decimals_of, estimate_text, quantiles, rounded
+from partialpool.report.subject import Missing, Subject
 from partialpool.words.parameters import POOLING_NAMES, scale_name
 
-MOST_EFFECTS = 3
+MOST_EFFECTS, MOST_FACTORS = 3, 3
 
 
 def answer(
@@ -32,13 +32,7 @@ def found(subject: Subject, effects: Sequence[Effect] | Missing) -> str:
     rest = [words.removeprefix(f"{unit} is ") for words in told[1:]]
     more = len(effects) - len(told)
     others = f"; {more} more predictor{'s' * (more > 1)} below" if more else ""
-    listed = "; ".join([told[0].replace(f"{unit} is", f"is", 1), *rest])
-    return f"On average, {_lower(unit)} {listed}{others}."
-
-
-def _lower(unit: str) -> str:
-    words = unit.split(" of ", 1)
-    return f"the {words[0]} of `{words[1]}`" if len(words) == 2 else f"`{unit}`"
+    return f"On average, {'; it is '.join([told[0], *rest])}{others}."
 
 
 def _coefficients(subject: Subject) -> str:
@@ -57,7 +51,7 @@ def _coefficients(subject: Subject) -> str:
         what = f"`{name}`"
         if name == called.b("Intercept") and not scale and len(fit.model.columns) == 1:
             what = f"the population's mean of `{subject.response}`"
-        told.append(f"{what} is {mean:.{d}f}{on} ({interval} {low:.{d}f} to {high:.{d}f})")
+        told.append(f"{what} is {rounded(mean, d)}{on} ({interval} {between(low, high)})")
     if not told:
         return f"Every level has its own estimate of `{subject.response}`; there is no population."
     text = "; ".join(told[:MOST_EFFECTS])
@@ -72,7 +66,11 @@ def differing(subject: Subject, levels: Sequence[Levels]) -> str:
             if subject.fit.pooling != "complete"
             else "Groups are pooled completely: all levels are taken to be the same."
         )
-    told = [words for k, one in enumerate(levels[:3]) if (words := _spread(subject, k, one))]
+    told = [
+        words
+        for k, one in enumerate(levels)
+        if k < MOST_FACTORS and (words := _spread(subject, k, one))
+    ]
     if not told:
         return "Levels have estimates of their own, which no common distribution draws together."
     text = "; ".join(told)
@@ -81,9 +79,8 @@ def differing(subject: Subject, levels: Sequence[Levels]) -> str:
         best, *others = ranking.scores
         clear = all(map(ranking.is_clear, others))
         text += (
-            f"; {POOLING_NAMES[best]} {'clearly ' * clear}predicts rows that were left out best"
-            + "" * clear
-            + ("" if clear else ", though its lead may be chance")
+            f"; {POOLING_NAMES[best]} is {'clearly ' * clear}best at predicting rows that were "
+            f"left out{', though its lead may be chance' * (not clear)}"
         )
     return f"{text[:1].upper()}{text[1:]}."
 
@@ -103,14 +100,12 @@ def _spread(subject: Subject, k: int, levels: Levels) -> str:
         low, high = known[np.argmin(own[known])], known[np.argmax(own[known])]
         d = decimals_of(float(np.nanmedian(estimates[:, t, 2] - estimates[:, t, 1])))
         ends = (
-            f"from {own[low]:.{d}f} ({levels.names[low]}) to {own[high]:.{d}f} "
-            f"({levels.names[high]})"
+            f"from {rounded(own[low], d)} ({group.factor} {levels.names[low]}) to "
+            f"{rounded(own[high], d)} ({levels.names[high]})"
         )
         if group.known_sd is None:
             mean, lower, upper = quantiles(sds[:, t], interval)
-            e = decimals_of(upper - lower)
-            spread = f"an sd of {mean:.{e}f} ({lower:.{e}f} to {upper:.{e}f})"
-            parts.append(f"in {term} with {spread}, {ends}")
+            parts.append(f"in {term} with an sd of {estimate_text(mean, lower, upper)}, {ends}")
         else:
             parts.append(f"in {term} {ends}")
     of = "" if group.predictor == "mu" else f" of log {group.predictor}"
@@ -125,10 +120,8 @@ def trusted(subject: Subject) -> str:
         return f"Do not use these numbers: {_first(errors[0].message)}"
     if warnings:
         n = len(warnings)
-        return (
-            f"Read them with care, since {n} finding{'s' * (n > 1)} below "
-            f"speak{'s' * (n == 1)} of limits: {_first(warnings[0].message)}"
-        )
+        others = f" ({n - 1} more warning{'s' * (n > 2)} below)" * (n > 1)
+        return f"Read these numbers with care{others}: {_first(warnings[0].message)}"
     fit = subject.fit
     if fit.run.certificate is None:
         worst = float(np.nanmax(np.append(fit.parameter_summary.values["r_hat"], 1.0)))

@@ -13,7 +13,7 @@ from partialpool.data import Column
 from partialpool.data.labels import label
 from partialpool.effects.effects import effects
 from partialpool.effects.values import is_numeric
-from partialpool.report.charts import decimals_of
+from partialpool.report.numbers import between, decimals_of, rounded, value_text
 from partialpool.report.subject import FEWEST_DRAWS, MOST_WORK, Missing, Subject, attempt
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Effect:
     frame : DataFrame
         Predictions at its values: value, mean, lower, upper, and category of ordered responses.
     words : str
-        Its effect in a sentence that follows "is … on average".
+        Its effect in words that follow "on average".
     strength : float
         The effect in its sds, by which effects are ranked.
     """
@@ -101,12 +101,14 @@ def _effect(subject: Subject, name: str) -> Effect:
     column = fit.design.table.columns[name]
     options: dict[str, Any] = {"draws": _draws(subject)}
     unit = subject.response
+    said = f"`{unit}`"
     if "trials" in model.family.roles:
-        options["trials"], unit = 1, f"share of {unit}"
+        options["trials"], unit, said = 1, f"share of {unit}", f"the share of {said}"
     elif "exposure" in fit.provenance.roles:
         options["exposure"], unit = 1, f"{unit} for an exposure of 1"
+        said = f"{said} for an exposure of 1"
     elif model.family.averages == "link" and set(np.unique(fit.design.y)) <= {0.0, 1.0}:
-        unit = f"probability of {unit}"
+        unit, said = f"probability of {unit}", f"the probability of {said}"
     numeric = is_numeric(model, column)
     distinct = np.unique(column.values) if numeric else np.empty(0)
     told = effects(fit, name, interval=fit.provenance.interval, **options)
@@ -125,7 +127,7 @@ def _effect(subject: Subject, name: str) -> Effect:
         curve = effects(fit, name, interval=fit.provenance.interval, **options)
         points = curve[curve["quantity"] == "prediction"]
     words, strength = _words(told, name, subject, numeric and len(distinct) > 2)
-    return Effect(name, shown, points, f"{unit} is {words}", strength)
+    return Effect(name, shown, points, f"{said} is {words}", strength)
 
 
 def _draws(subject: Subject) -> int | None:
@@ -151,7 +153,9 @@ def _words(told: pd.DataFrame, name: str, subject: Subject, by_slope: bool) -> t
             values = [row["value"] for row in rows if row["quantity"] == "prediction"]
             return _between(subject, name, values)
         row = max(contrasts, key=_strength)
-        where = f"where `{name}` is {_said(row['value'])} than where it is {_said(row['reference'])}"
+        where = (
+            f"where `{name}` is {_said(row['value'])} than where it is {_said(row['reference'])}"
+        )
     return _told(row, where, interval), _strength(row)
 
 
@@ -166,7 +170,11 @@ def _between(subject: Subject, name: str, values: list[Any]) -> tuple[str, float
         options["exposure"] = 1
     told = effects(fit, name, {name: [low, high]}, **options)
     row = next(row for row in _rows(told) if row["quantity"] == "contrast")
-    where = f"where `{name}` is {_said(high)} than where it is {_said(low)}"
+    where = (
+        f"where `{name}` is at its upper quartile, {_said(high)}, than at its lower, {_said(low)}"
+        if len(values) == 5
+        else f"where `{name}` is {_said(high)} than where it is {_said(low)}"
+    )
     interval = f"{100 * fit.provenance.interval:g}% interval"
     return _told(row, where, interval), _strength(row)
 
@@ -182,14 +190,13 @@ def _strength(row: Mapping[str, Any]) -> float:
 
 def _told(row: Mapping[str, Any], where: str, interval: str) -> str:
     mean, low, high = row["mean"], row["lower"], row["upper"]
-    decimals = decimals_of(high - low)
     way = "higher" if mean >= 0 else "lower"
     unclear = ", which includes no difference" if low <= 0 <= high else ""
     return (
-        f"{abs(mean):.{decimals}f} {way} {where} ({interval} of the difference "
-        f"{low:.{decimals}f} to {high:.{decimals}f}{unclear})"
+        f"{rounded(abs(mean), decimals_of(high - low))} {way} {where} ({interval} of the "
+        f"difference {between(low, high)}{unclear})"
     )
 
 
 def _said(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else label(value)
+    return value_text(value) if isinstance(value, float) else label(value)

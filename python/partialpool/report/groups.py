@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from partialpool.report.charts import Chart, decimals_of, figure, levels_chart
+from partialpool.report.charts import Chart, figure
 from partialpool.report.levels import Levels, pooling_choices
+from partialpool.report.levels_chart import levels_chart
 from partialpool.report.markup import (
     Cell,
     Head,
     Html,
     choices,
-    code,
     element,
     joined,
     paragraph,
     table,
 )
+from partialpool.report.numbers import between, decimals_of, rounded
 from partialpool.report.subject import Subject
 from partialpool.words.parameters import POOLING_NAMES, scale_name
 
@@ -82,7 +83,9 @@ def _caption(levels: Levels) -> Html:
             "Diamonds are what a level's own rows alone would say; lines show how far partial "
             "pooling moved it (those far outside are not drawn)."
         )
-    return joined(" ".join(said), element("span", " Point at a level for its numbers.", class_="live"))
+    return joined(
+        " ".join(said), element("span", " Point at a level for its numbers.", class_="live")
+    )
 
 
 def _table(name: str, levels: Levels) -> Html:
@@ -93,7 +96,7 @@ def _table(name: str, levels: Levels) -> Html:
     if levels.observed is not None:
         heads.append(Head(levels.observed_name))
         decimals = _decimals(np.nanmax(levels.observed) - np.nanmin(levels.observed))
-        columns.append([Cell(f"{x:.{decimals}f}", float(x)) for x in levels.observed])
+        columns.append([Cell(rounded(x, decimals), float(x)) for x in levels.observed])
     shown = [p for p in estimates if p != "complete"]
     for t, term in enumerate(terms):
         for pooling in shown:
@@ -129,8 +132,8 @@ def _table(name: str, levels: Levels) -> Html:
 def _estimate(mean: float, low: float, high: float, decimals: int) -> Cell:
     if not np.isfinite(mean):
         return Cell("–", float("nan"))
-    end = element("small", f" {low:.{decimals}f} to {high:.{decimals}f}")
-    return Cell(joined(f"{mean:.{decimals}f}", end), float(mean))
+    end = element("small", f" {between(low, high, decimals)}")
+    return Cell(joined(rounded(mean, decimals), end), float(mean))
 
 
 def _decimals(width: float) -> int:

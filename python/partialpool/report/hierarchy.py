@@ -76,4 +76,4 @@ def is_constant(column: Column, codes: Ints) -> bool:
     """
     _, own = np.unique(column.values.astype(str), return_inverse=True)
     pairs = np.unique(np.stack([codes, own.ravel()]), axis=1)
-    return len(np.unique(pairs[0])) == pairs.shape[1]
+    return bool(len(np.unique(pairs[0])) == pairs.shape[1])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from partialpool.report.numbers import minus
 from partialpool.words.table import ResultTable, plain
-
 
 # Elements that hold nothing and have no end.
 VOID = ("img", "input")
@@ -160,25 +161,28 @@ def table(
         id=id,
         class_="sortable" if sortable else None,
     )
-    region = {"role": "region", "aria-label": caption, "tabindex": 0}
-    return element("div", whole, class_="wide tall" if sortable else "wide", **region)
+    kind = "wide tall" if sortable else "wide"
+    return element("div", whole, class_=kind, role="region", aria_label=caption, tabindex=0)
 
 
 def _head(head: Head, sortable: bool) -> Html:
     kind = "number" if head.is_number else None
     if not sortable:
         return element("th", head.title, scope="col", class_=kind)
+    # Browsers print no buttons where a page repeats the head of a table.
     button = element("button", head.title, type="button")
-    return element("th", button, scope="col", class_=kind, aria_sort="none")
+    printed = element("span", head.title, class_="paper", aria_hidden="true")
+    return element("th", button, printed, scope="col", class_=kind, aria_sort="none")
 
 
 def _cell(head: Head, cell: str | Cell, first: bool) -> Html:
     cell = Cell(cell) if isinstance(cell, str) else cell
     value = None if cell.value is None else f"{cell.value:.7g}"
     kind = "number" if head.is_number else None
+    shown = minus(cell.text) if head.is_number and not isinstance(cell.text, Html) else cell.text
     if first:
         return element("th", cell.text, scope="row", data_value=value)
-    return element("td", cell.text, class_=kind, data_value=value)
+    return element("td", shown, class_=kind, data_value=value)
 
 
 def result_table(caption: str, found: ResultTable, first: str = "") -> Html:
@@ -192,17 +196,24 @@ def result_table(caption: str, found: ResultTable, first: str = "") -> Html:
 
 
 def code(text: str) -> Html:
-    """Set a name as code."""
-    return element("code", text)
+    """Set a name as code; where it is long, a line may break inside its brackets.
+
+    Examples
+    --------
+    >>> code("cor_g[a,b]")
+    '<code>cor_g[<wbr>a,<wbr>b]</code>'
+    """
+    pieces = re.split(r"(?<=[\[,])", text)
+    return element("code", Html("<wbr>".join(map(html, pieces))))
 
 
 def json_block(name: str, value: Any) -> Html:
-    """Put data into the page, which nothing in them can end or make run.
+    r"""Put data into the page, which nothing in them can end or make run.
 
     Examples
     --------
     >>> json_block("d", {"a": "</script>"})
-    '<script type="application/json" id="d">{"a":"\\\\u003c/script\\\\u003e"}</script>'
+    '<script type="application/json" id="d">{"a":"\\u003c/script\\u003e"}</script>'
     """
     text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":

@@ -187,10 +187,7 @@ def python_code(subject: Subject, path: str) -> str:
 
 
 def _python_options(subject: Subject) -> dict[str, str]:
-    options = {
-        name: value if name == "start" else _literal(value)
-        for name, value in _options(subject).items()
-    }
+    options = {name: _literal(value) for name, value in _options(subject).items()}
     own = set_by_user(subject.fit)
     if own:
         inner = ", ".join(f"{_literal(name)}: pp.{prior!r}" for name, prior in own.items())

@@ -27,7 +27,7 @@ def name(text: str) -> Html:
 
 def sign(text: str) -> Html:
     """Write an operator or a bracket."""
-    return element("mo", text, stretchy="false")
+    return element("mo", text, stretchy="false", form="infix" if text in "+−=∼" else None)
 
 
 def under(what: str, *below: Html) -> Html:
@@ -61,7 +61,7 @@ def equations(fit: Posterior) -> Html:
     model = fit.model
     found = [*_responses(fit), *_second(model)]
     for group in model.groups:
-        found += _levels(group)
+        found += _levels(group, _prefix(model, group))
     return element("div", *found, class_="equations")
 
 
@@ -78,7 +78,7 @@ def _responses(fit: Posterior) -> Iterator[Html]:
     else:
         yield equation((y, sign("∼"), *_distribution(fit)))
     pieces = list(_predictor(model, "mu", fit.provenance.roles))
-    left = (mu, sign("="))
+    left: tuple[Html, ...] = (mu, sign("="))
     if model.link != "identity" and not model.categories:
         left = (name(model.link), sign("("), mu, sign(")"), sign("="))
     yield equation((*left, *pieces[0]), *pieces[1:])
@@ -129,7 +129,8 @@ def _predictor(model: Model, predictor: str, roles: dict[str, str]) -> Iterator[
         if group.predictor == predictor:
             level = joined(name(group.factor), sign("["), ROW, sign("]"))
             array = "r" if group.known_sd is None else "coef"
-            parts += [_summand(array, term, level) for term in group.terms]
+            of = _prefix(model, group)
+            parts += [_summand(array, term, *of, level=level) for term in group.terms]
     parts += [(of_row(_column(roles["offset"], "offset")),)] if "offset" in roles else []
     if "exposure" in roles:
         parts.append((name("log"), of_row(_column(roles["exposure"], "exposure"))))
@@ -158,38 +159,44 @@ def _columns_of_sigma(model: Model) -> list[str]:
     return [called.place_of(key) for key in model.priors if called.array_of(key) == array]
 
 
-def _summand(array: str, term: str, level: Html | None = None) -> tuple[Html, ...]:
+def _summand(array: str, term: str, *of: Html, level: Html | None = None) -> tuple[Html, ...]:
     """Write a coefficient times its column; that of the intercept stands alone."""
-    below = [element("mtext", term)] if level is None else [element("mtext", term), level]
+    below = [*of, element("mtext", term)] + ([] if level is None else [level])
     coefficient = under(array, *below)
     return (coefficient,) if term == INTERCEPT else (coefficient, under(term, ROW))
 
 
-def _levels(group: Group) -> Iterator[Html]:
+def _prefix(model: Model, group: Group) -> tuple[Html, ...]:
+    """Tell groups apart by their names, where there are several."""
+    return (element("mtext", group.name),) if len(model.groups) > 1 else ()
+
+
+def _levels(group: Group, of: tuple[Html, ...]) -> Iterator[Html]:
     """How the levels of a factor are distributed; without pooling their priors are fixed."""
     if group.known_sd is not None:
         return
     j = name("j")
-    n = element("mn", str(len(group.levels)))
-    every = (j, sign("="), UNIT, sign("…"), n)
-    zero = element("mn", "0")
-    sds = [under("sd", element("mtext", term)) for term in group.terms]
+    every = (j, sign("="), UNIT, sign("…"), element("mn", str(len(group.levels))))
+    zero, terms = element("mn", "0"), {t: element("mtext", t) for t in group.terms}
+    sds = [under("sd", *of, terms[term]) for term in group.terms]
+    own = [under("r", *of, terms[term], j) for term in group.terms]
     if not group.pairs:
-        for term, sd in zip(group.terms, sds, strict=True):
-            level = under("r", element("mtext", term), j)
-            normal = (level, sign("∼"), element("mtext", "Normal"))
-            yield equation((*normal, sign("("), zero, sign(","), sd, sign(")")), every)
+        for level, sd in zip(own, sds, strict=True):
+            single = (level, sign("∼"), element("mtext", "Normal"))
+            yield equation((*single, sign("("), zero, sign(","), sd, sign(")")), every)
         return
-    many = len(group.terms) > 4
-    shown = [group.terms[0], "…", group.terms[-1]] if many else list(group.terms)
-    vector = _listed([under("r", element("mtext", t), j) if t != "…" else sign("…") for t in shown])
     sigma = under("Σ", element("mtext", group.name))
-    normal = (vector, sign("∼"), element("mtext", "Normal"), sign("("), zero, sign(","), sigma)
-    yield equation((*normal, sign(")")), every)
-    some = [sds[0], sign("…"), sds[-1]] if many else sds
-    diagonal = joined(element("mtext", "diag"), _listed(some))
+    normal = (_vector(own), sign("∼"), element("mtext", "Normal"), sign("("), zero, sign(","))
+    yield equation((*normal, sigma, sign(")")), every)
+    diagonal = joined(element("mtext", "diag"), _vector(sds))
     cor = under("C", element("mtext", group.name))
     yield equation((sigma, sign("="), diagonal), (cor,), (diagonal,))
+
+
+def _vector(items: Sequence[Html]) -> Html:
+    """List items in brackets; of many the first and the last."""
+    items = [items[0], sign("…"), items[-1]] if len(items) > 4 else items
+    return _listed(items)
 
 
 def _listed(items: Sequence[Html]) -> Html:

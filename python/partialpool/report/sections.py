@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +14,9 @@ from partialpool.draws.posterior import population_draws
 from partialpool.finding import Finding
 from partialpool.report import methods, notation
 from partialpool.report.answer import answer
-from partialpool.report.charts import Chart, effect_chart, estimate_text, figure
+from partialpool.report.charts import Chart, figure
 from partialpool.report.checklist import checklist
+from partialpool.report.effect_chart import effect_chart
 from partialpool.report.effects import Effect, effects_of
 from partialpool.report.groups import group_parts
 from partialpool.report.hierarchy import hierarchy
@@ -36,6 +35,8 @@ from partialpool.report.markup import (
     result_table,
     table,
 )
+from partialpool.report.numbers import estimate_text, minus
+from partialpool.report.pictures import drawn
 from partialpool.report.subject import Missing, Subject, sentence
 from partialpool.words.fit import intercept_note, parameter_table, scale_note, unpooled_note
 from partialpool.words.numbers import formatted, percent
@@ -147,8 +148,7 @@ class Sections:
     def _model(self) -> Section:
         fit = self.subject.fit
         priors = [
-            [code(name), prior, implied]
-            for name, prior, implied in methods.names_of_priors(fit)
+            [code(name), prior, implied] for name, prior, implied in methods.names_of_priors(fit)
         ]
         heads = [Head("Parameter", False), Head("Prior", False)]
         if any(implied for *_, implied in priors):
@@ -188,7 +188,9 @@ class Sections:
             caption = "Posterior means under complete, no and partial pooling"
             found = compared.page.table
             assert found is not None
-            body = joined(paragraph(compared.sentence), result_table(caption, found, "Quantity"))
+            body = joined(
+                paragraph(minus(compared.sentence)), result_table(caption, found, "Quantity")
+            )
             yield Section("pooling", "What pooling does", body)
 
     def _groups(self) -> Iterator[Section]:
@@ -206,15 +208,17 @@ class Sections:
         charts = [
             effect_chart(f"effect{k}", one.by, one.unit, one.frame) for k, one in enumerate(found)
         ]
-        drawn = [
-            joined(element("h3", code(one.by)), paragraph(sentence(_told(one))), figure(chart))
+        each = [
+            joined(
+                element("h3", code(one.by)), paragraph(f"On average, {one.words}."), figure(chart)
+            )
             for one, chart in zip(found, charts, strict=True)
         ]
         said = paragraph(
             "What is expected on average over the rows if all had the same value of a predictor, "
             "with levels averaged over their population."
         )
-        grid = element("div", *(element("div", one) for one in drawn), class_="grid")
+        grid = element("div", *(element("div", one) for one in each), class_="grid")
         return Section("effects", "Effects", joined(said, grid), tuple(charts))
 
     def _variance(self) -> Section:
@@ -245,7 +249,9 @@ class Sections:
             draw = check.plot.bars if check.is_discrete else check.plot.density
             assert page.table is not None
             parts += [
-                paragraph(page.findings_text if not page.findings else _see_findings(check.findings)),
+                paragraph(
+                    page.findings_text if not page.findings else _see_findings(check.findings)
+                ),
                 _picture(draw(), f"{subject.response}: the data beside data that the model made"),
                 result_table("The data beside data that the model made", page.table, "Statistic"),
                 *(paragraph(note, "small") for note in page.notes),
@@ -284,7 +290,9 @@ class Sections:
             element("h3", "Python"),
             quoted(methods.python_code(self.subject, self.path), "Python"),
             element("h3", "Command line"),
-            quoted(shell, "command") if shell else paragraph(
+            quoted(shell, "command")
+            if shell
+            else paragraph(
                 "The data were a table in memory: write them to a file for the command line."
             ),
             *(paragraph(note, "small") for note in methods.caveats(self.subject)),
@@ -309,7 +317,8 @@ def _priors_note(subject: Subject) -> str:
         return "Which of them are defaults cannot be told without the rows."
     if not own:
         return "All are defaults, scaled to the data so that units do not matter."
-    return f"Chosen for this analysis: {', '.join(f'`{name}`' for name in own)}; the rest are defaults."
+    chosen = ", ".join(f"`{name}`" for name in own)
+    return f"Chosen for this analysis: {chosen}; the rest are defaults."
 
 
 def _ratios(subject: Subject) -> Html:
@@ -318,7 +327,7 @@ def _ratios(subject: Subject) -> Html:
     word = RATIOS.get(scale_name(fit.model))
     labels, draws = population_draws(fit.model, fit.run)
     tail = (1 - fit.provenance.interval) / 2
-    rows = []
+    rows: list[list[str | Cell]] = []
     for k, name in enumerate(labels):
         intercept = called.place_of(name) == "Intercept"
         if word is None or intercept or called.array_of(name) != "b":
@@ -334,15 +343,11 @@ def _ratios(subject: Subject) -> Html:
     return joined(element("h3", f"As {word}s"), table(caption, heads, rows))
 
 
-def _told(effect: Effect) -> str:
-    return effect.words.replace(" is ", " is on average ", 1)
-
-
 def _held_out(subject: Subject) -> Html:
     loo = subject.loo
     if isinstance(loo, Missing):
         return paragraph(loo.why)
-    return paragraph(loo.sentence)
+    return paragraph(minus(loo.sentence))
 
 
 def _draws(subject: Subject) -> Iterator[Html]:
@@ -351,7 +356,7 @@ def _draws(subject: Subject) -> Iterator[Html]:
     certificate = run.certificate
     if certificate is not None:
         yield paragraph(f"{sentence(certificate.words)} Independent draws need no convergence.")
-        rows = [
+        rows: list[list[str | Cell]] = [
             ["Exact evaluations of the density", f"{certificate.evaluations:,}"],
             ["Fresh draws at which it was compared", f"{certificate.checked:,}"],
             ["Sd of the differences in its logarithm", f"{certificate.sd:.2g}"],
@@ -362,13 +367,14 @@ def _draws(subject: Subject) -> Iterator[Html]:
         heads = [Head("What vouches for the draws", False), Head("Value")]
         yield table("The certificate of the draws", heads, rows)
         return
-    yield paragraph(f"{run.chains} chains of {run.draws} draws, {fit.method} engine: "
-                    f"{fit.method_reason}.")
+    yield paragraph(
+        f"{run.chains} chains of {run.draws} draws, {fit.method} engine: {fit.method_reason}."
+    )
     summary = fit.parameter_summary
-    rows = []
+    judged: list[list[str | Cell]] = []
     for k, name in enumerate(summary.labels):
         values = {key: float(summary.values[key][k]) for key in ("r_hat", "ess_bulk", "ess_tail")}
-        rows.append(
+        judged.append(
             [
                 code(name),
                 formatted(values["r_hat"], ".3f"),
@@ -377,7 +383,7 @@ def _draws(subject: Subject) -> Iterator[Html]:
             ]
         )
     heads = [Head("Parameter", False), Head("R-hat"), Head("ESS bulk"), Head("ESS tail")]
-    yield table("How well chains agree, and how many draws their draws are worth", heads, rows)
+    yield table("How well chains agree, and how many draws their draws are worth", heads, judged)
     yield paragraph(
         "R-hat: chains agree where it is at most 1.01. ESS: the effective number of draws for "
         "means (bulk) and ends of intervals (tail); 400 or more is fine.",
@@ -385,9 +391,6 @@ def _draws(subject: Subject) -> Iterator[Html]:
     )
 
 
-def _picture(drawn: Figure, about: str) -> Html:
+def _picture(figure: Figure, about: str) -> Html:
     """Put a figure of matplotlib into the page."""
-    file = io.BytesIO()
-    drawn.savefig(file, format="png", dpi=180, facecolor="white", metadata={"Software": None})
-    source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-    return element("figure", element("img", src=source, alt=about), class_="still")
+    return element("figure", element("img", src=drawn(figure), alt=about), class_="still")

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-
 from partialpool.answers.check import Check, check
 from partialpool.answers.sensitivity import Sensitivity, sensitivity
 from partialpool.arrays import Array
@@ -23,6 +21,7 @@ from partialpool.model import Group
 from partialpool.scores.loo import Loo, loo
 from partialpool.scores.ranking import Ranking
 from partialpool.words.page import Page
+from partialpool.words.parameters import POOLING_NAMES
 
 Found = TypeVar("Found")
 
@@ -140,18 +139,22 @@ class Subject:
         distinct = {finding: about for about, finding in reversed(found)}
         return sorted(
             ((about, finding) for finding, about in reversed(distinct.items())),
-            key=lambda pair: order.index(pair[1].level),
+            key=lambda pair: (order.index(pair[1].level), not _is_own(pair[0])),
         )
 
     def own_findings(self, level: str) -> list[Finding]:
         """Findings of a level that are about the fit itself, not about other poolings."""
-        about = ("", *(name for name in {a for a, _ in self.findings} if "partial" in name))
-        return [f for name, f in self.findings if f.level == level and name in about]
+        return [f for about, f in self.findings if f.level == level and _is_own(about)]
 
     def dispersed(self, k: int) -> Array:
         """Sds of a group's coefficients over its levels: (draw, term)."""
         sd = self.fit.run.groups[k].sd
-        return sd.reshape(-1, sd.shape[2])
+        return sd.reshape(sd.shape[0] * sd.shape[1], sd.shape[2])
+
+
+def _is_own(about: str) -> bool:
+    """Whether a finding is about the fit that is reported, perhaps among others."""
+    return not about or POOLING_NAMES["partial"] in about
 
 
 def attempt(answer: Callable[[], Found]) -> Found | Missing:
@@ -173,10 +176,3 @@ def sentence(message: str) -> str:
     text = message.strip()
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def quantiles(draws: Array, interval: float) -> tuple[float, float, float]:
-    """Mean, and ends of the equal-tailed interval."""
-    tail = (1 - interval) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(np.mean(draws)), float(low), float(high)
