@@ -38,6 +38,7 @@ lint: $(CORE)  ## Check style and types
 
 docs: $(CORE)  ## Build the site into site/: open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs/scripts/check.py site
 
 arviz: $(CORE)  ## Make the environments in which ArviZ is tested, where their Python is installed
 	@$(BIN)/python tests/arviz/environments.py

@@ -7,6 +7,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ def blocks(document: str) -> Iterator[Block]:
     """Blocks of a document, which is named by its path from the root."""
     source = (ROOT / document).read_text(encoding="utf-8")
     found = list(BLOCK.finditer(source))
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for block, following in zip_longest(found, found[1:]):
         shown = None
         if (
             following

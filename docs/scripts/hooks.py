@@ -72,3 +72,10 @@ def section(title: str, uri: str) -> str:
     up = "../" * uri.count("/")
     text = re.sub(r"\]\(docs/", f"]({up}", found[1])
     return text.strip() + "\n"
+
+
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Mark tables of lines of two packages, which phones show otherwise."""
+    if page.file.src_uri.startswith("move-over/"):
+        html = re.sub(r"(<table>.*?</table>)", r'<div class="lines">\1</div>', html, flags=re.S)
+    return html

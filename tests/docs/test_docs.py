@@ -1,7 +1,8 @@
 """The documents say what the program does: their code runs, and prints what they show.
 
 * Blocks of ```python run in order, one namespace for each document, in an empty folder.
-* A block of ```text right after one of ```python is what it prints.
+* A block of ```text right after one of ```python is what it prints. The data sets of tests/data
+  are beside it, in `data`.
 * Blocks of ```console: lines that begin with ``$`` are commands, which must succeed; the rest is
   what they print. They run in an empty folder, as a reader would run them.
 
@@ -9,48 +10,26 @@ Words must be the same, numbers near: draws differ in the last digits between pr
 altogether. Runs of spaces count as one, times and versions as nothing.
 """
 
-import contextlib
-import io
 import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from documents import DATA, ROOT, beside_data, blocks, run
 from partialpool.families import FAMILIES
 from partialpool.model.parameters import prior_words
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/tutorial.md")
-LINKED = (*DOCUMENTS, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))
+EXECUTED = [page for page in PAGES if any(b.language == "python" for b in blocks(page))]
+# What stands in move-over pages is run, with their tables, in test_move_over.py.
+DOCUMENTS = ["README.md", *(page for page in EXECUTED if "move-over" not in page)]
+LINKED = ["README.md", *PAGES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+MADE = ("gallery/index.md", "changes.md")  # when the site is built
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 UNSTABLE = re.compile(r"\b\d+(?:\.\d+)? s\b|\b\d+\.\d+\.\d+\b")
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
-
-
-class Block(NamedTuple):
-    language: str
-    text: str
-    line: int
-    shown: str | None  # what it should print
-
-
-def blocks(document):
-    source = (ROOT / document).read_text(encoding="utf-8")
-    found = list(BLOCK.finditer(source))
-    for block, following in zip(found, [*found[1:], None], strict=True):
-        shown = None
-        if (
-            following
-            and following[1] == "text"
-            and not source[block.end() : following.start()].strip()
-        ):
-            shown = following[2]
-        yield Block(block[1], block[2], source.count("\n", 0, block.start()) + 2, shown)
 
 
 def commands(text):
@@ -86,23 +65,20 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_python(document, folder):
+def test_python(document, tmp_path):
     namespace = {"__name__": "document"}
     ran = 0
-    for block in blocks(document):
-        if block.language != "python":
-            continue
-        # The file's own line numbers, so that a traceback points into the document.
-        code = compile("\n" * (block.line - 1) + block.text, document, "exec")
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(code, namespace)
-        ran += 1
-        if block.shown is None:
-            assert not printed.getvalue(), f"{document}:{block.line} prints what is not shown"
-        else:
-            found = differences(block.shown, printed.getvalue())
-            assert not found, f"{document}:{block.line}: {found}\n{printed.getvalue()}"
+    with beside_data(tmp_path):
+        for block in blocks(document):
+            if block.language != "python":
+                continue
+            printed = run(document, block, namespace)
+            ran += 1
+            if block.shown is None:
+                assert not printed, f"{document}:{block.line} prints what is not shown"
+            else:
+                found = differences(block.shown, printed)
+                assert not found, f"{document}:{block.line}: {found}\n{printed}"
     assert ran
 
 
@@ -146,13 +122,14 @@ def test_readme_lists_every_family():
         assert parameters == ", ".join(expected)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", ["README.md", *EXECUTED])
 def test_every_block_is_checked(document):
     """A block of output that follows nothing would not be compared with anything."""
     languages = [(b.language, b.shown is not None) for b in blocks(document)]
     shown = sum(language == "text" for language, _ in languages)
     assert shown == sum(language == "python" and has for language, has in languages)
-    assert {language for language, _ in languages} <= {"python", "text", "console", "sh"}
+    theirs = {"r", "py"} if "move-over" in document else set()
+    assert {language for language, _ in languages} <= {"python", "text", "console", "sh"} | theirs
 
 
 @pytest.mark.parametrize("document", LINKED)
@@ -160,8 +137,11 @@ def test_links_lead_somewhere(document):
     source = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]+)\)", source):
         if not target.startswith(("http", "#")):
-            path = (ROOT / document).parent / target.split("#")[0]
-            assert path.exists(), f"{document} links to {target}"
+            path = ((ROOT / document).parent / target.split("#")[0]).resolve()
+            if path.parent == ROOT / "docs" / "data":
+                path = DATA / path.name
+            if path not in {ROOT / "docs" / made for made in MADE}:
+                assert path.exists() or f'savefig("{target}"' in source, f"{document}: {target}"
 
 
 @pytest.mark.parametrize(
