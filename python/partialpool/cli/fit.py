@@ -59,9 +59,11 @@ def fit_command(
     ] = None,
     plots: PlotsFolder = None,
     table: Annotated[
+        str | None,
         typer.Option(
             metavar="FILE", help="Write the table as papers show it: .docx, .html, .tex, .md, .csv."
         ),
+    ] = None,
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
@@ -85,13 +87,12 @@ def fit_command(
     if rows is not None and out is None:
         shown = "--rows" if rows else "--no-rows"
         raise InputError(f"`{shown}` is given without `--out`", remedy="name the file, or leave it")
-    targets = check_targets(data, {"--out": out, "--coefficients": coefficients, "--plot": plot})
+    asked = {"--out": out, "--coefficients": coefficients, "--table": table, "--plot": plot}
+    targets = check_targets(data, asked)
     check_figure(targets["--plot"])
     folder = check_folder(plots)
     if table is not None:
         check_ending(table, "--table")
-    asked = {"--out": out, "--coefficients": coefficients, "--table": table}
-    targets = check_targets(data, asked)
     try:
         fit = partialpool.fit(formula, read_table(data, given), **given)
     except KeyboardInterrupt:  # before any draw was kept; later, the fit holds what there was
@@ -99,17 +100,6 @@ def fit_command(
         return INTERRUPTED
     failed = tried(_writers(fit, targets, folder, rows=rows is not False))
     report(fit.page, as_json, *drawn_words(plot, plots))
-    # A file that cannot be written after all must not cost the user the table.
-    failed: list[InputError] = []
-    saver = partial(fit.save, rows=rows is not False) if isinstance(fit, Fit) else None
-    writers = (saver, partial(write_coefficients, fit), lambda to: partialpool.table(fit).save(to))
-    for target, write in zip(targets.values(), writers, strict=True):
-        if target is not None and write is not None:
-            try:
-                write(target)
-            except InputError as error:
-                failed.append(error)
-    report(fit.page, as_json)
     if failed:
         raise failed[0]
     return judged(fit.findings)
@@ -121,10 +111,13 @@ def _writers(
     """What writes the files that were asked for."""
     found: list[Callable[[], object]] = []
     coefficients, out, plot = (targets[name] for name in ("--coefficients", "--out", "--plot"))
+    table = targets["--table"]
     if out is not None and isinstance(fit, Fit):
         found.append(partial(fit.save, out, rows=rows))
     if coefficients is not None:
         found.append(partial(write_coefficients, fit, coefficients))
+    if table is not None:
+        found.append(lambda: partialpool.table(fit).save(table))
     if plot is not None and isinstance(fit, Fit):
         found.append(lambda: write_figure(main_figure(fit.plot.all()), plot))
     if folder is not None and isinstance(fit, Fit):

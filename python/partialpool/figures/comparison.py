@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,10 @@ class ComparisonPlots:
     """Figures of a comparison; each returns a matplotlib figure."""
 
     poolings: Poolings
+
+    def all(self) -> dict[str, Callable[[], Figure]]:
+        """Give the figures that need no argument by name, each to be called."""
+        return {"shrinkage": self.shrinkage}
 
     def shrinkage(
         self, choose: tuple[str, str] | None = None, *, title: str | None = None

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from partialpool.figures.chains import pairs, rank, trace
 from partialpool.figures.coefficients import coefficients
 from partialpool.figures.diagnostics import check
 from partialpool.figures.effects import effects
-from partialpool.figures.chains import pairs, rank, trace
 from partialpool.figures.forest import forest
 from partialpool.figures.groups import groups
 from partialpool.figures.levels import levels
@@ -30,6 +30,11 @@ class FitPlots(Plots):
     coefficients = coefficients
     groups = groups
     posterior = posterior
+    pooling_factor = pooling_factor
+    pairs = pairs
+    trace = trace
+    rank = rank
+    forest = forest
     effects = effects
     check = check
 
@@ -45,8 +50,3 @@ class FitPlots(Plots):
                 found[f"effects-{name}"] = partial(self.effects, name)
             found["check"] = self.check
         return found
-    pooling_factor = pooling_factor
-    pairs = pairs
-    trace = trace
-    rank = rank
-    forest = forest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -344,75 +344,3 @@ class Comparison(Answer):
                 "fits": {name: facts(one) for name, one in self.fits.items()},
             },
         )
-
-
-class ComparisonPlots:
-    """Figures of a comparison."""
-
-    def __init__(self, comparison: Comparison) -> None:
-        self._comparison = comparison
-
-    def all(self) -> dict[str, Callable[[], Figure]]:
-        """Give the figures that need no argument by name, each to be called."""
-        return {"shrinkage": self.shrinkage}
-
-    def shrinkage(
-        self, choose: tuple[str, str] | None = None, *, title: str | None = None
-    ) -> Figure:
-        """Draw every level's estimates under each pooling, with lines to where they come from.
-
-        Parameters
-        ----------
-        choose : pair of str, optional
-            The two terms to show where there are more; the first two by default.
-        title : str, optional
-            Title of the figure.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            Lines lead to the truth where it is known, else to the no-pooling estimate.
-        """
-        from partialpool.plots import Panel, shrinkage
-
-        cmp = self._comparison
-        factor = cmp._factor
-        partial = cmp.fits["partial"]
-        Sigma = covariances(partial.model, partial.run, cmp._position("partial")).mean(axis=0)
-        b = {p: mean_of(mean_of(fit.run.b, axis=1)) for p, fit in cmp.fits.items()}
-        panels = []
-        for pooling, estimates in cmp.estimates.items():
-            panels.append(
-                Panel(
-                    title=POOLING_NAMES[pooling].capitalize(),
-                    estimates=estimates,
-                    intervals=None
-                    if pooling == "complete"
-                    else cmp._level_summary(pooling)[..., 2:],
-                    mean=None if pooling == "none" else factor.T @ b[pooling],
-                    covariance=Sigma if pooling == "partial" else None,
-                    note=_note(cmp, pooling),
-                )
-            )
-        return shrinkage(
-            panels,
-            factor.terms,
-            factor.levels.tolist(),
-            factor.counts,
-            factor=factor.name,
-            truth=cmp._truth,
-            reference=cmp.estimates["none"],
-            choose=choose,
-            interval=partial.provenance.interval,
-            title=title,
-        )
-
-
-def _note(cmp: Comparison, pooling: str) -> str:
-    notes = []
-    left = int(np.sum(~cmp.estimable))
-    if pooling == "none" and left:
-        notes.append(f"{left} levels not estimable")
-    if cmp.rmse is not None:
-        notes.append("RMSE " + ", ".join(f"{value:.2f}" for value in cmp.rmse[pooling]))
-    return "; ".join(notes)
