@@ -14,6 +14,7 @@ from partialpool.draws.integrated import (
     level_scores,
     parameters,
     row_scores,
+    standardised,
 )
 from partialpool.draws.rows import row_draws
 from partialpool.errors import InputError
@@ -121,7 +122,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_rows_given_the_parameters(case):
-    """Density, mean and score of every row against conditioning with dense matrices."""
+    """Density, mean, sd and score of every row against conditioning with dense matrices."""
     formula, options = CASES[case]
     data = table()
     data["w"] -= data["w"].mean()  # so that no sampled intercept moves its slope
@@ -134,6 +135,13 @@ def test_rows_given_the_parameters(case):
     for k in s:  # a single draw is its own mean, whatever its weight
         found = row_scores(rows, parameters(fit, rows, s[[k]]), 1.0)
         density[k], mean[k], score[k] = found.elpd, found.mean, found.log_score
+    z, log_density = np.empty_like(mean), np.empty_like(mean)
+    for first in range(0, len(y), 7):
+        at = slice(first, first + 7)
+        z[:, rows.order[at]], log_density[:, rows.order[at]] = standardised(
+            rows, parameters(fit, rows, s), at
+        )
+    np.testing.assert_allclose(log_density, density, rtol=1e-10)
     for k in s:
         m, C, signal, noise = dense(fit, k)
         gain = np.linalg.solve(C, signal).T
@@ -142,6 +150,8 @@ def test_rows_given_the_parameters(case):
             law, centre = conditional(m, C, y, [i])
             assert density[k, i] == pytest.approx(law.logpdf(y[i]), abs=1e-8)
             assert mean[k, i] == pytest.approx(centre[0], abs=1e-7)
+            sd = np.sqrt(law.cov_object.covariance[0, 0])
+            assert z[k, i] == pytest.approx((y[i] - centre[0]) / sd, abs=1e-7)
             known = stats.norm(eta[i], np.sqrt(spread[i, i] + noise[i]))
             assert score[k, i] == pytest.approx(known.logpdf(y[i]), abs=1e-8)
 
