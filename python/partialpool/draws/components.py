@@ -281,7 +281,8 @@ class OverLevels:
         nodes, weights = np.zeros(1), np.ones(1)
         if sd.any():
             reach = {"reach": REACH} if several else {}
-            nodes, weights = normal_nodes(float(sd.max()), given.link, power=2, **reach)
+            scale = self._family.scale(given.link)
+            nodes, weights = normal_nodes(float(sd.max()), scale, power=2, **reach)
         mean, square, within = (np.zeros_like(eta) for _ in range(3))
         orders = np.zeros((HERMITE if several else 0, *eta.shape))
         for node, weight, h in zip(nodes, weights, _hermite(nodes), strict=True):
