@@ -236,6 +236,33 @@ def test_residual_variances_of_rows_are_averaged(roles):
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
+def test_offsets_are_no_part_of_the_variance():
+    """Those of the response taken out beforehand give the same, draw by draw."""
+    data = data_of("gaussian")
+    data["o"] = np.linspace(0, 50, len(data)) % 7
+    data["less"] = data["y"] - data["o"]
+    one = pp.fit("y ~ x + (1 | g)", data, offset="o", **SHORT)
+    other = pp.fit("less ~ x + (1 | g)", data, **SHORT)
+    for fit in (one, other):
+        fixed(fit, [-0.3, 0.4], {"g": [0.6]})
+    found = [fit.variance().draws for fit in (one, other)]
+    for name in found[0]:
+        error = 1e-9 if name != "r2_bayes" else 0.05  # whose levels are drawn
+        np.testing.assert_allclose(found[0][name].mean(), found[1][name].mean(), rtol=error)
+
+
+@pytest.mark.parametrize("roles", ["se", "weights"])
+def test_residual_variances_at_estimates_are_averaged(roles):
+    data = data_of("gaussian")
+    data["s"] = np.linspace(0.5, 2, len(data))
+    estimate = pp.fit("y ~ x + (1 | g)", data, method="reml", **{roles: "s"})
+    found = estimate.variance().table["mean"]["variance[residual]"]
+    if roles == "se":
+        assert found == pytest.approx(np.mean(data["s"] ** 2))
+    else:
+        assert found == pytest.approx(estimate.maximum.sigma**2 * np.mean(1 / data["s"]))
+
+
 def test_latent_variances_of_counts_and_shares_are_at_the_mean_of_all_rows():
     """Nakagawa, Johnson & Schielzeth (2017), with exposure in the mean and not in the predictor."""
     data = data_of("poisson")
