@@ -21,6 +21,7 @@ from partialpool.effects.comparisons import (
     quotient,
     reference_values,
 )
+from partialpool.effects.condense import Condensed
 from partialpool.effects.grid import Axis, Grid, Place, at_place, chosen_groups, make_axes
 from partialpool.effects.levels import Levels
 from partialpool.effects.question import Question, ask, ratio_name
@@ -32,6 +33,8 @@ from partialpool.taking import takes
 
 if TYPE_CHECKING:
     from partialpool.effects.frame import Effects
+
+OF_SLOPES = 1e-7  # how closely condensed rows agree: finite differences are no closer to slopes
 
 
 @takes(predict, AverageRoles)
@@ -238,6 +241,7 @@ class _Quantities:
     def __init__(self, average: Average, gathered: Gathered, whole: Gathered, grid: Grid) -> None:
         self.average, self.gathered, self.whole, self.grid = average, gathered, whole, grid
         self.model = average.model
+        self.condensed = self._condensed(grid)
 
     def all(self, asked: Question, compared: Sequence[Comparison]) -> list[Found]:
         """Give averages of all combinations, their comparisons, and the slope of a number."""
@@ -275,7 +279,7 @@ class _Quantities:
         for place in self.grid.places:
             rows = at_place(self.model, self.gathered, self.grid, place)
             try:
-                found[place] = self._average(rows)
+                found[place] = self._average(rows, self.grid.slope, self.condensed)
             except UnknownRowsError as error:
                 refused.append(error)
                 if not error.every or len(refused) == len(self.grid.places):
@@ -287,27 +291,32 @@ class _Quantities:
                 )
         return found
 
-    def _average(self, rows: Gathered) -> Array:
-        slope = self.grid.slope
+    def _condensed(self, grid: Grid) -> Condensed:
+        constant = {name for axis in grid.axes for name in axis.columns}
+        average = self.average
+        return Condensed(self.model, self.gathered, average.weights, average.apart, constant)
+
+    def _average(self, rows: Gathered, slope: str | None, condensed: Condensed) -> Array:
         if slope is None:
-            return self.average(rows)
+            return condensed.average(rows, self.average)
         data = self.whole.table.columns[slope].values.astype(np.float64)
-        return self.average.slope(rows, slope, data)
+
+        def compute(own: Gathered, weights: Array) -> Array:
+            return self.average.slope(own, slope, data, weights)
+
+        return condensed.average(rows, compute, OF_SLOPES)
 
     def _slopes(self, axis: Axis) -> list[Found]:
         """The slope of a number where the rows are, within the chosen levels."""
         if not axis.is_numeric or axis.name in self.average.of_levels:
             return []
         grid = replace(self.grid, axes=self.grid.axes[1:])
-        return [
-            Found(
-                "slope",
-                (None, *place),
-                None,
-                self.average.slope(at_place(self.model, self.gathered, grid, place), axis.name),
-            )
-            for place in grid.places
-        ]
+        condensed, found = self._condensed(grid), []
+        for place in grid.places:
+            rows = at_place(self.model, self.gathered, grid, place)
+            slope = self._average(rows, axis.name, condensed)
+            found.append(Found("slope", (None, *place), None, slope))
+        return found
 
     def _check_positive(self, averages: Mapping[Place, Array]) -> None:
         for place, x in averages.items():
