@@ -74,7 +74,7 @@ def test_condensed_rows_have_the_averages_of_all(name, data, monkeypatch):
     used = []
 
     class Watched(Condensed):
-        def average(self, rows, compute, least=condense.AGREEMENT):
+        def average(self, rows, compute, least):
             def counted(own, weights):
                 used.append(len(weights))
                 return compute(own, weights)

@@ -112,7 +112,7 @@ class Condensed:
                 small, large = (_rule(numbers[0], x, weights, kinds, size) for size in sizes)
                 self.rules.append((small, large))
 
-    def average(self, rows: Gathered, compute: Averaging, least: float = AGREEMENT) -> Array:
+    def average(self, rows: Gathered, compute: Averaging, least: float) -> Array:
         """Average over rows: `least` is how closely two rules have to agree."""
         for small, large in self.rules:
             one, other = (compute(rule.rows(rows), rule.weights) for rule in (small, large))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
@@ -21,7 +22,7 @@ from partialpool.effects.comparisons import (
     quotient,
     reference_values,
 )
-from partialpool.effects.condense import Condensed
+from partialpool.effects.condense import AGREEMENT, Averaging, Condensed
 from partialpool.effects.grid import Axis, Grid, Place, at_place, chosen_groups, make_axes
 from partialpool.effects.levels import Levels
 from partialpool.effects.question import Question, ask, ratio_name
@@ -297,14 +298,13 @@ class _Quantities:
         return Condensed(self.model, self.gathered, average.weights, average.apart, constant)
 
     def _average(self, rows: Gathered, slope: str | None, condensed: Condensed) -> Array:
-        if slope is None:
-            return condensed.average(rows, self.average)
-        data = self.whole.table.columns[slope].values.astype(np.float64)
-
-        def compute(own: Gathered, weights: Array) -> Array:
-            return self.average.slope(own, slope, data, weights)
-
-        return condensed.average(rows, compute, OF_SLOPES)
+        compute: Averaging = self.average
+        if slope is not None:
+            data = self.whole.table.columns[slope].values.astype(np.float64)
+            compute = partial(self.average.slope, by=slope, data=data)
+        if self.average.levels.are_linear:  # columns are averaged: few or many are as fast
+            return compute(rows, self.average.weights)
+        return condensed.average(rows, compute, AGREEMENT if slope is None else OF_SLOPES)
 
     def _slopes(self, axis: Axis) -> list[Found]:
         """The slope of a number where the rows are, within the chosen levels."""
