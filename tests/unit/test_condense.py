@@ -57,6 +57,7 @@ CASES = {
     "slopes of levels": ("y ~ arm * x + k + (x | g)", {"family": "bernoulli"}, True),
     "a curve": ("c ~ arm * x + {x**2} + k + (1 | g)", {"family": "negbinomial"}, True),
     "exposure": ("c ~ arm + log(x + 1)", {"family": "poisson", "exposure": "e"}, True),
+    "weights": ("y ~ arm * x", {"family": "bernoulli", "weights": "e"}, True),
     "levels apart": ("y ~ arm + x + (1 | g)", {"family": "bernoulli", "pooling": "none"}, True),
     "a step": ("y ~ arm + x + {x > 2} + (1 | g)", {"family": "bernoulli"}, False),
     "a spline": ("y ~ arm + bs(x, df=5) + k", {"family": "bernoulli"}, False),
@@ -93,6 +94,15 @@ def test_condensed_rows_have_the_averages_of_all(name, data, monkeypatch):
         assert gap[..., ~slope].max(initial=0) < close * scale
         # All rows: those at the two ends have one-sided slopes.
         assert gap[..., slope].max(initial=0) < 1e-5 * scale
+
+
+def test_errors_speak_of_all_rows(data):
+    keep = ~((data["arm"] == "c") & (data["k"] == "v"))
+    data = {name: values[keep] for name, values in data.items()}
+    fit = pp.fit("y ~ arm * k + x", data, family="bernoulli", **QUICK)
+    count = int((data["k"] == "v").sum())
+    with pytest.raises(pp.InputError, match=f"adds in {count} rows"):
+        fit.effects("arm")
 
 
 def test_two_numbers_are_not_condensed(data):

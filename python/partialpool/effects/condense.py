@@ -19,6 +19,7 @@ from partialpool.data.labels import distinct
 from partialpool.design.gather import Gathered
 from partialpool.draws.new_rows import grouping_columns
 from partialpool.effects.values import is_numeric
+from partialpool.errors import InputError
 from partialpool.model import Group, Model
 
 MANY = 1000  # rows; of fewer all are taken
@@ -115,7 +116,10 @@ class Condensed:
     def average(self, rows: Gathered, compute: Averaging, least: float) -> Array:
         """Average over rows: `least` is how closely two rules have to agree."""
         for small, large in self.rules:
-            one, other = (compute(rule.rows(rows), rule.weights) for rule in (small, large))
+            try:
+                one, other = (compute(rule.rows(rows), rule.weights) for rule in (small, large))
+            except InputError:  # which speaks of rows, so of all
+                break
             if np.abs(one - other).max() <= least * np.abs(other).max():
                 return other
         return compute(rows, self.weights)
