@@ -244,11 +244,11 @@ def test_refusals(fit, name):
 def test_ratios_that_there_are_not():
     data = table() | {"r": np.resize([0, 1, 2], N), "c": np.resize([0, 1], N)}
     ordered = pp.fit("r ~ arm + (1 | g)", data, family="cumulative", **QUICK)
-    with pytest.raises(pp.InputError, match='whose zero is arbitrary.*use kind="probability"'):
+    with pytest.raises(pp.InputError, match=r'whose zero is arbitrary.*use kind="probability"'):
         ordered.effects("arm", ratio=True)
     probit = pp.fit("c ~ arm + x", data, family="bernoulli", link="probit", **QUICK)
     assert "ratio" in probit.effects("arm", ratio=True)["quantity"].tolist()
-    with pytest.raises(pp.NotYetError, match='the link is probit: .*or use kind="mean"'):
+    with pytest.raises(pp.NotYetError, match=r'the link is probit: .*or use kind="mean"'):
         probit.effects("arm", ratio=True, kind="linear")
     with pytest.raises(pp.InputError, match="is 0 in some draws, so there are no ratios"):
         probit.effects("x", {"x": [0.0, -1e6, 1e6]}, ratio=True)
@@ -273,7 +273,7 @@ def test_too_many_combinations_pairs_and_numbers(fit, monkeypatch):
     assert len(fit.effects(["year", "g"], pairwise="all")) == 55
     needed = 3 * 8 * 80 * (10 + 45 + 1) / 0.75
     monkeypatch.setattr("partialpool.memory.machine_memory", lambda: needed - 1)
-    with pytest.raises(pp.InputError, match="56 rows of the table would be kept.*`draws=`"):
+    with pytest.raises(pp.InputError, match=r"56 rows of the table would be kept.*`draws=`"):
         fit.effects(["year", "g"], pairwise="all")
     assert len(fit.effects(["year", "g"], pairwise="all", draws=39)) == 55
 

@@ -88,6 +88,7 @@ def calls(tmp_path_factory):
             f"predict {family}": (fit.predict, {}),
             f"posterior_predictive {family}": (fit.posterior_predictive, {}),
             f"effects {family}": (fit.effects, {"by": "x"}),
+            f"effects of several {family}": (fit.effects, {"by": ["x", "g"], "pairwise": True}),
             f"loo {family}": (fit.loo, {}),
             f"kfold {family}": (fit.kfold, {"k": 2}),
             f"check {family}": (fit.check, {}),
@@ -154,6 +155,11 @@ def test_sentences_of_fits(calls):
         (lambda: fit.effects("x", 1.5), "`at` is 1.5: give a dict"),
         (lambda: fit.effects("x", at={"f": ["a", "b"]}), "`at` gives `f` several values: give one"),
         (lambda: fit.effects("x", at={3: 1}), "`at` has the key 3"),
+        (lambda: fit.effects("x", groups={3: 1}), "`groups` has the key 3"),
+        (lambda: fit.effects("x", groups={"g": [[1]]}), "give a list of values"),
+        (lambda: fit.effects("g", {"g": [["a"]]}), "`g` has no such level: give levels by"),
+        (lambda: fit.effects("x", reference=[]), r"`reference` is \[\]"),
+        (lambda: fit.effects("x", reference={}), "`reference` names nothing"),
     ):
         with pytest.raises(InputError, match=words):
             call()

@@ -202,7 +202,7 @@ def test_predictions_and_slopes_of_random_designs(family):
     found = fit.effects(by, asked, slope=number, pairwise="all")
     expected = np.stack([derivative(fit, own, number) for own in set_])
     # At the ends of the data one-sided, off by 1e-4 of a curvature.
-    np.testing.assert_allclose(drawn(found)[: len(places)], expected, rtol=3e-4, atol=3e-4)
+    np.testing.assert_allclose(drawn(found)[: len(places)], expected, rtol=1e-3, atol=3e-4)
     assert_compares(found, by)
 
 

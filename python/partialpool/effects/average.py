@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
 from partialpool.design.gather import Gathered
+from partialpool.design.rows import Rows
 from partialpool.draws.new_rows import build_rows, check_known, grouping_columns
 from partialpool.effects.levels import Levels
-from partialpool.effects.rows import contents, interleaved, take, without_common
+from partialpool.effects.rows import averaged, contents, derived, interleaved, take
 from partialpool.effects.values import with_column
 from partialpool.model import Group
 
@@ -42,21 +43,30 @@ class Average:
         # Between the values of these columns there is nothing to derive.
         self.of_levels = {name for g in apart for name in grouping_columns(levels.model, g)}
 
-    def __call__(self, gathered: Gathered) -> Array:
-        """Give the average over the rows."""
+    def __call__(self, gathered: Gathered, weights: Array) -> Array:
+        """Give the average over rows with these weights."""
         rows = build_rows(self.model, gathered, self.apart)
         check_known(self.model, rows)
-        first, counts, weights = self._distinct(contents(rows))
+        return self._over(rows, weights)
+
+    def _over(self, rows: Rows, weights: Array) -> Array:
+        """Give the average over rows that are built."""
+        if self.levels.are_linear:  # what is expected of the average row is the average
+            rows, counts, weights = averaged(rows, weights)
+        else:
+            first, counts, weights = _distinct(contents(rows), weights)
+            rows = take(rows, first)
         total: Array | float = 0.0
         origin: float | None = None if self.levels.are_linear else 0.0
         lost, left = 0.0, float(weights.sum())
-        for at, mean in self.levels.means(take(rows, first)):
+        for at, mean in self.levels.means(rows):
             known = _known(mean)
+            own, shares = (mean, weights[at]) if known.all() else (mean[known], weights[at][known])
             lost += counts[at][~known].sum()
             left -= weights[at][~known].sum()
-            if origin is None and known.any():
-                origin = float(mean[known].flat[0])  # far from zero, sums of differences are exact
-            total = total + np.tensordot(weights[at][known], mean[known] - (origin or 0.0), axes=1)
+            if origin is None and len(own):
+                origin = float(own.flat[0])  # far from zero, sums of differences are exact
+            total = total + np.tensordot(shares, own - origin if origin else own, axes=1)
         if lost:
             self._say(int(lost))
         if lost == counts.sum():
@@ -69,21 +79,21 @@ class Average:
         categories = len(self.model.categories) if self.levels.kind == "probability" else 0
         return np.full((len(self.levels.picked), *[categories] * bool(categories)), np.nan)
 
-    def slope(self, gathered: Gathered, by: str, data: Array | None = None) -> Array:
+    def slope(self, gathered: Gathered, weights: Array, by: str, data: Array) -> Array:
         """Give the average derivative where the rows are.
 
-        `data`: where the rows were, before all of them got one value.
+        `data`: where all rows were, before they got other values, or were condensed.
         """
         x = gathered.table.columns[by].values.astype(np.float64)
-        low, high = self._ends(x, x if data is None else data)
+        low, high = self._ends(x, data)
         columns = (replace(gathered.table.columns[by], values=x) for x in (low, high))
         left_end, right_end = (
             build_rows(self.model, with_column(gathered, column), self.apart) for column in columns
         )
-        alike = np.hstack([contents(left_end), contents(right_end), (high - low)[:, None]])
-        first, _, weights = self._distinct(alike)
         if self.levels.are_linear:
-            left_end, right_end = without_common(left_end, right_end)
+            return self._over(derived(left_end, right_end, high - low), weights)
+        alike = np.hstack([contents(left_end), contents(right_end), (high - low)[:, None]])
+        first, _, weights = _distinct(alike, weights)
         both = interleaved(take(left_end, first), take(right_end, first))
         total: Array | float = 0.0
         left, any_known = float(weights.sum()), False
@@ -109,13 +119,6 @@ class Average:
         high = np.where(inside, np.minimum(x + step, most), x + step)
         return low, high
 
-    def _distinct(self, table: Array) -> tuple[Ints, Array, Array]:
-        """Merge rows that are alike: the first of each kind, how many, and their weight."""
-        _, first, kind = np.unique(table, axis=0, return_index=True, return_inverse=True)
-        kind = kind.ravel()
-        counts = np.bincount(kind).astype(np.float64)
-        return first, counts, np.bincount(kind, self.weights).astype(np.float64)
-
     def _say(self, lost: int) -> None:
         note = (
             f"left out: {lost} row{'s' * (lost != 1)} in levels whose own rows do not determine "
@@ -125,6 +128,18 @@ class Average:
             self.notes.append(note)
 
 
+def _distinct(table: Array, weights: Array) -> tuple[Ints, Array, Array]:
+    """Merge rows that are alike: the first of each kind, how many, and their weight."""
+    _, first, kind = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    kind = kind.ravel()
+    counts = np.bincount(kind).astype(np.float64)
+    return first, counts, np.bincount(kind, weights).astype(np.float64)
+
+
 def _known(values: Array) -> NDArray[np.bool_]:
     """Rows without an undetermined number."""
-    return np.asarray(~np.isnan(values.reshape(len(values), -1)).any(axis=1))
+    flat = values.reshape(len(values), -1)
+    known = np.isfinite(flat @ np.ones(flat.shape[1]))
+    doubtful = np.flatnonzero(~known)  # the sum of infinite numbers tells less
+    known[doubtful] = ~np.isnan(flat[doubtful]).any(axis=1)
+    return known

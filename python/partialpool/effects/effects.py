@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
@@ -21,6 +22,7 @@ from partialpool.effects.comparisons import (
     quotient,
     reference_values,
 )
+from partialpool.effects.condense import AGREEMENT, Averaging, Condensed
 from partialpool.effects.grid import Axis, Grid, Place, at_place, chosen_groups, make_axes
 from partialpool.effects.levels import Levels
 from partialpool.effects.question import Question, ask, ratio_name
@@ -32,6 +34,8 @@ from partialpool.taking import takes
 
 if TYPE_CHECKING:
     from partialpool.effects.frame import Effects
+
+OF_SLOPES = 1e-7  # how closely condensed rows agree: finite differences are no closer to slopes
 
 
 @takes(predict, AverageRoles)
@@ -238,6 +242,7 @@ class _Quantities:
     def __init__(self, average: Average, gathered: Gathered, whole: Gathered, grid: Grid) -> None:
         self.average, self.gathered, self.whole, self.grid = average, gathered, whole, grid
         self.model = average.model
+        self.condensed = self._condensed(grid)
 
     def all(self, asked: Question, compared: Sequence[Comparison]) -> list[Found]:
         """Give averages of all combinations, their comparisons, and the slope of a number."""
@@ -275,7 +280,7 @@ class _Quantities:
         for place in self.grid.places:
             rows = at_place(self.model, self.gathered, self.grid, place)
             try:
-                found[place] = self._average(rows)
+                found[place] = self._average(rows, self.grid.slope, self.condensed)
             except UnknownRowsError as error:
                 refused.append(error)
                 if not error.every or len(refused) == len(self.grid.places):
@@ -287,27 +292,31 @@ class _Quantities:
                 )
         return found
 
-    def _average(self, rows: Gathered) -> Array:
-        slope = self.grid.slope
-        if slope is None:
-            return self.average(rows)
-        data = self.whole.table.columns[slope].values.astype(np.float64)
-        return self.average.slope(rows, slope, data)
+    def _condensed(self, grid: Grid) -> Condensed:
+        constant = {name for axis in grid.axes for name in axis.columns}
+        average = self.average
+        return Condensed(self.model, self.gathered, average.weights, average.apart, constant)
+
+    def _average(self, rows: Gathered, slope: str | None, condensed: Condensed) -> Array:
+        compute: Averaging = self.average
+        if slope is not None:
+            data = self.whole.table.columns[slope].values.astype(np.float64)
+            compute = partial(self.average.slope, by=slope, data=data)
+        if self.average.levels.are_linear:  # columns are averaged: few or many are as fast
+            return compute(rows, self.average.weights)
+        return condensed.average(rows, compute, AGREEMENT if slope is None else OF_SLOPES)
 
     def _slopes(self, axis: Axis) -> list[Found]:
         """The slope of a number where the rows are, within the chosen levels."""
         if not axis.is_numeric or axis.name in self.average.of_levels:
             return []
         grid = replace(self.grid, axes=self.grid.axes[1:])
-        return [
-            Found(
-                "slope",
-                (None, *place),
-                None,
-                self.average.slope(at_place(self.model, self.gathered, grid, place), axis.name),
-            )
-            for place in grid.places
-        ]
+        condensed, found = self._condensed(grid), []
+        for place in grid.places:
+            rows = at_place(self.model, self.gathered, grid, place)
+            slope = self._average(rows, axis.name, condensed)
+            found.append(Found("slope", (None, *place), None, slope))
+        return found
 
     def _check_positive(self, averages: Mapping[Place, Array]) -> None:
         for place, x in averages.items():

@@ -1,4 +1,4 @@
-"""Rows of a design that are merged where they are alike, and paired at two values."""
+"""Rows of a design that are merged, averaged, or paired at two values."""
 
 from __future__ import annotations
 
@@ -51,22 +51,47 @@ def interleaved(low: Rows, high: Rows) -> Rows:
     )
 
 
-def without_common(low: Rows, high: Rows) -> tuple[Rows, Rows]:
-    """Without columns that are alike at both ends: they cancel in differences of what is linear.
+def averaged(rows: Rows, weights: Array) -> tuple[Rows, Array, Array]:
+    """Rows of the same levels as one, with the averages of their columns.
 
-    Far from zero, rounding would leave more of them than the difference is.
+    For what is linear in the columns.
+
+    Returns
+    -------
+    rows : Rows
+        One for each combination of levels.
+    counts, weights : (row,) arrays
+        How many rows each was, and their weight.
     """
+    codes = np.stack([np.zeros(len(rows), dtype=np.int64), *(m.codes for m in rows.members)])
+    _, first, kind = np.unique(codes, axis=1, return_index=True, return_inverse=True)
+    kind = kind.ravel()
+    total = np.bincount(kind, weights).astype(np.float64)
 
-    def change(a: Array, b: Array) -> tuple[Array, Array]:
-        alike = (a == b).all(axis=0)
-        return np.where(alike, 0.0, a), np.where(alike, 0.0, b)
+    def mean(columns: Array) -> Array:
+        start = columns[first]  # far from zero, sums of differences are exact
+        change = (columns - start[kind]) * weights[:, None]
+        sums = [np.bincount(kind, own, len(first)) for own in change.T]
+        return start + np.reshape(sums, (columns.shape[1], len(first))).T / total[:, None]
 
-    X = change(low.X, high.X)
-    Z = [change(m.Z, n.Z) for m, n in zip(low.members, high.members, strict=True)]
+    found = Rows(
+        mean(rows.X),
+        None if rows.offset is None else mean(rows.offset[:, None])[:, 0],
+        None,
+        tuple(replace(m, Z=mean(m.Z), codes=m.codes[first]) for m in rows.members),
+        {},
+    )
+    return found, np.bincount(kind).astype(np.float64), total
 
-    def end(rows: Rows, side: int) -> Rows:
-        members = zip(rows.members, Z, strict=True)
-        own = tuple(replace(member, Z=pair[side]) for member, pair in members)
-        return replace(rows, X=X[side], offset=None, members=own)
 
-    return end(low, 0), end(high, 1)
+def derived(low: Rows, high: Rows, steps: Array) -> Rows:
+    """The slopes of columns between two ends: for what is linear in the columns."""
+    members = zip(low.members, high.members, strict=True)
+    width = steps[:, None]
+    return Rows(
+        (high.X - low.X) / width,
+        None,
+        None,
+        tuple(replace(m, Z=(n.Z - m.Z) / width) for m, n in members),
+        {},
+    )

@@ -91,7 +91,8 @@ def fits(rng, folder):
         for twin in (pickle.loads(pickle.dumps(fit)), copy.deepcopy(fit)):
             same(twin.coefficients(), fit.coefficients())
     elif answer == 7:
-        fit.effects(str(rng.choice(list(columns))))
+        by = [str(name) for name in rng.choice(list(columns), int(rng.integers(1, 3)))]
+        fit.effects(by[0] if len(by) == 1 else by, pairwise=bool(rng.random() < 0.5))
     elif answer == 8:
         fit.to_arviz(prior=5 if rng.random() < 0.5 else False)
     else:
@@ -135,6 +136,13 @@ def odd_arguments(rng, folder):
         lambda: fit.effects(value),
         lambda: fit.effects("x", value),
         lambda: fit.effects("x", at={"x": value}),
+        lambda: fit.effects([value, "g"]),
+        lambda: fit.effects("g", at={"g": value}),
+        lambda: fit.effects("x", groups=value),
+        lambda: fit.effects("x", groups={"g": value}),
+        lambda: fit.effects("x", reference=value),
+        lambda: fit.effects("x", pairwise=value),
+        lambda: fit.effects("g", slope=value),
         lambda: fit.predict(value),
         lambda: fit.predict({"x": [1.0], "g": value}),
         lambda: fit.predict(kind=value),
