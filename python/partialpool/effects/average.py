@@ -12,7 +12,7 @@ from partialpool.arrays import Array, Ints
 from partialpool.design.gather import Gathered
 from partialpool.draws.new_rows import build_rows, check_known, grouping_columns
 from partialpool.effects.levels import Levels
-from partialpool.effects.rows import contents, interleaved, take, without_common
+from partialpool.effects.rows import averaged, contents, interleaved, take, without_common
 from partialpool.effects.values import with_column
 from partialpool.model import Group
 
@@ -46,6 +46,9 @@ class Average:
         """Give the average over the rows."""
         rows = build_rows(self.model, gathered, self.apart)
         check_known(self.model, rows)
+        if self.levels.are_linear and not self.apart:
+            ((_, mean),) = self.levels.means(averaged(rows, self.weights))
+            return np.asarray(mean[0])
         first, counts, weights = self._distinct(contents(rows))
         total: Array | float = 0.0
         origin: float | None = None if self.levels.are_linear else 0.0

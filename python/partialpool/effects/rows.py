@@ -32,6 +32,27 @@ def take(rows: Rows, at: Ints) -> Rows:
     )
 
 
+def averaged(rows: Rows, weights: Array) -> Rows:
+    """One row with the average of all, for what is linear in their columns and knows no levels.
+
+    Averages are those of differences from the first row: far from zero, these are exact.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 1e15], [1.0, 1e15 + 2.0]])
+    >>> averaged(Rows(X, None, None, (), {}), np.array([1.0, 1.0])).X - X[0]
+    array([[0., 1.]])
+    """
+    share = weights / weights.sum()
+
+    def average(values: Array) -> Array:
+        return np.asarray(values[:1] + share @ (values - values[:1]))
+
+    row = take(rows, np.zeros(1, dtype=np.int64))
+    offset = None if rows.offset is None else average(rows.offset)
+    return replace(row, X=average(rows.X), offset=offset)
+
+
 def interleaved(low: Rows, high: Rows) -> Rows:
     """Rows in pairs, so that both are computed in the same way and errors cancel."""
 
