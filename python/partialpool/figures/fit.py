@@ -57,7 +57,7 @@ class FitPlots(Plots):
         >>> import partialpool as pp
         >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
         >>> print(*fit.plot.all())
-        levels groups pooling_factor coefficients effects-floor posterior pairs check
+        levels groups pooling_factor coefficients effects-floor posterior pairs trace rank check
         """
         return dict([*self._of_levels(), *self._of_all()])
 
