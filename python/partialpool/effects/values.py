@@ -75,13 +75,12 @@ def with_value(gathered: Gathered, name: str, value: Any) -> Gathered:
             f"`at` gives `{name}` several values", remedy="give one; only `by` takes several"
         )
     what = f"`{name}` in `at`"
-    known, codes = distinct(column.labels)
-    place = match_labels([value], known, what)[0]
-    if place >= 0:  # as in the first row that has it
-        row = int(np.argmax(codes == place))
-        own, text = column.values[row], None if column.texts is None else column.texts[row]
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if column.kind == "number" and column.texts is None and number:
+        # It is what it is called: the rows need not be looked through for it.
+        own, text = _other_value(column, value, what), None
     else:
-        own, text = _other_value(column, value, what), label(value)
+        own, text = _found_value(column, value, what)
     dtype = column.values.dtype
     if dtype.kind in "iu" and not (float(own).is_integer() and abs(own) < 2**53):
         dtype = np.dtype(np.float64)
@@ -91,6 +90,16 @@ def with_value(gathered: Gathered, name: str, value: Any) -> Gathered:
     if column.texts is not None:
         texts = np.full(len(column), text, dtype=object)
     return with_column(gathered, replace(column, values=values, texts=texts))
+
+
+def _found_value(column: Column, value: Any, what: str) -> tuple[Any, Any]:
+    """Return a value as the first row that has it holds it, and its text; or another value."""
+    known, codes = distinct(column.labels)
+    place = match_labels([value], known, what)[0]
+    if place < 0:
+        return _other_value(column, value, what), label(value)
+    row = int(np.argmax(codes == place))
+    return column.values[row], None if column.texts is None else column.texts[row]
 
 
 def with_level(gathered: Gathered, name: str, level: Any) -> Gathered:

@@ -106,46 +106,72 @@ class Trend:
         return float(np.max(np.abs(self.y - self.expected) / self.half))
 
 
-def trend(
-    x: Array, values: Array, expected: float = 0.0, variance: float = 1.0, mass: float = MASS
-) -> Trend:
-    """Smooth values along x by local lines, as loess does, and give the band for no trend.
+@dataclass(frozen=True, eq=False)
+class Smoother:
+    """What makes smooth lines of values by x, and knows how far these go by chance.
 
-    Rows are put into up to 200 bins by their rank in x. At each of 50 ranks a line is fitted to the
-    means of the bins, weighted by their rows and, with the tricube of the distance in rank, as far
-    as 30% of the rows to either side. The line is linear in the values; for independent values of
-    this variance its covariance is therefore known, and the band is as wide as the largest distance
-    from 0, in sds, that a normal line of this covariance keeps to with probability `mass`
-    (simulated).
+    Attributes
+    ----------
+    x : (point,) array
+        Along the line.
+    weights : (point, bin) array
+        By which it is made of means of the bins.
+    bins : (row,) array of int
+        The bin of each row.
+    counts : (bin,) array
+        Rows in each.
+    """
+
+    x: Array
+    weights: Array
+    bins: Ints
+    counts: Array
+
+    def trend(
+        self, values: Array, expected: float = 0.0, variance: float = 1.0, mass: float = MASS
+    ) -> Trend:
+        """Smooth values, and give the band for values without a trend, of this variance."""
+        means = np.bincount(self.bins, values, len(self.counts)) / self.counts
+        return Trend(self.x, self.weights @ means, expected, math.sqrt(variance) * self.reach(mass))
+
+    def reach(self, mass: float) -> Array:
+        """Half the width of the band for independent values of variance 1.
+
+        The line is linear in the values, so its covariance is known; the band is as wide as the
+        largest distance from 0, in sds, that a normal line of this covariance keeps to with
+        probability `mass` (simulated).
+        """
+        to_values = self.weights / np.sqrt(self.counts)
+        spread = np.sqrt((to_values**2).sum(axis=1))
+        rng = np.random.default_rng([len(self.bins), 14])
+        made = rng.standard_normal((TIMES, len(self.counts))) @ to_values.T
+        return np.asarray(spread * np.quantile(np.max(np.abs(made) / spread, axis=1), mass))
+
+
+def smoother(x: Array) -> Smoother:
+    """Make local lines along x, as loess does.
+
+    Rows are put into up to 200 bins by their rank in x, those with the same x into one. At each of
+    50 ranks a line is fitted to the means of the bins, weighted by their rows and, with the tricube
+    of the distance in rank, as far as 30% of the rows to either side.
 
     Examples
     --------
     >>> x = np.arange(400.0)
     >>> rng = np.random.default_rng(1)
-    >>> found = trend(x, rng.normal(size=400) + 0.01 * (x - 200))
+    >>> found = smoother(x).trend(rng.normal(size=400) + 0.01 * (x - 200))
     >>> found.strength > 5, bool(np.all(np.diff(found.y) > 0))
     (True, True)
     """
-    order = np.argsort(x, kind="stable")
-    x, values, n = x[order], values[order], len(x)
-    # Rows with the same x are in one bin: the rank of the middle of them.
-    _, first, same = np.unique(x, return_index=True, return_inverse=True)
-    ends = np.append(first[1:], n)
-    rank = ((first + ends) / 2)[same] / n
-    bins = np.minimum((rank * BINS).astype(np.int64), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    full = counts > 0
-    rows_in = counts[full].astype(np.float64)
-    place, mean, middle = (np.bincount(bins, v, BINS)[full] / rows_in for v in (rank, values, x))
-    low, high = place[0], place[-1]
-    at = np.linspace(low, high, POINTS)
-    rows = np.stack([_local_line(place, rows_in, point) for point in at])
-    sd = np.sqrt(variance / rows_in)
-    spread = np.sqrt((rows**2) @ (sd**2))
-    rng = np.random.default_rng([n, 14])
-    made = rng.standard_normal((TIMES, len(sd))) @ (rows * sd).T
-    reach = np.quantile(np.max(np.abs(made) / spread, axis=1), mass)
-    return Trend(np.interp(at, place, middle), rows @ mean, expected, reach * spread)
+    n = len(x)
+    _, same, times = np.unique(x, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(times) - times / 2)[same] / n
+    bins = np.unique((ranks * BINS).astype(np.int64), return_inverse=True)[1]
+    counts = np.bincount(bins).astype(np.float64)
+    place, middle = (np.bincount(bins, values) / counts for values in (ranks, x))
+    at = np.linspace(place[0], place[-1], POINTS)
+    weights = np.stack([_local_line(place, counts, point) for point in at])
+    return Smoother(np.interp(at, place, middle), weights, bins, counts)
 
 
 def _local_line(place: Array, counts: Array, point: float) -> Array:

@@ -125,7 +125,8 @@ def _means(question: Question, data: Data, which: Flags) -> Behind:
         curves = np.unique(data.curve[which]).tolist()
         series = [(which & (data.curve == k), 0, k) for k in curves]
     for rows, column, curve in series:
-        x, y = binned(data.x[rows], data.y[rows, column], data.weights[rows])
+        own = data.x[rows], data.y[rows, column], data.weights[rows]
+        x, y = binned(*own, APART if first.between else len(first.values))
         parts.append(np.array([x, y, np.full(len(x), float(curve))]))
     found = np.concatenate([np.empty((3, 0)), *parts], axis=1)
     what = "shares" if question.kind == "probability" else "means"
@@ -171,10 +172,10 @@ def responses(question: Question) -> Array | None:
     return np.asarray(y[:, None])
 
 
-def binned(x: Array, y: Array, weights: Array) -> tuple[Array, Array]:
-    """Means of x and y in bins of about as many rows, or of each x where there are few."""
+def binned(x: Array, y: Array, weights: Array, apart: int = APART) -> tuple[Array, Array]:
+    """Means of x and y in bins of about as many rows, or of each x where there are few of them."""
     values, codes = np.unique(x, return_inverse=True)
-    if len(values) > APART:
+    if len(values) > apart:
         count = int(np.clip(len(x) // 12, 4, BINS))
         cuts = np.unique(np.quantile(x, np.linspace(0, 1, count + 1)[1:-1]))
         codes = np.searchsorted(cuts, x, side="right")

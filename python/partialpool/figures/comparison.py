@@ -38,8 +38,16 @@ class ComparisonPlots:
     poolings: Poolings
 
     def all(self) -> dict[str, Callable[[], Figure]]:
-        """Give the figures that need no argument by name, each to be called."""
-        return {"shrinkage": self.shrinkage}
+        """Give the figures that need no argument and suit the model by name, each to be called."""
+        found: dict[str, Callable[[], Figure]] = {
+            "shrinkage": self.shrinkage,
+            "levels": self.levels,
+            "groups": self.groups,
+            "pooling_factor": self.pooling_factor,
+        }
+        if any(coefficient_labels(fit) for fit in self.poolings.fits.values()):
+            found["coefficients"] = self.coefficients
+        return found
 
     def shrinkage(
         self, choose: tuple[str, str] | None = None, *, title: str | None = None

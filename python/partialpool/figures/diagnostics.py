@@ -22,8 +22,8 @@ from partialpool.figures.bands import (
     ROOT_VARIANCE,
     mean_reach,
     outside,
+    smoother,
     sorted_normals,
-    trend,
 )
 from partialpool.figures.plots import Plots
 from partialpool.figures.scaled_levels import level_panels
@@ -178,7 +178,7 @@ def _trend(
     """Give values by x with their trend, and how strong it is."""
     from partialpool.plots.diagnostics import Panel, draw_trend
 
-    found = trend(x, values, *((ROOT_MEAN, ROOT_VARIANCE) if size else (0.0, 1.0)))
+    found = smoother(x).trend(values, *((ROOT_MEAN, ROOT_VARIANCE) if size else (0.0, 1.0)))
     failed = found.strength > 1
     draw = partial(
         draw_trend,

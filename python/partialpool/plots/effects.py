@@ -245,7 +245,8 @@ def _behind(ax: Axes, panel: Panel, words: Words, legend: dict[str, Any]) -> Non
             else:
                 style |= {"markerfacecolor": WHITE, "markeredgecolor": colour if several else INK}
                 # Around a point that agrees with it there is still a ring.
-                style |= {"markersize": 10.0 if words.categories else 5.0, "markeredgewidth": 1.0}
+                wide = 10.0 if words.categories and len(words.categories) <= NAMED else 5.0
+                style |= {"markersize": wide, "markeredgewidth": 1.0 if wide > 5 else 0.7}
             at = which.x[own] + (aside[k] if len(aside) else 0.0)
             style["zorder"] = 2 if kind == "rows" else 3.5
             ax.plot(at, which.y[own], rasterized=len(which.x) > 500, **style)
