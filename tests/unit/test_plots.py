@@ -6,30 +6,18 @@ Run as a script, this file writes the stored images anew; look at them before ke
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib import style
-from matplotlib.image import imread, imsave
 
 from partialpool.errors import InputError
 from partialpool.plots import Panel, save, shrinkage
 from partialpool.plots.shrinkage.scales import central, frame, positions
 from partialpool.plots.shrinkage.scene import CROWD, LINES, SHOWN
+from pictures import TOLERANCE, distance, pixels, same_letters, store, stored
 
-IMAGES = Path(__file__).parents[1] / "reference" / "images"
-DPI = 50
-# Root mean square over all pixels and channels, of 255. The version that drew the stored images
-# gives 0; an ellipse 14% wider gives 6 to 20, one that is missing 15 to 27. Other versions place
-# letters otherwise, which moves the panels by a pixel and alone gives 25 to 30: not compared.
-TOLERANCE = 3.0
-DRAWN_BY = "3.11"
-same_letters = pytest.mark.skipif(
-    not matplotlib.__version__.startswith(f"{DRAWN_BY}."),
-    reason=f"the stored images have the letters of matplotlib {DRAWN_BY}",
-)
 TERMS = ["Intercept", "floor", "uranium"]
 
 
@@ -84,22 +72,6 @@ def under_title(ax):
 def named(ax):
     """Levels whose names are written."""
     return [text.get_text() for text in ax.texts if text.xycoords == "data"]
-
-
-def pixels(fig):
-    fig.set_dpi(DPI)
-    fig.canvas.draw()
-    return np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()
-
-
-def distance(one, other):
-    if one.shape != other.shape:
-        return np.inf
-    return np.sqrt(np.mean((one.astype(float) - other.astype(float)) ** 2))
-
-
-def stored(name):
-    return np.round(255 * imread(IMAGES / f"{name}.png")[..., :3])
 
 
 PICTURES = {
@@ -330,6 +302,5 @@ def test_import_brings_no_matplotlib_and_drawing_no_pyplot():
 
 
 if __name__ == "__main__":
-    IMAGES.mkdir(parents=True, exist_ok=True)
     for name, make in PICTURES.items():
-        imsave(IMAGES / f"{name}.png", pixels(shrinkage(**make())))
+        store(name, shrinkage(**make()))
