@@ -66,8 +66,9 @@ def groups_of(seed=1):
 
 def posterior_of():
     at = np.linspace(0, 4, 200)
-    sd = Density("sd_id[Intercept]", "Exponential(1)", at, np.sqrt(2 / np.pi) * np.exp(-(at**2) / 2),
-                 np.exp(-at), 0.8, (0.3, 1.1), (0.03, 2.2))  # fmt: skip
+    half = np.sqrt(2 / np.pi) * np.exp(-(at**2) / 2)
+    intervals = (0.3, 1.1), (0.03, 2.2)
+    sd = Density("sd_id[Intercept]", "Exponential(1)", at, half, np.exp(-at), 0.8, *intervals)
     x = np.linspace(-3, 3, 200)
     normal = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
     b = Density("b[x]", "", x, normal, None, 0.0, (-0.7, 0.7), (-1.96, 1.96))
