@@ -20,12 +20,13 @@ from partialpool.priors.density import density_within
 from partialpool.priors.distributions import AtMean
 
 BINS = 2048
-SIMULATED = 40_000  # draws of priors that have no formula
+SIMULATED = 100_000  # draws of priors that have no formula …
+FINE = 0.3  # … which need less smoothing
 
 Bounds = tuple[float, float]
 
 
-def density(draws: Array, at: Array, within: Bounds) -> Array:
+def density(draws: Array, at: Array, within: Bounds, smooth: float = 1.0) -> Array:
     """Estimate a density from draws, with Silverman's bandwidth.
 
     Draws are mirrored at finite ends of the range, so that no mass leaks beyond these.
@@ -38,6 +39,8 @@ def density(draws: Array, at: Array, within: Bounds) -> Array:
         Where it is wanted; 0 outside the range.
     within : pair of float
         Where the parameter can lie.
+    smooth : float
+        Of the bandwidth.
 
     Examples
     --------
@@ -48,7 +51,7 @@ def density(draws: Array, at: Array, within: Bounds) -> Array:
     low, high = within
     q1, q3 = np.quantile(draws, [0.25, 0.75])
     spread = min(float(np.std(draws)), (q3 - q1) / 1.349 or math.inf)
-    width = 0.9 * spread * len(draws) ** -0.2
+    width = 0.9 * smooth * spread * len(draws) ** -0.2
     left = max(low, draws.min() - 4 * width)
     right = min(high, draws.max() + 4 * width)
     counts, edges = np.histogram(draws, BINS, (left, right))
@@ -67,10 +70,10 @@ def density(draws: Array, at: Array, within: Bounds) -> Array:
         padded[:half] = counts[:half][::-1]
     if right == high:
         padded[-half:] = counts[-half:][::-1]
-    smooth = np.convolve(padded, kernel, mode="valid") / (len(draws) * step)
-    found: Array = np.interp(at, middle, smooth, left=0.0, right=0.0)
+    smoothed = np.convolve(padded, kernel, mode="valid") / (len(draws) * step)
+    found: Array = np.interp(at, middle, smoothed, left=0.0, right=0.0)
     ends = ((at >= left) & (at < middle[0]), (at > middle[-1]) & (at <= right))
-    for inside, value in zip(ends, (smooth[0], smooth[-1]), strict=True):
+    for inside, value in zip(ends, (smoothed[0], smoothed[-1]), strict=True):
         found[inside] = value
     return found
 
@@ -83,25 +86,40 @@ def range_of(fit: Posterior, label: str) -> Bounds:
     return bounds(label, fit.model.priors.get(label, Flat()))
 
 
-def prior_density(fit: Posterior, label: str, at: Array) -> Array | None:
-    """Density of a parameter's prior, as the parameter is written; None where it has none.
+class PriorDensities:
+    """Densities of the priors of a fit, of parameters as they are written.
 
     Priors at the mean of the predictors are those of other numbers than the one that is shown;
     what they say of this one follows in closed form for normal coefficients, else from draws.
-    Flat priors have no density, thresholds one that hangs on each other, and those of levels the
-    population.
     """
-    priors, kind = fit.model.priors, called.kind_of(label)
-    prior = priors.get(label, priors.get(called.array_of(label)))
-    if prior is None or isinstance(prior, Flat) or kind in ("threshold", "coef", "r"):
-        return None
-    if kind == "b":
-        written = _written(fit, label, prior)
-        return None if written is None else density_within(written, at, bounds(label, written))
-    if kind in ("sd", "cor"):
-        group = next(g for g in fit.model.groups if label in (*g.sd_labels, *g.cor_labels))
-        return _of_scales(group, label, prior, priors.get(called.cor(group.name)), at)
-    return density_within(prior, at, bounds(label, prior))
+
+    def __init__(self, fit: Posterior) -> None:
+        self._fit = fit
+        self._drawn: dict[str, dict[str, Array]] = {}
+
+    def of(self, label: str, at: Array) -> Array | None:
+        """Density of a parameter's prior; None where it has none.
+
+        Flat priors have no density, thresholds one that hangs on each other, and levels have the
+        population in place of a prior.
+        """
+        priors, kind = self._fit.model.priors, called.kind_of(label)
+        prior = priors.get(label, priors.get(called.array_of(label)))
+        if prior is None or isinstance(prior, Flat) or kind in ("threshold", "coef", "r"):
+            return None
+        if kind == "b":
+            written = _written(self._fit, label, prior)
+            return None if written is None else density_within(written, at, bounds(label, written))
+        if kind not in ("sd", "cor"):
+            return density_within(prior, at, bounds(label, prior))
+        groups = self._fit.model.groups
+        group = next(g for g in groups if label in (*g.sd_labels, *g.cor_labels))
+        if not group.at_mean:
+            return _as_written(group, label, prior, at)
+        if group.name not in self._drawn:
+            self._drawn[group.name] = _simulated(group, priors.get(called.cor(group.name)))
+        within = (0.0, math.inf) if kind == "sd" else (-1.0, 1.0)
+        return density(self._drawn[group.name][label], at, within, smooth=FINE)
 
 
 def _written(fit: Posterior, label: str, prior: Prior) -> Prior | None:
@@ -132,14 +150,8 @@ def _coordinates(fit: Posterior) -> list[tuple[list[str], Coordinates]]:
     return found
 
 
-def _of_scales(
-    group: Group, label: str, prior: Prior, whole: Prior | None, at: Array
-) -> Array | None:
-    """Density of the prior of an sd or a correlation."""
-    if group.at_mean:
-        drawn = _simulated(group, whole)
-        sds, cors = (dict(zip(names, own.T, strict=True)) for names, own in drawn)
-        return density((sds | cors)[label], at, (0.0, math.inf) if label in sds else (-1.0, 1.0))
+def _as_written(group: Group, label: str, prior: Prior, at: Array) -> Array | None:
+    """Density of the prior of an sd or a correlation of coefficients as written."""
     if isinstance(prior, LKJ):
         from scipy import stats
 
@@ -158,7 +170,7 @@ def _block(group: Group, column: int) -> list[int]:
     return sorted({column, *(k for pair in group.pairs if column in pair for k in pair)})
 
 
-def _simulated(group: Group, whole: Prior | None) -> tuple[tuple[list[str], Array], ...]:
+def _simulated(group: Group, whole: Prior | None) -> dict[str, Array]:
     """Draw sds and correlations as written, of which the priors are those at the mean."""
     rng = np.random.default_rng(1)
     sd = np.column_stack([prior.draw(rng, SIMULATED, 0.0) for prior in group.own])
@@ -176,4 +188,5 @@ def _simulated(group: Group, whole: Prior | None) -> tuple[tuple[list[str], Arra
     for k, (i, j) in enumerate(group.pairs):
         cor[:, k] = matrix[:, i, j]
     drawn = written_scales(group, sd[None], cor[None])
-    return (group.sd_labels, drawn.sd[0]), (group.cor_labels, drawn.cor[0])
+    sds = zip(group.sd_labels, drawn.sd[0].T, strict=True)
+    return dict([*sds, *zip(group.cor_labels, drawn.cor[0].T, strict=True)])

@@ -156,7 +156,7 @@ def new_study(mean: Array, sd: Array, tails: tuple[float, float]) -> tuple[float
         first, last = np.min(mean + z * sd), np.max(mean + z * sd)
         if not last > first:
             return float(first)
-        scale = np.maximum(sd, np.finfo(float).tiny)
+        scale = np.maximum(sd, 1e-9 * (last - first))
         found = optimize.brentq(
             lambda x: float(stats.norm.cdf((x - mean) / scale).mean()) - share, first, last
         )

@@ -11,7 +11,7 @@ from partialpool import called
 from partialpool.arrays import Array, mean_of, quantiles
 from partialpool.draws.posterior import Posterior
 from partialpool.figures.chosen import chosen
-from partialpool.figures.densities import density, prior_density, range_of
+from partialpool.figures.densities import PriorDensities, density, range_of
 from partialpool.figures.named import check_title
 from partialpool.figures.plots import Plots
 from partialpool.model.parameters import prior_of
@@ -66,9 +66,10 @@ def posterior(
     check_title(title)
     fit = plots.fit
     found = chosen(fit, parameters, MOST)
+    priors = PriorDensities(fit)
     panels, missing = [], []
     for k, label in enumerate(found.labels):
-        panel = _panel(fit, label, found.draws[:, :, k].ravel())
+        panel = _panel(fit, priors, label, found.draws[:, :, k].ravel())
         panels.append(panel)
         if panel.prior is None and len(panel.values):
             missing.append(label)
@@ -81,7 +82,7 @@ def posterior(
     return draw(panels, interval=interval, title=title or words, notes=notes)
 
 
-def _panel(fit: Posterior, label: str, draws: Array) -> Density:
+def _panel(fit: Posterior, priors: PriorDensities, label: str, draws: Array) -> Density:
     """What is drawn of a parameter."""
     from partialpool.plots.posterior import Density, span
 
@@ -91,7 +92,7 @@ def _panel(fit: Posterior, label: str, draws: Array) -> Density:
     constant = np.ptp(draws) <= 1e-12 * np.abs(draws).max()
     at = np.empty(0) if constant else span(draws, low, high)
     values = at if constant else density(draws, at, (low, high))
-    prior = None if constant else prior_density(fit, label, at)
+    prior = None if constant else priors.of(label, at)
     return Density(
         label,
         prior_of(fit.model, label) if called.kind_of(label) not in ("coef", "r") else "",

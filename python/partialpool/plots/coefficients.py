@@ -217,7 +217,7 @@ def ratio_ticks(low: float, high: float) -> list[float]:
     >>> ratio_ticks(0.93, 1.12)
     [0.95, 1.0, 1.05, 1.1]
     """
-    if high / low < 3:
+    if high / low < 8:
         gap = (high - low) / 4
         power = 10.0 ** math.floor(math.log10(gap))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= gap * 0.99)
