@@ -111,10 +111,10 @@ def normal():
 
 def test_what_is_drawn_is_what_residuals_say(normal):
     found, residuals = panels(normal.plot.check()), normal.residuals()
-    r, fitted = residuals["residual"].to_numpy(), residuals["fitted"].to_numpy()
+    r, expected = residuals["residual"].to_numpy(), normal.loo().mean
     for title, x, values in (
-        ("Residuals by fitted values", fitted, r),
-        ("Spread by fitted values", fitted, np.sqrt(np.abs(r))),
+        ("Residuals by expectation", expected, r),
+        ("Spread by expectation", expected, np.sqrt(np.abs(r))),
         ("Residuals by x", data()["x"], r),
     ):
         points = next(x.get_xydata() for x in found[title].lines if x.get_marker() == "o")
@@ -153,7 +153,7 @@ FAULTS = {
     "spread": (
         "gaussian",
         lambda d: d["eta"] + np.exp(1.5 * d["eta"]) * d["noise"],
-        "Spread by fitted values",
+        "Spread by expectation",
     ),
     "counts": (
         "poisson",
@@ -196,8 +196,8 @@ def test_panels_suit_the_model(family, levels):
     table["y"] = made(family, table)
     fit = pp.fit("y ~ x + arm + (1 | g)", table, family=family, **QUICK)
     found = panels(fit.plot.check())
-    expected = ["Data and model", "Residuals, sorted", "Residuals by fitted values"]
-    expected += ["Spread by fitted values", "Residuals by x", "Residuals by arm"]
+    expected = ["Data and model", "Residuals, sorted", "Residuals by expectation"]
+    expected += ["Spread by expectation", "Residuals by x", "Residuals by arm"]
     expected += ["Dispersion"] * (family == "poisson")
     expected += ["Levels of g"] * (levels >= 5)  # fewer say nothing of their shape
     assert list(found) == [*expected, "Influence"]

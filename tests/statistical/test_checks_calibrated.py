@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import partialpool as pp
+from partialpool.figures.bands import ROOT_MEAN, ROOT_VARIANCE, smoother
 
 QUICK = {"chains": 1, "draws": 300, "warmup": 300}
 
@@ -48,3 +49,28 @@ def test_too_much_spread_is_nearly_always_found():
         fit = pp.fit("y ~ x + (1 | g)", data, family="poisson", seed=seed, **QUICK)
         found += bool(fit.check(draws=300).findings)
     assert found >= 14
+
+
+def few_rows(family, seed):
+    """Data in which fitted values lean towards their own responses: many levels have few rows."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(60), np.maximum(1, rng.poisson(rng.gamma(0.8, 6, 60))))
+    x = rng.normal(size=len(g))
+    eta = 0.5 + 0.4 * x + 0.5 * rng.normal(size=60)[g]
+    y = eta + rng.normal(size=len(g)) if family == "gaussian" else rng.poisson(np.exp(eta))
+    return {"y": y, "x": x, "g": g}
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_residuals_show_no_trend_where_there_is_none(family):
+    """A band holds the whole trend in 95% of data sets; by fitted values half would leave it."""
+    worlds = 40 if family == "gaussian" else 20
+    left = np.zeros(2)
+    for seed in range(worlds):
+        fit = pp.fit("y ~ x + (1 | g)", few_rows(family, seed), family=family, seed=seed, **QUICK)
+        r, expected = fit.residuals()["residual"].to_numpy(), fit.loo().mean
+        smooth = smoother(expected)
+        left[0] += smooth.trend(r).strength > 1
+        sizes = smooth.trend(np.sqrt(np.abs(r)), ROOT_MEAN, ROOT_VARIANCE)
+        left[1] += sizes.strength > 1
+    assert (left <= 0.05 * worlds + 3.5 * np.sqrt(0.05 * 0.95 * worlds)).all()

@@ -28,6 +28,7 @@ from partialpool.figures.bands import (
 from partialpool.figures.plots import Plots
 from partialpool.figures.scaled_levels import level_panels
 from partialpool.findings.dispersion import DISPERSION
+from partialpool.scores.loo import loo
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,9 +51,9 @@ def check(plots: Plots, seed: int = 0) -> Figure:
 
     Which panels there are depends on the model. The data beside data that the model makes; quantile
     residuals (:meth:`Fit.residuals`: each row given all others, standard normal where the model
-    holds) sorted beside those of a normal distribution, by what was fitted, and by each predictor;
-    their size by what was fitted; the dispersion of counts and successes; the effects of the levels
-    of each factor, standardised; the influence of each row.
+    holds) sorted beside those of a normal distribution, by what was expected, and by each
+    predictor; their size by what was expected; the dispersion of counts and successes; the effects
+    of the levels of each factor, standardised; the influence of each row.
 
     Parameters
     ----------
@@ -90,21 +91,24 @@ def check(plots: Plots, seed: int = 0) -> Figure:
     >>> import partialpool as pp
     >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
     >>> [ax.get_title() for ax in fit.plot.check().axes][:3]
-    ['Data and model', 'Residuals, sorted', 'Residuals by fitted values']
+    ['Data and model', 'Residuals, sorted', 'Residuals by expectation']
     """
     from partialpool.plots.diagnostics import diagnostics
 
     fit, seed = plots.fit, check_seed(seed)
     design = rows_of(fit)
     frame = residuals(fit)
-    r, fitted, k = (frame[name].to_numpy(np.float64) for name in ("residual", "fitted", "pareto_k"))
+    r, k = (frame[name].to_numpy(np.float64) for name in ("residual", "pareto_k"))
+    # Not the fitted values, which each row has drawn towards itself: residuals go with those.
+    expected = loo(fit).mean
     most = 1000 if design.n_rows <= MANY // 10 else 200 if design.n_rows <= MANY else SHOWN
     made = check_made(fit, min(most, n_draws(fit)), seed)
-    known = np.isfinite(r) & np.isfinite(fitted)
+    known = np.isfinite(r) & np.isfinite(expected)
     panels = [_replicates(made)]
     if known.sum() >= 2:
         panels += [_sorted(r[known])]
-        panels += _by_fitted(r[known], fitted[known])
+        if len(np.unique(frame["fitted"])) > FEW:
+            panels += _by_expected(r[known], expected[known])
         by_predictor, chosen = _predictors(fit, r, known)
         panels += by_predictor
     panels += _dispersion(made)
@@ -164,12 +168,11 @@ def _verdict(failed: bool) -> str:
     return "leaves the band" if failed else "in the band"
 
 
-def _by_fitted(r: Array, fitted: Array) -> Iterator[Panel]:
-    """Residuals and their sizes by what was fitted, where that differs."""
-    if len(np.unique(fitted)) <= FEW:
-        return
-    yield _trend("Residuals by fitted values", "Fitted", fitted, r)[0]
-    yield _trend("Spread by fitted values", "Fitted", fitted, np.sqrt(np.abs(r)), size=True)[0]
+def _by_expected(r: Array, expected: Array) -> Iterator[Panel]:
+    """Residuals and their sizes by what the other rows lead to expect."""
+    name, size = "Expected from the other rows", np.sqrt(np.abs(r))
+    yield _trend("Residuals by expectation", name, expected, r)[0]
+    yield _trend("Spread by expectation", name, expected, size, size=True)[0]
 
 
 def _trend(
