@@ -18,7 +18,7 @@ import numpy as np
 from partialpool.arrays import Array
 from partialpool.checks import check_counts, check_interval, check_seed
 from partialpool.draws.summary import Summary, summarise
-from partialpool.engine.progress import Progress
+from partialpool.engine.progress import Progress, Work
 from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.memory import check_memory
 
@@ -120,7 +120,8 @@ def metropolis(
     kept = {name: np.empty((chains, draws, *np.shape(v))) for name, v in starts[0].items()}
     densities, accepted = np.empty((chains, draws)), np.zeros(chains)
     steps = warmup + draws
-    with Progress(chains * steps, progress) as bar:
+    done = [0] * chains
+    with Progress(Work(chains * steps, chains=chains, warmup=warmup), progress) as bar:
         for chain in range(chains):
             checked = _Checked(log_density, chain + 1)
             path = walk(checked, starts[chain], sds, rngs[chain])
@@ -130,8 +131,9 @@ def metropolis(
                     densities[chain, step - warmup] = density
                     for name, value in position.items():
                         kept[name][chain, step - warmup] = value
-                if step % 100 == 0:
-                    bar.update(chain * steps + step, 0)
+                done[chain] = step + 1
+                if step % 100 == 0 or done[chain] == steps:
+                    bar.update(done)
             if steps >= 100 and not accepted[chain]:
                 raise InputError(
                     f"chain {chain + 1} never accepted any of its {steps} proposals",

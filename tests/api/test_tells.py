@@ -197,7 +197,7 @@ def test_notebooks_show_progress_unasked(notebook, capsys):
     first, second, last = notebook.shown
     assert "max='100'" in first["text/html"]
     assert "value='60'" in second["text/html"]
-    assert second["text/plain"] == "sampling 60/100 2 divergences"
+    assert second["text/plain"].startswith("sampling 60/100 draws, 2 divergences, 0:0")
     assert last == {"text/html": "", "text/plain": ""}
     assert capsys.readouterr().err == ""
     notebook.shown.clear()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.engine.progress import Progress
+from partialpool.engine.progress import Progress, Work
 from partialpool.engine.run import Certificate
 from partialpool.engine.sampling import Sampling
 from partialpool.errors import EngineError
@@ -55,8 +55,14 @@ def check_draws(sampling: Sampling, width: int, population: int) -> None:
 
 
 def progress_of(sampling: Sampling) -> Progress:
-    """Give the bar that shows how far all chains are."""
-    return Progress(sampling.chains * (sampling.draws + sampling.warmup), sampling.progress)
+    """Give what shows how far all chains are, of which the core tells the sum."""
+    work = Work(
+        sampling.chains * (sampling.draws + sampling.warmup),
+        chains=sampling.chains,
+        warmup=sampling.warmup,
+        at_once=min(sampling.threads, sampling.chains),
+    )
+    return Progress(work, sampling.progress)
 
 
 def usable_chains(raw: dict[str, Any]) -> Chains:
@@ -118,6 +124,8 @@ def sample_nuts(
             max_depth=MAX_TREE_DEPTH,
             progress=bar.update,
         )
+        if not raw["interrupted"]:
+            bar.finish(sum(int(np.sum(chain["diverging"])) for chain in raw["chains"]))
     seconds = time.perf_counter() - began
     usable = usable_chains(raw)
     found = raw.get("design")

@@ -54,6 +54,8 @@ def run_metropolis(model: Model, sampling: Sampling) -> Run:
             threads=sampling.threads,
             progress=bar.update,
         )
+        if not raw["interrupted"]:
+            bar.finish()
     seconds = time.perf_counter() - began
     return _unpack(
         model,

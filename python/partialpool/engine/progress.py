@@ -1,49 +1,102 @@
-"""Progress of long runs: a bar on stderr, or in a notebook where one runs."""
+"""Progress of long runs: lines on stderr, or one in a notebook."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 PATIENCE = 1.0  # seconds before anything is shown
-PAUSE = 0.2  # seconds between two looks of a notebook's bar: each is a message to the browser
+PAUSE = 0.2  # seconds between two looks of a notebook's line: each is a message to the browser
 
 
-class _Bar(Protocol):
-    def update(self, done: int, note: str) -> None: ...
+@dataclass(frozen=True)
+class Work:
+    """What is to be done.
 
-    def stop(self) -> None: ...
+    Attributes
+    ----------
+    total : int
+        How much of it there is, in all chains.
+    unit, doing : str
+        What is counted, and what is done meanwhile.
+    chains : int
+        Chains that have equal parts of it; 0 where it is not sampling.
+    warmup : int
+        How much of each chain is warm-up.
+    at_once : int
+        Chains that run at the same time, so that these are about equally far.
+    """
+
+    total: int
+    unit: str = "draws"
+    doing: str = "sampling"
+    chains: int = 0
+    warmup: int = 0
+    at_once: int = 0
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What is known of a chain, or of all of them."""
+
+    name: str
+    done: int
+    total: int
+    words: str
+
+
+class _Shown(Protocol):
+    """Where progress is shown, and how many lines there may be."""
+
+    most: int
+
+    def show(self, lines: Sequence[_Line]) -> None: ...
+
+    def stop(self, lines: Sequence[_Line]) -> None: ...
 
 
 class Progress:
-    """A bar that appears only when a run takes longer than a second.
+    """Lines that appear only when a run takes longer than a second.
 
     Parameters
     ----------
-    total : int
-        Iterations in all.
+    work : Work or int
+        What is to be done, or how many draws in all.
     show : bool, optional
         Force it on or off; by default it shows in notebooks, and where stderr is a terminal.
     """
 
-    def __init__(self, total: int, show: bool | None) -> None:
-        self._total = total
+    def __init__(self, work: Work | int, show: bool | None) -> None:
+        self._work = Work(work) if isinstance(work, int) else work
         wanted = _in_terminal() if show is None else show and _can_be_written()
-        self._show = wanted or (_in_notebook() and show is not False)
+        self._wanted = wanted or (_in_notebook() and show is not False)
         self._began = time.perf_counter()
-        self._bar: _Bar | None = None
+        self._first: tuple[float, int] | None = None
+        self._shown: _Shown | None = None
+        self._last: tuple[Sequence[int] | int, int] = 0, 0
 
-    def update(self, iterations: int, divergences: int) -> None:
-        """Say how far the run is."""
-        if not self._show:
+    def update(self, done: int | Sequence[int], divergences: int = 0) -> None:
+        """Say how far the run is: in all, or each chain by itself."""
+        if not self._wanted:
             return
-        if self._bar is None:
-            if time.perf_counter() - self._began < PATIENCE:
+        now = time.perf_counter()
+        total = done if isinstance(done, int) else sum(done)
+        self._last = done, divergences
+        if self._first is None and total:
+            self._first = now, total
+        if self._shown is None:
+            if now - self._began < PATIENCE:
                 return
-            self._bar = _Notebook(self._total) if _in_notebook() else _Terminal(self._total)
-        self._bar.update(iterations, f"{divergences} divergences" if divergences else "")
+            self._shown = _Notebook() if _in_notebook() else _Terminal()
+        self._shown.show(self._state(done, divergences, self._left(now, total)))
+
+    def finish(self, divergences: int = 0) -> None:
+        """Say that all is done, which is sooner than the next look."""
+        self._last = self._work.total, divergences
 
     def __enter__(self) -> Self:
         return self
@@ -54,8 +107,66 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._shown is not None:
+            took = f"in {_clock(time.perf_counter() - self._began)}"
+            self._shown.stop(self._state(*self._last, took))
+
+    def _left(self, now: float, done: int) -> str:
+        """How long it takes until all is done, at the pace so far."""
+        began, before = self._first or (now, done)
+        if done <= before or now <= began:
+            return ""
+        return f"{_clock((now - began) * (self._work.total - done) / (done - before))} left"
+
+    def _state(self, done: int | Sequence[int], divergences: int, time_words: str) -> list[_Line]:
+        """What there is to say: a line a chain where each is known, and they are few."""
+        work, most = self._work, 0 if self._shown is None else self._shown.most
+        diverged = f"{divergences} divergence{'s' * (divergences != 1)}" if divergences else ""
+        if isinstance(done, int) or not 1 < len(done) <= most:
+            total = done if isinstance(done, int) else sum(done)
+            chains = f" {work.chains} chain{'s' * (work.chains > 1)}" if work.chains else ""
+            words = [self._counted(total, work.total), self._phase(total), diverged, time_words]
+            own = ", ".join(filter(None, words))
+            return [_Line(f"{work.doing}{chains}", total, work.total, own)]
+        each = work.total // len(done)
+        lines = []
+        for k, own_done in enumerate(done):
+            phase = "warm-up" if own_done < work.warmup else work.doing
+            last = [diverged, time_words] if k == len(done) - 1 else []
+            words = [self._counted(own_done, each), phase * (own_done < each), *last]
+            lines.append(_Line(f"chain {k + 1}", own_done, each, ", ".join(filter(None, words))))
+        return lines
+
+    def _counted(self, done: int, total: int) -> str:
+        return f"{done:,}/{total:,} {self._work.unit}"
+
+    def _phase(self, done: int) -> str:
+        """What all chains are about, if that is known."""
+        work = self._work
+        if not work.chains or done >= work.total:
+            return ""
+        if not done:  # where the mass is, and in which coordinates
+            return "preparing"
+        if not work.at_once:
+            return ""
+        # One lot of chains after the other.
+        each = work.total // work.chains
+        lots, within = divmod(done, work.at_once * each)
+        running = min(work.at_once, work.chains - lots * work.at_once)
+        return "warm-up" if within < running * work.warmup else ""
+
+
+def _clock(seconds: float) -> str:
+    """Write a time as clocks do.
+
+    Examples
+    --------
+    >>> _clock(3.6), _clock(754), _clock(7325)
+    ('0:04', '12:34', '2:02:05')
+    """
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 def _in_terminal() -> bool:
@@ -77,50 +188,56 @@ def _in_notebook() -> bool:
 
 
 class _Terminal:
-    """A bar of rich, which is imported only where it is shown."""
+    """Bars of rich, which is imported only where they are shown."""
 
-    def __init__(self, total: int) -> None:
+    most = 8
+
+    def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
-        self._bar = Progress(
-            TextColumn("sampling"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[words]}", markup=False),
             console=Console(stderr=True),
         )
-        self._bar.start()
-        self._task = self._bar.add_task("sampling", total=total, note="")
+        self._tasks: list[Any] = []
 
-    def update(self, done: int, note: str) -> None:
-        self._bar.update(self._task, completed=done, note=note)
+    def show(self, lines: Sequence[_Line]) -> None:
+        if not self._tasks:
+            add = self._bars.add_task
+            self._tasks = [add(one.name, total=one.total, words=one.words) for one in lines]
+            self._bars.start()
+        for task, line in zip(self._tasks, lines, strict=True):
+            self._bars.update(task, description=line.name, completed=line.done, words=line.words)
 
-    def stop(self) -> None:
-        self._bar.stop()
+    def stop(self, lines: Sequence[_Line]) -> None:
+        self.show(lines)
+        self._bars.stop()
 
 
 class _Notebook:
-    """A bar in plain HTML, which needs no widgets, and is gone when the run ends."""
+    """One line of plain HTML, which needs no widgets, and is gone when the run ends."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    most = 0
+
+    def __init__(self) -> None:
         self._handle: Any = None
         self._shown = 0.0
 
-    def update(self, done: int, note: str) -> None:
+    def show(self, lines: Sequence[_Line]) -> None:
         if time.perf_counter() - self._shown < PAUSE:
             return
         self._shown = time.perf_counter()
-        words = f"{done}/{self._total} {note}".strip()
-        bar = f"<progress value='{done}' max='{self._total}'></progress>"
-        self._show(f"sampling {bar} {words}", f"sampling {words}")
+        (line,) = lines
+        bar = f"<progress value='{line.done}' max='{line.total}'></progress>"
+        self._tell(f"{line.name} {bar} {line.words}", f"{line.name} {line.words}")
 
-    def stop(self) -> None:
-        self._show("", "")
+    def stop(self, lines: Sequence[_Line]) -> None:
+        self._tell("", "")
 
-    def _show(self, html: str, text: str) -> None:
+    def _tell(self, html: str, text: str) -> None:
         content = {"text/html": html, "text/plain": text}
         if self._handle is not None:
             self._handle.update(content, raw=True)

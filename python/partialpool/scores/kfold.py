@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.arrays import Array, Ints, mean_of
-from partialpool.checks import A_FACTOR, check_seed, check_text, check_whole
+from partialpool.checks import A_FACTOR, check_flag, check_seed, check_text, check_whole
 from partialpool.design import Design, GroupFactor
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.draws.rows import (
@@ -18,6 +18,7 @@ from partialpool.draws.rows import (
     take_rows,
     thinned,
 )
+from partialpool.engine.progress import Progress, Work
 from partialpool.engine.sample import ENGINES, sample
 from partialpool.engine.sampling import Sampling
 from partialpool.errors import InputError, did_you_mean
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def kfold(fit: Posterior, k: int = 10, by: str | None = None, seed: int = 0) -> Loo:
+def kfold(
+    fit: Posterior,
+    k: int = 10,
+    by: str | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Loo:
     """Score predictions of rows by refits without them: slower than :meth:`loo`, but safe.
 
     Parameters
@@ -42,6 +49,8 @@ def kfold(fit: Posterior, k: int = 10, by: str | None = None, seed: int = 0) -> 
         is predicted as one of a new level. Each row counts by itself.
     seed : int
         Deals the rows; the fits have the seed of this one.
+    progress : bool, optional
+        Show progress on stderr; by default in a terminal, on runs longer than a second.
 
     Returns
     -------
@@ -59,6 +68,7 @@ def kfold(fit: Posterior, k: int = 10, by: str | None = None, seed: int = 0) -> 
     seed = check_seed(seed)
     k = check_whole("k", k, 2)
     check_text("by", by, A_FACTOR)
+    check_flag("progress", progress)
     key = f"kfold {k}, seed {seed}" + ("" if by is None else f", by {by}")
     known: Loo | None = fit.held_out.get(key)
     if known is not None:
@@ -76,10 +86,12 @@ def kfold(fit: Posterior, k: int = 10, by: str | None = None, seed: int = 0) -> 
     elpd, mean, log_score = (np.full(design.n_rows, np.nan) for _ in range(3))
     pooled = Pooled(design, fit.model.pooling, fit.model.family, fit.model.link)
     fixed, priors = hold_priors(pooled, fit.model.priors)
-    for part in range(k):
-        again = refit(fit, take_rows(fixed, np.flatnonzero(fold != part)), priors)
-        for rows, density, expected in _scores(again, fixed, np.flatnonzero(fold == part)):
-            elpd[rows], mean[rows] = log_mean(density), expected
+    with Progress(Work(k, "refits", "kfold"), progress) as bar:
+        for part in range(k):
+            again = refit(fit, take_rows(fixed, np.flatnonzero(fold != part)), priors)
+            for rows, density, expected in _scores(again, fixed, np.flatnonzero(fold == part)):
+                elpd[rows], mean[rows] = log_mean(density), expected
+            bar.update(part + 1)
     for rows, density, _ in _scores(fit, design, np.arange(design.n_rows)):
         log_score[rows] = log_mean(density)
     # Levels without rows of their own under flat priors.
