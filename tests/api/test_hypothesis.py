@@ -311,6 +311,24 @@ def test_names_of_other_packages_and_columns_alone(fit, plain):
         assert own.hypothesis(f"{written_so} > 0").table.index[0] == f"{full} > 0"
 
 
+def test_the_longest_name_is_meant():
+    data = {"y": DATA["y"], "g": DATA["h"], "g x": np.resize(np.arange(5), N), "a": DATA["x"]}
+    data["a:b"] = DATA["größe"]
+    fit = pp.fit("y ~ a + `a:b` + (1 | g) + (1 | `g x`)", data, **QUICK)
+    cases = {"sd_g x[Intercept] > 0": "sd_g x[Intercept]", "sd_g > 0": "sd_g[Intercept]"}
+    cases |= {"a:b > 0": "b[a:b]", "a > 0": "b[a]", "coef_g x[3] > 0": "coef_g x[3,Intercept]"}
+    for text, name in cases.items():
+        assert fit.hypothesis(text).table.index[0] == f"{name} > 0"
+
+
+def test_few_draws_are_enough_for_an_answer():
+    fit = fitted("y ~ x + (1 | h)", chains=1, draws=3, warmup=20)
+    found = fit.hypothesis("sigma > 0", "b[x] > 0", "b[x]", "sigma = 0", rope=1)
+    assert "> 0.0" in repr(found)
+    assert found.draws.shape == (1, 3, 4)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
 def test_names_that_may_be_several_things_are_refused():
     data = DATA | {"exp(x)": RNG.normal(size=N), "sigma_x": DATA["z.1"]}
     fit = pp.fit("y ~ x + `exp(x)` + sigma_x", data, sigma="~ x", **QUICK)
@@ -411,6 +429,11 @@ def test_undefined_draws_are_counted_and_left_out(plain):
     (finding,) = (one for one in found.findings if one.code == "undefined-draws")
     assert f"undefined in {bad.sum()} of 1,000 draws" in finding.message
     assert not plain.hypothesis("b[x] > 0").findings
+    # Also where another of several comparisons holds without doubt.
+    with pytest.raises(pp.InputError, match="undefined in all 1,000 draws"):
+        plain.hypothesis("exp(1000) > b[x] and sigma > 0")
+    joined = plain.hypothesis("log(b[x]) < 9 and sigma > 0").table.iloc[0]
+    assert (joined["undefined"], joined["probability"]) == (bad.sum(), 1)
 
 
 def test_levels_that_are_not_estimable_are_said_to_be():

@@ -160,6 +160,17 @@ def test_priors_of_parameters_that_are_gone_are_left_out_and_said():
         fit.update(formula="y ~ 1", priors={"b[x]": pp.Normal(0, 1)})
 
 
+def test_what_has_no_part_in_another_family_or_method_is_left_out():
+    fit = fitted("{1 * (y > 0)} ~ x + (1 | g)", family="bernoulli", link="probit")
+    other = fit.update(family="gaussian")
+    assert (other.model.link, "link" in other.request.options) == ("identity", False)
+    assert fit.update(draws=50).model.link == "probit"
+    walk = fitted("y ~ x + (1 | g)", method="metropolis", proposal_sd=0.3)
+    assert walk.request.options["proposal_sd"] == 0.3
+    assert "proposal_sd" not in walk.update(method="auto").request.options
+    assert walk.update(draws=50).request.options["proposal_sd"] == 0.3
+
+
 def test_seeds_that_were_given_stay_and_others_do_not():
     fit = pp.fit("y ~ x", DATA, draws=20, warmup=20, progress=False)
     assert fit.update().seed != fit.seed

@@ -185,10 +185,10 @@ def _computed(statement: Statement, draws: dict[str, Array]) -> tuple[Array, Arr
 
 
 def _margin(one: Comparison, draws: dict[str, Array], shape: tuple[int, ...]) -> Array:
-    """Left minus right; not finite where either is not."""
-    left, right = evaluate(one.left, draws), evaluate(one.right, draws)
+    """Left minus right; NaN where it is undefined or not finite."""
     with np.errstate(all="ignore"):
-        return np.broadcast_to(np.where(np.isfinite(left + right), left - right, math.nan), shape)
+        margin = evaluate(one.left, draws) - evaluate(one.right, draws)
+    return np.broadcast_to(np.where(np.isfinite(margin), margin, math.nan), shape)
 
 
 def _true(sign: str, margin: Array) -> np.ndarray:
