@@ -110,8 +110,11 @@ def test_chains_that_are_known_one_by_one_have_a_line_each():
 
 def test_refits_are_counted():
     seen = Seen(
-        "pp.fit('log_radon ~ floor', radon[::20], seed=1, draws=50, progress=False).kfold(3)"
+        "fit = pp.fit('log_radon ~ floor', radon[::20], seed=1, draws=50, progress=False)\n"
+        "fit.kfold(3)\nprint('silent', file=__import__('sys').stderr)\n"
+        "fit.held_out.clear()\nfit.kfold(3, progress=True)"
     )
+    assert seen.looks[0] == "silent"
     assert re.findall(r"\d/3 refits", seen.raw)[-1] == "3/3 refits"
     assert seen.looks[-1].startswith("kfold")
 

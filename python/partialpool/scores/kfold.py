@@ -50,7 +50,8 @@ def kfold(
     seed : int
         Deals the rows; the fits have the seed of this one.
     progress : bool, optional
-        Show progress on stderr; by default in a terminal, on runs longer than a second.
+        Show progress on stderr; by default as the fit was asked to, else in a terminal, on runs
+        longer than a second.
 
     Returns
     -------
@@ -86,6 +87,8 @@ def kfold(
     elpd, mean, log_score = (np.full(design.n_rows, np.nan) for _ in range(3))
     pooled = Pooled(design, fit.model.pooling, fit.model.family, fit.model.link)
     fixed, priors = hold_priors(pooled, fit.model.priors)
+    if progress is None and fit.request is not None:
+        progress = fit.request.options.get("progress")
     with Progress(Work(k, "refits", "kfold"), progress) as bar:
         for part in range(k):
             again = refit(fit, take_rows(fixed, np.flatnonzero(fold != part)), priors)
