@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -17,7 +17,7 @@ from partialpool.draws.components import components_at
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
 from partialpool.engine.conditional import covariance_of
 from partialpool.errors import InputError, shown
-from partialpool.finding import Finding, about_all
+from partialpool.finding import Finding
 from partialpool.likelihood import Maximum, build_likelihood, intervals
 from partialpool.model import Model, Pooled
 from partialpool.posterior.again import UNCHANGED, Changes, Earlier, asked_again
@@ -25,10 +25,8 @@ from partialpool.posterior.fit import Fit
 from partialpool.posterior.ratio import LikelihoodRatio, Side, likelihood_ratio
 from partialpool.request import Request
 from partialpool.taking import changes
-from partialpool.words.fit import common_facts, rows_words, section
-from partialpool.words.numbers import number, percent
+from partialpool.words.estimate import estimate_page
 from partialpool.words.page import Answer, Page
-from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -384,83 +382,4 @@ class Estimate(Answer):
     @property
     def page(self) -> Page:
         """What it says."""
-        return _page(self)
-
-
-NAMES = {"reml": "restricted maximum likelihood (REML)", "ml": "maximum likelihood (ML)"}
-
-
-def _page(estimate: Estimate) -> Page:
-    inside = ", and no sd is 0" if estimate.model.groups else ""
-    return Page(
-        heading=_heading(estimate),
-        table=_table(estimate),
-        notes=list(_notes(estimate)),
-        findings=about_all(estimate.findings),
-        otherwise=f"Findings: none. The maximum was found{inside}.",
-        formula=estimate.formula,
-        facts=_facts(estimate),
-        rows="parameters",
-    )
-
-
-def _heading(estimate: Estimate) -> list[str]:
-    """Describe data, model and method in a few lines."""
-    model, facts = estimate.model, estimate.provenance
-    name = "REML criterion" if estimate.method == "reml" else "deviance"
-    return [
-        *rows_words(model, facts),
-        f"{NAMES[estimate.method]}, without priors; {facts.seconds:.2f} s, "
-        f"partialpool {facts.versions.get('partialpool', '')}",
-        f"{name} {estimate.deviance:.2f} (log likelihood {estimate.log_likelihood:.2f}), "
-        f"{estimate.n_parameters} parameters, AIC {estimate.aic:.2f}, BIC {estimate.bic:.2f}",
-    ]
-
-
-def _table(estimate: Estimate) -> ResultTable:
-    values = estimate.numbers
-    errors = values["standard_error"].tolist()
-    heads = ("", "s.e.", *percent(estimate.provenance.interval))
-    # A number without a standard error has four digits.
-    columns = [
-        ResultColumn(name, column, list(map(number, column.tolist(), errors)), head)
-        for (name, column), head in zip(values.items(), heads, strict=True)
-    ]
-    labels = estimate.labels
-    return ResultTable(
-        "parameter", labels, columns, [section(estimate.model, label) for label in labels]
-    )
-
-
-def _facts(estimate: Estimate) -> dict[str, Any]:
-    return {
-        **common_facts(estimate.model, estimate.provenance),
-        "log_likelihood": estimate.log_likelihood,
-        "deviance": estimate.deviance,
-        "n_parameters": estimate.n_parameters,
-        "aic": estimate.aic,
-        "bic": estimate.bic,
-        "converged": estimate.maximum.converged,
-    }
-
-
-def _notes(estimate: Estimate) -> Iterator[str]:
-    """Give the sentences that stand under the table."""
-    low, high = percent(estimate.provenance.interval)
-    interval = f"{100 * estimate.provenance.interval:g}%"
-    rest = [
-        what
-        for what, there in (
-            ("sds", estimate.model.groups),
-            ("correlations", any(group.pairs for group in estimate.model.groups)),
-            ("sigma", estimate.maximum.sigma is not None),
-        )
-        if there
-    ]
-    listed = " and ".join([", ".join(rest[:-1]), rest[-1]] if len(rest) > 1 else rest)
-    note = f"{low} to {high}: the {interval} confidence interval of b (Wald)"
-    if rest:
-        note += f", as if {listed} were known; these have no interval here"
-    yield note + "."
-    if estimate.method == "reml":
-        yield "AIC and BIC of REML compare models with the same population terms."
+        return estimate_page(self)

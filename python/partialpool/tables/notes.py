@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from partialpool.errors import InputError
 from partialpool.finding import Finding
-from partialpool.posterior.estimate import NAMES as METHODS
 from partialpool.scores.matching import match_rows
 from partialpool.tables.rows import STATISTICS, Row
 from partialpool.tables.side import Side
 from partialpool.version import __version__
+from partialpool.words.estimate import NAMES as METHODS
 from partialpool.words.parameters import scale_name, scale_words
 
 
