@@ -141,6 +141,14 @@ def test_loo_bad_input(capsys, saved):
     expect_error(run(capsys, "loo", one, vary, "--by", "h"), "give --by g, which all fits have")
 
 
+def test_findings_of_scores_speak_of_options(capsys, saved, monkeypatch):
+    monkeypatch.setattr("partialpool.limits.PARETO_K", -1.0)
+    for options, words in (([], "`--kfold 10`"), (["--by", "g"], "`--kfold 10 --by g`")):
+        err = " ".join(run(capsys, "loo", saved / "one.nc", *options)[2].split())
+        assert "warning [pareto-k]" in err
+        assert f"Use {words}, which fits again" in err
+
+
 # --- table --------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,9 @@ import partialpool as pp
 from partialpool.draws.posterior import population_draws
 from partialpool.families import FAMILIES
 from partialpool.finding import Finding
-from partialpool.tables.rows import merged
+from partialpool.tables.grid import Head, build_grid
+from partialpool.tables.rows import Row, merged
+from partialpool.tables.side import Entry
 from partialpool.words.parameters import ratio_words
 from partialpool.words.table import ResultColumn, ResultTable
 
@@ -148,6 +150,16 @@ def test_rows_follow_the_formulas(fits):
     ]
 
 
+def test_sections_stay_together(fits):
+    """Also where a term of a later fit comes before nothing that an earlier one has."""
+    other = pp.fit("k ~ z", DATA, family="bernoulli", **QUICK)
+    for order in (["counts", "k", "one"], ["one", "k", "counts"], ["k", "one", "order"]):
+        table = pp.table({name: other if name == "k" else fits[name] for name in order})
+        sections = [row.section for row in table.rows]
+        changes = sum(a != b for a, b in zip(sections[1:], sections[:-1], strict=True))
+        assert changes == len(set(sections)) - 1, order
+
+
 def test_thresholds_and_a_formula_of_sigma():
     spread = pp.fit("y ~ x", DATA, sigma="~ x + (1 | g)", **QUICK)
     ordered = pp.fit("r ~ x", DATA, family="cumulative", **QUICK)
@@ -194,6 +206,25 @@ def test_decimals_follow_the_sds(fits):
     assert {len(cell.partition(".")[2]) for cell in line.split()[1:]} == {2}
     wide = pp.table({"a": fits["one"]}, digits=1)
     assert f"{fits['one'].summary().loc['b[x]', 'mean']:.1f}\n" in str(wide)
+
+
+def test_decimals_of_a_row():
+    def shown(*pairs):
+        entries = [Entry(x, sd, x - sd, x + sd) for x, sd in pairs]
+        row = Row("b[x]", "x", "b", tuple(entries))
+        heads = [Head(str(k), "y", "") for k in range(len(entries))]
+        grid = build_grid(heads, [row], [], layout="below", digits=None)
+        return [cell.text for cell in grid.lines[0].cells]
+
+    assert shown((1.23456, 0.083), (2.34567, 0.12), (3.45678, math.nan)) == [
+        *("1.235", "2.346", "3.457"),
+    ]
+    assert shown((1234.5, 310.0), (1.23456, 0.012)) == ["1234", "1.235"]
+    assert shown((3.456789, math.nan)) == ["3.457"]
+    # exp(b) has no sd of its own: a quarter of the interval stands in.
+    row = Row("b[x]", "x", "b", (Entry(1.23456, math.nan, 0.9, 1.7),))
+    grid = build_grid([Head("a", "y", "")], [row], [], layout="below", digits=None)
+    assert grid.lines[0].cells[0][:2] == ("1.23", "[0.90, 1.70]")
 
 
 # --- Exponentials -------------------------------------------------------------------------------
