@@ -355,6 +355,49 @@ def test_statistics_that_are_asked_for(fits):
     ]
 
 
+def test_shares_of_variance_are_those_of_the_fits(fits):
+    """R² and ICC by factor; the ICC of all factors only where there are several."""
+    for mass in (None, 0.5):
+        frame = pp.table(fits, interval=mass, statistics=["r2", "icc"]).frame()
+        labels = {
+            "r2_marginal": "R² marginal",
+            "r2_conditional": "R² conditional",
+            "icc[g]": "ICC g",
+            "icc[h]": "ICC h",
+        }
+        for name, fit in fits.items():
+            own = fit.variance() if name == "REML" else fit.variance(interval=mass or 0.95)
+            for key, label in labels.items():
+                for latent, words in (("", ""), ("_latent", " (latent)")):
+                    head, bracket, rest = key.partition("[")
+                    quantity = f"{head}{latent}{bracket}{rest}"
+                    if quantity not in own.table.index:
+                        if label + words in frame.index:
+                            assert frame.loc[label + words, name].isna().all()
+                        continue
+                    row = frame.loc[label + words, name]
+                    expected = own.table.loc[quantity, ["mean", "sd", "lower", "upper"]]
+                    np.testing.assert_array_equal(row.astype(float), expected.astype(float))
+        together = frame.loc["ICC all factors"]
+        assert together.index[together.notna()].get_level_values("fit").unique().tolist() == ["two"]
+        assert together["two", "estimate"] == own_icc(fits["two"])
+        assert "ICC all factors (latent)" not in frame.index
+
+
+def own_icc(fit):
+    return fit.variance().table.loc["icc", "mean"]
+
+
+def test_shares_of_variance_are_explained(fits):
+    notes = " ".join(pp.table({"yes": fits["yes"]}).notes)
+    assert "R² marginal: the share of the variance" in notes
+    assert "Latent: of the variance on the scale of the link" in notes
+    assert "Latent" not in " ".join(pp.table({"one": fits["one"]}).notes)
+    assert "R²" not in " ".join(pp.table(fits, statistics=["rows"]).notes)
+    unpooled = pp.table(pp.fit("y ~ x + (1 | g)", DATA, pooling="none", **QUICK))
+    assert "In R² such levels count in the population part" in " ".join(unpooled.notes)
+
+
 def test_why_a_statistic_is_missing(fits, tmp_path):
     fits["yes"].save(tmp_path / "a.nc", rows=False)
     table = pp.table({"a": pp.load(tmp_path / "a.nc"), "b": fits["yes"]}, statistics=["elpd"])

@@ -16,8 +16,8 @@ from partialpool.words.numbers import decimals, fixed, give_or_take
 
 Layout = Literal["below", "beside"]
 NOTHING = "–"
-PLACES = 2
-"""Decimals of statistics without an sd."""
+PLACES, MOST = 2, 3
+"""Decimals of statistics without an sd, and of shares of the variance at most."""
 
 
 class Cell(NamedTuple):
@@ -106,8 +106,8 @@ def _responses(heads: Sequence[Head]) -> Iterator[Spanner]:
 def _cells(row: Row, digits: int | None) -> list[Cell]:
     """Write a row. Its numbers have the same decimals where that differs by one at most."""
     own = [_places(cell) if digits is None else digits for cell in row.cells]
-    if row.section == STATISTICS:
-        own = [PLACES if places is None else places for places in own]
+    if row.section == STATISTICS and digits is None:
+        own = [PLACES if places is None else min(places, MOST) for places in own]
     most = max((places for places in own if places is not None), default=None)
     cells = zip(row.cells, own, strict=True)
     return [_cell(cell, _settled(places, most)) for cell, places in cells]

@@ -29,7 +29,7 @@ def build_notes(sides: Sequence[Side], rows: Sequence[Row], asked: Sequence[str]
         *_scores(shown),
         *_differences(sides),
         *_refusals(sides, asked),
-        *_unpooled(sides),
+        *_unpooled(sides, shown),
         *_unusable(sides),
         *_gaps(rows),
         f"partialpool {__version__}.",
@@ -131,7 +131,7 @@ def _refusals(sides: Sequence[Side], asked: Sequence[str]) -> Iterator[str]:
             yield f"No {name} of {_listed(names)}: {reason.replace('`', '')}."
 
 
-def _unpooled(sides: Sequence[Side]) -> Iterator[str]:
+def _unpooled(sides: Sequence[Side], shown: set[str]) -> Iterator[str]:
     """Say where coefficients of levels are that have no population."""
     found: dict[str, list[str]] = {}
     for side in sides:
@@ -141,6 +141,8 @@ def _unpooled(sides: Sequence[Side]) -> Iterator[str]:
     for factor, names in found.items():
         who = "" if len(names) == len(sides) else f" in {_listed(names)}"
         yield f"Levels of {factor} have coefficients of their own{who}, which are not shown."
+    if found and any(key.startswith("R²") for key in shown):
+        yield "In R² such levels count in the population part, with the noise of their estimates."
 
 
 def _unusable(sides: Sequence[Side]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from partialpool.checks import (
@@ -125,7 +126,8 @@ def table(
         )
     rows = build_rows(sides, wanted, {key: str(text) for key, text in (labels or {}).items()})
     notes = build_notes(sides, rows, below or [])
-    return Table(tuple(sides), rows, tuple(notes), layout, decimals)
+    without_rows = tuple(replace(side, design=None) for side in sides)  # they were for the notes
+    return Table(without_rows, rows, tuple(notes), layout, decimals)
 
 
 def _texts(name: str, values: Any, example: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from partialpool import called
 from partialpool.errors import InputError
@@ -37,13 +36,8 @@ class Asked:
     @cached_property
     def shares(self) -> dict[str, Entry]:
         """Shares of variance by name; they may take a while."""
-        fit: Any = self.fit
-        if not hasattr(fit, "variance"):
-            return {}
-        if isinstance(self.fit, Estimate):
-            found = fit.variance()
-        else:
-            found = fit.variance(interval=self.interval or self.fit.provenance.interval)
+        fit = self.fit
+        found = fit.variance() if isinstance(fit, Estimate) else fit.variance(self.interval)
         rows = found.table[["mean", "sd", "lower", "upper"]]
         return {name: Entry(*map(float, row)) for name, *row in rows.itertuples()}
 
@@ -73,13 +67,13 @@ def _shares(*names: str) -> Callable[[Asked], Found]:
     """Shares of variance of these names, on the scale of the response and on the latent one."""
 
     def find(asked: Asked) -> Found:
-        found: Found = {}
+        found: dict[bool, Found] = {False: {}, True: {}}
         for quantity, entry in asked.shares.items():
             name, place = called.array_of(quantity), called.place_of(quantity)
-            plain = name.removesuffix(LATENT)
+            plain, latent = name.removesuffix(LATENT), name.endswith(LATENT)
             if plain in names and (place or not _is_one(asked, name)):
-                found[share_label(plain, place, latent=plain != name)] = entry
-        return found
+                found[latent][share_label(plain, place, latent=latent)] = entry
+        return found[False] | found[True]
 
     return find
 
