@@ -388,6 +388,14 @@ def own_icc(fit):
     return fit.variance().table.loc["icc", "mean"]
 
 
+def test_statistics_of_one_kind_stand_together(fits):
+    for names in (["one", "REML", "yes"], ["yes", "one", "REML"], ["REML", "two", "yes"]):
+        keys = [row.key for row in pp.table({name: fits[name] for name in names}).rows]
+        kinds = [key.split(" ")[0] for key in keys[keys.index("R² marginal") :]]
+        changes = sum(a != b for a, b in zip(kinds[1:], kinds[:-1], strict=True))
+        assert changes == len(set(kinds)) - 1, kinds
+
+
 def test_shares_of_variance_are_explained(fits):
     notes = " ".join(pp.table({"yes": fits["yes"]}).notes)
     assert "R² marginal: the share of the variance" in notes

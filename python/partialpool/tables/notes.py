@@ -65,7 +65,7 @@ def _scales(sides: Sequence[Side]) -> Iterator[str]:
 
     yield from _said(sides, said)
     if any(side.exponentiated for side in sides) and not all(side.exponentiated for side in sides):
-        names = _listed([side.name for side in sides if not side.exponentiated])
+        names = listed([side.name for side in sides if not side.exponentiated])
         yield f"Coefficients of {names} are shown as they are, as exp of them is no ratio."
     if any(side.model.sigma_formula for side in sides):
         yield "Coefficients of log sigma: exp of them multiplies the residual sd."
@@ -80,7 +80,7 @@ def _said(sides: Sequence[Side], say: Callable[[Side], str | None]) -> Iterator[
             found.setdefault(words, []).append(side.name)
     for words, names in found.items():
         alone = len(names) == len(sides)
-        yield f"{words}." if alone else f"{_listed(names)}: {words[0].lower()}{words[1:]}."
+        yield f"{words}." if alone else f"{listed(names)}: {words[0].lower()}{words[1:]}."
 
 
 def _scores(shown: set[str]) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _differences(sides: Sequence[Side]) -> Iterator[str]:
             yield f"{error.what.replace('`', '')}."
     if unknown and len(sides) > 1:
         saved = "were saved without their rows" if unknown[1:] else "was saved without its rows"
-        yield f"{_listed(unknown)} {saved}, so whether all rows are the same was not checked."
+        yield f"{listed(unknown)} {saved}, so whether all rows are the same was not checked."
 
 
 def _refusals(sides: Sequence[Side], asked: Sequence[str]) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _refusals(sides: Sequence[Side], asked: Sequence[str]) -> Iterator[str]:
             if name in side.refused:
                 reasons.setdefault(side.refused[name], []).append(side.name)
         for reason, names in reasons.items():
-            yield f"No {name} of {_listed(names)}: {reason.replace('`', '')}."
+            yield f"No {name} of {listed(names)}: {reason.replace('`', '')}."
 
 
 def _unpooled(sides: Sequence[Side], shown: set[str]) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _unpooled(sides: Sequence[Side], shown: set[str]) -> Iterator[str]:
             if group.known_sd is not None and side.name not in found.setdefault(group.factor, []):
                 found[group.factor].append(side.name)
     for factor, names in found.items():
-        who = "" if len(names) == len(sides) else f" in {_listed(names)}"
+        who = "" if len(names) == len(sides) else f" in {listed(names)}"
         yield f"Levels of {factor} have coefficients of their own{who}, which are not shown."
     if found and any(key.startswith("R²") for key in shown):
         yield "In R² such levels count in the population part, with the noise of their estimates."
@@ -159,5 +159,12 @@ def _gaps(rows: Sequence[Row]) -> Iterator[str]:
         yield "–: not in the model."
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """List names in a sentence.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

@@ -58,24 +58,26 @@ def build_rows(
         If one of these names is in no fit.
     """
     known = merged([list(side.places) for side in sides])
-    others = merged([list(side.statistics) for side in sides])
+    below = _statistics(sides, labels)
     if wanted is not None:
         _check_names(wanted, [*known, *map(called.array_of, known)])
         known = [name for name in known if {name, called.array_of(name)} & set(wanted)]
-    _check_names(labels, [*known, *others])
+    _check_names(labels, [*known, *(row.key for row in below)])
     rows = [_parameter(sides, name, labels) for name in known]
     order = merged([[one.section for one in side.places.values()] for side in sides])
     rows.sort(key=lambda row: order.index(row.section))
-    rows += [
-        Row(
-            name,
-            labels.get(name, name),
-            STATISTICS,
-            tuple(side.statistics.get(name) for side in sides),
-        )
-        for name in others
-    ]
-    return tuple(rows)
+    return (*rows, *below)
+
+
+def _statistics(sides: Sequence[Side], labels: Mapping[str, str]) -> list[Row]:
+    """Make the rows of the statistics: those of one name stand together."""
+    rows = []
+    for kind in merged([list(side.statistics) for side in sides]):
+        found = [side.statistics.get(kind, {}) for side in sides]
+        for name in merged([list(one) for one in found]):
+            cells = tuple(one.get(name) for one in found)
+            rows.append(Row(name, labels.get(name, name), STATISTICS, cells))
+    return rows
 
 
 def _parameter(sides: Sequence[Side], name: str, labels: Mapping[str, str]) -> Row:

@@ -49,8 +49,9 @@ class Side:
         By the full name of each parameter, in the order of the fit.
     entries : dict of Entry
         By the same names.
-    statistics : dict
-        What stands below, by name: an Entry, or text.
+    statistics : dict of dict
+        What stands below, by the name that users give and by what it is called in the table: an
+        Entry, or text.
     interval : float
         Mass of the intervals.
     exponentiated : str
@@ -67,7 +68,7 @@ class Side:
     findings: tuple[Finding, ...]
     places: Mapping[str, Place]
     entries: Mapping[str, Entry]
-    statistics: Mapping[str, Entry | str]
+    statistics: Mapping[str, Mapping[str, Entry | str]]
     interval: float
     exponentiated: str
     refused: Mapping[str, str]

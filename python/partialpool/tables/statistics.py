@@ -42,22 +42,21 @@ class Asked:
         return {name: Entry(*map(float, row)) for name, *row in rows.itertuples()}
 
 
-def statistics(asked: Asked, wanted: Collection[str]) -> tuple[Found, dict[str, str]]:
+def statistics(asked: Asked, wanted: Collection[str]) -> tuple[dict[str, Found], dict[str, str]]:
     """Find what is wanted, in the order of `STATISTICS`.
 
     Returns
     -------
-    found : dict
-        An Entry, or text, by label.
+    found : dict of dict
+        By its name in `STATISTICS` and by label: an Entry, or text.
     refused : dict
         Why a statistic cannot be given, by its name in `STATISTICS`.
     """
-    found: Found = {}
-    refused = {}
+    found, refused = {}, {}
     for name, find in STATISTICS.items():
         if name in wanted:
             try:
-                found |= find(asked)
+                found[name] = find(asked)
             except InputError as error:
                 refused[name] = error.what
     return found, refused

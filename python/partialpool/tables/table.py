@@ -14,6 +14,7 @@ from partialpool.errors import InputError, shown
 from partialpool.finding import Finding, told
 from partialpool.tables import great, html, latex, markdown, numbers, word
 from partialpool.tables.grid import Grid, Head, Layout, build_grid, clean
+from partialpool.tables.notes import listed
 from partialpool.tables.rows import Row
 from partialpool.tables.saving import check_ending, check_target
 from partialpool.tables.side import Side
@@ -54,12 +55,13 @@ class Table(Answer):
 
     @property
     def formulas(self) -> list[str]:
-        """The formula of each fit with its name, or the one that all have."""
-        every = {side.name: _formula(side) for side in self.sides}
-        alike = len(set(every.values())) == 1
-        if alike:
-            return [next(iter(every.values()))]
-        return [f"{name}: {formula}" for name, formula in every.items()]
+        """The formulas, with the names of the fits that have them unless all have the same."""
+        named: dict[str, list[str]] = {}
+        for side in self.sides:
+            named.setdefault(_formula(side), []).append(side.name)
+        if len(named) == 1:
+            return list(named)
+        return [f"{listed(names)}: {formula}" for formula, names in named.items()]
 
     @property
     def findings(self) -> list[tuple[str, Finding]]:
