@@ -159,18 +159,19 @@ def _of_levels(fit: Posterior, asked: list[str] | None, every: bool) -> list[Lev
     population = fit.parameter_summary.labels
     known = {*population, *map(called.array_of, population)}
     picked: dict[tuple[str, int], set[int]] = {}
+    index = {one: _places(fit, *one) for one in arrays.values()} if set(asked or ()) - known else {}
     for name in [] if asked is None else asked:
         if name in known:
             continue
-        array = next((one for one in arrays if name == one or name.startswith(f"{one}[")), None)
-        if array is None:
-            near = sorted({*map(called.array_of, population), *arrays})
-            remedy = did_you_mean(called.array_of(name), near)
+        one = next((arrays[a] for a in arrays if name == a or name in index[arrays[a]]), None)
+        if one is None:
+            of = called.array_of(name)
+            within = of in arrays
+            near = index[arrays[of]] if within else sorted({*known, *arrays})
+            remedy = did_you_mean(name if within else of, near)
             raise InputError(f"no parameter `{name}`", remedy=remedy)
-        kind, k = arrays[array]
-        names = level_labels(fit.model.groups[k], kind)
-        places = range(len(names)) if name == array else _places(name, names)
-        picked.setdefault((kind, k), set()).update(places)
+        own = index[one]
+        picked.setdefault(one, set()).update(own.values() if name in arrays else [own[name]])
     for kind, k in arrays.values() if every else ():
         if kind == "coef":
             group = fit.model.groups[k]
@@ -178,11 +179,9 @@ def _of_levels(fit: Posterior, asked: list[str] | None, every: bool) -> list[Lev
     return [Levels(*one, sorted(picked[one])) for one in arrays.values() if one in picked]
 
 
-def _places(name: str, names: list[str]) -> list[int]:
-    places = [place for place, one in enumerate(names) if one == name]
-    if not places:
-        raise InputError(f"no parameter `{name}`", remedy=did_you_mean(name, names))
-    return places
+def _places(fit: Posterior, kind: str, k: int) -> dict[str, int]:
+    """Positions of the parameters of all levels of a group, by their full names."""
+    return {name: place for place, name in enumerate(level_labels(fit.model.groups[k], kind))}
 
 
 def _long(fit: Posterior, found: dict[str, Array], sets: list[Levels]) -> pd.DataFrame:

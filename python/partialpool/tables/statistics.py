@@ -79,7 +79,8 @@ def _shares(*names: str) -> Callable[[Asked], Found]:
 
 def _is_one(asked: Asked, name: str) -> bool:
     """Whether what all factors have together is the share of the only one."""
-    return sum(quantity.startswith(f"{name}[") for quantity in asked.shares) == 1
+    of_factors = [q for q in asked.shares if called.array_of(q) == name and called.place_of(q)]
+    return len(of_factors) == 1
 
 
 LATENT = "_latent"
