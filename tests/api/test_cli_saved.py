@@ -87,6 +87,18 @@ def test_show_a_fit_that_should_not_be_used(capsys, saved):
     assert json.loads(out)["findings"][0]["code"] == "r-hat"
 
 
+def test_show_draws_figures(capsys, saved, tmp_path):
+    code, out, _ = run(
+        capsys, "show", saved / "one.nc", "--plot", tmp_path / "a.png", "--plots", tmp_path / "all"
+    )
+    assert code == 0
+    assert out.rstrip().endswith(f"Figures: {tmp_path / 'all'}")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    names = {path.stem for path in (tmp_path / "all").iterdir()}
+    assert {"levels", "coefficients"} <= names
+    expect_error(run(capsys, "show", saved / "one.nc", "--plot", tmp_path / "a.xyz"), "a.xyz")
+
+
 def test_show_bad_files(capsys, saved, tmp_path):
     expect_error(run(capsys, "show", "none.nc"), "no file `none.nc`")
     (tmp_path / "a.nc").write_text("nonsense")
