@@ -12,6 +12,7 @@ from docx import Document
 
 import partialpool as pp
 from partialpool import cli
+from partialpool.cli.figures import file_name
 from partialpool.finding import Finding
 
 N = 80
@@ -95,7 +96,8 @@ def test_show_draws_figures(capsys, saved, tmp_path):
     assert out.rstrip().endswith(f"Figures: {tmp_path / 'all'}")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     names = {path.stem for path in (tmp_path / "all").iterdir()}
-    assert {"levels", "coefficients"} <= names
+    assert names == {file_name(name) for name in pp.load(saved / "one.nc").plot.all()}
+    assert names
     expect_error(run(capsys, "show", saved / "one.nc", "--plot", tmp_path / "a.xyz"), "a.xyz")
 
 
