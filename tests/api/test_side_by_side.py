@@ -408,8 +408,20 @@ def test_shares_of_variance_are_explained(fits):
 
 def test_why_a_statistic_is_missing(fits, tmp_path):
     fits["yes"].save(tmp_path / "a.nc", rows=False)
-    table = pp.table({"a": pp.load(tmp_path / "a.nc"), "b": fits["yes"]}, statistics=["elpd"])
-    assert "No elpd of a: this fit was saved without the rows that were fitted." in table.notes
+    bare = pp.load(tmp_path / "a.nc")
+    why = "this fit was saved without the rows that were fitted."
+    table = pp.table({"a": bare, "b": fits["yes"]}, statistics=["elpd"])
+    assert f"No elpd of a: {why}" in table.notes
+    assert f"No R² and ICC: {why}" in pp.table(bare).notes
+    assert not any(note.startswith("No ") for note in pp.table(fits).notes)
+
+
+def test_what_takes_long_is_not_computed_unasked(fits, monkeypatch):
+    monkeypatch.setattr("partialpool.tables.statistics.MOST_ROWS", N - 1)
+    table = pp.table(fits)
+    assert not any(row.key.startswith("R²") for row in table.rows)
+    assert "No R² and ICC: beyond 59 rows only if statistics names it." in table.notes
+    assert any(row.key.startswith("R²") for row in pp.table(fits, statistics=["r2"]).rows)
 
 
 # --- What is given ------------------------------------------------------------------------------

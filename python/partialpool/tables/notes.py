@@ -14,21 +14,15 @@ from partialpool.words.estimate import NAMES as METHODS
 from partialpool.words.parameters import scale_name, scale_words
 
 
-def build_notes(sides: Sequence[Side], rows: Sequence[Row], asked: Sequence[str]) -> list[str]:
-    """Say what stands in the table.
-
-    Parameters
-    ----------
-    asked : sequence of str
-        Statistics that a user named.
-    """
+def build_notes(sides: Sequence[Side], rows: Sequence[Row]) -> list[str]:
+    """Say what stands in the table."""
     shown = {row.key for row in rows if row.section == STATISTICS}
     return [
         *_numbers(sides),
         *_scales(sides),
         *_scores(shown),
         *_differences(sides),
-        *_refusals(sides, asked),
+        *_refusals(sides),
         *_unpooled(sides, shown),
         *_unusable(sides),
         *_gaps(rows),
@@ -120,15 +114,20 @@ def _differences(sides: Sequence[Side]) -> Iterator[str]:
         yield f"{listed(unknown)} {saved}, so whether all rows are the same was not checked."
 
 
-def _refusals(sides: Sequence[Side], asked: Sequence[str]) -> Iterator[str]:
-    """Say why what a user named is not there."""
-    for name in asked:
-        reasons: dict[str, list[str]] = {}
-        for side in sides:
-            if name in side.refused:
-                reasons.setdefault(side.refused[name], []).append(side.name)
-        for reason, names in reasons.items():
-            yield f"No {name} of {listed(names)}: {reason.replace('`', '')}."
+def _refusals(sides: Sequence[Side]) -> Iterator[str]:
+    """Say why a statistic is not there."""
+    reasons: dict[str, tuple[list[str], list[str]]] = {}
+    for side in sides:
+        for name, reason in side.refused.items():
+            kinds, fits = reasons.setdefault(reason, ([], []))
+            kinds += [SHORT.get(name, name)] if SHORT.get(name, name) not in kinds else []
+            fits += [side.name] if side.name not in fits else []
+    for reason, (kinds, fits) in reasons.items():
+        who = "" if len(fits) == len(sides) else f" of {listed(fits)}"
+        yield f"No {listed(kinds)}{who}: {reason.replace('`', '')}."
+
+
+SHORT = {"r2": "R²", "icc": "ICC"}
 
 
 def _unpooled(sides: Sequence[Side], shown: set[str]) -> Iterator[str]:

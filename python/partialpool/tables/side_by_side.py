@@ -62,7 +62,8 @@ def table(
         What stands below: ``"r2"`` (marginal and conditional), ``"icc"``, ``"elpd"``,
         ``"likelihood"`` (with AIC and BIC, without priors), ``"rows"``, ``"levels"``,
         ``"family"``, ``"pooling"``, ``"engine"``, ``"response"``. By default all but the last, as
-        far as fits have them; elpd where it was computed before. Named here, it is computed.
+        far as fits have them; elpd where it was computed before, R² and ICC up to 20,000 rows.
+        Named here, they are computed.
     names : list of str, optional
         Names of the columns, for a list of fits.
     labels : dict, optional
@@ -125,7 +126,7 @@ def table(
             remedy="leave it out",
         )
     rows = build_rows(sides, wanted, {key: str(text) for key, text in (labels or {}).items()})
-    notes = build_notes(sides, rows, below or [])
+    notes = build_notes(sides, rows)
     without_rows = tuple(replace(side, design=None) for side in sides)  # they were for the notes
     return Table(without_rows, rows, tuple(notes), layout, decimals)
 

@@ -14,6 +14,8 @@ from partialpool.tables.side import Entry, Fitted
 
 Found = dict[str, Entry | str]
 
+# Beyond so many rows, shares of variance are computed only when asked for: they take seconds.
+MOST_ROWS = 20_000
 ENGINES = {"reml": "REML", "ml": "maximum likelihood"}
 
 
@@ -66,6 +68,8 @@ def _shares(*names: str) -> Callable[[Asked], Found]:
     """Shares of variance of these names, on the scale of the response and on the latent one."""
 
     def find(asked: Asked) -> Found:
+        if asked.fit.provenance.n_rows > MOST_ROWS and not asked.by_name:
+            raise InputError(f"beyond {MOST_ROWS:,} rows only if `statistics` names it")
         found: dict[bool, Found] = {False: {}, True: {}}
         for quantity, entry in asked.shares.items():
             name, place = called.array_of(quantity), called.place_of(quantity)
