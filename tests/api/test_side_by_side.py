@@ -118,6 +118,7 @@ def test_a_loaded_fit_says_the_same(fits, tmp_path):
 
 def test_a_table_travels(fits):
     table = pp.table(fits)
+    assert all(side.design is None for side in table.sides)  # no rows travel with it
     again = pickle.loads(pickle.dumps(table))
     assert str(again) == str(table)
     record = json.loads(json.dumps(table.to_dict(), allow_nan=False))
@@ -206,6 +207,14 @@ def test_decimals_follow_the_sds(fits):
     assert {len(cell.partition(".")[2]) for cell in line.split()[1:]} == {2}
     wide = pp.table({"a": fits["one"]}, digits=1)
     assert f"{fits['one'].summary().loc['b[x]', 'mean']:.1f}\n" in str(wide)
+
+
+def test_shares_have_three_decimals_at_most():
+    tiny = Row("R² marginal", "R² marginal", "Fit", (Entry(0.00312, 0.0004, 0.0023, 0.0041),))
+    grid = build_grid([Head("a", "y", "")], [tiny], [], layout="below", digits=None)
+    assert grid.lines[0].cells[0][:2] == ("0.003", "[0.002, 0.004]")
+    grid = build_grid([Head("a", "y", "")], [tiny], [], layout="below", digits=5)
+    assert grid.lines[0].cells[0].text == "0.00312"
 
 
 def test_decimals_of_a_row():
@@ -394,6 +403,8 @@ def test_statistics_of_one_kind_stand_together(fits):
         kinds = [key.split(" ")[0] for key in keys[keys.index("R² marginal") :]]
         changes = sum(a != b for a, b in zip(kinds[1:], kinds[:-1], strict=True))
         assert changes == len(set(kinds)) - 1, kinds
+        latent = [key.endswith("(latent)") for key in keys if key.startswith("R²")]
+        assert latent == [False, False, True, True]  # the scale of the response comes first
 
 
 def test_shares_of_variance_are_explained(fits):
