@@ -9,7 +9,15 @@ import typer
 import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import judged
-from partialpool.cli.figures import PlotsFolder, check_folder, drawn_words, write_figures
+from partialpool.cli.figures import (
+    PlotsFolder,
+    check_figure,
+    check_folder,
+    drawn_words,
+    main_figure,
+    write_figure,
+    write_figures,
+)
 from partialpool.cli.files import check_targets, write_coefficients
 from partialpool.cli.output import report
 
@@ -20,6 +28,10 @@ def show_command(
         str | None,
         typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.png", help="Draw the levels or, without, the coefficients."),
+    ] = None,
     plots: PlotsFolder = None,
     as_json: options.Json = False,
 ) -> int:
@@ -27,12 +39,16 @@ def show_command(
 
     Exit code 0: done; 1: the fit should not be used (a finding of level error); 2: bad input.
     """
-    target = check_targets(fit, {"--coefficients": coefficients}, what="fit")["--coefficients"]
+    targets = check_targets(fit, {"--coefficients": coefficients, "--plot": plot}, what="fit")
+    table, figure = targets["--coefficients"], targets["--plot"]
+    check_figure(figure)
     folder = check_folder(plots)
     saved = partialpool.load(fit)
-    if target is not None:
-        write_coefficients(saved, target)
+    if table is not None:
+        write_coefficients(saved, table)
+    if figure is not None:
+        write_figure(main_figure(saved.plot.all()), figure)
     if folder is not None:
         write_figures(saved.plot.all(), folder)
-    report(saved.page, as_json, *drawn_words(None, plots))
+    report(saved.page, as_json, *drawn_words(plot, plots))
     return judged(saved.findings)
