@@ -328,3 +328,27 @@ def test_curves_differ_in_dashes_and_colour(normal):
     for one, other in itertools.combinations(own, 2):
         assert one.get_color() != other.get_color()
         assert one._dash_pattern != other._dash_pattern
+
+
+EVERY = {
+    "nested counts": ("c ~ x + (1 | g / two)", {"family": "poisson"}),
+    "sigma": ("y ~ x + (x || g)", {"sigma": "~ x + (1 | two)"}),
+    "no pooling": ("y ~ x + (x | g)", {"pooling": "none"}),
+    "no groups": ("b ~ x + arm", {"family": "bernoulli"}),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_figure_that_is_listed_can_be_drawn(name):
+    formula, options = EVERY[name]
+    fit = pp.fit(formula, table(), **options, **QUICK)
+    found = fit.plot.all()
+    for draw in found.values():
+        assert draw().axes
+    assert {"effects-x", "coefficients", "posterior", "pairs", "check"} <= {*found}
+    assert any(one.startswith("levels") for one in found) == (name != "no groups")
+    assert any(one.startswith("pooling") for one in found) == (
+        "(" in formula and name[:4] != "no p"
+    )
+    assert "forest" not in found
+    assert ("levels-g" in found) == (name in ("nested counts", "sigma"))
