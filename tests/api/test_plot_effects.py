@@ -229,6 +229,18 @@ def test_many_rows_are_sampled_and_said():
     assert "means of the data in bins" in legend(fig)
 
 
+def test_fewer_draws_where_all_would_take_minutes(binary, normal, monkeypatch):
+    monkeypatch.setattr("partialpool.figures.effects.EFFORT", 160 * 41 * 2 * 20)
+    monkeypatch.setattr("partialpool.figures.effects.FEWEST", 5)
+    fig = binary.plot.effects("x")
+    assert "40 of 120 draws." in words(fig)
+    at = {"x": lines(fig.axes[0])[0][:, 0].tolist()}
+    found = predictions(binary.effects("x", at, draws=20))
+    np.testing.assert_allclose(lines(fig.axes[0])[0][:, 1], found["mean"])
+    assert "draws" not in words(binary.plot.effects("x", draws=60))
+    assert "draws" not in words(normal.plot.effects("x"))
+
+
 def test_many_categories_are_sorted_and_not_named():
     rng = np.random.default_rng(1)
     n = 3 * (NAMED + 10)
@@ -328,3 +340,28 @@ def test_curves_differ_in_dashes_and_colour(normal):
     for one, other in itertools.combinations(own, 2):
         assert one.get_color() != other.get_color()
         assert one._dash_pattern != other._dash_pattern
+
+
+EVERY = {
+    "nested counts": ("c ~ x + (1 | g / two)", {"family": "poisson"}),
+    "sigma": ("y ~ x + (x || g)", {"sigma": "~ x + (1 | two)"}),
+    "no pooling": ("y ~ x + (x | g)", {"pooling": "none"}),
+    "no groups": ("b ~ x + arm", {"family": "bernoulli"}),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_figure_that_is_listed_can_be_drawn(name):
+    formula, options = EVERY[name]
+    fit = pp.fit(formula, table(), **options, **QUICK)
+    found = fit.plot.all()
+    for draw in found.values():
+        assert draw().axes
+    assert {"effects-x", "posterior", "check"} <= {*found}
+    assert ("coefficients" in found) == (name != "no pooling")
+    assert any(one.startswith("levels") for one in found) == (name != "no groups")
+    assert any(one.startswith("pooling") for one in found) == (
+        "(" in formula and name[:4] != "no p"
+    )
+    assert "forest" not in found
+    assert ("levels-g" in found) == (name in ("nested counts", "sigma"))

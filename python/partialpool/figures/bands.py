@@ -55,7 +55,7 @@ def sorted_normals(n: int, mass: float = MASS) -> Sorted:
     Examples
     --------
     >>> band = sorted_normals(99)
-    >>> band.expected[[0, -1]].round(1).tolist(), bool(band.low[0] < -3.3 < band.high[0] < -1.7)
+    >>> band.expected[[0, -1]].round(1).tolist(), bool(band.low[0] < -3.3 < -1.7 < band.high[0])
     ([-2.5, 2.5], True)
     """
     from scipy.special import betainc, betaincinv, ndtri

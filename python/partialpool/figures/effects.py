@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from partialpool.effects.frame import Effects
     from partialpool.plots.effects import Panel, Words
+
+EFFORT = 2_000_000_000  # rows × values × draws, unless draws are asked for
+FEWEST = 100  # draws of each chain
 
 
 @takes(predict, AverageRoles)
@@ -66,7 +70,8 @@ def effects(
         The rows to average over, by default those that were fitted; only of these the data are
         drawn.
     draws : int, optional
-        How many draws of each chain to use, evenly spaced; by default all.
+        How many draws of each chain to use, evenly spaced; by default all or, where that would
+        take minutes, as many as some seconds are enough for, which the caption says.
     title : str, optional
         Title of the figure.
     offset, exposure, trials, weights : str, array or number, optional
@@ -107,7 +112,7 @@ def effects(
     values = {axis.name: axis.values for axis in question.axes}
     frame = average_effects(
         *(fit, list(values), question.at | values, cast(Any, asked.groups), kind, asked.interval),
-        **{"data": data, "draws": draws, **given},
+        **{"data": data, "draws": _enough(question) if draws is None else draws, **given},
     )
     predicted = frame[frame["quantity"] == "prediction"]
     estimates = predicted[["mean", "lower", "upper"]].to_numpy(dtype=np.float64)
@@ -116,6 +121,16 @@ def effects(
     order = _order(question.axes[0], estimates)
     words = _words(question, frame, order, title)
     return draw(_panels(question, estimates, order), words)
+
+
+def _enough(question: Question) -> int | None:
+    """How many draws of each chain are used, unless all: fewer where it would take minutes."""
+    fit, kind = question.fit, question.kind
+    if kind == "linear" or fit.model.family.averages == "linear":
+        return None  # computed of the average row
+    places = math.prod(len(axis.values) for axis in question.axes)
+    most = EFFORT // (question.gathered.table.n_rows * places * fit.run.chains)
+    return None if most >= fit.run.draws else max(most, min(fit.run.draws, FEWEST))
 
 
 def _order(first: Axis, estimates: Array) -> Ints:
@@ -189,6 +204,10 @@ def _caption(question: Question, frame: Effects) -> list[str]:
     if question.fit.model.groups:
         words += f"; levels {frame.attrs['groups']}"
     found = [f"{words}."]
+    total, used = question.fit.run.draws, frame.draws.sizes["draw"]
+    if used < total:
+        chains = question.fit.run.chains
+        found.append(f"{used * chains:,} of {total * chains:,} draws.")
     chosen = [axis.chosen for axis in question.axes if axis.chosen]
     found += [f"{text}." for text in chosen]
     if question.fitted and any(axis.nearest for axis in question.axes[1:]):
