@@ -100,7 +100,8 @@ def effects(
     data : DataFrame, dict of arrays, or path, optional
         The rows to average over; by default those that were fitted.
     draws : int, optional
-        How many draws of each chain to use, evenly spaced; by default all.
+        How many draws of each chain to use, evenly spaced; by default all. Few are faster where
+        many rows differ in several numbers.
     offset, exposure, trials, weights : str, array or number, optional
         As in :meth:`predict`: ``trials=1`` gives shares, ``exposure=1`` rates. Weights that
         count rows count in averages and quartiles too.
