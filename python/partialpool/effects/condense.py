@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -90,8 +91,8 @@ class Condensed:
         apart: Sequence[Group],
         constant: Collection[str],
     ) -> None:
-        self.weights = weights
-        self.rules: list[tuple[Rule, ...]] = []
+        self.weights, self.is_exact = weights, False
+        self.rules: list[Callable[[], tuple[Rule, ...]]] = []
         # What is not determined is left out row by row, and counted.
         if len(weights) <= MANY or not all(group.estimable.all() for group in apart):
             return
@@ -111,31 +112,37 @@ class Condensed:
             kinds = np.unique(kinds * (codes.max() + 1) + codes, return_inverse=True)[1].ravel()
         if not numbers:
             first, counts = np.unique(kinds, return_index=True)[1], np.bincount(kinds, weights)
-            self.rules.append((Rule(first, counts.astype(np.float64), "", np.empty(0)),))
+            alike = (Rule(first, counts.astype(np.float64), "", np.empty(0)),)
+            self.rules.append(lambda: alike)
         elif len(numbers) == 1:
             x = gathered.table.columns[numbers[0]].values.astype(np.float64)
             self.rules += [
-                tuple(_rule(numbers[0], x, weights, kinds, size) for size in sizes)
+                cache(partial(_rules, numbers[0], x, weights, kinds, sizes))
                 for sizes in SIZES
                 if 2 * sum(sizes) * (kinds.max() + 1) < len(weights)
             ]
+        self.is_exact = not numbers
 
     def average(self, rows: Gathered, compute: Averaging, least: float) -> Array:
         """Average over rows.
 
         `least`: how closely two rules have to agree; with 0 only rows that are alike are merged.
         """
-        for rules in self.rules:
-            if len(rules) > 1 and not least:
-                continue
+        for rules in self.rules if least or self.is_exact else []:
             try:
-                found = [compute(rule.rows(rows), rule.weights) for rule in rules]
+                found = [compute(rule.rows(rows), rule.weights) for rule in rules()]
             except InputError:  # which speaks of rows, so of all
                 break
             gap = np.abs(found[0] - found[-1]).max()
             if len(found) == 1 or gap <= least * np.abs(found[-1]).max():
                 return found[-1]
         return compute(rows, self.weights)
+
+
+def _rules(
+    column: str, x: Array, weights: Array, kinds: Ints, sizes: tuple[int, ...]
+) -> tuple[Rule, ...]:
+    return tuple(_rule(column, x, weights, kinds, size) for size in sizes)
 
 
 def _rule(column: str, x: Array, weights: Array, kinds: Ints, size: int) -> Rule:
