@@ -71,6 +71,12 @@ def test_names_that_the_table_needs_itself():
     ]
     assert found["data_value"].tolist()[:3] == ["a", "b", "c"]
     np.testing.assert_allclose(found["mean"], found.draws.mean(("chain", "draw")), rtol=1e-10)
+    data["reference_mean"] = data.pop("value")
+    fit = pp.fit("y ~ mean * reference_mean", data, **QUICK)
+    assert fit.effects(["mean", "reference_mean"]).columns[1:5].tolist() == [
+        *("data_mean", "reference_mean"),
+        *("data_reference_mean", "reference_reference_mean"),
+    ]
 
 
 def test_copies_keep_their_draws_and_parts_are_tables(found):

@@ -214,6 +214,26 @@ def test_slopes_inside_the_data_are_those_of_the_integral():
         np.testing.assert_allclose(drawn(found)[k], expected, rtol=1e-5, atol=1e-6)
     assert found["quantity"].tolist() == ["slope"] * 6 + ["slope contrast"] * 6
     assert_compares(found, ["arm", "x"])
+    alike = data.assign(x=0.4)
+    found = fit.effects("arm", slope="x", data=alike)
+    for k, arm in enumerate("abc"):
+        expected = derivative(fit, alike.assign(arm=arm), "x")
+        np.testing.assert_allclose(drawn(found)[k], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_slopes_at_one_value_take_steps_as_small_as_the_data_are_spread():
+    rng, data = rows(6)
+    data["x"] = data["x"] * 1e-5
+    data["y"] = rng.random(N) < 0.5
+    fit = pp.fit("y ~ x * arm + (1 | g)", data, family="bernoulli", seed=6, **QUICK)
+    one = fit.effects("arm", {"x": 4e-6}, slope="x", groups="none")
+    axis = fit.effects(["arm", "x"], {"x": [4e-6]}, slope="x", groups="none")
+    b = dict(zip(fit.model.columns, flat(fit.run.b).T, strict=True))
+    slope = b["x"] + b["x:arm[T.b]"] if "x:arm[T.b]" in b else b["x"] + b["arm[T.b]:x"]
+    eta = b["Intercept"] + b["arm[T.b]"] + 4e-6 * slope
+    expected = slope * np.exp(-eta) / (1 + np.exp(-eta)) ** 2
+    for found in (one, axis):
+        np.testing.assert_allclose(drawn(found)[1], expected, rtol=1e-6)
 
 
 def test_probabilities_of_categories_by_group():

@@ -43,7 +43,7 @@ def test_values_that_are_nearly_the_same():
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(1)
-    n = 2600
+    n = 1300
     found = {"x": rng.gamma(3, size=n).round(2), "arm": rng.choice(["a", "b", "c"], n)}
     found |= {"k": rng.choice(["u", "v"], n), "g": rng.integers(0, 6, n)}
     eta = 0.3 * found["x"] - 1 + 0.5 * rng.normal(size=6)[found["g"]]
@@ -59,6 +59,9 @@ CASES = {
     "exposure": ("c ~ arm + log(x + 1)", {"family": "poisson", "exposure": "e"}, True),
     "weights": ("y ~ arm * x", {"family": "bernoulli", "weights": "e"}, True),
     "levels apart": ("y ~ arm + x + (1 | g)", {"family": "bernoulli", "pooling": "none"}, True),
+    "alike": ("y ~ arm * k + e + (1 | g)", {"family": "bernoulli"}, True),
+    "alike and linear": ("z ~ arm * k + e + (k | g)", {"pooling": "none"}, True),
+    "linear": ("z ~ arm * x + {x**2} + k", {}, False),
     "a step": ("y ~ arm + x + {x > 2} + (1 | g)", {"family": "bernoulli"}, False),
     "a spline": ("y ~ arm + bs(x, df=5) + k", {"family": "bernoulli"}, False),
 }
@@ -70,8 +73,9 @@ def test_condensed_rows_have_the_averages_of_all(name, data, monkeypatch):
     fit = pp.fit(formula, data, **options, **QUICK)
     monkeypatch.setattr(condense, "MANY", 10**9)
     whole = [fit.effects(["arm", "k"] if "k" in formula else "arm", pairwise=True, draws=5)]
-    whole += [fit.effects("arm", slope="x", draws=5), fit.effects("x", draws=5)]
-    monkeypatch.setattr(condense, "MANY", 1000)
+    number = "e" if "x" not in formula else "x"
+    whole += [fit.effects("arm", slope=number, draws=5), fit.effects(number, draws=5)]
+    monkeypatch.setattr(condense, "MANY", 500)
     used = []
 
     class Watched(Condensed):
@@ -84,8 +88,8 @@ def test_condensed_rows_have_the_averages_of_all(name, data, monkeypatch):
 
     monkeypatch.setattr("partialpool.effects.effects.Condensed", Watched)
     found = [fit.effects(["arm", "k"] if "k" in formula else "arm", pairwise=True, draws=5)]
-    assert (max(used) < 1300) == fits
-    found += [fit.effects("arm", slope="x", draws=5), fit.effects("x", draws=5)]
+    assert (max(used) < 650) == fits
+    found += [fit.effects("arm", slope=number, draws=5), fit.effects(number, draws=5)]
     for one, other in zip(found, whole, strict=True):
         close = 1e-8 if fits else 1e-12
         slope = other["quantity"].str.startswith("slope").to_numpy()
@@ -109,6 +113,6 @@ def test_two_numbers_are_not_condensed(data):
     fit = pp.fit("y ~ arm + x + z", data, family="bernoulli", **QUICK)
     found = Condensed(fit.model, None, np.ones(10), (), ())
     assert found.rules == []
-    expected = fit.posterior_predictive({**data, "arm": np.full(2600, "b")}, kind="mean")
+    expected = fit.posterior_predictive({**data, "arm": np.full(1300, "b")}, kind="mean")
     effects = fit.effects("arm")
     np.testing.assert_allclose(effects.draws[..., 1], expected.mean("row"), rtol=1e-10)

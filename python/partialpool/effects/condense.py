@@ -1,4 +1,4 @@
-"""Many rows that differ in one number alone: a few weighted values of it stand for all.
+"""Many rows that are alike, or differ in one number alone: few stand for all.
 
 The average of a smooth function over the values that occur is that over the nodes of Gauss's rule
 for their distribution, which is exact for polynomials of twice as high a degree as there are nodes
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -33,28 +34,32 @@ Averaging = Callable[[Gathered, Array], Array]
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """Weighted values of one column.
+    """Rows with weights, and the values that they get of one column.
 
     Attributes
     ----------
-    column : str
-        The column.
     first : (node,) array of int
         A row that has everything else.
-    values, weights : (node,) arrays
-        The values of the column, and how often they count.
+    weights : (node,) array
+        How often each counts.
+    column : str
+        The column; empty where rows stay as they are.
+    values : (node,) array
+        Its values.
     """
 
-    column: str
     first: Ints
-    values: Array
     weights: Array
+    column: str
+    values: Array
 
     def rows(self, gathered: Gathered) -> Gathered:
         """Take these rows, with these values."""
         table = gathered.table.rows(self.first)
-        column = replace(table.columns[self.column], values=self.values, texts=None)
-        columns = table.columns | {self.column: column}
+        columns = table.columns
+        if self.column:
+            column = replace(columns[self.column], values=self.values, texts=None)
+            columns = columns | {self.column: column}
         return replace(
             gathered,
             table=Table(columns, len(self.first), table.source),
@@ -86,8 +91,8 @@ class Condensed:
         apart: Sequence[Group],
         constant: Collection[str],
     ) -> None:
-        self.weights = weights
-        self.rules: list[tuple[Rule, Rule]] = []
+        self.weights, self.is_exact = weights, False
+        self.rules: list[Callable[[], tuple[Rule, ...]]] = []
         # What is not determined is left out row by row, and counted.
         if len(weights) <= MANY or not all(group.estimable.all() for group in apart):
             return
@@ -105,24 +110,39 @@ class Condensed:
         for values in gathered.roles.values():
             codes = np.unique(values, return_inverse=True)[1].ravel()
             kinds = np.unique(kinds * (codes.max() + 1) + codes, return_inverse=True)[1].ravel()
-        if len(numbers) != 1:
-            return
-        for sizes in SIZES:
-            if 2 * sum(sizes) * (kinds.max() + 1) < len(weights):
-                x = gathered.table.columns[numbers[0]].values.astype(np.float64)
-                small, large = (_rule(numbers[0], x, weights, kinds, size) for size in sizes)
-                self.rules.append((small, large))
+        if not numbers:
+            first, counts = np.unique(kinds, return_index=True)[1], np.bincount(kinds, weights)
+            alike = (Rule(first, counts.astype(np.float64), "", np.empty(0)),)
+            self.rules.append(lambda: alike)
+        elif len(numbers) == 1:
+            x = gathered.table.columns[numbers[0]].values.astype(np.float64)
+            self.rules += [
+                cache(partial(_rules, numbers[0], x, weights, kinds, sizes))
+                for sizes in SIZES
+                if 2 * sum(sizes) * (kinds.max() + 1) < len(weights)
+            ]
+        self.is_exact = not numbers
 
     def average(self, rows: Gathered, compute: Averaging, least: float) -> Array:
-        """Average over rows: `least` is how closely two rules have to agree."""
-        for small, large in self.rules:
+        """Average over rows.
+
+        `least`: how closely two rules have to agree; with 0 only rows that are alike are merged.
+        """
+        for rules in self.rules if least or self.is_exact else []:
             try:
-                one, other = (compute(rule.rows(rows), rule.weights) for rule in (small, large))
+                found = [compute(rule.rows(rows), rule.weights) for rule in rules()]
             except InputError:  # which speaks of rows, so of all
                 break
-            if np.abs(one - other).max() <= least * np.abs(other).max():
-                return other
+            gap = np.abs(found[0] - found[-1]).max()
+            if len(found) == 1 or gap <= least * np.abs(found[-1]).max():
+                return found[-1]
         return compute(rows, self.weights)
+
+
+def _rules(
+    column: str, x: Array, weights: Array, kinds: Ints, sizes: tuple[int, ...]
+) -> tuple[Rule, ...]:
+    return tuple(_rule(column, x, weights, kinds, size) for size in sizes)
 
 
 def _rule(column: str, x: Array, weights: Array, kinds: Ints, size: int) -> Rule:
@@ -131,7 +151,7 @@ def _rule(column: str, x: Array, weights: Array, kinds: Ints, size: int) -> Rule
     rules = [gauss(x[part], weights[part], size) for part in parts]
     first = [np.full(len(nodes), part[0]) for part, (nodes, _) in zip(parts, rules, strict=True)]
     nodes, own = (np.concatenate(each) for each in zip(*rules, strict=True))
-    return Rule(column, np.concatenate(first), nodes, own)
+    return Rule(np.concatenate(first), own, column, nodes)
 
 
 def gauss(x: Array, weights: Array, size: int) -> tuple[Array, Array]:

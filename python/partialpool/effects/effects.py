@@ -100,7 +100,8 @@ def effects(
     data : DataFrame, dict of arrays, or path, optional
         The rows to average over; by default those that were fitted.
     draws : int, optional
-        How many draws of each chain to use, evenly spaced; by default all.
+        How many draws of each chain to use, evenly spaced; by default all. Few are faster where
+        many rows differ in several numbers.
     offset, exposure, trials, weights : str, array or number, optional
         As in :meth:`predict`: ``trials=1`` gives shares, ``exposure=1`` rates. Weights that
         count rows count in averages and quartiles too.
@@ -302,9 +303,9 @@ class _Quantities:
         if slope is not None:
             data = self.whole.table.columns[slope].values.astype(np.float64)
             compute = partial(self.average.slope, by=slope, data=data)
-        if self.average.levels.are_linear:  # columns are averaged: few or many are as fast
-            return compute(rows, self.average.weights)
-        return condensed.average(rows, compute, AGREEMENT if slope is None else OF_SLOPES)
+        least = AGREEMENT if slope is None else OF_SLOPES
+        # Columns of what is linear are averaged: few or many are as fast.
+        return condensed.average(rows, compute, 0 if self.average.levels.are_linear else least)
 
     def _slopes(self, axis: Axis) -> list[Found]:
         """The slope of a number where the rows are, within the chosen levels."""
