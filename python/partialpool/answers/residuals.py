@@ -86,7 +86,7 @@ def residuals(
     seed = fit.run.seed if seed is None else check_seed(seed)
     design, model = rows_of(fit), fit.model
     response = model.scores[design.y.astype(np.int64)] if model.categories else design.y
-    expected, variance = _moments(fit)
+    expected, variance = _moments(fit, spread=kind == "pearson")
     columns = {"response": response, "fitted": expected}
     if kind in ("quantile", "pit"):
         placed = places(fit)
@@ -123,8 +123,8 @@ def normal_quantiles(at: Tails) -> Array:
     return np.asarray(np.where(at.below < at.above, lower, -ndtri_exp(np.minimum(at.above, 0.0))))
 
 
-def _moments(fit: Posterior) -> tuple[Array, Array]:
-    """Posterior means of the expected response, and of the variance around it: (row,) each."""
+def _moments(fit: Posterior, *, spread: bool) -> tuple[Array, Array]:
+    """Posterior means of the expected response and, if asked, of the variance: (row,) each."""
     model = fit.model
     rows = design_rows(model, rows_of(fit))
     evaluator = Evaluator(model, fit.run, rows, new_levels="sample", seed=fit.run.seed)
@@ -133,7 +133,8 @@ def _moments(fit: Posterior) -> tuple[Array, Array]:
         with np.errstate(invalid="ignore", over="ignore"):
             eta = evaluator.linear(at)
             found[0, at] = mean_of(evaluator.mean(at, eta), axis=1)
-            found[1, at] = evaluator.variance(at, eta).mean(axis=1)
+            if spread:
+                found[1, at] = evaluator.variance(at, eta).mean(axis=1)
     return found[0], found[1]
 
 
