@@ -15,6 +15,7 @@ from partialpool.draws.crossed import standardised as crossed_standardised
 from partialpool.errors import InputError
 from partialpool.families import FAMILIES, Given
 from partialpool.families.tails import Tails
+from partialpool.findings.residuals import uniformity
 from partialpool.scores.left_out import Places, places
 
 pytestmark = pytest.mark.filterwarnings("ignore::partialpool.errors.FindingWarning")
@@ -210,6 +211,12 @@ def test_residuals_tell_a_wrong_model():
     right = pp.fit("y ~ x", counts, family="negbinomial", **QUICK).residuals()
     assert uniform(wrong["pit"]) < 1e-6 < 1e-2 < uniform(right["pit"])
     assert wrong["residual"].std() > 1.5
+    assert [one["code"] for one in wrong.attrs["findings"]] == ["residuals-not-uniform", "outliers"]
+    assert right.attrs["findings"] == []
+    assert "negbinomial" in wrong.attrs["findings"][0]["remedy"]
+    far = wrong["residual"].abs().idxmax()
+    shown = f"rows {far} (residual {wrong['residual'][far]:.1f})"
+    assert shown in wrong.attrs["findings"][1]["message"]
     # Known errors that are half of what they should be.
     y = 1 + 0.3 * x + rng.normal(0, 0.5, 12)[g] + rng.normal(0, 1, n)
     table = {"x": x, "g": g, "y": y, "half": np.full(n, 0.5), "whole": np.ones(n)}
@@ -341,6 +348,15 @@ def test_fits_without_rows_say_so(small, tmp_path):
     for ask in (few.residuals, few.fitted, few.variance):
         with pytest.raises(InputError, match="without the rows"):
             ask()
+
+
+def test_uniformity_is_that_of_scipy():
+    rng = np.random.default_rng(3)
+    for n, power in ((60, 1.4), (900, 1.1)):
+        pit = rng.random(n) ** power
+        exact = stats.kstest(pit, "uniform").pvalue
+        assert exact < 0.2
+        assert uniformity(pit) == pytest.approx(exact, rel=0.05)  # what Stephens' correction lacks
 
 
 def test_within_the_probability_of_a_number():

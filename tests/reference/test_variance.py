@@ -446,6 +446,11 @@ def test_poolings():
     assert "share[h]" in found["by factor"].draws
     assert "share[g]" not in found["by factor"].draws
     assert (found["alone"].draws["r2_marginal"] == 0).all()
+    assert "lies in the population part, and" in str(found["no factor"])
+    # Nothing is said of predictors where there are none.
+    said = str(pp.fit("y ~ 1 + (1 | g)", data, **SHORT).variance()).split("2.5%")[1]
+    assert "in the population part" not in said.split("Of the variance")[1]
+    assert "Given the predictors" not in said
     # The fitted part of levels without pooling is that of their own coefficients.
     eta = fits["none"].posterior_predictive(kind="linear").to_numpy().reshape(600, -1)
     expected = np.var(eta, axis=1, ddof=1)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import optimize, special
 
 import partialpool as pp
 from partialpool import limits
@@ -28,6 +29,7 @@ from partialpool.findings import priors as prior_findings
 from partialpool.findings import run as findings
 from partialpool.findings.check import check_findings
 from partialpool.findings.dispersion import overdispersion
+from partialpool.findings.residuals import residual_findings, uniformity
 from partialpool.formula import expand, parse_formula
 from partialpool.likelihood.maximum import check_maximised
 from partialpool.model import pool
@@ -377,6 +379,24 @@ def enough_draws_for_dispersion(draws):
     y = np.repeat([0, 12], 100)
     fit = pp.fit("y ~ 1", {"y": y}, family="poisson", chains=1, draws=draws, warmup=200, seed=1)
     return bool(list(overdispersion(fit)))
+
+
+def residuals_say(z):
+    found = residual_findings("y", FAMILIES["gaussian"], z, np.arange(len(z)))
+    return {finding.code for finding in found}
+
+
+@border("RESIDUALS_UNIFORM", 0.051, 0.049)
+def residuals_that_are_not_those_of_the_model(chance):
+    even = (np.arange(200) + 0.5) / 200
+    power = optimize.brentq(lambda a: uniformity(even**a) - chance, 1, 3)
+    return "residuals-not-uniform" in residuals_say(special.ndtri(even**power))
+
+
+@border("OUTLIER", 0.0101, 0.0099)
+def a_response_far_out(chance):
+    z = np.append(special.ndtri((np.arange(99) + 0.5) / 99), special.ndtri(chance / 200))
+    return residuals_say(z) == {"outliers"}
 
 
 @border("DISPERSED_RATIO", 1.08, 1.12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from partialpool.draws.evaluate import Evaluator, stream
 from partialpool.draws.new_rows import design_rows
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.families.tails import Tails
+from partialpool.findings.residuals import residual_findings
 from partialpool.scores.left_out import places
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def residuals(
         A row for each row that was fitted, called by its position in the table: response, fitted
         (its posterior mean), residual; with the first two kinds also pit, and pareto_k, which says
         how reliable they are (below 0.7 is fine). Ordered categories count as the numbers that they
-        are, and as 0, 1, 2, … where they are none. ``attrs["notes"]`` says what to know.
+        are, and as 0, 1, 2, … where they are none. ``attrs["notes"]`` says what to know, and
+        ``attrs["findings"]`` whether quantile residuals are such that the model cannot hold.
 
     Raises
     ------
@@ -83,21 +86,25 @@ def residuals(
     seed = fit.run.seed if seed is None else check_seed(seed)
     design, model = rows_of(fit), fit.model
     response = model.scores[design.y.astype(np.int64)] if model.categories else design.y
-    expected, variance = _moments(fit)
+    expected, variance = _moments(fit, spread=kind == "pearson")
     columns = {"response": response, "fitted": expected}
     if kind in ("quantile", "pit"):
-        found = places(fit)
+        placed = places(fit)
         u = stream(seed, "residuals").random(design.n_rows)
-        at = found.spread(u) if model.family.discrete else found.up_to
+        at = placed.spread(u) if model.family.discrete else placed.up_to
         pit = np.where(at.below < at.above, np.exp(at.below), -np.expm1(at.above))
         columns["residual"] = normal_quantiles(at) if kind == "quantile" else pit
-        columns |= {"pit": pit, "pareto_k": found.pareto_k}
+        columns |= {"pit": pit, "pareto_k": placed.pareto_k}
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             unit = np.sqrt(variance) if kind == "pearson" else 1.0
             columns["residual"] = (response - expected) / unit
     frame = pd.DataFrame(columns, index=pd.Index(design.rows, name="row"))
     frame.attrs |= {"kind": kind, "seed": seed, "notes": _notes(frame)}
+    if kind == "quantile":
+        z = frame["residual"].to_numpy()
+        found = residual_findings(model.response, model.family, z, design.rows)
+        frame.attrs["findings"] = [asdict(finding) for finding in found]
     return frame
 
 
@@ -116,8 +123,8 @@ def normal_quantiles(at: Tails) -> Array:
     return np.asarray(np.where(at.below < at.above, lower, -ndtri_exp(np.minimum(at.above, 0.0))))
 
 
-def _moments(fit: Posterior) -> tuple[Array, Array]:
-    """Posterior means of the expected response, and of the variance around it: (row,) each."""
+def _moments(fit: Posterior, *, spread: bool) -> tuple[Array, Array]:
+    """Posterior means of the expected response and, if asked, of the variance: (row,) each."""
     model = fit.model
     rows = design_rows(model, rows_of(fit))
     evaluator = Evaluator(model, fit.run, rows, new_levels="sample", seed=fit.run.seed)
@@ -126,7 +133,8 @@ def _moments(fit: Posterior) -> tuple[Array, Array]:
         with np.errstate(invalid="ignore", over="ignore"):
             eta = evaluator.linear(at)
             found[0, at] = mean_of(evaluator.mean(at, eta), axis=1)
-            found[1, at] = evaluator.variance(at, eta).mean(axis=1)
+            if spread:
+                found[1, at] = evaluator.variance(at, eta).mean(axis=1)
     return found[0], found[1]
 
 

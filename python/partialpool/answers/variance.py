@@ -131,19 +131,20 @@ class Variance(Answer):
             return f"{mean:.0%} ({low:.0%} to {high:.0%})"
 
         scale = f" {first.section[0].lower()}{first.section[1:]}" if at else ""
+        explains = bool(self.draws[element(f"variance{at}", POPULATION)].any())
         parts = [
-            *(f"{told('share', label(own))} lies between levels of {own}" for own in self.factors),
-            f"{told('share', POPULATION)} between rows in the population part",
+            f"{told('share', label(own))} lies between levels of {own}" for own in self.factors
         ]
-        if not self.factors:
-            parts = [f"{told('share', POPULATION)} lies in the population part"]
+        if explains or not parts:
+            where = "between rows" if parts else "lies"
+            parts.append(f"{told('share', POPULATION)} {where} in the population part")
         if element(f"share{at}", TOGETHER) in rows:
             parts.append(f"{told('share', TOGETHER)} in what levels explain only together")
         yield (
             f"Of the variance of {self.response}{scale}, {', '.join(parts)}, and "
             f"{told('share', RESIDUAL)} is residual."
         )
-        if self.factors:
+        if self.factors and explains:
             yield (
                 f"Given the predictors, levels make up {told('icc')} of what is left (adjusted "
                 f"ICC). The population part alone accounts for {told('r2_marginal')} (marginal "
