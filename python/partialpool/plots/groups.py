@@ -82,7 +82,7 @@ def groups(
     points : sequence of pair of arrays
         The data of each level.
     names : sequence of str
-        What stands above each panel; a second line tells why the level was chosen.
+        What stands above each panel: the level and, in a second line, what to say of it.
     lines : sequence of Line
         What runs through them.
     x, y : Axis
