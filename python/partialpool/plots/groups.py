@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
-from partialpool.plots.shrinkage.scales import frame, spread_out
-from partialpool.plots.style import BLUE, GREY, INK, NORMAL, PALE, RED, SMALL, plain, shorten
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.scales import frame, spread_out
+from partialpool.drawing.style import BLUE, GREY, INK, NORMAL, PALE, RED, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
