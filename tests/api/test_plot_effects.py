@@ -8,10 +8,10 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 
 import partialpool as pp
+from partialpool.drawing.places import spread
 from partialpool.errors import InputError
 from partialpool.plots.effects import NAMED, Behind, Curve, Panel, Words, y_limits
 from partialpool.plots.effects import effects as draw_effects
-from partialpool.plots.places import spread
 
 QUICK = {"chains": 2, "draws": 60, "warmup": 100, "seed": 1}
 ARMS = ["control", "drug $A$", "größer & <b>_%"]

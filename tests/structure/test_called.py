@@ -12,7 +12,16 @@ from partialpool import called
 
 PACKAGE = Path(called.__file__).parent
 # What speaks of other things: formulas, columns, files, arrays of the user.
-APART = ("metropolis.py", "data", "formula", "expressions", "design", "plots", "datasets")
+APART = (
+    "metropolis.py",
+    "data",
+    "formula",
+    "expressions",
+    "design",
+    "plots",
+    "drawing",
+    "datasets",
+)
 BUILT = re.compile(r"(b|sd|cor|r|coef|threshold)(_|\[)$|(b|threshold)\[.*\]$")
 ELEMENT = re.compile(r"\}\[\{.*\}\]")
 PREFIXES = {"b_", "b[", "sd_", "cor_", "r_", "coef_", "threshold", "threshold[", "["}

@@ -86,7 +86,7 @@ FIGURE = '''"""Predictive p-values as bars."""
 import numpy as np
 from matplotlib.figure import Figure
 
-from partialpool.plots.style import BLUE, plain
+from partialpool.drawing.style import BLUE, plain
 
 
 def p_values(names, values):

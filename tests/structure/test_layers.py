@@ -25,6 +25,7 @@ LAYERS = (
     ("answers",),
     ("scores",),
     ("words", "plots"),
+    ("drawing",),
     ("findings",),
     ("draws",),
     ("likelihood",),
@@ -108,7 +109,7 @@ def test_no_file_reaches_itself():
 
 # Imported where they are used, since they import what is heavy.
 INSIDE = {
-    "plots",  # matplotlib
+    *("plots", "drawing"),  # matplotlib
     *("draws.frame", "effects.frame"),  # are a pandas.DataFrame
 }
 
@@ -134,6 +135,6 @@ def test_figures_know_no_fit():
     assert all(
         not other.startswith(("posterior", "model", "engine", "design"))
         for name, others in EDGES.items()
-        if name.split(".")[0] == "plots"
+        if name.split(".")[0] in ("plots", "drawing")
         for other in others
     )

@@ -60,7 +60,7 @@ def groups_of(seed=1):
         Line("own", "its own and 95% band", at, own, 0.8 * own, np.minimum(1.2 * own, 1)),
         Line("population", "population", at, np.tile(own[0], (6, 1))),
     ]
-    names = [f"person {k} ({5 + 20 * k} rows)\nmost rows" for k in range(6)]
+    names = [f"person {k}\n{5 + 20 * k} rows, most rows" for k in range(6)]
     return groups(points, names, lines, Axis("x"), Axis("y"), title="y by x", notes=["Some."])
 
 

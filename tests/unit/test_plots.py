@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from matplotlib import style
 
+from partialpool.drawing.scales import central, frame, positions
 from partialpool.errors import InputError
 from partialpool.plots import Panel, save, shrinkage
-from partialpool.plots.shrinkage.scales import central, frame, positions
 from partialpool.plots.shrinkage.scene import CROWD, LINES, SHOWN
 from pictures import TOLERANCE, distance, pixels, same_letters, store, stored
 

@@ -82,7 +82,7 @@ def write_figures(draws: Draws, folder: Path, suffix: str = ".png") -> list[Path
     InputError
         If one of them cannot be drawn or written.
     """
-    from partialpool.plots.files import write
+    from partialpool.drawing.files import write
 
     paths: list[Path] = []
     with ExitStack() as stack:

@@ -99,8 +99,8 @@ def behind(question: Question, data: Data, panel: int) -> dict[str, Any]:
 
 def _rows(data: Data, which: Flags, between: bool) -> Behind:
     """Rows one by one, spread over the width of their category."""
+    from partialpool.drawing.places import DODGED, jittered
     from partialpool.plots.effects import Behind
-    from partialpool.plots.places import DODGED, jittered
 
     assert data.y is not None
     x, shown = data.x[which], int(data.picked.sum())

@@ -54,7 +54,7 @@ def chosen(fit: Posterior, parameters: str | Sequence[str] | None, most: int) ->
         if not labels:
             raise InputError(
                 "there are no parameters but those of levels",
-                remedy='name some by `parameters=`, such as `["coef_g[1,x]"]`',
+                remedy=_example(fit),
             )
         return Chosen([labels[k] for k in kept], draws[:, :, kept], note)
     asked = [parameters] if isinstance(parameters, str) else check_values("parameters", parameters)
@@ -72,6 +72,12 @@ def chosen(fit: Posterior, parameters: str | Sequence[str] | None, most: int) ->
     if not found:
         raise InputError("`parameters` is empty", remedy="name some, or leave it out")
     return Chosen(list(found), np.stack(list(found.values()), axis=-1), "")
+
+
+def _example(fit: Posterior) -> str:
+    """Say how to name a parameter of a level."""
+    some = [level_labels(group, "coef")[0] for group in fit.model.groups]
+    return f"name some by `parameters=`, such as `{some[:1]}`"
 
 
 def _kept(labels: list[str], most: int) -> list[int]:

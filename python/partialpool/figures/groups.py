@@ -43,7 +43,7 @@ def groups(
     *,
     title: str | None = None,
 ) -> Figure:
-    """Draw the data of some levels with their own line and that of the population, a panel each.
+    r"""Draw the data of some levels with their own line and that of the population, a panel each.
 
     Lines are expected responses: of the rows of a level (50 at most), all of which get each value
     of the predictor in turn, so that they are curves where the link is not the identity. That of
@@ -78,7 +78,7 @@ def groups(
     >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
     >>> fig = fit.plot.groups(levels=[70, 26])
     >>> [ax.get_title() for ax in fig.axes]
-    ['70 (116 rows)', '26 (105 rows)']
+    ['70\n116 rows', '26\n105 rows']
     """
     check_text("factor", factor, A_FACTOR)
     fit = plots.fit
@@ -189,7 +189,7 @@ def draw_groups(
     names = level_names(group)
     many = group.counts
     heads = [
-        f"{names[k]} ({many[k]:,} row{'s' * int(many[k] != 1)})" + (f"\n{why}" if why else "")
+        f"{names[k]}\n{many[k]:,} row{'s' * int(many[k] != 1)}" + (f", {why}" if why else "")
         for k, why in zip(shown.levels, shown.reasons, strict=True)
     ]
     points = [(where.of_rows(own), responses(one, own)) for own in rows]

@@ -5,7 +5,7 @@ Nothing here knows a fit, and pyplot is never imported, so that drawing leaves n
 
 from __future__ import annotations
 
-from partialpool.plots.files import check_path, save
+from partialpool.drawing.files import check_path, save
 from partialpool.plots.shrinkage.scene import Panel
 from partialpool.plots.shrinkage.shrinkage import shrinkage
 

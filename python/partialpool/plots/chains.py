@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.arrays import Array, Flags, Ints
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.scales import spread_out
+from partialpool.drawing.style import BLUE, GREY, INK, PALE, RED, SMALL, plain
 from partialpool.plots.pairs import broken
-from partialpool.plots.shrinkage.scales import spread_out
-from partialpool.plots.style import BLUE, GREY, INK, PALE, RED, SMALL, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

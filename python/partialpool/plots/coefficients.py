@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
-from partialpool.plots.shrinkage.scales import Limits, frame
-from partialpool.plots.style import BLUE, GREY, INK, NORMAL, PALE, RED, plain, shorten
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.scales import Limits, frame
+from partialpool.drawing.style import BLUE, GREY, INK, NORMAL, PALE, RED, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import HEIGHT, TEXT, WIDTH, canvas, legend, titled
-from partialpool.plots.style import (
+from partialpool.drawing.canvas import HEIGHT, TEXT, WIDTH, canvas, legend, titled
+from partialpool.drawing.style import (
     BLUE,
     INK,
     NORMAL,

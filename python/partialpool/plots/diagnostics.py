@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Ints
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import surround
-from partialpool.plots.places import jittered
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import surround
+from partialpool.drawing.places import jittered
+from partialpool.drawing.style import BLUE, FONT, GREY, INK, RED, SMALL, plain, shorten
 from partialpool.plots.statistics import draw_replicates
-from partialpool.plots.style import BLUE, FONT, GREY, INK, RED, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

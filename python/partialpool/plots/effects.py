@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Ints
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
-from partialpool.plots.places import dodge, spread
-from partialpool.plots.shrinkage.scales import Limits, central, frame
-from partialpool.plots.style import (
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.places import dodge, spread
+from partialpool.drawing.scales import Limits, central, frame
+from partialpool.drawing.style import (
     BLUE,
     COLOURS,
     DASHES,

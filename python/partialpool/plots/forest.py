@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.scales import frame
+from partialpool.drawing.style import (
+    BLUE,
+    FONT,
+    GREY,
+    INK,
+    NORMAL,
+    PALE,
+    RED,
+    SMALL,
+    plain,
+    shorten,
+)
 from partialpool.plots.levels import ENDS, NAMED
-from partialpool.plots.shrinkage.scales import frame
-from partialpool.plots.style import BLUE, FONT, GREY, INK, NORMAL, PALE, RED, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
-from partialpool.plots.shrinkage.scales import frame, spread_out
-from partialpool.plots.style import BLUE, GREY, INK, NORMAL, PALE, RED, SMALL, plain, shorten
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.scales import frame, spread_out
+from partialpool.drawing.style import BLUE, GREY, INK, NORMAL, PALE, RED, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def groups(
     points : sequence of pair of arrays
         The data of each level.
     names : sequence of str
-        What stands above each panel; a second line tells why the level was chosen.
+        What stands above each panel: the level and, in a second line, what to say of it.
     lines : sequence of Line
         What runs through them.
     x, y : Axis

@@ -10,10 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
-from partialpool.plots.shrinkage.scales import frame
-from partialpool.plots.style import BLUE, FONT, GREY, INK, NORMAL, PALE, RED, SMALL, plain, shorten
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.scales import frame
+from partialpool.drawing.style import (
+    BLUE,
+    FONT,
+    GREY,
+    INK,
+    NORMAL,
+    PALE,
+    RED,
+    SMALL,
+    plain,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

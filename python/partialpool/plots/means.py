@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import HEIGHT, TEXT, WIDTH, canvas, legend, titled
-from partialpool.plots.style import (
+from partialpool.drawing.canvas import HEIGHT, TEXT, WIDTH, canvas, legend, titled
+from partialpool.drawing.style import (
     BLUE,
     INK,
     NORMAL,

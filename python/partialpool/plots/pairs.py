@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Flags
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import handle, surround
-from partialpool.plots.style import BLUE, INK, RED, SMALL, plain, shorten
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import handle, surround
+from partialpool.drawing.style import BLUE, INK, RED, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

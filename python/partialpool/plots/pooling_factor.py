@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import surround
-from partialpool.plots.shrinkage.labels import place_labels
-from partialpool.plots.shrinkage.scales import frame, logarithmic, positions, row_ticks, spread_out
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import surround
+from partialpool.drawing.labels import place_labels
+from partialpool.drawing.scales import frame, logarithmic, positions, row_ticks, spread_out
+from partialpool.drawing.style import BLUE, GREY, NORMAL, PALE, SMALL, plain, shorten
 from partialpool.plots.shrinkage.scene import CROWD, LABELLED, SHOWN
-from partialpool.plots.style import BLUE, GREY, NORMAL, PALE, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

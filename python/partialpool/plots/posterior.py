@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import TEXT, canvas, for_notebooks
-from partialpool.plots.frame import balanced, handle, surround
-from partialpool.plots.style import BLUE, FONT, GREY, PALE, SMALL, plain
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.frame import balanced, handle, surround
+from partialpool.drawing.style import BLUE, FONT, GREY, PALE, SMALL, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import TEXT, canvas, titled
-from partialpool.plots.style import (
+from partialpool.drawing.canvas import TEXT, canvas, titled
+from partialpool.drawing.style import (
     BLUE,
     INK,
     RED,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from partialpool.plots.style import GREY, INK
+from partialpool.drawing.style import GREY, INK
 from partialpool.report.markup import Html, element
 from partialpool.report.pictures import address
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from partialpool.plots.style import BLUE
+from partialpool.drawing.style import BLUE
 from partialpool.report.charts import Chart, chart
 from partialpool.report.numbers import estimate_text, short
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.plots.style import BLUE, INK, RED
+from partialpool.drawing.style import BLUE, INK, RED
 from partialpool.report.charts import Chart, chart
 from partialpool.report.levels import Levels
 from partialpool.report.numbers import estimate_text, short

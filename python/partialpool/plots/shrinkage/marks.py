@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.plots.shrinkage.labels import place_labels
+from partialpool.drawing.labels import place_labels
+from partialpool.drawing.style import BLUE, GREY, INK, RED, plain, shorten
 from partialpool.plots.shrinkage.scene import Panel, Scene
-from partialpool.plots.style import BLUE, GREY, INK, RED, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

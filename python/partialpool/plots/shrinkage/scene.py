@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
+from partialpool.drawing.scales import Limits, central, frame, positions, spread_out
+from partialpool.drawing.style import shorten
 from partialpool.errors import InputError, did_you_mean, shown
-from partialpool.plots.shrinkage.scales import Limits, central, frame, positions, spread_out
-from partialpool.plots.style import shorten
 
 LABELLED = 12  # up to as many levels have their names
 SIZED = 300  # up to as many levels have dots sized by their rows

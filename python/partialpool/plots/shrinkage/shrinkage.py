@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.plots.canvas import for_notebooks
-from partialpool.plots.frame import surround
+from partialpool.drawing.canvas import for_notebooks
+from partialpool.drawing.frame import surround
+from partialpool.drawing.scales import logarithmic, row_ticks
+from partialpool.drawing.style import FONT, GREY, INK, NORMAL, PALE, SMALL, plain, shorten
 from partialpool.plots.shrinkage.marks import LEGEND, draw_panel, label_panel, target_name
-from partialpool.plots.shrinkage.scales import logarithmic, row_ticks
 from partialpool.plots.shrinkage.scene import (
     LINES,
     SHOWN,
@@ -24,7 +25,6 @@ from partialpool.plots.shrinkage.scene import (
     chosen_columns,
     make_scene,
 )
-from partialpool.plots.style import FONT, GREY, INK, NORMAL, PALE, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

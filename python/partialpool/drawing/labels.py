@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.plots.style import FONT, INK, SMALL
+from partialpool.drawing.style import FONT, INK, SMALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partialpool.plots.style import (
+from partialpool.drawing.style import (
     FONT,
     GREY,
     INK,

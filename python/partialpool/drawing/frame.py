@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from partialpool.plots.canvas import TEXT
-from partialpool.plots.style import FONT, INK, LARGE, NORMAL, SMALL, plain, shorten
+from partialpool.drawing.canvas import TEXT
+from partialpool.drawing.style import FONT, INK, LARGE, NORMAL, SMALL, plain, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,1 @@
+"""What all figures share: colours, the empty figure, what stands around it, its file."""
