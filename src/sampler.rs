@@ -122,12 +122,46 @@ pub struct Plan {
     pub design: Option<bool>,
 }
 
-/// Shared with the thread that watches: iterations done, divergences so far, and the stop flag.
+/// How far a chain is.
+#[derive(Debug, Default)]
+struct Done {
+    iterations: AtomicU64,
+    divergences: AtomicU64,
+}
+
+/// Shared with the thread that watches: how far each chain is, and the stop flag.
 #[derive(Debug, Default)]
 pub struct Watch {
     pub stop: AtomicBool,
-    pub iterations: AtomicU64,
-    pub divergences: AtomicU64,
+    chains: Vec<Done>,
+}
+
+impl Watch {
+    pub fn new(chains: usize) -> Self {
+        Watch { chains: (0..chains).map(|_| Done::default()).collect(), ..Watch::default() }
+    }
+
+    /// A chain has done so many iterations more, some of which diverged.
+    pub fn did(&self, chain: usize, iterations: usize, divergences: usize) {
+        if let Some(done) = self.chains.get(chain) {
+            done.iterations.fetch_add(iterations as u64, Relaxed);
+            done.divergences.fetch_add(divergences as u64, Relaxed);
+        }
+    }
+
+    /// What was done is done anew.
+    pub fn again(&self) {
+        for done in &self.chains {
+            done.iterations.store(0, Relaxed);
+            done.divergences.store(0, Relaxed);
+        }
+    }
+
+    /// Iterations and divergences of each chain so far.
+    pub fn so_far(&self) -> (Vec<u64>, Vec<u64>) {
+        let each = |done: &Done| (done.iterations.load(Relaxed), done.divergences.load(Relaxed));
+        self.chains.iter().map(each).unzip()
+    }
 }
 
 /// One chain, as far as it went.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 _Array = NDArray[np.float64]
 _Prior = tuple[str, list[float]]
 _Block = tuple[int, int, bool]
-_Progress = Callable[[int, int], object] | None
+_Progress = Callable[[list[int], list[int]], object] | None
 
 class _Bounded(Protocol):
     @property

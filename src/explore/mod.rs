@@ -48,8 +48,6 @@ fn sample_by_surrogate<D: Density + Sync>(
     if stopped || runs.iter().all(good) {
         return Some(runs);
     }
-    // What was done is done anew.
-    watch.iterations.store(0, Relaxed);
-    watch.divergences.store(0, Relaxed);
+    watch.again();
     None
 }

@@ -114,15 +114,15 @@ fn walk<D: Density>(
             clock = Instant::now();
         }
         let (u, _, stats, progress) = nuts.expanded_draw().map_err(|e| e.to_string())?;
-        watch.iterations.fetch_add(1, Relaxed);
         run.gradients += progress.num_steps;
         if iteration < plan.warmup {
+            watch.did(chain, 1, 0);
             continue;
         }
         if !density.output(&u, &mut exact, &mut row) {
             return Err(DEGENERATE.into());
         }
-        watch.divergences.fetch_add(u64::from(progress.diverging), Relaxed);
+        watch.did(chain, 1, usize::from(progress.diverging));
         run.step_size = progress.step_size;
         let (energy, logp) = (stats.point.energy, stats.point.logp);
         run.keep(&row, Kept { energy, logp, diverging: progress.diverging, depth: stats.depth });

@@ -97,8 +97,8 @@ impl PyDensity {
     }
 
     /// Sample with NUTS, over a stand-in for the density, or (`design`: whether, by default where that
-    /// pays) from polynomials that were checked: then "design" says how. `progress(iterations, divergences)` is
-    /// called about ten times a second.
+    /// pays) from polynomials that were checked: then "design" says how. `progress`, called about ten
+    /// times a second, is given the iterations and the divergences of each chain.
     #[pyo3(signature = (
         *, chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true, design=None
     ))]
@@ -118,7 +118,7 @@ impl PyDensity {
     ) -> PyResult<Bound<'py, PyDict>> {
         let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
         let work = |watch: &Watch| self.density.sample(&plan, watch);
-        let (explored, interrupted) = watched(py, progress, work)?;
+        let (explored, interrupted) = watched(py, progress, chains, work)?;
         let chains = explored.runs.into_iter().map(|run| chain_dict(py, run, self.n_outputs));
         let out = PyDict::new(py);
         out.set_item("interrupted", interrupted)?;

@@ -3,7 +3,7 @@
 use super::arguments::{BoundedSpec, all_bounded, bounded, flat, shape_error, vector};
 use super::marginal::PyCrossProducts;
 use super::watch::watched;
-use crate::sampler::Plan;
+use crate::sampler::{Plan, Watch};
 use crate::walk::{GroupPrior, Joint, Scratch, Walk, walk};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -125,8 +125,8 @@ impl PyJoint {
             design: None,
         };
         let joint = &self.joint;
-        let (walks, interrupted) =
-            watched(py, progress, |watch| walk(joint, &starts, &proposal_sd, &plan, watch))?;
+        let work = |watch: &Watch| walk(joint, &starts, &proposal_sd, &plan, watch);
+        let (walks, interrupted) = watched(py, progress, plan.chains, work)?;
         let chains = walks.into_iter().map(|walk| walk_dict(py, walk, dim));
         let out = PyDict::new(py);
         out.set_item("interrupted", interrupted)?;

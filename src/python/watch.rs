@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Work without the GIL while this thread watches for Ctrl-C and reports progress; tells whether
-/// the work was interrupted.
+/// Work without the GIL while this thread watches for Ctrl-C and reports how far each chain is;
+/// tells whether the work was interrupted.
 pub fn watched<T: Send>(
     py: Python<'_>,
     progress: Option<Py<PyAny>>,
+    chains: usize,
     work: impl FnOnce(&Watch) -> T + Send,
 ) -> PyResult<(T, bool)> {
-    let watch = Watch::default();
+    let watch = Watch::new(chains);
     let (mut interrupted, mut raised) = (false, None);
     let result = py.detach(|| {
         std::thread::scope(|scope| {
@@ -31,9 +32,7 @@ pub fn watched<T: Send>(
                 let outcome: PyResult<()> = Python::attach(|py| {
                     py.check_signals()?;
                     if let Some(progress) = &progress {
-                        let (i, d) =
-                            (watch.iterations.load(Relaxed), watch.divergences.load(Relaxed));
-                        progress.call1(py, (i, d))?;
+                        progress.call1(py, watch.so_far())?;
                     }
                     Ok(())
                 });

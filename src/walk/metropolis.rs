@@ -73,7 +73,7 @@ fn walk_one(
             std::mem::swap(&mut here, &mut there);
             logp = proposed;
         }
-        watch.iterations.fetch_add(1, Relaxed);
+        watch.did(chain, 1, 0);
         if iteration >= plan.warmup {
             accepted += usize::from(accept);
             walk.draws.extend_from_slice(&here);

@@ -55,7 +55,7 @@ def check_draws(sampling: Sampling, width: int, population: int) -> None:
 
 
 def progress_of(sampling: Sampling) -> Progress:
-    """Give what shows how far all chains are, of which the core tells the sum."""
+    """Give what shows how far the chains are."""
     work = Work(
         sampling.chains * (sampling.draws + sampling.warmup),
         chains=sampling.chains,
@@ -125,7 +125,7 @@ def sample_nuts(
             progress=bar.update,
         )
         if not raw["interrupted"]:
-            bar.finish(sum(int(np.sum(chain["diverging"])) for chain in raw["chains"]))
+            bar.finish([int(np.sum(chain["diverging"])) for chain in raw["chains"]])
     seconds = time.perf_counter() - began
     usable = usable_chains(raw)
     found = raw.get("design")

@@ -7,10 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 PATIENCE = 1.0  # seconds before anything is shown
 PAUSE = 0.2  # seconds between two looks of a notebook's line: each is a message to the browser
+
+
+# In all, or of each chain.
+_Counts: TypeAlias = int | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,14 @@ class Progress:
         self._began = time.perf_counter()
         self._first: tuple[float, int] | None = None
         self._shown: _Shown | None = None
-        self._last: tuple[Sequence[int] | int, int] = 0, 0
+        self._last: tuple[_Counts, _Counts] = 0, 0
 
-    def update(self, done: int | Sequence[int], divergences: int = 0) -> None:
+    def update(self, done: _Counts, divergences: _Counts = 0) -> None:
         """Say how far the run is: in all, or each chain by itself."""
         if not self._wanted:
             return
         now = time.perf_counter()
-        total = done if isinstance(done, int) else sum(done)
+        total = _sum(done)
         self._last = done, divergences
         if self._first is None and total:
             self._first = now, total
@@ -94,9 +98,11 @@ class Progress:
             self._shown = _Notebook() if _in_notebook() else _Terminal()
         self._shown.show(self._state(done, divergences, self._left(now, total)))
 
-    def finish(self, divergences: int = 0) -> None:
+    def finish(self, divergences: _Counts = 0) -> None:
         """Say that all is done, which is sooner than the next look."""
-        self._last = self._work.total, divergences
+        total, known = self._work.total, self._last[0]
+        every = total if isinstance(known, int) else [total // len(known)] * len(known)
+        self._last = every, divergences
 
     def __enter__(self) -> Self:
         return self
@@ -118,24 +124,32 @@ class Progress:
             return ""
         return f"{_clock((now - began) * (self._work.total - done) / (done - before))} left"
 
-    def _state(self, done: int | Sequence[int], divergences: int, time_words: str) -> list[_Line]:
+    def _state(self, done: _Counts, divergences: _Counts, time_words: str) -> list[_Line]:
         """What there is to say: a line a chain where each is known, and they are few."""
         work, most = self._work, 0 if self._shown is None else self._shown.most
-        diverged = f"{divergences} divergence{'s' * (divergences != 1)}" if divergences else ""
         if isinstance(done, int) or not 1 < len(done) <= most:
-            total = done if isinstance(done, int) else sum(done)
+            total, count = _sum(done), _diverged(_sum(divergences))
             chains = f" {work.chains} chain{'s' * (work.chains > 1)}" if work.chains else ""
-            words = [self._counted(total, work.total), self._phase(total), diverged, time_words]
+            words = [self._counted(total, work.total), self._phase(total), count, time_words]
             own = ", ".join(filter(None, words))
             return [_Line(f"{work.doing}{chains}", total, work.total, own)]
         each = work.total // len(done)
         lines = []
         for k, own_done in enumerate(done):
-            phase = "warm-up" if own_done < work.warmup else work.doing
-            last = [diverged, time_words] if k == len(done) - 1 else []
-            words = [self._counted(own_done, each), phase * (own_done < each), *last]
+            diverged = divergences if isinstance(divergences, int) else divergences[k]
+            last = time_words if k == len(done) - 1 else ""
+            doing = self._doing(own_done, each, any(done))
+            words = [self._counted(own_done, each), doing, _diverged(diverged), last]
             lines.append(_Line(f"chain {k + 1}", own_done, each, ", ".join(filter(None, words))))
         return lines
+
+    def _doing(self, done: int, each: int, begun: bool) -> str:
+        """What a chain is about."""
+        if done >= each:
+            return ""
+        if not done:
+            return "waiting" if begun else "preparing"
+        return "warm-up" if done < self._work.warmup else self._work.doing
 
     def _counted(self, done: int, total: int) -> str:
         return f"{done:,}/{total:,} {self._work.unit}"
@@ -154,6 +168,14 @@ class Progress:
         lots, within = divmod(done, work.at_once * each)
         running = min(work.at_once, work.chains - lots * work.at_once)
         return "warm-up" if within < running * work.warmup else ""
+
+
+def _sum(counts: _Counts) -> int:
+    return counts if isinstance(counts, int) else sum(counts)
+
+
+def _diverged(count: int) -> str:
+    return f"{count} divergence{'s' * (count != 1)}" if count else ""
 
 
 def _clock(seconds: float) -> str:

@@ -42,7 +42,6 @@ pub fn sample(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explore
         ways.into_iter().find_map(of)
     };
     let built = catch_unwind(AssertUnwindSafe(build)).ok()??;
-    watch.iterations.fetch_add((plan.chains * plan.warmup) as u64, Relaxed);
     let runs = protected(plan, |chain| run_chain(&built, chain, plan, watch));
     let kept: usize = runs.iter().map(|run| run.kept).sum();
     let proposed: u64 = runs.iter().map(|run| run.gradients).sum();
@@ -80,6 +79,7 @@ fn try_chain(
     let mut exact = generator(plan.seed, chain, 0);
     let mut row = vec![0.0; cheap.staged.n_outputs()];
     run.reserve(plan.draws, row.len())?;
+    watch.did(chain, plan.warmup, 0); // independent draws need none
     while run.kept < plan.draws && !watch.stop.load(Relaxed) {
         if run.gradients > (PROPOSALS * plan.draws) as u64 {
             return Err("hardly any proposal was taken".into());
@@ -93,7 +93,7 @@ fn try_chain(
         if !cheap.output(&y, &mut exact, &mut row) {
             return Err(DEGENERATE.into());
         }
-        watch.iterations.fetch_add(1, Relaxed);
+        watch.did(chain, 1, 0);
         run.keep(&row, Kept { energy: f64::NAN, logp, diverging: false, depth: 0 });
     }
     run.sampling_seconds = clock.elapsed().as_secs_f64();

@@ -145,7 +145,7 @@ fn try_chain<D: Density>(
     walker.surrogate.to_position(&state.z, &mut u);
     let mut logp =
         walker.density.logp(&u).ok_or("the density is not finite where warm-up ended")?;
-    watch.iterations.fetch_add(plan.warmup as u64, Relaxed);
+    watch.did(chain, plan.warmup, 0);
     run.reserve(plan.draws, row.len())?;
     for iteration in 0..SETTLE + plan.draws {
         if watch.stop.load(Relaxed) {
@@ -164,8 +164,7 @@ fn try_chain<D: Density>(
         if !walker.density.output(&u, &mut exact, &mut row) {
             return Err(DEGENERATE.into());
         }
-        watch.iterations.fetch_add(1, Relaxed);
-        watch.divergences.fetch_add(u64::from(diverging), Relaxed);
+        watch.did(chain, 1, usize::from(diverging));
         let energy = kinetic(u.len(), &mut walk) - logp;
         run.keep(&row, Kept { energy, logp, diverging, depth: 0 });
     }
