@@ -151,12 +151,9 @@ def _judged(subject: Subject) -> str:
             f"The leave-one-out log predictive density was {loo.elpd:.1f} (standard error "
             f"{loo.se:.1f})."
         )
-    serious = [f.code for f in subject.fit.findings if f.level != "info"]
-    parts.append(
-        f"The fit raised these findings: {', '.join(serious)}."
-        if serious
-        else "The fit raised no warning."
-    )
+    serious = [f.code for level in ("error", "warning") for f in subject.own_findings(level)]
+    if serious:
+        parts.append(f"What should be known beside: {', '.join(serious)} (see Findings).")
     return " ".join(parts)
 
 

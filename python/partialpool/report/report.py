@@ -107,7 +107,7 @@ def _write(subject: Subject, path: str | os.PathLike[str], title: str | None) ->
     foot = f"partialpool {fit.provenance.versions.get('partialpool', '')}, seed {fit.seed}."
     sections = Sections(subject, target.name).all()
     text = page(_title(subject) if title is None else title, subtitle, sections, foot)
-    write_bytes(target, text.encode("utf-8"))
+    write_bytes(target, text.encode("utf-8", "replace"))
     return target
 
 
