@@ -8,7 +8,7 @@ import partialpool as pp
 
 EVIL = "<script>alert(1)</script>"
 """Stands for county 1, which has 4 rows."""
-NAMES = {1: EVIL, 2: "<!-- <script>", 3: "日本 ключ", 4: "`a` & \"b\" $x_1$ \\u003c"}
+NAMES = {1: EVIL, 2: "<!-- <script>", 3: "日本 ключ", 4: '`a` & "b" $x_1$ \\u003c'}
 
 
 @pytest.fixture(scope="session")
