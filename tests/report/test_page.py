@@ -1,5 +1,6 @@
 """A report opened in a real browser: what people see, point at, search, sort and switch."""
 
+import itertools
 import re
 
 import numpy as np
@@ -105,7 +106,8 @@ def test_poolings_switch(page, comparison):
             assert np.ptp(heights) < 0.5
         else:
             slope, middle = np.polyfit(wanted, heights, 1)
-            assert slope > 0 and np.allclose(slope * wanted + middle, heights, atol=1)
+            assert slope > 0
+            assert np.allclose(slope * wanted + middle, heights, atol=1)
 
 
 def test_coefficients_and_orders_switch(page, comparison):
@@ -117,7 +119,8 @@ def test_coefficients_and_orders_switch(page, comparison):
     wanted = estimates[np.argsort(-counts, kind="stable"), 1]
     heights = -dots(page)[:, 1]
     slope, middle = np.polyfit(wanted, heights, 1)
-    assert slope > 0 and np.allclose(slope * wanted + middle, heights, atol=1)
+    assert slope > 0
+    assert np.allclose(slope * wanted + middle, heights, atol=1)
 
 
 def test_a_level_is_found_by_its_name(page):
@@ -126,7 +129,8 @@ def test_a_level_is_found_by_its_name(page):
         field.fill(text)
         page.wait_for_timeout(150)
         names = page.locator("#levels0 .mark-text.role-mark text").all_text_contents()
-        assert len(names) == 1 and text in names[0]
+        assert len(names) == 1
+        assert text in names[0]
         faint = page.locator("#levels0 .mark-symbol path[opacity='0.12']")
         assert faint.count() >= 84
 
@@ -134,7 +138,8 @@ def test_a_level_is_found_by_its_name(page):
 def test_the_table_filters(page):
     page.get_by_label("Filter by county").fill("COUNTY 2")
     rows = page.locator("#table0 tbody tr:visible")
-    assert all("county 2" in text for text in rows.all_text_contents()) and rows.count() == 10
+    assert all("county 2" in text for text in rows.all_text_contents())
+    assert rows.count() == 10
     assert page.locator("output").inner_text() == "10 of 85"
     page.get_by_label("Filter by county").fill("<script>")
     assert rows.count() == 2
@@ -150,11 +155,13 @@ def test_the_table_sorts_and_says_so(page, comparison):
         assert head.get_attribute("aria-sort") == way
         names = page.locator("#table0 tbody th").all_text_contents()
         wanted = [str(levels[k]) for k in known[np.argsort(sign * estimates[known])]]
-        assert names[: len(wanted)] == wanted and len(names) == 85
+        assert names[: len(wanted)] == wanted
+        assert len(names) == 85
     page.locator("#table0 thead th").first.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "none"
     names = page.locator("#table0 tbody th").all_text_contents()
-    assert names.index("county 9") < names.index("county 10") and set(NAMES.values()) <= set(names)
+    assert names.index("county 9") < names.index("county 10")
+    assert set(NAMES.values()) <= set(names)
 
 
 def test_every_control_has_a_name_and_every_picture_words(page):
@@ -175,8 +182,9 @@ def test_headings_are_in_order(page):
     levels = page.evaluate(
         "[...document.querySelectorAll('h1, h2, h3, h4')].map(one => Number(one.tagName[1]))"
     )
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
 
 
 def test_words_stand_out_from_what_is_behind_them(page):
@@ -196,7 +204,8 @@ def test_words_stand_out_from_what_is_behind_them(page):
             .filter(one => one.checkVisibility() && !one.closest('svg') &&
               [...one.childNodes].some(c => c.nodeType === 3 && c.textContent.trim()))
             .map(one => {
-              const pair = [light(rgb(getComputedStyle(one).color).slice(0, 3)), light(behind(one))];
+              const own = rgb(getComputedStyle(one).color).slice(0, 3);
+              const pair = [light(own), light(behind(one))];
               return (Math.max(...pair) + .05) / (Math.min(...pair) + .05);
             }));
         }"""
@@ -211,7 +220,8 @@ def test_the_methods_are_copied(page, path):
     page.get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("We fitted a Bayesian multilevel model (log_radon ~ floor")
-    assert "919 rows" in copied and "seed 1" in copied
+    assert "919 rows" in copied
+    assert "seed 1" in copied
 
 
 @pytest.mark.parametrize("width", [1280, 400, 320])
@@ -220,7 +230,8 @@ def test_nothing_sticks_out(page, width):
     page.wait_for_timeout(150)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     box = page.locator("#levels0 svg").bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
