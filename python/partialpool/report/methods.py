@@ -42,10 +42,9 @@ def _model(subject: Subject) -> str:
     for factor, group in subject.factors.items():
         counts = group.counts
         terms = ", ".join(t for g in model.groups if g.factor == factor for t in g.terms)
-        grouped.append(
-            f"{factor} ({len(group.levels)} levels of {counts.min()} to {counts.max()} rows; "
-            f"varying {terms})"
-        )
+        low, high = int(counts.min()), int(counts.max())
+        rows = f"{low} to {high} rows" if low < high else f"{low} row{'s' * (low > 1)} each"
+        grouped.append(f"{factor} ({len(group.levels)} levels of {rows}; varying {terms})")
     if grouped:
         text += f" Coefficients varied by {' and by '.join(grouped)}, under {pooling_words(fit)}."
     dropped = facts.n_dropped
