@@ -232,6 +232,19 @@ def test_every_kind_of_model_has_a_report(kind, folder):
     assert "nan" not in page.sections["answer"]
 
 
+def test_predictors_without_a_figure_are_named(folder):
+    """One of 13 categories, and the thirteenth number."""
+    rng = np.random.default_rng(1)
+    table = {f"x{k}": rng.normal(size=80) for k in range(13)} | {"y": rng.normal(size=80)}
+    table["many"] = [f"c{k % 13}" for k in range(80)]
+    formula = "y ~ many + " + " + ".join(f"x{k}" for k in range(13))
+    fit = pp.fit(formula, table, chains=1, draws=20, warmup=20, seed=1)
+    page = PageReader(fit.report(folder / "many.html").read_text(encoding="utf-8"))
+    assert "Not shown: many, x12" in page.sections["effects"]
+    assert list(page.data["charts"]) == [f"effect{k}" for k in range(12)]
+    assert "9 more predictors below" in page.sections["answer"]
+
+
 def test_a_fit_without_rows_says_what_is_not_there(folder):
     own = {"sd_g": "half_normal(2)"}
     fit = pp.fit("y ~ x + (1 | g)", tiny("gaussian")[0], priors=own, draws=100, seed=1)

@@ -17,7 +17,7 @@ from partialpool.report.answer import answer
 from partialpool.report.charts import Chart, figure
 from partialpool.report.checklist import checklist
 from partialpool.report.effect_chart import effect_chart
-from partialpool.report.effects import Effect, effects_of
+from partialpool.report.effects import Effect, effects_of, left_out
 from partialpool.report.groups import group_parts
 from partialpool.report.hierarchy import hierarchy
 from partialpool.report.levels import Levels, levels_of
@@ -202,9 +202,10 @@ class Sections:
         found = self.effects
         if isinstance(found, Missing):
             return Section("effects", "Effects", paragraph(found.why))
+        rest = left_out(self.subject)
         if not found:
-            said = paragraph("The formula has no predictor beside the groups.")
-            return Section("effects", "Effects", said)
+            said = rest or "The formula has no predictor beside the groups."
+            return Section("effects", "Effects", paragraph(said))
         charts = [
             effect_chart(f"effect{k}", one.by, one.unit, one.frame) for k, one in enumerate(found)
         ]
@@ -214,12 +215,13 @@ class Sections:
             )
             for one, chart in zip(found, charts, strict=True)
         ]
-        said = paragraph(
+        intro = paragraph(
             "What is expected on average over the rows if all had the same value of a predictor, "
             "with levels averaged over their population."
         )
         grid = element("div", *(element("div", one) for one in each), class_="grid")
-        return Section("effects", "Effects", joined(said, grid), tuple(charts))
+        note = paragraph(rest, "small") if rest else ""
+        return Section("effects", "Effects", joined(intro, grid, note), tuple(charts))
 
     def _variance(self) -> Section:
         title = "Where the variation lies"
