@@ -110,7 +110,10 @@ def _spread(subject: Subject, k: int, levels: Levels) -> str:
             parts.append(f"in {term} {ends}")
     of = "" if group.predictor == "mu" else f" of log {group.predictor}"
     apart = ", each estimated from its own rows alone," if group.known_sd is not None else ""
-    return f"levels of `{group.factor}`{apart} differ{of} {' and '.join(parts)}" if parts else ""
+    share = subject.share(group.factor) if group.predictor == "mu" and not apart else ""
+    share = f" ({share})" if share else ""
+    listed = " and ".join(parts)
+    return f"levels of `{group.factor}`{share}{apart} differ{of} {listed}" if parts else ""
 
 
 def trusted(subject: Subject) -> str:

@@ -22,6 +22,7 @@ WIDTH = 640  # of the picture for paper; on a screen figures are as wide as the 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 LOOKS: dict[str, Any] = {
     "font": FONT,
+    "aria": False,  # the figure has a name, and the table all of its numbers
     "view": {"stroke": None},
     "axis": {
         "gridColor": "#EDEDED",

@@ -57,7 +57,7 @@ def effects_of(subject: Subject) -> list[Effect] | Missing:
             "save it with `rows=True` to have them."
         )
     found: list[Effect] = []
-    for name in _predictors(subject):
+    for name in shown_predictors(subject):
         effect = attempt(lambda name=name: _effect(subject, name))  # type: ignore[misc]
         if isinstance(effect, Missing):
             return effect
@@ -65,29 +65,45 @@ def effects_of(subject: Subject) -> list[Effect] | Missing:
     return sorted(found, key=lambda effect: -effect.strength)
 
 
+def left_out(subject: Subject) -> str:
+    """Say which predictors have no figure, and why; empty where all have."""
+    if subject.fit.design is None:
+        return ""
+    shown = shown_predictors(subject)
+    names = [f"`{name}`" for name in _predictors(subject) if name not in shown]
+    if not names:
+        return ""
+    return (
+        f"Not shown: {', '.join(names)} (more than {MOST_VALUES} categories, or beyond the first "
+        f"{MOST_SHOWN} predictors); `fit.effects()` has them."
+    )
+
+
+def shown_predictors(subject: Subject) -> list[str]:
+    """Give the predictors that have a figure: of no more categories than one can tell apart."""
+    design, model = subject.fit.design, subject.fit.model
+    assert design is not None
+    few = [
+        name
+        for name in _predictors(subject)
+        if is_numeric(model, design.table.columns[name])
+        or len(_categories(design.table.columns[name])) <= MOST_VALUES
+    ]
+    return few[:MOST_SHOWN]
+
+
 def _predictors(subject: Subject) -> list[str]:
-    """Columns of the mean's population part, but for those with so many categories as levels."""
+    """Columns that the mean depends on, but for grouping columns."""
     design = subject.fit.design
     assert design is not None
     used: dict[str, None] = {}
-    for term in design.column_terms:
-        for factor in term:
-            used |= dict.fromkeys(factor.columns)
-    for group in design.factors:
-        for term in group.column_terms:
+    for terms in (design.column_terms, *(group.column_terms for group in design.factors)):
+        for term in terms:
             for factor in term:
                 used |= dict.fromkeys(factor.columns)
     levels = {name for group in design.factors for name in group.columns}
-    return [
-        name
-        for name in used
-        if name in subject.fit.model.plan.predictors
-        and name not in levels
-        and (
-            is_numeric(subject.fit.model, design.table.columns[name])
-            or len(_categories(design.table.columns[name])) <= MOST_VALUES
-        )
-    ][:MOST_SHOWN]
+    known = subject.fit.model.plan.predictors
+    return [name for name in used if name in known and name not in levels]
 
 
 def _categories(column: Column) -> list[Any]:

@@ -60,8 +60,7 @@ def _layers(levels: Levels, poolings: list[str], unit: str) -> list[alt.Chart]:
     y, low = alt.Y("value:Q", title=unit, scale=scale), alt.Y("low:Q", title=unit)
     x = alt.X("at:Q", axis=None, scale=alt.Scale(domain=[-1, shown], nice=False))
     faint = alt.condition("datum.found", alt.value(1.0), alt.value(0.12))
-    wide = f"0.8 * width / {shown + 1}"
-    size = alt.expr(f"pow(clamp({wide}, 2.5, 8), 2)")
+    size, small = (_size(shown, most) for most in (8, 6))
     known = base.transform_filter("isValid(datum.value)")
     population = (
         alt.Chart(alt.NamedData("population"))
@@ -69,13 +68,14 @@ def _layers(levels: Levels, poolings: list[str], unit: str) -> list[alt.Chart]:
         .mark_rule(color=INK, strokeDash=[5, 4])
         .encode(y="population:Q")
     )
-    intervals = known.mark_rule(color=BLUE, strokeWidth=1.4).encode(
-        x=x,
-        y=low,
-        y2="high:Q",
-        opacity=alt.condition("datum.found", alt.value(0.55), alt.value(0.1)),
+    line, opacity = alt.expr(f"clamp(0.5 * width / {shown + 1}, 0.35, 1.4)"), 0.55
+    if shown > MOST_DRAWN:
+        opacity = 0.3
+    seen = alt.condition("datum.found", alt.value(opacity), alt.value(0.08))
+    intervals = known.mark_rule(color=BLUE, strokeWidth=line).encode(
+        x=x, y=low, y2="high:Q", opacity=seen
     )
-    moved = _ways(base, x, faint, wide) if _moved(poolings) else []
+    moved = _ways(base, x, faint, (line, small)) if _moved(poolings) else []
     dots = known.mark_circle(color=BLUE, size=size).encode(x=x, y=y, opacity=faint)
     names = (
         known.transform_filter("query != '' && datum.found")
@@ -87,6 +87,14 @@ def _layers(levels: Levels, poolings: list[str], unit: str) -> list[alt.Chart]:
     column = alt.expr(f"max(4, width / {shown + 1})")
     aims = base.mark_rule(opacity=0, strokeWidth=column).encode(x=x, tooltip=_tooltip(levels))
     return [population, intervals, *moved, dots, names, aims]
+
+
+def _size(shown: int, most: float) -> Any:
+    """Give the area of a mark: as wide as there is room for, within what can be seen."""
+    import altair as alt
+
+    least = 3.5 if shown <= MOST_DRAWN else 2.2
+    return alt.expr(f"pow(clamp(0.8 * width / {shown + 1}, {least}, {most}), 2)")
 
 
 def _base(poolings: list[str]) -> alt.Chart:
@@ -107,16 +115,14 @@ def _base(poolings: list[str]) -> alt.Chart:
     )
 
 
-def _ways(base: alt.Chart, x: alt.X, faint: Any, wide: str) -> list[alt.Chart]:
+def _ways(base: alt.Chart, x: alt.X, faint: Any, sizes: tuple[Any, Any]) -> list[alt.Chart]:
     """Lead from what a level's own rows alone say to its estimate, where both are in sight."""
-    import altair as alt
-
     own = base.transform_filter(
         "pooling == 'partial' && isValid(datum.none) && datum.none >= lows[term] && "
         "datum.none <= highs[term]"
     )
-    size = alt.expr(f"pow(clamp({wide}, 2.5, 6), 2)")
-    lines = own.mark_rule(color=RED, strokeWidth=1.2)
+    line, size = sizes
+    lines = own.mark_rule(color=RED, strokeWidth=line)
     ends = own.mark_point(color=RED, size=size, strokeWidth=1.2, shape="diamond")
     return [
         lines.encode(x=x, y="none:Q", y2="value:Q", opacity=faint),

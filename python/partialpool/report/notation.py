@@ -89,15 +89,10 @@ def _distribution(fit: Posterior) -> Iterator[Html]:
     model, roles = fit.model, fit.provenance.roles
     sigma = of_row("sigma") if model.sigma_formula else name("sigma")
     if model.known_errors:
-        sigma = of_row(_column(roles.get("se", ""), "se"))
+        sigma = _role(roles.get("se", ""), "se")
     elif "weights" in roles and not model.family.weights_count_rows:
-        weight = of_row(_column(roles["weights"], "weight"))
-        sigma = element("mfrac", sigma, element("msqrt", weight))
-    places = {
-        "mean": of_row("mu"),
-        "sigma": sigma,
-        "trials": of_row(_column(roles.get("trials", ""), "n")),
-    }
+        sigma = element("mfrac", sigma, element("msqrt", _role(roles["weights"], "weight")))
+    places = {"mean": of_row("mu"), "sigma": sigma, "trials": _role(roles.get("trials", ""), "n")}
     for token in re.findall(r"\{\w+\}|\w+|[(),]|−", model.family.notation):
         inside = token.strip("{}")
         if token.startswith("{"):
@@ -110,9 +105,11 @@ def _distribution(fit: Posterior) -> Iterator[Html]:
             yield element("mtext", f"{' ' * token[0].islower()}{token}{' ' * token[0].islower()}")
 
 
-def _column(text: str, otherwise: str) -> str:
-    """Name a role's column; another way of giving it has no name."""
-    return text if text and " " not in text and not text.isdigit() else otherwise
+def _role(text: str, otherwise: str) -> Html:
+    """Write what was given beside the formula: a number, or a column, which may have no name."""
+    if re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text):
+        return element("mn", text)
+    return of_row(text if text and " " not in text else otherwise)
 
 
 def _second(model: Model) -> Iterator[Html]:
@@ -131,9 +128,9 @@ def _predictor(model: Model, predictor: str, roles: dict[str, str]) -> Iterator[
             array = "r" if group.known_sd is None else "coef"
             of = _prefix(model, group)
             parts += [_summand(array, term, *of, level=level) for term in group.terms]
-    parts += [(of_row(_column(roles["offset"], "offset")),)] if "offset" in roles else []
+    parts += [(_role(roles["offset"], "offset"),)] if "offset" in roles else []
     if "exposure" in roles:
-        parts.append((name("log"), of_row(_column(roles["exposure"], "exposure"))))
+        parts.append((name("log"), _role(roles["exposure"], "exposure")))
     for k, part in enumerate(parts or [(element("mn", "0"),)]):
         yield (sign("+"), *part) if k else tuple(part)
 

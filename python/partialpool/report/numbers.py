@@ -66,11 +66,15 @@ def estimate_text(mean: float, low: float, high: float) -> str:
 
     Examples
     --------
-    >>> estimate_text(1.23456, 0.9, 1.5), estimate_text(float("nan"), 0, 0)
-    ('1.23 (0.90 to 1.50)', 'not estimable')
+    >>> estimate_text(1.23456, 0.9, 1.5), estimate_text(3.29, 3.29, 3.29)
+    ('1.23 (0.90 to 1.50)', '3.29')
+    >>> estimate_text(float("nan"), 0, 0)
+    'not estimable'
     """
     if not math.isfinite(mean):
         return "not estimable"
+    if low == high:
+        return value_text(mean)
     return f"{rounded(mean, decimals_of(high - low))} ({between(low, high)})"
 
 

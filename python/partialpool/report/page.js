@@ -11,7 +11,7 @@ async function draw(name) {
   const found = await vegaEmbed(place, spec, {
     mode: "vega-lite", ast: true, actions: false, renderer, tooltip: { theme: "light" },
   });
-  place.setAttribute("role", "figure");
+  place.setAttribute("role", "img");
   place.setAttribute("aria-label", about);
   const controls = document.querySelector(`[data-chart="${name}"]`);
   if (controls) connect(controls, found.view);

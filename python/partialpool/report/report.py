@@ -13,7 +13,7 @@ from partialpool.report.page import page
 from partialpool.report.sections import Sections
 from partialpool.report.subject import Compared, Subject
 from partialpool.words.fit import rows_words
-from partialpool.writing import write_bytes
+from partialpool.writing import replacing
 
 SUFFIXES = (".html", ".htm")
 
@@ -105,9 +105,10 @@ def _write(subject: Subject, path: str | os.PathLike[str], title: str | None) ->
     fit = subject.fit
     subtitle = "; ".join(rows_words(fit.model, fit.provenance))
     foot = f"partialpool {fit.provenance.versions.get('partialpool', '')}, seed {fit.seed}."
-    sections = Sections(subject, target.name).all()
-    text = page(_title(subject) if title is None else title, subtitle, sections, foot)
-    write_bytes(target, text.encode("utf-8"))
+    with replacing(target) as temporary:  # a path that cannot be written is told at once
+        sections = Sections(subject, target.name).all()
+        text = page(_title(subject) if title is None else title, subtitle, sections, foot)
+        temporary.write_bytes(text.encode("utf-8", "replace"))
     return target
 
 

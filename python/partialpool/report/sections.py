@@ -12,12 +12,12 @@ import numpy as np
 from partialpool import called
 from partialpool.draws.posterior import population_draws
 from partialpool.finding import Finding
-from partialpool.report import methods, notation
+from partialpool.report import methods, notation, reproduce
 from partialpool.report.answer import answer
 from partialpool.report.charts import Chart, figure
 from partialpool.report.checklist import checklist
 from partialpool.report.effect_chart import effect_chart
-from partialpool.report.effects import Effect, effects_of
+from partialpool.report.effects import Effect, effects_of, left_out
 from partialpool.report.groups import group_parts
 from partialpool.report.hierarchy import hierarchy
 from partialpool.report.levels import Levels, levels_of
@@ -202,9 +202,10 @@ class Sections:
         found = self.effects
         if isinstance(found, Missing):
             return Section("effects", "Effects", paragraph(found.why))
+        rest = left_out(self.subject)
         if not found:
-            said = paragraph("The formula has no predictor beside the groups.")
-            return Section("effects", "Effects", said)
+            said = rest or "The formula has no predictor beside the groups."
+            return Section("effects", "Effects", paragraph(said))
         charts = [
             effect_chart(f"effect{k}", one.by, one.unit, one.frame) for k, one in enumerate(found)
         ]
@@ -214,12 +215,13 @@ class Sections:
             )
             for one, chart in zip(found, charts, strict=True)
         ]
-        said = paragraph(
+        intro = paragraph(
             "What is expected on average over the rows if all had the same value of a predictor, "
             "with levels averaged over their population."
         )
         grid = element("div", *(element("div", one) for one in each), class_="grid")
-        return Section("effects", "Effects", joined(said, grid), tuple(charts))
+        note = paragraph(rest, "small") if rest else ""
+        return Section("effects", "Effects", joined(intro, grid, note), tuple(charts))
 
     def _variance(self) -> Section:
         title = "Where the variation lies"
@@ -227,16 +229,15 @@ class Sections:
         if isinstance(found, Missing):
             return Section("variance", title, paragraph(found.why))
         rows = [
-            [
-                code(str(name)),
-                estimate_text(row["mean"], row["lower"], row["upper"]),
-                str(row["definition"]),
-            ]
+            [code(str(name)), estimate_text(*row[["mean", "lower", "upper"]]), row["definition"]]
             for name, row in found.table.iterrows()
         ]
         heads = [Head("Quantity", False), Head("Mean (interval)"), Head("What it is", False)]
-        caption = "Shares of variance, intraclass correlations and R²"
-        return Section("variance", title, table(caption, heads, rows))
+        caption = "Variances, their shares, intraclass correlations and R²"
+        parts = [one.section for one in found.quantities]
+        said = [paragraph(note) for note in found.page.notes]
+        body = joined(*said, table(caption, heads, rows, sections=parts))
+        return Section("variance", title, body)
 
     def _checks(self) -> Section:
         subject = self.subject
@@ -279,7 +280,7 @@ class Sections:
 
     def _reproduce(self) -> Section:
         fit = self.subject.fit
-        shell = methods.shell_command(self.subject, self.path)
+        shell = reproduce.shell_command(self.subject, self.path)
         facts = fit.provenance
         versions = ", ".join(f"{name} {number}" for name, number in facts.versions.items())
         parts = [
@@ -288,14 +289,15 @@ class Sections:
                 f"of threads. Made with {versions}."
             ),
             element("h3", "Python"),
-            quoted(methods.python_code(self.subject, self.path), "Python"),
+            quoted(reproduce.python_code(self.subject, self.path), "Python"),
             element("h3", "Command line"),
             quoted(shell, "command")
             if shell
             else paragraph(
-                "The data were a table in memory: write them to a file for the command line."
+                "What was given is in memory alone (a table, or values of rows): write it to a "
+                "file for the command line."
             ),
-            *(paragraph(note, "small") for note in methods.caveats(self.subject)),
+            *(paragraph(note, "small") for note in reproduce.caveats(self.subject)),
         ]
         return Section("reproduce", "How to reproduce", joined(*parts))
 
@@ -312,9 +314,9 @@ def _see_findings(findings: tuple[Finding, ...]) -> str:
 
 
 def _priors_note(subject: Subject) -> str:
-    own = methods.set_by_user(subject.fit)
+    own = methods.chosen_priors(subject)
     if own is None:
-        return "Which of them are defaults cannot be told without the rows."
+        return "An earlier version did not keep which of them were chosen."
     if not own:
         return "All are defaults, scaled to the data so that units do not matter."
     chosen = ", ".join(f"`{name}`" for name in own)

@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
+import numpy as np
+
+from partialpool import called
 from partialpool.answers.check import Check, check
+from partialpool.answers.partition import label
 from partialpool.answers.sensitivity import Sensitivity, sensitivity
+from partialpool.answers.variance import Variance, variance
 from partialpool.arrays import Array
 from partialpool.draws.posterior import Posterior, n_draws
 from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
 from partialpool.model import Group
+from partialpool.report.numbers import quantiles
 from partialpool.scores.loo import Loo, loo
 from partialpool.scores.ranking import Ranking
 from partialpool.words.page import Page
@@ -122,10 +128,21 @@ class Subject:
         return attempt(lambda: loo(self.fit))
 
     @cached_property
-    def variance(self) -> Any:
-        """Shares of the variance, as `fit.variance()` gives them."""
-        shares: Callable[[], Any] | None = getattr(self.fit, "variance", None)
-        return Missing("This version has no shares.") if shares is None else attempt(shares)
+    def variance(self) -> Variance | Missing:
+        """Shares of the variance."""
+        return attempt(lambda: variance(self.fit))
+
+    def share(self, factor: str) -> str:
+        """Say what part of the variance lies between the levels of a factor; empty without."""
+        found = self.variance
+        if isinstance(found, Missing):
+            return ""
+        for array, scale in (("share", ""), ("share_latent", " on the latent scale")):
+            draws = found.draws.get(called.element(array, label(factor)))
+            if draws is not None and np.isfinite(draws).all():
+                mean, low, high = quantiles(draws, self.fit.provenance.interval)
+                return f"{mean:.0%}, {low:.0%} to {high:.0%}, of the variance{scale}"
+        return ""
 
     @cached_property
     def findings(self) -> list[tuple[str, Finding]]:

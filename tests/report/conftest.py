@@ -1,0 +1,46 @@
+"""A report of radon, with names that could do harm, and a browser to open it in."""
+
+import shutil
+
+import pytest
+
+import partialpool as pp
+
+EVIL = "<script>alert(1)</script>"
+"""Stands for county 1, which has 4 rows."""
+NAMES = {1: EVIL, 2: "<!-- <script>", 3: "日本 ключ", 4: '`a` & "b" $x_1$ \\u003c'}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture(scope="session")
+def data():
+    table = pp.datasets.radon()
+    table["county"] = [NAMES.get(county, f"county {county}") for county in table["county"]]
+    return table
+
+
+@pytest.fixture(scope="session")
+def comparison(data):
+    return pp.compare("log_radon ~ floor + (floor | county)", data, draws=250, seed=1)
+
+
+@pytest.fixture(scope="session")
+def path(comparison, folder):
+    return comparison.report(folder / "radon.html")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window; where there is none, tests of the open page are left out."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no chromium to open the page in")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
