@@ -65,6 +65,9 @@ def answer(found):
             return found["mean"].to_numpy(), found["sd"].to_numpy()
         values = found.select_dtypes("number").to_numpy().T.ravel()
         return values, np.full(len(values), np.nan)
+    if {"chain", "draw"} <= set(getattr(found, "dims", ())):
+        over = ("chain", "draw")
+        return np.ravel(found.mean(over)), np.ravel(found.std(over))
     values = np.ravel(np.asarray(found, dtype=float))
     return values, np.full(len(values), np.nan)
 

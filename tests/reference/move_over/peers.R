@@ -51,7 +51,8 @@ numbers <- function(x) {
   if (is.matrix(x) && "Estimate" %in% colnames(x)) return(unname(x[, "Estimate"]))
   if (is.data.frame(x)) {
     x <- x[vapply(x, is.numeric, TRUE)]
-    wanted <- intersect(c("estimate", "emmean", "prob", "rate", "response", "ratio", "odds.ratio"), names(x))
+    wanted <- intersect(c("estimate", "emmean", "prob", "rate", "response", "ratio", "odds.ratio",
+      grep("[.]trend$", names(x), value = TRUE)), names(x))
     if (length(wanted)) x <- x[wanted[1]]
   }
   if (is.matrix(x) || is.list(x)) x <- unlist(x)

@@ -17,7 +17,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = {"statsmodels": ["statsmodels"], "bambi": ["bambi", "pymc", "nutpie"]}
+PACKAGES = {
+    "statsmodels": ["statsmodels"],
+    "bambi": ["bambi", "pymc", "nutpie"],
+    "marginaleffects": ["marginaleffects", "statsmodels"],
+}
 # What variance components of statsmodels are called here.
 COMPONENTS = {
     "Days": "sd_Subject[Days]",
@@ -73,6 +77,8 @@ def numbers(found, line):
         return mixed(found, line)
     if hasattr(found, "posterior"):
         return posterior(found)
+    if hasattr(found, "get_column"):  # a table of marginaleffects
+        return found.get_column("estimate").to_numpy()
     if kind.endswith("ResultsWrapper"):
         named = {f"b{k}": value for k, value in enumerate(found.params, 1)}
         return named | ({"sigma": found.scale**0.5} if "Regression" in kind else {})
