@@ -72,6 +72,31 @@ figure = cmp.plot.shrinkage()
 """,
     ),
     Picture(
+        "comparison.plot.levels",
+        "Every level, with and without pooling",
+        "Levels sorted by their estimate under partial pooling; behind, what each would be by "
+        "itself.",
+        "figure = cmp.plot.levels()\n",
+    ),
+    Picture(
+        "comparison.plot.groups",
+        "Data of single groups, under the three poolings",
+        "A panel each for some groups, with a line for each pooling.",
+        "figure = cmp.plot.groups()\n",
+    ),
+    Picture(
+        "comparison.plot.coefficients",
+        "The population's coefficients under the poolings",
+        "What pooling does to the answer about the population, not only to the levels.",
+        "figure = cmp.plot.coefficients()\n",
+    ),
+    Picture(
+        "comparison.plot.pooling_factor",
+        "How far each level was pulled, seen from a comparison",
+        "That of the fit with partial pooling.",
+        "figure = cmp.plot.pooling_factor()\n",
+    ),
+    Picture(
         "fit.plot.effects",
         "What a predictor does",
         "The average prediction by a predictor, groups integrated out, with the data behind "
