@@ -114,7 +114,8 @@ def main(page, which=""):
             theirs = row[1][1:-1]
             print(theirs, flush=True)
             if theirs not in known:
-                known[theirs] = plain(numbers(eval(theirs, namespace), theirs))
+                value = eval(theirs, namespace)
+                known[theirs] = [] if row[3] == "runs" else plain(numbers(value, theirs))
             found[theirs] = known[theirs]
     lines = [f"  {json.dumps(k, ensure_ascii=False)}: {json.dumps(v)}" for k, v in found.items()]
     out.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
