@@ -1,4 +1,4 @@
-"""Lets every test import helpers.py and what runs documents, which `--import-mode=importlib` would not find."""
+"""Lets tests import helpers.py and documents.py, which `--import-mode=importlib` does not find."""
 
 import sys
 from pathlib import Path

@@ -41,7 +41,9 @@ def from_browser(site: Path, chromium: str) -> Iterator[str]:
             tab = browser.new_page(viewport={"width": width, "height": 900})
             seen: list[str] = []
             _listen(tab, seen)
-            for path in sorted(set(site.rglob("*.html")) - {site / "404.html"}):  # a server shows that
+            for path in sorted(
+                set(site.rglob("*.html")) - {site / "404.html"}
+            ):  # a server shows that
                 tab.goto(path.resolve().as_uri())
                 tab.wait_for_load_state("load")
                 wide = tab.evaluate("document.documentElement.scrollWidth")

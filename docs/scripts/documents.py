@@ -64,11 +64,11 @@ def beside_data(folder: Path) -> Iterator[None]:
 
 
 def cells(line: str) -> list[str]:
-    """Cells of a row of a Markdown table, in which `\\|` is a bar.
+    r"""Cells of a row of a Markdown table, in which `\|` is a bar.
 
     Examples
     --------
-    >>> cells(r"| a | `(x \\| g)` |")
+    >>> cells(r"| a | `(x \| g)` |")
     ['a', '`(x | g)`']
     """
     parts = re.split(r"(?<!\\)\|", line.strip())[1:-1]

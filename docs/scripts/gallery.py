@@ -52,9 +52,9 @@ PICTURES = (
     Picture(
         "comparison.plot.shrinkage",
         "What pooling does to the estimates",
-        "A dot is a person's estimated line: where it starts and how steep it is. Lines lead to the "
-        "truth, which is known here because the data are simulated; with real data they lead to the "
-        "estimates without pooling. The ellipse holds 95% of the population.",
+        "A dot is a person's estimated line: where it starts and how steep it is. Lines lead "
+        "to the truth, which is known here because the data are simulated; with real data "
+        "they lead to the estimates without pooling. The ellipse holds 95% of the population.",
         """\
 people, truth = pp.datasets.individuals()
 cmp = pp.compare("y ~ x + (x || id)", people, truth=truth, seed=1)
@@ -64,18 +64,43 @@ figure = cmp.plot.shrinkage()
     Picture(
         "comparison.plot.shrinkage",
         "The same, of measured data",
-        "Counties with few homes are drawn furthest towards the population; lines lead to what their "
-        "own homes alone would say.",
+        "Counties with few homes are drawn furthest towards the population; lines lead to "
+        "what their own homes alone would say.",
         """\
 cmp = pp.compare("log_radon ~ floor + (floor | county)", radon, seed=1)
 figure = cmp.plot.shrinkage()
 """,
     ),
     Picture(
+        "comparison.plot.levels",
+        "Every level, with and without pooling",
+        "Levels sorted by their estimate under partial pooling; behind, what each would be by "
+        "itself.",
+        "figure = cmp.plot.levels()\n",
+    ),
+    Picture(
+        "comparison.plot.groups",
+        "Data of single groups, under the three poolings",
+        "A panel each for some groups, with a line for each pooling.",
+        "figure = cmp.plot.groups()\n",
+    ),
+    Picture(
+        "comparison.plot.coefficients",
+        "The population's coefficients under the poolings",
+        "What pooling does to the answer about the population, not only to the levels.",
+        "figure = cmp.plot.coefficients()\n",
+    ),
+    Picture(
+        "comparison.plot.pooling_factor",
+        "How far each level was pulled, seen from a comparison",
+        "That of the fit with partial pooling.",
+        "figure = cmp.plot.pooling_factor()\n",
+    ),
+    Picture(
         "fit.plot.effects",
         "What a predictor does",
-        "The average prediction by a predictor, groups integrated out, with the data behind it. Here "
-        "the floor is 0 or 1, and the line is straight because the model is.",
+        "The average prediction by a predictor, groups integrated out, with the data behind "
+        "it. Here the floor is 0 or 1, and the line is straight because the model is.",
         'figure = fit.plot.effects("floor")\n',
     ),
     Picture(
@@ -87,36 +112,36 @@ figure = cmp.plot.shrinkage()
     Picture(
         "fit.plot.coefficients",
         "The population's coefficients",
-        "Points with their intervals. Of a model with a logit or log link they are odds or rate "
-        "ratios too.",
+        "Points with their intervals. Of a model with a logit or log link they are odds or "
+        "rate ratios too.",
         "figure = both.plot.coefficients()\n",
     ),
     Picture(
         "fit.plot.levels",
         "Every level, sorted",
-        "A caterpillar: each level's estimate with its interval, and its number of rows. Intervals "
-        "that do not overlap are no test; ask `fit.hypothesis` for a difference.",
+        "A caterpillar: each level's estimate with its interval, and its number of rows. "
+        "Intervals that do not overlap are no test; ask `fit.hypothesis` for a difference.",
         "figure = one.plot.levels()\n",
     ),
     Picture(
         "fit.plot.groups",
         "Data of single groups, with their lines",
-        "A panel each for some groups, small ones and large ones, with their own line and that of "
-        "the population: where rows are few, the two lie close.",
+        "A panel each for some groups, small ones and large ones, with their own line and "
+        "that of the population: where rows are few, the two lie close.",
         "figure = fit.plot.groups()\n",
     ),
     Picture(
         "fit.plot.pooling_factor",
         "How far each level was pulled",
-        "At 1 a level has the population's estimate, at 0 its own. Levels with few rows are pulled "
-        "most; how fast that falls with n depends on how much levels differ.",
+        "At 1 a level has the population's estimate, at 0 its own. Levels with few rows are "
+        "pulled most; how fast that falls with n depends on how much levels differ.",
         "figure = one.plot.pooling_factor()\n",
     ),
     Picture(
         "fit.plot.forest",
         "A meta-analysis",
-        "Each study's own estimate beside the one that was drawn in, the mean, and where the next "
-        "study is expected.",
+        "Each study's own estimate beside the one that was drawn in, the mean, and where the "
+        "next study is expected.",
         """\
 schools = pp.datasets.eight_schools()
 studies = pp.fit("effect | se(se) ~ 1 + (1 | school)", schools, seed=1)
@@ -126,28 +151,30 @@ figure = studies.plot.forest()
     Picture(
         "fit.plot.posterior",
         "What was learned about each parameter",
-        "The posterior with its interval, and the prior behind: where the two look alike, the data "
-        "said little.",
+        "The posterior with its interval, and the prior behind: where the two look alike, the"
+        " data said little.",
         "figure = fit.plot.posterior()\n",
     ),
     Picture(
         "fit.plot.pairs",
         "Parameters two by two",
-        "Parameters that trade against each other lie along a line. Draws that diverged are marked.",
+        "Parameters that trade against each other lie along a line. Draws that diverged are "
+        "marked.",
         "figure = fit.plot.pairs()\n",
     ),
     Picture(
         "fit.plot.check",
         "Does the model fit? All at once",
-        "Data that the model makes, residuals against what was fitted and against each predictor, "
-        "levels, and the influence of rows. Grey bands hold what is due to chance.",
+        "Data that the model makes, residuals against what was fitted and against each "
+        "predictor, levels, and the influence of rows. Grey bands hold what is due to chance.",
         "figure = fit.plot.check()\n",
     ),
     Picture(
         "check.plot.density",
         "Could the model have made these data?",
-        "The data's density over those of data sets that the model makes. Where the dark line leaves "
-        "the bundle, the model misses something: another family, a transformation, a predictor.",
+        "The data's density over those of data sets that the model makes. Where the dark line"
+        " leaves the bundle, the model misses something: another family, a transformation, a "
+        "predictor.",
         "figure = fit.check().plot.density()\n",
     ),
     Picture(
@@ -159,15 +186,15 @@ figure = studies.plot.forest()
     Picture(
         "check.plot.groups",
         "The same, level by level",
-        "Each level's mean response, beside the range of the model's. Levels outside are worth a look "
-        "at their rows.",
+        "Each level's mean response, beside the range of the model's. Levels outside are "
+        "worth a look at their rows.",
         "figure = fit.check().plot.groups()\n",
     ),
     Picture(
         "check.plot.bars",
         "Counts, yes or no, categories",
-        "How often each value occurs, beside the range in data sets that the model makes. Here yes or "
-        "no: was the home measured on the first floor?",
+        "How often each value occurs, beside the range in data sets that the model makes. "
+        "Here yes or no: was the home measured on the first floor?",
         "figure = first.check().plot.bars()\n",
     ),
     Picture(

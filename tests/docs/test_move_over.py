@@ -10,7 +10,6 @@ import ast
 import json
 import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,8 @@ import partialpool as pp
 from documents import ROOT, beside_data, blocks, cells, run
 
 PAGES = sorted(path.stem for path in (ROOT / "docs" / "move-over").glob("*.md") if path.stem != "index")
+FOLDER = ROOT / "docs" / "move-over"
+PAGES = sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "index")
 NUMBERS = ROOT / "tests" / "reference" / "move_over"
 WORDS = ("equal", "near", "same model", "runs", "")
 CODE = re.compile(r"`[^`]+`")
@@ -32,7 +33,7 @@ SAME = 0.15  # posterior sds; of two sets of draws each worth 1000: 3.4 Monte Ca
 
 def rows(page):
     """Cells of the rows of tables: line number, job, theirs, ours, same."""
-    text = (ROOT / "docs" / "move-over" / f"{page}.md").read_text(encoding="utf-8")
+    text = (FOLDER / f"{page}.md").read_text(encoding="utf-8")
     for k, line in enumerate(text.split("\n"), 1):
         if line.startswith("|"):
             found = cells(line)
@@ -63,6 +64,9 @@ def answer(found):
             return found["mean"].to_numpy(), found["sd"].to_numpy()
         values = found.select_dtypes("number").to_numpy().T.ravel()
         return values, np.full(len(values), np.nan)
+    if {"chain", "draw"} <= set(getattr(found, "dims", ())):
+        over = ("chain", "draw")
+        return np.ravel(found.mean(over)), np.ravel(found.std(over))
     values = np.ravel(np.asarray(found, dtype=float))
     return values, np.full(len(values), np.nan)
 

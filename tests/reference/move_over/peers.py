@@ -2,7 +2,8 @@
 
 In an environment that has the package (statsmodels; bambi and nutpie; marginaleffects), from the
 root: ``python tests/reference/move_over/peers.py statsmodels``. Blocks of ```py run in order; then
-every line in the second column of the tables that stands beside a line of ours.
+every line in the second column of the tables that stands beside a line of ours. With ``--new`` as a
+second argument, only lines that have no numbers yet, where blocks are as they were.
 """
 
 import json
@@ -17,7 +18,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = {"statsmodels": ["statsmodels"], "bambi": ["bambi", "pymc", "nutpie"]}
+PACKAGES = {
+    "statsmodels": ["statsmodels"],
+    "bambi": ["bambi", "pymc", "nutpie"],
+    "marginaleffects": ["marginaleffects", "statsmodels"],
+}
 # What variance components of statsmodels are called here.
 COMPONENTS = {
     "Days": "sd_Subject[Days]",
@@ -54,6 +59,8 @@ def posterior(found):
     """Posterior means of a Bambi fit by name."""
     numbers, population = {}, []
     for name, values in found.posterior.data_vars.items():
+        if name.endswith("__"):  # nutpie keeps what it walked in, such as sigma_log__
+            continue
         means = np.ravel(values.mean(("chain", "draw")))
         if match := re.fullmatch(r"(.+)\|(.+)_sigma", name):
             term = "Intercept" if match[1] == "1" else match[1]
@@ -73,6 +80,8 @@ def numbers(found, line):
         return mixed(found, line)
     if hasattr(found, "posterior"):
         return posterior(found)
+    if hasattr(found, "get_column"):  # a table of marginaleffects
+        return found.get_column("estimate").to_numpy()
     if kind.endswith("ResultsWrapper"):
         named = {f"b{k}": value for k, value in enumerate(found.params, 1)}
         return named | ({"sigma": found.scale**0.5} if "Regression" in kind else {})
@@ -85,12 +94,14 @@ def plain(found):
     return [float(f"{value:.10g}") for value in found]
 
 
-def main(page):
+def main(page, which=""):
     warnings.simplefilter("ignore")
     text = (ROOT / "docs" / "move-over" / f"{page}.md").read_text(encoding="utf-8")
     folder = Path(tempfile.mkdtemp())
     (folder / "data").symlink_to(ROOT / "tests" / "data")
     os.chdir(folder)
+    out = Path(__file__).resolve().with_name(f"{page}.json")
+    known = json.loads(out.read_text(encoding="utf-8")) if which == "--new" else {}
     namespace, found = {}, {}
     versions = [f"{name} {version(name)}" for name in PACKAGES[page]]
     found["versions"] = ", ".join(versions)
@@ -102,11 +113,13 @@ def main(page):
         if len(row) == 4 and all(re.fullmatch(r"`[^`]+`", cell) for cell in row[1:3]):
             theirs = row[1][1:-1]
             print(theirs, flush=True)
-            found[theirs] = plain(numbers(eval(theirs, namespace), theirs))
-    out = Path(__file__).with_name(f"{page}.json")
+            if theirs not in known:
+                value = eval(theirs, namespace)
+                known[theirs] = [] if row[3] == "runs" else plain(numbers(value, theirs))
+            found[theirs] = known[theirs]
     lines = [f"  {json.dumps(k, ensure_ascii=False)}: {json.dumps(v)}" for k, v in found.items()]
     out.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
