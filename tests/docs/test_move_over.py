@@ -18,7 +18,6 @@ import pytest
 import partialpool as pp
 from documents import ROOT, beside_data, blocks, cells, run
 
-PAGES = sorted(path.stem for path in (ROOT / "docs" / "move-over").glob("*.md") if path.stem != "index")
 FOLDER = ROOT / "docs" / "move-over"
 PAGES = sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "index")
 NUMBERS = ROOT / "tests" / "reference" / "move_over"
@@ -114,7 +113,10 @@ def differences(same, theirs, found):
         near = np.where(scales, NEAR_SCALES, NEAR)
         allowed = (near if same == "near" else SAME) * sds
     far = ~(np.abs(values - theirs) <= allowed)
-    return [f"{a:.6g}, ours {b:.6g} ± {s:.2g}" for a, b, s in zip(theirs[far], values[far], sds[far], strict=True)]
+    return [
+        f"{a:.6g}, ours {b:.6g} ± {s:.2g}"
+        for a, b, s in zip(theirs[far], values[far], sds[far], strict=True)
+    ]
 
 
 @pytest.fixture(scope="module", params=PAGES)
