@@ -94,6 +94,13 @@ def test_the_answer_has_the_effect_and_the_spread(page, comparison):
     assert "partial pooling is clearly best" in text
 
 
+def test_the_answer_names_the_scale_of_levels(folder):
+    options = {"family": "poisson", "sigma": None, "chains": 1, "draws": 40, "seed": 1}
+    fit = pp.fit("y ~ x + (x | g)", tiny("poisson")[0], **options)
+    text = PageReader(fit.report(folder / "scale.html").read_text(encoding="utf-8"))
+    assert "differ in Intercept (on the log scale) with an sd of" in text.sections["answer"]
+
+
 def test_three_sentences_come_first(path):
     text = path.read_text(encoding="utf-8")
     first = text[text.index("<section") : text.index("</section>")]

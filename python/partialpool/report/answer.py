@@ -91,8 +91,12 @@ def _spread(subject: Subject, k: int, levels: Levels) -> str:
     estimates = next(iter(levels.estimates.values()))
     sds = subject.dispersed(k)
     interval = subject.fit.provenance.interval
-    parts = []
+    scale = scale_name(subject.fit.model)
+    on = f" (on the {scale} scale)" if scale else ""
+    on = on if group.predictor == "mu" else f" of log {group.predictor}"
+    parts: list[str] = []
     for t, term in enumerate(group.terms[:2]):
+        where = f"in {term}{on if not parts else ''}"
         own = estimates[:, t, 0]
         known = np.flatnonzero(np.isfinite(own))
         if not len(known):
@@ -105,15 +109,14 @@ def _spread(subject: Subject, k: int, levels: Levels) -> str:
         )
         if group.known_sd is None:
             mean, lower, upper = quantiles(sds[:, t], interval)
-            parts.append(f"in {term} with an sd of {estimate_text(mean, lower, upper)}, {ends}")
+            parts.append(f"{where} with an sd of {estimate_text(mean, lower, upper)}, {ends}")
         else:
-            parts.append(f"in {term} {ends}")
-    of = "" if group.predictor == "mu" else f" of log {group.predictor}"
+            parts.append(f"{where} {ends}")
     apart = ", each estimated from its own rows alone," if group.known_sd is not None else ""
     share = subject.share(group.factor) if group.predictor == "mu" and not apart else ""
     share = f" ({share})" if share else ""
     listed = " and ".join(parts)
-    return f"levels of `{group.factor}`{share}{apart} differ{of} {listed}" if parts else ""
+    return f"levels of `{group.factor}`{share}{apart} differ {listed}" if parts else ""
 
 
 def trusted(subject: Subject) -> str:

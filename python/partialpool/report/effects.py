@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POINTS = 21  # of a curve
+CURVE_DRAWS = 250  # of each chain, of curves that take long
 MOST_VALUES = 12  # categories of a figure
 MOST_SHOWN = 12  # predictors
 
@@ -134,6 +135,8 @@ def _effect(subject: Subject, name: str) -> Effect:
         shown = f"probability of each {subject.response}"
     else:
         shown = unit
+    if model.family.averages == "other":  # each point is an integral, draw by draw
+        options["draws"] = min(options["draws"] or CURVE_DRAWS, CURVE_DRAWS, fit.run.draws)
     if numeric and len(distinct) > 5:
         grid = np.linspace(distinct[0], distinct[-1], POINTS)
         at = {name: grid.tolist()}
