@@ -238,7 +238,9 @@ def test_crowds_are_hexagons_that_hold_all_and_many_categories_are_sorted():
     table = {"x": rng.normal(size=n), "g": g, "f": [f"k{v}" for v in rng.integers(0, 40, n)]}
     table["y"] = table["x"] + 0.5 * rng.normal(size=2200)[g] + rng.normal(size=n)
     fit = pp.fit("y ~ x + f + (1 | g)", table, chains=2, draws=60, warmup=100, seed=1)
-    found = panels(fit.plot.check())
+    fig = fit.plot.check()
+    found = panels(fig)
+    assert any("Hexagons stand for the rows" in text.get_text() for text in fig.texts)
     (hexagons,) = [c for c in found["Residuals by x"].collections if c.get_array() is not None]
     assert hexagons.get_array().sum() == n
     assert "Mean residuals of 40 values of f" in found

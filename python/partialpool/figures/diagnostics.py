@@ -93,7 +93,7 @@ def check(plots: Plots, seed: int = 0) -> Figure:
     >>> [ax.get_title() for ax in fit.plot.check().axes][:3]
     ['Data and model', 'Residuals, sorted', 'Residuals by expectation']
     """
-    from partialpool.plots.diagnostics import diagnostics
+    from partialpool.plots.diagnostics import CROWD, diagnostics
 
     fit, seed = plots.fit, check_seed(seed)
     design = rows_of(fit)
@@ -121,6 +121,8 @@ def check(plots: Plots, seed: int = 0) -> Figure:
     ]
     if not known.all():
         caption.append(f"{int((~known).sum()):,} rows have none.")
+    if known.sum() > CROWD:
+        caption.append("Hexagons stand for the rows that fall into them, darker with more.")
     return diagnostics(panels, f"Does the model fit? {fit.formula}", [*caption, chosen, left])
 
 
