@@ -20,10 +20,12 @@ from partialpool.arrays import Array, mean_of, quantiles, sd_of
 from partialpool.called import element
 from partialpool.checks import check_interval
 from partialpool.design import Design
-from partialpool.draws.components import Found, components, row_weights
+from partialpool.draws.components import Found, components, components_at, row_weights
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.draws.rows import thinned
+from partialpool.engine.conditional import covariance_of
 from partialpool.errors import InputError
+from partialpool.likelihood import Maximum
 from partialpool.model import Model
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Answer, Page
@@ -220,10 +222,20 @@ def variance(fit: Posterior, interval: float | None = None) -> Variance:
     return _told(model, design, components(fit, picked), interval, notes)
 
 
-def variance_at(model: Model, design: Design, found: Found) -> Variance:
+def variance_at(model: Model, design: Design, found: Maximum) -> Variance:
     """Tell where the variance lies at a single estimate, which has no intervals."""
+    covariance = [
+        covariance_of(own.sd[None], np.nan_to_num(own.cor)[None], group.pairs)[0]
+        for own, group in zip(found.groups, model.groups, strict=True)
+    ]
+    square = 1.0 if found.sigma is None else found.sigma**2
+    around = np.full(design.n_rows, square)
+    if design.weights is not None:
+        around = around / design.weights
+    if design.se is not None:
+        around = design.se**2
     notes = ["At the estimates, without intervals; fits by sampling have them."]
-    return _told(model, design, found, None, notes)
+    return _told(model, design, components_at(design, found.b, covariance, around), None, notes)
 
 
 def _told(

@@ -13,9 +13,7 @@ from partialpool import called
 from partialpool.answers.variance import Variance, variance_at
 from partialpool.arrays import Array
 from partialpool.checks import check_interval, check_text, check_values
-from partialpool.draws.components import components_at
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
-from partialpool.engine.conditional import covariance_of
 from partialpool.errors import InputError, shown
 from partialpool.finding import Finding
 from partialpool.likelihood import Maximum, build_likelihood, intervals
@@ -271,33 +269,19 @@ class Estimate(Answer):
         )
 
     def variance(self) -> Variance:
-        """Tell where the variance lies at the estimates: shares, ICC and R².
+        """Tell where the variance lies at the estimates: ICC and R² as of R's performance.
 
-        Returns
-        -------
-        Variance
-            As ``Fit.variance`` gives it, but with one number each and no intervals, and without
-            `r2_bayes`: what R's MuMIn and performance compute.
+        As ``Fit.variance`` gives it, with one number each and no intervals, without `r2_bayes`.
 
         Examples
         --------
         >>> import partialpool as pp
-        >>> radon = pp.datasets.radon()
-        >>> estimate = pp.fit("log_radon ~ floor + (1 | county)", radon, method="reml")
-        >>> estimate.variance().table["mean"][["icc", "r2_marginal"]].round(2).to_dict()
+        >>> data = pp.datasets.radon()
+        >>> found = pp.fit("log_radon ~ floor + (1 | county)", data, method="reml").variance()
+        >>> found.table["mean"][["icc", "r2_marginal"]].round(2).to_dict()
         {'icc': 0.16, 'r2_marginal': 0.09}
         """
-        found, design = self.maximum, self.pooled.design
-        covariance = [
-            covariance_of(own.sd[None], np.nan_to_num(own.cor)[None], group.pairs)[0]
-            for own, group in zip(found.groups, self.model.groups, strict=True)
-        ]
-        square = np.ones(design.n_rows) if found.sigma is None else found.sigma**2
-        around = square / (1.0 if design.weights is None else design.weights)
-        if design.se is not None:
-            around = design.se**2
-        around = np.broadcast_to(around, design.n_rows)
-        return variance_at(self.model, design, components_at(design, found.b, covariance, around))
+        return variance_at(self.model, self.pooled.design, self.maximum)
 
     @property
     def vcov(self) -> pd.DataFrame:
