@@ -90,7 +90,7 @@ DISPERSED_RATIO = 1.1
 """Dispersion below which a fit keeps silent: intervals are less than 5% too narrow."""
 RESIDUALS_UNIFORM = 0.05
 """Chance of residuals as far from those of the model, if it held with parameters that are known.
-Fitted ones are nearer: none of 460 data sets that the models made were below it."""
+Fitted ones are nearer: none of 420 data sets that the models made were below it."""
 OUTLIER = 0.01
 """Chance that any of the rows has a residual so far out; in made data sets 0.7% had."""
 PARETO_K = 0.7

@@ -172,6 +172,17 @@ def test_finding_separation_without_an_intercept():
     assert len(separations(pp.fit("y ~ 0 + x", data, family="bernoulli", **QUICK))) == 1
 
 
+@pytest.mark.parametrize(
+    "term", ["poly(x, 2)", "bs(x, df=5)", "{x**2} + x", "bs(x, df=4, degree=2)"]
+)
+def test_values_of_a_curve_are_no_categories(term):
+    """Each row has values of its own there, and one response; none of them is separated."""
+    x = np.linspace(-1, 1, len(KIND))
+    y = np.resize([0, 1, 1, 0, 1], len(x))
+    assert separations(pp.fit(f"y ~ {term}", {"x": x, "y": y}, family="bernoulli", **QUICK)) == []
+    assert separations(pp.fit(f"y ~ {term}", {"x": x, "y": y}, family="poisson", **QUICK)) == []
+
+
 def test_finding_separation_by_a_category():
     mixed = BINARY["y"].copy()
     for kind in "abc":

@@ -69,27 +69,28 @@ class Seen:
         return [line.strip() for line in re.split(r"[\r\n]+", plain) if line.strip()]
 
 
-def test_a_terminal_shows_one_line_that_ends_with_all_draws():
+def test_a_terminal_shows_a_line_a_chain_that_ends_with_all_draws():
     seen = Seen(FIT.format("draws=1000, warmup=1000, threads=4"))
     assert seen.code == 0
-    done = [int(x.replace(",", "")) for x in re.findall(r"([\d,]+)/8,000 draws", seen.raw)]
-    assert done == sorted(done)
-    assert done[-1] == 8_000
-    assert all(look.startswith("sampling 4 chains") for look in seen.looks)
+    for chain in range(1, 5):
+        own = re.findall(rf"chain {chain} .*?([\d,]+)/2,000 draws", seen.raw)
+        done = [int(x.replace(",", "")) for x in own]
+        assert done == sorted(done)
+        assert done[-1] == 2_000
+    assert {look.split()[0] for look in seen.looks} == {"chain"}
     assert "warm-up" in seen.raw
+    assert "sampling" in seen.raw
     assert re.search(r"\d:\d\d left", seen.raw)
     assert re.search(r"in \d:\d\d$", seen.looks[-1])
-    # One line that is written anew, and a cursor that is shown again.
-    assert seen.raw.count("\n") == 1
+    # Lines that are written anew, and a cursor that is shown again.
     assert seen.raw.rindex("\x1b[?25h") > seen.raw.rindex("\x1b[?25l")
     assert seen.as_before
 
 
-def test_narrow_terminals_keep_it_on_one_line():
-    seen = Seen(FIT.format("draws=300, warmup=300"), columns=36)
-    assert seen.raw.count("\n") == 1
+def test_narrow_terminals_keep_each_chain_on_one_line():
+    seen = Seen(FIT.format("draws=1000, warmup=1000"), columns=36)
     assert max(map(len, seen.looks)) <= 36
-    assert "/2,400" in seen.looks[-1]
+    assert all("/2,000" in look for look in seen.looks[-4:])
 
 
 def test_short_runs_and_those_that_are_told_to_show_nothing():
@@ -135,12 +136,12 @@ def test_ctrl_c_keeps_the_draws_and_leaves_the_terminal_as_it_was():
 
 def test_pipes_are_silent_and_told_otherwise_get_the_end_alone():
     for option, expected in (("", 0), (", progress=True", 1)):
-        code = SETUP.format(patience=0.0) + FIT.format(f"draws=100, warmup=100{option}")
+        code = SETUP.format(patience=0.0) + FIT.format(f"draws=1000, warmup=1000{option}")
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
         assert done.stdout == b""
-        assert done.stderr.count(b"sampling 4 chains") == expected
+        assert len(re.findall(rb"chain \d", done.stderr)) == 4 * expected
         assert b"\x1b" not in done.stderr
-        assert done.stderr.count(b"800/800 draws") == expected
+        assert done.stderr.count(b"2,000/2,000 draws") == 4 * expected
 
 
 # --- Words, without a terminal -------------------------------------------------------------------
@@ -215,7 +216,7 @@ def test_many_chains_share_a_line(shown):
     bar, page, _ = shown(Work(40, chains=4, warmup=5))
     bar.update([10, 7, 3, 0])
     assert words(page) == ["10/10 draws", "7/10 draws, sampling", "3/10 draws, warm-up",
-                           "0/10 draws, warm-up"]  # fmt: skip
+                           "0/10 draws, waiting"]  # fmt: skip
 
 
 def test_kfold_takes_the_option():

@@ -83,25 +83,32 @@ def _only_high(ends: Ends, codes: Ints, n: int) -> Mask:
 
 
 def _categories(design: Design) -> Iterator[tuple[str, list[int]]]:
-    """Columns that code one factor, and single columns with two values."""
+    """Columns that code one factor, and single columns with two values.
+
+    The columns of a polynomial or a spline go together too, and take more values than categories
+    could.
+    """
     blocks: dict[str, list[int]] = {}
     for k, name in enumerate(design.columns):
         if name != INTERCEPT and ":" not in name:
             blocks.setdefault(called.array_of(name), []).append(k)
     for name, block in blocks.items():
-        first = design.X[:, block[0]]
-        several = len(block) > 1 or "[" in design.columns[block[0]]
-        if several or np.all((first == first.min()) | (first == first.max())):
+        if len(_kinds(design, block)[0]) <= len(block) + 1:
             yield name, block
+
+
+def _kinds(design: Design, block: Sequence[int]) -> tuple[Ints, Ints]:
+    """Rows by what these columns hold together: the first of each kind, and the kind of each."""
+    mixed = design.X[:, block] @ np.cos(1.0 + np.arange(len(block)))
+    _, first, codes = np.unique(mixed, return_index=True, return_inverse=True)
+    return first, codes
 
 
 def _separated_categories(
     name: str, block: Sequence[int], design: Design, ends: Ends
 ) -> Iterator[Finding]:
     X = design.X[:, block]
-    # A number for each combination of values.
-    mixed = X @ np.cos(1.0 + np.arange(len(block)))
-    _, first, codes = np.unique(mixed, return_index=True, return_inverse=True)
+    first, codes = _kinds(design, block)
     n = len(first)
     if not 2 <= n <= 1000:
         return
