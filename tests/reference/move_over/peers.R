@@ -43,7 +43,10 @@ numbers <- function(x) {
   if (inherits(x, "VarCorr.merMod")) return(as.data.frame(x)$sdcor)
   if (inherits(x, "brmsfit")) {
     found <- brms::posterior_summary(x)[, "Estimate"]
-    return(found[grepl("^(b|sd|cor)_|^(sigma|nu|shape|phi|zi)$", names(found))])
+    found <- found[grepl("^(b|sd|cor)_|^(sigma|nu|shape|phi|zi)$", names(found)) & found != 0]
+    names(found) <- sub("^sd_(.+)__(.+)$", "sd_\\1[\\2]", names(found))
+    names(found) <- sub("^cor_(.+)__(.+)__(.+)$", "cor_\\1[\\2,\\3]", names(found))
+    return(found[order(grepl("^b_sigma_", names(found)))])  # a known sigma is 0
   }
   if (inherits(x, "brmshypothesis")) return(x$hypothesis$Estimate)
   if (inherits(x, "loo")) return(x$estimates["elpd_loo", "Estimate"])
