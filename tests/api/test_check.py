@@ -126,8 +126,18 @@ def test_bars_count_the_rows(poisson):
     y = counts(True)["y"]
     ax = poisson.plot.bars().axes[0]
     heights = [bar.get_height() for bar in ax.patches]
-    # The last bar is for what lies beyond the data.
-    assert heights == [*np.bincount(y), 0]
+    beyond = int(poisson.replicated.shape[1] > y.max() + 1)  # a bar for what the data do not reach
+    assert heights == [*np.bincount(y), *[0] * beyond]
+
+
+def test_bars_end_where_responses_do():
+    y = np.resize([0, 1, 1], 60)
+    binary = pp.fit("y ~ 1", {"y": y}, family="bernoulli", **QUICK).check(draws=100)
+    assert binary.categories == ("0", "1")
+    assert (binary.replicated.sum(axis=1) == 60).all()
+    few = pp.fit("y ~ 1", {"y": [2, 3, 2, 3, 1, 4]}, family="poisson", **QUICK).check(draws=100)
+    assert few.categories[-1] == "5+"
+    assert (few.replicated[:, -1] > 0).any()
 
 
 def test_densities_integrate_to_one():
@@ -339,7 +349,7 @@ def test_command_prints_what_check_says_and_draws_every_figure(saved, capsys):
     assert out.endswith(f"seed 3, partialpool 0.1.0\nFigures: {folder / 'new' / 'figures'}\n")
     assert err.strip() == own_words(f"{found.page.findings_text}\n{owed.page.findings_text}")
     names = sorted(path.name for path in (folder / "new" / "figures").iterdir())
-    assert names == ["bars.png", "groups-2.png", "groups.png", "statistics.png"]
+    assert names == ["bars.png", "check.png", "groups-2.png", "groups.png", "statistics.png"]
 
 
 def test_command_says_when_there_is_nothing_to_check_with(saved, capsys):

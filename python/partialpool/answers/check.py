@@ -275,6 +275,7 @@ def check_made(fit: Posterior, draws: int, seed: int, *, prior: bool = False) ->
         sums.add(made, rows)
         if not prior:  # around means that nobody fitted, responses scatter anyhow
             scatter.add(drawn, made, rows)
+    sums = sums.trimmed()
     statistics = (*sums.statistics(), *scatter.statistics())
     findings = check_findings(fit, statistics, len(picked), prior) if expanded else [UNJUDGED]
     return Check(

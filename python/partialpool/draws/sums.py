@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -94,6 +94,14 @@ class Sums:
         starts, ends = self.edges[:-1] + 0.5, self.edges[1:] - 0.5
         names = [f"{a:g}" if a == b else f"{a:g}–{b:g}" for a, b in zip(starts, ends, strict=True)]
         return (*names[:-1], f"{starts[-1]:g}+" if np.isinf(ends[-1]) else names[-1])
+
+    def trimmed(self) -> Sums:
+        """Without the bin of larger whole numbers, where neither data nor replicates have any."""
+        if not self.whole or self.design.categories or self.observed_bins[-1] > 0:
+            return self
+        if (self.bins[:, -1] > 0).any():
+            return self
+        return replace(self, edges=self.edges[:-1], bins=self.bins[:, :-1])
 
     @property
     def observed_bins(self) -> Array:
