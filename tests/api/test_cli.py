@@ -184,7 +184,7 @@ from partialpool import cli
 from partialpool.engine.progress import Progress
 
 def update(self, iterations, divergences):
-    if iterations > 10_000 and not self.__dict__.setdefault("sent", False):
+    if sum(iterations) > 10_000 and not self.__dict__.setdefault("sent", False):
         self.sent = True
         os.kill(os.getpid(), signal.SIGINT)
 
