@@ -553,6 +553,19 @@ def test_with_predictors_there_is_no_one_mean():
     assert "Predictors move the mean" in words(fig)
 
 
+@pytest.mark.parametrize(
+    ("right", "offset", "why"),
+    [("0", None, "The formula has no intercept"), ("1", "x", "Offsets move the mean")],
+)
+def test_a_forest_says_why_there_is_no_mean(right, offset, why):
+    data = pp.datasets.eight_schools()
+    data["x"] = np.arange(8.0)
+    formula = f"effect ~ {right} + (1 | school)"
+    fig = pp.fit(formula, data, se="se", offset=offset, seed=1, **FEW).plot.forest()
+    assert f"{why}" in words(fig)
+    assert "Predictors" not in words(fig)
+
+
 def test_a_forest_is_for_one_row_a_level_with_known_errors(radon):
     with pytest.raises(InputError, match=r"standard error of each row.*plot.levels"):
         radon.plot.forest()
