@@ -7,6 +7,8 @@ from scipy.special import ndtr
 
 import partialpool as pp
 from partialpool.answers.residuals import counted
+from partialpool.figures.groups import rows_of_levels
+from partialpool.figures.lines import along, lines
 from partialpool.findings.residuals import uniformity
 from partialpool.posterior.fit import Fit
 from partialpool.report.levels import levels_of
@@ -128,6 +130,18 @@ def test_own_means_of_a_report_are_the_same(both):
     _, other, same, _ = both
     found, expected = (levels_of(Subject(fit))[0].observed for fit in (other, same))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_lines_of_levels_average_over_all_that_rows_count_as(both):
+    _, other, _, counted_up = both
+    group = other.model.groups[0]
+    rows = rows_of_levels(other, group, [0, 3])
+    found = lines(other, rows, along(other, group, "z"))
+    for mean, own in zip(found.mean, rows, strict=True):
+        for value, z in zip(mean, (0, 1), strict=True):
+            part = counted_up.iloc[own]
+            expected = other.predict(part.assign(z=z))["mean"]
+            assert value == pytest.approx(np.average(expected, weights=part["w"]), rel=1e-9)
 
 
 def test_checks_are_the_same(both):
