@@ -497,6 +497,29 @@ def test_ranks_count_every_draw_and_show_a_chain_apart(radon):
         own[:] = keep
 
 
+@pytest.mark.parametrize("slow", [0.0, 0.97])
+def test_ranks_of_slow_chains_that_agree_are_in_the_band(slow):
+    """Of chains with the same distribution 5% of bars are outside, however slowly they move."""
+    fit = pp.fit("y ~ 1", simulated(5, 1), chains=4, draws=2000, warmup=50, seed=1, method="nuts")
+    own = fit.run.scalars["sigma"]
+    rng, z = np.random.default_rng(4), np.zeros((4, 2200))
+    for k in range(1, 2200):
+        z[:, k] = slow * z[:, k - 1] + rng.normal(size=4)
+    own[:] = z[:, 200:]
+    fig = fit.plot.rank("sigma")
+    counts = np.array([ax.patches[-1].get_data().values for ax in fig.axes])
+    low, high = (
+        fig.axes[0].patches[0].get_extents().transformed(fig.axes[0].transData.inverted()).intervaly
+    )
+    outside = ((counts < low) | (counts > high)).mean()
+    assert outside < 0.05 + 3 * np.sqrt(0.05 * 0.95 / counts.size) + 0.02
+    assert ("draws of each chain" in words(fig)) == (slow > 0)
+    own[1] += 1.5 * own.std()
+    fig = fit.plot.rank("sigma")
+    counts = np.array([ax.patches[-1].get_data().values for ax in fig.axes])
+    assert counts[1][-1] > 2 * counts.mean()
+
+
 def test_independent_draws_and_single_chains_say_so(many, radon):
     data = simulated(5, 1)
     one = pp.fit("y ~ 1 + (1 | g)", data, chains=1, **FEW)
@@ -551,6 +574,19 @@ def test_with_predictors_there_is_no_one_mean():
     fig = fit.plot.forest()
     assert not fig.axes[0].patches
     assert "Predictors move the mean" in words(fig)
+
+
+@pytest.mark.parametrize(
+    ("right", "offset", "why"),
+    [("0", None, "The formula has no intercept"), ("1", "x", "Offsets move the mean")],
+)
+def test_a_forest_says_why_there_is_no_mean(right, offset, why):
+    data = pp.datasets.eight_schools()
+    data["x"] = np.arange(8.0)
+    formula = f"effect ~ {right} + (1 | school)"
+    fig = pp.fit(formula, data, se="se", offset=offset, **FEW).plot.forest()
+    assert why in words(fig)
+    assert "Predictors" not in words(fig)
 
 
 def test_a_forest_is_for_one_row_a_level_with_known_errors(radon):

@@ -9,6 +9,9 @@ import pytest
 import partialpool as pp
 from partialpool.cli import main
 from partialpool.families import FAMILIES, Given
+from partialpool.report.sections import _ratios
+from partialpool.report.subject import Subject
+from partialpool.words.parameters import level_means
 
 RNG = np.random.default_rng(7)
 N = 60
@@ -218,3 +221,64 @@ def test_comparisons_say_the_scale():
         "60 rows of the table",
     ]
     assert "scale)" not in plain.sentence
+
+
+# --- What is no ratio ----------------------------------------------------------------------------
+
+CELLS = {
+    "0 + a": "a[u] a[v]",
+    "0 + a + b + x": "a[u] a[v]",
+    "0 + x + a": "a[u] a[v]",
+    "0 + x:a + b": "b[p] b[q] b[r]",
+    "0 + a:b + x": "a[u]:b[p] a[v]:b[p] a[u]:b[q] a[v]:b[q] a[u]:b[r] a[v]:b[r]",
+    "0 + a*b": "a[u] a[v]",
+    "0 + flag + x": "flag[False] flag[True]",
+    "0 + C(k) + poly(x, 2)": "C(k)[1] C(k)[2]",
+    "0 + I(x>0)": "I(x>0)[False] I(x>0)[True]",
+    "0 + a + a:poly(x, 2)": "a[u] a[v]",
+    "0 + x + a:x": "",
+    "a*b + x": "",
+    "a:b + flag": "",
+    "0 + x": "",
+}
+
+
+@pytest.mark.parametrize("right", CELLS)
+@pytest.mark.parametrize("sigma", [False, True])
+def test_what_stands_in_the_place_of_the_intercept(right, sigma):
+    rng, n = np.random.default_rng(1), 60
+    data = {"y": rng.normal(size=n), "x": rng.normal(size=n), "flag": rng.random(n) < 0.5}
+    data |= {"a": rng.choice(["u", "v"], n), "b": rng.choice(["p", "q", "r"], n)}
+    data["k"] = rng.integers(1, 3, n)
+    options = {"sigma": f"~ {right}"} if sigma else {}
+    fit = pp.fit(f"y ~ {'1' if sigma else right}", data, draws=4, warmup=4, seed=1, **options)
+    part, array = (fit.design.sigma, "b_sigma") if sigma else (fit.design, "b")
+    found = level_means(fit.model)
+    columns = [name.removeprefix(f"{array}[")[:-1] for name in found]
+    X = part.X[:, [list(part.columns).index(name) for name in columns]]
+    assert {name.replace(" ", "") for name in columns} == set(CELLS[right].split())
+    if columns:  # each row is in one of the cells
+        assert np.array_equal(np.sort(X)[:, -1], X.sum(axis=1))
+        assert (X.sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "poisson", "cumulative"])
+def test_cells_are_no_ratios(family):
+    rng, n = np.random.default_rng(2), 80
+    y = rng.integers(0, 3 if family == "cumulative" else 2, n)
+    data = {"y": y, "x": rng.normal(size=n), "a": rng.choice(["u", "v"], n)}
+    ordered = family == "cumulative"  # thresholds stand in the place of the intercept
+    right = "a + x" if ordered else "0 + a + x"
+    fit = pp.fit(f"y ~ {right}", data, family=family, draws=40, warmup=40, seed=1)
+    names = ["a[T.v]", "x"] if ordered else ["x"]
+    fig = fit.plot.coefficients(exponentiate=True)
+    drawn = [tick.get_text() for ax in fig.axes for tick in ax.get_yticklabels()]
+    said = " ".join(" ".join(text.get_text() for text in fig.texts).split())
+    notes = " ".join(pp.table(fit, exponentiate=True).notes)
+    html = str(_ratios(Subject(fit))).replace("<wbr>", "")
+    assert sorted(drawn) == names
+    for name in ("a[T.v]", "a[u]", "a[v]", "x"):
+        assert (f"<code>b[{name}]</code>" in html) == (name in names)
+    assert ("left out: a[u], a[v]." in said) == (not ordered)
+    assert ("exp of a[u] and a[v], which are no ratios," in notes) == (not ordered)
+    assert "intercept is what" not in notes

@@ -16,9 +16,11 @@ import partialpool as pp
 from pagereader import PageReader
 from partialpool.cli import main
 from partialpool.families import FAMILIES
+from partialpool.report.effects import effects_of
 from partialpool.report.levels import ALL, SOME, _shown
 from partialpool.report.markup import Head, element, json_block, paragraph, table
 from partialpool.report.notation import equations
+from partialpool.report.subject import Subject
 from partialpool.words.numbers import number
 from report.conftest import EVIL, NAMES
 
@@ -99,6 +101,23 @@ def test_the_answer_names_the_scale_of_levels(folder):
     fit = pp.fit("y ~ x + (x | g)", tiny("poisson")[0], **options)
     text = PageReader(fit.report(folder / "scale.html").read_text(encoding="utf-8"))
     assert "differ in Intercept (on the log scale) with an sd of" in text.sections["answer"]
+
+
+@pytest.mark.parametrize("distinct", [3, 5, 6, 40])
+def test_quartiles_are_called_so_where_they_are(distinct):
+    rng = np.random.default_rng(distinct)
+    x = np.floor(distinct * rng.uniform(size=400) ** (3 if distinct <= 5 else 1))
+    data = {"y": rng.poisson(np.exp(0.2 * x / distinct)), "x": x}
+    fit = pp.fit("y ~ x", data, family="poisson", draws=50, warmup=50, seed=1)
+    (effect,) = effects_of(Subject(fit))
+    found = re.search(
+        r"where `x` is (.*?),? than (where it is|at its lower,) (.*?) \(", effect.words
+    )
+    high, low = (float(found[k].split()[-1]) for k in (1, 3))
+    assert len(np.unique(x)) == distinct
+    assert ("quartile" in effect.words) == (distinct > 5)
+    ends = np.quantile(x, [0.25, 0.75] if distinct > 5 else [0, 1])
+    assert [low, high] == ends.tolist()
 
 
 def test_three_sentences_come_first(path):

@@ -3,10 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtr
 
 import partialpool as pp
+from partialpool.answers.residuals import counted
+from partialpool.figures.groups import rows_of_levels
+from partialpool.figures.lines import along, lines
+from partialpool.findings.residuals import uniformity
 from partialpool.posterior.fit import Fit
+from partialpool.report.levels import levels_of
+from partialpool.report.subject import Subject
 from partialpool.saved.record import read_fit, write_fit
+from partialpool.scores.left_out import means, places
 
 FORMULA = "y ~ x + z + (1 | g)"
 NUMBERS = ["mean", "sd", "lower", "upper"]
@@ -70,6 +78,70 @@ def test_weights_of_new_rows(both):
     # A prediction is one of a row, whatever it counts as.
     with pytest.raises(pp.InputError, match="`weights` is given, but this model has no use"):
         other.predict(counted, weights="w")
+
+
+def matched(whole, counted):
+    """Which row of the table that was counted up each row is."""
+    names = ["y", "x", "z", "g"]
+    place = {tuple(row): k for k, row in enumerate(counted[names].to_numpy(float).tolist())}
+    return [place[tuple(row)] for row in whole[names].to_numpy(float).tolist()]
+
+
+def test_residuals_are_the_same(both):
+    """A row that counts several times is one of as many; the others are kept."""
+    one, other, same, counted_up = both
+    at = matched(tables(one.model.family.name)[0], counted_up)
+    found, expected = places(other).some(np.array(at)), places(same)
+    for tails, others in ((found.up_to, expected.up_to), (found.before, expected.before)):
+        for tail, another in zip(tails, others, strict=True):
+            np.testing.assert_allclose(tail, another, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(found.pareto_k, expected.pareto_k, atol=1e-6)
+    np.testing.assert_allclose(means(other)[at], same.loo().mean, rtol=1e-7)
+
+
+def test_findings_of_residuals_look_at_all_that_rows_count_as(both):
+    """As rows, residuals of the rare response were as many as those of the usual one."""
+    _, other, _, counted_up = both
+    frame = other.residuals()
+    rows, z = counted(other, frame)
+    assert np.bincount(rows).tolist() == counted_up["w"].tolist()
+    assert uniformity(ndtr(z)) > 0.01
+    spread, of_rows = (abs(np.mean(own**2) - 1) for own in (z, frame["residual"]))
+    assert spread < 0.2 < of_rows  # 4 standard errors
+    assert not frame.attrs["findings"]
+    figure = other.plot.check()
+    said = {ax.get_title(): [text.get_text() for text in ax.texts] for ax in figure.axes}
+    assert said["Residuals, sorted"] == ["in the band"]
+    assert said["Residuals by x"] == ["0 of 6 means outside the band"]
+    assert "900 rows, as weights count them." in " ".join(t.get_text() for t in figure.texts)
+
+
+def test_fractions_of_weights_count_by_chance(both):
+    _, other, _, counted_up = both
+    weights = counted_up["w"].to_numpy() * 0.7
+    fit = other.update(weights=weights, draws=50, warmup=100)
+    rows, _ = counted(fit, fit.residuals())
+    times = np.bincount(rows, minlength=len(weights))
+    assert ((times == np.floor(weights)) | (times == np.ceil(weights))).all()
+    assert abs(len(rows) - weights.sum()) < 4 * np.sqrt(len(weights) / 4)
+
+
+def test_own_means_of_a_report_are_the_same(both):
+    _, other, same, _ = both
+    found, expected = (levels_of(Subject(fit))[0].observed for fit in (other, same))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_lines_of_levels_average_over_all_that_rows_count_as(both):
+    _, other, _, counted_up = both
+    group = other.model.groups[0]
+    rows = rows_of_levels(other, group, [0, 3])
+    found = lines(other, rows, along(other, group, "z"))
+    for mean, own in zip(found.mean, rows, strict=True):
+        for value, z in zip(mean, (0, 1), strict=True):
+            part = counted_up.iloc[own]
+            expected = other.predict(part.assign(z=z))["mean"]
+            assert value == pytest.approx(np.average(expected, weights=part["w"]), rel=1e-9)
 
 
 def test_checks_are_the_same(both):

@@ -278,6 +278,9 @@ def test_exponentiated_differences_are_odds_and_rate_ratios():
         ("poisson", "rate ratio"),
         ("gamma", "mean ratio"),
         ("lognormal", "median ratio"),
+        ("zero_inflated_poisson", "rate ratio"),
+        ("hurdle_poisson", "untruncated rate ratio"),
+        ("hurdle_negbinomial", "untruncated rate ratio"),
     ):
         fit, _ = fitted("y ~ arm * k + x + (1 | g)", family)
         b = dict(zip(fit.model.columns, flat(fit.run.b).T, strict=True))
@@ -288,6 +291,16 @@ def test_exponentiated_differences_are_odds_and_rate_ratios():
         assert found["quantity"].tolist()[3:] == [name] * 2
         difference = b["arm[T.c]"] + b["arm[T.c]:k[T.v]"] - b["arm[T.b]"] - b["arm[T.b]:k[T.v]"]
         np.testing.assert_allclose(drawn(found)[4], np.exp(difference), rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", [n for n, f in FAMILIES.items() if "log" in f.links])
+def test_rate_and_mean_ratios_are_those_of_means(name):
+    """Of a level without deviations, ratios have these names where they are ratios of means."""
+    fit, _ = fitted("y ~ arm + (1 | g)", name)
+    options = {"by": "arm", "groups": "none", "ratio": True}
+    linear, mean = fit.effects(kind="linear", **options), fit.effects(**options)
+    same = np.allclose(drawn(linear)[3:], drawn(mean)[3:], rtol=1e-10)
+    assert same == (linear["quantity"].iloc[3] in ("rate ratio", "mean ratio"))
 
 
 def test_references():

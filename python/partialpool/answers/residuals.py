@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from partialpool import limits
-from partialpool.arrays import Array, mean_of
+from partialpool.arrays import Array, Ints, mean_of
 from partialpool.checks import check_choice, check_seed
 from partialpool.draws.evaluate import Evaluator, stream
 from partialpool.draws.new_rows import design_rows
 from partialpool.draws.posterior import Posterior, rows_of
+from partialpool.draws.rows import counting_weights
 from partialpool.families.tails import Tails
 from partialpool.findings.residuals import residual_findings
-from partialpool.scores.left_out import places
+from partialpool.scores.left_out import Places, places
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST = 200_000  # rows that weights stand for, by which a model is judged
 KINDS = ("quantile", "pit", "response", "pearson")
 
 
@@ -68,7 +70,8 @@ def residuals(
     a Gaussian model, coefficients are integrated out, the predictive distribution given sds,
     correlations and sigma is exact, and only the posterior of these few is reweighted; in other
     models that of all parameters is, as in :meth:`loo`. Tails are kept as logarithms, so that a
-    residual of ±8, or ±80, is a number.
+    residual of ±8, or ±80, is a number. Where weights count rows, the residual is that of one of
+    the rows that a row stands for, and findings look at all of them.
 
     Examples
     --------
@@ -90,8 +93,7 @@ def residuals(
     columns = {"response": response, "fitted": expected}
     if kind in ("quantile", "pit"):
         placed = places(fit)
-        u = stream(seed, "residuals").random(design.n_rows)
-        at = placed.spread(u) if model.family.discrete else placed.up_to
+        at = _spread(fit, placed, seed)
         pit = np.where(at.below < at.above, np.exp(at.below), -np.expm1(at.above))
         columns["residual"] = normal_quantiles(at) if kind == "quantile" else pit
         columns |= {"pit": pit, "pareto_k": placed.pareto_k}
@@ -102,10 +104,59 @@ def residuals(
     frame = pd.DataFrame(columns, index=pd.Index(design.rows, name="row"))
     frame.attrs |= {"kind": kind, "seed": seed, "notes": _notes(frame)}
     if kind == "quantile":
-        z = frame["residual"].to_numpy()
-        found = residual_findings(model.response, model.family, z, design.rows)
+        own = _counted(fit, placed, frame["residual"].to_numpy(), seed)
+        found = residual_findings(model.response, model.family, own.z, design.rows[own.rows])
         frame.attrs["findings"] = [asdict(finding) for finding in found]
     return frame
+
+
+class Counted(NamedTuple):
+    """Quantile residuals of all rows that the fitted rows count as.
+
+    Attributes
+    ----------
+    rows : array of int
+        Position of each among the fitted rows.
+    z : array
+        Its residual.
+    """
+
+    rows: Ints
+    z: Array
+
+
+def counted(fit: Posterior, frame: pd.DataFrame) -> Counted:
+    """Give the residuals by which a model is judged: as many as rows count as.
+
+    Rows of a table that was counted up, as of successes and of failures, are no sample: the rare
+    response is in as many of them as the usual one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Quantile residuals of the fit.
+    """
+    z, seed = frame["residual"].to_numpy(np.float64), frame.attrs["seed"]
+    whole = (counting_weights(fit) == 1).all()
+    return _counted(fit, None if whole else places(fit), z, seed)
+
+
+def _counted(fit: Posterior, placed: Places | None, z: Array, seed: int) -> Counted:
+    weights = counting_weights(fit)
+    if placed is None or (weights == 1).all():
+        return Counted(np.arange(len(z)), z)
+    # Of weights that are no whole numbers, the fractions by chance; of very many rows, a part.
+    weights = weights * min(1.0, MOST / weights.sum())
+    times = np.floor(weights + stream(seed, "copies").random(len(weights))).astype(np.int64)
+    rows = np.repeat(np.arange(len(weights)), times)
+    return Counted(rows, normal_quantiles(_spread(fit, placed.some(rows), seed)))
+
+
+def _spread(fit: Posterior, placed: Places, seed: int) -> Tails:
+    """Tails at the responses, or where single ones have a probability, at points within it."""
+    if not fit.model.family.discrete:
+        return placed.up_to
+    return placed.spread(stream(seed, "residuals").random(len(placed.pareto_k)))
 
 
 def normal_quantiles(at: Tails) -> Array:

@@ -87,8 +87,8 @@ def effects(
     ratio : bool
         Compare by ratios of predictions in place of differences. With ``kind="linear"``, what
         the differences are once exponentiated: odds ratios with a logit link; with a log link
-        ratios of rates (counts), of means, or of medians (log-normal). Refused where predictions
-        may be 0 or negative.
+        ratios of rates (counts; hurdle models: those without the hurdle, "untruncated"), of
+        means, or of medians (log-normal). Refused where predictions may be 0 or negative.
     reference : value, list or mapping, optional
         What the others are compared with; by default the first value, or the first of every
         predictor. A list has a value for each in `by`. A mapping may name some, such as

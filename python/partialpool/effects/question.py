@@ -245,4 +245,6 @@ def ratio_name(model: Model, kind: str) -> str:
         return "odds ratio"
     if model.family.mean_takes_sigma:  # residuals of the logarithm around the linear predictor
         return "median ratio"
+    if model.family.averages != "loglinear":  # the mean is no multiple of the rate: hurdle models
+        return "untruncated rate ratio"
     return "rate ratio" if model.family.discrete else "mean ratio"

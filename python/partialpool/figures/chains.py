@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.arrays import Flags
+from partialpool.arrays import Array, Flags
+from partialpool.draws.diagnostics import diagnose
 from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
 from partialpool.figures.chosen import Chosen, chosen
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PAIRS, ROWS = 8, 12  # parameters
 BINS = 20  # of ranks
+FEWEST = 10  # draws of a chain
 
 
 def pairs(
@@ -123,8 +125,9 @@ def rank(
     """Draw how the ranks of each chain's draws are spread among those of all chains.
 
     Where chains agree, bars are of equal height but for chance (Vehtari, Gelman, Simpson, Carpenter
-    & Bürkner 2021). Where draws are independent there are no chains to judge, and the figure says
-    so.
+    & Bürkner 2021). Of chains that move slowly, every so many-th draw is taken, so that bars say
+    whether chains agree, not how slow they are; the caption tells. Where draws are independent
+    there are no chains to judge, and the figure says so.
 
     Parameters
     ----------
@@ -155,15 +158,22 @@ def rank(
 
     check_title(title)
     fit = plots.fit
-    chains, n = fit.run.chains, fit.run.draws
+    chains = fit.run.chains
     if chains < 2:
         raise InputError(
             "there is only one chain, whose ranks are spread evenly whatever it did",
             remedy="fit with `chains=4`",
         )
     found = chosen(fit, parameters, ROWS)
+    notes, step = _chain_notes(fit, found), 1
+    if fit.run.certificate is None:
+        step = step_apart(found.draws)
+    if step > 1:
+        notes.append(f"One in {step} draws of each chain, so that they are about independent.")
+    draws = found.draws[:, step - 1 :: step]
+    n = draws.shape[1]
     bins = min(BINS, max(2, n // 5))
-    flat = np.moveaxis(found.draws, 2, 0).reshape(len(found.labels), -1)
+    flat = np.moveaxis(draws, 2, 0).reshape(len(found.labels), -1)
     ranks = stats.rankdata(flat, axis=1) - 0.5
     places = np.minimum((ranks * bins / flat.shape[1]).astype(int), bins - 1)
     places = places.reshape(len(found.labels), chains, n)
@@ -173,7 +183,26 @@ def rank(
     share = stats.hypergeom(total, total // bins, n)
     expected = (n / bins, float(share.ppf(0.025)), float(share.ppf(0.975)))
     words = title or "Ranks of draws, chain by chain"
-    return draw(found.labels, counts, expected, title=words, notes=_chain_notes(fit, found))
+    return draw(found.labels, counts, expected, title=words, notes=notes)
+
+
+def step_apart(draws: Array) -> int:
+    """How many draws one is from the next within a chain that it hardly hangs on (of the slowest).
+
+    Parameters
+    ----------
+    draws : (chain, draw, parameter) array
+
+    Examples
+    --------
+    >>> step_apart(np.random.default_rng(1).normal(size=(4, 500, 1)))
+    1
+    """
+    n = draws.shape[1]
+    # Each chain by itself: that they disagree must not hide them.
+    ess = np.median([diagnose(chain[None])["ess_bulk"] for chain in draws], axis=0)
+    ess = ess[np.isfinite(ess) & (ess > 0)]
+    return int(np.clip(round(n / ess.min()), 1, max(1, n // FEWEST))) if len(ess) else 1
 
 
 def _diverging(fit: Posterior) -> Flags:

@@ -15,7 +15,7 @@ from partialpool.errors import InputError
 from partialpool.figures.named import check_title, scale_of
 from partialpool.figures.plots import Plots
 from partialpool.model import Model
-from partialpool.words.parameters import scale_name
+from partialpool.words.parameters import level_means, scale_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def coefficients(
     exponentiate : bool, optional
         Draw exp(b) on a log axis: odds ratios where the link is the logit, factors on the mean
         where it is the log. Points are then exp of the posterior means of b. The intercept, which
-        is no ratio, is left out.
+        is no ratio, is left out, and what stands in its place, as ``0 + arm`` has it.
     title : str, optional
         Title of the figure.
 
@@ -87,6 +87,10 @@ def draw_coefficients(
     intercepts = [kind for kind in found if kind.endswith("[Intercept]")]
     if ratios and intercepts:
         notes.append("The intercept is no ratio and is left out.")
+    means = _level_means(fits)
+    if ratios and means:
+        names = ", ".join(map(called.place_of, means))
+        notes.append(f"In the place of an intercept, no ratios, and left out: {names}.")
     if ratios:
         notes.append("Points are exp of the posterior means of b.")
     interval = next(iter(fits.values())).provenance.interval
@@ -149,6 +153,10 @@ def _section(
     array, apart = called.array_of(kind), "[" in kind
     if ratios and (apart or array == "threshold"):
         return None
+    if ratios:
+        labels = [label for label in labels if label not in _level_means(fits)]
+        if not labels:
+            return None
     labels = _most(fits, labels, notes)
     estimates = [_estimates(name, fit, labels, ratios) for name, fit in fits.items()]
     rows = [_row_name(model, label) for label in labels]
@@ -162,6 +170,11 @@ def _section(
         words = ratio_words(model) if predictor == called.MEAN else f"Factor on {predictor}"
         return Section(words, rows, estimates, reference=1.0)
     return Section(f"Coefficients ({scale})", rows, estimates, reference=0.0)
+
+
+def _level_means(fits: Mapping[str, Posterior]) -> list[str]:
+    """Coefficients of any of the fits that stand in the place of its intercept."""
+    return list(dict.fromkeys(name for fit in fits.values() for name in level_means(fit.model)))
 
 
 def _kind(label: str) -> str:

@@ -10,12 +10,13 @@ import numpy as np
 
 from partialpool import limits
 from partialpool.answers.check import Check, check_made, smoothed
-from partialpool.answers.residuals import residuals
-from partialpool.arrays import Array, Flags, mean_of
+from partialpool.answers.residuals import counted, residuals
+from partialpool.arrays import Array, Ints, mean_of
 from partialpool.checks import check_seed
 from partialpool.data import Column, label
 from partialpool.data.labels import distinct, in_order
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
+from partialpool.draws.rows import counting_weights
 from partialpool.effects.values import is_numeric
 from partialpool.figures.bands import (
     ROOT_MEAN,
@@ -28,7 +29,7 @@ from partialpool.figures.bands import (
 from partialpool.figures.plots import Plots
 from partialpool.figures.scaled_levels import level_panels
 from partialpool.findings.dispersion import DISPERSION
-from partialpool.scores.loo import loo
+from partialpool.scores.left_out import means
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,26 +99,29 @@ def check(plots: Plots, seed: int = 0) -> Figure:
     fit, seed = plots.fit, check_seed(seed)
     design = rows_of(fit)
     frame = residuals(fit)
-    r, k = (frame[name].to_numpy(np.float64) for name in ("residual", "pareto_k"))
+    k = frame["pareto_k"].to_numpy(np.float64)
+    rows, r = counted(fit, frame)
     # Not the fitted values, which each row has drawn towards itself: residuals go with those.
-    expected = loo(fit).mean
+    expected = means(fit)[rows]
+    as_counted = "" if (counting_weights(fit) == 1).all() else ", as weights count them"
     most = 1000 if design.n_rows <= MANY // 10 else 200 if design.n_rows <= MANY else SHOWN
     made = check_made(fit, min(most, n_draws(fit)), seed)
     known = np.isfinite(r) & np.isfinite(expected)
+    rows = rows[known]
     panels = [_replicates(made)]
     if known.sum() >= 2:
         panels += [_sorted(r[known])]
         if len(np.unique(frame["fitted"])) > FEW:
             panels += _by_expected(r[known], expected[known])
-        by_predictor, chosen = _predictors(fit, r, known)
+        by_predictor, chosen = _predictors(fit, r[known], rows)
         panels += by_predictor
     panels += _dispersion(made)
     scaled, left = level_panels(fit)
     panels += scaled
     panels += _influence(k)
     caption = [
-        f"{int(known.sum()):,} rows. Residuals are quantile residuals, each row given all others: "
-        "standard normal where the model holds."
+        f"{int(known.sum()):,} rows{as_counted}. Residuals are quantile residuals, each row given "
+        "all others: standard normal where the model holds."
     ]
     if not known.all():
         caption.append(f"{int((~known).sum()):,} rows have none.")
@@ -198,19 +202,19 @@ def _trend(
     return Panel(title, name, y, draw, note, failed), found.strength
 
 
-def _predictors(fit: Posterior, r: Array, known: Flags) -> tuple[list[Panel], str]:
+def _predictors(fit: Posterior, r: Array, rows: Ints) -> tuple[list[Panel], str]:
     """Residuals by each predictor, those with the strongest trends where there are many."""
     columns = rows_of(fit).table.columns
     found = []
     for name in fit.model.plan.predictors:
-        column = columns[name].rows(known)
+        column = columns[name].rows(rows)
         if len(np.unique(column.labels)) < 2:
             continue
         if is_numeric(fit.model, column) and len(np.unique(column.values)) > FEW:
             x = column.values.astype(np.float64)
-            found.append(_trend(f"Residuals by {name}", name, x, r[known]))
+            found.append(_trend(f"Residuals by {name}", name, x, r))
         else:
-            found.append(_by_category(column, r[known]))
+            found.append(_by_category(column, r))
     if len(found) <= PREDICTORS:
         return [panel for panel, _ in found], ""
     strongest = np.sort(np.argsort([-strength for _, strength in found])[:PREDICTORS])

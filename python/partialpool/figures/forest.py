@@ -91,7 +91,7 @@ def forest(plots: Plots, *, title: str | None = None) -> Figure:
         new = new_study(mean, sd, (tail, 1 - tail))
         summary = Summary(float(mean_of(mean)), (ends[0], ends[1]), new)
     else:
-        note += " Predictors move the mean from study to study, so that there is none to draw."
+        note += f" {_why_no_mean(fit)}, so that there is none to draw."
     return draw(
         studies,
         summary,
@@ -130,6 +130,15 @@ def check_studies(fit: Posterior) -> None:
             f"a forest plot needs one row a level, and `{name}` has levels with several",
             remedy=instead,
         )
+
+
+def _why_no_mean(fit: Posterior) -> str:
+    """Say why studies have no one mean that was estimated."""
+    if not fit.model.columns:
+        return "The formula has no intercept, which is the mean over studies"
+    if rows_of(fit).total_offset is not None:
+        return "Offsets move the mean from study to study"
+    return "Predictors move the mean from study to study"
 
 
 def _effects(fit: Posterior, rows: Ints) -> Array:

@@ -17,6 +17,7 @@ from partialpool.design.rows import Rows
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.new_rows import build_rows, gather_fitted
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
+from partialpool.draws.rows import counting_weights
 from partialpool.effects.rows import contents, take
 from partialpool.effects.values import is_numeric, values_of, with_value
 from partialpool.errors import InputError, did_you_mean
@@ -148,8 +149,9 @@ def lines(fit: Posterior, rows: list[Ints], where: Along, without: str | None = 
     _, first, kind = np.unique(contents(every), axis=0, return_index=True, return_inverse=True)
     expected = _expected(fit, take(every, first))[kind.ravel()]
     found = expected.reshape(len(parts), len(picked), -1)
-    ends = np.cumsum(counts)[:-1]
-    means = np.stack([part.mean(axis=1) for part in np.split(found, ends, axis=1)])
+    ends, times = np.cumsum(counts)[:-1], counting_weights(fit)[picked]
+    of_levels = zip(np.split(found, ends, axis=1), np.split(times, ends), strict=True)
+    means = np.stack([np.average(part, axis=1, weights=own) for part, own in of_levels])
     tail = (1 - fit.provenance.interval) / 2
     lower, upper = np.quantile(means, [tail, 1 - tail], axis=2)
     return Lines(mean_of(means, axis=2), lower, upper)

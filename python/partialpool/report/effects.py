@@ -12,7 +12,7 @@ import numpy as np
 from partialpool.data import Column
 from partialpool.data.labels import label
 from partialpool.effects.effects import effects
-from partialpool.effects.values import is_numeric
+from partialpool.effects.values import FEW, is_numeric
 from partialpool.report.numbers import between, decimals_of, rounded, value_text
 from partialpool.report.subject import FEWEST_DRAWS, MOST_WORK, Missing, Subject, attempt
 
@@ -137,7 +137,7 @@ def _effect(subject: Subject, name: str) -> Effect:
         shown = unit
     if model.family.averages == "other":  # each point is an integral, draw by draw
         options["draws"] = min(options["draws"] or CURVE_DRAWS, CURVE_DRAWS, fit.run.draws)
-    if numeric and len(distinct) > 5:
+    if numeric and len(distinct) > FEW:
         grid = np.linspace(distinct[0], distinct[-1], POINTS)
         at = {name: grid.tolist()}
         curve = effects(fit, name, at, interval=fit.provenance.interval, **options)
@@ -180,8 +180,12 @@ def _words(told: pd.DataFrame, name: str, subject: Subject, by_slope: bool) -> t
 
 def _between(subject: Subject, name: str, values: list[Any]) -> tuple[str, float]:
     """Compare the upper quartile of a number with the lower, or the ends of few values."""
-    low, high = (values[1], values[3]) if len(values) == 5 else (values[0], values[-1])
     fit = subject.fit
+    assert fit.design is not None
+    # Of few distinct numbers the values are these themselves.
+    many = len(np.unique(fit.design.table.columns[name].values)) > FEW
+    quartiles = many and len(values) == 5
+    low, high = (values[1], values[3]) if quartiles else (values[0], values[-1])
     options: dict[str, Any] = {"draws": _draws(subject), "interval": fit.provenance.interval}
     if "trials" in fit.model.family.roles:
         options["trials"] = 1
@@ -191,7 +195,7 @@ def _between(subject: Subject, name: str, values: list[Any]) -> tuple[str, float
     row = next(row for row in _rows(told) if row["quantity"] == "contrast")
     where = (
         f"where `{name}` is at its upper quartile, {_said(high)}, than at its lower, {_said(low)}"
-        if len(values) == 5
+        if quartiles
         else f"where `{name}` is {_said(high)} than where it is {_said(low)}"
     )
     interval = f"{100 * fit.provenance.interval:g}% interval"

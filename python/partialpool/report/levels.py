@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints, mean_of
 from partialpool.data.labels import label
+from partialpool.draws.rows import counting_weights
 from partialpool.model import Group
 from partialpool.report.subject import Subject
 from partialpool.words.parameters import POOLING_NAMES
@@ -131,9 +132,9 @@ def _observed(subject: Subject, group: Group) -> tuple[Array | None, str]:
         name, size = f"share of {subject.response}", design.trials
     elif design.exposure is not None:
         name, size = f"rate of {subject.response}", design.exposure
-    n = len(factor.levels)
-    sums = np.bincount(factor.codes, y, n)
-    return np.asarray(sums / np.bincount(factor.codes, size, n)), name
+    n, times = len(factor.levels), counting_weights(subject.fit)
+    sums, sizes = (np.bincount(factor.codes, own * times, n) for own in (y, size))
+    return np.asarray(sums / sizes), name
 
 
 def _shown(estimates: Array) -> NDArray[np.int64]:

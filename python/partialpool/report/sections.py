@@ -40,7 +40,7 @@ from partialpool.report.pictures import drawn
 from partialpool.report.subject import Missing, Subject, sentence
 from partialpool.words.fit import intercept_note, parameter_table, scale_note, unpooled_note
 from partialpool.words.numbers import formatted, percent
-from partialpool.words.parameters import scale_name
+from partialpool.words.parameters import level_means, scale_name
 from partialpool.words.table import ResultTable
 
 if TYPE_CHECKING:
@@ -326,12 +326,12 @@ def _priors_note(subject: Subject) -> str:
 def _ratios(subject: Subject) -> Html:
     """Give exp(b) where it says what a coefficient does; quantiles keep under exp."""
     fit = subject.fit
-    word = RATIOS.get(scale_name(fit.model))
+    word, means = RATIOS.get(scale_name(fit.model)), level_means(fit.model)
     labels, draws = population_draws(fit.model, fit.run)
     tail = (1 - fit.provenance.interval) / 2
     rows: list[list[str | Cell]] = []
     for k, name in enumerate(labels):
-        intercept = called.place_of(name) == "Intercept"
+        intercept = called.place_of(name) == "Intercept" or name in means
         if word is None or intercept or called.array_of(name) != "b":
             continue
         with np.errstate(over="ignore"):

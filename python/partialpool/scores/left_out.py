@@ -17,7 +17,7 @@ from partialpool.draws.crossed import standardised as crossed_standardised
 from partialpool.draws.evaluate import CHUNK
 from partialpool.draws.integrated import blocks, integrates, parameters, standardised
 from partialpool.draws.posterior import Posterior, rows_of
-from partialpool.draws.rows import chunks, row_draws, thinned
+from partialpool.draws.rows import RowDraws, chunks, counting_weights, row_draws, thinned
 from partialpool.families import tails
 from partialpool.families.tails import Tails
 from partialpool.memory import check_memory
@@ -29,6 +29,7 @@ from partialpool.scores.loo import (
     check_effort,
     efficiency,
     leave_out,
+    loo,
 )
 
 
@@ -56,9 +57,16 @@ class Places(NamedTuple):
         pairs = zip(self.before, self.up_to, strict=True)
         return Tails(*(np.logaddexp(rest + before, mine + up_to) for before, up_to in pairs))
 
+    def some(self, rows: Ints) -> Places:
+        """Take some rows, also several times."""
+        up_to, before = (Tails(*(tail[rows] for tail in own)) for own in (self.up_to, self.before))
+        return Places(up_to, before, self.pareto_k[rows])
+
 
 def places(fit: Posterior) -> Places:
     """Place every row's response in its leave-one-out predictive distribution.
+
+    Of rows that weights count several times, one is left out.
 
     Raises
     ------
@@ -112,7 +120,27 @@ def _reweighted(fit: Posterior, draws: Ints) -> Iterator[_Part]:
         of_rows = row_draws(fit, at, draws)
         up_to = of_rows.log_tails(of_rows.y)
         before = of_rows.log_tails(of_rows.y - 1) if of_rows.family.discrete else up_to
-        yield at, up_to, before, leave_out(of_rows.log_densities(), relative)
+        yield at, up_to, before, leave_out(_of_one(of_rows), relative)
+
+
+def _of_one(rows: RowDraws) -> Array:
+    """Log densities of one of the rows that each counts as: (draw, row)."""
+    density = rows.log_densities()
+    return density if rows.weights is None else density / np.maximum(rows.weights, 1.0)
+
+
+def means(fit: Posterior) -> Array:
+    """Give what is expected of each row from all others; of rows that count several times, one."""
+    if (counting_weights(fit) == 1).all():
+        return loo(fit).mean
+    design, relative = rows_of(fit), efficiency(fit)
+    draws = thinned(fit, max(FEWEST, MOST // design.n_rows))
+    found = np.full(design.n_rows, np.nan)
+    for at in chunks(design, max(1, CHUNK // (4 * len(draws)))):
+        of_rows = row_draws(fit, at, draws)
+        weights = leave_out(_of_one(of_rows), relative).weights
+        found[at] = np.einsum("sr,sr->r", weights, of_rows.means())
+    return found
 
 
 def _averaged(weights: Array, log_p: Array) -> Array:

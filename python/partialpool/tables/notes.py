@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from partialpool import called
 from partialpool.errors import InputError
 from partialpool.finding import Finding
 from partialpool.scores.matching import match_rows
@@ -11,7 +12,7 @@ from partialpool.tables.rows import STATISTICS, Row
 from partialpool.tables.side import Side
 from partialpool.version import __version__
 from partialpool.words.estimate import NAMES as METHODS
-from partialpool.words.parameters import scale_name, scale_words
+from partialpool.words.parameters import level_means, scale_name, scale_words
 
 
 def build_notes(sides: Sequence[Side], rows: Sequence[Row]) -> list[str]:
@@ -52,9 +53,14 @@ def _scales(sides: Sequence[Side]) -> Iterator[str]:
         if not side.exponentiated:
             return (scale_words(side.model) or "").rstrip(".") or None
         rest = f"All else is on the {scale_name(side.model)} scale"
+        means = [name for name in level_means(side.model) if called.array_of(name) == called.b()]
+        base = "the intercept" if called.b("Intercept") in side.places else ""
+        if means:
+            base = f"{listed(list(map(called.place_of, means)))}, which are no ratios,"
         return (
-            f"Population-level coefficients are shown as exp(b): {side.exponentiated}, and exp of "
-            f"the intercept is what these multiply. {rest}"
+            f"Population-level coefficients are shown as exp(b): {side.exponentiated}"
+            + (f", and exp of {base} is what these multiply" if base else "")
+            + f". {rest}"
         )
 
     yield from _said(sides, said)

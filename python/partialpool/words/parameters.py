@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from partialpool import called
+from partialpool.expressions.coding import AS_NUMBERS
+from partialpool.expressions.evaluate import State
+from partialpool.formula import Factor, expand
 from partialpool.model import Model
 
 POOLING_NAMES = {
@@ -60,6 +65,41 @@ def ratio_words(model: Model) -> str | None:
     """
     words = model.family.words.get(scale_name(model), "")
     return words if words.startswith("exp(b)") else None
+
+
+def level_means(model: Model) -> tuple[str, ...]:
+    """Name the coefficients that stand in the place of the intercept, as those of ``0 + arm`` do.
+
+    Each is what is expected of one category, not how it differs from another: exp of it is odds, or
+    a mean, where exp of others is a ratio of them.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> data = {"y": [0, 1, 1, 0], "arm": ["a", "b", "a", "b"], "x": [1, 2, 3, 4]}
+    >>> quick = {"family": "bernoulli", "draws": 4, "warmup": 4, "seed": 1}
+    >>> level_means(pp.fit("y ~ 0 + arm + x", data, **quick).model)
+    ('b[arm[a]]', 'b[arm[b]]')
+    >>> level_means(pp.fit("y ~ arm + x", data, **quick).model)
+    ()
+    """
+    found: list[str] = []
+    for part in model.plan.parts:
+        terms, state = expand(part.terms.population), part.population.state
+        if part.thresholds or () in map(tuple, terms):
+            continue
+        # The first term of categories alone spans the intercept, and all of its cells are coded.
+        own = (term for term in terms if all(_is_coded(factor, state) for factor in term))
+        cell = ":".join(rf"{re.escape(f.label)}\[(?:(?!\]:).)*\]" for f in next(own, ()))
+        found += [called.b(c, part.name) for c in part.columns if cell and re.fullmatch(cell, c)]
+    return tuple(found)
+
+
+def _is_coded(factor: Factor, state: State) -> bool:
+    """Whether a factor of a term has categories."""
+    if factor.bare:
+        return f"numbers of {factor.code}" not in state
+    return factor.categorical or (factor.condition and AS_NUMBERS not in state)
 
 
 def dispersion_words(model: Model, name: str) -> str:
