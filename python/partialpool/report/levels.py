@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array, Ints, mean_of
+from partialpool.arrays import Array, Ints, mean_of, tails
 from partialpool.data.labels import label
 from partialpool.model import Group
 from partialpool.report.subject import Subject
@@ -110,8 +110,7 @@ def _levels(subject: Subject, k: int) -> Levels:
 def _everywhere(complete: Any, group: Group) -> Array:
     """Give the coefficients that all levels have under complete pooling: (level, term, 3)."""
     draws = complete.run.b.reshape(-1, complete.run.b.shape[2]) @ group.T.T
-    tail = (1 - complete.provenance.interval) / 2
-    ends = np.quantile(draws, [tail, 1 - tail], axis=0)
+    ends = np.quantile(draws, tails(complete.provenance.interval), axis=0)
     found = np.stack([mean_of(draws), *ends], axis=-1)
     return np.tile(found, (len(group.levels), 1, 1))
 
