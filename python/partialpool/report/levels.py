@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints, mean_of, tails
-from partialpool.data.labels import label
+from partialpool.engine.conditional import population_mean
+from partialpool.figures.named import level_names
 from partialpool.model import Group
 from partialpool.report.subject import Subject
 from partialpool.words.parameters import POOLING_NAMES
@@ -84,8 +85,9 @@ def _levels(subject: Subject, k: int) -> Levels:
     if pooling == "none":
         own = np.where(group.estimable[:, None, None], own, np.nan)
     estimates = {pooling: own}
-    b = mean_of(mean_of(fit.run.coefficients(group.predictor), axis=1))
-    population = group.T @ b if pooling == "partial" else np.full(len(group.terms), np.nan)
+    population = np.full(len(group.terms), np.nan)
+    if pooling == "partial":
+        population = population_mean(fit.model, fit.run, k)
     compared = subject.compared
     if compared is not None and group.name == subject.compared_factor:
         other = compared.fits["none"]
@@ -98,7 +100,7 @@ def _levels(subject: Subject, k: int) -> Levels:
     return Levels(
         group=group,
         pooling=pooling,
-        names=[label(level) for level in group.levels],
+        names=level_names(group),
         estimates=estimates,
         population=population,
         observed=observed,
