@@ -14,7 +14,7 @@ def extending(what, **names):
     """Files of the package that a paragraph under "Extending" names; `<name>` is to be given."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     paragraph = re.search(rf"^\*\*{what}\.\*\* (.*?)\n\n", text, re.M | re.S)[1]
-    found = re.findall(r"`((?!tests/)(?:\w+/)*[\w<>]+\.py)`", paragraph)
+    found = re.findall(r"`((?!tests/|docs/)(?:\w+/)*[\w<>]+\.py)`", paragraph)
     return {re.sub("<(.*)>", lambda part: names[part[1]], name) for name in found}
 
 
