@@ -73,7 +73,7 @@ def posterior(
         panels.append(panel)
         if panel.prior is None and len(panel.values):
             missing.append(label)
-    notes = [found.note] if found.note else []
+    notes = found.notes
     if any(AT_MEAN in panel.note and panel.prior is not None for panel in panels):
         notes.append(f"Priors {AT_MEAN} are drawn as what they say of the parameter as written.")
     notes += _why_not(missing)
