@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from partialpool.answers.check import CheckPlots
+from partialpool.figures.comparison import ComparisonPlots
 from partialpool.figures.fit import FitPlots
-from partialpool.posterior.comparison import ComparisonPlots
 
 HOLDERS = {"fit": FitPlots, "comparison": ComparisonPlots, "check": CheckPlots}
 

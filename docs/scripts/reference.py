@@ -12,8 +12,8 @@ from typing import Any
 import griffe
 
 import partialpool as pp
+from partialpool.figures.comparison import ComparisonPlots
 from partialpool.figures.fit import FitPlots
-from partialpool.posterior.comparison import ComparisonPlots
 
 ROLE = re.compile(r":(?:func|meth|attr|class):`~?([\w.]+)`")
 HOLDERS = (pp.Fit, FitPlots, ComparisonPlots)  # classes that list functions as their methods

@@ -64,6 +64,18 @@ def quantiles(values: Array, at: Sequence[float]) -> Array:
     return np.stack(found)
 
 
+def tails(interval: float) -> tuple[float, float]:
+    """Quantiles at which an equal-tailed interval of this mass ends.
+
+    Examples
+    --------
+    >>> tails(0.5)
+    (0.25, 0.75)
+    """
+    tail = (1 - interval) / 2
+    return tail, 1 - tail
+
+
 def nearly_whole(values: Array) -> Array:
     """Return numbers with the rounding errors taken out of those that were to be whole.
 

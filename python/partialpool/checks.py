@@ -95,7 +95,7 @@ def check_values(name: str, values: Any) -> list[Any]:
     >>> check_values("levels", (1, 2))
     [1, 2]
     """
-    single = isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__iter__")
+    single = _is_single(values)
     try:
         found = [] if single else list(values)
     except TypeError:  # an array of no dimension
@@ -104,6 +104,21 @@ def check_values(name: str, values: Any) -> list[Any]:
                      for v in found):  # fmt: skip
         raise InputError(f"`{name}` is {shown(values)}", remedy="give a list of values")
     return found
+
+
+def check_one_or_more(name: str, values: Any) -> list[Any]:
+    """Take several values as a list, or one as a list of one.
+
+    Examples
+    --------
+    >>> check_one_or_more("levels", "70"), check_one_or_more("levels", ("1", "70"))
+    (['70'], ['1', '70'])
+    """
+    return check_values(name, [values] if _is_single(values) else values)
+
+
+def _is_single(values: Any) -> bool:
+    return isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__iter__")
 
 
 A_FACTOR = '"county"'

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import partialpool as pp
-from partialpool.answers.prior_predictive import lkj_roots
 from partialpool.cli import main
 from partialpool.cli.output import own_words
+from partialpool.priors.lkj import lkj_roots
 
 QUICK = {"chains": 2, "draws": 300, "warmup": 300, "seed": 1}
 

@@ -6,7 +6,6 @@ import os
 import pickle
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -567,25 +566,19 @@ def test_not_over_a_device_or_folder(fits, tmp_path):
         pp.table(fits).to_docx(folder)
 
 
-def test_in_a_browser(fits, tmp_path):
+def test_in_a_browser(fits, tmp_path, browser):
     """Nothing is cut off, no script runs, and no request leaves the page."""
-    sync = pytest.importorskip("playwright.sync_api")
-    chromium = Path("/usr/bin/chromium")
-    if not chromium.exists():
-        pytest.skip("no /usr/bin/chromium")
     names = ["<script>document.title='ran'</script>", "b & c"]
     path = tmp_path / "t.html"
     pp.table([fits["one"], fits["yes"]], names=names).save(path)
-    with sync.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1000, "height": 800})
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
-        heads = page.locator("thead th[scope=col]").all_inner_texts()
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        title = page.title()
-        browser.close()
+    page = browser.new_page(viewport={"width": 1000, "height": 800})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    heads = page.locator("thead th[scope=col]").all_inner_texts()
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    title = page.title()
+    page.close()
     assert heads == names
     assert title != "ran"
     assert wide <= 1000

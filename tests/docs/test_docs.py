@@ -14,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -150,6 +151,23 @@ def test_links_lead_somewhere(document):
 def test_architecture_names_every_file(path):
     if path.name != "__init__.py":
         assert f"`{path.name}`" in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def test_architecture_names_files_of_python_once_in_their_folders():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = text.split("## Python, folder by folder")[1].split("## Rust, file by file")[0]
+    named, folder = Counter(), ""
+    for cell in re.findall(r"^\| ([^|]+) \|", rows, re.MULTILINE):
+        if cell.startswith("**"):
+            folder = cell.strip("*")
+        else:
+            named.update(folder + name for name in re.findall(r"`([^`]+)`", cell))
+    package = ROOT / "python" / "partialpool"
+    files = {str(path.relative_to(package)) for path in package.glob("**/*.py")}
+    beside = {"_core.pyi", "report/page.css", "report/page.js"}
+    assert set(named) - files == beside
+    assert not {name for name in files - set(named) if not name.endswith("/__init__.py")}
+    assert not [name for name, times in named.items() if times > 1]
 
 
 def test_paths_that_architecture_names_are_there():

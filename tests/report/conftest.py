@@ -1,6 +1,4 @@
-"""A report of radon, with names that could do harm, and a browser to open it in."""
-
-import shutil
+"""A report of radon, with names that could do harm."""
 
 import pytest
 
@@ -31,16 +29,3 @@ def comparison(data):
 @pytest.fixture(scope="session")
 def path(comparison, folder):
     return comparison.report(folder / "radon.html")
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium without a window; where there is none, tests of the open page are left out."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("there is no chromium to open the page in")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()

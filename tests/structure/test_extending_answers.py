@@ -1,4 +1,4 @@
-"""An answer, a figure and a finding are added in the files that "Extending" names.
+"""Answers, commands, figures, sections, formats and findings are added as "Extending" says.
 
 Each is written into a copy of the package, and used from a process of its own.
 """
@@ -131,6 +131,100 @@ def test_a_figure(scratch):
         "print(open('figure.png', 'rb').read(4))",
     )
     assert text == "b'\\x89PNG'\n"
+
+
+COMMAND = '''"""`partialpool count`: how many draws a saved fit has."""
+
+import partialpool
+from partialpool.cli import options
+from partialpool.cli.codes import DONE
+from partialpool.cli.output import say
+from partialpool.draws.posterior import n_draws
+
+
+def count_command(fit: options.Saved) -> int:
+    """Count the draws of a saved fit."""
+    say(str(n_draws(partialpool.load(fit))))
+    return DONE
+'''
+
+
+def test_a_command(scratch):
+    scratch.write("cli/count.py", COMMAND)
+    imported = "from partialpool.cli.data import data_command\n"
+    named = 'app.command("data")(data_command)\n'
+    scratch.change(
+        "cli/__init__.py",
+        (imported, "from partialpool.cli.count import count_command\n" + imported),
+        (named, named + 'app.command("count")(count_command)\n'),
+    )
+    assert scratch.written == extending("A command", name="count")
+    text = scratch.run(
+        "-c",
+        FIT + "from partialpool.cli import main\n"
+        "fit.save('fit.nc')\n"
+        "assert main(['count', 'fit.nc']) == 0\n"
+        "print(fit.run.chains * fit.run.draws)\n"
+        "assert main(['--help']) == 0",
+    )
+    counted, draws, *shown = text.splitlines()
+    assert counted == draws
+    assert any("Count the draws of a saved fit." in line for line in shown)
+
+
+def test_a_section_of_the_report(scratch):
+    scratch.change(
+        "report/sections.py",
+        (
+            "            self._findings(),\n",
+            "            self._findings(),\n            self._odd(),\n",
+        ),
+        (
+            "    def _findings(self)",
+            "    def _odd(self) -> Section:\n"
+            '        said = f"<{self.subject.response}> is odd."\n'
+            '        return Section("odd", "Oddity", paragraph(said))\n\n'
+            "    def _findings(self)",
+        ),
+    )
+    assert scratch.written == extending("A section of the report")
+    text = scratch.run("-c", FIT + "print(fit.report('report.html').read_text(encoding='utf-8'))")
+    assert text.count("&lt;y&gt; is odd.") == 1
+    assert text.index('id="findings"') < text.index('id="odd"') < text.index('id="data"')
+
+
+FORMAT = '''"""A table of fits with tabs between cells."""
+
+from partialpool.tables.grid import Grid
+
+
+def tabbed(grid: Grid) -> str:
+    """Write the estimates."""
+    return "\\n".join("\\t".join([x.label, *(c.text for c in x.cells)]) for x in grid.lines)
+'''
+
+
+def test_a_format_of_tables(scratch):
+    scratch.write("tables/tabbed.py", FORMAT)
+    scratch.change("tables/saving.py", ('ENDINGS = (".md", ', 'ENDINGS = (".md", ".tsv", '))
+    before = "    def to_html(self) -> str:\n"
+    ending = '            ".md": self.to_markdown,\n'
+    scratch.change(
+        "tables/table.py",
+        (
+            "import great, html, latex, markdown, numbers, word",
+            "import great, html, latex, markdown, numbers, tabbed, word",
+        ),
+        (
+            before,
+            "    def to_tabbed(self) -> str:\n        return tabbed.tabbed(self._whole)\n\n"
+            + before,
+        ),
+        (ending, ending + '            ".tsv": self.to_tabbed,\n'),
+    )
+    assert scratch.written == extending("A format of tables", format="tabbed")
+    text = scratch.run("-c", FIT + "pp.table([fit]).save('t.tsv')\nprint(open('t.tsv').read())")
+    assert "Intercept\t" in text
 
 
 FINDING = """

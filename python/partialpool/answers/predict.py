@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
-from partialpool.arrays import Array, Ints, mean_of, sd_of
+from partialpool.arrays import Array, Ints, mean_of, sd_of, tails
 from partialpool.checks import check_choice, check_counts, check_interval, check_seed
 from partialpool.design.gather import Gathered
 from partialpool.design.rows import Rows
@@ -343,9 +343,9 @@ def summarise_rows(values: Array, interval: float) -> Array:
     >>> summarise_rows(np.array([[1.0, 2.0, 3.0]]), 0.5)
     array([[2. , 1. , 1.5, 2.5]])
     """
-    tail, n = (1 - interval) / 2, values.shape[1]
+    n = values.shape[1]
     # Two order statistics beside each quantile, by one partition for all.
-    at = np.array([tail, 1 - tail]) * (n - 1)
+    at = np.array(tails(interval)) * (n - 1)
     low = np.floor(at).astype(np.int64)
     high = np.minimum(low + 1, n - 1)
     ordered = np.partition(values, np.unique([low, high]), axis=1)

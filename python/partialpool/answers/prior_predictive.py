@@ -24,6 +24,7 @@ from partialpool.model.coordinates import Coordinates
 from partialpool.model.defaults import bounds, pairs
 from partialpool.model.scales import predictors
 from partialpool.priors.distributions import LKJ, NormalAtMean
+from partialpool.priors.lkj import lkj_roots
 from partialpool.priors.prior import Prior
 from partialpool.words.page import Answer, Page
 
@@ -236,28 +237,3 @@ class _Draw:
             f"the priors of the correlations of `{name}` leave hardly any correlation matrix",
             remedy="use an LKJ prior",
         )
-
-
-def lkj_roots(rng: np.random.Generator, eta: float, size: int, draws: int) -> Array:
-    """Cholesky factors of correlation matrices with an LKJ prior: (draw, size, size).
-
-    Canonical partial correlations are independent and beta-distributed (Lewandowski, Kurowicka &
-    Joe 2009).
-
-    Examples
-    --------
-    >>> L = lkj_roots(np.random.default_rng(1), 2.0, 3, 4)
-    >>> bool(np.allclose(np.sum(L**2, axis=2), 1))
-    True
-    """
-    root = np.zeros((draws, size, size))
-    root[:, 0, 0] = 1.0
-    for i in range(1, size):
-        left = np.ones(draws)
-        for k in range(i):
-            shape = eta + (size - 2 - k) / 2
-            partial = 2 * rng.beta(shape, shape, draws) - 1
-            root[:, i, k] = partial * np.sqrt(left)
-            left = left * (1 - partial**2)
-        root[:, i, i] = np.sqrt(left)
-    return root

@@ -16,7 +16,7 @@ from partialpool.answers.partition import (
     label,
     quantities,
 )
-from partialpool.arrays import Array, mean_of, quantiles, sd_of
+from partialpool.arrays import Array, mean_of, quantiles, sd_of, tails
 from partialpool.called import element
 from partialpool.checks import check_interval
 from partialpool.design import Design
@@ -82,9 +82,8 @@ class Variance(Answer):
         if self.interval is None:
             nothing = np.full((len(mean), 3), np.nan)
             return np.column_stack([mean, nothing])
-        tail = (1 - self.interval) / 2
         sd = sd_of(values, axis=1, ddof=1) if values.shape[1] > 1 else np.zeros(len(mean))
-        return np.column_stack([mean, sd, *quantiles(values, [tail, 1 - tail])])
+        return np.column_stack([mean, sd, *quantiles(values, tails(self.interval))])
 
     @property
     def _table(self) -> ResultTable:

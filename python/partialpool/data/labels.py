@@ -14,7 +14,7 @@ import numpy as np
 
 from partialpool.arrays import Ints
 from partialpool.data.table import Array, Column
-from partialpool.errors import InputError
+from partialpool.errors import InputError, did_you_mean
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _TRUTH = {"true": True, "false": False}
@@ -65,6 +65,17 @@ def date_labels(dates: Array) -> list[str]:
     return [str(text) for text in np.datetime_as_string(dates.astype("M8[D]") if whole else dates)]
 
 
+def as_given(values: Array) -> list[Any]:
+    """Return an array's values as Python's own, but dates as numpy's, whose units say more.
+
+    Examples
+    --------
+    >>> as_given(np.array([1, 2])), as_given(np.array(["2020-01-31"], dtype="datetime64[D]"))
+    ([1, 2], [np.datetime64('2020-01-31')])
+    """
+    return list(values) if values.dtype.kind == "M" else values.tolist()
+
+
 def distinct(values: Array) -> tuple[list[Any], Ints]:
     """Return the values that occur, in no particular order, and each row's index into them.
 
@@ -76,8 +87,7 @@ def distinct(values: Array) -> tuple[list[Any], Ints]:
     """
     if values.dtype != object:
         found, codes = np.unique(values, return_inverse=True)
-        own = list(found) if found.dtype.kind == "M" else found.tolist()
-        return own, codes.astype(np.int64, copy=False).reshape(-1)
+        return as_given(found), codes.astype(np.int64, copy=False).reshape(-1)
     given = values.tolist()
     place = dict(zip(dict.fromkeys(given), count(), strict=False))
     codes = np.fromiter(map(place.__getitem__, given), dtype=np.int64, count=len(given))
@@ -171,6 +181,29 @@ def match_labels(values: Sequence[Any], known: Sequence[Any], what: str) -> list
                 f"`{label(known[matches[0]])}`",
                 remedy="write them as they stood in the data that were fitted",
             )
+    return found
+
+
+def find_levels(asked: Sequence[Any], known: Sequence[Any], factor: str) -> list[int]:
+    """Return the positions of the levels of a factor that were asked for by their labels.
+
+    Raises
+    ------
+    InputError
+        If there is no such level, or what was asked for could be two of them.
+
+    Examples
+    --------
+    >>> find_levels(["b", "a"], ["a", "b", "c"], "g")
+    [1, 0]
+    """
+    found = match_labels(asked, known, f"`{factor}`")
+    if -1 in found:
+        unknown = label(asked[found.index(-1)])
+        raise InputError(
+            f"`{unknown}` is no level of `{factor}`",
+            remedy=did_you_mean(unknown, [label(level) for level in known]),
+        )
     return found
 
 

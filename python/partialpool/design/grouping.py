@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
 from partialpool.data import Column
-from partialpool.data.labels import distinct, in_order, match_labels
+from partialpool.data.labels import as_given, distinct, in_order, match_labels
 from partialpool.errors import InputError
 from partialpool.formula import GroupTerm, Terms, expand
 
@@ -97,7 +97,7 @@ def match_levels(column: Column, levels: NDArray[Any]) -> Ints:
         if given.dtype == levels.dtype and given.dtype.kind == "i":
             codes[there] = _sorted_places(given, levels)
             return codes
-        known = list(levels) if levels.dtype.kind == "M" else levels.tolist()
+        known = as_given(levels)
         if given.dtype == object and {*map(type, known), *map(type, given)} == {str}:
             index = dict(zip(known, count(), strict=False))
             places = map(index.get, given.tolist(), repeat(-1))

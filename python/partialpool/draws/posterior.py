@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -12,8 +12,8 @@ import numpy as np
 
 from partialpool import called
 from partialpool.arrays import Array
-from partialpool.checks import A_FACTOR, check_text, check_values
-from partialpool.data.labels import label, match_labels
+from partialpool.checks import A_FACTOR, check_one_or_more, check_text
+from partialpool.data.labels import as_given, find_levels
 from partialpool.design import Design
 from partialpool.draws.summary import Summary, summarise
 from partialpool.draws.tree import draws_tree, group_array
@@ -279,16 +279,8 @@ class Posterior:
         if levels is None:
             picked = list(range(len(group.levels)))
         else:
-            single = isinstance(levels, (str, bytes, Mapping)) or not hasattr(levels, "__iter__")
-            asked = check_values("levels", [levels] if single else levels)
-            known = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
-            picked = match_labels(asked, known, f"`{group.name}`")
-            if -1 in picked:
-                unknown = label(asked[picked.index(-1)])
-                raise InputError(
-                    f"`{unknown}` is no level of `{group.name}`",
-                    remedy=did_you_mean(unknown, [label(level) for level in known]),
-                )
+            asked = check_one_or_more("levels", levels)
+            picked = find_levels(asked, as_given(group.levels), group.name)
         return group_array(self.model, self.run, chosen, picked)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array, quantiles
+from partialpool.arrays import Array, quantiles, tails
 from partialpool.draws.diagnostics import diagnose
 
 if TYPE_CHECKING:
@@ -51,13 +51,12 @@ def summarise(
     Draws that differ by rounding alone have no R-hat, ESS or Monte Carlo error. They are rounded at
     the `scale` of what they were computed from, by default their own.
     """
-    tail, done = (1 - interval) / 2, 0
-    found = []
+    done, found = 0, []
     for part in parts:
         size = max(1, CHUNK // max(part.shape[0] * part.shape[1], 1))
         for first in range(0, part.shape[2], size):
             draws = part[:, :, first : first + size]
-            ends = quantiles(_by_parameter(draws), [tail, 1 - tail])
+            ends = quantiles(_by_parameter(draws), tails(interval))
             some = diagnose(draws) | dict(zip(("lower", "upper"), ends, strict=True))
             own = None if scale is None else scale[done : done + draws.shape[2]]
             still = _stands_still(draws, own)

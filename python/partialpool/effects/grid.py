@@ -12,12 +12,12 @@ import numpy as np
 
 from partialpool.arrays import Array
 from partialpool.data import label
-from partialpool.data.labels import match_labels
+from partialpool.data.labels import as_given, find_levels
 from partialpool.design.gather import Gathered
 from partialpool.draws.new_rows import grouping_columns
 from partialpool.effects.question import Question
 from partialpool.effects.values import is_numeric, values_of, with_level, with_value
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError
 from partialpool.model import Group, Model
 
 MOST = 1000  # combinations
@@ -175,19 +175,13 @@ def _levels(model: Model, name: str, given: Sequence[Any] | None, compared: bool
     group = next(group for group in model.groups if group.factor == name)
     grouping = model.plan.part(group.predictor).grouping(name)
     joined = grouping.joined
-    known = list(joined) if joined.dtype.kind == "M" else joined.tolist()
+    known = as_given(joined)
     picked = list(range(len(known)))
     if given is not None:
         values = [v.item() if isinstance(v, np.generic) else v for v in given]
         if any(v.__hash__ is None for v in values):
             raise InputError(f"`{name}` has no such level", remedy="give levels by their labels")
-        picked = match_labels(values, known, f"`{name}`")
-        if -1 in picked:
-            unknown = label(values[picked.index(-1)])
-            raise InputError(
-                f"`{unknown}` is no level of `{name}`",
-                remedy=did_you_mean(unknown, [label(level) for level in known]),
-            )
+        picked = find_levels(values, known, name)
     codes = np.arange(len(known))[None] if grouping.members is None else grouping.members
     levels = tuple(
         {

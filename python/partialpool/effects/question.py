@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from partialpool.checks import check_choice, check_interval, check_mapping, check_text, check_values
+from partialpool.checks import (
+    check_choice,
+    check_interval,
+    check_mapping,
+    check_one_or_more,
+    check_text,
+    check_values,
+)
 from partialpool.errors import InputError, NotYetError, did_you_mean, shown
 from partialpool.model import Model
 
@@ -117,8 +124,7 @@ def _names(by: Any) -> tuple[str, ...]:
 
 
 def _levels(name: str, own: Any) -> list[Any]:
-    single = isinstance(own, (str, bytes, Mapping)) or not hasattr(own, "__iter__")
-    found = check_values("groups", [own] if single else own)
+    found = check_one_or_more("groups", own)
     if not found:
         raise InputError(f"`groups` lists no level of `{name}`", remedy="give some")
     return found

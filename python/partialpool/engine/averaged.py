@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from partialpool import _core
-from partialpool.arrays import Array, Ints, mean_of, sd_of
+from partialpool.arrays import Array, Ints, mean_of, sd_of, tails
 from partialpool.engine.blocks import Moments, block_moments, mixture, several
 from partialpool.engine.conditional import covariances, level_parts, population_part
 from partialpool.engine.emulated import emulated
@@ -32,10 +32,9 @@ def coefficient_summaries(model: Model, run: Run, interval: float) -> tuple[Arra
     Of the draws where the engine drew them, else averaged over φ. Memory does not grow with
     levels × draws.
     """
-    tail = (1 - interval) / 2
     if several(model):
-        return _averaged_together(model, run, (tail, 1 - tail))
-    return tuple(_summary(model, run, k, (tail, 1 - tail)) for k in range(len(model.groups)))
+        return _averaged_together(model, run, tails(interval))
+    return tuple(_summary(model, run, k, tails(interval)) for k in range(len(model.groups)))
 
 
 def _summary(model: Model, run: Run, k: int, probabilities: tuple[float, float]) -> Array:

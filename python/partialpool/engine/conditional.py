@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.arrays import Array
+from partialpool.arrays import Array, mean_of
 from partialpool.engine.blocks import block_draws, several
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Group, Model
@@ -113,6 +113,11 @@ def population_part(model: Model, run: Run, k: int) -> Array:
     group = model.groups[k]
     part: Array = run.coefficients(group.predictor) @ group.T.T + group.base
     return part
+
+
+def population_mean(model: Model, run: Run, k: int) -> Array:
+    """What deviations are added to, on average over the draws: (term,)."""
+    return mean_of(mean_of(population_part(model, run, k), axis=1))
 
 
 def deviation_draws(model: Model, run: Run, k: int, first: int, last: int) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from partialpool.arrays import Array, Ints
 from partialpool.data import Column, label
-from partialpool.data.labels import distinct, match_labels
+from partialpool.data.labels import as_given, distinct, match_labels
 from partialpool.design.gather import Gathered
 from partialpool.draws.new_rows import gather_fitted, gather_new
 from partialpool.draws.posterior import Posterior
@@ -181,7 +181,7 @@ def _axis(
 def _levels(fit: Posterior, gathered: Gathered, name: str, asked: Any, *, first: bool) -> Axis:
     """Choose levels of a grouping factor."""
     group = next(group for group in fit.model.groups if group.factor == name)
-    known = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
+    known = as_given(group.levels)
     codes = np.full(gathered.table.n_rows, -1)
     if fit.design is not None and len(codes) == fit.design.n_rows:
         codes = next(f.codes for f in _factors(fit) if f.name == name)

@@ -67,7 +67,7 @@ def pairs(
         first, last = np.quantile(own, [0.002, 0.998])
         pad = 0.06 * (last - first) or 0.1 * abs(last) or 1.0
         ends.append((max(low, first - pad), min(high, last + pad)))
-    notes = [found.note] if found.note else []
+    notes = found.notes
     outside = np.any([(x < a) | (x > b) for x, (a, b) in zip(flat.T, ends, strict=True)], axis=0)
     if outside.any():
         notes.append(f"{int(outside.sum()):,} draws lie outside of a panel.")
@@ -212,7 +212,6 @@ def _diverging(fit: Posterior) -> Flags:
 
 
 def _chain_notes(fit: Posterior, found: Chosen) -> list[str]:
-    notes = [found.note] if found.note else []
-    if fit.run.certificate is not None:
-        notes.append("Draws are independent: there are no chains to judge.")
-    return notes
+    if fit.run.certificate is None:
+        return found.notes
+    return [*found.notes, "Draws are independent: there are no chains to judge."]

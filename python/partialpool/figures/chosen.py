@@ -27,6 +27,11 @@ class Chosen(NamedTuple):
     draws: Array
     note: str
 
+    @property
+    def notes(self) -> list[str]:
+        """What a caption says."""
+        return [self.note] if self.note else []
+
 
 def chosen(fit: Posterior, parameters: str | Sequence[str] | None, most: int) -> Chosen:
     """Find parameters by the names that tables give them.

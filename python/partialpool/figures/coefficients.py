@@ -16,6 +16,7 @@ from partialpool.figures.named import check_title, scale_of
 from partialpool.figures.plots import Plots
 from partialpool.model import Model
 from partialpool.words.parameters import level_means, scale_name
+from partialpool.words.parameters import ratio_words, scale_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +107,7 @@ def check_ratios(model: Model) -> None:
     InputError
         If the family's link gives it no meaning.
     """
-    if not ratio_words(model):
+    if ratio_words(model) is None:
         scale = scale_name(model)
         of = f"on the {scale} scale" if scale else f"in units of {model.response}"
         raise InputError(
@@ -115,13 +116,10 @@ def check_ratios(model: Model) -> None:
         )
 
 
-def ratio_words(model: Model) -> str:
+def _ratio_axis(model: Model) -> str:
     """Name exp(b) on an axis; empty where it means nothing."""
-    words = model.family.words.get(scale_name(model), "")
-    if not words.startswith("exp(b) "):
-        return ""
-    rest = words.removeprefix("exp(b) ").replace("is an odds ratio", "Odds ratio")
-    return rest.replace("multiplies ", "Factor on ")
+    rest = (ratio_words(model) or "").removeprefix("exp(b) ")
+    return rest.replace("is an odds ratio", "Odds ratio").replace("multiplies ", "Factor on ")
 
 
 def _kinds(fits: Mapping[str, Posterior]) -> list[str]:
@@ -167,7 +165,7 @@ def _section(
     if apart:
         return Section(f"Intercept ({scale})", rows, estimates)
     if ratios:
-        words = ratio_words(model) if predictor == called.MEAN else f"Factor on {predictor}"
+        words = _ratio_axis(model) if predictor == called.MEAN else f"Factor on {predictor}"
         return Section(words, rows, estimates, reference=1.0)
     return Section(f"Coefficients ({scale})", rows, estimates, reference=0.0)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool.arrays import mean_of
 from partialpool.draws.poolings import Poolings
-from partialpool.engine.conditional import covariances, population_part
+from partialpool.engine.conditional import covariances
 from partialpool.figures.coefficients import coefficient_labels, draw_coefficients
 from partialpool.figures.groups import (
     ALL,
@@ -20,8 +20,8 @@ from partialpool.figures.groups import (
     most_pulled,
     named_levels,
 )
-from partialpool.figures.levels import chosen_terms, more_terms
-from partialpool.figures.named import check_title, coefficient_label, level_names
+from partialpool.figures.levels import draw_levels
+from partialpool.figures.named import check_title
 from partialpool.figures.plots import Plots
 from partialpool.figures.pooling_factor import pooling_factor
 from partialpool.model import Group
@@ -177,31 +177,17 @@ class ComparisonPlots:
         InputError
             If the levels have no such coefficient.
         """
-        from partialpool.plots.levels import Caterpillar, caterpillar
-
         check_title(title)
-        own, group, fit = self.poolings, self._group(), self.poolings.fits["partial"]
-        k = own.position("partial")
-        chosen = chosen_terms(group, term)
-        population = mean_of(mean_of(population_part(fit.model, fit.run, k), axis=1))
-        panels = []
-        for j in chosen:
-            mean, _, lower, upper = own.summary("partial")[:, j].T
-            label = coefficient_label(fit.model, group, group.terms[j])
-            apart = own.estimates["none"][:, j]
-            panels.append(Caterpillar(label, mean, lower, upper, float(population[j]), apart))
-        notes = more_terms(group, chosen, term)
+        own = self.poolings
         left = int(np.sum(~own.estimable))
-        if left:
-            notes.append(f"{left:,} levels have no estimate without pooling.")
-        return caterpillar(
-            panels,
-            level_names(group),
-            group.counts,
-            factor=group.factor,
-            interval=fit.provenance.interval,
-            title=title,
-            notes=notes,
+        return draw_levels(
+            own.fits["partial"],
+            own.position("partial"),
+            own.summary("partial"),
+            term,
+            title,
+            apart=own.estimates["none"],
+            notes=[f"{left:,} levels have no estimate without pooling."] if left else [],
         )
 
     def pooling_factor(self, term: str | None = None, *, title: str | None = None) -> Figure:

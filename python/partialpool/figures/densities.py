@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from partialpool import called
-from partialpool.answers.prior_predictive import lkj_roots
 from partialpool.arrays import Array
 from partialpool.draws.posterior import Posterior
 from partialpool.engine.conditional import written_scales
@@ -18,6 +17,7 @@ from partialpool.model.scales import predictors, scales
 from partialpool.priors import LKJ, Flat, Prior
 from partialpool.priors.density import density_within
 from partialpool.priors.distributions import AtMean
+from partialpool.priors.lkj import lkj_roots
 
 BINS = 2048
 SIMULATED = 100_000  # draws of priors that have no formula …

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.arrays import Array, Ints, mean_of, quantiles
+from partialpool.arrays import Array, Ints, mean_of, quantiles, tails
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.draws.rows import row_draws
 from partialpool.engine.conditional import population_part
@@ -78,8 +78,7 @@ def forest(plots: Plots, *, title: str | None = None) -> Figure:
         for j in range(len(names))
     ]
     sd = fit.run.groups[0].sd[..., 0].ravel()
-    tail = (1 - interval) / 2
-    low, high = quantiles(sd, [tail, 1 - tail])
+    low, high = quantiles(sd, tails(interval))
     note = (
         f"Between levels of {group.factor}, true effects differ with an sd of "
         f"{mean_of(sd):.3g} ({100 * interval:g}% interval {low:.3g} to {high:.3g})."
@@ -87,8 +86,8 @@ def forest(plots: Plots, *, title: str | None = None) -> Figure:
     summary = None
     if alone:
         mean = population_part(fit.model, fit.run, 0)[..., 0].ravel()
-        ends = quantiles(mean, [tail, 1 - tail]).tolist()
-        new = new_study(mean, sd, (tail, 1 - tail))
+        ends = quantiles(mean, tails(interval)).tolist()
+        new = new_study(mean, sd, tails(interval))
         summary = Summary(float(mean_of(mean)), (ends[0], ends[1]), new)
     else:
         note += f" {_why_no_mean(fit)}, so that there is none to draw."
@@ -144,12 +143,11 @@ def _why_no_mean(fit: Posterior) -> str:
 def _effects(fit: Posterior, rows: Ints) -> Array:
     """Mean, sd and interval of the true effect in each row: (row, 4)."""
     eta = row_draws(fit, rows).eta
-    tail = (1 - fit.provenance.interval) / 2
-    lower, upper = quantiles(np.ascontiguousarray(eta.T), [tail, 1 - tail])
+    lower, upper = quantiles(np.ascontiguousarray(eta.T), tails(fit.provenance.interval))
     return np.column_stack([mean_of(eta), np.std(eta, axis=0), lower, upper])
 
 
-def new_study(mean: Array, sd: Array, tails: tuple[float, float]) -> tuple[float, float]:
+def new_study(mean: Array, sd: Array, shares: tuple[float, float]) -> tuple[float, float]:
     """Quantiles of the true effect of a new study: normal at every draw of mean and sd.
 
     Examples
@@ -171,4 +169,4 @@ def new_study(mean: Array, sd: Array, tails: tuple[float, float]) -> tuple[float
         )
         return float(found)
 
-    return end(tails[0]), end(tails[1])
+    return end(shares[0]), end(shares[1])

@@ -10,9 +10,9 @@ import numpy as np
 from partialpool import called
 from partialpool.arrays import Array, Ints
 from partialpool.checks import A_FACTOR, check_text, check_values
-from partialpool.data.labels import label, match_labels
+from partialpool.data.labels import as_given, find_levels, label
 from partialpool.draws.posterior import Posterior, group_position, rows_of
-from partialpool.errors import InputError, did_you_mean
+from partialpool.errors import InputError
 from partialpool.figures.lines import Along, along, lines, responses
 from partialpool.figures.named import check_title, level_names
 from partialpool.figures.plots import Plots
@@ -108,10 +108,10 @@ def _shown(fit: Posterior, group: Group, levels: Sequence[Any] | None) -> Shown:
         for k in between[np.argsort(np.abs(np.arange(4 * CHOSEN) - 2 * CHOSEN), kind="stable")]:
             if len(reasons) < CHOSEN:
                 reasons.setdefault(int(k), "between")
-    return chosen(group, reasons, f"with highest and lowest {group.terms[0]}, some between")
+    return _chosen(group, reasons, f"with highest and lowest {group.terms[0]}, some between")
 
 
-def chosen(group: Group, reasons: Mapping[int, str], others: str) -> Shown:
+def _chosen(group: Group, reasons: Mapping[int, str], others: str) -> Shown:
     """Levels that were chosen for reasons."""
     by_rows = "" if group.counts.min() == group.counts.max() else "with most and fewest rows, "
     note = (
@@ -134,7 +134,7 @@ def most_pulled(group: Group, away: Array) -> Shown:
     for k in np.argsort(-np.nan_to_num(away), kind="stable").tolist():
         if len(reasons) < CHOSEN and np.isfinite(away[k]):
             reasons.setdefault(k, "pulled most")
-    return chosen(group, reasons, "those that pooling moves most")
+    return _chosen(group, reasons, "those that pooling moves most")
 
 
 def every_level(group: Group) -> Shown:
@@ -152,19 +152,12 @@ def named_levels(group: Group, levels: Sequence[Any]) -> Shown:
         If one is unknown, or there are none or too many.
     """
     asked = check_values("levels", levels)
-    known = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
-    picked = match_labels(asked, known, f"`{group.name}`")
-    if -1 in picked:
-        unknown = label(asked[picked.index(-1)])
-        raise InputError(
-            f"`{unknown}` is no level of `{group.name}`",
-            remedy=did_you_mean(unknown, [label(level) for level in known]),
-        )
+    picked = find_levels(asked, as_given(group.levels), group.name)
     if not 0 < len(picked) <= MOST:
         raise InputError(
             f"`levels` lists {len(picked)} levels", remedy=f"give 1 to {MOST}, a panel each"
         )
-    return Shown(list(picked), [""] * len(picked), "")
+    return Shown(picked, [""] * len(picked), "")
 
 
 def draw_groups(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partialpool.arrays import mean_of
+from partialpool.arrays import Array
 from partialpool.checks import A_FACTOR, check_text
-from partialpool.draws.posterior import group_position
-from partialpool.engine.conditional import population_part
+from partialpool.draws.posterior import Posterior, group_position
+from partialpool.engine.conditional import population_mean
 from partialpool.errors import InputError, did_you_mean
 from partialpool.figures.named import check_title, coefficient_label, level_names
 from partialpool.figures.plots import Plots
@@ -57,23 +57,49 @@ def levels(
     >>> [ax.get_xlabel() for ax in fit.plot.levels().axes]
     ['Intercept (log_radon)']
     """
-    from partialpool.plots.levels import Caterpillar, caterpillar
-
     check_text("factor", factor, A_FACTOR)
     check_title(title)
     fit = plots.fit
     k = group_position(fit.model, factor)
-    group, summary = fit.model.groups[k], fit.level_summaries[k]
-    chosen = chosen_terms(group, term)
+    group = fit.model.groups[k]
     if not group.estimable.any():
         raise InputError(
             f"no level of `{group.name}` can determine its own coefficients",
             remedy='fit with pooling="partial", which estimates them all',
         )
-    population = mean_of(mean_of(population_part(fit.model, fit.run, k), axis=1))
+    summary = np.where(group.estimable[:, None, None], fit.level_summaries[k], np.nan)
+    return draw_levels(fit, k, summary, term, title)
+
+
+def draw_levels(
+    fit: Posterior,
+    k: int,
+    summary: Array,
+    term: str | None,
+    title: str | None,
+    *,
+    apart: Array | None = None,
+    notes: Sequence[str] = (),
+) -> Figure:
+    """Draw a caterpillar of the levels of group k.
+
+    Parameters
+    ----------
+    summary : (level, term, 4) array
+        Mean, sd, lower and upper.
+    apart : (level, term) array, optional
+        What each level has by itself.
+    notes : sequence of str
+        What else there is to say.
+    """
+    from partialpool.plots.levels import Caterpillar, caterpillar
+
+    group = fit.model.groups[k]
+    chosen = chosen_terms(group, term)
+    population = population_mean(fit.model, fit.run, k)
     panels = []
     for j in chosen:
-        mean, _, lower, upper = np.where(group.estimable[:, None], summary[:, j], np.nan).T
+        mean, _, lower, upper = summary[:, j].T
         panels.append(
             Caterpillar(
                 coefficient_label(fit.model, group, group.terms[j]),
@@ -81,6 +107,7 @@ def levels(
                 lower,
                 upper,
                 float(population[j]) if group.known_sd is None else None,
+                None if apart is None else apart[:, j],
             )
         )
     return caterpillar(
@@ -90,7 +117,7 @@ def levels(
         factor=group.factor,
         interval=fit.provenance.interval,
         title=title,
-        notes=more_terms(group, chosen, term),
+        notes=[*more_terms(group, chosen, term), *notes],
     )
 
 

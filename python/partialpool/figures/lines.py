@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array, Ints, mean_of
+from partialpool.arrays import Array, Ints, mean_of, tails
 from partialpool.data import Column
 from partialpool.data.labels import distinct, match_labels
 from partialpool.design import Design
@@ -154,6 +154,9 @@ def lines(fit: Posterior, rows: list[Ints], where: Along, without: str | None = 
     means = np.stack([np.average(part, axis=1, weights=own) for part, own in of_levels])
     tail = (1 - fit.provenance.interval) / 2
     lower, upper = np.quantile(means, [tail, 1 - tail], axis=2)
+    ends = np.cumsum(counts)[:-1]
+    means = np.stack([part.mean(axis=1) for part in np.split(found, ends, axis=1)])
+    lower, upper = np.quantile(means, tails(fit.provenance.interval), axis=2)
     return Lines(mean_of(means, axis=2), lower, upper)
 
 

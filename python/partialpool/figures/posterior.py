@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool import called
-from partialpool.arrays import Array, mean_of, quantiles
+from partialpool.arrays import Array, mean_of, quantiles, tails
 from partialpool.draws.posterior import Posterior
 from partialpool.figures.chosen import chosen
 from partialpool.figures.densities import PriorDensities, density, range_of
@@ -73,7 +73,7 @@ def posterior(
         panels.append(panel)
         if panel.prior is None and len(panel.values):
             missing.append(label)
-    notes = [found.note] if found.note else []
+    notes = found.notes
     if any(AT_MEAN in panel.note and panel.prior is not None for panel in panels):
         notes.append(f"Priors {AT_MEAN} are drawn as what they say of the parameter as written.")
     notes += _why_not(missing)
@@ -87,8 +87,8 @@ def _panel(fit: Posterior, priors: PriorDensities, label: str, draws: Array) -> 
     from partialpool.plots.posterior import Density, span
 
     low, high = range_of(fit, label)
-    tail = (1 - fit.provenance.interval) / 2
-    ends = quantiles(draws, [tail, 0.25, 0.75, 1 - tail]).tolist()
+    inner = quantiles(draws, tails(0.5)).tolist()
+    outer = quantiles(draws, tails(fit.provenance.interval)).tolist()
     constant = np.ptp(draws) <= 1e-12 * np.abs(draws).max()
     at = np.empty(0) if constant else span(draws, low, high)
     values = at if constant else density(draws, at, (low, high))
@@ -100,8 +100,8 @@ def _panel(fit: Posterior, priors: PriorDensities, label: str, draws: Array) -> 
         values,
         prior,
         float(mean_of(draws)),
-        (ends[1], ends[2]),
-        (ends[0], ends[3]),
+        (inner[0], inner[1]),
+        (outer[0], outer[1]),
     )
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from partialpool.arrays import Array, quantiles
+from partialpool.arrays import Array, quantiles, tails
 from partialpool.draws.diagnostics import diagnose
 from partialpool.draws.summary import summarise
 from partialpool.hypotheses.statement import Statement
@@ -36,8 +36,8 @@ def facts_of(
     facts |= _probability(holds[defined], np.where(defined, holds, np.nan), effective)
     own = difference[defined]
     none = statement.joined
-    tail = (1 - interval) / 2
-    ends = quantiles(own[None, :], [tail, 0.5, 1 - tail])[:, 0].tolist()
+    low, high = tails(interval)
+    ends = quantiles(own[None, :], [low, 0.5, high])[:, 0].tolist()
     names = ("lower", "median", "upper")
     facts |= dict.fromkeys((*names, "mean", "sd"), math.nan)
     if not none:

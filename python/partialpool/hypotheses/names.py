@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from partialpool import called
-from partialpool.data.labels import label
+from partialpool.data.labels import as_given, label
 from partialpool.errors import InputError, did_you_mean, short
 from partialpool.model import Group, Model
 
@@ -213,8 +213,7 @@ def tidy(name: str) -> str:
 def _positions(group: Group, spell: Callable[[str], str]) -> dict[str, list[int]]:
     """Positions of levels by what they are called."""
     places: dict[str, list[int]] = {}
-    own = list(group.levels) if group.levels.dtype.kind == "M" else group.levels.tolist()
-    for position, level in enumerate(own):
+    for position, level in enumerate(as_given(group.levels)):
         for name in {spell(str(level)), spell(label(level)), spell(str(group.levels[position]))}:
             places.setdefault(name, []).append(position)
     return places

@@ -9,7 +9,7 @@ import numpy as np
 from partialpool import called, limits
 from partialpool.report.effects import Effect
 from partialpool.report.levels import Levels
-from partialpool.report.numbers import between, decimals_of, estimate_text, quantiles, rounded
+from partialpool.report.numbers import between, decimals_of, estimate_text, mean_and_ends, rounded
 from partialpool.report.subject import Missing, Subject
 from partialpool.words.parameters import POOLING_NAMES, scale_name
 
@@ -108,7 +108,7 @@ def _spread(subject: Subject, k: int, levels: Levels) -> str:
             f"{rounded(own[high], d)} ({levels.names[high]})"
         )
         if group.known_sd is None:
-            mean, lower, upper = quantiles(sds[:, t], interval)
+            mean, lower, upper = mean_and_ends(sds[:, t], interval)
             parts.append(f"{where} with an sd of {estimate_text(mean, lower, upper)}, {ends}")
         else:
             parts.append(f"{where} {ends}")

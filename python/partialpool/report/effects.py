@@ -116,19 +116,18 @@ def _effect(subject: Subject, name: str) -> Effect:
     fit, model = subject.fit, subject.fit.model
     assert fit.design is not None
     column = fit.design.table.columns[name]
-    options: dict[str, Any] = {"draws": _draws(subject)}
+    options = _options(subject)
     unit = subject.response
     said = f"`{unit}`"
-    if "trials" in model.family.roles:
-        options["trials"], unit, said = 1, f"share of {unit}", f"the share of {said}"
-    elif "exposure" in fit.provenance.roles:
-        options["exposure"], unit = 1, f"{unit} for an exposure of 1"
-        said = f"{said} for an exposure of 1"
+    if "trials" in options:
+        unit, said = f"share of {unit}", f"the share of {said}"
+    elif "exposure" in options:
+        unit, said = f"{unit} for an exposure of 1", f"{said} for an exposure of 1"
     elif model.family.averages == "link" and set(np.unique(fit.design.y)) <= {0.0, 1.0}:
         unit, said = f"probability of {unit}", f"the probability of {said}"
     numeric = is_numeric(model, column)
     distinct = np.unique(column.values) if numeric else np.empty(0)
-    told = effects(fit, name, interval=fit.provenance.interval, **options)
+    told = effects(fit, name, **options)
     points = told[told["quantity"] == "prediction"]
     if model.categories:
         options["kind"] = "probability"
@@ -140,13 +139,24 @@ def _effect(subject: Subject, name: str) -> Effect:
     if numeric and len(distinct) > FEW:
         grid = np.linspace(distinct[0], distinct[-1], POINTS)
         at = {name: grid.tolist()}
-        curve = effects(fit, name, at, interval=fit.provenance.interval, **options)
+        curve = effects(fit, name, at, **options)
         points = curve[curve["quantity"] == "prediction"]
     elif model.categories:
-        curve = effects(fit, name, interval=fit.provenance.interval, **options)
+        curve = effects(fit, name, **options)
         points = curve[curve["quantity"] == "prediction"]
     words, strength = _words(told, name, subject, numeric and len(distinct) > 2)
     return Effect(name, shown, points, f"{said} is {words}", strength)
+
+
+def _options(subject: Subject) -> dict[str, Any]:
+    """Of how many draws effects are, and of one trial, or of one unit of exposure."""
+    fit = subject.fit
+    found = {"draws": _draws(subject), "interval": fit.provenance.interval}
+    if "trials" in fit.model.family.roles:
+        found["trials"] = 1
+    elif "exposure" in fit.provenance.roles:
+        found["exposure"] = 1
+    return found
 
 
 def _draws(subject: Subject) -> int | None:
@@ -192,6 +202,7 @@ def _between(subject: Subject, name: str, values: list[Any]) -> tuple[str, float
     elif "exposure" in fit.provenance.roles:
         options["exposure"] = 1
     told = effects(fit, name, {name: [low, high]}, **options)
+    told = effects(fit, name, {name: [low, high]}, **_options(subject))
     row = next(row for row in _rows(told) if row["quantity"] == "contrast")
     where = (
         f"where `{name}` is at its upper quartile, {_said(high)}, than at its lower, {_said(low)}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from partialpool.figures.named import scale_of
 from partialpool.report.charts import Chart, figure
 from partialpool.report.levels import Levels, pooling_choices
 from partialpool.report.levels_chart import levels_chart
@@ -21,7 +22,7 @@ from partialpool.report.markup import (
 )
 from partialpool.report.numbers import between, decimals_of, rounded
 from partialpool.report.subject import Subject
-from partialpool.words.parameters import POOLING_NAMES, scale_name
+from partialpool.words.parameters import POOLING_NAMES
 
 # Rows of a table that are printed.
 PRINTED = 100
@@ -42,10 +43,7 @@ def group_parts(subject: Subject, levels: Sequence[Levels]) -> tuple[Html, tuple
 
 def _unit(subject: Subject, levels: Levels) -> str:
     """Say on which scale coefficients are."""
-    if levels.group.predictor != "mu":
-        return f"coefficient (log {levels.group.predictor})"
-    scale = scale_name(subject.fit.model)
-    return f"coefficient ({scale} scale)" if scale else f"coefficient ({subject.response})"
+    return f"coefficient ({scale_of(subject.fit.model, levels.group.predictor)})"
 
 
 def _controls(name: str, levels: Levels) -> Html:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array, Ints, mean_of
 from partialpool.data.labels import label
 from partialpool.draws.rows import counting_weights
+from partialpool.arrays import Array, Ints, mean_of, tails
+from partialpool.engine.conditional import population_mean
+from partialpool.figures.named import level_names
 from partialpool.model import Group
 from partialpool.report.subject import Subject
 from partialpool.words.parameters import POOLING_NAMES
@@ -85,8 +88,9 @@ def _levels(subject: Subject, k: int) -> Levels:
     if pooling == "none":
         own = np.where(group.estimable[:, None, None], own, np.nan)
     estimates = {pooling: own}
-    b = mean_of(mean_of(fit.run.coefficients(group.predictor), axis=1))
-    population = group.T @ b if pooling == "partial" else np.full(len(group.terms), np.nan)
+    population = np.full(len(group.terms), np.nan)
+    if pooling == "partial":
+        population = population_mean(fit.model, fit.run, k)
     compared = subject.compared
     if compared is not None and group.name == subject.compared_factor:
         other = compared.fits["none"]
@@ -99,7 +103,7 @@ def _levels(subject: Subject, k: int) -> Levels:
     return Levels(
         group=group,
         pooling=pooling,
-        names=[label(level) for level in group.levels],
+        names=level_names(group),
         estimates=estimates,
         population=population,
         observed=observed,
@@ -111,8 +115,7 @@ def _levels(subject: Subject, k: int) -> Levels:
 def _everywhere(complete: Any, group: Group) -> Array:
     """Give the coefficients that all levels have under complete pooling: (level, term, 3)."""
     draws = complete.run.b.reshape(-1, complete.run.b.shape[2]) @ group.T.T
-    tail = (1 - complete.provenance.interval) / 2
-    ends = np.quantile(draws, [tail, 1 - tail], axis=0)
+    ends = np.quantile(draws, tails(complete.provenance.interval), axis=0)
     found = np.stack([mean_of(draws), *ends], axis=-1)
     return np.tile(found, (len(group.levels), 1, 1))
 

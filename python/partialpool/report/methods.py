@@ -10,7 +10,7 @@ from partialpool.draws.posterior import Posterior
 from partialpool.model.parameters import prior_words
 from partialpool.priors import Prior
 from partialpool.report.subject import Missing, Subject
-from partialpool.words.parameters import POOLING_NAMES, given_words
+from partialpool.words.parameters import given_words, pooling_words
 
 ENGINES = {
     "marginal": "coefficients were integrated out exactly and the remaining parameters sampled",
@@ -46,7 +46,8 @@ def _model(subject: Subject) -> str:
         rows = f"{low} to {high} rows" if low < high else f"{low} row{'s' * (low > 1)} each"
         grouped.append(f"{factor} ({len(group.levels)} levels of {rows}; varying {terms})")
     if grouped:
-        text += f" Coefficients varied by {' and by '.join(grouped)}, under {pooling_words(fit)}."
+        under = pooling_words(fit.pooling)
+        text += f" Coefficients varied by {' and by '.join(grouped)}, under {under}."
     dropped = facts.n_dropped
     text += (
         f" {dropped} row{'s' * (dropped != 1)} with missing values in the variables used "
@@ -57,11 +58,6 @@ def _model(subject: Subject) -> str:
     if subject.compared is not None:
         text += " The same model was fitted under complete and under no pooling, to compare."
     return text
-
-
-def pooling_words(fit: Posterior) -> str:
-    """Name the pooling."""
-    return POOLING_NAMES.get(fit.pooling, f"pooling {fit.pooling}")
 
 
 def _priors(subject: Subject) -> str:

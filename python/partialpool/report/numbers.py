@@ -6,9 +6,7 @@ import math
 import re
 from typing import Any
 
-import numpy as np
-
-from partialpool.arrays import Array
+from partialpool.arrays import Array, mean_of, quantiles, tails
 
 DIGITS = 5  # of numbers that figures are drawn from
 
@@ -95,8 +93,7 @@ def short(value: Any) -> float | None:
     return float(f"{number:.{DIGITS}g}") if math.isfinite(number) else None
 
 
-def quantiles(draws: Array, interval: float) -> tuple[float, float, float]:
+def mean_and_ends(draws: Array, interval: float) -> tuple[float, float, float]:
     """Mean of draws, and the ends of their equal-tailed interval."""
-    tail = (1 - interval) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(np.mean(draws)), float(low), float(high)
+    low, high = quantiles(draws, tails(interval))
+    return float(mean_of(draws)), float(low), float(high)

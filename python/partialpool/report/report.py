@@ -115,8 +115,7 @@ def _write(subject: Subject, path: str | os.PathLike[str], title: str | None) ->
 def _title(subject: Subject) -> str:
     """Name response, predictors and groups."""
     plan, factors = subject.fit.model.plan, list(subject.factors)
-    grouping = {column for name in plan.levels for column in [name]}
-    predictors = [name for name in plan.predictors if name not in grouping][:4]
+    predictors = [name for name in plan.predictors if name not in plan.levels][:4]
     by = f" by {_listed(predictors)}" if predictors else ""
     return f"{subject.response}{by}{f', grouped by {_listed(factors)}' if factors else ''}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool import called
+from partialpool.arrays import tails
 from partialpool.draws.posterior import population_draws
 from partialpool.finding import Finding
 from partialpool.report import methods, notation, reproduce
@@ -328,14 +329,14 @@ def _ratios(subject: Subject) -> Html:
     fit = subject.fit
     word, means = RATIOS.get(scale_name(fit.model)), level_means(fit.model)
     labels, draws = population_draws(fit.model, fit.run)
-    tail = (1 - fit.provenance.interval) / 2
+    ends = tails(fit.provenance.interval)
     rows: list[list[str | Cell]] = []
     for k, name in enumerate(labels):
         intercept = called.place_of(name) == "Intercept" or name in means
         if word is None or intercept or called.array_of(name) != "b":
             continue
         with np.errstate(over="ignore"):
-            middle, low, high = np.exp(np.quantile(draws[..., k], [0.5, tail, 1 - tail]))
+            middle, low, high = np.exp(np.quantile(draws[..., k], [0.5, *ends]))
         rows.append([code(name), *(Cell(f"{x:.3g}") for x in (middle, low, high))])
     if not rows or word is None:
         return Html("")

@@ -23,7 +23,7 @@ from partialpool.draws.posterior import Posterior, n_draws
 from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
 from partialpool.model import Group
-from partialpool.report.numbers import quantiles
+from partialpool.report.numbers import mean_and_ends
 from partialpool.scores.loo import Loo, loo
 from partialpool.scores.ranking import Ranking
 from partialpool.words.page import Page
@@ -140,7 +140,7 @@ class Subject:
         for array, scale in (("share", ""), ("share_latent", " on the latent scale")):
             draws = found.draws.get(called.element(array, label(factor)))
             if draws is not None and np.isfinite(draws).all():
-                mean, low, high = quantiles(draws, self.fit.provenance.interval)
+                mean, low, high = mean_and_ends(draws, self.fit.provenance.interval)
                 return f"{mean:.0%}, {low:.0%} to {high:.0%}, of the variance{scale}"
         return ""
 

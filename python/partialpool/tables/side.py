@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partialpool import called
-from partialpool.arrays import Array, quantiles
+from partialpool.arrays import Array, quantiles, tails
 from partialpool.design import Design
 from partialpool.draws.posterior import population_draws
 from partialpool.finding import Finding
@@ -110,8 +110,7 @@ def _ends(fit: Fit, interval: float) -> list[Array]:
     """Equal-tailed intervals of another mass than those of the summary."""
     _, draws = population_draws(fit.model, fit.run)
     by_parameter = np.moveaxis(draws, 2, 0).reshape(draws.shape[2], -1)
-    tail = (1 - interval) / 2
-    return list(quantiles(by_parameter, [tail, 1 - tail]))
+    return list(quantiles(by_parameter, tails(interval)))
 
 
 def exponentiated(model: Model, found: Mapping[str, Entry]) -> tuple[str, dict[str, Entry]]:

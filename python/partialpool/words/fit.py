@@ -13,10 +13,10 @@ from partialpool.model.parameters import prior_of
 from partialpool.words.numbers import formatted, number, percent
 from partialpool.words.page import Page
 from partialpool.words.parameters import (
-    POOLING_NAMES,
     dispersion_words,
     family_words,
     given_words,
+    pooling_words,
     scale_words,
     threshold_words,
 )
@@ -135,7 +135,7 @@ def rows_words(model: Model, facts: Provenance) -> list[str]:
         rows += f" ({facts.n_dropped} with missing values left out)"
     factors = {group.factor: len(group.levels) for group in model.groups}
     rows += "".join(f", {name} with {n} level{'s' * (n != 1)}" for name, n in factors.items())
-    pooling = POOLING_NAMES.get(model.pooling, f"pooling {model.pooling}")
+    pooling = pooling_words(model.pooling)
     if not model.groups and model.pooling == "partial":
         pooling = "no group terms"
     given = [given_words(facts.roles)] if facts.roles else []

@@ -31,6 +31,17 @@ def scale_name(model: Model) -> str:
     return model.family.scale(model.link)
 
 
+def pooling_words(pooling: str) -> str:
+    """Name a pooling, also one that differs between factors.
+
+    Examples
+    --------
+    >>> pooling_words("none"), pooling_words("none by item, partial by id")
+    ('no pooling', 'pooling none by item, partial by id')
+    """
+    return POOLING_NAMES.get(pooling, f"pooling {pooling}")
+
+
 def family_words(model: Model) -> str:
     """Name the family, and its link where it has one."""
     link = "" if model.link == "identity" else f" ({model.link} link)"
