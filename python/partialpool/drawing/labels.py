@@ -46,7 +46,8 @@ def place_labels(ax: Axes, points: Array, names: Sequence[str], lines: Sequence[
     dots = ax.transData.transform(points) / scale
     along = [ax.transData.transform(line[0] + STEPS * (line[1] - line[0])) for line in lines]
     crossed = np.concatenate([np.empty((0, 2)), *along]) / scale
-    frame = tuple((ax.bbox.get_points() / scale).ravel())
+    left, bottom, right, top = (ax.bbox.get_points() / scale).ravel()
+    frame = (left, bottom, right, top)
     taken: list[Box] = []
     for k, (dot, name) in enumerate(zip(dots, names, strict=True)):
         width, height = 0.62 * SMALL * len(name), 1.1 * SMALL
@@ -92,9 +93,9 @@ def _outside(box: Box, frame: Box) -> float:
 
 
 def _core(box: Box) -> Box:
-    """What letters surely cover of the box of a name, which is as wide as wide letters are."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    return box[0] + width / 8, box[1] + height / 5, box[2] - width / 8, box[3] - height / 5
+    """What letters surely cover of the box of a name, which has some air around them."""
+    aside, above = 0.4 * SMALL, 0.2 * SMALL
+    return box[0] + aside, box[1] + above, box[2] - aside, box[3] - above
 
 
 def _overlap(one: Box, other: Box) -> bool:
