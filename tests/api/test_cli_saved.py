@@ -151,7 +151,7 @@ def test_loo_bad_input(capsys, saved):
     expect_error(run(capsys, "loo", one, yes), "different responses")
     expect_error(run(capsys, "loo", one, one), "two fits are called", "`--name`")
     expect_error(run(capsys, "loo", saved / "bare.nc"), "saved without the rows")
-    expect_error(run(capsys, "loo", one, vary, "--name", "a"), "`--name` is given 1 times for 2")
+    expect_error(run(capsys, "loo", one, vary, "--name", "a"), "`--name` gives 1 name for 2 fits")
     said = run(capsys, "loo", yes, "--by", "g")
     expect_error(said, "refit without them: `--kfold 10 --by g`")
     expect_error(run(capsys, "loo", one, vary, "--by", "h"), "give --by g, which all fits have")
@@ -247,7 +247,7 @@ def test_table_bad_input(capsys, saved, tmp_path, monkeypatch):
         (["--label", "b[w]=W"], "no fit has a parameter `b[w]`"),
         (["--out", "t.png"], "let it end in .md, .tex, .html, .csv or .docx"),
         (["--out", "nowhere/t.md"], "no folder"),
-        (["--name", "a"], "`--name` is given 1 times for 2 fits"),
+        (["--name", "a"], "`--name` gives 1 name for 2 fits"),
         (["--name", "a", "--name", "a"], "two fits are called `a`"),
     ):
         expect_error(run(capsys, "table", one, vary, *arguments), *messages)
@@ -285,3 +285,49 @@ def test_fit_writes_its_table(capsys, tmp_path, monkeypatch):
         patch.setattr(pp, "fit", lambda *_, **__: pytest.fail("it was sampled"))
         expect_error(run(capsys, "fit", *model, "--table", "t.png"), "let it end in .md")
         expect_error(run(capsys, "fit", *model, "--table", "a.md", "--out", "a.md"), "are both")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["loo", "{one}", "--kfold", "2.5"], "the value of `--kfold` is no whole number"),
+        (["table", "{one}", "--digits", "x"], "the value of `--digits` is no whole number"),
+        (["effects", "{one}", "x", "--interval", "x"], "the value of `--interval` is no number"),
+        (["show", "{one}", "--jsn"], "no such option `--jsn`: did you mean `--json`?"),
+        (["fit", "d.csv", "y", "~ x"], "too many arguments, `~ x`: put into quotes what has"),
+        (["effects", "{one}", "x", "--pairs", "al"], "unknown pairs `al`: did you mean `all`?"),
+        (["table", "{one}", "{yes}", "--name", "a"], "`--name` gives 1 name for 2 fits"),
+        (["report", "{one}", "y ~ x"], "is a saved fit, which has its own: leave the formula out"),
+        (["show", "{table}"], "give a file that `fit.save` or `partialpool fit --out` wrote"),
+        (["show", "{one}", "--plots", "{table}"], "cannot be made (a file has this name)"),
+    ],
+)
+def test_wrong_options_are_told_in_our_words(saved, capsys, tmp_path, arguments, said):
+    table = tmp_path / "d.csv"
+    table.write_text("y,x\n1,2\n")
+    paths = {name: saved / f"{name}.nc" for name in ("one", "yes")} | {"table": table}
+    expect_error(run(capsys, *(text.format(**paths) for text in arguments)), said)
+
+
+def test_answers_name_options_as_the_command_line_does(saved, capsys):
+    code, out, _ = run(capsys, "hypothesis", saved / "one.nc", "b[x] = 0")
+    assert code == 0
+    assert "Ask with `--rope` whether" in out
+    assert "`rope=`" in str(pp.load(saved / "one.nc").hypothesis("b[x] = 0"))
+
+
+def test_effects_say_the_mass_of_their_intervals(saved, capsys):
+    out = run(capsys, "effects", saved / "one.nc", "x", "--interval", "0.8")[1]
+    assert out.rstrip().endswith("lower to upper: the 80% posterior interval.")
+
+
+def test_checks_never_say_that_there_is_no_finding_above_one(capsys, tmp_path):
+    """Each of the two says so of itself alone."""
+    schools = pp.fit(
+        "effect ~ 1 + (1 | school)", pp.datasets.eight_schools(), se="se", seed=1, draws=1000
+    )
+    assert schools.sensitivity().findings
+    schools.save(tmp_path / "s.nc")
+    err = run(capsys, "check", tmp_path / "s.nc")[2]
+    assert "Findings: none" not in err
+    assert "Predictive checks: no finding." in err

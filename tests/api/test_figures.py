@@ -681,3 +681,11 @@ def test_a_comparison_has_the_pooling_factors_of_its_partial_fit(compared):
         np.testing.assert_array_equal(
             one.collections[0].get_offsets(), other.collections[0].get_offsets()
         )
+
+
+def test_plots_say_what_figures_there_are(radon, compared):
+    for plots in (radon.plot, compared.plot):
+        said = repr(plots)
+        assert all(name.partition("-")[0] in said for name in plots.all())
+        for name in said.partition(": ")[2].split(", "):
+            assert callable(getattr(plots, name))

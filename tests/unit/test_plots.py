@@ -11,8 +11,11 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import style
+from matplotlib.figure import Figure
 
+from partialpool.drawing.labels import place_labels
 from partialpool.drawing.scales import central, frame, positions
+from partialpool.drawing.style import shorten_all
 from partialpool.errors import InputError
 from partialpool.plots import Panel, save, shrinkage
 from partialpool.plots.shrinkage.scene import CROWD, LINES, SHOWN
@@ -175,6 +178,36 @@ def test_few_levels_are_named_and_many_are_not():
     data = case(8, 1, rows=4, lost=0)
     below = [text.get_text() for text in shrinkage(**data).axes[2].get_xticklabels()]
     assert sorted(below) == data["levels"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_names_neither_cover_each_other_nor_leave_the_frame(seed):
+    """Of levels that lie close together at an edge only some are named."""
+    rng = np.random.default_rng(seed)
+    fig = Figure(figsize=(4, 3))
+    ax = fig.add_subplot()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    points = 1 - 0.15 * rng.random((12, 2))
+    names = [f"a level with number {k}"[-int(rng.integers(2, 22)) :] for k in range(12)]
+    fig.draw_without_rendering()
+    place_labels(ax, points, names, [])
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert 0 < len(boxes) < 12
+    for k, box in enumerate(boxes):
+        assert box.x1 < ax.bbox.x1 + 15 * fig.dpi / 72
+        for other in boxes[:k]:
+            across = min(box.x1, other.x1) - max(box.x0, other.x0)
+            up = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert across < 0.3 * min(box.width, other.width) or up < 0.5 * box.height
+
+
+@pytest.mark.parametrize("longest", [8, 12, 16])
+def test_short_names_stay_apart_where_beginnings_or_ends_differ(longest):
+    names = [f"{a}, as it was measured {b}" for a in "pqr" for b in "xyz"] + ["none"]
+    short = shorten_all(names, longest)
+    assert len(set(short)) == len(names)
+    assert max(map(len, short)) == longest
+    assert short[-1] == "none"
 
 
 def test_crowds_are_thinned_and_say_so():

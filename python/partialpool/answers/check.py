@@ -108,7 +108,7 @@ class Check(Answer):
                 "the data."
             ],
             findings=about_all(self.findings),
-            otherwise=f"Findings: none. The {maker} can make data like these.",
+            otherwise=f"Predictive checks: no finding. The {maker} can make data like these.",
             facts={"response": self.response, "maker": maker, "draws": self.draws},
             rows="statistics",
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -129,9 +130,31 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+# What the library that reads options says → what we say.
+_USAGE = (
+    (r"Invalid value for '(.+?)': .*valid integer.*", r"the value of `\1` is no whole number"),
+    (r"Invalid value for '(.+?)': .*valid number.*", r"the value of `\1` is no number"),
+    (
+        r"Got unexpected extra argument\(s\) \((.*)\)",
+        r"too many arguments, `\1`: put into quotes what has blanks",
+    ),
+    (
+        r"No such option: (\S+) \(Possible options?: (.*)\)",
+        r"no such option `\1`: did you mean `\2`?",
+    ),
+)
+
+
+def _plain_words(message: str) -> str:
+    """Say what is wrong with options as all our messages do."""
+    for theirs, ours in _USAGE:
+        message = re.sub(theirs, ours, message, flags=re.DOTALL)
+    return message
+
+
 def _usage_error(error: typer.TyperException) -> int:
     format_message: Callable[[], str] = getattr(error, "format_message", lambda: str(error))
-    message = format_message().rstrip(".")
+    message = _plain_words(format_message().rstrip("."))
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "partialpool"
     return _fail(f"{message[:1].lower()}{message[1:]} (see `{command} --help`).", BAD_INPUT)

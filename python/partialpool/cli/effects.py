@@ -12,12 +12,14 @@ import typer
 
 import partialpool
 from partialpool.answers.predict import AverageRoles
+from partialpool.checks import check_choice
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
 from partialpool.cli.figures import check_figure, drawn_words, write_figure
 from partialpool.cli.files import check_targets, read_table
 from partialpool.cli.options import READING, taking
 from partialpool.cli.output import own_words, say, say_json
+from partialpool.effects.question import PAIRS
 from partialpool.errors import InputError
 from partialpool.words.table import plain
 
@@ -45,13 +47,15 @@ def effects_command(
         list[str] | None,
         typer.Option(
             metavar="integrate|none|FACTOR=LEVEL,LEVEL",
-            help="integrate over the population of levels; none: a level without deviations; or "
+            help="integrate: over the population of levels; none: a level without deviations; or "
             "chosen levels of a factor, may be repeated.  [default: integrate]",
         ),
     ] = None,
     kind: Annotated[
         str,
-        typer.Option(help="mean: the response; probability of each category; linear predictor."),
+        typer.Option(
+            help="mean: the response; probability: of each category; linear: the predictor."
+        ),
     ] = "mean",
     pairwise: Annotated[
         bool,
@@ -109,6 +113,8 @@ def effects_command(
             raise InputError(f"`--{said[0]}` is given without `--data`", remedy=remedy)
     if pairwise and pairs:
         raise InputError("`--pairs` is given with `--pairwise`", remedy="give one of them")
+    if pairs is not None:
+        check_choice("pairs", pairs, PAIRS)
     shown: dict[str, Any] = {
         "by": names[0] if len(names) == 1 else names,
         "at": _values(at or [], names),
@@ -134,6 +140,7 @@ def effects_command(
     say(saved.formula)
     say(f"Average over {frame.attrs['n_rows']} rows; levels {frame.attrs['groups']}.\n")
     say(_text(frame))
+    say(f"\nlower to upper: the {100 * frame.attrs['interval']:g}% posterior interval.")
     for line in drawn_words(plot):
         say(f"\n{line}")
     for note in frame.attrs["notes"]:

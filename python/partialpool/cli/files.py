@@ -88,7 +88,7 @@ def load_fits(paths: Sequence[str], names: Sequence[str] | None) -> dict[str, Fi
     called = list(names) if names else file_names(paths)
     if len(called) != len(paths):
         raise InputError(
-            f"`--name` is given {len(called)} times for {len(paths)} fits",
+            f"`--name` gives {_counted(len(called), 'name')} for {_counted(len(paths), 'fit')}",
             remedy="give it once for each, or leave it out",
         )
     twins = [name for name in called if called.count(name) > 1]
@@ -97,6 +97,10 @@ def load_fits(paths: Sequence[str], names: Sequence[str] | None) -> dict[str, Fi
             f"two fits are called `{twins[0]}`", remedy="give each a name of its own with `--name`"
         )
     return {name: partialpool.load(path) for name, path in zip(called, paths, strict=True)}
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
 
 
 def file_names(paths: Sequence[str]) -> list[str]:
@@ -123,8 +127,9 @@ def make_folder(text: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        reason = "a file has this name" if kind_of(folder) == "file" else error.strerror
         raise InputError(
-            f"the folder `{text}` cannot be made ({error.strerror})", remedy="choose another"
+            f"the folder `{text}` cannot be made ({reason})", remedy="choose another"
         ) from None
     return folder
 

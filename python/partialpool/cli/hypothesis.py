@@ -18,7 +18,7 @@ def hypothesis_command(
     texts: Annotated[
         list[str],
         typer.Argument(
-            metavar="HYPOTHESIS…",
+            metavar="HYPOTHESIS",
             help='Such as "b[x] > 0", "sd_id[x] < sd_id[Intercept]" or "exp(b[x])"; several.',
         ),
     ],

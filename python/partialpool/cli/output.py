@@ -26,7 +26,7 @@ def report(page: Page, as_json: bool, *after: str) -> None:
     if as_json:
         say_json(page.to_dict())
     else:
-        say("\n".join([page.body, *after]))
+        say("\n".join([_own_options(page.body), *after]))
     found = page.findings_text
     if page.findings or (found and not as_json):
         say(own_words(found if as_json else f"\n{found}"), sys.stderr)
@@ -79,11 +79,14 @@ def own_words(message: str) -> str:
         value = match[2].strip("[]").strip('"')
         return f"`--{match[1]} {value}`"
 
-    found = _READ.sub(read, message)
-    found = _OPTION.sub(lambda m: f"`--{m[1].replace('_', '-')}`", found)
+    found = _own_options(_READ.sub(read, message))
     found = _VALUE.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2]}", found)
     found = _GIVEN.sub(lambda m: f"`{option(m)}`", found)
     return _SUBJECT.sub(lambda m: f"`{option(m)}`", found)
+
+
+def _own_options(text: str) -> str:
+    return _OPTION.sub(lambda m: f"`--{m[1].replace('_', '-')}`", text)
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

@@ -93,6 +93,11 @@ def _fitted(
     source: str, formula: str, compare: bool | None, given: dict[str, Any]
 ) -> Fit | Comparison:
     """Fit a table, under all poolings where that is asked for or soon done."""
+    if source.lower().endswith(".nc"):
+        raise InputError(
+            f"a formula is given, but `{source}` is a saved fit, which has its own",
+            remedy="leave the formula out, or name the table",
+        )
     method = given["method"]
     if method in MAXIMISED:
         raise InputError(

@@ -188,7 +188,8 @@ def _ordered_categories(column: Column) -> tuple[Array, tuple[Any, ...]]:
         raise InputError(
             f"the response `{column.name}` {text} without an order",
             remedy="give ordered categories (pandas: `ordered=True`, polars: `Enum`), or whole "
-            "numbers such as 1, 2, 3",
+            "numbers such as 1, 2, 3, or name the order in the formula, as in "
+            f'`ordered({quoted(column.name)}, levels = c("low", "high"))`',
         )
     levels, codes = factorize(column)
     return _several(column.name, codes.astype(np.float64), tuple(levels.tolist()))

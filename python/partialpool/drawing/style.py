@@ -6,6 +6,8 @@ figure unreadable (a dark style, for example).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # Okabe and Ito's colours, which the colour-blind tell apart. Shapes and dashes say the same again
 # for a print in black and white.
 BLUE, RED, GREY, PALE, INK = "#0072B2", "#D55E00", "#6E6E6E", "#E8E8E8", "#222222"
@@ -29,6 +31,39 @@ def shorten(name: str, longest: int = 16) -> str:
     """
     name = " ".join(name.split())
     return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def shorten_all(names: Sequence[str], longest: int = 16) -> list[str]:
+    """Cut long names so that they stay apart: in the middle, where their beginnings are the same.
+
+    Examples
+    --------
+    >>> shorten_all(["dose of 10 mg, fasting", "dose of 20 mg, fasting", "none"], 12)
+    ['dose of 10 …', 'dose of 20 …', 'none']
+    >>> shorten_all(["Behandlung mit A", "Behandlung mit B", "none"], 12)
+    ['Behand…mit A', 'Behand…mit B', 'none']
+    """
+    cut = [shorten(name, longest) for name in names]
+    whole: dict[str, set[str]] = {}
+    for name, short in zip(names, cut, strict=True):
+        whole.setdefault(short, set()).add(name)
+    return [
+        short if len(whole[short]) == 1 else shorten_within(name, longest)
+        for name, short in zip(names, cut, strict=True)
+    ]
+
+
+def shorten_within(name: str, longest: int = 16) -> str:
+    """Cut a long name in the middle, for names that differ at their ends.
+
+    Examples
+    --------
+    >>> shorten_within("[Treatment[T.drug A]]", 16), shorten_within("sigma", 16)
+    ('[Treatme…rug A]]', 'sigma')
+    """
+    name = " ".join(name.split())
+    tail = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
 
 
 def plain(text: str) -> str:

@@ -213,13 +213,13 @@ def _grid(average: Average, gathered: Gathered, asked: Question) -> Grid:
             raise InputError(
                 f"`slope` is `{asked.slope}`, which has categories, between which there is nothing "
                 "to derive",
-                remedy="name it in `by` for its contrasts",
+                remedy="make it the predictor to get its contrasts",
             )
         if asked.slope in average.of_levels:
             raise InputError(
                 f"`slope` is `{asked.slope}`, whose values have coefficients of their own, between "
                 "which there is nothing to derive",
-                remedy="name it in `by` for its contrasts",
+                remedy="make it the predictor to get its contrasts",
             )
     categories = model.categories if asked.kind == "probability" else ()
     return Grid(

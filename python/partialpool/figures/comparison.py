@@ -23,6 +23,9 @@ from partialpool.figures.groups import (
 from partialpool.figures.levels import draw_levels
 from partialpool.figures.named import check_title
 from partialpool.figures.plots import Plots
+from partialpool.figures.levels import chosen_terms, more_terms
+from partialpool.figures.named import check_title, coefficient_label, level_names
+from partialpool.figures.plots import Plots, drawn_by
 from partialpool.figures.pooling_factor import pooling_factor
 from partialpool.model import Group
 from partialpool.words.parameters import POOLING_NAMES
@@ -36,6 +39,9 @@ class ComparisonPlots:
     """Figures of a comparison; each returns a matplotlib figure."""
 
     poolings: Poolings
+
+    def __repr__(self) -> str:
+        return drawn_by(type(self))
 
     def all(self) -> dict[str, Callable[[], Figure]]:
         """Give the figures that need no argument and suit the model by name, each to be called."""

@@ -18,3 +18,22 @@ class Plots:
     """
 
     fit: Posterior
+
+    def __repr__(self) -> str:
+        return drawn_by(type(self))
+
+
+def drawn_by(plots: type) -> str:
+    """Say what figures there are, for those who look at `fit.plot` before they choose.
+
+    Examples
+    --------
+    >>> class Two:
+    ...     def levels(self): ...
+    ...     def pairs(self): ...
+    >>> drawn_by(Two)
+    'Figures, each by a call such as .plot.levels(): levels, pairs'
+    """
+    names = [name for name, own in vars(plots).items() if callable(own) and name[0] != "_"]
+    names = [name for name in names if name != "all"]
+    return f"Figures, each by a call such as .plot.{names[0]}(): {', '.join(names)}"

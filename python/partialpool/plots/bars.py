@@ -17,6 +17,7 @@ from partialpool.drawing.style import (
     PALE,
     plain,
     shorten,
+    shorten_all,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def draw_bars(
     ax.vlines(at, low, high, color=BLUE, linewidth=1.6)
     ax.plot(at, middle, "o", color=BLUE, markersize=4, label="the model: mean and 95%")
     every = max(1, math.ceil(len(categories) / named))
-    names = [plain(shorten(name)) for name in categories]
+    names = [plain(name) for name in shorten_all(categories)]
     long = max(len(name) for name in names[::every]) > 5 and len(names) > 6
     turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(at[::every], names[::every], **(turned if long else {}))

@@ -13,7 +13,16 @@ from partialpool.arrays import Array
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
 from partialpool.drawing.frame import handle, surround
 from partialpool.drawing.scales import Limits, frame
-from partialpool.drawing.style import BLUE, GREY, INK, NORMAL, PALE, RED, plain, shorten
+from partialpool.drawing.style import (
+    BLUE,
+    GREY,
+    INK,
+    NORMAL,
+    PALE,
+    RED,
+    plain,
+    shorten_all,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,7 +185,7 @@ def _draw(ax: Axes, part: Section) -> int:
     if part.reference is not None and left <= part.reference <= right:
         ax.axvline(part.reference, color=INK, linewidth=1.0, linestyle=(0, (5, 2)), zorder=2)
     _ticks(ax, part, (left, right))
-    ax.set_yticks(at, [plain(shorten(row, 34)) for row in part.rows])
+    ax.set_yticks(at, [plain(row) for row in shorten_all(part.rows, 34)])
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.grid(True, axis="x", color=PALE, linewidth=0.6)

@@ -14,7 +14,7 @@ from partialpool.arrays import Array, Ints
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
 from partialpool.drawing.frame import surround
 from partialpool.drawing.places import jittered
-from partialpool.drawing.style import BLUE, FONT, GREY, INK, RED, SMALL, plain, shorten
+from partialpool.drawing.style import BLUE, FONT, GREY, INK, RED, SMALL, plain, shorten, shorten_all
 from partialpool.plots.statistics import draw_replicates
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def draw_categories(
     far = np.abs(means) > reach
     ax.plot(at[far], means[far], "D", color=RED, markersize=5, zorder=5)
     every = max(1, math.ceil(len(names) / 10))
-    shown = [plain(shorten(name, 12)) for name in names[::every]]
+    shown = [plain(name) for name in shorten_all(names[::every], 12)]
     turned = sum(map(len, shown)) + 2 * len(shown) > 34
     style = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(at[::every], shown, **(style if turned else {}))

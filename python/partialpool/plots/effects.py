@@ -28,6 +28,7 @@ from partialpool.drawing.style import (
     SMALL,
     plain,
     shorten,
+    shorten_all,
 )
 
 if TYPE_CHECKING:
@@ -327,7 +328,7 @@ def _name_categories(ax: Axes, words: Words) -> None:
     if count > NAMED:
         ax.set_xticks([])
         return
-    names = [plain(shorten(name)) for name in words.categories]
+    names = [plain(name) for name in shorten_all(words.categories)]
     room = ax.get_figure().get_size_inches()[0] / 0.085  # type: ignore[union-attr]
     turned = sum(len(name) + 2 for name in names) * (3 if words.x and not _alone(ax) else 1) > room
     style: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}

@@ -22,6 +22,7 @@ from partialpool.drawing.style import (
     SMALL,
     plain,
     shorten,
+    shorten_all,
 )
 from partialpool.plots.levels import ENDS, NAMED
 
@@ -101,7 +102,7 @@ def forest(
     fig, (ax,) = canvas(1, *size)
     at: list[float] = [float(k) for k in range(len(shown))[::-1]]
     _draw_studies(ax, shown, at)
-    names = [shorten(study.name, 26) for study in shown]
+    names = shorten_all([study.name for study in shown], 26)
     decimals = _decimals([study.ends for study in shown])
     texts = [_numbers(study.shrunken, study.ends, decimals) for study in shown]
     if summary is not None:

@@ -13,7 +13,18 @@ from partialpool.arrays import Array
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
 from partialpool.drawing.frame import handle, surround
 from partialpool.drawing.scales import frame, spread_out
-from partialpool.drawing.style import BLUE, GREY, INK, NORMAL, PALE, RED, SMALL, plain, shorten
+from partialpool.drawing.style import (
+    BLUE,
+    GREY,
+    INK,
+    NORMAL,
+    PALE,
+    RED,
+    SMALL,
+    plain,
+    shorten,
+    shorten_all,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,7 +176,7 @@ def _set_limits(
 def _name_ticks(set_ticks: Any, categories: Sequence[str], *, turned: bool) -> None:
     """Name categories, every so-manieth of many."""
     every = max(1, math.ceil(len(categories) / 8))
-    names = [plain(shorten(name, 12)) for name in categories[::every]]
+    names = [plain(name) for name in shorten_all(categories[::every], 12)]
     turn: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     long = turned and sum(map(len, names)) > 16
     set_ticks(np.arange(len(categories))[::every], names, **(turn if long else {}))

@@ -24,6 +24,7 @@ from partialpool.drawing.style import (
     SMALL,
     plain,
     shorten,
+    shorten_all,
 )
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _name(
     """Write names to the left of the first panel, and rows to the right of the last."""
     own = found.order[found.named]
     at = list(found.at[found.named])
-    names = [plain(shorten(levels[k], 24)) for k in own]
+    names = [plain(name) for name in shorten_all([levels[k] for k in own], 24)]
     rows = [f"{counts[k]:,}" for k in own]
     rest = found.order[found.between]
     if len(rest):

@@ -17,6 +17,7 @@ from partialpool.drawing.style import (
     RED,
     plain,
     shorten,
+    shorten_all,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def level_means(
         name = f"outside ({int(outside.sum())} of {len(order)} levels)"
         ax.plot(at[~inside], observed[order][~inside], "D", color=RED, markersize=4, label=name)
     if len(order) <= NAMED:
-        names = [f"{shorten(str(levels[k]))} ({counts[k]})" for k in order]
+        short = shorten_all([str(levels[k]) for k in order])
+        names = [f"{name} ({counts[k]})" for name, k in zip(short, order, strict=True)]
         turned: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
         ax.set_xticks(at, [plain(name) for name in names], **turned)
         ax.set_xlabel(plain(f"{factor} (rows)"), fontsize=NORMAL, **TEXT)

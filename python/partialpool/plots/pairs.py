@@ -10,7 +10,7 @@ import numpy as np
 from partialpool.arrays import Array, Flags
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
 from partialpool.drawing.frame import handle, surround
-from partialpool.drawing.style import BLUE, INK, RED, SMALL, plain, shorten
+from partialpool.drawing.style import BLUE, INK, RED, SMALL, plain, shorten_within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,4 +147,4 @@ def broken(name: str, longest: int = 20) -> str:
         return name
     array, bracket, place = name.partition("[")
     lines = [array, bracket + place] if bracket else [name]
-    return "\n".join(shorten(line, longest) for line in lines)
+    return "\n".join(shorten_within(line, longest) for line in lines)

@@ -14,7 +14,7 @@ from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
 from partialpool.drawing.frame import surround
 from partialpool.drawing.labels import place_labels
 from partialpool.drawing.scales import frame, logarithmic, positions, row_ticks, spread_out
-from partialpool.drawing.style import BLUE, GREY, NORMAL, PALE, SMALL, plain, shorten
+from partialpool.drawing.style import BLUE, GREY, NORMAL, PALE, SMALL, plain, shorten, shorten_all
 from partialpool.plots.shrinkage.scene import CROWD, LABELLED, SHOWN
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def pooling_factor(
     surround(fig, size, heading, " ".join([*words, *notes]))
     if n <= LABELLED:
         fig.draw_without_rendering()  # settles where the axes are
-        names = [plain(shorten(level)) for level in levels]
+        names = [plain(level) for level in shorten_all(levels)]
         for k, ax in enumerate(axes):
             place_labels(ax, np.column_stack([x, factors[:, k]]), names, [])
     return for_notebooks(fig)

@@ -87,6 +87,11 @@ def read(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
     except InputError:
         raise
     except Exception as error:  # whatever a damaged file makes the reader do
+        if not h5py.is_hdf5(path):
+            raise InputError(
+                f"`{path}` is damaged or not a partialpool fit",
+                remedy="give a file that `fit.save` or `partialpool fit --out` wrote",
+            ) from None
         raise InputError(
             f"`{path}` is damaged or not a partialpool fit ({type(error).__name__})",
             remedy="save the fit again",

@@ -97,7 +97,7 @@ def _scores(shown: set[str]) -> Iterator[str]:
     if any(key.startswith("elpd") for key in shown):
         yield (
             "elpd: log predictive density of what was left out, ± its standard error; differences "
-            "between fits have smaller ones, which compare_fits gives."
+            "between fits have smaller ones, which compare_fits (`partialpool loo`) gives."
         )
 
 

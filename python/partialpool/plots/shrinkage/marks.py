@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array
 from partialpool.drawing.labels import place_labels
-from partialpool.drawing.style import BLUE, GREY, INK, RED, plain, shorten
+from partialpool.drawing.style import BLUE, GREY, INK, RED, plain, shorten_all
 from partialpool.plots.shrinkage.scene import Panel, Scene
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def label_panel(ax: Axes, scene: Scene, panel: Panel) -> None:
     inside = scene.inside(points)
     if not scene.few or scene.named_below or not inside.any() or same_estimates(scene, points):
         return
-    names = [shorten(name) for name, seen in zip(scene.levels, inside, strict=True) if seen]
+    names = shorten_all([n for n, seen in zip(scene.levels, inside, strict=True) if seen])
     obstacles = _segments(scene, points)
     if panel.mean is not None and scene.position is None:
         obstacles.append(np.repeat(panel.mean[scene.columns][None], 2, axis=0))

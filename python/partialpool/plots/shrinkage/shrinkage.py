@@ -14,7 +14,7 @@ from partialpool.arrays import Array
 from partialpool.drawing.canvas import for_notebooks
 from partialpool.drawing.frame import surround
 from partialpool.drawing.scales import logarithmic, row_ticks
-from partialpool.drawing.style import FONT, GREY, INK, NORMAL, PALE, SMALL, plain, shorten
+from partialpool.drawing.style import FONT, GREY, INK, NORMAL, PALE, SMALL, plain, shorten_all
 from partialpool.plots.shrinkage.marks import LEGEND, draw_panel, label_panel, target_name
 from partialpool.plots.shrinkage.scene import (
     LINES,
@@ -198,7 +198,7 @@ def _style(axes: Sequence[Axes], scene: Scene, labels: Sequence[str]) -> None:
             ax.xaxis.set_major_formatter(FixedFormatter([f"{n:,}" for n in ticks]))
             ax.set_xlabel(plain(rows_label(scene)), **text)
             if scene.named_below and scene.position is not None:
-                names = [plain(shorten(name)) for name in scene.levels]
+                names = [plain(name) for name in shorten_all(scene.levels)]
                 ax.set_xticks(
                     scene.position, names, rotation=35, ha="right", rotation_mode="anchor"
                 )
