@@ -15,8 +15,7 @@ from partialpool.errors import InputError
 from partialpool.figures.named import check_title, scale_of
 from partialpool.figures.plots import Plots
 from partialpool.model import Model
-from partialpool.words.parameters import level_means, scale_name
-from partialpool.words.parameters import ratio_words, scale_name
+from partialpool.words.parameters import level_means, ratio_words, scale_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

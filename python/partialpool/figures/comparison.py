@@ -22,9 +22,6 @@ from partialpool.figures.groups import (
 )
 from partialpool.figures.levels import draw_levels
 from partialpool.figures.named import check_title
-from partialpool.figures.plots import Plots
-from partialpool.figures.levels import chosen_terms, more_terms
-from partialpool.figures.named import check_title, coefficient_label, level_names
 from partialpool.figures.plots import Plots, drawn_by
 from partialpool.figures.pooling_factor import pooling_factor
 from partialpool.model import Group

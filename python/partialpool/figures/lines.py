@@ -152,10 +152,6 @@ def lines(fit: Posterior, rows: list[Ints], where: Along, without: str | None = 
     ends, times = np.cumsum(counts)[:-1], counting_weights(fit)[picked]
     of_levels = zip(np.split(found, ends, axis=1), np.split(times, ends), strict=True)
     means = np.stack([np.average(part, axis=1, weights=own) for part, own in of_levels])
-    tail = (1 - fit.provenance.interval) / 2
-    lower, upper = np.quantile(means, [tail, 1 - tail], axis=2)
-    ends = np.cumsum(counts)[:-1]
-    means = np.stack([part.mean(axis=1) for part in np.split(found, ends, axis=1)])
     lower, upper = np.quantile(means, tails(fit.provenance.interval), axis=2)
     return Lines(mean_of(means, axis=2), lower, upper)
 

@@ -196,12 +196,6 @@ def _between(subject: Subject, name: str, values: list[Any]) -> tuple[str, float
     many = len(np.unique(fit.design.table.columns[name].values)) > FEW
     quartiles = many and len(values) == 5
     low, high = (values[1], values[3]) if quartiles else (values[0], values[-1])
-    options: dict[str, Any] = {"draws": _draws(subject), "interval": fit.provenance.interval}
-    if "trials" in fit.model.family.roles:
-        options["trials"] = 1
-    elif "exposure" in fit.provenance.roles:
-        options["exposure"] = 1
-    told = effects(fit, name, {name: [low, high]}, **options)
     told = effects(fit, name, {name: [low, high]}, **_options(subject))
     row = next(row for row in _rows(told) if row["quantity"] == "contrast")
     where = (

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array, Ints, mean_of
-from partialpool.data.labels import label
-from partialpool.draws.rows import counting_weights
 from partialpool.arrays import Array, Ints, mean_of, tails
+from partialpool.draws.rows import counting_weights
 from partialpool.engine.conditional import population_mean
 from partialpool.figures.named import level_names
 from partialpool.model import Group
