@@ -331,3 +331,12 @@ def test_checks_never_say_that_there_is_no_finding_above_one(capsys, tmp_path):
     err = run(capsys, "check", tmp_path / "s.nc")[2]
     assert "Findings: none" not in err
     assert "Predictive checks: no finding." in err
+
+
+def test_reports_have_an_object_for_programs(saved, capsys, tmp_path):
+    code, out, _ = run(capsys, "report", saved / "one.nc", "--out", tmp_path / "r.html", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert Path(record["report"]).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert record["formula"] == "y ~ x + (1 | g)"
+    assert record["findings"] == []

@@ -149,7 +149,7 @@ def _plain_words(message: str) -> str:
     """Say what is wrong with options as all our messages do."""
     for theirs, ours in _USAGE:
         message = re.sub(theirs, ours, message, flags=re.DOTALL)
-    return message
+    return re.sub(r"(?<=\w), (?=--\w)", "` or `", message)
 
 
 def _usage_error(error: typer.TyperException) -> int:

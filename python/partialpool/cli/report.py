@@ -11,8 +11,8 @@ import typer
 import partialpool
 from partialpool.cli.codes import judged
 from partialpool.cli.files import check_targets, read_table
-from partialpool.cli.options import MODEL, READING, SAMPLING, taking
-from partialpool.cli.output import own_words, say
+from partialpool.cli.options import MODEL, READING, SAMPLING, Json, taking
+from partialpool.cli.output import own_words, say, say_json
 from partialpool.data import open_table
 from partialpool.engine import MAXIMISED
 from partialpool.errors import InputError
@@ -45,6 +45,7 @@ def report_command(
             f"group term, up to {MOST_ROWS} rows, unless --pooling or --start is given]",
         ),
     ] = None,
+    as_json: Json = False,
     **given: Any,
 ) -> int:
     """Write a report that works offline, on paper and on a phone: answer, model, figures, methods.
@@ -65,9 +66,13 @@ def report_command(
         say("interrupted", sys.stderr)
         return INTERRUPTED
     found.report(target, title)
-    say(out)
     page = found.page
-    say(own_words(f"\n{page.findings_text}"), sys.stderr)
+    if as_json:
+        say_json({"report": out} | page.to_dict())
+    else:
+        say(out)
+    if page.findings or not as_json:
+        say(own_words(page.findings_text if as_json else f"\n{page.findings_text}"), sys.stderr)
     return judged(finding for _, finding in page.findings)
 
 
