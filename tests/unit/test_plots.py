@@ -13,6 +13,7 @@ import pytest
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from partialpool.drawing.canvas import canvas, titled
 from partialpool.drawing.labels import place_labels
 from partialpool.drawing.scales import central, frame, positions
 from partialpool.drawing.style import shorten_all
@@ -208,6 +209,16 @@ def test_short_names_stay_apart_where_beginnings_or_ends_differ(longest):
     assert len(set(short)) == len(names)
     assert max(map(len, short)) == longest
     assert short[-1] == "none"
+
+
+@pytest.mark.parametrize("words", ["wide WORDS of a MODEL " * 6, "ordered(f, levels=c('a', 'b'))"])
+def test_titles_stay_in_the_figure(words):
+    fig, _ = canvas(1, 4.6, 3.0)
+    titled(fig, f"Can the model make data like {words}?")
+    fig.draw_without_rendering()
+    box = fig._suptitle.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= fig.bbox.x1
 
 
 def test_crowds_are_thinned_and_say_so():

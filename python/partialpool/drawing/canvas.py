@@ -66,7 +66,7 @@ def legend(ax: Axes) -> None:
 
 def titled(fig: Figure, title: str) -> Figure:
     """Give the figure its title."""
-    wide = int(12 * fig.get_size_inches()[0])
+    wide = int(9 * fig.get_size_inches()[0])  # letters that fit
     fig.suptitle(plain("\n".join(textwrap.wrap(title, wide))), fontsize=LARGE, **TEXT)
     return for_notebooks(fig)
 
