@@ -502,10 +502,10 @@ def test_bad_formulas(capsys, table, case):
 BAD_OPTIONS = {
     "no draws": (["--draws", "0"], "`--draws` is 0"),
     "no chains": (["--chains", "0"], "`--chains` is 0"),
-    "no number": (["--draws", "many"], "'--draws'"),
+    "no number": (["--draws", "many"], "the value of `--draws` is no whole number"),
     "negative seed": (["--seed", "-1"], "`--seed` is -1"),
     "interval": (["--interval", "95"], "`--interval` is 95"),
-    "percent": (["--interval", "95%"], "'--interval'"),
+    "percent": (["--interval", "95%"], "the value of `--interval` is no number"),
     "no value": (["--draws"], "'--draws'"),
     "threads": (["--threads", "0"], "`--threads` is 0"),
     "family": (["--family", "gausian"], "did you mean `gaussian`?"),
