@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 Draws = Mapping[str, Callable[[], "Figure"]]
 """Figures by name, each drawn when called."""
 
+PlotFile = Annotated[
+    str | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE.png",
+        help="Draw the levels or, without, the coefficients.",
+    ),
+]
 PlotsFolder = Annotated[
     str | None,
     typer.Option("--plots", metavar="DIR", help="Folder for all figures that there are."),

@@ -14,6 +14,7 @@ import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import judged
 from partialpool.cli.figures import (
+    PlotFile,
     PlotsFolder,
     check_figure,
     check_folder,
@@ -49,14 +50,8 @@ def fit_command(
             help="Whether `--out` keeps the rows; `check` needs them.  [default: rows]",
         ),
     ] = None,
-    coefficients: Annotated[
-        str | None,
-        typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
-    ] = None,
-    plot: Annotated[
-        str | None,
-        typer.Option(metavar="FILE.png", help="Draw the levels or, without, the coefficients."),
-    ] = None,
+    coefficients: options.CoefficientsFile = None,
+    plot: PlotFile = None,
     plots: PlotsFolder = None,
     table: Annotated[
         str | None,

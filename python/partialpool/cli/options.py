@@ -72,6 +72,14 @@ Priors = Annotated[
         "may be repeated.",
     ),
 ]
+CoefficientsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--coefficients",
+        metavar="FILE.csv",
+        help="Write the coefficients of every group level.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON object instead of a table.")]
 Family = Annotated[str, typer.Option(help="Distribution of the response.")]
 Link = Annotated[

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import judged
 from partialpool.cli.figures import (
+    PlotFile,
     PlotsFolder,
     check_figure,
     check_folder,
@@ -24,14 +21,8 @@ from partialpool.cli.output import report
 
 def show_command(
     fit: options.Saved,
-    coefficients: Annotated[
-        str | None,
-        typer.Option(metavar="FILE.csv", help="Write the coefficients of every group level."),
-    ] = None,
-    plot: Annotated[
-        str | None,
-        typer.Option(metavar="FILE.png", help="Draw the levels or, without, the coefficients."),
-    ] = None,
+    coefficients: options.CoefficientsFile = None,
+    plot: PlotFile = None,
     plots: PlotsFolder = None,
     as_json: options.Json = False,
 ) -> int:
