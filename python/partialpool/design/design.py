@@ -179,6 +179,10 @@ class Design:
     def __post_init__(self) -> None:
         freeze(self.y, self.X, self.dropped, self.rows, *self.roles.values())
 
+    def factor(self, name: str) -> GroupFactor:
+        """Give the grouping factor of this name, which there is."""
+        return next(factor for factor in self.factors if factor.name == name)
+
     @property
     def weights(self) -> Array | None:
         """What rows count, or how precise they are."""

@@ -223,8 +223,8 @@ def _line(
 
 def rows_of_levels(fit: Posterior, group: Group, levels: Sequence[int]) -> list[Ints]:
     """Positions of the rows of each level among those that were fitted."""
-    factor = next(one for one in rows_of(fit).factors if one.name == group.factor)
-    return [np.flatnonzero(factor.codes == level) for level in levels]
+    codes = rows_of(fit).factor(group.factor).codes
+    return [np.flatnonzero(codes == level) for level in levels]
 
 
 def _response_label(fit: Posterior) -> str:

@@ -97,8 +97,7 @@ def along(fit: Posterior, group: Group, x: str | None) -> Along:
 def _first(fit: Posterior, group: Group, known: tuple[str, ...]) -> str:
     """The first predictor of the levels' terms, else the first of the formula that is one."""
     design = rows_of(fit)
-    factor = next(one for one in design.factors if one.name == group.factor)
-    terms = [*factor.column_terms, *design.column_terms]
+    terms = [*design.factor(group.factor).column_terms, *design.column_terms]
     for term in terms:
         for one in term:
             for name in one.columns:

@@ -231,7 +231,7 @@ def loo(fit: Posterior, by: str | None = None) -> Loo:
     if key not in fit.held_out:
         design = rows_of(fit)
         if by is not None:
-            factor = next(f for f in design.factors if f.name == by)
+            factor = design.factor(by)
         fit.held_out[key] = _rows(fit) if factor is None else leave_levels(fit, factor)
     found: Loo = fit.held_out[key]
     return found
