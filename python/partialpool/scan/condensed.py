@@ -194,7 +194,7 @@ class _Points(NamedTuple):
 
 def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Points:
     """Make the points of cells."""
-    cells, d = mean.shape
+    d = mean.shape[1]
     size = ROUNDING * np.sqrt(np.einsum("jac,jac->jc", root, root))
     size += NOTHING * np.sqrt(weight)[:, None] * columns.facts.sd
     varied = np.any(np.abs(root) > size[:, None, :], axis=2)
@@ -204,7 +204,7 @@ def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Poin
     values = np.empty((int(copies.sum()), d))
     for r in np.unique(rank).tolist():
         own = np.flatnonzero(rank == r)
-        spread = _simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
+        spread = simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
         spread *= np.sqrt((r + 1) / weight[own])[:, None, None]
         spread += mean[own][:, None, :] + columns.added
         values[first[own][:, None] + np.arange(r + 1)] = spread
@@ -212,7 +212,7 @@ def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Poin
     return _Points(values, np.repeat(weight / copies, copies), copies)
 
 
-def _simplex(r: int) -> Array:
+def simplex(r: int) -> Array:
     """Return r orthonormal columns that add up to 0 (Helmert's): (r + 1, r)."""
     H = np.zeros((r + 1, r))
     for k in range(1, r + 1):
