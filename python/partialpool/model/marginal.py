@@ -238,7 +238,7 @@ def _mean_precision(design: Design) -> float:
     if design.condensed is not None:
         return design.condensed.mean
     scale = row_scale_of(design)
-    return 1.0 if scale is None else float(np.mean(scale**2))
+    return float(np.mean(scale**2)) if scale is not None else 1.0
 
 
 def least_squares(

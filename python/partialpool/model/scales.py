@@ -14,7 +14,7 @@ from partialpool import called, limits
 from partialpool.arrays import Array, Ints
 from partialpool.columns import ColumnFacts
 from partialpool.design import Design, GroupFactor
-from partialpool.errors import NotYetError
+from partialpool.errors import NeedsRowsError
 from partialpool.families import DEFAULT, Family
 from partialpool.formula import Factor, Term
 from partialpool.model.own import are_dependent, columns_apart, constant_of, own_parts
@@ -36,6 +36,11 @@ class Predictor:
     def facts(self) -> ColumnFacts:
         """What the columns are like over all rows of the table."""
         return ColumnFacts.of(self.X) if self.known is None else self.known
+
+    @property
+    def written(self) -> Array:
+        """X with all columns where the user has them."""
+        return self.X if self.known is None else self.X + self.known.shift
 
     @property
     def labels(self) -> list[str]:
@@ -195,10 +200,9 @@ def _response_sd(
     if size > 0:
         return size
     if design.se is not None and design.condensed is not None:
-        raise NotYetError(
+        raise NeedsRowsError(
             f"`{design.response}` is the same in every row, and then priors need the median of the "
-            "standard errors, which one pass over the table does not give",
-            remedy="read the table whole (`one_pass=False`)",
+            "standard errors, which one pass over the table does not give"
         )
     return 1.0 if design.se is None else float(np.median(design.se))
 
@@ -332,7 +336,8 @@ def axis_weights(factor: GroupFactor, design: Design) -> Mapping[Term, Array]:
     """
     if design.condensed is not None:
         return design.condensed.axes.get(factor.name, {})
-    return {term: 1.0 / (1.0 + cells) for term, cells in _cells(factor, design).items()}
+    cells = _cells(factor, design)
+    return {term: np.asarray(1.0 / (1.0 + own)) for term, own in cells.items()}
 
 
 def _cells(factor: GroupFactor, design: Design) -> dict[Term, Ints]:
