@@ -11,12 +11,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from partialpool import called, limits
-from partialpool.arrays import Array, Ints
+from partialpool.arrays import Array
 from partialpool.columns import ColumnFacts
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NeedsRowsError
 from partialpool.families import DEFAULT, Family
-from partialpool.formula import Factor, Term
+from partialpool.expressions.cells import cells_of, falling, several_columns
+from partialpool.formula import Term
 from partialpool.model.own import are_dependent, columns_apart, constant_of, own_parts
 from partialpool.model.parts import Outer, OwnParts
 
@@ -336,31 +337,9 @@ def axis_weights(factor: GroupFactor, design: Design) -> Mapping[Term, Array]:
     """
     if design.condensed is not None:
         return design.condensed.axes.get(factor.name, {})
-    cells = _cells(factor, design)
-    return {term: np.asarray(1.0 / (1.0 + own)) for term, own in cells.items()}
-
-
-def _cells(factor: GroupFactor, design: Design) -> dict[Term, Ints]:
-    """For each term with categories, the category of each row, numbered by names in order."""
-    found: dict[Term, Ints] = {}
-    for term in dict.fromkeys(factor.column_terms):
-        if factor.column_terms.count(term) < 2:
-            continue  # one axis
-        names = [name for one in term if (name := _category(one, design)) is not None]
-        if not names:
-            continue
-        rows = np.zeros(len(factor.Z), dtype=np.int64)
-        for name in names:
-            labels, codes = np.unique(
-                design.table.columns[name].values.astype(str), return_inverse=True
-            )
-            rows = rows * len(labels) + codes.reshape(-1)
-        found[term] = rows
+    found = {}
+    for term in several_columns(factor.column_terms):
+        cells = cells_of(term, design.table.columns)
+        if cells is not None:
+            found[term] = falling(cells)
     return found
-
-
-def _category(factor: Factor, design: Design) -> str | None:
-    """Name of the column whose values are the categories of a factor; None for numbers."""
-    name = factor.columns[0]
-    bare = factor.bare and design.table.columns[name].kind not in ("number", "boolean")
-    return name if bare or factor.code.startswith("C(") else None

@@ -9,7 +9,7 @@ is exactly 1 in every point, so that stages behind need not know that rows stand
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +21,8 @@ from partialpool.design import Condensed, Design, GroupFactor, Plan
 from partialpool.design.grouping import make_blocks, ordered_groups, twins
 from partialpool.design.plan import PlannedGrouping
 from partialpool.design.rows import FactorRows, PartRows
-from partialpool.formula import GroupTerm
+from partialpool.expressions.cells import several_columns
+from partialpool.formula import GroupTerm, Term
 
 from .moments import Moments
 
@@ -43,12 +44,34 @@ class Facts:
         What the weights of the moments come from, if rows differ in them.
     notes : tuple of Note
         What to say of how the columns were read.
+    axes : mapping of (str, Term) to Moments
+        By factor and term that `axis_terms` names: the same rows as of one cell, with the weights
+        that `falling` gives to the term's categories.
     """
 
     n_dropped: int = 0
     n_zero_weight: int = 0
     precision: Literal["weights", "se"] | None = None
     notes: tuple[Note, ...] = ()
+    axes: Mapping[tuple[str, Term], Moments] = field(default_factory=dict)
+
+
+def axis_terms(plan: Plan, made: PartRows) -> list[tuple[str, Term]]:
+    """Terms of factors whose categories fix axes: of several columns that correlate."""
+    part, labels = plan.part("mu"), plan.categories - {*plan.booleans}
+
+    def categorical(term: Term) -> bool:
+        return any(
+            one.columns[0] in labels if one.bare else one.code.startswith("C(") for one in term
+        )
+
+    found = []
+    for planned, rows in zip(part.groupings, made.factors, strict=True):
+        for group, own in zip(ordered_groups(part.terms, planned.name), rows.Z, strict=True):
+            if group.correlated:
+                several = several_columns(own.terms)
+                found += [(planned.name, term) for term in several if categorical(term)]
+    return found
 
 
 def condensed_design(
@@ -71,8 +94,15 @@ def condensed_design(
     -------
     Design
         With `condensed`; `n_rows` is the number of the table's rows.
+
+    Raises
+    ------
+    ValueError
+        If `facts` lack axes of a term that `axis_terms` names.
     """
     facts = Facts() if facts is None else facts
+    if not set(axis_terms(plan, made)) <= set(facts.axes):
+        raise ValueError("axes")
     columns, part = _Columns.of(moments), plan.part("mu")
     assert part.terms.left is not None  # parse_formula saw to it
     points = _points(moments.mean, moments.root, moments.weight, columns)
@@ -125,8 +155,28 @@ def condensed_design(
             facts=columns.facts.some(X),
             mean=float(moments.weight.sum()) / overall.n,
             logs=overall.log_weights,
+            axes=_axes(facts, table, columns),
         ),
     )
+
+
+def _axes(facts: Facts, table: _Points, columns: _Columns) -> dict[str, dict[Term, Array]]:
+    """Weights of categories as weights between the rows that describe the table.
+
+    Rows with weights of their own are combinations of these, and so are own parts of them, which
+    are affine in the columns.
+    """
+    size = np.where(columns.facts.sd > 0, columns.facts.sd, 1.0)
+    found: dict[str, dict[Term, Array]] = {}
+    for (factor, term), own in facts.axes.items():
+        points = _points(own.mean, own.root, own.weight, columns)
+        A, b = (
+            np.vstack([np.ones(len(rows)), (rows / size).T])
+            for rows in (table.values, points.values)
+        )
+        shares = np.linalg.lstsq(A, b, rcond=1e-13)[0]
+        found.setdefault(factor, {})[term] = (shares * points.precision) @ shares.T
+    return found
 
 
 def _roles(facts: Facts, precision: Array) -> dict[str, Array]:
