@@ -37,6 +37,7 @@ LAYERS = (
     ("expressions",),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
+    ("columns",),
     ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )
