@@ -34,7 +34,7 @@ LAYERS = (
     ("model",),
     ("scan",),
     ("design", "families"),
-    ("expressions",),
+    ("expressions", "own"),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
     ("columns",),

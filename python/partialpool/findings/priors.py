@@ -18,8 +18,8 @@ from partialpool.model import Model, Pooled
 from partialpool.model.coordinates import Coordinates, bounded, coordinates
 from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
-from partialpool.model.parts import OwnParts
 from partialpool.model.scales import FactorParts, predictors, scales
+from partialpool.own.parts import OwnParts
 from partialpool.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
 
 # Rows from which the data's own estimate is taken at most.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.model.parts import Block, Outer, OwnParts
+from partialpool.own.parts import Block, Outer, OwnParts
 from partialpool.priors import Flat, Normal, NormalAtMean, Prior
 
 
@@ -110,7 +110,7 @@ def coordinates(
     Examples
     --------
     >>> from partialpool.formula import expand
-    >>> from partialpool.model.own import own_parts
+    >>> from partialpool.own.build import own_parts
     >>> x = np.array([2004.0, 2005.0, 2006.0, 2009.0])
     >>> parts = own_parts(np.column_stack([np.ones(4), x]), expand("x"))
     >>> priors = [NormalAtMean(3, 10), Normal(0, 2)]

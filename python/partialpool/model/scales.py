@@ -15,11 +15,11 @@ from partialpool.arrays import Array
 from partialpool.columns import ColumnFacts
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NeedsRowsError
-from partialpool.families import DEFAULT, Family
 from partialpool.expressions.cells import cells_of, falling, several_columns
+from partialpool.families import DEFAULT, Family
 from partialpool.formula import Term
-from partialpool.model.own import are_dependent, columns_apart, constant_of, own_parts
-from partialpool.model.parts import Outer, OwnParts
+from partialpool.own.build import are_dependent, columns_apart, constant_of, own_parts
+from partialpool.own.parts import Outer, OwnParts
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What own parts are: the columns of a predictor, and what takes up a part of them.
 
-`own.py` makes them, and says what they mean.
+`build.py` makes them, and says what they mean.
 """
 
 from __future__ import annotations
