@@ -3,7 +3,7 @@
     M b = X̃ c + level + E_outer (Φ b),      b = back c + level · ones
 
 X̃ are the working columns, of mean square one. Where priors are default ones, these are the own
-parts of the terms (`own.py`), centred and uncorrelated within a term. A prior that the user sets on
+parts of the terms (`own/`), centred and uncorrelated within a term. A prior that the user sets on
 a coefficient itself makes that coefficient a coordinate, and the others of its term keep what their
 joint prior says of them alone.
 """

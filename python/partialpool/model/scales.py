@@ -280,10 +280,8 @@ def factor_parts(factor: GroupFactor, design: Design, counting: Array | None = N
     table = factor if design.condensed is None else design.described.factor(factor.name)
     Z = _Columns.of(table.Z, factor.Z, factor, factor.column_terms)
     axes = axis_weights(factor, design)
-    if dependent := are_dependent(table.Z):
-        whole = Z.apart()
-    else:
-        whole = Z.own(counting, axes=axes)
+    dependent = are_dependent(table.Z)
+    whole = Z.apart() if dependent else Z.own(counting, axes=axes)
     blocks: list[OwnParts | None] = []
     far = _far(factor, whole)
     reach = whole.back.copy()

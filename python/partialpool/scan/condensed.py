@@ -19,10 +19,10 @@ from partialpool.columns import ColumnFacts
 from partialpool.data import Note, Table
 from partialpool.design import Condensed, Design, GroupFactor, Plan
 from partialpool.design.grouping import make_blocks, ordered_groups, twins
-from partialpool.design.plan import PlannedGrouping
-from partialpool.design.rows import FactorRows, PartRows
+from partialpool.design.plan import PlannedPart
+from partialpool.design.rows import PartRows
 from partialpool.expressions.cells import several_columns
-from partialpool.formula import GroupTerm, Term
+from partialpool.formula import Term
 
 from .moments import Moments
 
@@ -109,8 +109,7 @@ def condensed_design(
     overall = moments.overall
     table = _points(overall.mean[None], overall.root[None], np.array([float(overall.n)]), columns)
     factors = tuple(
-        _factor(ordered_groups(part.terms, own.name), own, rows, k, made, columns, table, moments)
-        for k, (own, rows) in enumerate(zip(part.groupings, made.factors, strict=True))
+        _factor(part, k, made, columns, table, moments) for k in range(len(part.groupings))
     )
     X = columns.places(made.X.names)
     nothing = np.empty(0, dtype=np.int64)
@@ -244,7 +243,7 @@ class _Points(NamedTuple):
 
 def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Points:
     """Make the points of cells."""
-    cells, d = mean.shape
+    d = mean.shape[1]
     size = ROUNDING * np.sqrt(np.einsum("jac,jac->jc", root, root))
     size += NOTHING * np.sqrt(weight)[:, None] * columns.facts.sd
     varied = np.any(np.abs(root) > size[:, None, :], axis=2)
@@ -272,9 +271,7 @@ def _simplex(r: int) -> Array:
 
 
 def _factor(
-    groups: Sequence[GroupTerm],
-    planned: PlannedGrouping,
-    rows: FactorRows,
+    part: PlannedPart,
     k: int,
     made: PartRows,
     columns: _Columns,
@@ -282,8 +279,9 @@ def _factor(
     moments: Moments,
 ) -> GroupFactor:
     """Give a factor its columns in the rows that describe the table."""
+    planned, groups = part.groupings[k], ordered_groups(part.terms, part.groupings[k].name)
     places, X = columns.places(planned.terms), columns.places(made.X.names)
-    widths = [(len(part.kept), g.correlated) for part, g in zip(planned.parts, groups, strict=True)]
+    widths = [(len(own.kept), g.correlated) for own, g in zip(planned.parts, groups, strict=True)]
     written = table.values + columns.facts.shift
     levels = planned.joined
     counts = np.bincount(moments.codes[:, k], weights=moments.n, minlength=len(levels))
@@ -291,13 +289,13 @@ def _factor(
         name=planned.name,
         columns=planned.columns,
         terms=planned.terms,
-        column_terms=tuple(term for part in rows.Z for term in part.terms),
+        column_terms=tuple(term for own in made.factors[k].Z for term in own.terms),
         blocks=make_blocks(widths),
         Z=np.ascontiguousarray(table.values[:, places]),
         codes=np.zeros(len(table.values), dtype=np.int64),
         levels=levels,
         counts=counts.astype(np.int64),
         T=twins(written[:, places], planned.terms, written[:, X], made.X.names),
-        aliased=tuple(one for part in planned.parts for one in part.aliased),
+        aliased=tuple(one for own in planned.parts for one in own.aliased),
         known=columns.facts.some(places),
     )
