@@ -5,11 +5,12 @@ import pytest
 
 from partialpool.design import build_design
 from partialpool.design.rows import apply_plan
+from partialpool.expressions.cells import cells_of, falling
 from partialpool.formula import parse_formula
 from partialpool.model import pool
 from partialpool.model.blocks import build_blocks
 from partialpool.model.marginal import build_marginal
-from partialpool.scan.condensed import Facts, condensed_design
+from partialpool.scan.condensed import Facts, axis_terms, condensed_design
 from partialpool.scan.moments import Moments
 
 
@@ -22,7 +23,11 @@ def condensed(design, precision=None):
         found |= dict(zip(factor.terms, factor.Z.T, strict=True))
     values = np.column_stack([*found.values(), y])
     names = (*found, "y")
-    codes = np.column_stack([f.codes for f in design.factors]) if design.factors else np.empty((len(y), 0))
+    codes = (
+        np.column_stack([f.codes for f in design.factors])
+        if design.factors
+        else np.empty((len(y), 0))
+    )
     origin = values[0] + np.mean(values - values[0], axis=0)
     weights, kind = None, None
     if design.weights is not None:
@@ -31,4 +36,9 @@ def condensed(design, precision=None):
         weights, kind = design.se**-2.0, "se"
     moments = Moments.of_rows(names, origin, codes, values, weights)
     (made,) = apply_plan(design.plan, design.table.columns, design.n_rows, fitted=True)
-    return condensed_design(design.plan, made, moments, Facts(precision=kind))
+    axes = {}
+    for name, term in axis_terms(design.plan, made):
+        weight = falling(cells_of(term, design.table.columns))
+        none = np.empty((len(y), 0))
+        axes[name, term] = Moments.of_rows(names, origin, none, values, weight)
+    return condensed_design(design.plan, made, moments, Facts(precision=kind, axes=axes))
