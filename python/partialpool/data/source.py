@@ -55,6 +55,11 @@ class Source:
         return self.n_rows > rows
 
     @property
+    def is_spent(self) -> bool:
+        """Whether its rows could be read only once, and were."""
+        return isinstance(self._reader, StreamReader) and self._reader.is_spent
+
+    @property
     def index(self) -> Any:
         """What pandas calls the rows; None where they have no names of their own."""
         return self._reader.index

@@ -84,11 +84,7 @@ class StreamReader:
         # Rows of what can be read only once that were read to see whether there are many.
         self._held: list[Any] = []
         self._rest: Iterator[Any] | None = None
-
-    @property
-    def once(self) -> bool:
-        """Whether its rows can be asked for only once, and are not in memory."""
-        return self._stream.once and self._whole is None
+        self.is_spent = False
 
     @property
     def n_rows(self) -> int:
@@ -122,7 +118,7 @@ class StreamReader:
 
     def has_more_than(self, rows: int) -> bool:
         """Whether there are more rows than so many."""
-        if not self.once:
+        if not self._stream.once or self._whole is not None:
             return self.n_rows > rows
         if self._rest is None:
             self._rest = attempt(self.source, lambda: self._stream.batches(self.names, ROWS))
@@ -134,6 +130,7 @@ class StreamReader:
         return True
 
     def _batches(self, names: Sequence[str], rows: int) -> Iterator[Any]:
+        self.is_spent = self._stream.once
         if self._rest is None:
             return self._stream.batches(names, rows)
         held, self._held = self._held, []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints
@@ -15,6 +16,7 @@ from partialpool.design.matrix import build_matrix
 from partialpool.design.plan import Plan, PlannedColumns
 from partialpool.design.response import build_response
 from partialpool.design.roles import total_offset
+from partialpool.expressions.cells import cells_of, falling
 from partialpool.formula import GroupTerm, Term, expand
 
 from .levels import Known, Levels, Tuples
@@ -128,6 +130,17 @@ class Adder:
         self.response_low, self.response_high = np.inf, -np.inf
         self.offsets = _Range(), _Range()
         self.n = 0
+        self.axes: dict[tuple[str, Term], _Axis] = {}
+
+    def watch_axes(self, axes: Mapping[tuple[str, Term], Mapping[str, NDArray[np.str_]]]) -> None:
+        """Add rows up also with weights that fall from category to category of these terms.
+
+        The texts are those of the columns that have the categories, as `texts_of` gives them.
+        """
+        d = len(self.columns.names)
+        self.axes = {
+            key: _Axis(texts, _core.Cells(columns=d, weighted=False)) for key, texts in axes.items()
+        }
 
     def add(self, rows: CompleteRows) -> None:
         """Add complete rows, of which there are some."""
@@ -145,6 +158,16 @@ class Adder:
             weights=_precision(rows),
             threads=os.cpu_count() or 1,
         )
+        for (_, term), axis in self.axes.items():
+            cells = cells_of(term, rows.columns, axis.texts)
+            assert cells is not None
+            axis.sums.add(
+                codes=np.zeros(len(rows), dtype=np.int64),
+                values=values,
+                origin=self.origin,
+                weights=falling(cells),
+                threads=os.cpu_count() or 1,
+            )
         self.n += len(rows)
 
     def _cells(self, rows: CompleteRows) -> Ints:
@@ -159,6 +182,14 @@ class Adder:
             for own, grouping in zip(self.tuples, self.groupings, strict=True)
         ]
         return self.cells.number(found)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """All rows in one cell, weighted by the categories of a term."""
+
+    texts: Mapping[str, NDArray[np.str_]]
+    sums: _core.Cells
 
 
 class _Range:

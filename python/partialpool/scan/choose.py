@@ -55,9 +55,9 @@ def one_pass_design(
             f"the table cannot be read in one pass: {obstacle}",
             remedy="leave `one_pass` out, and it is read whole",
         )
-    if isinstance(source, Source) and source.once:
+    if isinstance(source, Source) and source.is_spent:
         raise InputError(
-            f"{source.source} can be read only once, and has to be read whole: {obstacle}",
+            f"{source.source} can be read only once, and would have to be read again: {obstacle}",
             remedy="give a file or a data frame",
         )
     return None

@@ -9,11 +9,10 @@ import numpy as np
 
 from partialpool.arrays import Array, Ints
 from partialpool.design.aliased import leave_out, leave_out_zeros
-from partialpool.design.grouping import ordered_groups
 from partialpool.design.interaction import Coded, combine, match_combinations
 from partialpool.design.plan import Plan, PlannedGrouping
-from partialpool.design.rows import FactorRows, PartRows
-from partialpool.formula import expand
+from partialpool.design.rows import PartRows
+from partialpool.formula import Term
 
 from .adder import Adder
 from .condensed import simplex
@@ -44,23 +43,40 @@ def finished_moments(adder: Adder, levelled: tuple[Levelled, ...]) -> Moments:
         codes, n, weight = codes[order], n[order], weight[order]
         mean, root = mean[order], root[order]
     assert adder.origin is not None
-    origin, d = adder.origin, len(adder.columns.names)
     overall = Overall(adder.n, whole_mean, whole_root, low, high, logs)
-    found = Moments(adder.columns.names, origin, codes, n, weight, mean, root, overall)
-    return _with_constant(found, d) if adder.columns.constant else found
+    found = Moments(adder.columns.names, adder.origin, codes, n, weight, mean, root, overall)
+    return _with_constant(found) if adder.columns.constant else found
 
 
-def _with_constant(moments: Moments, d: int) -> Moments:
-    """Put a column of ones before the others: its mean is its origin, and it has no spread."""
+def axis_moments(adder: Adder, moments: Moments) -> dict[tuple[str, Term], Moments]:
+    """Return the moments of all rows with the weights that give axes to terms of factors."""
+    found = {}
+    for key, axis in adder.axes.items():
+        n, weight, mean, root = axis.sums.parts()
+        own = replace(moments, codes=np.zeros((1, 0), dtype=np.int64), n=n, weight=weight)
+        if adder.columns.constant:
+            mean, root = _beside_constant(mean, root)
+        found[key] = replace(own, mean=mean, root=root)
+    return found
+
+
+def _beside_constant(mean: Array, root: Array) -> tuple[Array, Array]:
+    """Put a column before others whose mean is its origin, and which has no spread."""
+    d = mean.shape[1]
+    wider = np.zeros((len(mean), d + 1, d + 1))
+    wider[:, 1:, 1:] = root
+    return np.column_stack([np.zeros(len(mean)), mean]), wider
+
+
+def _with_constant(moments: Moments) -> Moments:
+    """Put a column of ones before the others."""
     whole = moments.overall
-    inner = np.zeros((len(moments.n), d + 1, d + 1))
-    inner[:, 1:, 1:] = moments.root
-    outer = np.zeros((d + 1, d + 1))
-    outer[1:, 1:] = whole.root
+    mean, root = _beside_constant(moments.mean, moments.root)
+    whole_mean, whole_root = _beside_constant(whole.mean[None], whole.root[None])
     overall = replace(
         whole,
-        mean=np.append(0.0, whole.mean),
-        root=outer,
+        mean=whole_mean[0],
+        root=whole_root[0],
         low=np.append(1.0, whole.low),
         high=np.append(1.0, whole.high),
     )
@@ -68,8 +84,8 @@ def _with_constant(moments: Moments, d: int) -> Moments:
         moments,
         columns=("Intercept", *moments.columns),
         origin=np.append(1.0, moments.origin),
-        mean=np.column_stack([np.zeros(len(moments.n)), moments.mean]),
-        root=inner,
+        mean=mean,
+        root=root,
         overall=overall,
     )
 
@@ -107,28 +123,25 @@ def complete_plan(
     part = plan.part("mu")
     place = {name: k for k, name in enumerate(moments.columns)}
     points = _like_all(moments.overall, moments.origin)
-    terms = expand(part.terms.population)
-    made = learner.matrix(terms, part.population.state)
-    coded = learner.categories()
+    every, coded = learner.made(part), learner.categories()
+    made = every.X
     X = points[:, [place[name] for name in made.names]]
     kept, aliased = leave_out(made.names, X, made.terms, coded)
     population = replace(part.population, kept=tuple(made.names[j] for j in kept), aliased=aliased)
     ends = np.vstack([moments.overall.low, moments.overall.high])
     groupings, factors = [], []
-    for own, levels in zip(part.groupings, levelled, strict=True):
+    for own, rows, levels in zip(part.groupings, every.factors, levelled, strict=True):
         parts, Z = [], []
-        groups = ordered_groups(part.terms, own.name)
-        for planned, group in zip(own.parts, groups, strict=True):
-            rows = learner.matrix(expand(group.terms), planned.state)
-            zeros = ends[:, [place[name] for name in rows.names]]
-            stay, gone = leave_out_zeros(rows.names, zeros, rows.terms, coded)
-            names = tuple(rows.names[j] for j in stay)
+        for planned, columns in zip(own.parts, rows.Z, strict=True):
+            zeros = ends[:, [place[name] for name in columns.names]]
+            stay, gone = leave_out_zeros(columns.names, zeros, columns.terms, coded)
+            names = tuple(columns.names[j] for j in stay)
             parts.append(replace(planned, kept=names, aliased=gone))
-            Z.append(rows.some(stay))
+            Z.append(columns.some(stay))
         groupings.append(
             PlannedGrouping(own.name, own.columns, levels.levels, levels.members, tuple(parts))
         )
-        factors.append(FactorRows(tuple(Z), np.empty(0, dtype=np.int64)))
+        factors.append(replace(rows, Z=tuple(Z)))
     finished = replace(part, population=population, groupings=tuple(groupings))
     return replace(plan, parts=(finished,)), PartRows(made.some(kept), tuple(factors))
 

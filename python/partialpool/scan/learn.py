@@ -8,23 +8,27 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from partialpool.arrays import Array
-from partialpool.data import Column, Note
+from partialpool.arrays import Array, Ints
+from partialpool.data import Column
 from partialpool.data.unclear import refuse_unclear
 from partialpool.design.build import check_quotients
 from partialpool.design.grouping import check_levels, ordered_groups
 from partialpool.design.matrix import Matrix, build_matrix
 from partialpool.design.plan import Plan, PlannedColumns, PlannedGrouping, PlannedPart
 from partialpool.design.roles import Expression, Source, learn_source
+from partialpool.design.rows import FactorRows, PartRows
 from partialpool.errors import InputError, short
 from partialpool.expressions.categories import Categories
+from partialpool.expressions.cells import category_columns, texts_of
 from partialpool.expressions.coding import code_factor
 from partialpool.expressions.evaluate import Evaluator, State, plain_options
 from partialpool.expressions.state import encode
 from partialpool.formula import GroupTerm, Term, expand
 from partialpool.formula.tree import Call
 
+from .condensed import axis_terms
 from .levels import Levels, Tuples
 from .rows import CompleteRows
 from .wanted import SCALING, Wanted, WholeNeeded
@@ -148,12 +152,37 @@ class Learner:
                 found[factor.code] = own
         return found
 
-    def known(self, name: str, notes: tuple[Note, ...]) -> Column:
-        """Return what is known of a column: its different values, or some of its rows."""
+    def known(self, name: str) -> tuple[Column, Ints]:
+        """Return the different values of a column and their rows; else one row that it has."""
         assert self._sample is not None
-        one = self._seen.get((name,))
-        column = self._sample.columns[name].rows(slice(1))
-        return replace(column if one is None else one.columns()[0][name], notes=notes)
+        own = self._seen.get((name,))
+        if own is None:
+            return self._sample.columns[name].rows(slice(1)), np.ones(1, dtype=np.int64)
+        return own.columns()[0][name], own.rows
+
+    def made(self, part: PlannedPart) -> PartRows:
+        """Return the names and terms of all columns of a plan in which they all stay."""
+        X = self.matrix(expand(part.terms.population), part.population.state)
+        factors = []
+        for own in part.groupings:
+            groups = zip(ordered_groups(part.terms, own.name), own.parts, strict=True)
+            Z = (self.matrix(expand(group.terms), planned.state) for group, planned in groups)
+            factors.append(FactorRows(tuple(Z), np.empty(0, dtype=np.int64)))
+        return PartRows(X, tuple(factors))
+
+    def axes(self, plan: Plan) -> dict[tuple[str, Term], dict[str, NDArray[np.str_]]]:
+        """Return the terms whose categories fix axes, with the texts of these."""
+        assert self._sample is not None
+        found = {}
+        for key in axis_terms(plan, self.made(plan.part("mu"))):
+            names = category_columns(key[1], self._sample.columns)
+            found[key] = {name: texts_of(self._values(name)) for name in names}
+        return found
+
+    def _values(self, name: str) -> Column:
+        """Return the different values of a column that makes categories."""
+        names = next(names for names in self._seen if name in names)
+        return self._seen[names].columns()[0][name]
 
     def matrix(self, terms: tuple[Term, ...], state: State) -> Matrix:
         """Return the columns of terms in some row."""
@@ -206,12 +235,12 @@ class Learner:
 
 
 class _Seen:
-    """The combinations of values that some columns have in complete rows."""
+    """The combinations of values that some columns have, and how many complete rows each."""
 
     def __init__(self, names: tuple[str, ...], distinct: Mapping[str, Column]) -> None:
         self._levels = {name: Levels(distinct.get(name)) for name in names}
         self._tuples = Tuples(len(names))
-        self._count = 0
+        self.rows: Ints = np.zeros(0, dtype=np.int64)
 
     def look(self, rows: CompleteRows) -> None:
         """See some rows."""
@@ -219,14 +248,16 @@ class _Seen:
             own.number(rows.columns[name], rows.places.get(name))
             for name, own in self._levels.items()
         ]
-        self._count = max(self._count, 1 + int(self._tuples.number(numbers).max()))
-        if self._count > MOST:
+        new = np.bincount(self._tuples.number(numbers), minlength=len(self.rows))
+        new[: len(self.rows)] += self.rows
+        self.rows = new
+        if len(new) > MOST:
             names = " and ".join(f"`{name}`" for name in self._levels)
             raise WholeNeeded(f"{names} would make more than {MOST:,} categories")
 
     def columns(self) -> tuple[dict[str, Column], int]:
         """Return the columns of rows that have each combination once."""
-        members = self._tuples.members(self._count)
+        members = self._tuples.members(len(self.rows))
         found = {}
         for (name, own), numbers in zip(self._levels.items(), members, strict=True):
             column = own.column()
@@ -235,7 +266,7 @@ class _Seen:
             ):
                 raise WholeNeeded(f"categories are made of moments of time (`{name}`)")
             found[name] = column.rows(numbers)
-        return found, self._count
+        return found, len(self.rows)
 
 
 class _Running:

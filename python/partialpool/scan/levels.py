@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.arrays import Array, Ints
+from partialpool.arrays import Ints
 from partialpool.data import Column
 from partialpool.data.labels import distinct
 from partialpool.design.grouping import factorize, match_levels
@@ -139,7 +139,6 @@ def _keys(values: NDArray[Any]) -> Ints:
     return np.ascontiguousarray(values, dtype=np.int64)
 
 
-def _column(like: Column, labels: Array) -> Column:
+def _column(like: Column, labels: NDArray[Any]) -> Column:
     none = np.zeros(len(labels), dtype=bool)
     return replace(like, values=labels, missing=none, texts=None)
-

@@ -21,16 +21,16 @@ from partialpool.design.sizes import check_sizes
 from partialpool.errors import InputError
 
 from .adder import Adder
-from .condensed import Facts, condensed_design
-from .finish import complete_plan, finished_moments, ordered_levels
+from .condensed import Facts, axis_terms, condensed_design
+from .finish import axis_moments, complete_plan, finished_moments, ordered_levels
 from .learn import Learner
 from .levels import Levels
 from .moments import Moments
 from .rows import CompleteRows, complete_batch, so_far
 from .wanted import Wanted, WholeNeeded
 
-Watch = Callable[[int], object] | None
-"""Told how many rows were read."""
+Watch = Callable[[int, int], object] | None
+"""Told how many rows were read, and how many there are to read."""
 
 
 def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
@@ -43,7 +43,7 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     source : Source
         The table.
     watch : callable, optional
-        Told how many rows were read, over all passes.
+        Told how many rows were read, and how many there are to read, over all passes.
 
     Raises
     ------
@@ -55,8 +55,10 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     wanted.check()
     check_names(wanted.terms, source)
     batches = source.batches(wanted.columns, wanted.uses.labels)
-    reading = _Reading(wanted, batches, watch)
+    reading = _Reading(wanted, batches)
     learner = Learner(wanted, batches.first.table.columns, reading.distinct)
+    if watch is not None and not batches.once:
+        reading.watch(watch, source.n_rows * (1 + learner.needs_a_look))
     if learner.needs_a_look:
         if batches.once:
             raise WholeNeeded("its rows have to be read twice, and they come only once")
@@ -71,6 +73,7 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
             plan = learner.plan(wanted)
             levels = {name: Levels(reading.distinct.get(name)) for name in wanted.grouping}
             adder = Adder(wanted, plan, levels)
+            adder.watch_axes(learner.axes(plan))
         try:
             adder.add(rows)
         except InputError as error:
@@ -82,8 +85,9 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
 class _Reading:
     """Passes over a table, and what was left out."""
 
-    def __init__(self, wanted: Wanted, batches: Batches, watch: Watch) -> None:
-        self.batches, self._watch = batches, watch
+    def __init__(self, wanted: Wanted, batches: Batches) -> None:
+        self.batches = batches
+        self._watch: Callable[[int], object] | None = None
         labels = wanted.uses.labels
         self.distinct = {
             name: own if name in labels else replace(own, texts=None)
@@ -91,6 +95,10 @@ class _Reading:
         }
         self.read = self._before = 0
         self.n_dropped = self.n_zero_weight = 0
+
+    def watch(self, told: Callable[[int, int], object], total: int) -> None:
+        """Tell how far all passes are."""
+        self._watch = lambda done: told(done, total)
 
     def complete(self, wanted: Wanted) -> Iterator[CompleteRows]:
         """Give the complete rows of all batches that have some.
@@ -131,7 +139,8 @@ def _design(plan: Plan, learner: Learner, adder: Adder, reading: _Reading) -> De
     roles = learner.wanted.roles
     precision: Any = next((role for role in ("weights", "se") if role in roles), None)
     notes = _notes(plan, learner, reading)
-    facts = Facts(reading.n_dropped, reading.n_zero_weight, precision, notes)
+    axes = {k: v for k, v in axis_moments(adder, moments).items() if k in axis_terms(plan, made)}
+    facts = Facts(reading.n_dropped, reading.n_zero_weight, precision, notes, axes)
     design = condensed_design(plan, made, moments, facts)
     return replace(design, table=replace(design.table, source=reading.batches.source))
 
@@ -151,7 +160,9 @@ def _notes(plan: Plan, learner: Learner, reading: _Reading) -> tuple[Note, ...]:
     """Say how the columns were read."""
     wanted = learner.wanted
     batches = reading.batches
-    columns = {name: learner.known(name, batches.notes(name)) for name in wanted.names}
-    notes = notes_of(wanted.uses, columns, plan.levels)
+    known = {name: learner.known(name) for name in wanted.names}
+    columns = {n: replace(own, notes=batches.notes(n)) for n, (own, _) in known.items()}
+    counts = {name: rows for name, (_, rows) in known.items()}
+    notes = notes_of(wanted.uses, columns, plan.levels, counts)
     roles = [n for v in wanted.roles.values() for n in role_columns(v) if isinstance(v, str)]
     return tuple(note for name in roles for note in batches.notes(name)) + notes
