@@ -32,10 +32,12 @@ LAYERS = (
     ("engine",),
     ("spec", "request"),
     ("model",),
+    ("scan",),
     ("design", "families"),
-    ("expressions",),
+    ("expressions", "own"),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
+    ("columns",),
     ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )
