@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import Array
 from partialpool.engine.progress import Progress, Work
+from partialpool.engine.rounds import Rounds, Verdict, most_draws
 from partialpool.engine.run import Certificate
 from partialpool.engine.sampling import Sampling
-from partialpool.errors import EngineError
+from partialpool.errors import EngineError, InputError
 from partialpool.memory import check_memory
 
 MAX_TREE_DEPTH = 10
@@ -49,6 +53,8 @@ def check_draws(sampling: Sampling, width: int, population: int) -> None:
     the population's parameters while these are summarised.
     """
     drawn = (width + STATISTICS) * (1 + 1 / sampling.chains)
+    if sampling.rounds is not None:
+        drawn += 2 * width  # what is judged while they go on
     shown = max(width, 1)  # `y ~ 0` with known errors has no parameter
     total = sampling.chains * sampling.draws
     check_memory(total, shown, copies=(drawn + 2 * population + SUMMARY) / shown)
@@ -56,13 +62,27 @@ def check_draws(sampling: Sampling, width: int, population: int) -> None:
 
 def progress_of(sampling: Sampling) -> Progress:
     """Give what shows how far the chains are."""
-    work = Work(
-        sampling.chains * (sampling.draws + sampling.warmup),
+    return Progress(work_of(sampling, sampling.draws), sampling.progress)
+
+
+def work_of(sampling: Sampling, draws: int) -> Work:
+    """Give what is to be done for so many draws of each chain."""
+    return Work(
+        sampling.chains * (draws + sampling.warmup),
         chains=sampling.chains,
         warmup=sampling.warmup,
-        at_once=min(sampling.threads, sampling.chains),
+        # In rounds, all chains wait for one another.
+        at_once=min(sampling.threads, sampling.chains) if sampling.rounds is None else 0,
     )
-    return Progress(work, sampling.progress)
+
+
+def fits(sampling: Sampling, width: int, population: int) -> bool:
+    """Tell whether this machine can hold so many draws."""
+    try:
+        check_draws(sampling, width, population)
+    except InputError:
+        return False
+    return True
 
 
 def usable_chains(raw: dict[str, Any]) -> Chains:
@@ -92,9 +112,15 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
 
 
 def sample_nuts(
-    core: _core.Marginal | _core.General, sampling: Sampling, *, levels: int = 0
-) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    core: _core.Marginal | _core.General,
+    sampling: Sampling,
+    worth: Callable[[Array, dict[str, Any]], Verdict],
+    *,
+    levels: int = 0,
+) -> tuple[Array, dict[str, Any]]:
     """Run NUTS on a density of the core, whose draws have so many coefficients of levels.
+
+    `worth` judges outputs and facts, as they are returned, between rounds.
 
     Returns
     -------
@@ -112,9 +138,13 @@ def sample_nuts(
     KeyboardInterrupt
         If interrupted before anything worth keeping was drawn.
     """
-    check_draws(sampling, core.n_outputs, core.n_outputs - levels)
+    population = core.n_outputs - levels
+    check_draws(sampling, core.n_outputs, population)
     began = time.perf_counter()
     with progress_of(sampling) as bar:
+        judge = None
+        if sampling.rounds is not None:
+            judge = _judge(sampling, sampling.rounds, worth, bar, (core.n_outputs, population))
         raw = core.sample(
             chains=sampling.chains,
             draws=sampling.draws,
@@ -123,6 +153,7 @@ def sample_nuts(
             threads=sampling.threads,
             max_depth=MAX_TREE_DEPTH,
             progress=bar.update,
+            judge=judge,
         )
         if not raw["interrupted"]:
             bar.finish([int(np.sum(chain["diverging"])) for chain in raw["chains"]])
@@ -150,3 +181,23 @@ def sample_nuts(
         "seconds_warmup": seconds * warm / busy if busy else 0.0,
         "seconds_sampling": seconds,
     }
+
+
+def _judge(
+    sampling: Sampling,
+    rounds: Rounds,
+    worth: Callable[[Array, dict[str, Any]], Verdict],
+    bar: Progress,
+    sizes: tuple[int, int],
+) -> Callable[[list[Array]], int]:
+    """Give what tells chains between rounds how many draws to go on to."""
+    most = most_draws(lambda draws: fits(replace(sampling, draws=draws), *sizes))
+
+    def judge(outputs: list[Array]) -> int:
+        drawn = len(outputs[0])
+        facts = {"seed": sampling.seed, "warmup": sampling.warmup, "stats": {}}
+        until = rounds.until(drawn, worth(np.stack(outputs), facts), most)
+        bar.expect(work_of(sampling, until))
+        return until
+
+    return judge

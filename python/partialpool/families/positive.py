@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.alike import Kinds
 from partialpool.arrays import Array
 from partialpool.priors import LogNormal
 
 from . import tails
 from .family import Aux, Dispersion, Given, LogLink
+from .merging import Merged, Responses, times_between
 
 _LEAST = np.finfo(float).tiny
 
@@ -55,6 +57,12 @@ class Exponential(Positive):
     """Waiting times whose hazard is constant."""
 
     variance_from_mean: bool = True
+
+    def shared(self, rows: Responses) -> list[Array]:
+        return []
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        return times_between(self.density, rows, kinds)
 
     def variance(self, eta: Array, given: Given) -> Array:
         with np.errstate(over="ignore"):
