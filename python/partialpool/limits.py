@@ -83,7 +83,7 @@ CATEGORIES = 100
 LOO_SECONDS = 3600.0
 """Leaving out rows one by one, which takes longer than that, is no longer worth a try."""
 
-# --- What is done in another way where that pays ---------------------------------------------------
+# --- What is done in another way where that pays --------------------------------------------------
 
 MERGED = 0.5
 """Rows that differ in their responses alone become one where no more than this share is left."""

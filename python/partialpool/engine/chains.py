@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.engine.progress import Progress, Work
-from partialpool.engine.rounds import Rounds, Verdict, most_draws
+from partialpool.engine.rounds import Verdict, most_draws
 from partialpool.engine.run import Certificate
 from partialpool.engine.sampling import Sampling
 from partialpool.errors import EngineError, InputError
 from partialpool.memory import check_memory
+
+# From outputs and facts of a run so far to what it is worth.
+Worth = Callable[[Array, dict[str, Any]], Verdict]
 
 MAX_TREE_DEPTH = 10
 STATISTICS = 4  # numbers of the sampler that are kept of every draw
@@ -114,7 +117,7 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
 def sample_nuts(
     core: _core.Marginal | _core.General,
     sampling: Sampling,
-    worth: Callable[[Array, dict[str, Any]], Verdict],
+    worth: Worth,
     *,
     levels: int = 0,
 ) -> tuple[Array, dict[str, Any]]:
@@ -138,13 +141,14 @@ def sample_nuts(
     KeyboardInterrupt
         If interrupted before anything worth keeping was drawn.
     """
-    population = core.n_outputs - levels
-    check_draws(sampling, core.n_outputs, population)
+    sizes = core.n_outputs, core.n_outputs - levels
+    most = sampling.draws
+    if sampling.rounds is not None:
+        most = most_draws(lambda draws: fits(replace(sampling, draws=draws), *sizes))
+        sampling = replace(sampling, draws=min(sampling.draws, most))
+    check_draws(sampling, *sizes)
     began = time.perf_counter()
     with progress_of(sampling) as bar:
-        judge = None
-        if sampling.rounds is not None:
-            judge = _judge(sampling, sampling.rounds, worth, bar, (core.n_outputs, population))
         raw = core.sample(
             chains=sampling.chains,
             draws=sampling.draws,
@@ -153,7 +157,7 @@ def sample_nuts(
             threads=sampling.threads,
             max_depth=MAX_TREE_DEPTH,
             progress=bar.update,
-            judge=judge,
+            judge=_judge(sampling, worth, bar, most) if sampling.rounds is not None else None,
         )
         if not raw["interrupted"]:
             bar.finish([int(np.sum(chain["diverging"])) for chain in raw["chains"]])
@@ -184,19 +188,15 @@ def sample_nuts(
 
 
 def _judge(
-    sampling: Sampling,
-    rounds: Rounds,
-    worth: Callable[[Array, dict[str, Any]], Verdict],
-    bar: Progress,
-    sizes: tuple[int, int],
+    sampling: Sampling, worth: Worth, bar: Progress, most: int
 ) -> Callable[[list[Array]], int]:
     """Give what tells chains between rounds how many draws to go on to."""
-    most = most_draws(lambda draws: fits(replace(sampling, draws=draws), *sizes))
 
     def judge(outputs: list[Array]) -> int:
-        drawn = len(outputs[0])
+        assert sampling.rounds is not None
         facts = {"seed": sampling.seed, "warmup": sampling.warmup, "stats": {}}
-        until = rounds.until(drawn, worth(np.stack(outputs), facts), most)
+        found = worth(np.stack(outputs), facts)
+        until = sampling.rounds.until(len(outputs[0]), found, most)
         bar.expect(work_of(sampling, until))
         return until
 

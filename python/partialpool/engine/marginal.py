@@ -57,7 +57,7 @@ def run_marginal(model: Model, sampling: Sampling) -> Run:
     if sampling.rounds is None:
         return _within_bounds(model, sampling)
     # What is kept is known only in the end: every round is drawn anew.
-    rounds, draws = sampling.rounds, sampling.draws
+    rounds, draws = sampling.rounds, min(sampling.draws, limits.DRAWS)
     while True:
         run = _within_bounds(model, replace(sampling, draws=draws, rounds=None))
         if run.interrupted:

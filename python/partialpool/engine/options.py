@@ -87,7 +87,7 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
     given = {name: value for name, value in options.items() if value is not None}
     counted = {name: given[name] for name in COUNTS if name in given}
     ess = _enough(method, given)
-    if ess is not None:
+    if isinstance(given.get("draws"), str):
         del counted["draws"]
     check_counts(**counted)
     check_flag("progress", options.get("progress"))

@@ -1,4 +1,4 @@
-"""Rows that differ in their responses alone, as one row: what their densities add up to, exactly."""
+"""Rows that differ in their responses alone, as one: what their densities add up to, exactly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from partialpool.alike import Kinds
 from partialpool.arrays import Array, Ints
-
 
 LARGEST = 8e15
 """Beyond 2⁵³ numbers are no longer counts."""
