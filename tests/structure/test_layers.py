@@ -35,7 +35,7 @@ LAYERS = (
     ("design", "families"),
     ("expressions",),
     ("formula", "data", "priors"),
-    ("memory", "checks", "writing", "limits", "finding"),
+    ("memory", "checks", "writing", "limits", "finding", "alike"),
     ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )

@@ -44,9 +44,8 @@ def run_marginal(model: Model, sampling: Sampling) -> Run:
     if len(model.groups) > 1:
         return _sample(model, sampling)
     group = model.sole_group
-    if group is None or group.bounds is None:
-        return _sample(model, sampling)
-    if len(group.terms) > 2:
+    bounds = group is not None and group.bounds is not None
+    if group is not None and bounds and len(group.terms) > 2:
         left = int(np.sum(~group.estimable))
         if left:
             raise BoundsError(
@@ -56,6 +55,8 @@ def run_marginal(model: Model, sampling: Sampling) -> Run:
             )
     if sampling.rounds is None:
         return _within_bounds(model, sampling)
+    if not bounds:
+        return _sample(model, sampling)
     # What is kept is known only in the end: every round is drawn anew.
     rounds, draws = sampling.rounds, min(sampling.draws, limits.DRAWS)
     while True:

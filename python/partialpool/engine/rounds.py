@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from partialpool import limits
 from partialpool.engine.run import Run
-
-if TYPE_CHECKING:
-    from partialpool.model import Model
+from partialpool.model import Model
 
 # Draws of each chain in a first round: enough to tell how many are needed.
 LEAST = 100
