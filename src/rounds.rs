@@ -121,3 +121,94 @@ impl Rounds {
         self.changed.wait_timeout(table, LOOK).unwrap_or_else(PoisonError::into_inner).0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::{Kept, Plan, Watch, protected};
+
+    const KEPT: Kept = Kept { energy: 0.0, logp: 0.0, diverging: false, depth: 0 };
+
+    fn plan(threads: usize) -> Plan {
+        Plan {
+            chains: 4,
+            draws: 3,
+            warmup: 0,
+            seed: 1,
+            threads,
+            max_depth: 0,
+            surrogate: true,
+            design: None,
+        }
+    }
+
+    /// Chains that count their draws, of which the second ends by itself after some.
+    fn counted(threads: usize, ends: usize, judge: Judge) -> (Vec<ChainRun>, Watch) {
+        let watch = Watch::new(4, Some(Rounds::new(judge)));
+        let runs = protected(&plan(threads), &watch, |chain| {
+            let (mut run, mut until) = (ChainRun::default(), 3);
+            run.step_size = chain as f64;
+            while run.kept < until || watch.goes_on(chain, &mut run, &mut until, 1).unwrap() {
+                if chain == 1 && run.kept == ends {
+                    assert!(ends != 2, "breaks down");
+                    run.failure = Some("failed".into());
+                    break;
+                }
+                run.keep(&[(10 * chain + run.kept) as f64], KEPT);
+            }
+            run
+        });
+        (runs, watch)
+    }
+
+    fn to_eight() -> Judge {
+        Box::new(|runs| {
+            let kept = runs[0].kept;
+            assert!(runs.iter().all(|run| run.kept == kept && run.outputs.len() == kept));
+            (kept + 2).min(8)
+        })
+    }
+
+    #[test]
+    fn chains_go_on_with_what_they_have_whatever_the_threads() {
+        for threads in [1, 2, 3, 4, 9] {
+            let (runs, watch) = counted(threads, usize::MAX, to_eight());
+            for (chain, run) in runs.iter().enumerate() {
+                let outputs: Vec<f64> = (0..8).map(|k| (10 * chain + k) as f64).collect();
+                assert_eq!((run.kept, &run.outputs), (8, &outputs));
+                assert_eq!(run.step_size, chain as f64);
+            }
+            assert_eq!(watch.rounds.unwrap().reached(), 8);
+        }
+    }
+
+    #[test]
+    fn chains_that_fail_or_break_down_are_not_waited_for() {
+        for threads in [1, 2, 4] {
+            for ends in [0, 2, 4] {
+                let (runs, _) = counted(threads, ends, to_eight());
+                let kept: Vec<usize> = runs.iter().map(|run| run.kept).collect();
+                let own = [0, 0, 0, 0, 4][ends];
+                assert_eq!(kept, [8, own, 8, 8], "{threads} {ends}");
+                assert!(runs[1].failure.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn all_end_when_told_to_stop() {
+        let watch = Watch::new(4, Some(Rounds::new(Box::new(|runs| runs[0].kept + 1))));
+        let runs = protected(&plan(2), &watch, |chain| {
+            let (mut run, mut until) = (ChainRun::default(), 1);
+            while run.kept < until || watch.goes_on(chain, &mut run, &mut until, 1).unwrap() {
+                run.keep(&[0.0], KEPT);
+                if chain == 2 && run.kept == 5 {
+                    watch.stop.store(true, Relaxed);
+                    break;
+                }
+            }
+            run
+        });
+        assert!(runs.iter().all(|run| (4..=5).contains(&run.kept)));
+    }
+}

@@ -308,6 +308,7 @@ class General(Density):
         y: _Array,
         trials: _Array | None,
         weights: _Array | None,
+        merged: tuple[_Array, _Array] | None,
         constant: float,
         parts: list[Part],
         dispersion: Sequence[_Scalar],

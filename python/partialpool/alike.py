@@ -45,6 +45,12 @@ class Kinds:
         """Sums of the rows of each kind."""
         return np.bincount(self.of, values, len(self)).astype(np.float64)
 
+    def most(self, values: Array) -> Array:
+        """Give the largest of each kind."""
+        found = np.full(len(self), -np.inf)
+        np.maximum.at(found, self.of, values)
+        return found
+
 
 def kinds_of(columns: Sequence[NDArray[Any]], n_rows: int) -> Kinds:
     """Sort rows into kinds by all of their columns, numbers of 8 bytes.

@@ -54,6 +54,18 @@ def sums(density, link, rows, eta, aux):
     return logp.sum(), np.abs(logp).sum(), by_eta, by_aux
 
 
+def scattered(merged, aux):
+    """What rows that stand for several add by what these scatter by, and its slope."""
+    if merged.scatter is None:
+        return 0.0, 0.0
+    copies, within = merged.scatter
+    if merged.density == "gamma":
+        return aux[0] * within.sum(), within.sum()
+    n = (copies - 1).sum()  # each row is there once
+    value = -n * np.log(aux[0]) - 0.5 * within.sum() / aux[0] ** 2
+    return value, -n / aux[0] + within.sum() / aux[0] ** 3
+
+
 @pytest.mark.parametrize("roles", [*ROLES, "offset any"])
 @pytest.mark.parametrize(("name", "link"), CASES)
 def test_merged_rows_have_the_log_density_and_slopes_of_all(name, link, roles):
@@ -61,7 +73,7 @@ def test_merged_rows_have_the_log_density_and_slopes_of_all(name, link, roles):
     rng = np.random.default_rng(len(name) + len(roles))
     rows, cell = rows_of(family, roles, rng)
     shared = family.shared(rows)
-    assert (shared is None) == family.has_sigma  # whose weights are precisions
+    assert (shared is None) == (name == "student_t")  # whose weights are precisions
     if shared is None:
         return
     kinds = kinds_of([cell, *shared], ROWS)
@@ -72,17 +84,19 @@ def test_merged_rows_have_the_log_density_and_slopes_of_all(name, link, roles):
         eta, aux = of_cell[cell], aux_of(name)
         whole = sums(family.density, link, rows, eta, aux)
         found = sums(merged.density, link, merged.rows, eta[kinds.first], aux)
-        room = ROUNDING * (whole[1] + found[1] + abs(merged.constant))
-        assert abs(found[0] + merged.constant - whole[0]) < room
+        beside, by_aux = scattered(merged, aux)
+        room = ROUNDING * (whole[1] + found[1] + abs(beside) + abs(merged.constant))
+        assert abs(found[0] + beside + merged.constant - whole[0]) < room
         slopes = np.bincount(kinds.of, whole[2], len(kinds))
         size = np.bincount(kinds.of, np.abs(whole[2]), len(kinds))
         assert np.all(np.abs(found[2] - slopes) < 1e-11 * (1 + size))
-        assert np.allclose(found[3], whole[3], rtol=1e-10, atol=1e-10 * whole[1])
+        assert np.allclose(found[3] + by_aux, whole[3], rtol=1e-10, atol=1e-10 * whole[1])
 
 
 def test_sums_of_yes_and_no_and_of_counts_leave_one_row_a_cell():
     rng = np.random.default_rng(3)
-    for name in ("bernoulli", "binomial", "poisson", "exponential"):
+    adding = ("bernoulli", "binomial", "poisson", "exponential", "gamma", "gaussian", "lognormal")
+    for name in adding:
         rows, cell = rows_of(FAMILIES[name], "whole weights", rng)
         assert len(kinds_of([cell, *FAMILIES[name].shared(rows)], ROWS)) == CELLS
     rows, cell = rows_of(FAMILIES["poisson"], "offset any", rng)
@@ -126,6 +140,7 @@ def table(rng, n=1200):
         "c": rng.poisson(np.exp(eta) * e),
         "o": np.digitize(eta + rng.logistic(size=n), [-1, 0, 1]),
         "t": rng.exponential(np.exp(eta)),
+        "g": 1e6 + eta + rng.normal(size=n),
     }
 
 
@@ -140,6 +155,13 @@ MODELS = [
     ("c ~ x + (1 | a)", {"family": "negbinomial", "exposure": "e"}),
     ("c ~ x + (1 | a)", {"family": "poisson", "priors": {"b[x]": "uniform(-2, 2)"}}),
     ("o ~ x + (1 | a) + (1 | b)", {"family": "cumulative"}),
+    ("g ~ x + (1 + x | a) + (1 | b)", {"sigma": "~ x + (1 | a)", "weights": "w"}),
+    ("g ~ x + (1 | a)", {"offset": "e", "priors": {"b[x]": "student_t(3, 0, 1)"}}),
+    ("g ~ x + (1 | a)", {"se": "e"}),
+    ("t ~ x + (1 | a)", {"family": "lognormal", "sigma": "~ x", "offset": "e"}),
+    ("t ~ x + (1 | a)", {"family": "gamma", "offset": "e", "weights": "w"}),
+    ("t ~ x + (1 | a) + (1 | b)", {"family": "gamma"}),
+    ("t ~ x + (1 | a)", {"family": "exponential", "offset": "e"}),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -57,11 +58,19 @@ class Merged(NamedTuple):
         The name of their log density in the core.
     constant : float
         What the sum of their log densities lacks.
+    scatter : tuple of (row,) arrays, or None
+        Where the core asks for it: how many rows each stands for, and what these scatter by.
     """
 
     density: str
     rows: Responses
     constant: float = 0.0
+    scatter: tuple[Array, Array] | None = None
+
+    def take(self, rows: Ints) -> Merged:
+        """Take the rows in another order."""
+        scatter = self.scatter and (self.scatter[0][rows], self.scatter[1][rows])
+        return self._replace(rows=self.rows.take(rows), scatter=scatter)
 
 
 def repeated(density: str, rows: Responses, kinds: Kinds) -> Merged:
@@ -92,8 +101,7 @@ def counts(density: str, rows: Responses, kinds: Kinds) -> Merged:
 
     times, given = rows.times, rows.offset
     offset = np.zeros(len(rows.y)) if given is None else given
-    most = np.full(len(kinds), -np.inf)
-    np.maximum.at(most, kinds.of, offset)
+    most = kinds.most(offset)
     exposure = most + np.log(kinds.add(times * np.exp(offset - most[kinds.of])))
     y = kinds.add(times * rows.y)
     distinct, inverse = np.unique(rows.y, return_inverse=True)
@@ -103,22 +111,64 @@ def counts(density: str, rows: Responses, kinds: Kinds) -> Merged:
     return Merged(density, Responses(y, offset=exposure), constant)
 
 
-def times_between(density: str, rows: Responses, kinds: Kinds) -> Merged:
-    """Exponential waiting times add up, each in units of its offset.
+def waiting(density: str, rows: Responses, kinds: Kinds) -> Merged:
+    """Exponential waiting times add up, each in units of the exponential of its offset.
 
     `Σ −(η + o) − y exp(−η − o) = −W (η + O + Y exp(−η − O)) + Σ O − o` with
     `Y = Σ y exp(O − o) / W`, whatever O.
     """
-    times, weights = rows.times, kinds.add(rows.times)
+    means = _means(rows, kinds)
+    lost = 0.0 if rows.offset is None else float(rows.times @ rows.offset)
+    own = means.offset
+    return Merged(density, means, (0.0 if own is None else float(means.times @ own)) - lost)
+
+
+def gamma(density: str, rows: Responses, kinds: Kinds) -> Merged:
+    """Gamma responses likewise, beside the mean of their logarithms, which goes with the shape.
+
+    With `d = ln y − o − η` and D that of the means, `Σ 1 + d − exp(d) = W (1 + D − exp(D)) + S` and
+    `S = Σ d − D`, in which η is not.
+    """
+    means = _means(rows, kinds)
+    log, mean = np.log(rows.y), np.log(means.y)
+    constant = float(means.times @ mean - rows.times @ log)
+    if rows.offset is not None and means.offset is not None:
+        log, mean = log - rows.offset, mean - means.offset
+    within = kinds.add(rows.times * (log - mean[kinds.of]))
+    return Merged(density, means, constant, (kinds.counts, within))
+
+
+def _means(rows: Responses, kinds: Kinds) -> Responses:
+    """Means of responses in units of the exponential of their offset."""
+    weights = kinds.add(rows.times)
+    log = np.log(rows.y) if rows.offset is None else np.log(rows.y) - rows.offset
+    most = kinds.most(log)  # the largest of a kind is 1
+    y = kinds.add(rows.times * np.exp(log - most[kinds.of])) / weights
     if rows.offset is None:
-        return Merged(density, Responses(kinds.add(times * rows.y) / weights, weights=weights))
-    # The longest time of a kind is 1.
-    log = np.log(rows.y) - rows.offset
-    most = np.full(len(kinds), -np.inf)
-    np.maximum.at(most, kinds.of, log)
-    y = kinds.add(times * np.exp(log - most[kinds.of])) / weights
-    constant = -float(times @ (rows.offset + most[kinds.of]))
-    return Merged(density, Responses(y, weights=weights, offset=-most), constant)
+        return Responses(y * np.exp(most), weights=weights)
+    return Responses(y, weights=weights, offset=-most)
+
+
+def moments(density: str, rows: Responses, kinds: Kinds, *, logarithm: bool) -> Merged:
+    """Normal responses are their mean, with the sum of their weights, and what they scatter by.
+
+    `Σ w (y − η)² = W (ȳ − η)² + Σ w (y − ȳ)²`; of log-normal ones, their logarithms.
+    """
+    y = np.log(rows.y) if logarithm else rows.y
+    times, weights = rows.times, kinds.add(rows.times)
+    start = y[kinds.first]  # far from zero, sums of differences keep their digits
+    change = y - start[kinds.of]
+    mean = kinds.add(times * change) / weights
+    within = kinds.add(times * (change - mean[kinds.of]) ** 2)
+    constant = 0.5 * float(np.sum(np.log(times)) - np.sum(np.log(weights)))
+    constant -= 0.5 * math.log(2 * math.pi) * (len(y) - len(kinds))
+    mean += start
+    if logarithm:
+        constant += float(np.sum(mean) - np.sum(y))
+        mean = np.exp(mean)
+    offset = None if rows.offset is None else rows.offset[kinds.first]
+    merged = Responses(mean, weights=weights, offset=offset)
+    return Merged(density, merged, constant, (kinds.counts, within))
 
 
 def _log_choose(n: Array, k: Array) -> Array:

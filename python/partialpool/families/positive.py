@@ -15,7 +15,7 @@ from partialpool.priors import LogNormal
 
 from . import tails
 from .family import Aux, Dispersion, Given, LogLink
-from .merging import Merged, Responses, times_between
+from .merging import Merged, Responses, gamma, waiting
 
 _LEAST = np.finfo(float).tiny
 
@@ -62,7 +62,7 @@ class Exponential(Positive):
         return []
 
     def merged(self, rows: Responses, kinds: Kinds) -> Merged:
-        return times_between(self.density, rows, kinds)
+        return waiting(self.density, rows, kinds)
 
     def variance(self, eta: Array, given: Given) -> Array:
         with np.errstate(over="ignore"):
@@ -89,6 +89,12 @@ class Gamma(Positive):
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         return {"shape": _within(1 / _log_sd(y) ** 2)}  # of the logarithm, 1/shape is the variance
+
+    def shared(self, rows: Responses) -> list[Array]:
+        return []
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        return gamma(self.density, rows, kinds)
 
     def variance(self, eta: Array, given: Given) -> Array:
         with np.errstate(over="ignore"):

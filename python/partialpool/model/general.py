@@ -89,6 +89,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         y=rows.rows.y - main_at.level,
         trials=rows.rows.trials,
         weights=rows.rows.weights,
+        merged=rows.scatter,
         constant=rows.constant,
         parts=parts,
         dispersion=[
@@ -131,7 +132,7 @@ def _rows(design: Design, family: Family) -> tuple[Merged, Ints]:
     else:
         order = np.arange(len(first))
     found = Merged(family.density, given) if kinds is None else family.merged(given, kinds)
-    return found._replace(rows=found.rows.take(order)), first[order]
+    return found.take(order), first[order]
 
 
 def _kinds(design: Design, shared: list[Array] | None) -> Kinds | None:
@@ -142,7 +143,8 @@ def _kinds(design: Design, shared: list[Array] | None) -> Kinds | None:
         return None
     codes = [factor.codes for factor in factors]
     matrices = (*(one.X for one in predictors(design)), *(factor.Z for factor in factors))
-    columns = [*shared, *(column for matrix in matrices for column in matrix.T)]
+    known = [] if design.se is None else [design.se]
+    columns = [*shared, *known, *(column for matrix in matrices for column in matrix.T)]
     kinds = kinds_of([*codes, *(c for c in columns if np.ptp(c) > 0)], design.n_rows)
     return kinds if len(kinds) <= most else None
 

@@ -35,12 +35,12 @@ struct ThresholdsSpec {
 
 #[pymethods]
 impl PyGeneral {
-    /// `dispersion` has one specification a parameter; `thresholds` stand in its place. `constant` is
-    /// added to the log density.
+    /// `dispersion` has one specification a parameter; `thresholds` stand in its place. `merged` are
+    /// how many rows each stands for and what these scatter by, `constant` is added to the log density.
     #[new]
     #[allow(clippy::too_many_arguments)]
     #[pyo3(signature = (
-        *, family, link, y, trials, weights, constant, parts, dispersion, thresholds
+        *, family, link, y, trials, weights, merged, constant, parts, dispersion, thresholds
     ))]
     fn new(
         py: Python<'_>,
@@ -49,6 +49,7 @@ impl PyGeneral {
         y: PyReadonlyArray1<'_, f64>,
         trials: Option<PyReadonlyArray1<'_, f64>>,
         weights: Option<PyReadonlyArray1<'_, f64>>,
+        merged: Option<(PyReadonlyArray1<'_, f64>, PyReadonlyArray1<'_, f64>)>,
         constant: f64,
         parts: Vec<PyRef<'_, PyPart>>,
         dispersion: Vec<ScalarSpec>,
@@ -59,7 +60,11 @@ impl PyGeneral {
         };
         let y = y.as_array().to_vec();
         let n = y.len();
-        let likelihood = likelihood(family, link, y, optional(trials), optional(weights))?;
+        let mut likelihood = likelihood(family, link, y, optional(trials), optional(weights))?;
+        if let Some((copies, within)) = merged {
+            let (copies, within) = (copies.as_array().to_vec(), within.as_array().to_vec());
+            likelihood = likelihood.merged(copies, within).map_err(PyValueError::new_err)?;
+        }
         if parts.is_empty() || parts.len() > 2 || parts.iter().any(|p| p.part.columns.n != n) {
             return Err(shape_error("linear predictors"));
         }
