@@ -18,6 +18,7 @@ pub mod pilot;
 pub mod predictor;
 pub mod prior;
 pub mod psis;
+pub mod rounds;
 pub mod sampler;
 pub mod spline;
 pub mod vmath;

@@ -197,6 +197,7 @@ class Density:
         threads: int,
         max_depth: int,
         progress: _Progress,
+        judge: Callable[[list[_Array]], int] | None = None,
         surrogate: bool = True,
         design: bool | None = None,
     ) -> dict[str, Any]: ...
@@ -307,10 +308,14 @@ class General(Density):
         y: _Array,
         trials: _Array | None,
         weights: _Array | None,
+        merged: tuple[_Array, _Array] | None,
+        constant: float,
         parts: list[Part],
         dispersion: Sequence[_Scalar],
         thresholds: _Thresholds | None,
     ) -> General: ...
+    @property
+    def n_rows(self) -> int: ...
     def constrain(self, u: _Array) -> _Array: ...
 
 def group_draws(

@@ -10,7 +10,7 @@ from partialpool.answers.prior_predictive import PriorPredictive
 from partialpool.checks import check_counts, check_flag, check_seed, check_text
 from partialpool.data import open_table
 from partialpool.design import Design, GroupFactor
-from partialpool.engine.options import SamplingOptions, asked
+from partialpool.engine.options import Auto, SamplingOptions, asked
 from partialpool.engine.progress import RowProgress
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
@@ -51,7 +51,8 @@ def fit(
     exposure: Any = None,
     trials: Any = None,
     chains: int | None = None,
-    draws: int | None = None,
+    draws: int | Auto | None = None,
+    ess: float | None = None,
     warmup: int | None = None,
     seed: int | None = None,
     interval: float = 0.95,
@@ -111,7 +112,12 @@ def fit(
     trials : str, array or int, optional
         Number of trials of every row, for ``family="binomial"``.
     chains, draws, warmup : int, optional
-        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each.
+        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each. With
+        ``draws="auto"`` chains go on, up to 10,000 draws each, until every parameter has an
+        effective sample size of `ess`, in bulk and tails, and R-hat finds that they agree: to the
+        same draws as if their number had been given.
+    ess : float, optional
+        The effective sample size that is enough for ``draws="auto"``, 400 by default.
     seed : int, optional
         Same seed, same draws, however many threads. By default a random one, which is shown.
     interval : float
@@ -173,6 +179,7 @@ def fit(
         interval=interval,
         chains=chains,
         draws=draws,
+        ess=ess,
         warmup=warmup,
         seed=seed,
         proposal_sd=proposal_sd,
@@ -231,7 +238,7 @@ def compare(
         The grouping factor whose pooling is compared, by default the first; others are partial.
     family, link, method, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
-    chains, draws, warmup, seed, interval, proposal_sd, threads, progress
+    chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress
         As in :func:`fit`, which takes `pooling` and `start` too.
 
     Returns

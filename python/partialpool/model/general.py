@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core, called
-from partialpool.arrays import Array
+from partialpool import _core, called, limits
+from partialpool.alike import Kinds, kinds_of
+from partialpool.arrays import Array, Ints
 from partialpool.columns import column_sd
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
+from partialpool.families import Family, Merged, Responses
 from partialpool.model.coordinates import Coordinates, bounded
 from partialpool.model.defaults import INTERCEPT, pairs, resolve_priors
 from partialpool.model.groupwork import (
@@ -56,20 +58,20 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     """
     design, family = pooled.design, pooled.family
     resolved, scale = resolve_priors(priors, design, family), scales(design, family)
-    y, total_offset = design.y, design.total_offset
+    y = design.y
     thresholds = bool(design.categories)
-    order = _row_order(design)
+    rows, order = _rows(design, family)
     parts, slices, groups = [], [], []
     position = 0
     located = family.averages == "linear"
-    shift = y if total_offset is None else y - total_offset
+    shift = y if design.total_offset is None else y - design.total_offset
     level = float(shift[0] + np.mean(shift - shift[0]))
     for predictor in predictors(design):
         main = predictor.name == "mu"
         builder = _Builder(
             predictor, resolved, design, scale, order, level if main and located else 0.0
         )
-        parts.append(builder.part(total_offset if main else None))
+        parts.append(builder.part(rows.rows.offset if main else None))
         groups += builder.groups()
         found, position = builder.slices(position)
         slices.append(found)
@@ -82,11 +84,13 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     start = family.start(y, design.trials)
     main_at = slices[0].coordinates
     core = _core.General(
-        family=family.density,
+        family=rows.density,
         link=pooled.link,
-        y=np.ascontiguousarray((y - main_at.level)[order]),
-        trials=None if design.trials is None else np.ascontiguousarray(design.trials[order]),
-        weights=None if design.weights is None else np.ascontiguousarray(design.weights[order]),
+        y=rows.rows.y - main_at.level,
+        trials=rows.rows.trials,
+        weights=rows.rows.weights,
+        merged=rows.scatter,
+        constant=rows.constant,
         parts=parts,
         dispersion=[
             scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion
@@ -114,12 +118,35 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     )
 
 
-def _row_order(design: Design) -> NDArray[np.int64]:
-    """Rows of a level side by side: the core reads and adds to memory that is near."""
-    if not design.factors:
-        return np.arange(design.n_rows)
-    largest = max(design.factors, key=lambda factor: len(factor.levels) * len(factor.terms))
-    return np.argsort(largest.codes, kind="stable")
+def _rows(design: Design, family: Family) -> tuple[Merged, Ints]:
+    """Give the rows as the core has them, and which of the design these are, or stand for others.
+
+    Rows of a level stand side by side: the core reads and adds to memory that is near.
+    """
+    given = Responses(design.y, design.trials, design.weights, design.total_offset)
+    kinds = _kinds(design, family.shared(given))
+    first = np.arange(design.n_rows) if kinds is None else kinds.first
+    if design.factors:
+        largest = max(design.factors, key=lambda factor: len(factor.levels) * len(factor.terms))
+        order = np.argsort(largest.codes[first], kind="stable")
+    else:
+        order = np.arange(len(first))
+    found = Merged(family.density, given) if kinds is None else family.merged(given, kinds)
+    return found.take(order), first[order]
+
+
+def _kinds(design: Design, shared: list[Array] | None) -> Kinds | None:
+    """Give the rows that can be merged, where there are so many that it pays."""
+    factors = [factor for one in predictors(design) for factor in one.factors]
+    most = limits.MERGED * design.n_rows
+    if shared is None or any(len(factor.levels) > most for factor in factors):
+        return None
+    codes = [factor.codes for factor in factors]
+    matrices = (*(one.X for one in predictors(design)), *(factor.Z for factor in factors))
+    known = [] if design.se is None else [design.se]
+    columns = [*shared, *known, *(column for matrix in matrices for column in matrix.T)]
+    kinds = kinds_of([*codes, *(c for c in columns if np.ptp(c) > 0)], design.n_rows)
+    return kinds if len(kinds) <= most else None
 
 
 def _known_errors(log_error: Array) -> _core.Part:
@@ -221,7 +248,7 @@ class _Builder:
             start[place] = (guess - at.shift[k]) / at.unit[k]
         return _core.Part(
             x=np.ascontiguousarray(X),
-            offset=None if offset is None else np.ascontiguousarray(offset[self.order]),
+            offset=offset,
             start=start.tolist(),
             bounded=specs,
             map=map_,

@@ -123,7 +123,7 @@ class Estimate(Answer):
         ----------
         formula, data, family, link, sigma, se, weights, offset, exposure, trials, pooling, priors
             As in :meth:`Fit.update`.
-        method, chains, draws, warmup, seed, interval, proposal_sd, threads, progress, start
+        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start
             As there.
         """
         earlier = Earlier(self.request, self.pooled.design, self.provenance)
