@@ -252,10 +252,10 @@ def test_one_factor_without_pooling(kind):
     data = table("crossed")
     roles = options(kind, len(data["y"]))
     data["y"] = data["y"] + roles.get("offset", 0.0)
-    core = model_of(
-        "y ~ 1 + (1 | a) + (1 | c)", data, {"coef_a": pp.Normal(0.4, 0.8), "sd_c": pp.HalfNormal(1)},
-        pooling={"a": "none", "c": "partial"}, **roles,
-    ).core  # fmt: skip
+    priors = {"coef_a": pp.Normal(0.4, 0.8), "sd_c": pp.HalfNormal(1)}
+    pooling = {"a": "none", "c": "partial"}
+    formula = "y ~ 1 + (1 | a) + (1 | c)"
+    core = model_of(formula, data, priors, pooling=pooling, **roles).core
     for u in moderate(core, seed=8):
         at = core.constrain(u)
         expected = brute(
