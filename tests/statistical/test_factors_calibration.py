@@ -1,4 +1,6 @@
-"""Simulation-based calibration with several factors (see test_calibration): nested, crossed, slopes.
+"""Simulation-based calibration with several factors: nested, crossed, slopes.
+
+As in `test_calibration`, with other models.
 
 Truth from the prior, data from the model, then the fit as `method="auto"` makes it: the rank of the
 truth among (thinned) draws is uniform. Every model says which way its draws have to be found, so
