@@ -62,6 +62,11 @@ pub trait Staged: Send + Sync {
     fn mirror(&self, wall: usize, theta: &mut [f64]);
     /// What costs much; false where it is not finite.
     fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool;
+    /// Where priors of scales have their peaks, each beside what else θ says, with σ as the features
+    /// there have it: hills of their own, perhaps, too narrow to be seen from afar.
+    fn peaks(&mut self, _theta: &[f64], _features: &[f64]) -> Vec<Vec<f64>> {
+        Vec::new()
+    }
     /// About the logarithm of what θ has of the mass, up to a constant, also where priors end.
     fn profile(&mut self, theta: &[f64], features: &[f64]) -> f64;
     /// Where the rest is to be expected, about, as (mean, sd).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from partialpool.arrays import Array
 from partialpool.draws.posterior import Provenance
@@ -14,6 +14,9 @@ from partialpool.words.fit import common_facts, rows_words, section
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Page
 from partialpool.words.table import ResultColumn, ResultTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Estimated(Protocol):
@@ -47,17 +50,24 @@ class Estimated(Protocol):
 NAMES = {"reml": "restricted maximum likelihood (REML)", "ml": "maximum likelihood (ML)"}
 
 
-def estimate_page(estimate: Estimated) -> Page:
-    """Say what an estimate found: model, estimates, findings."""
+def estimate_page(estimate: Estimated, profiles: pd.DataFrame | None = None) -> Page:
+    """Say what an estimate found: model, estimates, findings.
+
+    `profiles` has intervals of all parameters, in columns lower and upper: those by profile
+    likelihood, in place of Wald's.
+    """
+    values = dict(estimate.numbers)
+    if profiles is not None:
+        values |= {name: profiles[name].to_numpy() for name in ("lower", "upper")}
     inside = ", and no sd is 0" if estimate.model.groups else ""
     return Page(
         heading=_heading(estimate),
-        table=_table(estimate),
-        notes=list(_notes(estimate)),
+        table=_table(estimate, values),
+        notes=list(_notes(estimate, profiled=profiles is not None)),
         findings=about_all(estimate.findings),
         otherwise=f"Findings: none. The maximum was found{inside}.",
         formula=estimate.formula,
-        facts=_facts(estimate),
+        facts=_facts(estimate) | ({} if profiles is None else {"intervals": "profile likelihood"}),
         rows="parameters",
     )
 
@@ -75,8 +85,7 @@ def _heading(estimate: Estimated) -> list[str]:
     ]
 
 
-def _table(estimate: Estimated) -> ResultTable:
-    values = estimate.numbers
+def _table(estimate: Estimated, values: Mapping[str, Array]) -> ResultTable:
     errors = values["standard_error"].tolist()
     heads = ("", "s.e.", *percent(estimate.provenance.interval))
     # A number without a standard error has four digits.
@@ -102,8 +111,22 @@ def _facts(estimate: Estimated) -> dict[str, Any]:
     }
 
 
-def _notes(estimate: Estimated) -> Iterator[str]:
+def _notes(estimate: Estimated, *, profiled: bool) -> Iterator[str]:
     """Give the sentences that stand under the table."""
+    yield _profile_words(estimate) if profiled else _wald_words(estimate)
+    if estimate.method == "reml":
+        yield "AIC and BIC of REML compare models with the same population terms."
+
+
+def _profile_words(estimate: Estimated) -> str:
+    low, high = percent(estimate.provenance.interval)
+    interval = f"{100 * estimate.provenance.interval:g}%"
+    note = f"{low} to {high}: the {interval} confidence interval by profile likelihood"
+    full = ", of the full likelihood, also where estimates are by REML"
+    return f"{note}{full if estimate.method == 'reml' else ''}."
+
+
+def _wald_words(estimate: Estimated) -> str:
     low, high = percent(estimate.provenance.interval)
     interval = f"{100 * estimate.provenance.interval:g}%"
     rest = [
@@ -119,6 +142,4 @@ def _notes(estimate: Estimated) -> Iterator[str]:
     note = f"{low} to {high}: the {interval} confidence interval of b (Wald)"
     if rest:
         note += f", as if {listed} were known; these have no interval here"
-    yield note + "."
-    if estimate.method == "reml":
-        yield "AIC and BIC of REML compare models with the same population terms."
+    return note + "."

@@ -9,6 +9,7 @@ mod build;
 mod emulator;
 mod locate;
 mod newton;
+mod peaks;
 mod points;
 mod polynomials;
 mod proposal;
@@ -169,6 +170,7 @@ mod tests {
     fn what_no_polynomial_is_like_and_hills_apart_are_refused() {
         assert!(explored(&Known::Edge, 10, 1).is_none());
         assert!(explored(&Known::Peaks, 10, 1).is_none());
+        assert!(explored(&Known::Needle, 10, 1).is_none());
     }
 
     #[test]
