@@ -22,6 +22,7 @@ from partialpool.data.lines import LineReader, split_lines
 from partialpool.data.reading import SIGNS, SILENT, WORDS, Reading
 from partialpool.data.relations import connect, literal
 from partialpool.data.table import Array, Column, Note, check_names, check_rows
+from partialpool.data.unchanged import Unchanged
 from partialpool.data.unpack import TextFile, as_utf8
 from partialpool.data.values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
 from partialpool.errors import InputError
@@ -106,6 +107,7 @@ class DelimitedReader:
     def __init__(self, text: TextFile, source: str, head: _Head, how: Reading) -> None:
         self.names, self.source = head.names, source
         self._text, self._head, self._how = text, head, how
+        self._unchanged = Unchanged.of([Path(text.path)] if text.copy is None else [])
         self._connection = connect()
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
@@ -251,11 +253,14 @@ class DelimitedReader:
         import duckdb
 
         try:
-            return action()
-        except duckdb.Error as error:
+            found = action()
+        except (duckdb.Error, RuntimeError) as error:
+            self._unchanged.check()
             with contextlib.suppress(OSError, csv.Error):
                 self._check_fields()
             raise unreadable(self.source, error) from None
+        self._unchanged.check()
+        return found
 
     def _check_fields(self) -> None:
         """Raise an error that points at the first line with too few or too many fields."""

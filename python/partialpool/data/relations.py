@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,12 @@ class RelationReader:
         source: str,
         how: Reading = USUAL,
         names: Sequence[Any] | None = None,
+        run: Callable[[Callable[[], Any]], Any] | None = None,
     ) -> None:
         self.names = check_names(relation.columns if names is None else names, source)
         self.source = source
         self._relation, self._how = relation, how
+        self._run = run or partial(attempt, source)
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
 
@@ -64,7 +67,7 @@ class RelationReader:
         """The number of rows; counted only when no column has been read yet."""
         if self._n_rows is None:
             count = self._relation.aggregate("count(*)")
-            self._n_rows = int(attempt(self.source, count.fetchall)[0][0])
+            self._n_rows = int(self._run(count.fetchall)[0][0])
         return self._n_rows
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
@@ -72,7 +75,7 @@ class RelationReader:
         inner, types = self._relation.columns, self._relation.types
         wanted = [(name, inner[i], types[i]) for name in names for i in [self._positions[name]]]
         select = ", ".join(f"{_cast(q, t, n)} AS c{k}" for k, (n, q, t) in enumerate(wanted))
-        data = attempt(self.source, lambda: self._relation.project(select).fetchnumpy())
+        data = self._run(lambda: self._relation.project(select).fetchnumpy())
         self._n_rows = len(data["c0"])
         return {n: self._column(n, data[f"c{k}"], t) for k, (n, _, t) in enumerate(wanted)}
 
