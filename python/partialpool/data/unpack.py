@@ -47,11 +47,12 @@ class TextFile:
 
 def _new_copy() -> TextFile:
     """Make an empty file, without a name where that can be: then it goes however a process ends."""
+    number, path = tempfile.mkstemp(suffix=".csv")
+    copy = os.fdopen(number, "wb")
     if os.path.isdir(_OPEN_FILES):
-        nameless = cast(IO[bytes], tempfile.TemporaryFile())
-        return TextFile(f"{_OPEN_FILES}/{nameless.fileno()}", nameless)
-    named = cast(IO[bytes], tempfile.NamedTemporaryFile(suffix=".csv", delete=False))
-    return TextFile(named.name, named, named=True)
+        os.unlink(path)
+        return TextFile(f"{_OPEN_FILES}/{number}", copy)
+    return TextFile(path, copy, named=True)
 
 
 def as_utf8(path: str, encoding: str | None) -> TextFile:
