@@ -120,8 +120,8 @@ class DelimitedReader:
     def n_rows(self) -> int:
         """The number of rows; counted only when no column has been read yet."""
         if self._n_rows is None:
-            count = self._relation.aggregate("count(*)")
-            self._n_rows = int(self._run(count.fetchall)[0][0])
+            count = self._run(lambda: self._relation.aggregate("count(*)").fetchall())
+            self._n_rows = int(count[0][0])
         return self._n_rows
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
@@ -196,9 +196,12 @@ class DelimitedReader:
             parts += [f"count(*) FILTER ({c} = {k})" for k in range(5)]
             parts += [f"count(*) FILTER (z{c})"]
             parts += [f"count(*) FILTER (d{c} = {k})" for k in (1, 2)]
-        table = self._relation if rows is None else self._relation.limit(rows)
-        query = table.project(", ".join(kinds)).aggregate(", ".join(parts))
-        row = self._run(query.fetchall)[0]
+
+        def query() -> Any:
+            table = self._relation if rows is None else self._relation.limit(rows)
+            return table.project(", ".join(kinds)).aggregate(", ".join(parts)).fetchall()
+
+        row = self._run(query)[0]
         width = len(_Counts._fields)
         return {name: _Counts(*row[k * width : (k + 1) * width]) for k, name in enumerate(names)}
 
@@ -239,12 +242,17 @@ class DelimitedReader:
         c = f"c{self._positions[name]}"
         notes: tuple[Note, ...] = ()
         if counts.marks:
-            marks = self._relation.filter(f"{self._class(c)} = {_MARK}")
-            counted = marks.aggregate(f"trim({c}), count(*)").order("2 DESC, 1")
-            notes += mark_notes(name, dict(self._run(counted.fetchall)))
+            marks = f"{self._class(c)} = {_MARK}"
+            counted = self._run(
+                lambda: self._relation.filter(marks)
+                .aggregate(f"trim({c}), count(*)")
+                .order("2 DESC, 1")
+                .fetchall()
+            )
+            notes += mark_notes(name, dict(counted))
         if counts.zeros:
-            first = self._relation.filter(f"regexp_full_match({c}, '{LEADING_ZEROS}')")
-            shown = self._run(first.project(c).limit(1).fetchall)
+            zeros = f"regexp_full_match({c}, '{LEADING_ZEROS}')"
+            shown = self._run(lambda: self._relation.filter(zeros).project(c).limit(1).fetchall())
             notes += leading_zeros(name, shown[0][0]) if shown else ()
         return notes
 

@@ -66,8 +66,8 @@ class RelationReader:
     def n_rows(self) -> int:
         """The number of rows; counted only when no column has been read yet."""
         if self._n_rows is None:
-            count = self._relation.aggregate("count(*)")
-            self._n_rows = int(self._run(count.fetchall)[0][0])
+            count = self._run(lambda: self._relation.aggregate("count(*)").fetchall())
+            self._n_rows = int(count[0][0])
         return self._n_rows
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:

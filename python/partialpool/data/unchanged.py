@@ -67,7 +67,7 @@ nothing writes to it.
                 raise InputError(
                     f"`{path.name}` has changed since it was opened",
                     remedy="read it again when nothing writes to it",
-                )
+                ) from None
 
 
 def _stamp(path: Path) -> tuple[int, int]:
