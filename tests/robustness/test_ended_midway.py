@@ -1,7 +1,7 @@
 """Processes that are told to end while they read a table, and disks that fill up.
 
-Whatever the moment: an exit code that says what happened, no traceback, and neither a temporary file
-nor half of one that was asked for.
+Whatever the moment: an exit code that says what happened, no traceback, and neither a temporary
+file nor half of one that was asked for.
 """
 
 import gzip
@@ -34,7 +34,7 @@ TEXT = TABLE.to_pandas().to_csv(index=False).encode()
 
 @pytest.fixture
 def place(tmp_path):
-    """A working folder and one for temporary files, both empty, and the environment that says so."""
+    """A working folder and one for temporary files, both empty, and the environment."""
     work, temporary = tmp_path / "work", tmp_path / "temporary"
     work.mkdir()
     temporary.mkdir()
@@ -71,8 +71,8 @@ def test_killed_while_standard_input_is_copied(packed, name, place):
     ended(process, name, place)
 
 
-# A query that takes a second or more, in the place of each that reads rows. DuckDB looks for signals
-# between its tasks, or the interpreter does after it.
+# A query that takes a second or more, in the place of each that reads rows. DuckDB looks for
+# signals between its tasks, or the interpreter does after it.
 MIDWAY = """
 import os, sys, threading
 import duckdb
@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_what_was_there(option, name, limit, saved, place, tm
     table = str(tmp_path / "t.parquet")
     asked = ["predict", str(saved), table] if name == "scored.csv" else ["fit", table, FORMULA]
     process = started(["-c", LIMITED.format(limit=limit), *asked, option, name], place)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     last = err.decode().splitlines()[-1]
     assert process.returncode == 2, err
     assert last.startswith("error: ")
