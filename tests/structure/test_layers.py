@@ -32,6 +32,7 @@ LAYERS = (
     ("engine",),
     ("spec", "request"),
     ("model",),
+    ("scan",),
     ("design", "families"),
     ("expressions",),
     ("formula", "data", "priors"),

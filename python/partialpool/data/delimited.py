@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from partialpool.data.batches import Frames, TextKind
 from partialpool.data.convert import from_array
 from partialpool.data.failures import attempt, not_utf8, unreadable
 from partialpool.data.lines import LineReader, split_lines
@@ -127,9 +128,7 @@ class DelimitedReader:
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Read these columns."""
         names = list(names)
-        # A column whose first rows are text is text, and need not be looked through for that.
-        first = self._count([name for name in names if name not in self._how.text], _FIRST)
-        counts = self._count([name for name, own in first.items() if not own.texts])
+        counts = self._counted(names)
         kinds = {name: self._kind(own) for name, own in counts.items()}
         select = []
         for name in names:
@@ -160,6 +159,40 @@ class DelimitedReader:
             )
         self._n_rows = len(next(iter(columns.values())))
         return columns
+
+    def frames(self, names: Iterable[str], labels: Iterable[str]) -> Frames:
+        """Give these columns in frames: as numbers where all of their texts are, else as text."""
+        import pyarrow as pa
+
+        counts = self._counted(list(names))
+        kinds = {name: self._kind(own) for name, own in counts.items()}
+        texts = {
+            name: TextKind(
+                explicit=False, doubtful=name in counts and self._is_doubtful(counts[name])
+            )
+            for name in names
+            # Numbers that name things are texts, as they are written.
+            if kinds.get(name) is None or (kinds[name] == "DOUBLE" and name in labels)
+        }
+
+        def batches(wanted: Sequence[str], rows: int) -> Iterator[Any]:
+            casts = {name: f"c{self._positions[name]}" for name in wanted}
+            casts |= {
+                name: self._cast(c, str(kinds[name])) for name, c in casts.items() if name not in texts
+            }
+            select = ", ".join(f"{cast} AS x{k}" for k, cast in enumerate(casts.values()))
+            reader = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
+            while (batch := self._run(lambda: next(reader, None))) is not None:
+                yield pa.Table.from_batches([batch]).rename_columns(list(wanted))
+
+        notes = {name: self._notes(name, counts[name]) for name in names if name not in texts}
+        return Frames(batches, texts, notes)
+
+    def _counted(self, names: Sequence[str]) -> dict[str, _Counts]:
+        """Count what the texts are of columns that may be numbers."""
+        # A column whose first rows are text is text, and need not be looked through for that.
+        first = self._count([name for name in names if name not in self._how.text], _FIRST)
+        return self._count([name for name, own in first.items() if not own.texts])
 
     def _open(self) -> Any:
         """Let DuckDB split the lines: all is text, and only an empty field has no value."""

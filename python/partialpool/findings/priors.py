@@ -18,7 +18,7 @@ from partialpool.model import Model, Pooled
 from partialpool.model.coordinates import Coordinates, bounded, coordinates
 from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
-from partialpool.model.own import OwnParts
+from partialpool.model.parts import OwnParts
 from partialpool.model.scales import FactorParts, predictors, scales
 from partialpool.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
 
@@ -367,18 +367,16 @@ def _far_origins(
         if together and at_mean:
             continue  # the sds and correlations are those at the mean
         for k in range(start, stop):
-            column = factor.Z[:, k]
-            sd = float(np.std(column - column[0]))  # exactly 0 where the column is constant
-            outside = float(np.min(column)) * float(np.max(column)) > 0
-            if sd == 0 or not outside or abs(float(np.mean(column))) <= limits.ORIGIN_NEAR * sd:
+            mean, sd = float(factor.facts.mean[k]), float(factor.facts.sd[k])
+            if sd == 0 or not factor.facts.outside[k] or abs(mean) <= limits.ORIGIN_NEAR * sd:
                 continue
-            distance = abs(float(np.mean(column))) / sd
+            distance = abs(mean) / sd
             term = factor.terms[k]
             if together:
                 if distance > limits.FAR_FROM_ZERO:
                     yield _as_written(term, factor, distance)
             elif parts.far[k] and at_mean:
-                yield _moved(term, factor, float(np.mean(column)), distance)
+                yield _moved(term, factor, mean, distance)
             else:
                 yield _independent(term, factor, distance)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core, called
+from partialpool.columns import column_sd
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
@@ -26,7 +27,6 @@ from partialpool.model.groupwork import (
 )
 from partialpool.model.layout import Layout, Slices
 from partialpool.model.model import Group, Model
-from partialpool.model.own import column_sd
 from partialpool.model.pooling import Pooled
 from partialpool.model.scalars import (
     PriorRow,

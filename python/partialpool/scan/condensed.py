@@ -1,0 +1,253 @@
+"""Moments of the rows of each cell → a design whose rows are points that have the same moments.
+
+A cell of weight W with mean m and triangle R gets points ``m + √(k/W) H R``, each of precision
+``W/k``: H has k − 1 orthonormal columns that add up to 0. First and second moments of every
+column are then those of the rows, and they are all that a Gaussian likelihood needs. The constant
+is exactly 1 in every point, so that stages behind need not know that rows stand for many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from partialpool.arrays import Array, Flags, Ints
+from partialpool.columns import ColumnFacts
+from partialpool.data import Note, Table
+from partialpool.design import Condensed, Design, GroupFactor, Plan
+from partialpool.design.grouping import make_blocks, ordered_groups, twins
+from partialpool.design.plan import PlannedGrouping
+from partialpool.design.rows import FactorRows, PartRows
+from partialpool.formula import GroupTerm
+
+from .moments import Moments
+
+# A column farther from 0 than so many of its sds is kept relative to its origin.
+FAR = 1e3
+# Rows of a triangle that are smaller, beside the cell's or the table's scatter, are rounding.
+ROUNDING, NOTHING = 1e-14, 1e-15
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What else is known of the table that was read.
+
+    Attributes
+    ----------
+    n_dropped, n_zero_weight : int
+        Rows left out for missing values, and for weight 0.
+    precision : {"weights", "se"} or None
+        What the weights of the moments come from, if rows differ in them.
+    notes : tuple of Note
+        What to say of how the columns were read.
+    """
+
+    n_dropped: int = 0
+    n_zero_weight: int = 0
+    precision: Literal["weights", "se"] | None = None
+    notes: tuple[Note, ...] = ()
+
+
+def condensed_design(
+    plan: Plan, made: PartRows, moments: Moments, facts: Facts | None = None
+) -> Design:
+    """Build a design whose rows stand for those of a table.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the design, with one linear predictor.
+    made : PartRows
+        What the plan makes of any rows: the names of columns, and their terms.
+    moments : Moments
+        Of the rows of the table, cells in the order of the plan's factors.
+    facts : Facts, optional
+        What else is known of the table.
+
+    Returns
+    -------
+    Design
+        With `condensed`; `n_rows` is the number of the table's rows.
+    """
+    facts = Facts() if facts is None else facts
+    columns, part = _Columns.of(moments), plan.part("mu")
+    assert part.terms.left is not None  # parse_formula saw to it
+    points = _points(moments.mean, moments.root, moments.weight, columns)
+    overall = moments.overall
+    table = _points(overall.mean[None], overall.root[None], np.array([float(overall.n)]), columns)
+    factors = tuple(
+        _factor(ordered_groups(part.terms, own.name), own, rows, k, made, columns, table, moments)
+        for k, (own, rows) in enumerate(zip(part.groupings, made.factors, strict=True))
+    )
+    X = columns.places(made.X.names)
+    nothing = np.empty(0, dtype=np.int64)
+    summary = Design(
+        terms=part.terms,
+        response=part.terms.left.factor.label,
+        y=np.ascontiguousarray(table.values[:, -1]),
+        X=np.ascontiguousarray(table.values[:, X]),
+        columns=made.X.names,
+        column_terms=made.X.terms,
+        factors=factors,
+        sigma=None,
+        categories=(),
+        roles={},
+        n_rows=overall.n,
+        n_dropped=facts.n_dropped,
+        dropped=nothing,
+        n_zero_weight=facts.n_zero_weight,
+        rows=nothing,
+        table=Table({}, overall.n, "a table that was read in one pass"),
+        plan=plan,
+        aliased=part.population.aliased,
+        notes=facts.notes,
+    )
+    return replace(
+        summary,
+        y=np.ascontiguousarray(points.values[:, -1]),
+        X=np.ascontiguousarray(points.values[:, X]),
+        factors=tuple(
+            replace(
+                own,
+                Z=np.ascontiguousarray(points.values[:, columns.places(own.terms)]),
+                codes=np.repeat(moments.codes[:, k], points.copies),
+            )
+            for k, own in enumerate(factors)
+        ),
+        roles=_roles(facts, points.precision),
+        condensed=Condensed(
+            precision=points.precision,
+            summary=summary,
+            origin=float(columns.facts.shift[-1]),
+            facts=columns.facts.some(X),
+            mean=float(moments.weight.sum()) / overall.n,
+            logs=overall.log_weights,
+        ),
+    )
+
+
+def _roles(facts: Facts, precision: Array) -> dict[str, Array]:
+    if facts.precision is None:
+        return {}
+    return {facts.precision: precision if facts.precision == "weights" else precision**-0.5}
+
+
+class _Columns(NamedTuple):
+    """All columns of moments: where each is, and what is known of it.
+
+    Attributes
+    ----------
+    position : dict of str to int
+        By name.
+    facts : ColumnFacts
+        Of all rows of the table.
+    added : (d,) array
+        What brings columns relative to the moments' origin to those of the design.
+    fixed : (d,) array of bool
+        Those that are constant.
+    """
+
+    position: Mapping[str, int]
+    facts: ColumnFacts
+    added: Array
+    fixed: Flags
+
+    @classmethod
+    def of(cls, moments: Moments) -> _Columns:
+        whole = moments.overall
+        mean, squares = whole.mean + moments.origin, np.sum(whole.root**2, axis=0)
+        fixed = whole.low == whole.high
+        squares = np.where(fixed, 0.0, squares)
+        nearest = np.minimum(np.abs(whole.low), np.abs(whole.high))
+        far = (whole.low * whole.high > 0) & (nearest**2 * whole.n > FAR**2 * squares) & ~fixed
+        shift = np.where(far, moments.origin, 0.0)
+        mean = np.where(fixed, whole.low, mean)
+        facts = ColumnFacts.told(whole.n, mean, squares, whole.low, whole.high, shift)
+        position = {name: k for k, name in enumerate(moments.columns[:-1])}
+        return cls(position, facts, moments.origin - shift, fixed)
+
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Positions of columns by their names."""
+        return [self.position[name] for name in names]
+
+
+class _Points(NamedTuple):
+    """Points that have the moments of cells.
+
+    Attributes
+    ----------
+    values : (n, d) array
+        The columns of the design; points of a cell stand together.
+    precision : (n,) array
+        How much each weighs.
+    copies : (cells,) array of int
+        How many points each cell has.
+    """
+
+    values: Array
+    precision: Array
+    copies: Ints
+
+
+def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Points:
+    """Make the points of cells."""
+    cells, d = mean.shape
+    size = ROUNDING * np.sqrt(np.einsum("jac,jac->jc", root, root))
+    size += NOTHING * np.sqrt(weight)[:, None] * columns.facts.sd
+    varied = np.any(np.abs(root) > size[:, None, :], axis=2)
+    rank = varied.sum(axis=1)
+    copies = rank + 1
+    first = np.cumsum(copies) - copies
+    values = np.empty((int(copies.sum()), d))
+    for r in np.unique(rank).tolist():
+        own = np.flatnonzero(rank == r)
+        spread = _simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
+        spread *= np.sqrt((r + 1) / weight[own])[:, None, None]
+        spread += mean[own][:, None, :] + columns.added
+        values[first[own][:, None] + np.arange(r + 1)] = spread
+    values[:, columns.fixed] = columns.facts.low[columns.fixed]
+    return _Points(values, np.repeat(weight / copies, copies), copies)
+
+
+def _simplex(r: int) -> Array:
+    """Return r orthonormal columns that add up to 0 (Helmert's): (r + 1, r)."""
+    H = np.zeros((r + 1, r))
+    for k in range(1, r + 1):
+        H[:k, k - 1], H[k, k - 1] = 1.0, -k
+        H[:, k - 1] /= np.sqrt(k * (k + 1))
+    return H
+
+
+def _factor(
+    groups: Sequence[GroupTerm],
+    planned: PlannedGrouping,
+    rows: FactorRows,
+    k: int,
+    made: PartRows,
+    columns: _Columns,
+    table: _Points,
+    moments: Moments,
+) -> GroupFactor:
+    """Give a factor its columns in the rows that describe the table."""
+    places, X = columns.places(planned.terms), columns.places(made.X.names)
+    widths = [(len(part.kept), g.correlated) for part, g in zip(planned.parts, groups, strict=True)]
+    written = table.values + columns.facts.shift
+    levels = planned.joined
+    counts = np.bincount(moments.codes[:, k], weights=moments.n, minlength=len(levels))
+    return GroupFactor(
+        name=planned.name,
+        columns=planned.columns,
+        terms=planned.terms,
+        column_terms=tuple(term for part in rows.Z for term in part.terms),
+        blocks=make_blocks(widths),
+        Z=np.ascontiguousarray(table.values[:, places]),
+        codes=np.zeros(len(table.values), dtype=np.int64),
+        levels=levels,
+        counts=counts.astype(np.int64),
+        T=twins(written[:, places], planned.terms, written[:, X], made.X.names),
+        aliased=tuple(one for part in planned.parts for one in part.aliased),
+        known=columns.facts.some(places),
+    )
