@@ -9,7 +9,6 @@ for it. Seeds are fixed; z is at most 4.5 for some thousand comparisons.
 import numpy as np
 import pytest
 
-import partialpool as pp
 from helpers import model_of
 from partialpool.draws.diagnostics import diagnose
 

@@ -1,15 +1,9 @@
 """A design of points that stand for many rows gives the model of the rows."""
 
 import numpy as np
-import pytest
 
-from partialpool.design import build_design
 from partialpool.design.rows import apply_plan
 from partialpool.expressions.cells import cells_of, falling
-from partialpool.formula import parse_formula
-from partialpool.model import pool
-from partialpool.model.blocks import build_blocks
-from partialpool.model.marginal import build_marginal
 from partialpool.scan.condensed import Facts, axis_terms, condensed_design
 from partialpool.scan.moments import Moments
 
@@ -17,7 +11,6 @@ from partialpool.scan.moments import Moments
 def condensed(design, precision=None):
     """The same design from moments of its rows."""
     y = design.y if design.offset is None else design.y - design.offset
-    columns = {"y": y}
     found = dict(zip(design.columns, design.X.T, strict=True))
     for factor in design.factors:
         found |= dict(zip(factor.terms, factor.Z.T, strict=True))

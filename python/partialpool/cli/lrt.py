@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -45,7 +45,7 @@ def lrt_command(
     how = {name: given.pop(name) or None for name in READING}
     table = partialpool.read(data, **how)  # once: standard input cannot be read again
     one, two = (
-        partialpool.fit(text, table, method=method, **given)  # type: ignore[call-overload]
+        partialpool.fit(text, table, method=cast(Method, method), **given)
         for text in (formula, other)
     )
     assert isinstance(one, Estimate)

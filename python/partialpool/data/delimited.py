@@ -284,10 +284,12 @@ class DelimitedReader:
         if counts.marks:
             marks = f"{self._class(c)} = {_MARK}"
             counted = self._run(
-                lambda: self._relation.filter(marks)
-                .aggregate(f"trim({c}), count(*)")
-                .order("2 DESC, 1")
-                .fetchall()
+                lambda: (
+                    self._relation.filter(marks)
+                    .aggregate(f"trim({c}), count(*)")
+                    .order("2 DESC, 1")
+                    .fetchall()
+                )
             )
             notes += mark_notes(name, dict(counted))
         if counts.zeros:
