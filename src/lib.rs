@@ -8,6 +8,7 @@ pub mod family;
 pub mod general;
 pub mod halves;
 pub mod lanes;
+pub mod laplace;
 pub mod linalg;
 pub mod marginal;
 pub mod mixture;

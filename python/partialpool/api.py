@@ -57,6 +57,7 @@ def fit(
     start: Start | None = None,
     threads: int | None = None,
     progress: bool | None = None,
+    quadrature: int | None = None,
 ) -> Fit | Estimate:
     """Fit a hierarchical model.
 
@@ -90,7 +91,8 @@ def fit(
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
         with. "auto" takes the first that can. "reml" and "ml" do not sample: they find the maximum
-        of the (restricted) likelihood, as lme4 does (Gaussian, any grouping factors).
+        of the (restricted) likelihood, as lme4 and glmmTMB do. That of families other than
+        gaussian ("ml") integrates levels by Laplace's approximation, or by `quadrature`.
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
@@ -122,6 +124,10 @@ def fit(
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
         Show progress on stderr; by default in a terminal, on runs longer than a second.
+    quadrature : int, optional
+        Of ``method="ml"`` with families other than gaussian: nodes of adaptive Gauss-Hermite
+        quadrature a level (lme4's ``nAGQ``), for a single factor with a single coefficient. By
+        default 1, which is Laplace's approximation.
 
     Returns
     -------
@@ -170,6 +176,7 @@ def fit(
         start=start,
         threads=threads,
         progress=progress,
+        quadrature=quadrature,
     )
     posed = pose(spec, data)
     found: Fit | Estimate

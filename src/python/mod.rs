@@ -7,6 +7,7 @@ mod diagnostics;
 mod explore;
 mod family;
 mod general;
+mod laplace;
 mod marginal;
 mod mixture;
 mod walk;
@@ -20,6 +21,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     marginal::register(module)?;
     blocks::register(module)?;
     general::register(module)?;
+    laplace::register(module)?;
     mixture::register(module)?;
     walk::register(module)?;
     family::register(module)?;

@@ -147,6 +147,10 @@ ShowProgress = Annotated[
         help="Show progress.  [default: in a terminal, on runs longer than a second]",
     ),
 ]
+Quadrature = Annotated[
+    int | None,
+    typer.Option(help="Of ml: nodes of adaptive quadrature a level.  [default: 1, Laplace's]"),
+]
 
 
 # By the name that Python gives them.
@@ -157,6 +161,7 @@ TYPES: dict[str, Any] = {
     **{"trials": Trials, "chains": Chains, "draws": Draws, "warmup": Warmup, "seed": Seed},
     **{"interval": Interval, "proposal_sd": ProposalSd, "threads": Threads},
     **{"progress": ShowProgress, "start": Start, "pooling": Pooling, "priors": Priors},
+    **{"quadrature": Quadrature},
 }
 READING = ("na", "decimal", "text", "encoding")
 MODEL = tuple(ModelOptions.__annotations__)

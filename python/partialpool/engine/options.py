@@ -14,6 +14,7 @@ from partialpool.engine.sampling import Sampling
 from partialpool.errors import InputError, shown
 
 COUNTS = ("chains", "draws", "warmup", "threads")
+MOST_NODES = 100
 OF_METROPOLIS = ("proposal_sd", "start")
 
 
@@ -32,6 +33,7 @@ class SamplingOptions(TypedDict, total=False):
     proposal_sd: float | None
     threads: int | None
     progress: bool | None
+    quadrature: int | None
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Asked:
 
     Attributes
     ----------
+    quadrature : int
+        Nodes a level by which ``method="ml"`` integrates; 1 is Laplace's formula.
     given : mapping
         The options of :func:`partialpool.fit` that say so, as they were given.
     """
@@ -47,6 +51,7 @@ class Asked:
     method: str
     interval: float
     sampling: Sampling
+    quadrature: int = 1
     given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -88,6 +93,7 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
                 )
     given |= {name: int(given[name]) for name in COUNTS if name in given}
     as_given = {"method": method, "interval": interval, **given}
+    quadrature = _quadrature(method, given.pop("quadrature", None))
     given["seed"] = check_seed(options.get("seed"))
     for name in OF_METROPOLIS if method != "metropolis" else ():
         if name in given:
@@ -99,7 +105,23 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
             f"`proposal_sd` is {shown(given['proposal_sd'])}", remedy="give a number above 0"
         )
     given["warmup_given"] = "warmup" in given
-    return Asked(method, check_interval(interval), Sampling(**given), as_given)
+    return Asked(method, check_interval(interval), Sampling(**given), quadrature, as_given)
+
+
+def _quadrature(method: str, asked: Any) -> int:
+    if asked is None:
+        return 1
+    check_counts(quadrature=asked)
+    if method != "ml":
+        raise InputError(
+            f'`quadrature` is given with method="{method}"',
+            remedy='it belongs to method="ml"; leave it out',
+        )
+    if asked > MOST_NODES:
+        raise InputError(
+            f"`quadrature` is {shown(asked)}", remedy=f"give a number up to {MOST_NODES}"
+        )
+    return int(asked)
 
 
 def _is_positive(value: Any) -> bool:

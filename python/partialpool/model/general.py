@@ -58,7 +58,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     resolved, scale = resolve_priors(priors, design, family), scales(design, family)
     y, total_offset = design.y, design.total_offset
     thresholds = bool(design.categories)
-    order = _row_order(design)
+    order = row_order(design)
     parts, slices, groups = [], [], []
     position = 0
     located = family.averages == "linear"
@@ -66,7 +66,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     level = float(shift[0] + np.mean(shift - shift[0]))
     for predictor in predictors(design):
         main = predictor.name == "mu"
-        builder = _Builder(
+        builder = PredictorBuilder(
             predictor, resolved, design, scale, order, level if main and located else 0.0
         )
         parts.append(builder.part(total_offset if main else None))
@@ -89,7 +89,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         weights=None if design.weights is None else np.ascontiguousarray(design.weights[order]),
         parts=parts,
         dispersion=[
-            scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion
+            scale_spec(name, resolved[name], start_of(name, start, scale)) for name in dispersion
         ],
         thresholds=_thresholds(design, resolved, main_at) if thresholds else None,
     )
@@ -114,8 +114,8 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     )
 
 
-def _row_order(design: Design) -> NDArray[np.int64]:
-    """Rows of a level side by side: the core reads and adds to memory that is near."""
+def row_order(design: Design) -> NDArray[np.int64]:
+    """Put rows of a level side by side: the core reads and adds to memory that is near."""
     if not design.factors:
         return np.arange(design.n_rows)
     largest = max(design.factors, key=lambda factor: len(factor.levels) * len(factor.terms))
@@ -138,7 +138,8 @@ def _known_errors(log_error: Array) -> _core.Part:
     )
 
 
-def _start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
+def start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
+    """Give the value at which a dispersion parameter starts."""
     found = float(start.get(name, math.nan))
     return found if math.isfinite(found) and found > 0 else scale.y_sd
 
@@ -160,7 +161,7 @@ def _place_effects(
 
 
 @dataclass(frozen=True)
-class _Builder:
+class PredictorBuilder:
     """What one linear predictor becomes in the core."""
 
     predictor: Predictor
@@ -343,11 +344,11 @@ def _estimable(factor: GroupFactor) -> NDArray[np.bool_]:
 
 
 def _first_threshold(design: Design) -> float:
-    return float(_empirical_thresholds(design)[0])
+    return float(empirical_thresholds(design)[0])
 
 
-def _empirical_thresholds(design: Design) -> Array:
-    """Logits of the cumulative shares: where thresholds start."""
+def empirical_thresholds(design: Design) -> Array:
+    """Give the logits of the cumulative shares: where thresholds start."""
     counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))
     below = (np.cumsum(counts)[:-1] + 0.5) / (counts.sum() + 1.0)
     return np.asarray(np.log(below / (1 - below)))
@@ -362,7 +363,7 @@ class Thresholds(NamedTuple):
 
 def _thresholds(design: Design, priors: Mapping[str, Prior], at: Coordinates) -> Thresholds:
     """Increments from one threshold to the next, and the thresholds' priors as rows over c."""
-    start = _empirical_thresholds(design)
+    start = empirical_thresholds(design)
     rows = []
     for k in range(len(start)):
         name = called.threshold(k + 1)
