@@ -6,7 +6,7 @@
 //! `log p(y) ≈ ℓ(η̂) − ½‖û‖² − ½ log|V₀|`, `V₀ = I + √H Z G Zᵀ √H`, `G = ΛΛᵀ`.
 //!
 //! A step of Newton's method is a least-squares problem in rows weighted by √H, which is what
-//! [`crate::blocks`] solves. Slopes: with v the variances of the rows' predictors given all,
+//! [`crate::blocks`] solves; rows that curve upwards count negative. Slopes: with v the variances of the rows' predictors given all,
 //! `w = −½ v ∂H/∂η` and `m = √H V₀⁻¹ w/√H` (how the mode moves with the parameters),
 //!
 //! * by c: `Xᵀ(s + m)`;

@@ -1,6 +1,6 @@
 //! The mode of the group coefficients given the parameters, by Newton's method.
 
-use super::rows::roots;
+use super::rows::{AtRows, Weights};
 use super::{Laplace, Parameters};
 use crate::blocks::{Elimination, Products, Rows};
 use std::sync::Arc;
@@ -9,6 +9,9 @@ const STEPS: usize = 100;
 
 /// Gain of a step of Newton's method below which it is the last.
 const CLOSE: f64 = 1e-9;
+
+/// Share of what rows add up to that rounding can hide.
+const HIDDEN: f64 = 1e-13;
 
 /// Where the group coefficients are most likely.
 pub struct Mode {
@@ -19,8 +22,8 @@ pub struct Mode {
     pub eta: Vec<f64>,
     /// Of the rows, at it.
     pub slopes: Vec<f64>,
-    /// √H.
-    pub root: Vec<f64>,
+    /// H.
+    pub weights: Weights,
     pub logp: f64,
     pub by_aux: Vec<f64>,
     /// log|V₀|.
@@ -42,7 +45,7 @@ pub fn squares(u: &[Vec<f64>]) -> f64 {
 type Start = (Vec<Vec<f64>>, Option<Vec<Vec<f64>>>);
 
 impl Laplace {
-    /// Climb from some coefficients; `None` where there is no mode, or rows are not concave there.
+    /// Climb from some coefficients; `None` where there is no mode.
     pub fn mode(&self, at: Parameters<'_>, start: &[Vec<f64>]) -> Option<Mode> {
         let mut r: Vec<Vec<f64>> = start.to_vec();
         let mut u: Option<Vec<Vec<f64>>> = None;
@@ -53,20 +56,16 @@ impl Laplace {
         for _ in 0..STEPS {
             let eta = self.predictors(at.c, &r);
             let rows = self.at_rows(&eta, 0.0, at.aux);
-            let (root, concave) = roots(&self.curvatures(&eta, at.aux));
+            let curvatures = self.curvatures(&eta, at.aux);
             if r.is_empty() || last {
-                let log_det = if r.is_empty() {
-                    0.0
-                } else {
-                    let ones = vec![0.0; eta.len()];
-                    self.eliminated(&self.weighted(&root), &ones, at.lambda)?.1
-                };
-                let u = u.unwrap_or_default();
-                let (logp, slopes, by_aux) = (rows.logp, rows.slopes, rows.by_aux);
-                let found = Mode { r, u, eta, slopes, root, logp, by_aux, log_det };
-                return (concave && found.value().is_finite()).then_some(found);
+                let weights = Weights::of(&curvatures);
+                return self.arrived(at, (r, u.unwrap_or_default()), eta, rows, weights);
             }
-            let (next_r, next_u) = self.step(at, &r, &rows.slopes, &root)?;
+            let step = self.step(at, &r, &rows.slopes, &Weights::of(&curvatures));
+            let (next_r, next_u) = match step {
+                Some(step) => step,
+                None => self.step(at, &r, &rows.slopes, &Weights::downwards(&curvatures))?,
+            };
             let Some(here) = u else {
                 // Earlier coefficients, in units that are not known: one step tells, if it is good.
                 (r, u) = self.better(at, next_r, next_u);
@@ -90,10 +89,41 @@ impl Laplace {
                 }
                 share *= 0.5;
             }
-            let moved = found?;
-            (r, u) = (moved.0, Some(moved.1));
+            match found {
+                Some(moved) => (r, u) = (moved.0, Some(moved.1)),
+                // Rounding hides what there is to gain: it has arrived.
+                None if gain < HIDDEN * (1.0 + Self::size_of(rows.logp, &eta, &curvatures)) => {
+                    (u, last) = (Some(here), true);
+                }
+                None => return None,
+            }
         }
         None
+    }
+
+    /// Size of the numbers whose sum the log likelihood is.
+    fn size_of(logp: f64, eta: &[f64], curvatures: &[f64]) -> f64 {
+        let each = eta.iter().zip(curvatures).map(|(eta, h)| h.abs() * (1.0 + eta.abs()));
+        logp.abs() + each.sum::<f64>()
+    }
+
+    /// What there is to know at the mode.
+    fn arrived(
+        &self,
+        at: Parameters<'_>,
+        (r, u): (Vec<Vec<f64>>, Vec<Vec<f64>>),
+        eta: Vec<f64>,
+        rows: AtRows,
+        weights: Weights,
+    ) -> Option<Mode> {
+        let log_det = if r.is_empty() {
+            0.0
+        } else {
+            self.eliminated(&self.weighted(&weights), &vec![0.0; eta.len()], at.lambda)?.1
+        };
+        let AtRows { logp, slopes, by_aux } = rows;
+        let found = Mode { r, u, eta, slopes, weights, logp, by_aux, log_det };
+        found.value().is_finite().then_some(found)
     }
 
     /// Some coefficients, or zeros where these are more likely.
@@ -114,16 +144,16 @@ impl Laplace {
         at: Parameters<'_>,
         r: &[Vec<f64>],
         slopes: &[f64],
-        root: &[f64],
+        weights: &Weights,
     ) -> Option<(Vec<Vec<f64>>, Vec<Vec<f64>>)> {
-        let own = self.of_levels(r);
-        let target: Vec<f64> = (own.iter().zip(root).zip(slopes))
-            .map(|((own, root), slope)| own * root + slope / root)
+        // The response √|H| (Zr + s/H) of rows √|H| Z.
+        let target: Vec<f64> = (self.of_levels(r).iter().zip(slopes).enumerate())
+            .map(|(i, (own, slope))| weights.root[i] * (own + slope / weights.at(i)))
             .collect();
-        let (mut elimination, _) = self.eliminated(&self.weighted(root), &target, at.lambda)?;
+        let (mut elimination, _) = self.eliminated(&self.weighted(weights), &target, at.lambda)?;
         let next: Vec<Vec<f64>> = (0..r.len()).map(|k| elimination.means(k)).collect();
-        let rest: Vec<f64> = (self.of_levels(&next).iter().zip(root).zip(&target))
-            .map(|((own, root), target)| root * (target - own * root))
+        let rest: Vec<f64> = (self.of_levels(&next).iter().zip(&target).enumerate())
+            .map(|(i, (own, target))| weights.at(i) * (target / weights.root[i] - own))
             .collect();
         let u = self.pulled(&rest, at.lambda);
         Some((next, u))

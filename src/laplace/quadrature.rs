@@ -17,8 +17,8 @@ impl Laplace {
         let [lambda] = lambda[..] else { return None };
         let z = &grouping.z;
         let mut precision = vec![1.0; grouping.n_levels];
-        for (&code, (z, root)) in grouping.codes.iter().zip(z.iter().zip(&mode.root)) {
-            precision[code as usize] += (lambda * z * root).powi(2);
+        for (i, (&code, z)) in grouping.codes.iter().zip(z).enumerate() {
+            precision[code as usize] += (lambda * z).powi(2) * mode.weights.at(i);
         }
         let spread: Vec<f64> = precision.iter().map(|p| (2.0 / p).sqrt()).collect();
         // Of each level: log density at its nodes, the penalty of u and exp(x²) in it.

@@ -11,6 +11,9 @@ const FAR: f64 = 1e-3;
 /// Share of the mean curvature below which a row's counts as this share.
 const LEAST: f64 = 1e-12;
 
+/// The same on the way, where rows curve upwards.
+const LITTLE: f64 = 1e-3;
+
 /// The log likelihood at some linear predictors.
 pub struct AtRows {
     pub logp: f64,
@@ -51,16 +54,17 @@ impl Laplace {
         ends.map(|((a, b), here)| (2.0 * here - a - b) / (FAR * FAR)).collect()
     }
 
-    /// Rows of Z, each multiplied by its weight.
-    pub fn weighted(&self, weight: &[f64]) -> Vec<Rows> {
+    /// Rows of Z, each multiplied by its root.
+    pub fn weighted(&self, weights: &Weights) -> Vec<Rows> {
         let groupings = self.columns.groupings.iter().zip(&self.shapes);
         let of = |(grouping, shape): (&crate::predictor::Grouping, &crate::blocks::Shape)| {
-            let (n, q) = (weight.len(), grouping.q);
+            let (n, q) = (weights.root.len(), grouping.q);
             let mut z = Vec::with_capacity(n * q);
-            for (i, weight) in weight.iter().enumerate() {
-                z.extend((0..q).map(|k| grouping.z[k * n + i] * weight));
+            for (i, root) in weights.root.iter().enumerate() {
+                z.extend((0..q).map(|k| grouping.z[k * n + i] * root));
             }
-            Rows { shape: shape.clone(), z, codes: grouping.codes.clone() }
+            let (codes, signs) = (grouping.codes.clone(), weights.signs.clone());
+            Rows { shape: shape.clone(), z, codes, signs }
         };
         groupings.map(of).collect()
     }
@@ -78,11 +82,41 @@ impl Laplace {
     }
 }
 
-/// Roots of curvatures that no row has quite without; `None` where one is negative.
-pub fn roots(curvatures: &[f64]) -> (Vec<f64>, bool) {
-    let mean = curvatures.iter().filter(|h| **h > 0.0).sum::<f64>() / curvatures.len() as f64;
-    let least = (LEAST * mean).max(f64::MIN_POSITIVE);
-    // Differences of slopes have rounding errors of their own.
-    let concave = curvatures.iter().all(|h| *h > -1e-7 * mean);
-    (curvatures.iter().map(|h| h.max(least).sqrt()).collect(), concave)
+/// What rows count in least squares: `sign · root²`.
+#[derive(Clone)]
+pub struct Weights {
+    pub root: Vec<f64>,
+    /// Empty where all are 1.
+    pub signs: Vec<f64>,
+}
+
+impl Weights {
+    /// Curvatures as they are; those of (nearly) nothing count as a little.
+    pub fn of(curvatures: &[f64]) -> Self {
+        let least = least(curvatures);
+        let root = curvatures.iter().map(|h| h.abs().max(least).sqrt()).collect();
+        // Differences of slopes have rounding errors of their own.
+        let down = |h: &f64| *h > -1e5 * least;
+        let signs = if curvatures.iter().all(down) {
+            Vec::new()
+        } else {
+            curvatures.iter().map(|h| if down(h) { 1.0 } else { -1.0 }).collect()
+        };
+        Self { root, signs }
+    }
+
+    /// The same where rows that curve upwards count as next to nothing.
+    pub fn downwards(curvatures: &[f64]) -> Self {
+        let least = LITTLE / LEAST * least(curvatures);
+        Self { root: curvatures.iter().map(|h| h.max(least).sqrt()).collect(), signs: Vec::new() }
+    }
+
+    pub fn at(&self, row: usize) -> f64 {
+        self.signs.get(row).copied().unwrap_or(1.0) * self.root[row] * self.root[row]
+    }
+}
+
+fn least(curvatures: &[f64]) -> f64 {
+    let mean = curvatures.iter().map(|h| h.abs()).sum::<f64>() / curvatures.len().max(1) as f64;
+    (LEAST * mean).max(f64::MIN_POSITIVE)
 }

@@ -29,23 +29,26 @@ impl Laplace {
             self.columns.gather(0..n, &mode.slopes, &mut by_c, &mut []);
             return Some(Slopes { by_c, by_g: Vec::new(), by_aux: mode.by_aux.clone() });
         }
-        let rows = self.weighted(&mode.root);
+        let rows = self.weighted(&mode.weights);
         let (mut elimination, _) = self.eliminated(&rows, &vec![0.0; n], at.lambda)?;
         // Fills T too.
         let precisions = elimination.slopes(&[0.0]);
         let all = AllRows { factors: &rows, xy: &[] };
         let within = Within::new(&elimination);
-        let variance: Vec<f64> = (mode.root.iter().enumerate())
+        let variance: Vec<f64> = (mode.weights.root.iter().enumerate())
             .map(|(row, root)| within.inside(&all, row, &mut []) / (root * root))
             .collect();
         let changes = self.changes(&mode.eta, &mode.slopes, at.aux);
         let pull: Vec<f64> = variance.iter().zip(&changes).map(|(v, h)| -0.5 * v * h).collect();
-        let target: Vec<f64> = pull.iter().zip(&mode.root).map(|(w, root)| w / root).collect();
+        // The response w/√H of rows √H Z.
+        let target: Vec<f64> = (pull.iter().enumerate())
+            .map(|(i, w)| w * mode.weights.root[i] / mode.weights.at(i))
+            .collect();
         let (mut moved, _) = self.eliminated(&rows, &target, at.lambda)?;
         let means: Vec<Vec<f64>> = (0..mode.r.len()).map(|k| moved.means(k)).collect();
         let shifts = self.of_levels(&means);
-        let m: Vec<f64> = (pull.iter().zip(&mode.root).zip(&shifts))
-            .map(|((w, root), shift)| w - root * root * shift)
+        let m: Vec<f64> = (pull.iter().zip(&shifts).enumerate())
+            .map(|(i, (w, shift))| w - mode.weights.at(i) * shift)
             .collect();
         let total: Vec<f64> = mode.slopes.iter().zip(&m).map(|(s, m)| s + m).collect();
         self.columns.gather(0..n, &total, &mut by_c, &mut []);
@@ -106,11 +109,12 @@ impl Laplace {
             return Some(Vec::new());
         }
         let mut xy = Vec::with_capacity(n * (p + 1));
-        for (i, root) in mode.root.iter().enumerate() {
+        for (i, root) in mode.weights.root.iter().enumerate() {
             xy.extend((0..p).map(|k| self.columns.x[k * n + i] * root));
             xy.push(0.0);
         }
-        let (mut elimination, _) = self.eliminated(&self.weighted(&mode.root), &xy, at.lambda)?;
+        let (mut elimination, _) =
+            self.eliminated(&self.weighted(&mode.weights), &xy, at.lambda)?;
         elimination.invert();
         let of = |k: usize| {
             let found = elimination.conditional(k);

@@ -59,7 +59,8 @@ impl PyMode {
     /// Curvature of every row, negative: −∂²ℓ/∂η².
     #[getter]
     fn curvatures<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        PyArray1::from_vec(py, self.inner.root.iter().map(|root| root * root).collect())
+        let rows = 0..self.inner.eta.len();
+        PyArray1::from_vec(py, rows.map(|row| self.inner.weights.at(row)).collect())
     }
 }
 

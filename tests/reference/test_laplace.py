@@ -45,6 +45,8 @@ def table(rng, family, n=60):
         "weibull": lambda: mean * rng.weibull(1.5, n),
         "lognormal": lambda: np.exp(eta + rng.normal(0, 0.6, n)),
         "beta": lambda: np.clip(rng.beta(5 * share, 5 * (1 - share)), 1e-3, 1 - 1e-3),
+        "student_t": lambda: eta + rng.standard_t(4, n),
+        "zero_inflated_poisson": lambda: rng.poisson(mean) * rng.binomial(1, 0.8, n),
         "cumulative": lambda: np.digitize(eta + rng.logistic(size=n), [-1.0, 0.5, 1.5]),
     }[family]()
     return pd.DataFrame({"x": x, "g": g, "h": h, "y": y, "w": rng.integers(1, 3, n)})
@@ -52,7 +54,7 @@ def table(rng, family, n=60):
 
 FAMILIES = (
     *("bernoulli", "binomial", "poisson", "negbinomial", "gamma", "exponential", "weibull"),
-    *("lognormal", "beta", "cumulative"),
+    *("lognormal", "beta", "cumulative", "student_t", "zero_inflated_poisson"),
 )
 
 

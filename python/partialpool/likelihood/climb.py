@@ -21,6 +21,9 @@ SMALL = 0.05
 # Of the deviance: what counts as the same.
 SAME = 1e-6
 
+# Curvature of the deviance, in units in which every parameter's own is 1, below which it is flat.
+FLAT = 1e-6
+
 # Step of differences of deviances, where slopes are not known.
 STEP = 1e-4
 
@@ -124,11 +127,12 @@ def _search(of: Generalised, start: Array, free: Ints) -> Minimum[Place]:
     place = search.at(start[free])
     if not math.isfinite(place.value):
         raise EngineError(
-            "the likelihood cannot be computed where the search begins: rows of this family do "
-            "not fall off on both sides there"
+            "the likelihood cannot be computed where the search begins: the coefficients of the "
+            "levels have no mode there; leave `method` out to sample the posterior"
         )
     guess = np.diag(np.maximum(np.abs(place.by_entries), 1.0))
-    values, vectors = np.linalg.eigh(by_differences(search.at, start[free], place, guess))
+    around = by_differences(search.at, start[free], place, guess)
+    values, vectors = np.linalg.eigh(around if np.isfinite(around).all() else guess)
     # Updates keep positive what is positive, and no more.
     sizes = np.maximum(np.abs(values), 1e-6 * np.abs(values).max(initial=1.0))
     curvature = (vectors * sizes) @ vectors.T
@@ -163,10 +167,13 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
     place = found.place
     free, at = place.search.free, of.model.coordinates["mu"]
     hessian = by_differences(place.search.at, found.v, place, found.curvature)
-    values = np.linalg.eigvalsh(hessian) if len(hessian) else np.ones(1)
-    determined = bool(values[0] > 1e-7 * max(1.0, values[-1]))
-    joint = np.full((len(place.whole),) * 2, 0.0)
-    joint[np.ix_(free, free)] = 2 * np.linalg.pinv(hessian, hermitian=True)
+    if not np.isfinite(hessian).all():
+        hessian = np.zeros_like(hessian)
+    size = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
+    scaled = hessian / np.outer(size, size)  # whatever the units
+    determined = bool((np.linalg.eigvalsh(scaled) > FLAT).all())
+    joint = np.zeros((len(place.whole),) * 2)
+    joint[np.ix_(free, free)] = 2 * np.linalg.pinv(scaled, hermitian=True) / np.outer(size, size)
     own = int(of.thresholds > 0)
     c = place.whole[own : of.n_c]
     vcov = at.back @ joint[own : of.n_c, own : of.n_c] @ at.back.T
