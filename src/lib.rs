@@ -9,6 +9,7 @@ pub mod general;
 pub mod halves;
 pub mod index;
 pub mod lanes;
+pub mod laplace;
 pub mod linalg;
 pub mod marginal;
 pub mod mixture;

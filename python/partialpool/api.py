@@ -61,6 +61,7 @@ def fit(
     threads: int | None = None,
     progress: bool | None = None,
     one_pass: bool | None = None,
+    quadrature: int | None = None,
 ) -> Fit | Estimate:
     """Fit a hierarchical model.
 
@@ -95,7 +96,8 @@ def fit(
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
         with. "auto" takes the first that can. "reml" and "ml" do not sample: they find the maximum
-        of the (restricted) likelihood, as lme4 does (Gaussian, any grouping factors).
+        of the (restricted) likelihood, as lme4 and glmmTMB do. That of families other than
+        gaussian ("ml") integrates levels by Laplace's approximation, or by `quadrature`.
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
@@ -137,6 +139,10 @@ def fit(
         needs: the cross-products of each combination of levels. The posterior is the same; answers
         that need single rows, such as `loo`, are not to be had. By default so with more than
         5 million rows, where the model allows it.
+    quadrature : int, optional
+        Of ``method="ml"`` with families other than gaussian: nodes of adaptive Gauss-Hermite
+        quadrature a level (lme4's ``nAGQ``), for a single factor with a single coefficient. By
+        default 1, which is Laplace's approximation.
 
     Returns
     -------
@@ -186,6 +192,7 @@ def fit(
         start=start,
         threads=threads,
         progress=progress,
+        quadrature=quadrature,
     )
     check_flag("one_pass", one_pass)
 

@@ -23,7 +23,14 @@ from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.maximum import estimate_findings
 from partialpool.findings.priors import prior_conflicts
 from partialpool.findings.run import run_findings, too_few, verdict
-from partialpool.likelihood import Maximum, build_likelihood, check_maximised, maximise
+from partialpool.likelihood import (
+    Maximum,
+    build_generalised,
+    build_likelihood,
+    check_maximised,
+    maximise,
+    maximise_generalised,
+)
 from partialpool.model import Model, Pooled
 from partialpool.model.pooling import Pooling
 from partialpool.priors import Prior
@@ -88,14 +95,18 @@ def estimated(
         If the model has no such maximum.
     """
     pooled = posed.pool(pooling)
-    check_maximised(how.method, pooled, priors)
-    check_likelihood(pooled, how.method)
-    likelihood = build_likelihood(pooled, restricted=how.method == "reml")
-    found = maximise(likelihood)
-    findings = estimate_findings(pooled, likelihood.model, found)
+    check_maximised(how.method, pooled, priors, how.quadrature)
+    if pooled.family.conjugate:
+        check_likelihood(pooled, how.method)
+        likelihood = build_likelihood(pooled, restricted=how.method == "reml")
+        model, found = likelihood.model, maximise(likelihood)
+    else:
+        generalised = build_generalised(pooled, how.quadrature)
+        model, found = generalised.model, maximise_generalised(generalised)
+    findings = estimate_findings(pooled, model, found)
     provenance = _provenance(posed, how.method, "you asked for it", how, began)
     asked = _request(posed, pooling, priors, how)
-    return kind(likelihood.model, found, provenance, findings, pooled, asked)
+    return kind(model, found, provenance, findings, pooled, asked)
 
 
 def _in_rounds(sampling: Sampling, ess: float, record: Provenance) -> Sampling:

@@ -13,6 +13,7 @@ from partialpool.cli.codes import judged
 from partialpool.cli.options import READING, taking
 from partialpool.cli.output import report
 from partialpool.engine import MAXIMISED
+from partialpool.engine.sample import Method
 from partialpool.errors import InputError
 from partialpool.finding import about_all
 from partialpool.posterior.estimate import Estimate

@@ -164,6 +164,10 @@ OnePass = Annotated[
         help="Read the table in batches and keep sums, not rows.  [default: with 5 million rows]",
     ),
 ]
+Quadrature = Annotated[
+    int | None,
+    typer.Option(help="Of ml: nodes of adaptive quadrature a level.  [default: 1, Laplace's]"),
+]
 
 
 # By the name that Python gives them.
@@ -176,6 +180,7 @@ TYPES: dict[str, Any] = {
     **{"interval": Interval, "proposal_sd": ProposalSd, "threads": Threads},
     **{"progress": ShowProgress, "start": Start, "pooling": Pooling, "priors": Priors},
     **{"one_pass": OnePass},
+    **{"quadrature": Quadrature},
 }
 READING = ("na", "decimal", "text", "encoding")
 MODEL = tuple(ModelOptions.__annotations__)

@@ -16,6 +16,7 @@ from partialpool.errors import InputError, shown
 
 Auto = Literal["auto"]
 COUNTS = ("chains", "draws", "warmup", "threads")
+MOST_NODES = 100
 OF_METROPOLIS = ("proposal_sd", "start")
 AUTO: Auto = "auto"
 """Draws in rounds until there are enough effective ones."""
@@ -37,6 +38,7 @@ class SamplingOptions(TypedDict, total=False):
     proposal_sd: float | None
     threads: int | None
     progress: bool | None
+    quadrature: int | None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Asked:
     ----------
     ess : float or None
         The effective sample size until which chains go on; None where `draws` were counted.
+    quadrature : int
+        Nodes a level by which ``method="ml"`` integrates; 1 is Laplace's formula.
     given : mapping
         The options of :func:`partialpool.fit` that say so, as they were given.
     """
@@ -55,6 +59,7 @@ class Asked:
     interval: float
     sampling: Sampling
     ess: float | None = None
+    quadrature: int = 1
     given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -102,6 +107,7 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
     as_given = {"method": method, "interval": interval, **given}
     for name in ("draws", "ess") if ess is not None else ():
         given.pop(name, None)
+    quadrature = _quadrature(method, given.pop("quadrature", None))
     given["seed"] = check_seed(options.get("seed"))
     for name in OF_METROPOLIS if method != "metropolis" else ():
         if name in given:
@@ -113,7 +119,8 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
             f"`proposal_sd` is {shown(given['proposal_sd'])}", remedy="give a number above 0"
         )
     given["warmup_given"] = "warmup" in given
-    return Asked(method, check_interval(interval), Sampling(**given), ess, as_given)
+    sampling = Sampling(**given)
+    return Asked(method, check_interval(interval), sampling, ess, quadrature, as_given)
 
 
 def _enough(method: str, given: Mapping[str, Any]) -> float | None:
@@ -144,6 +151,22 @@ def _enough(method: str, given: Mapping[str, Any]) -> float | None:
     if ess is not None and not _is_positive(ess):
         raise InputError(f"`ess` is {shown(ess)}", remedy="give a number above 0, such as 400")
     return limits.ESS if ess is None else float(ess)
+
+
+def _quadrature(method: str, asked: Any) -> int:
+    if asked is None:
+        return 1
+    check_counts(quadrature=asked)
+    if method != "ml":
+        raise InputError(
+            f'`quadrature` is given with method="{method}"',
+            remedy='it belongs to method="ml"; leave it out',
+        )
+    if asked > MOST_NODES:
+        raise InputError(
+            f"`quadrature` is {shown(asked)}", remedy=f"give a number up to {MOST_NODES}"
+        )
+    return int(asked)
 
 
 def _is_positive(value: Any) -> bool:

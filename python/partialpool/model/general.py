@@ -60,7 +60,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     resolved, scale = resolve_priors(priors, design, family), scales(design, family)
     y = design.y
     thresholds = bool(design.categories)
-    rows, order = _rows(design, family)
+    rows, order = working_rows(design, family)
     parts, slices, groups = [], [], []
     position = 0
     located = family.averages == "linear"
@@ -68,7 +68,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     level = float(shift[0] + np.mean(shift - shift[0]))
     for predictor in predictors(design):
         main = predictor.name == "mu"
-        builder = _Builder(
+        builder = PredictorBuilder(
             predictor, resolved, design, scale, order, level if main and located else 0.0
         )
         parts.append(builder.part(rows.rows.offset if main else None))
@@ -93,7 +93,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         constant=rows.constant,
         parts=parts,
         dispersion=[
-            scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion
+            scale_spec(name, resolved[name], start_of(name, start, scale)) for name in dispersion
         ],
         thresholds=_thresholds(design, resolved, main_at) if thresholds else None,
     )
@@ -118,20 +118,23 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     )
 
 
-def _rows(design: Design, family: Family) -> tuple[Merged, Ints]:
+def working_rows(design: Design, family: Family, *, scattered: bool = True) -> tuple[Merged, Ints]:
     """Give the rows as the core has them, and which of the design these are, or stand for others.
 
-    Rows of a level stand side by side: the core reads and adds to memory that is near.
+    `scattered` says whether rows may be merged that need `Merged.scatter`. Rows of a level stand side
+    by side: the core reads and adds to memory that is near.
     """
     given = Responses(design.y, design.trials, design.weights, design.total_offset)
     kinds = _kinds(design, family.shared(given))
+    found = Merged(family.density, given) if kinds is None else family.merged(given, kinds)
+    if found.scatter is not None and not scattered:
+        kinds, found = None, Merged(family.density, given)
     first = np.arange(design.n_rows) if kinds is None else kinds.first
     if design.factors:
         largest = max(design.factors, key=lambda factor: len(factor.levels) * len(factor.terms))
         order = np.argsort(largest.codes[first], kind="stable")
     else:
         order = np.arange(len(first))
-    found = Merged(family.density, given) if kinds is None else family.merged(given, kinds)
     return found.take(order), first[order]
 
 
@@ -165,7 +168,8 @@ def _known_errors(log_error: Array) -> _core.Part:
     )
 
 
-def _start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
+def start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
+    """Give the value at which a dispersion parameter starts."""
     found = float(start.get(name, math.nan))
     return found if math.isfinite(found) and found > 0 else scale.y_sd
 
@@ -187,7 +191,7 @@ def _place_effects(
 
 
 @dataclass(frozen=True)
-class _Builder:
+class PredictorBuilder:
     """What one linear predictor becomes in the core."""
 
     predictor: Predictor
@@ -370,11 +374,11 @@ def _estimable(factor: GroupFactor) -> NDArray[np.bool_]:
 
 
 def _first_threshold(design: Design) -> float:
-    return float(_empirical_thresholds(design)[0])
+    return float(empirical_thresholds(design)[0])
 
 
-def _empirical_thresholds(design: Design) -> Array:
-    """Logits of the cumulative shares: where thresholds start."""
+def empirical_thresholds(design: Design) -> Array:
+    """Give the logits of the cumulative shares: where thresholds start."""
     counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))
     below = (np.cumsum(counts)[:-1] + 0.5) / (counts.sum() + 1.0)
     return np.asarray(np.log(below / (1 - below)))
@@ -389,7 +393,7 @@ class Thresholds(NamedTuple):
 
 def _thresholds(design: Design, priors: Mapping[str, Prior], at: Coordinates) -> Thresholds:
     """Increments from one threshold to the next, and the thresholds' priors as rows over c."""
-    start = _empirical_thresholds(design)
+    start = empirical_thresholds(design)
     rows = []
     for k in range(len(start)):
         name = called.threshold(k + 1)

@@ -78,11 +78,21 @@ def _heading(estimate: Estimated) -> list[str]:
     name = "REML criterion" if estimate.method == "reml" else "deviance"
     return [
         *rows_words(model, facts),
-        f"{NAMES[estimate.method]}, without priors; {facts.seconds:.2f} s, "
+        f"{NAMES[estimate.method]}{_integrated(estimate.maximum)}, without priors; "
+        f"{facts.seconds:.2f} s, "
         f"partialpool {facts.versions.get('partialpool', '')}",
         f"{name} {estimate.deviance:.2f} (log likelihood {estimate.log_likelihood:.2f}), "
         f"{estimate.n_parameters} parameters, AIC {estimate.aic:.2f}, BIC {estimate.bic:.2f}",
     ]
+
+
+def _integrated(found: Maximum) -> str:
+    """How levels were integrated out, where that is not exact."""
+    if not found.groups or not found.quadrature:
+        return ""
+    if found.quadrature == 1:
+        return " by Laplace's approximation"
+    return f" by adaptive quadrature with {found.quadrature} nodes a level"
 
 
 def _table(estimate: Estimated, values: Mapping[str, Array]) -> ResultTable:
@@ -138,6 +148,8 @@ def _wald_words(estimate: Estimated) -> str:
         )
         if there
     ]
+    if estimate.maximum.quadrature:  # standard errors allow for the other parameters
+        rest = []
     listed = " and ".join([", ".join(rest[:-1]), rest[-1]] if len(rest) > 1 else rest)
     note = f"{low} to {high}: the {interval} confidence interval of b (Wald)"
     if rest:
