@@ -121,8 +121,8 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
 def working_rows(design: Design, family: Family, *, scattered: bool = True) -> tuple[Merged, Ints]:
     """Give the rows as the core has them, and which of the design these are, or stand for others.
 
-    `scattered` says whether rows may be merged that need `Merged.scatter`. Rows of a level stand side
-    by side: the core reads and adds to memory that is near.
+    `scattered` says whether rows may be merged that need `Merged.scatter`. Rows of a level stand
+    side by side: the core reads and adds to memory that is near.
     """
     given = Responses(design.y, design.trials, design.weights, design.total_offset)
     kinds = _kinds(design, family.shared(given))
