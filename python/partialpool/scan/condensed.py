@@ -260,7 +260,7 @@ def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Poin
     centre = mean[:, free] + columns.added[free]
     for r in np.unique(rank).tolist():
         own = np.flatnonzero(rank == r)
-        spread = _simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
+        spread = simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
         spread *= np.sqrt((r + 1) / weight[own])[:, None, None]
         spread += centre[own][:, None, :]
         places = (first[own][:, None] + np.arange(r + 1)).reshape(-1)
@@ -268,7 +268,7 @@ def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Poin
     return _Points(values, np.repeat(weight / copies, copies), copies)
 
 
-def _simplex(r: int) -> Array:
+def simplex(r: int) -> Array:
     """Return r orthonormal columns that add up to 0 (Helmert's): (r + 1, r)."""
     H = np.zeros((r + 1, r))
     for k in range(1, r + 1):
