@@ -174,7 +174,7 @@ def _axes(facts: Facts, table: _Points, columns: _Columns) -> dict[str, dict[Ter
             for rows in (table.values, points.values)
         )
         shares = np.linalg.lstsq(A, b, rcond=1e-13)[0]
-        found.setdefault(factor, {})[term] = (shares * points.precision) @ shares.T
+        found.setdefault(factor, {})[term] = shares @ shares.T  # all weigh the same
     return found
 
 
