@@ -104,8 +104,9 @@ class RelationReader:
             if kind in as_numpy:
                 casts[k] = f"CAST({casts[k]} AS {as_numpy[kind]})"
         select = ", ".join(f"{cast} AS c{k}" for k, cast in enumerate(casts))
-        for batch in self._relation.project(select).fetch_record_batch(rows):
-            yield pa.Table.from_batches([batch]).rename_columns(list(names))
+        with self._relation.project(select).fetch_record_batch(rows) as reader:
+            for batch in reader:
+                yield pa.Table.from_batches([batch]).rename_columns(list(names))
 
     def _column(self, name: str, values: Any, kind: Any) -> Column:
         if kind.id in _WIDE:
