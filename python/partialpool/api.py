@@ -10,7 +10,7 @@ from partialpool.answers.prior_predictive import PriorPredictive
 from partialpool.checks import check_counts, check_flag, check_seed, check_text
 from partialpool.data import open_table
 from partialpool.design import Design, GroupFactor
-from partialpool.engine.options import SamplingOptions, asked
+from partialpool.engine.options import Auto, SamplingOptions, asked
 from partialpool.engine.progress import RowProgress
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
@@ -51,7 +51,8 @@ def fit(
     exposure: Any = None,
     trials: Any = None,
     chains: int | None = None,
-    draws: int | None = None,
+    draws: int | Auto | None = None,
+    ess: float | None = None,
     warmup: int | None = None,
     seed: int | None = None,
     interval: float = 0.95,
@@ -60,6 +61,7 @@ def fit(
     threads: int | None = None,
     progress: bool | None = None,
     one_pass: bool | None = None,
+    quadrature: int | None = None,
 ) -> Fit | Estimate:
     """Fit a hierarchical model.
 
@@ -94,7 +96,8 @@ def fit(
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
         with. "auto" takes the first that can. "reml" and "ml" do not sample: they find the maximum
-        of the (restricted) likelihood, as lme4 does (Gaussian, any grouping factors).
+        of the (restricted) likelihood, as lme4 and glmmTMB do. That of families other than
+        gaussian ("ml") integrates levels by Laplace's approximation, or by `quadrature`.
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
@@ -111,7 +114,12 @@ def fit(
     trials : str, array or int, optional
         Number of trials of every row, for ``family="binomial"``.
     chains, draws, warmup : int, optional
-        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each.
+        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each. With
+        ``draws="auto"`` chains go on, up to 10,000 draws each, until every parameter has an
+        effective sample size of `ess`, in bulk and tails, and R-hat finds that they agree: to the
+        same draws as if their number had been given.
+    ess : float, optional
+        The effective sample size that is enough for ``draws="auto"``, 400 by default.
     seed : int, optional
         Same seed, same draws, however many threads. By default a random one, which is shown.
     interval : float
@@ -131,6 +139,10 @@ def fit(
         needs: the cross-products of each combination of levels. The posterior is the same; answers
         that need single rows, such as `loo`, are not to be had. By default so with more than
         5 million rows, where the model allows it.
+    quadrature : int, optional
+        Of ``method="ml"`` with families other than gaussian: nodes of adaptive Gauss-Hermite
+        quadrature a level (lme4's ``nAGQ``), for a single factor with a single coefficient. By
+        default 1, which is Laplace's approximation.
 
     Returns
     -------
@@ -173,12 +185,14 @@ def fit(
         interval=interval,
         chains=chains,
         draws=draws,
+        ess=ess,
         warmup=warmup,
         seed=seed,
         proposal_sd=proposal_sd,
         start=start,
         threads=threads,
         progress=progress,
+        quadrature=quadrature,
     )
     check_flag("one_pass", one_pass)
 
@@ -232,7 +246,7 @@ def compare(
         The grouping factor whose pooling is compared, by default the first; others are partial.
     family, link, method, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
-    chains, draws, warmup, seed, interval, proposal_sd, threads, progress
+    chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress
         As in :func:`fit`, which takes `pooling` and `start` too.
 
     Returns

@@ -7,6 +7,7 @@ mod diagnostics;
 mod explore;
 mod family;
 mod general;
+mod laplace;
 mod marginal;
 mod mixture;
 mod moments;
@@ -21,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     marginal::register(module)?;
     blocks::register(module)?;
     general::register(module)?;
+    laplace::register(module)?;
     mixture::register(module)?;
     moments::register(module)?;
     walk::register(module)?;

@@ -36,7 +36,7 @@ LAYERS = (
     ("design", "families"),
     ("expressions", "own"),
     ("formula", "data", "priors"),
-    ("memory", "checks", "writing", "limits", "finding"),
+    ("memory", "checks", "writing", "limits", "finding", "alike"),
     ("columns",),
     ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),

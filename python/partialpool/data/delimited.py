@@ -23,6 +23,7 @@ from partialpool.data.lines import LineReader, split_lines
 from partialpool.data.reading import SIGNS, SILENT, WORDS, Reading
 from partialpool.data.relations import connect, literal
 from partialpool.data.table import Array, Column, Note, check_names, check_rows
+from partialpool.data.unchanged import Unchanged
 from partialpool.data.unpack import TextFile, as_utf8
 from partialpool.data.values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
 from partialpool.errors import InputError
@@ -107,6 +108,7 @@ class DelimitedReader:
     def __init__(self, text: TextFile, source: str, head: _Head, how: Reading) -> None:
         self.names, self.source = head.names, source
         self._text, self._head, self._how = text, head, how
+        self._unchanged = Unchanged.of([Path(text.path)] if text.copy is None else [])
         self._connection = connect()
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
@@ -119,8 +121,8 @@ class DelimitedReader:
     def n_rows(self) -> int:
         """The number of rows; counted only when no column has been read yet."""
         if self._n_rows is None:
-            count = self._relation.aggregate("count(*)")
-            self._n_rows = int(self._run(count.fetchall)[0][0])
+            count = self._run(lambda: self._relation.aggregate("count(*)").fetchall())
+            self._n_rows = int(count[0][0])
         return self._n_rows
 
     @property
@@ -235,9 +237,12 @@ class DelimitedReader:
             parts += [f"count(*) FILTER (z{c})"]
             parts += [f"count(*) FILTER (d{c} = {k})" for k in (1, 2)]
         parts.append("count(*)")
-        table = self._relation if rows is None else self._relation.limit(rows)
-        query = table.project(", ".join(kinds)).aggregate(", ".join(parts))
-        row = self._run(query.fetchall)[0]
+
+        def query() -> Any:
+            table = self._relation if rows is None else self._relation.limit(rows)
+            return table.project(", ".join(kinds)).aggregate(", ".join(parts)).fetchall()
+
+        row = self._run(query)[0]
         if rows is None:
             self._n_rows = row[-1]
         width = len(_Counts._fields)
@@ -280,12 +285,19 @@ class DelimitedReader:
         c = f"c{self._positions[name]}"
         notes: tuple[Note, ...] = ()
         if counts.marks:
-            marks = self._relation.filter(f"{self._class(c)} = {_MARK}")
-            counted = marks.aggregate(f"trim({c}), count(*)").order("2 DESC, 1")
-            notes += mark_notes(name, dict(self._run(counted.fetchall)))
+            marks = f"{self._class(c)} = {_MARK}"
+            counted = self._run(
+                lambda: (
+                    self._relation.filter(marks)
+                    .aggregate(f"trim({c}), count(*)")
+                    .order("2 DESC, 1")
+                    .fetchall()
+                )
+            )
+            notes += mark_notes(name, dict(counted))
         if counts.zeros:
-            first = self._relation.filter(f"regexp_full_match({c}, '{LEADING_ZEROS}')")
-            shown = self._run(first.project(c).limit(1).fetchall)
+            zeros = f"regexp_full_match({c}, '{LEADING_ZEROS}')"
+            shown = self._run(lambda: self._relation.filter(zeros).project(c).limit(1).fetchall())
             notes += leading_zeros(name, shown[0][0]) if shown else ()
         return notes
 
@@ -294,11 +306,14 @@ class DelimitedReader:
         import duckdb
 
         try:
-            return action()
-        except duckdb.Error as error:
+            found = action()
+        except (duckdb.Error, RuntimeError) as error:
+            self._unchanged.check()
             with contextlib.suppress(OSError, csv.Error):
                 self._check_fields()
             raise unreadable(self.source, error) from None
+        self._unchanged.check()
+        return found
 
     def _check_fields(self) -> None:
         """Raise an error that points at the first line with too few or too many fields."""

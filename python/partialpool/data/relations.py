@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,12 @@ class RelationReader:
         source: str,
         how: Reading = USUAL,
         names: Sequence[Any] | None = None,
+        run: Callable[[Callable[[], Any]], Any] | None = None,
     ) -> None:
         self.names = check_names(relation.columns if names is None else names, source)
         self.source = source
         self._relation, self._how = relation, how
+        self._run = run or partial(attempt, source)
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
 
@@ -64,8 +67,8 @@ class RelationReader:
     def n_rows(self) -> int:
         """The number of rows; counted only when no column has been read yet."""
         if self._n_rows is None:
-            count = self._relation.aggregate("count(*)")
-            self._n_rows = int(attempt(self.source, count.fetchall)[0][0])
+            count = self._run(lambda: self._relation.aggregate("count(*)").fetchall())
+            self._n_rows = int(count[0][0])
         return self._n_rows
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
@@ -73,7 +76,7 @@ class RelationReader:
         inner, types = self._relation.columns, self._relation.types
         wanted = [(name, inner[i], types[i]) for name in names for i in [self._positions[name]]]
         select = ", ".join(f"{_cast(q, t, n)} AS c{k}" for k, (n, q, t) in enumerate(wanted))
-        data = attempt(self.source, lambda: self._relation.project(select).fetchnumpy())
+        data = self._run(lambda: self._relation.project(select).fetchnumpy())
         self._n_rows = len(data["c0"])
         return {n: self._column(n, data[f"c{k}"], t) for k, (n, _, t) in enumerate(wanted)}
 
@@ -104,9 +107,9 @@ class RelationReader:
             if kind in as_numpy:
                 casts[k] = f"CAST({casts[k]} AS {as_numpy[kind]})"
         select = ", ".join(f"{cast} AS c{k}" for k, cast in enumerate(casts))
-        with self._relation.project(select).fetch_record_batch(rows) as reader:
-            for batch in reader:
-                yield pa.Table.from_batches([batch]).rename_columns(list(names))
+        reader = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
+        while (batch := self._run(lambda: next(reader, None))) is not None:
+            yield pa.Table.from_batches([batch]).rename_columns(list(names))
 
     def _column(self, name: str, values: Any, kind: Any) -> Column:
         if kind.id in _WIDE:

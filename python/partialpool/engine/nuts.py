@@ -10,6 +10,7 @@ from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.engine import Engine
+from partialpool.engine.rounds import Verdict
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling
 from partialpool.model import Model, Pooled
@@ -33,7 +34,12 @@ def run_nuts(model: Model, sampling: Sampling) -> Run:
     assert isinstance(core, _core.General)
     assert layout is not None
     levels = sum(len(group.levels) * len(group.terms) for group in model.groups)
-    rows, facts = sample_nuts(core, sampling, levels=levels)
+
+    def worth(rows: Array, facts: dict[str, Any]) -> Verdict:
+        assert sampling.rounds is not None
+        return sampling.rounds.judge(model, _unpack(model, layout, rows, facts))
+
+    rows, facts = sample_nuts(core, sampling, worth, levels=levels)
     return _unpack(model, layout, rows, facts)
 
 

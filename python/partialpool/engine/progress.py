@@ -98,6 +98,10 @@ class Progress:
             self._shown = _Notebook() if _in_notebook() else _Terminal()
         self._shown.show(self._state(done, divergences, self._left(now, total)))
 
+    def expect(self, work: Work) -> None:
+        """Say that there is more to be done than was known."""
+        self._work = work
+
     def finish(self, divergences: _Counts = 0) -> None:
         """Say that all is done, which is sooner than the next look."""
         total, known = self._work.total, self._last[0]

@@ -245,7 +245,7 @@ def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Poin
     """Make the points of cells."""
     free = ~columns.fixed
     if root[:, ~free].any():  # a triangle of columns that vary needs no rows for the others
-        root = np.linalg.qr(root[:, :, free], mode="r")
+        root = np.asarray(np.linalg.qr(root[:, :, free], mode="r"))
     else:
         root = root[:, free][:, :, free]
     d = root.shape[2]
