@@ -1,4 +1,4 @@
-//! Whole numbers → codes from 0 in the order in which they came: an open table with linear steps.
+//! Keys → codes from 0 in the order in which they came: open tables with linear steps.
 
 use crate::parallel::in_parts;
 
@@ -74,6 +74,128 @@ impl KeyIndex {
     }
 }
 
+/// Texts one after the other, as Arrow has them: where each ends, and the next begins.
+pub struct Texts<'a> {
+    pub bytes: &'a [u8],
+    /// One more than there are texts.
+    pub offsets: &'a [i64],
+    /// Rows without a text, whose code is −1.
+    pub missing: &'a [bool],
+}
+
+impl<'a> Texts<'a> {
+    /// The text of a row; None where it has none, an error where offsets lead out of the bytes.
+    fn get(&self, row: usize) -> Result<Option<&'a [u8]>, OutOfBytes> {
+        if self.missing[row] {
+            return Ok(None);
+        }
+        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        self.bytes.get(range).map(Some).ok_or(OutOfBytes)
+    }
+}
+
+/// Offsets of texts that lead out of their bytes.
+#[derive(Debug, PartialEq)]
+pub struct OutOfBytes;
+
+/// Texts that are known, and their codes.
+#[derive(Clone, Debug)]
+pub struct TextIndex {
+    /// Hash and code; a power of two of them, at most half of them taken.
+    slots: Vec<(u64, i64)>,
+    bytes: Vec<u8>,
+    /// Where each text ends; the first begins at 0.
+    ends: Vec<i64>,
+}
+
+impl Default for TextIndex {
+    fn default() -> Self {
+        Self { slots: vec![(0, NONE); 1024], bytes: Vec::new(), ends: vec![0] }
+    }
+}
+
+impl TextIndex {
+    /// Known texts in the order of their codes: their bytes, and where each begins and ends.
+    pub fn texts(&self) -> (&[u8], &[i64]) {
+        (&self.bytes, &self.ends)
+    }
+
+    /// The code of each row's text; new ones get the next.
+    pub fn add(&mut self, texts: &Texts) -> Result<Vec<i64>, OutOfBytes> {
+        (0..texts.missing.len())
+            .map(|row| Ok(texts.get(row)?.map_or(NONE, |text| self.code(text))))
+            .collect()
+    }
+
+    /// The code of each row's text, −1 of those that are not known.
+    pub fn find(&self, texts: &Texts) -> Result<Vec<i64>, OutOfBytes> {
+        (0..texts.missing.len())
+            .map(|row| Ok(texts.get(row)?.map_or(NONE, |t| self.slots[self.place(t, hash(t))].1)))
+            .collect()
+    }
+
+    fn code(&mut self, text: &[u8]) -> i64 {
+        let hash = hash(text);
+        let place = self.place(text, hash);
+        if self.slots[place].1 != NONE {
+            return self.slots[place].1;
+        }
+        let code = self.ends.len() as i64 - 1;
+        self.slots[place] = (hash, code);
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len() as i64);
+        if 2 * self.ends.len() > self.slots.len() {
+            self.widen();
+        }
+        code
+    }
+
+    /// Where a text is, or would be.
+    fn place(&self, text: &[u8], hash: u64) -> usize {
+        let last = self.slots.len() - 1;
+        let mut place = hash as usize & last;
+        loop {
+            let (known, code) = self.slots[place];
+            if code == NONE || (known == hash && self.text(code) == text) {
+                return place;
+            }
+            place = (place + 1) & last;
+        }
+    }
+
+    fn text(&self, code: i64) -> &[u8] {
+        let code = code as usize;
+        &self.bytes[self.ends[code] as usize..self.ends[code + 1] as usize]
+    }
+
+    fn widen(&mut self) {
+        let known = std::mem::take(&mut self.slots);
+        self.slots = vec![(0, NONE); 4 * known.len()];
+        let last = self.slots.len() - 1;
+        for slot in known.into_iter().filter(|slot| slot.1 != NONE) {
+            let mut place = slot.0 as usize & last;
+            while self.slots[place].1 != NONE {
+                place = (place + 1) & last;
+            }
+            self.slots[place] = slot;
+        }
+    }
+}
+
+/// Mix the bytes of a text, eight at a time.
+fn hash(text: &[u8]) -> u64 {
+    let mix = |state: u64, word: u64| {
+        let product = (state ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        product ^ (product >> 29)
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let mut state = words.iter().fold(text.len() as u64, |h, w| mix(h, u64::from_le_bytes(*w)));
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    state = mix(state, u64::from_le_bytes(last));
+    state ^ (state >> 32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +219,32 @@ mod tests {
             assert_eq!(index.add(&keys), codes);
             assert_eq!(index.find(&keys, 3), codes);
         }
+    }
+
+    #[test]
+    fn texts_get_codes_in_the_order_in_which_they_came() {
+        let words: Vec<String> =
+            (0..5000).map(|k| format!("{}-{}", "x".repeat(k % 23), k)).collect();
+        let bytes: Vec<u8> = words.concat().into_bytes();
+        let mut offsets = vec![0];
+        for word in &words {
+            offsets.push(offsets[offsets.len() - 1] + word.len() as i64);
+        }
+        let mut missing = vec![false; words.len()];
+        missing[7] = true;
+        let texts = Texts { bytes: &bytes, offsets: &offsets, missing: &missing };
+        let mut index = TextIndex::default();
+        let codes: Vec<i64> =
+            (0..5000).map(|k| if k == 7 { -1 } else { k - i64::from(k > 7) }).collect();
+        assert_eq!(index.add(&texts), Ok(codes.clone()));
+        assert_eq!(index.add(&texts), Ok(codes.clone()));
+        assert_eq!(index.find(&texts), Ok(codes));
+        assert_eq!(index.texts().1.len(), 5000);
+        let other = Texts { bytes: b"newx-1", offsets: &[0, 3, 6], missing: &[false; 2] };
+        assert_eq!(index.find(&other), Ok(vec![-1, 1]));
+        let broken = Texts { bytes: b"new", offsets: &[0, 30], missing: &[false] };
+        assert_eq!(index.find(&broken), Err(OutOfBytes));
+        let backward = Texts { bytes: b"new", offsets: &[2, 1], missing: &[false] };
+        assert_eq!(index.add(&backward), Err(OutOfBytes));
     }
 }

@@ -43,6 +43,8 @@ Estimated = TypeVar("Estimated")
 MakeEstimate = Callable[[Model, Maximum, Provenance, list[Finding], Pooled, Request], Estimated]
 Priors = Mapping[str, Prior | str]
 
+_PASSED = "; the table was read in one pass, and its rows were not kept"
+
 
 def sampled(
     posed: Posed,
@@ -68,8 +70,7 @@ def sampled(
         reason += f'; by draws="auto", each chain ended at {run.draws:,}'
     provenance = _provenance(posed, run.method, reason, how, began)
     asked = _request(posed, pooling, priors, how)
-    rows = pooled.design if pooled.design.condensed is None else None
-    fit = kind(model, run, provenance, design_findings(pooled, model), rows, asked)
+    fit = kind(model, run, provenance, design_findings(pooled, model), pooled.rows, asked)
     summary = fit.judged_summary
     fit.findings += run_findings(model, run, summary, pooled)
     if sampling.rounds is not None:
@@ -126,12 +127,13 @@ def _request(posed: Posed, pooling: Pooling, priors: Priors | None, how: Asked) 
 
 
 def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float) -> Provenance:
+    one_pass = posed.design.condensed is not None
     return Provenance(
         source=posed.source,
         n_rows=posed.design.n_rows,
         n_dropped=posed.design.n_dropped,
         method=method,
-        method_reason=reason,
+        method_reason=f"{reason}{_PASSED * one_pass}",
         interval=how.interval,
         seconds=time.perf_counter() - began,
         versions={
@@ -140,4 +142,5 @@ def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float
             "numpy": np.__version__,
         },
         roles=posed.roles,
+        one_pass=one_pass,
     )

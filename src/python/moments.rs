@@ -1,7 +1,7 @@
 //! Sums of cells, which rows are added to batch by batch, and codes of keys as they come.
 
 use super::arguments::shape_error;
-use crate::index::KeyIndex as Keys;
+use crate::index::{KeyIndex as Keys, OutOfBytes, TextIndex as Inside, Texts};
 use crate::moments::{Cells as Inner, Rows, Sum};
 use numpy::ndarray::{Array2, Array3};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3};
@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Cells>()?;
-    module.add_class::<KeyIndex>()
+    module.add_class::<KeyIndex>()?;
+    module.add_class::<TextIndex>()
 }
 
 type Parts<'py> = (
@@ -201,4 +202,68 @@ impl KeyIndex {
     fn keys<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
         PyArray1::from_slice(py, self.inner.keys())
     }
+}
+
+/// Texts, as Arrow has them, as codes from 0 in the order in which they came.
+#[pyclass]
+struct TextIndex {
+    inner: Inside,
+}
+
+type Bytes<'py> = PyReadonlyArray1<'py, u8>;
+type Offsets<'py> = PyReadonlyArray1<'py, i64>;
+type Missing<'py> = PyReadonlyArray1<'py, bool>;
+
+#[pymethods]
+impl TextIndex {
+    #[new]
+    fn new() -> Self {
+        Self { inner: Inside::default() }
+    }
+
+    /// The code of each text, −1 of those that are missing; new ones get the next.
+    #[pyo3(signature = (*, data, offsets, missing))]
+    fn add<'py>(
+        &mut self,
+        py: Python<'py>,
+        data: Bytes<'_>,
+        offsets: Offsets<'_>,
+        missing: Missing<'_>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let (texts, inner) = (texts(&data, &offsets, &missing)?, &mut self.inner);
+        let found = py.detach(|| inner.add(&texts));
+        found.map(|codes| codes.into_pyarray(py)).map_err(|OutOfBytes| shape_error("texts"))
+    }
+
+    /// The code of each text, −1 of those that are not known, or missing.
+    #[pyo3(signature = (*, data, offsets, missing))]
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        data: Bytes<'_>,
+        offsets: Offsets<'_>,
+        missing: Missing<'_>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let (texts, inner) = (texts(&data, &offsets, &missing)?, &self.inner);
+        let found = py.detach(|| inner.find(&texts));
+        found.map(|codes| codes.into_pyarray(py)).map_err(|OutOfBytes| shape_error("texts"))
+    }
+
+    /// The texts that are known, by code: their bytes, and where each begins and ends.
+    fn texts<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>) {
+        let (bytes, ends) = self.inner.texts();
+        (PyArray1::from_slice(py, bytes), PyArray1::from_slice(py, ends))
+    }
+}
+
+fn texts<'a>(
+    data: &'a Bytes<'_>,
+    offsets: &'a Offsets<'_>,
+    missing: &'a Missing<'_>,
+) -> PyResult<Texts<'a>> {
+    let (bytes, offsets, missing) = (data.as_slice()?, offsets.as_slice()?, missing.as_slice()?);
+    if offsets.len() != missing.len() + 1 {
+        return Err(shape_error("offsets"));
+    }
+    Ok(Texts { bytes, offsets, missing })
 }

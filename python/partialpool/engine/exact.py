@@ -178,18 +178,23 @@ def _left(design: Design, y: Array, rows: NDArray[np.int64]) -> LeftOver:
     y = y / (largest or 1.0)  # squares of what an offset leaves may be beyond all numbers
     around = y - y[0]
     rounding = ROUNDING * float(np.max(np.abs(y)))
-    if design.condensed is None:
+    if columns.root is None:
         around -= np.mean(around)
     else:
         around -= np.average(around, weights=columns.root**2)
         y, around = y * columns.root, around * columns.root
         rounding += ROUNDING * abs(design.origin) / (largest or 1.0) + ROTATED * _rms(around)
     left, size = _rms(columns.residual(y, rounding)), _rms(around)
-    if left < SATURATED * size:
+    # Rows that are added up to fewer points vary where no column does.
+    if left < SATURATED * size and len(design.y) == design.n_rows:
         noise = np.random.default_rng(0).normal(size=len(rows))
         if _rms(columns.residual(noise, SATURATED)) <= SATURATED:
             return LeftOver(math.nan, False)
     return LeftOver(left / size if size else 0.0, bool(left <= rounding))
+
+
+def _times(columns: Array, root: Array | None) -> Array:
+    return columns if root is None else columns * root[:, None]
 
 
 def _rms(values: Array) -> float:
@@ -206,21 +211,21 @@ class _Columns:
 
     basis: Array
     factors: tuple[tuple[Array, NDArray[np.int64], int], ...]
-    root: Array
+    root: Array | None = None
 
     @classmethod
     def of(cls, design: Design, rows: NDArray[np.int64]) -> _Columns:
-        root = np.ones(len(rows))
+        root = None
         if design.condensed is not None:
             precision = design.condensed.precision[rows]
             root = np.sqrt(precision / np.mean(precision))
-        X = design.X[rows] * root[:, None]
+        X = _times(design.X[rows], root)
         size = np.linalg.norm(X, axis=0)
         basis, values, _ = np.linalg.svd(X / np.where(size > 0, size, 1.0), full_matrices=False)
         basis = basis[:, values > 1e-12 * max(values, default=0.0)]
         factors = []
         for factor in design.factors:
-            Z = factor.Z[rows] * root[:, None]
+            Z = _times(factor.Z[rows], root)
             used, codes = np.unique(factor.codes[rows], return_inverse=True)
             n_levels = len(used)
             for k in range(Z.shape[1]):

@@ -1,4 +1,4 @@
-"""A design of points that stand for many rows gives the model of the rows."""
+"""A design of rows in memory → the same design from what its rows add up to."""
 
 import numpy as np
 
@@ -8,30 +8,28 @@ from partialpool.scan.condensed import Facts, axis_terms, condensed_design
 from partialpool.scan.moments import Moments
 
 
-def condensed(design, precision=None):
-    """The same design from moments of its rows."""
+def condensed(design):
+    """Reduce the rows of a design to moments, and build a design from these."""
     y = design.y if design.offset is None else design.y - design.offset
     found = dict(zip(design.columns, design.X.T, strict=True))
     for factor in design.factors:
         found |= dict(zip(factor.terms, factor.Z.T, strict=True))
-    values = np.column_stack([*found.values(), y])
-    names = (*found, "y")
-    codes = (
-        np.column_stack([f.codes for f in design.factors])
-        if design.factors
-        else np.empty((len(y), 0))
-    )
+    names, values = (*found, "the response"), np.column_stack([*found.values(), y])
     origin = values[0] + np.mean(values - values[0], axis=0)
-    weights, kind = None, None
+    none = np.empty((len(y), 0))
+    codes = np.column_stack([none, *(factor.codes for factor in design.factors)])
+    weights, precision = None, None
     if design.weights is not None:
-        weights, kind = design.weights, "weights"
+        weights, precision = design.weights, "weights"
     if design.se is not None:
-        weights, kind = design.se**-2.0, "se"
-    moments = Moments.of_rows(names, origin, codes, values, weights)
+        weights, precision = design.se**-2.0, "se"
     (made,) = apply_plan(design.plan, design.table.columns, design.n_rows, fitted=True)
     axes = {}
     for name, term in axis_terms(design.plan, made):
         weight = falling(cells_of(term, design.table.columns))
-        none = np.empty((len(y), 0))
         axes[name, term] = Moments.of_rows(names, origin, none, values, weight)
-    return condensed_design(design.plan, made, moments, Facts(precision=kind, axes=axes))
+    facts = Facts(
+        design.n_dropped, design.n_zero_weight, precision=precision, notes=design.notes, axes=axes
+    )
+    moments = Moments.of_rows(names, origin, codes, values, weights)
+    return condensed_design(design.plan, made, moments, facts)
