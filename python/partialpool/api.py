@@ -247,7 +247,8 @@ def compare(
     family, link, method, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
     chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress
-        As in :func:`fit`, which takes `pooling` and `start` too.
+        As in :func:`fit`. There is no `start`: the three poolings differ in their parameters, so
+        chains that start at given values are a matter of :func:`fit`, for one pooling at a time.
 
     Returns
     -------

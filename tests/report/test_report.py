@@ -16,12 +16,12 @@ import partialpool as pp
 from pagereader import PageReader
 from partialpool.cli import main
 from partialpool.families import FAMILIES
+from partialpool.numerals import number
 from partialpool.report.effects import effects_of
 from partialpool.report.levels import ALL, SOME, _shown
 from partialpool.report.markup import Head, element, json_block, paragraph, table
 from partialpool.report.notation import equations
 from partialpool.report.subject import Subject
-from partialpool.words.numbers import number
 from report.conftest import EVIL, NAMES
 
 ROOT = Path(__file__).parents[2]

@@ -102,13 +102,12 @@ def test_residuals_are_the_same(both):
 def test_findings_of_residuals_look_at_all_that_rows_count_as(both):
     """As rows, residuals of the rare response were as many as those of the usual one."""
     _, other, _, counted_up = both
-    frame = other.residuals()
-    rows, z = counted(other, frame)
+    frame, rows, z = counted(other)
     assert np.bincount(rows).tolist() == counted_up["w"].tolist()
     assert uniformity(ndtr(z)) > 0.01
     spread, of_rows = (abs(np.mean(own**2) - 1) for own in (z, frame["residual"]))
     assert spread < 0.2 < of_rows  # 4 standard errors
-    assert not frame.attrs["findings"]
+    assert not other.residuals().attrs["findings"]
     figure = other.plot.check()
     said = {ax.get_title(): [text.get_text() for text in ax.texts] for ax in figure.axes}
     assert said["Residuals, sorted"] == ["in the band"]
@@ -120,7 +119,7 @@ def test_fractions_of_weights_count_by_chance(both):
     _, other, _, counted_up = both
     weights = counted_up["w"].to_numpy() * 0.7
     fit = other.update(weights=weights, draws=50, warmup=100)
-    rows, _ = counted(fit, fit.residuals())
+    _, rows, _ = counted(fit)
     times = np.bincount(rows, minlength=len(weights))
     assert ((times == np.floor(weights)) | (times == np.ceil(weights))).all()
     assert abs(len(rows) - weights.sum()) < 4 * np.sqrt(len(weights) / 4)

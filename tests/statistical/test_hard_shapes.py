@@ -168,3 +168,46 @@ def test_priors_of_every_kind(kind, of):
     known = marginals(core, np.concatenate([walked, designed]), 80)
     assert_shares(walked, known)
     assert_shares(designed, known)
+
+
+# Priors on sd_a whose narrow hill is far from what the data say, each with some of the mass.
+HILLS = {
+    "one factor": ("y ~ x + (1 | a)", 5, 0.05, "student_t(1, 5, 0.1)"),
+    "crossed": (CROSSED, 5, 0.05, "student_t(1, 5, 0.1)"),
+    "mostly there": (CROSSED, 4, 0.3, "student_t(1, 3, 0.05)"),
+}
+
+
+@pytest.mark.parametrize("name", HILLS)
+def test_hills_that_a_prior_makes_by_itself_are_not_missed(name):
+    formula, levels, sd, prior = HILLS[name]
+    core = core_of(formula, factors(31, (levels, 6), 100, (sd, 0.5), 1.0), {"sd_a": prior})
+    _, certificate = sampled(core, design=True, draws=50)
+    assert certificate is None
+
+
+def test_a_prior_that_agrees_with_the_data_is_no_hill_apart():
+    core = core_of(CROSSED, SHAPES["one at 0"][1], {"sd_a": "normal(0.9, 0.2)"})
+    _, certificate = sampled(core, design=True, draws=50)
+    assert certificate is not None
+
+
+@pytest.mark.parametrize("cor", [0.995, -0.995])
+@pytest.mark.parametrize("design", [None, True], ids=["auto", "design"])
+def test_correlations_near_one_agree_with_nuts_on_the_density(design, cor):
+    rng = np.random.default_rng(12)
+    data = factors(13, (40, 6), 400, (0, 0.4), 0.5)
+    slope, noise = rng.normal(size=(2, 40))
+    intercept = cor * slope + np.sqrt(1 - cor**2) * noise
+    data["y"] = data["y"] + 0.6 * (intercept + slope * data["x"][:, None])[
+        np.arange(400), data["a"]
+    ]  # fmt: skip
+    core = core_of("y ~ x + (x | a) + (1 | c)", data)
+    one, _ = sampled(core, design)
+    other, certificate = sampled(core, False, draws=2000, surrogate=False)
+    assert certificate is None
+    for k in range(one.shape[2]):
+        below = [(own[..., k] < np.median(other[..., k])).astype(float) for own in (one, other)]
+        found = [diagnose(own[..., None]) for own in below]
+        error = np.hypot(*(float(of["mcse"][0]) for of in found))
+        assert abs(below[0].mean() - below[1].mean()) < Z * error, k

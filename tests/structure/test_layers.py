@@ -38,7 +38,7 @@ LAYERS = (
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding", "alike"),
     ("columns",),
-    ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
+    ("paths", "arrays", "numerals", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )
 

@@ -83,16 +83,25 @@ def residuals(
     >>> round(float(found["residual"].std()), 2)
     1.0
     """
-    import pandas as pd
-
     check_choice("kind", kind, KINDS)
     seed = fit.run.seed if seed is None else check_seed(seed)
+    if kind != "quantile":
+        return _frame(fit, kind, seed, places(fit) if kind == "pit" else None)
+    design, own = rows_of(fit), counted(fit, seed)
+    found = residual_findings(fit.model.response, fit.model.family, own.z, design.rows[own.rows])
+    own.frame.attrs["findings"] = [asdict(finding) for finding in found]
+    return own.frame
+
+
+def _frame(fit: Posterior, kind: str, seed: int, placed: Places | None) -> pd.DataFrame:
+    """Residuals of one kind, with what is placed already where they need that."""
+    import pandas as pd
+
     design, model = rows_of(fit), fit.model
     response = model.scores[design.y.astype(np.int64)] if model.categories else design.y
     expected, variance = _moments(fit, spread=kind == "pearson")
     columns = {"response": response, "fitted": expected}
-    if kind in ("quantile", "pit"):
-        placed = places(fit)
+    if placed is not None:
         at = _spread(fit, placed, seed)
         pit = np.where(at.below < at.above, np.exp(at.below), -np.expm1(at.above))
         columns["residual"] = normal_quantiles(at) if kind == "quantile" else pit
@@ -103,10 +112,6 @@ def residuals(
             columns["residual"] = (response - expected) / unit
     frame = pd.DataFrame(columns, index=pd.Index(design.rows, name="row"))
     frame.attrs |= {"kind": kind, "seed": seed, "notes": _notes(frame)}
-    if kind == "quantile":
-        own = _counted(fit, placed, frame["residual"].to_numpy(), seed)
-        found = residual_findings(model.response, model.family, own.z, design.rows[own.rows])
-        frame.attrs["findings"] = [asdict(finding) for finding in found]
     return frame
 
 
@@ -115,41 +120,36 @@ class Counted(NamedTuple):
 
     Attributes
     ----------
+    frame : DataFrame
+        Those of the fitted rows.
     rows : array of int
         Position of each among the fitted rows.
     z : array
         Its residual.
     """
 
+    frame: pd.DataFrame
     rows: Ints
     z: Array
 
 
-def counted(fit: Posterior, frame: pd.DataFrame) -> Counted:
+def counted(fit: Posterior, seed: int | None = None) -> Counted:
     """Give the residuals by which a model is judged: as many as rows count as.
 
     Rows of a table that was counted up, as of successes and of failures, are no sample: the rare
     response is in as many of them as the usual one.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Quantile residuals of the fit.
     """
-    z, seed = frame["residual"].to_numpy(np.float64), frame.attrs["seed"]
-    whole = (counting_weights(fit) == 1).all()
-    return _counted(fit, None if whole else places(fit), z, seed)
-
-
-def _counted(fit: Posterior, placed: Places | None, z: Array, seed: int) -> Counted:
-    weights = counting_weights(fit)
-    if placed is None or (weights == 1).all():
-        return Counted(np.arange(len(z)), z)
+    seed = fit.run.seed if seed is None else seed
+    weights, placed = counting_weights(fit), places(fit)
+    frame = _frame(fit, "quantile", seed, placed)
+    z = frame["residual"].to_numpy(np.float64)
+    if (weights == 1).all():
+        return Counted(frame, np.arange(len(z)), z)
     # Of weights that are no whole numbers, the fractions by chance; of very many rows, a part.
     weights = weights * min(1.0, MOST / weights.sum())
     times = np.floor(weights + stream(seed, "copies").random(len(weights))).astype(np.int64)
     rows = np.repeat(np.arange(len(weights)), times)
-    return Counted(rows, normal_quantiles(_spread(fit, placed.some(rows), seed)))
+    return Counted(frame, rows, normal_quantiles(_spread(fit, placed.some(rows), seed)))
 
 
 def _spread(fit: Posterior, placed: Places, seed: int) -> Tails:

@@ -20,9 +20,9 @@ from partialpool.draws.posterior import Posterior, n_draws, population_draws, ro
 from partialpool.draws.rows import chunks, row_draws, thinned
 from partialpool.finding import Finding, about_all
 from partialpool.model.parameters import prior_words
+from partialpool.numerals import number
 from partialpool.priors.prior import Prior
 from partialpool.scores.loo import FEWEST, leave_out
-from partialpool.words.numbers import number
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
 

@@ -27,7 +27,7 @@ from partialpool.engine.conditional import covariance_of
 from partialpool.errors import InputError, NeedsRowsError
 from partialpool.likelihood import Maximum
 from partialpool.model import Model
-from partialpool.words.numbers import number, percent
+from partialpool.numerals import number, percent
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
 

@@ -15,6 +15,7 @@ from partialpool.drawing.style import (
     GREY,
     INK,
     LARGE,
+    RED,
     SMALL,
     plain,
 )
@@ -69,6 +70,30 @@ def titled(fig: Figure, title: str) -> Figure:
     wide = int(9 * fig.get_size_inches()[0])  # letters that fit
     fig.suptitle(plain("\n".join(textwrap.wrap(title, wide))), fontsize=LARGE, **TEXT)
     return for_notebooks(fig)
+
+
+def headed(
+    ax: Axes, title: str, note: str, *, size: float, pad: float, failed: bool = False
+) -> None:
+    """Give a panel its title, and below it what it shows; lines are broken already."""
+    lines = note.count("\n") + 1 if note else 0
+    ax.set_title(plain(title), fontsize=size, pad=pad + 11.5 * lines, **TEXT)
+    if not note:
+        return
+    ax.annotate(
+        plain(note),
+        (0.5, 1),
+        xytext=(0, 1 + pad / 2),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=size - 1.5,
+        family=FONT,
+        color=RED if failed else GREY,
+        fontweight="bold" if failed else "normal",
+        annotation_clip=False,
+    )
 
 
 def for_notebooks(fig: Figure) -> Figure:

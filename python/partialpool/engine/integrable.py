@@ -34,7 +34,10 @@ def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> st
         if not (all(flat) or all(normal)):
             return f"the priors on `{whole}` are neither all normal nor all flat or uniform"
         if len(design.factors) > 1 and not all(normal):
-            return f"there are several grouping factors, and the priors on `{whole}` are not normal"
+            return (
+                f"with several grouping factors, coefficients without pooling integrate out where "
+                f"their priors are normal, and those on `{whole}` are not"
+            )
     if left < LEAST_SHARE:
         return f"{too_little(left, design.response)}, which cross-products would lose"
     return None

@@ -75,7 +75,7 @@ class Axis:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class Chart:
     """What is drawn of which fit.
 
     Attributes
@@ -103,7 +103,7 @@ class Question:
     axes: tuple[Axis, ...]
 
 
-def pose(fit: Posterior, asked: Asked, data: Any, given: dict[str, Any]) -> Question:
+def chart_of(fit: Posterior, asked: Asked, data: Any, given: dict[str, Any]) -> Chart:
     """Gather the rows, and choose the values of every predictor.
 
     Raises
@@ -128,7 +128,7 @@ def pose(fit: Posterior, asked: Asked, data: Any, given: dict[str, Any]) -> Ques
     size = min(GRID, PLACES // math.prod(len(axis.values) for axis in others))
     first = _axis(fit, gathered, names[0], values.get(names[0]), first=True, size=size)
     at = {name: value for name, value in asked.at.items() if name not in names}
-    return Question(fit, asked.kind, at, given, gathered, data is None, (first, *others))
+    return Chart(fit, asked.kind, at, given, gathered, data is None, (first, *others))
 
 
 def _gather(fit: Posterior, asked: Asked, data: Any, given: Mapping[str, Any]) -> Gathered:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Flags, Ints
-from partialpool.figures.asked import Question, counting, places_of
+from partialpool.figures.asked import Chart, counting, places_of
 
 if TYPE_CHECKING:
     from partialpool.plots.effects import Behind
@@ -48,35 +48,35 @@ class Data:
     picked: Flags
 
 
-def take_data(question: Question, places: Array) -> Data:
+def take_data(chart: Chart, places: Array) -> Data:
     """Take the rows: `places` are where the values of the first predictor stand."""
-    first, *others = question.axes
-    rows = question.gathered.table.n_rows
+    first, *others = chart.axes
+    rows = chart.gathered.table.n_rows
     at = np.where(first.codes >= 0, places[first.codes], np.nan)
     x = first.numbers if first.between else at
     every, own = np.zeros(rows, dtype=np.int64), [axis.codes for axis in others]
-    y = responses(question) if question.fitted else None
-    if question.kind == "probability":
+    y = responses(chart) if chart.fitted else None
+    if chart.kind == "probability":
         curve, panel = every, own[0] if own else every
     else:
         curve, panel = own[0] if own else every, own[1] if len(own) > 1 else every
-    used = np.isfinite(x) & (curve >= 0) & (panel >= 0) & with_given(question)
-    discrete = question.fit.model.family.discrete and question.kind == "mean"
+    used = np.isfinite(x) & (curve >= 0) & (panel >= 0) & with_given(chart)
+    discrete = chart.fit.model.family.discrete and chart.kind == "mean"
     binary = discrete and y is not None and bool(np.isin(y, (0.0, 1.0)).all())
     picked = np.zeros(rows, dtype=bool)
     some = np.flatnonzero(used)
-    picked[some[sampled(len(some), question.fit.seed)]] = True
-    binned = discrete or len(some) > ROWS or not first.between or question.kind == "probability"
+    picked[some[sampled(len(some), chart.fit.seed)]] = True
+    binned = discrete or len(some) > ROWS or not first.between or chart.kind == "probability"
     panel = np.where(used, panel, -1)
-    weights = counting(question.fit, question.gathered)
+    weights = counting(chart.fit, chart.gathered)
     return Data(x, y, curve, panel, weights, binary, binned, picked)
 
 
-def behind(question: Question, data: Data, panel: int) -> dict[str, Any]:
+def behind(chart: Chart, data: Data, panel: int) -> dict[str, Any]:
     """Give what lies behind the curves of a panel, as it is drawn."""
     from partialpool.plots.effects import NAMED
 
-    first = question.axes[0]
+    first = chart.axes[0]
     own = data.panel == panel
     one_by_one = own & data.picked
     found: dict[str, Any] = {}
@@ -90,10 +90,10 @@ def behind(question: Question, data: Data, panel: int) -> dict[str, Any]:
     if data.y is None:
         return found
     few = first.between or len(first.values) <= NAMED
-    if question.kind != "probability" and not data.binary and few:
+    if chart.kind != "probability" and not data.binary and few:
         found["rows"] = _rows(data, one_by_one, first.between)
     if data.binned:
-        found["means"] = _means(question, data, own)
+        found["means"] = _means(chart, data, own)
     return found
 
 
@@ -112,12 +112,12 @@ def _rows(data: Data, which: Flags, between: bool) -> Behind:
     return Behind(x, data.y[which, 0], data.curve[which], label)
 
 
-def _means(question: Question, data: Data, which: Flags) -> Behind:
+def _means(chart: Chart, data: Data, which: Flags) -> Behind:
     """Means of rows: in bins of a number, or of each category."""
     from partialpool.plots.effects import Behind
 
     assert data.y is not None
-    first = question.axes[0]
+    first = chart.axes[0]
     parts: list[Array] = []
     if data.y.shape[1] > 1:
         series = [(which, k, k) for k in range(data.y.shape[1])]
@@ -129,19 +129,19 @@ def _means(question: Question, data: Data, which: Flags) -> Behind:
         x, y = binned(*own, APART if first.between else len(first.values))
         parts.append(np.array([x, y, np.full(len(x), float(curve))]))
     found = np.concatenate([np.empty((3, 0)), *parts], axis=1)
-    what = "shares" if question.kind == "probability" else "means"
+    what = "shares" if chart.kind == "probability" else "means"
     bins = first.between and len(np.unique(first.numbers)) > APART
     label = f"{what} of the data{' in bins' if bins else ''}"
     return Behind(found[0], found[1], found[2].astype(np.int64), label)
 
 
-def responses(question: Question) -> Array | None:
+def responses(chart: Chart) -> Array | None:
     """Put the fitted responses on the scale of the predictions, at the roles that were asked for.
 
     Counts go with the exposure and successes with the trials; an offset shifts what has an identity
     link, and multiplies what has a log link. None where that cannot be.
     """
-    fit, kind = question.fit, question.kind
+    fit, kind = chart.fit, chart.kind
     design, family, link = fit.design, fit.model.family, fit.model.link
     assert design is not None
     codes = design.y.astype(np.int64) if design.categories else None
@@ -156,8 +156,8 @@ def responses(question: Question) -> Array | None:
         y = design.y if codes is None else fit.model.scores[codes]
     y = np.asarray(y, dtype=np.float64)
     for role in ("offset", "exposure", "trials"):
-        own, new = design.roles.get(role), question.gathered.roles.get(role)
-        if question.given.get(role) is None or new is None:
+        own, new = design.roles.get(role), chart.gathered.roles.get(role)
+        if chart.given.get(role) is None or new is None:
             continue
         if role != "offset":
             y = y * new / (1.0 if own is None else own)
@@ -192,11 +192,11 @@ def sampled(n: int, seed: int) -> Ints:
     return np.sort(np.random.default_rng([seed, 3]).choice(n, ROWS, replace=False))
 
 
-def with_given(question: Question) -> Flags:
+def with_given(chart: Chart) -> Flags:
     """Rows that have the categories that all rows are given by `at`."""
-    keep = np.ones(question.gathered.table.n_rows, dtype=bool)
-    for name, value in question.at.items():
-        column = question.gathered.table.columns[name]
+    keep = np.ones(chart.gathered.table.n_rows, dtype=bool)
+    for name, value in chart.at.items():
+        column = chart.gathered.table.columns[name]
         if column.kind != "number":
             keep &= places_of(column, [value]) == 0
     return keep

@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool import limits
 from partialpool.answers.check import Check, check_made, smoothed
-from partialpool.answers.residuals import counted, residuals
+from partialpool.answers.residuals import counted
 from partialpool.arrays import Array, Ints, mean_of
 from partialpool.checks import check_seed
 from partialpool.data import Column, label
@@ -98,9 +98,8 @@ def check(plots: Plots, seed: int = 0) -> Figure:
 
     fit, seed = plots.fit, check_seed(seed)
     design = rows_of(fit)
-    frame = residuals(fit)
+    frame, rows, r = counted(fit)
     k = frame["pareto_k"].to_numpy(np.float64)
-    rows, r = counted(fit, frame)
     # Not the fitted values, which each row has drawn towards itself: residuals go with those.
     expected = means(fit)[rows]
     as_counted = "" if (counting_weights(fit) == 1).all() else ", as weights count them"

@@ -13,7 +13,7 @@ from partialpool.arrays import Array, Ints
 from partialpool.data import label, open_table
 from partialpool.effects.effects import effects as average_effects
 from partialpool.effects.question import ask
-from partialpool.figures.asked import Axis, Question, pose
+from partialpool.figures.asked import Axis, Chart, chart_of
 from partialpool.figures.behind import behind, take_data
 from partialpool.figures.named import check_title
 from partialpool.figures.plots import Plots
@@ -108,28 +108,28 @@ def effects(
     if data is not None:
         data = open_table(data)
     given = given_roles(AverageRoles, roles)
-    question = pose(fit, asked, data, given)
-    values = {axis.name: axis.values for axis in question.axes}
+    chart = chart_of(fit, asked, data, given)
+    values = {axis.name: axis.values for axis in chart.axes}
     frame = average_effects(
-        *(fit, list(values), question.at | values, cast(Any, asked.groups), kind, asked.interval),
-        **{"data": data, "draws": _enough(question) if draws is None else draws, **given},
+        *(fit, list(values), chart.at | values, cast(Any, asked.groups), kind, asked.interval),
+        **{"data": data, "draws": _enough(chart) if draws is None else draws, **given},
     )
     predicted = frame[frame["quantity"] == "prediction"]
     estimates = predicted[["mean", "lower", "upper"]].to_numpy(dtype=np.float64)
     # By value along x, curve, panel, and ordered category, those that there are.
     estimates = estimates.reshape(*frame.grid.shape, -1, 3)
-    order = _order(question.axes[0], estimates)
-    words = _words(question, frame, order, title)
-    return draw(_panels(question, estimates, order), words)
+    order = _order(chart.axes[0], estimates)
+    words = _words(chart, frame, order, title)
+    return draw(_panels(chart, estimates, order), words)
 
 
-def _enough(question: Question) -> int | None:
+def _enough(chart: Chart) -> int | None:
     """How many draws of each chain are used, unless all: fewer where it would take minutes."""
-    fit, kind = question.fit, question.kind
+    fit, kind = chart.fit, chart.kind
     if kind == "linear" or fit.model.family.averages == "linear":
         return None  # computed of the average row
-    places = math.prod(len(axis.values) for axis in question.axes)
-    most = EFFORT // (question.gathered.table.n_rows * places * fit.run.chains)
+    places = math.prod(len(axis.values) for axis in chart.axes)
+    most = EFFORT // (chart.gathered.table.n_rows * places * fit.run.chains)
     return None if most >= fit.run.draws else max(most, min(fit.run.draws, FEWEST))
 
 
@@ -143,42 +143,40 @@ def _order(first: Axis, estimates: Array) -> Ints:
     return np.argsort(estimates.reshape(count, -1, 3)[:, 0, 0], kind="stable")
 
 
-def _panels(question: Question, estimates: Array, order: Ints) -> list[Panel]:
+def _panels(chart: Chart, estimates: Array, order: Ints) -> list[Panel]:
     """A panel each value of the last predictor, with a curve each value of the one before."""
     from partialpool.plots.effects import Curve, Panel
 
-    first, *others = question.axes
-    if question.kind == "probability":
-        names, splits = [label(one) for one in question.fit.model.categories], others[:1]
+    first, *others = chart.axes
+    if chart.kind == "probability":
+        names, splits = [label(one) for one in chart.fit.model.categories], others[:1]
         each = estimates if splits else estimates[:, None]
     else:
         names, splits = others[0].named if others else [""], others[1:]
         each = estimates.reshape(len(order), len(names), -1, 3).swapaxes(1, 2)
     places = np.argsort(order).astype(np.float64)
     at = np.asarray(first.values, dtype=np.float64) if first.between else np.sort(places)
-    data = take_data(question, places)
+    data = take_data(chart, places)
     panels = []
     for k in range(each.shape[1]):
         curves = tuple(Curve(name, at, *each[order, k, j].T) for j, name in enumerate(names))
         title = splits[0].named[k] if splits else ""
-        panels.append(Panel(title, curves, **behind(question, data, k)))
+        panels.append(Panel(title, curves, **behind(chart, data, k)))
     return panels
 
 
-def _words(question: Question, frame: Effects, order: Ints, title: str | None) -> Words:
+def _words(chart: Chart, frame: Effects, order: Ints, title: str | None) -> Words:
     """What is written around the panels."""
     from partialpool.plots.effects import NAMED, Words
 
-    model, first, kind = question.fit.model, question.axes[0], question.kind
-    names = [axis.name for axis in question.axes]
+    model, first, kind = chart.fit.model, chart.axes[0], chart.kind
+    names = [axis.name for axis in chart.axes]
     what = {"probability": "Probability of each", "linear": "Linear predictor of"}.get(kind, "")
     if kind == "mean" and model.family.response == "binary":
         what = "Probability of"
     elif kind == "mean" and model.categories:
         what = "Mean"
-    given = given_words(
-        {k: str(v) for k, v in question.given.items() if isinstance(v, (int, float))}
-    )
+    given = given_words({k: str(v) for k, v in chart.given.items() if isinstance(v, (int, float))})
     scale = f" ({scale_name(model)} scale)" if kind == "linear" and scale_name(model) else ""
     y = f"{what} {model.response}".strip() + scale + (f" ({given})" if given else "")
     by = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
@@ -189,30 +187,30 @@ def _words(question: Question, frame: Effects, order: Ints, title: str | None) -
         title=title or f"{y} by {by}",
         x=x,
         y=y,
-        caption=tuple(_caption(question, frame)),
+        caption=tuple(_caption(chart, frame)),
         curves=names[1] if len(names) > 1 else "",
         categories=() if first.between else tuple(first.labels[k] for k in order),
         interval=frame.attrs["interval"],
     )
 
 
-def _caption(question: Question, frame: Effects) -> list[str]:
+def _caption(chart: Chart, frame: Effects) -> list[str]:
     """Say what was averaged over, and what the data are."""
-    rows, each = frame.attrs["n_rows"], " and ".join(axis.name for axis in question.axes)
+    rows, each = frame.attrs["n_rows"], " and ".join(axis.name for axis in chart.axes)
     words = f"Average over {rows:,} row{'s' * (rows != 1)}, all given the same {each}"
-    words += "".join(f", {name} = {label(value)}" for name, value in question.at.items())
-    if question.fit.model.groups:
+    words += "".join(f", {name} = {label(value)}" for name, value in chart.at.items())
+    if chart.fit.model.groups:
         words += f"; levels {frame.attrs['groups']}"
     found = [f"{words}."]
-    total, used = question.fit.run.draws, frame.draws.sizes["draw"]
+    total, used = chart.fit.run.draws, frame.draws.sizes["draw"]
     if used < total:
-        chains = question.fit.run.chains
+        chains = chart.fit.run.chains
         found.append(f"{used * chains:,} of {total * chains:,} draws.")
-    chosen = [axis.chosen for axis in question.axes if axis.chosen]
+    chosen = [axis.chosen for axis in chart.axes if axis.chosen]
     found += [f"{text}." for text in chosen]
-    if question.fitted and any(axis.nearest for axis in question.axes[1:]):
+    if chart.fitted and any(axis.nearest for axis in chart.axes[1:]):
         found.append("Rows are drawn with the nearest of these.")
-    if not question.fitted:
+    if not chart.fitted:
         found.append("Data are drawn only of the rows that were fitted.")
     found += [f"{note[0].upper()}{note[1:]}." for note in frame.attrs["notes"]]
     return found

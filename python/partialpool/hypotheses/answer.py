@@ -13,7 +13,7 @@ from partialpool.arrays import Array
 from partialpool.finding import Finding, about_all
 from partialpool.hypotheses.facts import facts_of
 from partialpool.hypotheses.statement import Statement
-from partialpool.words.numbers import formatted, number, percent
+from partialpool.numerals import formatted, number, percent
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
 

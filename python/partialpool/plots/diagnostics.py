@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partialpool.arrays import Array, Ints
-from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.canvas import TEXT, canvas, for_notebooks, headed
 from partialpool.drawing.frame import surround
 from partialpool.drawing.places import jittered
-from partialpool.drawing.style import BLUE, FONT, GREY, INK, RED, SMALL, plain, shorten, shorten_all
+from partialpool.drawing.style import BLUE, GREY, INK, RED, SMALL, plain, shorten, shorten_all
 from partialpool.plots.statistics import draw_replicates
 
 if TYPE_CHECKING:
@@ -75,23 +75,9 @@ def diagnostics(panels: Sequence[Panel], title: str, caption: Sequence[str]) -> 
 
 def _head(ax: Axes, panel: Panel) -> None:
     """Title of a panel, and below it what it shows."""
-    note = textwrap.wrap(panel.note, 44)
     title = "\n".join(textwrap.wrap(shorten(panel.title, 80), 38))
-    ax.set_title(plain(title), fontsize=SMALL + 1, pad=6 + 11.5 * len(note), **TEXT)
-    ax.annotate(
-        plain("\n".join(note)),
-        (0.5, 1),
-        xytext=(0, 4),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=SMALL - 0.5,
-        family=FONT,
-        color=RED if panel.failed else GREY,
-        fontweight="bold" if panel.failed else "normal",
-        annotation_clip=False,
-    )
+    note = "\n".join(textwrap.wrap(panel.note, 44))
+    headed(ax, title, note, size=SMALL + 1, pad=6, failed=panel.failed)
 
 
 def _handles() -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +23,7 @@ from partialpool.drawing.style import (
     shorten,
     shorten_all,
 )
+from partialpool.numerals import decimals, minus
 from partialpool.plots.levels import ENDS, NAMED
 
 if TYPE_CHECKING:
@@ -103,13 +103,13 @@ def forest(
     at: list[float] = [float(k) for k in range(len(shown))[::-1]]
     _draw_studies(ax, shown, at)
     names = shorten_all([study.name for study in shown], 26)
-    decimals = _decimals([study.ends for study in shown])
-    texts = [_numbers(study.shrunken, study.ends, decimals) for study in shown]
+    places = _decimals([study.ends for study in shown])
+    texts = [_numbers(study.shrunken, study.ends, places) for study in shown]
     if summary is not None:
         _draw_summary(ax, summary)
         at += [-1.4, -2.4]
         names += ["mean", f"a new {shorten(factor, 18)}"]
-        texts += [_numbers(summary.mean, summary.ends, decimals), _range(summary.new, decimals)]
+        texts += [_numbers(summary.mean, summary.ends, places), _range(summary.new, places)]
     _frame(ax, shown, summary, at, [plain(name) for name in names])
     ax.set_xlabel(plain(shorten(label, 60)), fontsize=NORMAL, **TEXT)
     side = ax.secondary_yaxis("right")
@@ -182,12 +182,13 @@ def _frame(
 def _decimals(every: Sequence[Ends]) -> int:
     """As many decimals as half the width of an interval deserves, for all numbers alike."""
     width = float(np.median([high - low for low, high in every]))
-    return max(0, min(6, 1 - math.floor(math.log10(width / 4)))) if width > 0 else 2
+    known = decimals(width / 4)
+    return 2 if known is None else min(6, known)
 
 
-def _numbers(mean: float, ends: Ends, decimals: int) -> str:
-    return f"{mean:.{decimals}f} ({_range(ends, decimals)})".replace("-", "−")
+def _numbers(mean: float, ends: Ends, places: int) -> str:
+    return minus(f"{mean:.{places}f} ({_range(ends, places)})")
 
 
-def _range(ends: Ends, decimals: int) -> str:
-    return f"{ends[0]:.{decimals}f} to {ends[1]:.{decimals}f}".replace("-", "−")
+def _range(ends: Ends, places: int) -> str:
+    return minus(f"{ends[0]:.{places}f} to {ends[1]:.{places}f}")

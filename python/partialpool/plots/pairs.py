@@ -11,6 +11,7 @@ from partialpool.arrays import Array, Flags
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
 from partialpool.drawing.frame import handle, surround
 from partialpool.drawing.style import BLUE, INK, RED, SMALL, plain, shorten_within
+from partialpool.numerals import minus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +117,7 @@ def _write_correlation(ax: Axes, x: Array, y: Array) -> None:
         return
     value = float(np.corrcoef(x, y)[0, 1])
     ax.text(
-        0.5, 0.5, f"{value:.2f}".replace("-", "−"), ha="center", va="center",
+        0.5, 0.5, minus(f"{value:.2f}"), ha="center", va="center",
         transform=ax.transAxes, fontsize=SMALL + 5 * abs(value), **TEXT,
     )  # fmt: skip
 

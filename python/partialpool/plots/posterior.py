@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partialpool.arrays import Array
-from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
+from partialpool.drawing.canvas import canvas, for_notebooks, headed
 from partialpool.drawing.frame import balanced, handle, surround
-from partialpool.drawing.style import BLUE, FONT, GREY, PALE, SMALL, plain
+from partialpool.drawing.style import BLUE, GREY, PALE, SMALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,23 +113,8 @@ def _draw(ax: Axes, panel: Density) -> None:
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.locator_params(axis="x", nbins=5)
-    lines = balanced(panel.name, 34)
-    notes = balanced(panel.note, 40) if panel.note else []
-    ax.set_title(plain("\n".join(lines)), fontsize=SMALL + 0.5, pad=4 + 11.5 * len(notes), **TEXT)
-    if notes:
-        ax.annotate(
-            plain("\n".join(notes)),
-            (0.5, 1),
-            xytext=(0, 3),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=SMALL - 1,
-            family=FONT,
-            color=GREY,
-            annotation_clip=False,
-        )
+    note = "\n".join(balanced(panel.note, 40)) if panel.note else ""
+    headed(ax, "\n".join(balanced(panel.name, 34)), note, size=SMALL + 0.5, pad=4)
 
 
 def span(draws: Array, low: float, high: float, points: int = 400) -> Array:

@@ -20,12 +20,12 @@ from partialpool.errors import InputError
 from partialpool.families import DEFAULT
 from partialpool.figures.comparison import ComparisonPlots
 from partialpool.finding import Finding
+from partialpool.numerals import give_or_take
 from partialpool.posterior.fit import Fit
 from partialpool.report.report import report_comparison
 from partialpool.scores.loo import leave_levels
 from partialpool.scores.ranking import Ranking, rank, verdict
 from partialpool.words.fit import facts
-from partialpool.words.numbers import give_or_take
 from partialpool.words.page import Answer, Page
 from partialpool.words.parameters import POOLING_NAMES, family_words, given_words, scale_name
 from partialpool.words.table import ResultColumn, ResultTable

@@ -13,7 +13,7 @@ from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import EngineError, InputError
 from partialpool.likelihood import Maximum
-from partialpool.words.numbers import formatted
+from partialpool.numerals import formatted
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from partialpool.report.numbers import minus
+from partialpool.numerals import minus
 from partialpool.words.table import ResultTable, plain
 
 # Elements that hold nothing and have no end.

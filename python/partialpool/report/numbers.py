@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 from partialpool.arrays import Array, mean_of, quantiles, tails
+from partialpool.numerals import decimals, minus
 
 DIGITS = 5  # of numbers that figures are drawn from
-
-
-def minus(text: str) -> str:
-    """Set the signs of negative numbers as print has them; a zero has none.
-
-    Examples
-    --------
-    >>> minus("-0.5 to 1e-05, a-1, -0.00")
-    '−0.5 to 1e−05, a-1, 0.00'
-    """
-    text = re.sub(r"(?<![\w.)-])-(0(?:\.0+)?)(?![\d.e])", r"\1", text)
-    return re.sub(r"(?<![A-Za-df-z0-9_.)-])-(?=[0-9])", "−", text)
 
 
 def decimals_of(width: float) -> int:
@@ -31,12 +19,11 @@ def decimals_of(width: float) -> int:
     >>> decimals_of(0.6), decimals_of(120.0), decimals_of(float("nan"))
     (2, 0, 3)
     """
-    if not (math.isfinite(width) and width > 0):
-        return 3
-    return min(6, max(0, 1 - math.floor(math.log10(width / 2))))
+    known = decimals(width / 2)
+    return 3 if known is None else min(6, known)
 
 
-def rounded(x: float, decimals: int) -> str:
+def rounded(x: float, places: int) -> str:
     """Write a number with so many decimals; a huge one by its power of ten.
 
     Examples
@@ -44,10 +31,10 @@ def rounded(x: float, decimals: int) -> str:
     >>> rounded(-0.5, 2), rounded(-0.001, 2), rounded(1e9, 0)
     ('−0.50', '0.00', '1e+09')
     """
-    return minus(f"{x:.{decimals}f}" if abs(x) < 1e8 else f"{x:.3g}")
+    return minus(f"{x:.{places}f}" if abs(x) < 1e8 else f"{x:.3g}")
 
 
-def between(low: float, high: float, decimals: int | None = None) -> str:
+def between(low: float, high: float, places: int | None = None) -> str:
     """Write an interval.
 
     Examples
@@ -55,8 +42,8 @@ def between(low: float, high: float, decimals: int | None = None) -> str:
     >>> between(-0.5, 0.25)
     '−0.50 to 0.25'
     """
-    decimals = decimals_of(high - low) if decimals is None else decimals
-    return f"{rounded(low, decimals)} to {rounded(high, decimals)}"
+    places = decimals_of(high - low) if places is None else places
+    return f"{rounded(low, places)} to {rounded(high, places)}"
 
 
 def estimate_text(mean: float, low: float, high: float) -> str:

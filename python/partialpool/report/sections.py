@@ -13,6 +13,7 @@ from partialpool import called
 from partialpool.arrays import tails
 from partialpool.draws.posterior import population_draws
 from partialpool.finding import Finding
+from partialpool.numerals import formatted, minus, percent
 from partialpool.report import methods, notation, reproduce
 from partialpool.report.answer import answer
 from partialpool.report.charts import Chart, figure
@@ -36,11 +37,10 @@ from partialpool.report.markup import (
     result_table,
     table,
 )
-from partialpool.report.numbers import estimate_text, minus
+from partialpool.report.numbers import estimate_text
 from partialpool.report.pictures import drawn
 from partialpool.report.subject import Missing, Subject, sentence
 from partialpool.words.fit import intercept_note, parameter_table, scale_note, unpooled_note
-from partialpool.words.numbers import formatted, percent
 from partialpool.words.parameters import level_means, scale_name
 from partialpool.words.table import ResultTable
 

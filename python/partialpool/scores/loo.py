@@ -165,6 +165,8 @@ class Loo(Answer):
             text += f" The model has the freedom of {self.p_eff:.1f} parameters."
         if math.isfinite(self.rmse):
             text += f" Held-out means miss by {self.rmse:.4g} (root mean square)."
+        if self.method != "kfold" and len(self.weights) and (self.weights != 1).any():
+            text += " A row is left out together with all rows that its weight counts."
         return text
 
     @property
@@ -211,6 +213,10 @@ def loo(fit: Posterior, by: str | None = None) -> Loo:
     held-out density given sds, correlations and sigma is exact, and only the posterior of
     these few is reweighted. In other models the posterior of all parameters is reweighted.
     Weights are smoothed (PSIS, Vehtari et al. 2024).
+
+    Where the model's weights count rows (families other than the Gaussian kind, whose weights are
+    precisions), a row stands for so many equal ones, and all of them are left out together, as the
+    answer says. :meth:`residuals` leaves out one of them.
 
     Examples
     --------
@@ -349,14 +355,13 @@ def _rows(fit: Posterior) -> Loo:
 def affordable(fit: Posterior, rows: Crossed, wanted: int, times: int, what: str) -> Ints:
     """Draws of φ at which all rows may be evaluated so many times, `wanted` at most; or refuse."""
     effort = times * rows.operations
-    count = int(min(wanted, OPERATIONS / effort))
-    if count < LEAST:
+    seconds = LEAST * effort / SPEED
+    if seconds > limits.LOO_SECONDS:
         raise InputError(
-            f"leaving out {what} one by one would take about "
-            f"{LEAST * effort / SPEED / 3600:.1f} hours",
+            f"leaving out {what} one by one would take about {seconds / 3600:.1f} hours",
             remedy="use `kfold(5)`, which takes five fits",
         )
-    return thinned(fit, count)
+    return thinned(fit, int(min(wanted, max(LEAST, OPERATIONS / effort))))
 
 
 def check_effort(rows: int, draws: int, columns: int) -> None:

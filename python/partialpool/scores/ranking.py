@@ -16,10 +16,10 @@ from partialpool.design import GroupFactor
 from partialpool.draws.posterior import Posterior, rows_of
 from partialpool.errors import InputError
 from partialpool.finding import Finding, about_all
+from partialpool.numerals import formatted, give_or_take
 from partialpool.scores.kfold import kfold
 from partialpool.scores.loo import Loo, loo, sum_error
 from partialpool.scores.matching import match_factors, match_rows, reorder
-from partialpool.words.numbers import formatted, give_or_take
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from partialpool.numerals import minus
 from partialpool.tables.grid import Grid
-from partialpool.tables.html import signed
 
 if TYPE_CHECKING:
     from great_tables import GT
@@ -20,10 +20,10 @@ def great(grid: Grid) -> GT:
     rows = []
     for title, lines in grid.sections():
         for line in lines:
-            numbers = [signed(c.text) if c.is_number else c.text for c in line.cells]
+            numbers = [minus(c.text) if c.is_number else c.text for c in line.cells]
             rows.append([title, line.label, *numbers])
             if any(cell.below for cell in line.cells):
-                rows.append([title, "", *(signed(cell.below) for cell in line.cells)])
+                rows.append([title, "", *(minus(cell.below) for cell in line.cells)])
     names = [f"column {k + 1}" for k in range(len(grid.heads))]
     frame = pd.DataFrame(rows, columns=["section", "label", *names])
     table = GT(frame, rowname_col="label", groupname_col="section")

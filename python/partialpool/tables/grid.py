@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from partialpool.numerals import decimals, fixed, give_or_take
 from partialpool.tables.rows import STATISTICS, Row
 from partialpool.tables.side import Entry
-from partialpool.words.numbers import decimals, fixed, give_or_take
 
 Layout = Literal["below", "beside"]
 NOTHING = "–"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from partialpool.numerals import minus
 from partialpool.tables.grid import Cell, Grid
-
-MINUS = "\u2212"
 
 # Lines as in print: above, below the heads, and below; in the colour of the text, light or dark.
 STYLE = """\
@@ -99,10 +98,5 @@ def _body(grid: Grid) -> Iterator[str]:
 def _cell(cell: Cell) -> str:
     if not cell.is_number:
         return escape(cell.text)
-    below = f"<br><small>{signed(cell.below)}</small>" if cell.below else ""
-    return signed(cell.text) + below
-
-
-def signed(number: str) -> str:
-    """Write the minus of a number as print does."""
-    return number.replace("-", MINUS)
+    below = f"<br><small>{minus(cell.below)}</small>" if cell.below else ""
+    return minus(cell.text) + below

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from partialpool.numerals import minus
 from partialpool.tables.grid import Grid
-from partialpool.tables.html import signed
 
 # Beyond so many columns of numbers the page lies on its side.
 MOST_UPRIGHT = 4
@@ -61,8 +61,8 @@ def _table(document: Any, grid: Grid) -> None:
             cells = table.add_row().cells
             _fill(cells[0], line.label, side="left")
             for cell, own in zip(cells[1:], line.cells, strict=True):
-                text = signed(own.text) if own.is_number else own.text
-                _fill(cell, "\n".join(filter(None, [text, signed(own.below)])))
+                text = minus(own.text) if own.is_number else own.text
+                _fill(cell, "\n".join(filter(None, [text, minus(own.below)])))
     for cell in table.rows[0].cells:
         _rule(cell, top=RULE)
     for cell in table.rows[-1].cells:

@@ -10,8 +10,8 @@ from partialpool.draws.posterior import Provenance
 from partialpool.finding import Finding, about_all
 from partialpool.likelihood import Maximum
 from partialpool.model import Model
+from partialpool.numerals import number, percent
 from partialpool.words.fit import common_facts, rows_words, section
-from partialpool.words.numbers import number, percent
 from partialpool.words.page import Page
 from partialpool.words.table import ResultColumn, ResultTable
 

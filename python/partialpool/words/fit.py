@@ -10,7 +10,7 @@ from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.finding import about_all
 from partialpool.model.model import Model
 from partialpool.model.parameters import prior_of
-from partialpool.words.numbers import formatted, number, percent
+from partialpool.numerals import formatted, number, percent
 from partialpool.words.page import Page
 from partialpool.words.parameters import (
     dispersion_words,

@@ -1,8 +1,9 @@
-"""Numbers as tables and sentences show them."""
+"""Numbers as text: decimals that they deserve, and the minus of print."""
 
 from __future__ import annotations
 
 import math
+import re
 
 
 def number(x: float, sd: float) -> str:
@@ -69,3 +70,15 @@ def percent(interval: float) -> tuple[str, str]:
     """Head the interval columns: ``2.5%`` and ``97.5%``."""
     tail = 50 * (1 - interval)
     return f"{tail:.3g}%", f"{100 - tail:.3g}%"
+
+
+def minus(text: str) -> str:
+    """Set the signs of negative numbers as print has them; a zero has none.
+
+    Examples
+    --------
+    >>> minus("-0.5 to 1e-05, a-1, -0.00")
+    '−0.5 to 1e−05, a-1, 0.00'
+    """
+    text = re.sub(r"(?<![\w.)-])-(0(?:\.0+)?)(?![\d.e])", r"\1", text)
+    return re.sub(r"(?<![A-Za-df-z0-9_.)-])-(?=[0-9])", "−", text)
