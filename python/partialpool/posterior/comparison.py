@@ -18,6 +18,7 @@ from partialpool.design.grouping import match_levels
 from partialpool.draws.poolings import Poolings
 from partialpool.errors import InputError
 from partialpool.families import DEFAULT
+from partialpool.figures.comparison import ComparisonPlots
 from partialpool.finding import Finding
 from partialpool.posterior.fit import Fit
 from partialpool.report.report import report_comparison
@@ -31,8 +32,6 @@ from partialpool.words.table import ResultColumn, ResultTable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from partialpool.figures.comparison import ComparisonPlots
 
 # Beyond so many rows, scores are computed only when asked for: they take longer than the fits.
 MOST_ROWS = 5000
@@ -102,8 +101,6 @@ class Comparison(Answer):
     @property
     def plot(self) -> ComparisonPlots:
         """Figures of the comparison."""
-        from partialpool.figures.comparison import ComparisonPlots
-
         return ComparisonPlots(self._poolings)
 
     @property

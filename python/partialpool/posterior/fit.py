@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from partialpool.answers.arviz import to_arviz
 from partialpool.answers.check import check
@@ -16,6 +16,7 @@ from partialpool.answers.variance import variance
 from partialpool.draws.posterior import Posterior
 from partialpool.effects.effects import effects
 from partialpool.errors import InputError
+from partialpool.figures.fit import FitPlots
 from partialpool.hypotheses.hypothesis import hypothesis
 from partialpool.posterior.again import UNCHANGED, Changes, Earlier, asked_again
 from partialpool.report.report import report
@@ -25,9 +26,6 @@ from partialpool.scores.loo import Loo, loo
 from partialpool.taking import changes
 from partialpool.words.fit import fit_page
 from partialpool.words.page import Answer, Page
-
-if TYPE_CHECKING:
-    from partialpool.figures.fit import FitPlots
 
 
 class Fit(Posterior, Answer):
@@ -128,8 +126,6 @@ class Fit(Posterior, Answer):
     @property
     def plot(self) -> FitPlots:
         """Figures of the fit."""
-        from partialpool.figures.fit import FitPlots
-
         return FitPlots(self)
 
     @property
