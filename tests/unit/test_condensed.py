@@ -22,7 +22,11 @@ def condensed(design, precision=None):
         found |= dict(zip(factor.terms, factor.Z.T, strict=True))
     values = np.column_stack([*found.values(), y])
     names = (*found, "y")
-    codes = np.column_stack([f.codes for f in design.factors]) if design.factors else np.empty((len(y), 0))
+    codes = (
+        np.column_stack([f.codes for f in design.factors])
+        if design.factors
+        else np.empty((len(y), 0))
+    )
     origin = values[0] + np.mean(values - values[0], axis=0)
     weights, kind = None, None
     if design.weights is not None:
