@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from documents import ROOT
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
+from documents import ROOT
 from partialpool.drawing.style import BLUE, COLOURS, DASHES, FONT, GREY, INK, MARKS, SMALL
 
 RESULTS = ROOT / "benchmarks" / "scale.json"
