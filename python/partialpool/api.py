@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from partialpool.answers.prior_predictive import PriorPredictive
-from partialpool.checks import check_counts, check_seed, check_text
+from partialpool.checks import check_counts, check_flag, check_seed, check_text
+from partialpool.data import open_table
 from partialpool.design import Design, GroupFactor
 from partialpool.engine.options import SamplingOptions, asked
+from partialpool.engine.progress import RowProgress
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
-from partialpool.errors import InputError, did_you_mean, short
+from partialpool.errors import InputError, NeedsRowsError, did_you_mean, short
 from partialpool.families.known import FamilyName
 from partialpool.families.links import LinkName
 from partialpool.finding import about_all, warn
@@ -25,7 +27,7 @@ from partialpool.posterior.comparison import Comparison, known_truth
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 from partialpool.priors import Prior
-from partialpool.spec import ModelOptions, Posed, Spec, pose
+from partialpool.spec import ModelOptions, OnePass, Posed, Spec, pose
 from partialpool.taking import takes
 
 
@@ -57,6 +59,7 @@ def fit(
     start: Start | None = None,
     threads: int | None = None,
     progress: bool | None = None,
+    one_pass: bool | None = None,
 ) -> Fit | Estimate:
     """Fit a hierarchical model.
 
@@ -68,9 +71,10 @@ def fit(
         what options say: ``offset(…)``, ``cbind(k, n - k) ~``, ``k | trials(n) ~``,
         ``y | se(s) ~``.
     data : DataFrame, dict of arrays, or path
-        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder
-        or pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``,
-        or ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
+        pandas, polars (also lazy), pyarrow (also data sets and streams), anything with
+        ``__arrow_c_stream__``, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder or
+        pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``, or
+        ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
@@ -122,6 +126,11 @@ def fit(
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
         Show progress on stderr; by default in a terminal, on runs longer than a second.
+    one_pass : bool, optional
+        Read the table in batches, in constant memory, and keep of its rows what a Gaussian model
+        needs: the cross-products of each combination of levels. The posterior is the same; answers
+        that need single rows, such as `loo`, are not to be had. By default so with more than
+        5 million rows, where the model allows it.
 
     Returns
     -------
@@ -171,14 +180,31 @@ def fit(
         threads=threads,
         progress=progress,
     )
-    posed = pose(spec, data)
-    found: Fit | Estimate
-    if how.maximises:
-        found = estimated(posed, pooling, priors, how, began, Estimate)
-    else:
-        found = sampled(posed, pooling, priors, how, began, Fit)
+    check_flag("one_pass", one_pass)
+
+    def found_in(posed: Posed) -> Fit | Estimate:
+        if how.maximises:
+            return estimated(posed, pooling, priors, how, began, Estimate)
+        return sampled(posed, pooling, priors, how, began, Fit)
+
+    source = open_table(data)
+    with RowProgress(how.sampling.progress) as rows:
+        posed = pose(spec, source, OnePass(one_pass, _walks(how.method), rows.update))
+    try:
+        found = found_in(posed)
+    except NeedsRowsError:
+        if one_pass:
+            raise
+        found = found_in(pose(spec, source))
     warn(about_all(found.findings))
     return found
+
+
+def _walks(method: str) -> str | None:
+    """Say why an engine needs the rows of a table, if so."""
+    if method in ("nuts", "metropolis"):
+        return f'method="{method}" walks over single rows'
+    return None
 
 
 @takes(fit, ModelOptions, SamplingOptions)

@@ -80,6 +80,9 @@ CATEGORIES = 100
 LOO_SECONDS = 3600.0
 """Leaving out rows one by one, which takes longer than that, is no longer worth a try."""
 
+ONE_PASS = 5_000_000
+"""Rows of a table from which a Gaussian model reads it in one pass and keeps none of them."""
+
 # --- Checks and scores ---------------------------------------------------------------------------
 
 P_LOW, P_HIGH = 0.01, 0.99

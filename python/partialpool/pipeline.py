@@ -52,7 +52,8 @@ def sampled(
     model, run, reason = engine.sample(how.method, pooled, priors, how.sampling)
     provenance = _provenance(posed, run.method, reason, how, began)
     asked = _request(posed, pooling, priors, how)
-    fit = kind(model, run, provenance, design_findings(pooled, model), pooled.design, asked)
+    rows = pooled.design if pooled.design.condensed is None else None
+    fit = kind(model, run, provenance, design_findings(pooled, model), rows, asked)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
     fit.findings += prior_conflicts(pooled, model, run)
     fit.findings += overdispersion(fit)

@@ -29,11 +29,9 @@ type Matrices<'py> = Vec<PyReadonlyArray2<'py, f64>>;
 
 #[pymethods]
 impl PyBlocks {
-    /// Rows of Z (a matrix n × q a factor) and [X y] (n × w), each multiplied by `row_scale`;
-    /// `n_rows` where they stand for another number of rows.
+    /// Rows of Z (a matrix n × q a factor) and [X y] (n × w), each multiplied by `row_scale`.
     #[new]
-    #[pyo3(signature = (*, z, codes, n_levels, unscale, xy, row_scale=None, n_rows=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, z, codes, n_levels, unscale, xy, row_scale=None))]
     fn new(
         py: Python<'_>,
         z: Matrices<'_>,
@@ -42,7 +40,6 @@ impl PyBlocks {
         unscale: Matrices<'_>,
         xy: PyReadonlyArray2<'_, f64>,
         row_scale: Option<PyReadonlyArray1<'_, f64>>,
-        n_rows: Option<usize>,
     ) -> PyResult<Self> {
         let (n, w) = xy.as_array().dim();
         let scale = match &row_scale {
@@ -54,8 +51,7 @@ impl PyBlocks {
         }
         let rows = rows(&z, &codes, &n_levels, &unscale, &scale)?;
         let xy = scaled(&xy, &scale);
-        let mut inner = py.detach(|| Products::new(&rows, &xy, w));
-        inner.n_rows = n_rows.unwrap_or(n);
+        let inner = py.detach(|| Products::new(&rows, &xy, w));
         Ok(Self { inner: Arc::new(inner) })
     }
 

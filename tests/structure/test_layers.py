@@ -34,9 +34,10 @@ LAYERS = (
     ("model",),
     ("scan",),
     ("design", "families"),
-    ("expressions",),
+    ("expressions", "own"),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
+    ("columns",),
     ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )

@@ -11,7 +11,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.model.coordinates import coordinates
-from partialpool.model.own import _rank_one_less, _square_qr
+from partialpool.own.build import _rank_one_less, _square_qr
 from partialpool.model.scales import scales
 
 RNG = np.random.default_rng(11)

@@ -35,7 +35,7 @@ from partialpool.posterior.fit import Fit
 from partialpool.tables.saving import check_ending
 
 
-@taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start")
+@taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start", "one_pass")
 def fit_command(
     data: options.Data,
     formula: options.Formula,

@@ -147,6 +147,13 @@ ShowProgress = Annotated[
         help="Show progress.  [default: in a terminal, on runs longer than a second]",
     ),
 ]
+OnePass = Annotated[
+    bool | None,
+    typer.Option(
+        "--one-pass/--no-one-pass",
+        help="Read the table in batches and keep sums, not rows.  [default: with 5 million rows]",
+    ),
+]
 
 
 # By the name that Python gives them.
@@ -157,6 +164,7 @@ TYPES: dict[str, Any] = {
     **{"trials": Trials, "chains": Chains, "draws": Draws, "warmup": Warmup, "seed": Seed},
     **{"interval": Interval, "proposal_sd": ProposalSd, "threads": Threads},
     **{"progress": ShowProgress, "start": Start, "pooling": Pooling, "priors": Priors},
+    **{"one_pass": OnePass},
 }
 READING = ("na", "decimal", "text", "encoding")
 MODEL = tuple(ModelOptions.__annotations__)

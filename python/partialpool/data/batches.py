@@ -6,6 +6,7 @@ together: they are looked through once, beforehand, and each batch then says wha
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -123,20 +124,36 @@ class Batches:
             self._texts = {name: _Texts(own) for name, own in given.texts.items() if name in names}
             self._survey(given)
         self.distinct = {name: own.column for name, own in self._texts.items()}
+        self._begun: tuple[Batch, Iterator[Batch]] | None = None
 
     @property
     def once(self) -> bool:
         """Whether there is only one pass over the rows."""
         return isinstance(self._given, Frames) and self._given.once
 
+    @property
+    def first(self) -> Batch:
+        """The first batch, which the next pass begins with."""
+        if self._begun is None:
+            batches = self._pass()
+            self._begun = next(batches), batches
+        return self._begun[0]
+
     def __iter__(self) -> Iterator[Batch]:
+        if self._begun is None:
+            return self._pass()
+        first, others = self._begun
+        self._begun = None
+        return itertools.chain([first], others)
+
+    def _pass(self) -> Iterator[Batch]:
         first = 0
         if isinstance(self._given, Table):
             table = self._given
             for first in range(0, table.n_rows, ROWS):
                 rows = slice(first, min(first + ROWS, table.n_rows))
-                own = {name: table.columns[name].rows(rows) for name in self.names}
-                yield Batch(Table(own, rows.stop - first, self.source), first)
+                some = {name: table.columns[name].rows(rows) for name in self.names}
+                yield Batch(Table(some, rows.stop - first, self.source), first)
             return
         for frame in self._frames(self._given, self.names):
             columns, places = {}, {}
@@ -273,4 +290,3 @@ def encoded(values: Any) -> tuple[list[str], Ints]:
         codes = np.where(codes == gone, -1, codes - (codes > gone))
         found = [text for text in found if text is not None]
     return found, codes
-

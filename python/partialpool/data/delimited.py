@@ -125,6 +125,11 @@ class DelimitedReader:
             self._n_rows = int(count[0][0])
         return self._n_rows
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return Path(self._text.path).stat().st_size
+
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Read these columns."""
         names = list(names)
@@ -178,7 +183,9 @@ class DelimitedReader:
         def batches(wanted: Sequence[str], rows: int) -> Iterator[Any]:
             casts = {name: f"c{self._positions[name]}" for name in wanted}
             casts |= {
-                name: self._cast(c, str(kinds[name])) for name, c in casts.items() if name not in texts
+                name: self._cast(c, str(kinds[name]))
+                for name, c in casts.items()
+                if name not in texts
             }
             select = ", ".join(f"{cast} AS x{k}" for k, cast in enumerate(casts.values()))
             reader = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))

@@ -101,7 +101,7 @@ class RelationReader:
         inner, types = self._relation.columns, self._relation.types
         places = [self._positions[name] for name in names]
         casts = [_cast(inner[i], types[i], name) for name, i in zip(names, places, strict=True)]
-        # Numbers wider than others are floats then, and days moments, as DuckDB gives them to numpy.
+        # Wider numbers are floats, and days are moments, as DuckDB gives them to numpy.
         as_numpy = {"date": "TIMESTAMP"} | dict.fromkeys(_WIDE, "DOUBLE")
         for k, kind in enumerate(types[i].id for i in places):
             if kind in as_numpy:

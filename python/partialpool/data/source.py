@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from partialpool.data.batches import Batches, Framed
+from partialpool.data.delimited import DelimitedReader
 from partialpool.data.describe import describe
 from partialpool.data.files import open_file
 from partialpool.data.frames import FrameReader
@@ -44,6 +45,19 @@ class Source:
     def n_rows(self) -> int:
         """The number of rows."""
         return self._reader.n_rows
+
+    def has_more_than(self, rows: int) -> bool:
+        """Whether there are more rows than so many, without reading what can be read only once."""
+        if isinstance(self._reader, StreamReader):
+            return self._reader.has_more_than(rows)
+        if isinstance(self._reader, DelimitedReader) and self._reader.size < 2 * rows:
+            return False  # no line has less than two bytes
+        return self.n_rows > rows
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether its rows could be read only once, and were."""
+        return isinstance(self._reader, StreamReader) and self._reader.is_spent
 
     @property
     def index(self) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from partialpool.data.batches import Frames, TextKind
+from partialpool.data.batches import ROWS, Frames, TextKind
 from partialpool.data.failures import attempt
 from partialpool.data.frames import FrameReader, collected
 from partialpool.data.reading import USUAL, Reading
@@ -80,11 +81,10 @@ class StreamReader:
         self.names = check_names([name for name, _ in stream.types], source)
         self._types = dict(stream.types)
         self._whole: FrameReader | None = None
-
-    @property
-    def once(self) -> bool:
-        """Whether its rows can be asked for only once, and are not in memory."""
-        return self._stream.once and self._whole is None
+        # Rows of what can be read only once that were read to see whether there are many.
+        self._held: list[Any] = []
+        self._rest: Iterator[Any] | None = None
+        self.is_spent = False
 
     @property
     def n_rows(self) -> int:
@@ -114,14 +114,41 @@ class StreamReader:
                 texts[name] = TextKind()
         if self._whole is not None:
             return None
-        return Frames(self._stream.batches, texts, once=self._stream.once)
+        return Frames(self._batches, texts, once=self._stream.once)
+
+    def has_more_than(self, rows: int) -> bool:
+        """Whether there are more rows than so many."""
+        if not self._stream.once or self._whole is not None:
+            return self.n_rows > rows
+        if self._rest is None:
+            self._rest = attempt(self.source, lambda: self._stream.batches(self.names, ROWS))
+        while sum(map(len, self._held)) <= rows:
+            frame = attempt(self.source, lambda: next(self._rest or iter(()), None))
+            if frame is None:
+                return False
+            self._held.append(frame)
+        return True
+
+    def _batches(self, names: Sequence[str], rows: int) -> Iterator[Any]:
+        self.is_spent = self._stream.once
+        if self._rest is None:
+            return self._stream.batches(names, rows)
+        held, self._held = self._held, []
+        return (frame.select(list(names)) for frame in chain(held, self._rest))
 
     def _kept(self) -> FrameReader:
         """Give all columns, which are kept."""
         if self._whole is None:
-            frame = attempt(self.source, lambda: self._stream.whole(self.names))
+            frame = attempt(self.source, self._all)
             self._whole = FrameReader(frame, self.source, self._how)
         return self._whole
+
+    def _all(self) -> Any:
+        if self._rest is None:
+            return self._stream.whole(self.names)
+        import pyarrow as pa
+
+        return pa.concat_tables([*self._held, *self._rest])
 
 
 def _types(frame: Any) -> list[tuple[str, str]]:

@@ -77,6 +77,11 @@ class GroupFactor:
         """What the columns are like over all rows of the table."""
         return ColumnFacts.of(self.Z) if self.known is None else self.known
 
+    @property
+    def written(self) -> Array:
+        """Z with all columns where the user has them."""
+        return self.less(np.zeros(len(self.terms)))
+
     def less(self, centre: Array) -> Array:
         """Return Z's columns with these numbers taken out of them."""
         rest = centre if self.known is None else centre - self.known.shift

@@ -117,7 +117,9 @@ def standardised(rows: Crossed, draws: Drawn) -> tuple[Array, Array]:
     work = rows.work._replace(y=np.zeros_like(rows.work.y))
     prior = rows.prior.copy()
     prior[-1], prior[:, -1] = 0.0, 0.0
-    at_zero = Crossed(rows.design, work, work.reduce(rows.design.factors, rows.design.n_rows), prior)
+    at_zero = Crossed(
+        rows.design, work, work.reduce(rows.design.factors, rows.design.n_rows), prior
+    )
     flat, _, _ = leave_rows_out(at_zero, draws._replace(sampled=np.zeros_like(draws.sampled)))
     return (rows.design.y - mean) * np.exp(flat + LOG_2PI / 2), log_density
 

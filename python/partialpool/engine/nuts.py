@@ -12,7 +12,7 @@ from partialpool.engine.conditional import written_scales
 from partialpool.engine.engine import Engine
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling
-from partialpool.model import Model
+from partialpool.model import Model, Pooled
 from partialpool.model.general import build_general
 from partialpool.model.layout import Layout, Slices
 
@@ -88,9 +88,15 @@ def dispersion(layout: Layout, rows: Array) -> dict[str, Array]:
     return {called.threshold(k + 1): values[..., k] + shift for k in range(values.shape[-1])}
 
 
+def _without_rows(pooled: Pooled, *_: object) -> str | None:
+    if pooled.design.condensed is None:
+        return None
+    return "NUTS on all parameters walks over single rows, and one pass over the table adds them up"
+
+
 NUTS = Engine(
     "nuts",
-    obstacle=lambda *_: None,
+    obstacle=_without_rows,
     build=build_general,
     run=run_nuts,
     asked="you asked for it: NUTS on all parameters",

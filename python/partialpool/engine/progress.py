@@ -170,6 +170,33 @@ class Progress:
         return "warm-up" if within < running * work.warmup else ""
 
 
+class RowProgress:
+    """Progress of a table that is read, whose number of rows turns out while it is."""
+
+    def __init__(self, show: bool | None) -> None:
+        self._show = show
+        self._progress: Progress | None = None
+
+    def update(self, done: int, total: int) -> None:
+        """Say how many rows were read, of how many."""
+        if self._progress is None:
+            self._progress = Progress(Work(total, "rows", "reading"), self._show)
+            self._progress.__enter__()
+        self._progress.update(min(done, total))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(kind, error, traceback)
+
+
 def _sum(counts: _Counts) -> int:
     return counts if isinstance(counts, int) else sum(counts)
 

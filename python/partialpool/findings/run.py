@@ -270,9 +270,10 @@ def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
 def _perfect(pooled: Pooled, run: Run) -> Iterator[Finding]:
     """Find responses that the model gives nearly exactly (exactly is refused before)."""
     sigma = run.scalars.get("sigma")
-    if sigma is None:
+    offset = pooled.design.condensed is not None and "offset" in pooled.design.plan.roles
+    if sigma is None or offset:  # then it is not known how the response itself scatters
         return
-    y = pooled.family.linear(pooled.design.y)
+    y = pooled.family.linear(pooled.design.described.y)
     own, size = float(quantiles(sigma.ravel(), [0.5])[0]), float(sd_of(y))
     if own < limits.PERFECT * size:
         yield Finding(

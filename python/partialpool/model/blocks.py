@@ -70,13 +70,24 @@ class BlockRows(NamedTuple):
 
     def reduce(self, factors: tuple[GroupFactor, ...], n_rows: int) -> _core.Blocks:
         """Reduce the rows, which stand for so many, to cross-products of pairs of levels."""
-        return _core.Blocks(
+        data = _core.Blocks(
             z=[work.Z for work in self.groups],
             codes=[factor.codes for factor in factors],
             n_levels=[len(factor.levels) for factor in factors],
             unscale=[np.ascontiguousarray(work.unscale) for work in self.groups],
             xy=self.xy,
             row_scale=self.row_scale,
+        )
+        if data.n_rows == n_rows:
+            return data
+        row, column, value = data.parts()
+        return _core.Blocks.from_parts(
+            unscale=data.unscale,
+            n_levels=data.n_levels,
+            row=row.tolist(),
+            column=column.tolist(),
+            value=value,
+            width=self.X.shape[1] + 1,
             n_rows=n_rows,
         )
 

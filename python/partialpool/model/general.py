@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core, called
-from partialpool.columns import column_sd
 from partialpool.arrays import Array
+from partialpool.columns import column_sd
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
 from partialpool.model.coordinates import Coordinates, bounded

@@ -112,7 +112,7 @@ def pooled_group(
         unscale = np.diag(scale)
         unscale[0] += centre
         Z = np.ascontiguousarray(factor.less(centre) / scale)
-        return WorkingGroup(factor.less(zeros), Z, unscale, back, factor.facts.size, zeros)
+        return WorkingGroup(factor.written, Z, unscale, back, factor.facts.size, zeros)
     unit = np.array([1.0 if own[k] else factor.facts.size[k] for k in range(q)])
     sizes = np.ones(q)
     if parts.far.any() and parts.constant is not None and own[parts.constant]:
@@ -120,7 +120,7 @@ def pooled_group(
         columns = np.array(factor.less(parts.far))
         back -= np.outer(parts.whole.ones, parts.far)
     else:
-        columns = np.array(factor.less(zeros))
+        columns = np.array(factor.written)
     for (start, stop, _), block in zip(factor.blocks, parts.blocks, strict=True):
         if own[start] and block is not None:
             columns[:, start:stop] = block.basis

@@ -143,15 +143,18 @@ class WorkingRows(NamedTuple):
         if self.group is not None:
             Z, unscale = self.group.Z, self.group.unscale
         xy = np.column_stack([self.X[:, self.order], self.y])
-        return _core.CrossProducts(
+        data = _core.CrossProducts(
             z=Z,
             xy=xy,
             codes=self.codes,
             n_levels=self.n_levels,
             unscale=unscale,
             row_scale=self.row_scale,
-            n_rows=n_rows,
         )
+        if data.n_rows == n_rows:
+            return data
+        r, b, w, _ = data.parts()
+        return _core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows)
 
 
 def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
@@ -238,7 +241,7 @@ def _mean_precision(design: Design) -> float:
     if design.condensed is not None:
         return design.condensed.mean
     scale = row_scale_of(design)
-    return 1.0 if scale is None else float(np.mean(scale**2))
+    return float(np.mean(scale**2)) if scale is not None else 1.0
 
 
 def least_squares(
@@ -332,4 +335,4 @@ def _sd_specs(
 def resolution(factor: GroupFactor, design: Design, residual_sd: float) -> float:
     """Give a scale below which the sd of a factor can hardly be told from 0."""
     n = float(np.mean(factor.counts)) * _mean_precision(design)
-    return residual_sd / math.sqrt(n) / len(factor.levels) ** 0.25
+    return float(residual_sd / math.sqrt(n) / len(factor.levels) ** 0.25)

@@ -11,14 +11,15 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from partialpool import called, limits
-from partialpool.arrays import Array, Ints
+from partialpool.arrays import Array
 from partialpool.columns import ColumnFacts
 from partialpool.design import Design, GroupFactor
-from partialpool.errors import NotYetError
+from partialpool.errors import NeedsRowsError
+from partialpool.expressions.cells import cells_of, falling, several_columns
 from partialpool.families import DEFAULT, Family
-from partialpool.formula import Factor, Term
-from partialpool.model.own import are_dependent, columns_apart, constant_of, own_parts
-from partialpool.model.parts import Outer, OwnParts
+from partialpool.formula import Term
+from partialpool.own.build import are_dependent, columns_apart, constant_of, own_parts
+from partialpool.own.parts import Outer, OwnParts
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Predictor:
     def facts(self) -> ColumnFacts:
         """What the columns are like over all rows of the table."""
         return ColumnFacts.of(self.X) if self.known is None else self.known
+
+    @property
+    def written(self) -> Array:
+        """X with all columns where the user has them."""
+        return self.X if self.known is None else self.X + self.known.shift
 
     @property
     def labels(self) -> list[str]:
@@ -195,10 +201,9 @@ def _response_sd(
     if size > 0:
         return size
     if design.se is not None and design.condensed is not None:
-        raise NotYetError(
+        raise NeedsRowsError(
             f"`{design.response}` is the same in every row, and then priors need the median of the "
-            "standard errors, which one pass over the table does not give",
-            remedy="read the table whole (`one_pass=False`)",
+            "standard errors, which one pass over the table does not give"
         )
     return 1.0 if design.se is None else float(np.median(design.se))
 
@@ -275,10 +280,8 @@ def factor_parts(factor: GroupFactor, design: Design, counting: Array | None = N
     table = factor if design.condensed is None else design.described.factor(factor.name)
     Z = _Columns.of(table.Z, factor.Z, factor, factor.column_terms)
     axes = axis_weights(factor, design)
-    if dependent := are_dependent(table.Z):
-        whole = Z.apart()
-    else:
-        whole = Z.own(counting, axes=axes)
+    dependent = are_dependent(table.Z)
+    whole = Z.apart() if dependent else Z.own(counting, axes=axes)
     blocks: list[OwnParts | None] = []
     far = _far(factor, whole)
     reach = whole.back.copy()
@@ -332,30 +335,9 @@ def axis_weights(factor: GroupFactor, design: Design) -> Mapping[Term, Array]:
     """
     if design.condensed is not None:
         return design.condensed.axes.get(factor.name, {})
-    return {term: 1.0 / (1.0 + cells) for term, cells in _cells(factor, design).items()}
-
-
-def _cells(factor: GroupFactor, design: Design) -> dict[Term, Ints]:
-    """For each term with categories, the category of each row, numbered by names in order."""
-    found: dict[Term, Ints] = {}
-    for term in dict.fromkeys(factor.column_terms):
-        if factor.column_terms.count(term) < 2:
-            continue  # one axis
-        names = [name for one in term if (name := _category(one, design)) is not None]
-        if not names:
-            continue
-        rows = np.zeros(len(factor.Z), dtype=np.int64)
-        for name in names:
-            labels, codes = np.unique(
-                design.table.columns[name].values.astype(str), return_inverse=True
-            )
-            rows = rows * len(labels) + codes.reshape(-1)
-        found[term] = rows
+    found = {}
+    for term in several_columns(factor.column_terms):
+        cells = cells_of(term, design.table.columns)
+        if cells is not None:
+            found[term] = falling(cells)
     return found
-
-
-def _category(factor: Factor, design: Design) -> str | None:
-    """Name of the column whose values are the categories of a factor; None for numbers."""
-    name = factor.columns[0]
-    bare = factor.bare and design.table.columns[name].kind not in ("number", "boolean")
-    return name if bare or factor.code.startswith("C(") else None

@@ -9,7 +9,7 @@ is exactly 1 in every point, so that stages behind need not know that rows stand
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,9 +19,10 @@ from partialpool.columns import ColumnFacts
 from partialpool.data import Note, Table
 from partialpool.design import Condensed, Design, GroupFactor, Plan
 from partialpool.design.grouping import make_blocks, ordered_groups, twins
-from partialpool.design.plan import PlannedGrouping
-from partialpool.design.rows import FactorRows, PartRows
-from partialpool.formula import GroupTerm
+from partialpool.design.plan import PlannedPart
+from partialpool.design.rows import PartRows
+from partialpool.expressions.cells import several_columns
+from partialpool.formula import Term
 
 from .moments import Moments
 
@@ -43,12 +44,34 @@ class Facts:
         What the weights of the moments come from, if rows differ in them.
     notes : tuple of Note
         What to say of how the columns were read.
+    axes : mapping of (str, Term) to Moments
+        By factor and term that `axis_terms` names: the same rows as of one cell, with the weights
+        that `falling` gives to the term's categories.
     """
 
     n_dropped: int = 0
     n_zero_weight: int = 0
     precision: Literal["weights", "se"] | None = None
     notes: tuple[Note, ...] = ()
+    axes: Mapping[tuple[str, Term], Moments] = field(default_factory=dict)
+
+
+def axis_terms(plan: Plan, made: PartRows) -> list[tuple[str, Term]]:
+    """Terms of factors whose categories fix axes: of several columns that correlate."""
+    part, labels = plan.part("mu"), plan.categories - {*plan.booleans}
+
+    def categorical(term: Term) -> bool:
+        return any(
+            one.columns[0] in labels if one.bare else one.code.startswith("C(") for one in term
+        )
+
+    found = []
+    for planned, rows in zip(part.groupings, made.factors, strict=True):
+        for group, own in zip(ordered_groups(part.terms, planned.name), rows.Z, strict=True):
+            if group.correlated:
+                several = several_columns(own.terms)
+                found += [(planned.name, term) for term in several if categorical(term)]
+    return found
 
 
 def condensed_design(
@@ -71,16 +94,22 @@ def condensed_design(
     -------
     Design
         With `condensed`; `n_rows` is the number of the table's rows.
+
+    Raises
+    ------
+    ValueError
+        If `facts` lack axes of a term that `axis_terms` names.
     """
     facts = Facts() if facts is None else facts
+    if not set(axis_terms(plan, made)) <= set(facts.axes):
+        raise ValueError("axes")
     columns, part = _Columns.of(moments), plan.part("mu")
     assert part.terms.left is not None  # parse_formula saw to it
     points = _points(moments.mean, moments.root, moments.weight, columns)
     overall = moments.overall
     table = _points(overall.mean[None], overall.root[None], np.array([float(overall.n)]), columns)
     factors = tuple(
-        _factor(ordered_groups(part.terms, own.name), own, rows, k, made, columns, table, moments)
-        for k, (own, rows) in enumerate(zip(part.groupings, made.factors, strict=True))
+        _factor(part, k, made, columns, table, moments) for k in range(len(part.groupings))
     )
     X = columns.places(made.X.names)
     nothing = np.empty(0, dtype=np.int64)
@@ -125,8 +154,28 @@ def condensed_design(
             facts=columns.facts.some(X),
             mean=float(moments.weight.sum()) / overall.n,
             logs=overall.log_weights,
+            axes=_axes(facts, table, columns),
         ),
     )
+
+
+def _axes(facts: Facts, table: _Points, columns: _Columns) -> dict[str, dict[Term, Array]]:
+    """Weights of categories as weights between the rows that describe the table.
+
+    Rows with weights of their own are combinations of these, and so are own parts of them, which
+    are affine in the columns.
+    """
+    size = np.where(columns.facts.sd > 0, columns.facts.sd, 1.0)
+    found: dict[str, dict[Term, Array]] = {}
+    for (factor, term), own in facts.axes.items():
+        points = _points(own.mean, own.root, own.weight, columns)
+        A, b = (
+            np.vstack([np.ones(len(rows)), (rows / size).T])
+            for rows in (table.values, points.values)
+        )
+        shares = np.linalg.lstsq(A, b, rcond=1e-13)[0]
+        found.setdefault(factor, {})[term] = (shares * points.precision) @ shares.T
+    return found
 
 
 def _roles(facts: Facts, precision: Array) -> dict[str, Array]:
@@ -194,7 +243,7 @@ class _Points(NamedTuple):
 
 def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Points:
     """Make the points of cells."""
-    cells, d = mean.shape
+    d = mean.shape[1]
     size = ROUNDING * np.sqrt(np.einsum("jac,jac->jc", root, root))
     size += NOTHING * np.sqrt(weight)[:, None] * columns.facts.sd
     varied = np.any(np.abs(root) > size[:, None, :], axis=2)
@@ -204,7 +253,7 @@ def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Poin
     values = np.empty((int(copies.sum()), d))
     for r in np.unique(rank).tolist():
         own = np.flatnonzero(rank == r)
-        spread = _simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
+        spread = simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
         spread *= np.sqrt((r + 1) / weight[own])[:, None, None]
         spread += mean[own][:, None, :] + columns.added
         values[first[own][:, None] + np.arange(r + 1)] = spread
@@ -212,7 +261,7 @@ def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Poin
     return _Points(values, np.repeat(weight / copies, copies), copies)
 
 
-def _simplex(r: int) -> Array:
+def simplex(r: int) -> Array:
     """Return r orthonormal columns that add up to 0 (Helmert's): (r + 1, r)."""
     H = np.zeros((r + 1, r))
     for k in range(1, r + 1):
@@ -222,9 +271,7 @@ def _simplex(r: int) -> Array:
 
 
 def _factor(
-    groups: Sequence[GroupTerm],
-    planned: PlannedGrouping,
-    rows: FactorRows,
+    part: PlannedPart,
     k: int,
     made: PartRows,
     columns: _Columns,
@@ -232,8 +279,9 @@ def _factor(
     moments: Moments,
 ) -> GroupFactor:
     """Give a factor its columns in the rows that describe the table."""
+    planned, groups = part.groupings[k], ordered_groups(part.terms, part.groupings[k].name)
     places, X = columns.places(planned.terms), columns.places(made.X.names)
-    widths = [(len(part.kept), g.correlated) for part, g in zip(planned.parts, groups, strict=True)]
+    widths = [(len(own.kept), g.correlated) for own, g in zip(planned.parts, groups, strict=True)]
     written = table.values + columns.facts.shift
     levels = planned.joined
     counts = np.bincount(moments.codes[:, k], weights=moments.n, minlength=len(levels))
@@ -241,13 +289,13 @@ def _factor(
         name=planned.name,
         columns=planned.columns,
         terms=planned.terms,
-        column_terms=tuple(term for part in rows.Z for term in part.terms),
+        column_terms=tuple(term for own in made.factors[k].Z for term in own.terms),
         blocks=make_blocks(widths),
         Z=np.ascontiguousarray(table.values[:, places]),
         codes=np.zeros(len(table.values), dtype=np.int64),
         levels=levels,
         counts=counts.astype(np.int64),
         T=twins(written[:, places], planned.terms, written[:, X], made.X.names),
-        aliased=tuple(one for part in planned.parts for one in part.aliased),
+        aliased=tuple(one for own in planned.parts for one in own.aliased),
         known=columns.facts.some(places),
     )

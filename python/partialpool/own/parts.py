@@ -1,6 +1,6 @@
 """What own parts are: the columns of a predictor, and what takes up a part of them.
 
-`own.py` makes them, and says what they mean.
+`build.py` makes them, and says what they mean.
 """
 
 from __future__ import annotations
@@ -88,9 +88,10 @@ class OwnParts:
         outer : Outer, optional
             What takes up a part of them.
         """
-        basis = M @ self.back
+        # Not by threads, which take longer to start than so few columns take.
+        basis = np.einsum("np,pk->nk", M, self.back)
         if outer is not None:
-            basis -= outer.basis @ (self.outer @ self.back)
+            basis -= np.einsum("nm,mk->nk", outer.basis, self.outer @ self.back)
         # M b + (shift b) 1 = M b', b' = b + ones (shift b)
         moved, taken = np.outer(self.ones, shift), self.outer.copy()
         if outer is not None and outer.constant is not None:

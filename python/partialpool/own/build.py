@@ -25,7 +25,8 @@ import numpy as np
 
 from partialpool.arrays import Array, Ints
 from partialpool.formula import Term
-from partialpool.model.parts import CONSTANT, Block, Outer, OwnParts
+
+from .parts import CONSTANT, Block, Outer, OwnParts
 
 
 def own_parts(

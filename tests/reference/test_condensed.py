@@ -1,0 +1,223 @@
+"""A model of points that stand for many rows is the model of the rows.
+
+Both densities are right to some 1e-13 times their condition, so 1e-10 leaves room for that of the
+columns here.
+"""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+
+import partialpool as pp
+from condensing import condensed
+from partialpool.design import build_design
+from partialpool.errors import InputError, NeedsRowsError
+from partialpool.formula import parse_formula
+from partialpool.likelihood import build_likelihood, maximise
+from partialpool.model import pool
+from partialpool.model.blocks import build_blocks
+from partialpool.model.marginal import build_marginal
+
+CLOSE = 1e-10
+RANDOM = range(90)
+POPULATION = (
+    *("1", "x", "x + z", "f", "x * f", "x + I(x**2)", "0 + x", "0 + f + x", "a * x", "lev + x"),
+    *("0 + f:x", "x + offset(o)", "poly(x, 2) + f", "C(k, Sum) + x"),
+)
+GROUPS = (
+    *("", "(1 | g)", "(x | g)", "(x || g)", "(f | g)", "(0 + f | g)", "(x + z | g)", "(0 + x | g)"),
+    *("(x | g) + (0 + z | g)", "(a | g)", "(C(k, Sum) + x | g)"),
+    *("(1 | g) + (1 | h)", "(x | g) + (f | h)", "(x | g) + (z || h)", "(1 | g / h)"),
+    *("(x + I(x**2) | g)", "(f || g)", "(1 | one)", "(x | row)"),
+)
+PRIORS = (
+    *({}, {}, {}, {"b": "normal(0, 3)"}, {"b": "student_t(3, 0, 10)"}, {"b": "uniform(-99, 99)"}),
+    *({"sigma": "exponential(1)"}, {"sd_g": "normal(0, 2)"}, {"cor_g": "lkj(1)"}),
+    *({"b[x]": "normal(1, 0.3)"}, {"b[x]": "flat()"}, {"coef_g": "normal(0, 5)"}),
+    *({"coef_g": "flat()"}, {"coef_g": "uniform(-99, 99)"}, {"b[Intercept]": "normal(1, 2)"}),
+)
+
+
+def table(rng):
+    """Rows of levels and categories of all sizes; `row` has a level of its own for each row."""
+    n = int(rng.integers(40, 300))
+    levels = int(rng.integers(2, 15))
+    # Some levels have many rows, some one.
+    g = rng.choice(levels, n, p=rng.dirichlet(np.full(levels, 0.7)))
+    x = rng.choice([0.01, 1.0, 30.0]) * rng.normal(rng.choice([0.0, 3.0, -40.0]), 1.0, n)
+    h = rng.integers(0, 5, n)
+    y = rng.choice([0.0, 1e4]) + rng.normal(size=20)[g] + rng.normal(size=5)[h]
+    return {
+        "y": rng.choice([0.01, 1.0]) * (y + (x - x.mean()) / x.std() + rng.normal(size=n)),
+        "g": g,
+        "h": h,
+        "one": np.zeros(n, dtype=int),
+        "row": np.arange(n),
+        "x": x,
+        "z": rng.exponential(size=n) if rng.random() < 0.7 else rng.integers(0, 3, n) * 1.0,
+        "lev": np.sin(g),
+        "f": np.array(["b", "c", "a"])[rng.integers(0, 3, n)],
+        "k": rng.integers(1, 5, n),
+        "a": rng.integers(0, 2, n).astype(bool),
+        "o": rng.normal(5, 2, n),
+        "w": rng.uniform(0.2, 3, n),
+    }
+
+
+def question(seed):
+    """A random model: table, formula, roles, pooling and priors."""
+    rng = np.random.default_rng([14, seed])
+    groups = str(rng.choice(GROUPS))
+    formula = f"y ~ {rng.choice(POPULATION)}" + f" + {groups}" * bool(groups)
+    roles = [{}, {}, {"weights": "w"}, {"se": "w"}][rng.integers(4)]
+    pooling = str(rng.choice(["partial", "partial", "complete", "none"]))
+    if pooling == "none" and groups.count("|") > 1 and "h" in groups and "/" not in groups:
+        pooling = {"g": "none"}
+    return rng, table(rng), formula, roles, pooling, dict(PRIORS[rng.integers(len(PRIORS))])
+
+
+def built(design, pooling, priors):
+    pooled = pool(design, pooling)
+    one = len(pooled.design.factors) < 2
+    return pooled, (build_marginal if one else build_blocks)(pooled, priors)
+
+
+def close(one, other, tolerance=CLOSE):
+    """Whether numbers agree, beside the largest of them."""
+    one, other = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    assert one.shape == other.shape
+    same = one == other  # infinite ones
+    size = np.max(np.abs(one), initial=0.0, where=np.isfinite(one))
+    with np.errstate(invalid="ignore"):
+        far = np.where(same, 0.0, np.abs(one - other))
+    return bool(np.max(far, initial=0.0) <= tolerance * size)
+
+
+def numbers(prior):
+    return [v for v in dataclasses.astuple(prior) if isinstance(v, (int, float))]
+
+
+def assert_same(one, other, rng, density=CLOSE):
+    """Two models have the same priors, coordinates, groups and density."""
+    assert one.n_rows == other.n_rows == other.reduced.data.n_rows
+    assert one.priors.keys() == other.priors.keys()
+    for name, prior in one.priors.items():
+        assert type(prior) is type(other.priors[name]), name
+        assert close([1e-12, *numbers(prior)], [1e-12, *numbers(other.priors[name])]), name
+    at, also = one.coordinates["mu"], other.coordinates["mu"]
+    # The axes of cell means may be mirrored.
+    sign = np.sign(np.sum(at.back * also.back, axis=0))
+    assert close(at.back, also.back * sign) and close(at.forward, also.forward * sign[:, None])
+    assert close(at.unit, also.unit) and close(at.ones, also.ones)
+    assert close([at.level, 1e-9], [also.level, 1e-9])
+    for group, same in zip(one.groups, other.groups, strict=True):
+        assert np.array_equal(group.levels, same.levels)
+        assert np.array_equal(group.counts, same.counts)
+        assert np.array_equal(group.estimable, same.estimable)
+        if one.pooling != "partial":
+            continue
+        assert close(group.T, same.T) and close(group.back, same.back)
+    start = np.array(one.core.start())
+    assert close(start, other.core.start(), 1e-8)  # where chains begin needs no more
+    for _ in range(3):
+        u = start + rng.normal(size=one.core.dim)
+        (value, slope), (found, steep) = (m.core.logp_and_grad(u) for m in (one, other))
+        assert value == found or abs(value - found) <= density * max(abs(value), one.n_rows)
+        assert close([one.n_rows, *slope], [one.n_rows, *steep], density)
+
+
+@pytest.mark.parametrize("seed", RANDOM)
+def test_random_models(seed):
+    """Priors with their numbers, coordinates, levels, density and slope; or the same refusal."""
+    rng, data, formula, roles, pooling, priors = question(seed)
+    try:
+        design = build_design(parse_formula(formula), data, **roles)
+        _, expected = built(design, pooling, priors)
+    except (InputError, ZeroDivisionError) as error:
+        if "design" in locals():
+            with pytest.raises(InputError) as same:
+                built(condensed(design), pooling, priors)
+            assert str(same.value) == str(error)
+        return
+    _, found = built(condensed(design), pooling, priors)
+    assert_same(expected, found, rng)
+
+
+@pytest.mark.parametrize("term", ["x * f", "a * f"])
+def test_mirrored_axes(term):
+    """The sign of an axis within x:f is one of rounding, and only that of correlations hangs on it.
+
+    So densities are compared where nothing correlates.
+    """
+    rng = np.random.default_rng(5)
+    design = build_design(parse_formula(f"y ~ {term} + ({term} | g)"), table(rng))
+    (_, one), (_, other) = (built(d, "partial", {}) for d in (design, condensed(design)))
+    q, start = len(one.groups[0].terms), np.array(one.core.start())
+    for _ in range(3):
+        u = start + 0.0
+        u[:q] += rng.normal(size=q)
+        u[-1] += rng.normal()
+        assert u[q:-1].tolist() == [0.0] * (q * (q - 1) // 2)
+        value, found = (m.core.logp_and_grad(u)[0] for m in (one, other))
+        assert abs(value - found) <= CLOSE * abs(value)
+    sign = np.sign(np.sum(one.groups[0].back * other.groups[0].back, axis=0))
+    assert close(one.groups[0].back, other.groups[0].back * sign)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ x + (x || g)", "y ~ x + f + (1 | g)"])
+@pytest.mark.parametrize("pooling", ["partial", "complete", "none"])
+def test_predictors_far_from_zero(formula, pooling):
+    """A column with mean 10⁹ and sd 1 loses nothing: the density is that of the column near 0.
+
+    (That of the rows themselves rounds its mean, by 10⁻⁷ of an sd.)
+    """
+    rng = np.random.default_rng(3)
+    data = table(rng)
+    # Multiples of 2⁻²⁰ stand at 10⁹ as they are.
+    data["x"] = np.round(rng.normal(size=len(data["y"])) * 2**20) / 2**20
+    far = condensed(build_design(parse_formula(formula), data | {"x": data["x"] + 1e9}))
+    _, moved = built(far, pooling, {})
+    if "||" in formula and pooling == "partial":  # which refers to 0, or here to the mean
+        data["x"] = data["x"] - (far.factors[0].facts.mean[1] - 1e9)
+    _, near = built(build_design(parse_formula(formula), data), pooling, {})
+    start = np.array(near.core.start())
+    for _ in range(3):
+        u = start + rng.normal(size=near.core.dim)
+        (value, slope), (found, steep) = (m.core.logp_and_grad(u) for m in (near, moved))
+        assert abs(value - found) <= CLOSE * abs(value)
+        assert close([near.n_rows, *slope], [near.n_rows, *steep])
+    if pooling != "none":  # the mean of the response, at that of the predictors
+        b = moved.coordinates["mu"].from_working(np.zeros(len(moved.columns)))
+        assert abs(b[0] + 1e9 * b[1]) < 1e-6 * (1e9 * abs(b[1]) + 1e6)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ 0 + x + (1 | g)", "y ~ 0 + x"])
+@pytest.mark.parametrize("pooling", ["partial", "complete"])
+def test_responses_far_from_zero(formula, pooling):
+    """As in memory, for responses with mean 10¹² and sd 1, but for the rounding of their mean."""
+    rng = np.random.default_rng(4)
+    data = table(rng)
+    data["y"] = 1e12 + np.round(rng.normal(size=len(data["y"])) * 2**10) / 2**10
+    design = build_design(parse_formula(formula), data)
+    if pooling == "complete" and not design.factors:
+        pytest.skip("no factor")
+    (_, one), (_, other) = (built(d, pooling, {}) for d in (design, condensed(design)))
+    assert_same(one, other, rng, density=CLOSE + np.spacing(1e12) / design.y.std())
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("groups", ["f + (x | g)", "(x || g)", "(x | g) + (1 | h)"])
+@pytest.mark.parametrize("roles", [{}, {"weights": "w"}])
+def test_maximum_of_the_likelihood(groups, roles, restricted):
+    """REML and ML: the same log likelihood at the same maximum."""
+    rng = np.random.default_rng(8)
+    design = build_design(parse_formula(f"y ~ x + {groups}"), table(rng), **roles)
+    one, other = (
+        maximise(build_likelihood(pool(d, "partial"), restricted=restricted))
+        for d in (design, condensed(design))
+    )
+    assert abs(one.deviance - other.deviance) < CLOSE * abs(one.deviance)
+    assert close(one.b, other.b, 1e-7)  # a maximum is flat: half of the digits
+    assert abs(one.sigma - other.sigma) < 1e-7 * one.sigma
