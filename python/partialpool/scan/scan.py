@@ -55,10 +55,11 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     wanted.check()
     check_names(wanted.terms, source)
     batches = source.batches(wanted.columns, wanted.uses.labels)
+    total = 0 if watch is None or batches.once else source.n_rows  # before rows are asked for
     reading = _Reading(wanted, batches)
     learner = Learner(wanted, batches.first.table.columns, reading.distinct)
     if watch is not None and not batches.once:
-        reading.watch(watch, source.n_rows * (1 + learner.needs_a_look))
+        reading.watch(watch, total * (1 + learner.needs_a_look))
     if learner.needs_a_look:
         if batches.once:
             raise WholeNeeded("its rows have to be read twice, and they come only once")
