@@ -52,8 +52,7 @@ def sampled(
     model, run, reason = engine.sample(how.method, pooled, priors, how.sampling)
     provenance = _provenance(posed, run.method, reason, how, began)
     asked = _request(posed, pooling, priors, how)
-    rows = pooled.design if pooled.design.condensed is None else None
-    fit = kind(model, run, provenance, design_findings(pooled, model), rows, asked)
+    fit = kind(model, run, provenance, design_findings(pooled, model), pooled.rows, asked)
     fit.findings += run_findings(model, run, fit.judged_summary, pooled)
     fit.findings += prior_conflicts(pooled, model, run)
     fit.findings += overdispersion(fit)

@@ -24,7 +24,7 @@ from partialpool.draws.components import Found, components, components_at, row_w
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.draws.rows import thinned
 from partialpool.engine.conditional import covariance_of
-from partialpool.errors import InputError
+from partialpool.errors import InputError, NeedsRowsError
 from partialpool.likelihood import Maximum
 from partialpool.model import Model
 from partialpool.words.numbers import number, percent
@@ -227,8 +227,10 @@ def variance_at(model: Model, design: Design, found: Maximum) -> Variance:
         covariance_of(own.sd[None], np.nan_to_num(own.cor)[None], group.pairs)[0]
         for own, group in zip(found.groups, model.groups, strict=True)
     ]
+    if design.condensed is not None and design.roles:
+        raise NeedsRowsError("the mean residual variance of weighted rows is no sum of one pass")
     square = 1.0 if found.sigma is None else found.sigma**2
-    around = np.full(design.n_rows, square)
+    around = np.full(len(design.described.y), square)
     if design.weights is not None:
         around = around / design.weights
     if design.se is not None:
@@ -263,7 +265,7 @@ def _notes(model: Model, design: Design) -> Iterator[str]:
         yield (
             "How much levels differ depends on where the predictors are: averaged over the rows."
         )
-    if design.total_offset is not None:
+    if design.total_offset is not None or "offset" in design.plan.roles:
         identity = model.family.averages == "linear"
         yield "The offset is known, and no part of the variance" + (
             "."

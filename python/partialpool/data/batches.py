@@ -122,14 +122,21 @@ class Batches:
         self._texts: dict[str, _Texts] = {}
         if isinstance(given, Frames):
             self._texts = {name: _Texts(own) for name, own in given.texts.items() if name in names}
-            self._survey(given)
-        self.distinct = {name: own.column for name, own in self._texts.items()}
+            if not self.is_unsurveyed:
+                self._survey(given)
+        known = {} if self.is_unsurveyed else self._texts
+        self.distinct = {name: own.column for name, own in known.items()}
         self._begun: tuple[Batch, Iterator[Batch]] | None = None
 
     @property
     def once(self) -> bool:
         """Whether there is only one pass over the rows."""
         return isinstance(self._given, Frames) and self._given.once
+
+    @property
+    def is_unsurveyed(self) -> bool:
+        """Whether there is text that would have to be looked through first, in the only pass."""
+        return self.once and any(own.kind.categories is None for own in self._texts.values())
 
     @property
     def first(self) -> Batch:

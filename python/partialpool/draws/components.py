@@ -219,16 +219,18 @@ def components_at(design: Design, b: Array, covariance: Sequence[Array], around:
     around : (row,) array
         Residual variances.
     """
-    population, n = Spread(1), design.n_rows
-    population.add((design.X @ b)[None], np.ones(n))
-    own = design.factors
+    rows = design.described
+    counts = np.full(len(rows.y), design.n_rows / len(rows.y))
+    population = Spread(1)
+    population.add((rows.X @ b)[None], counts)
+    own = rows.factors
     levels = Varying(
         tuple(factor.name for factor in own),
-        tuple(factor.Z for factor in own),
+        tuple(factor.written for factor in own),
         tuple(one[None] for one in covariance),
     )
     residual = np.array([around.mean()])
-    average = levels.average(np.ones(n))
+    average = levels.average(counts)
     return Found(Components(population.variance, average, None, residual), None, None)
 
 

@@ -185,7 +185,8 @@ def _left(design: Design, y: Array, rows: NDArray[np.int64]) -> LeftOver:
         y, around = y * columns.root, around * columns.root
         rounding += ROUNDING * abs(design.origin) / (largest or 1.0) + ROTATED * _rms(around)
     left, size = _rms(columns.residual(y, rounding)), _rms(around)
-    if left < SATURATED * size:
+    # Rows that are added up to fewer points vary where no column does.
+    if left < SATURATED * size and len(design.y) == design.n_rows:
         noise = np.random.default_rng(0).normal(size=len(rows))
         if _rms(columns.residual(noise, SATURATED)) <= SATURATED:
             return LeftOver(math.nan, False)

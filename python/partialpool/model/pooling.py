@@ -51,6 +51,11 @@ class Pooled:
     dropped: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
 
+    @property
+    def rows(self) -> Design | None:
+        """The design where its rows are those of the table; None where one pass added them up."""
+        return self.design if self.design.condensed is None else None
+
 
 def check_pooling(pooling: Pooling) -> None:
     """Refuse what names no pooling, or leaves several factors without any.

@@ -14,7 +14,7 @@ from partialpool.answers.variance import Variance, variance_at
 from partialpool.arrays import Array
 from partialpool.checks import check_interval, check_text, check_values
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
-from partialpool.errors import InputError, shown
+from partialpool.errors import InputError, NeedsRowsError, shown
 from partialpool.finding import Finding
 from partialpool.likelihood import Maximum, build_likelihood, intervals
 from partialpool.model import Model, Pooled
@@ -126,7 +126,7 @@ class Estimate(Answer):
         method, chains, draws, warmup, seed, interval, proposal_sd, threads, progress, start
             As there.
         """
-        earlier = Earlier(self.request, self.pooled.design, self.provenance)
+        earlier = Earlier(self.request, self.pooled.rows, self.provenance)
         again = asked_again(earlier, formula, data, options)
         return again.estimated(Estimate) if again.how.maximises else again.sampled(Fit)
 
@@ -331,7 +331,12 @@ class Estimate(Answer):
 
     @property
     def _side(self) -> Side:
-        return Side(self.formula, self.method, self.pooled.design, self.maximum)
+        if self.pooled.rows is None:
+            raise NeedsRowsError(
+                "whether two estimates are of the same rows cannot be told after one pass over "
+                "the table"
+            )
+        return Side(self.formula, self.method, self.pooled.rows, self.maximum)
 
     # How good it is
 

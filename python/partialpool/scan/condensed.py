@@ -243,21 +243,28 @@ class _Points(NamedTuple):
 
 def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Points:
     """Make the points of cells."""
-    d = mean.shape[1]
+    free = ~columns.fixed
+    if root[:, ~free].any():  # a triangle of columns that vary needs no rows for the others
+        root = np.linalg.qr(root[:, :, free], mode="r")
+    else:
+        root = root[:, free][:, :, free]
+    d = root.shape[2]
     size = ROUNDING * np.sqrt(np.einsum("jac,jac->jc", root, root))
-    size += NOTHING * np.sqrt(weight)[:, None] * columns.facts.sd
+    size += NOTHING * np.sqrt(weight)[:, None] * columns.facts.sd[free]
     varied = np.any(np.abs(root) > size[:, None, :], axis=2)
     rank = varied.sum(axis=1)
     copies = rank + 1
     first = np.cumsum(copies) - copies
-    values = np.empty((int(copies.sum()), d))
+    values = np.empty((int(copies.sum()), len(free)))
+    values[:, ~free] = columns.facts.low[~free]
+    centre = mean[:, free] + columns.added[free]
     for r in np.unique(rank).tolist():
         own = np.flatnonzero(rank == r)
         spread = simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
         spread *= np.sqrt((r + 1) / weight[own])[:, None, None]
-        spread += mean[own][:, None, :] + columns.added
-        values[first[own][:, None] + np.arange(r + 1)] = spread
-    values[:, columns.fixed] = columns.facts.low[columns.fixed]
+        spread += centre[own][:, None, :]
+        places = (first[own][:, None] + np.arange(r + 1)).reshape(-1)
+        values[np.ix_(places, free)] = spread.reshape(-1, d)
     return _Points(values, np.repeat(weight / copies, copies), copies)
 
 

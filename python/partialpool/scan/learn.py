@@ -136,7 +136,11 @@ class Learner:
         population = self._columns(expand(wanted.terms.population), state)
         booleans = tuple(name for name, column in columns.items() if column.kind == "boolean")
         part = PlannedPart("mu", wanted.terms.formula, population, parts)
-        return Plan((part,), dict(wanted.roles), False, booleans)
+        sources = {
+            role: None if isinstance(own, Expression) and own.added is not None else own
+            for role, own in wanted.roles.items()
+        }
+        return Plan((part,), sources, False, booleans)
 
     def categories(self) -> dict[str, Categories]:
         """Return by the code of a factor its categories, in the combinations that occur."""

@@ -29,6 +29,8 @@ from .moments import Moments
 from .rows import CompleteRows, complete_batch, so_far
 from .wanted import Wanted, WholeNeeded
 
+_TWICE = "its rows have to be read twice, and they come only once"
+
 Watch = Callable[[int, int], object] | None
 """Told how many rows were read, and how many there are to read."""
 
@@ -55,6 +57,8 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     wanted.check()
     check_names(wanted.terms, source)
     batches = source.batches(wanted.columns, wanted.uses.labels)
+    if batches.is_unsurveyed:
+        raise WholeNeeded(_TWICE)
     total = 0 if watch is None or batches.once else source.n_rows  # before rows are asked for
     reading = _Reading(wanted, batches)
     learner = Learner(wanted, batches.first.table.columns, reading.distinct)
@@ -62,7 +66,7 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
         reading.watch(watch, total * (1 + learner.needs_a_look))
     if learner.needs_a_look:
         if batches.once:
-            raise WholeNeeded("its rows have to be read twice, and they come only once")
+            raise WholeNeeded(_TWICE)
         for rows in reading.complete(wanted):
             learner.look(rows)
         wanted = learner.settled()

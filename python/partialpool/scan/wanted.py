@@ -97,8 +97,8 @@ class Wanted:
             If there is one.
         """
         for role, value in self.roles.items():
-            one = isinstance(value, (str, numbers.Real))
-            if not one and not (isinstance(value, Expression) and value.added is None):
+            added = value.added if isinstance(value, Expression) else value
+            if not (added is None or isinstance(added, (str, numbers.Real))):
                 raise WholeNeeded(f"`{role}` is given as one value a row")
         if next(_calls(self.left.tree, _KEEPING), None) is not None:
             raise WholeNeeded(f"the response `{short(self.left.label)}` depends on all its values")

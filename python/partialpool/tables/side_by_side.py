@@ -160,7 +160,7 @@ def _side(name: str, asked: Asked, wanted: Collection[str], exponentiate: bool) 
         model=fit.model,
         method=fit.method,
         source=fit.provenance.source,
-        design=fit.pooled.design if isinstance(fit, Estimate) else fit.design,
+        design=fit.pooled.rows if isinstance(fit, Estimate) else fit.design,
         findings=tuple(fit.findings),
         places=places(fit.model, list(shown)),
         entries=shown,
