@@ -189,7 +189,8 @@ def fit(
 
     source = open_table(data)
     with RowProgress(how.sampling.progress) as rows:
-        posed = pose(spec, source, OnePass(one_pass, _walks(how.method), rows.update))
+        watch = rows.update if rows.is_wanted else None
+        posed = pose(spec, source, OnePass(one_pass, _walks(how.method), watch))
     try:
         found = found_in(posed)
     except NeedsRowsError:

@@ -32,6 +32,8 @@ Estimated = TypeVar("Estimated")
 MakeEstimate = Callable[[Model, Maximum, Provenance, list[Finding], Pooled, Request], Estimated]
 Priors = Mapping[str, Prior | str]
 
+_PASSED = "; the table was read in one pass, and its rows were not kept"
+
 
 def sampled(
     posed: Posed,
@@ -92,12 +94,13 @@ def _request(posed: Posed, pooling: Pooling, priors: Priors | None, how: Asked) 
 
 
 def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float) -> Provenance:
+    one_pass = posed.design.condensed is not None
     return Provenance(
         source=posed.source,
         n_rows=posed.design.n_rows,
         n_dropped=posed.design.n_dropped,
         method=method,
-        method_reason=reason,
+        method_reason=f"{reason}{_PASSED * one_pass}",
         interval=how.interval,
         seconds=time.perf_counter() - began,
         versions={
@@ -106,4 +109,5 @@ def _provenance(posed: Posed, method: str, reason: str, how: Asked, began: float
             "numpy": np.__version__,
         },
         roles=posed.roles,
+        one_pass=one_pass,
     )

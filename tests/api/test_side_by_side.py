@@ -328,7 +328,7 @@ def test_fits_without_rows_are_not_taken_for_the_same(fits, tmp_path):
     fits["one"].save(tmp_path / "a.nc", rows=False)
     bare = pp.load(tmp_path / "a.nc")
     notes = " ".join(pp.table({"a": bare, "b": fits["two"]}).notes)
-    assert "a was saved without its rows, so whether all rows are the same was not checked" in notes
+    assert "a has none of its rows, so whether all rows are the same was not checked" in notes
     assert "not checked" not in " ".join(pp.table(bare).notes)
     fewer = pp.fit("y ~ x", {name: values[:50] for name, values in DATA.items()}, **QUICK)
     assert "a and b are fits of different rows (60, 50)." in pp.table({"a": bare, "b": fewer}).notes

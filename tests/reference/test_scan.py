@@ -5,6 +5,7 @@ of what is compared, which leaves room for sums that are added up in another ord
 """
 
 import datetime
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,27 @@ from partialpool.spec import OnePass, Spec, pose
 CLOSE = 1e-10
 POPULATION = (
     *("1", "x", "x + z", "f", "x * f", "far", "0 + x", "0 + f + x", "a * x", "f * k", "C(whole)"),
-    *("scale(x)", "center(x) + I(x**2)", "f:x", "{f == 'b'} + x", "log(z + 1) + late", "a + {x > 0}"),
+    *(
+        "scale(x)",
+        "center(x) + I(x**2)",
+        "f:x",
+        "{f == 'b'} + x",
+        "log(z + 1) + late",
+        "a + {x > 0}",
+    ),
     *("x + offset(z - mean(z))", "standardize(z):f", "relevel(f, ref='c')", "I(x - min(x)) + days"),
 )
 GROUPS = (
-    *("", "(1 | id)", "(x | id)", "(x || id)", "(1 | text)", "(f | id)", "(0 + f | text)", "(1 | a)"),
+    *(
+        "",
+        "(1 | id)",
+        "(x | id)",
+        "(x || id)",
+        "(1 | text)",
+        "(f | id)",
+        "(0 + f | text)",
+        "(1 | a)",
+    ),
     *("(x + far | id)", "(1 | day)", "(1 | id) + (x | text)", "(1 | text / id)", "(1 | id:day)"),
     *("(1 | floats)", "(scale(x) | id)", "(1 | id) + (0 + z | id)", "(1 | big)"),
 )
@@ -113,14 +130,15 @@ def products(design, facts):
 def assert_same(one, other):
     """Two designs of points have the same plan, facts, levels and cross-products."""
     assert_same_plan(one.plan.to_json(), other.plan.to_json())
-    for name in ("n_rows", "n_dropped", "n_zero_weight", "columns", "notes", "aliased", "response"):
-        if name != "aliased":
-            assert getattr(one, name) == getattr(other, name), name
+    for name in ("n_rows", "n_dropped", "n_zero_weight", "columns", "notes", "response"):
+        assert getattr(one, name) == getattr(other, name), name
     for a, b in zip(one.factors, other.factors, strict=True):
         assert (a.name, a.terms, a.blocks) == (b.name, b.terms, b.blocks)
-        assert a.levels.dtype == b.levels.dtype and np.array_equal(a.levels, b.levels)
+        assert a.levels.dtype == b.levels.dtype
+        assert np.array_equal(a.levels, b.levels)
         assert np.array_equal(a.counts, b.counts)
-        assert close(a.T, b.T)
+        # By least squares, from columns whose numbers are a billion times their spread.
+        assert close(a.T, b.T, 1e4 if "far" in a.terms else 1)
     for name in ("mean", "sd", "low", "high", "size"):
         own, found = (getattr(d.condensed.facts, name) for d in (one, other))
         assert close(own, found), name
@@ -179,9 +197,8 @@ def test_batches_give_the_design_of_the_whole(seed, monkeypatch, tmp_path):
     try:
         whole = condensed(pose(spec, given).design)
     except InputError as error:
-        with pytest.raises(InputError) as found:
+        with pytest.raises(InputError, match=re.escape(error.what)):
             pose(spec, given, OnePass(True))
-        assert error.what == found.value.what
         return
     assert_same(whole, pose(spec, given, OnePass(True)).design)
     if rng.random() < 0.3:

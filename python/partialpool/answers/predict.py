@@ -84,7 +84,10 @@ class _Ready:
         self.seed = fit.run.seed if seed is None else check_seed(seed)
         self.gathered: Gathered
         if new is None:
-            self.gathered = gather_fitted(model, fit.design, roles, kind=kind, argument="new")
+            why = fit.provenance.lacking
+            self.gathered = gather_fitted(
+                model, fit.design, roles, kind=kind, argument="new", lacking=why
+            )
         else:
             self.gathered = gather_new(
                 model,

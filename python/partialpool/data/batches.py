@@ -7,7 +7,7 @@ together: they are looked through once, beforehand, and each batch then says wha
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -126,7 +126,7 @@ class Batches:
                 self._survey(given)
         known = {} if self.is_unsurveyed else self._texts
         self.distinct = {name: own.column for name, own in known.items()}
-        self._begun: tuple[Batch, Iterator[Batch]] | None = None
+        self._begun: tuple[Batch, Generator[Batch]] | None = None
 
     @property
     def once(self) -> bool:
@@ -153,7 +153,13 @@ class Batches:
         self._begun = None
         return itertools.chain([first], others)
 
-    def _pass(self) -> Iterator[Batch]:
+    def close(self) -> None:
+        """End a pass that was begun: a database has room for one at a time."""
+        if self._begun is not None:
+            self._begun[1].close()
+            self._begun = None
+
+    def _pass(self) -> Generator[Batch]:
         first = 0
         if isinstance(self._given, Table):
             table = self._given

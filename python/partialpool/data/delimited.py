@@ -189,9 +189,9 @@ class DelimitedReader:
                 if name not in texts
             }
             select = ", ".join(f"{cast} AS x{k}" for k, cast in enumerate(casts.values()))
-            reader = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
-            while (batch := self._run(lambda: next(reader, None))) is not None:
-                yield pa.Table.from_batches([batch]).rename_columns(list(wanted))
+            with self._run(lambda: self._relation.project(select).fetch_record_batch(rows)) as data:
+                while (batch := self._run(lambda: next(data, None))) is not None:
+                    yield pa.Table.from_batches([batch]).rename_columns(list(wanted))
 
         notes = {name: self._notes(name, counts[name]) for name in names if name not in texts}
         return Frames(batches, texts, notes)
@@ -237,12 +237,15 @@ class DelimitedReader:
             parts += [f"count(*) FILTER ({c} = {k})" for k in range(5)]
             parts += [f"count(*) FILTER (z{c})"]
             parts += [f"count(*) FILTER (d{c} = {k})" for k in (1, 2)]
+        parts.append("count(*)")
 
         def query() -> Any:
             table = self._relation if rows is None else self._relation.limit(rows)
             return table.project(", ".join(kinds)).aggregate(", ".join(parts)).fetchall()
 
         row = self._run(query)[0]
+        if rows is None:
+            self._n_rows = row[-1]
         width = len(_Counts._fields)
         return {name: _Counts(*row[k * width : (k + 1) * width]) for k, name in enumerate(names)}
 

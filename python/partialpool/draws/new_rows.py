@@ -103,6 +103,7 @@ def gather_fitted(
     *,
     kind: str,
     argument: str,
+    lacking: str,
     averaged: bool = False,
 ) -> Gathered:
     """Gather the rows that were fitted.
@@ -113,19 +114,18 @@ def gather_fitted(
         Roles that replace those of the fit.
     argument : str
         What to call the data in messages.
+    lacking : str
+        Why a fit that has no rows has none.
     averaged : bool
         Whether predictions are averaged, so that weights that count rows matter.
 
     Raises
     ------
     InputError
-        If the fit was saved without its rows.
+        If the fit has no rows.
     """
     if design is None:
-        raise InputError(
-            "this fit was saved without the rows that were fitted",
-            remedy=f"give them as `{argument}`",
-        )
+        raise InputError(lacking, remedy=f"give them as `{argument}`")
     check_roles(model, given, averaged)
     n, roles = design.n_rows, {}
     for role in wanted_roles(model, kind, averaged):

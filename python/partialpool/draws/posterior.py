@@ -46,6 +46,8 @@ class Provenance:
     ----------
     roles : dict of str
         What was given beside the formula, such as ``{"trials": "n"}``.
+    one_pass : bool
+        Whether the table was read in one pass, of which no rows are kept.
     """
 
     source: str
@@ -57,6 +59,14 @@ class Provenance:
     seconds: float
     versions: dict[str, str]
     roles: dict[str, str] = field(default_factory=dict)
+    one_pass: bool = False
+
+    @property
+    def lacking(self) -> str:
+        """Why a fit that has no rows has none."""
+        if self.one_pass:
+            return "this fit read its rows in one pass and kept none of them"
+        return "this fit was saved without the rows that were fitted"
 
 
 class Posterior:
@@ -73,7 +83,8 @@ class Posterior:
     findings : list of Finding
         What to know before trusting the fit; empty when all is well.
     design : Design or None
-        The rows that were fitted, as the pooling sees them; None in a fit saved without them.
+        The rows that were fitted, as the pooling sees them; None in a fit saved without them, and
+        of one that read them in one pass.
     request : Request or None
         What was asked; None in a fit saved by an earlier version.
     held_out : dict
@@ -294,12 +305,14 @@ def rows_of(fit: Posterior) -> Design:
     Raises
     ------
     InputError
-        If it was saved without them.
+        If it was saved without them, or read them in one pass.
     """
     if fit.design is None:
         raise InputError(
-            "this fit was saved without the rows that were fitted",
-            remedy="compute this before saving, save with `rows=True`, or fit again",
+            fit.provenance.lacking,
+            remedy="fit some of the rows, or all of them with `one_pass=False`"
+            if fit.provenance.one_pass
+            else "compute this before saving, save with `rows=True`, or fit again",
         )
     return fit.design
 

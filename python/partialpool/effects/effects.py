@@ -191,7 +191,15 @@ def _gathered(
     apart = [g for g in model.groups if g.known_sd is not None or g.name in names]
     needed = [group for group in apart if group.name not in names]
     gathered = (
-        gather_fitted(model, fit.design, given, kind=asked.kind, argument="data", averaged=True)
+        gather_fitted(
+            model,
+            fit.design,
+            given,
+            kind=asked.kind,
+            argument="data",
+            lacking=fit.provenance.lacking,
+            averaged=True,
+        )
         if data is None
         else gather_new(model, data, given, kind=asked.kind, needed=needed, averaged=True)
     )

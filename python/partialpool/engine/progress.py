@@ -77,7 +77,7 @@ class Progress:
     def __init__(self, work: Work | int, show: bool | None) -> None:
         self._work = Work(work) if isinstance(work, int) else work
         wanted = _in_terminal() if show is None else show and _can_be_written()
-        self._wanted = wanted or (_in_notebook() and show is not False)
+        self.is_wanted = wanted or (_in_notebook() and show is not False)
         self._began = time.perf_counter()
         self._first: tuple[float, int] | None = None
         self._shown: _Shown | None = None
@@ -85,7 +85,7 @@ class Progress:
 
     def update(self, done: _Counts, divergences: _Counts = 0) -> None:
         """Say how far the run is: in all, or each chain by itself."""
-        if not self._wanted:
+        if not self.is_wanted:
             return
         now = time.perf_counter()
         total = _sum(done)
@@ -176,6 +176,7 @@ class RowProgress:
     def __init__(self, show: bool | None) -> None:
         self._show = show
         self._progress: Progress | None = None
+        self.is_wanted = Progress(0, show).is_wanted
 
     def update(self, done: int, total: int) -> None:
         """Say how many rows were read, of how many."""

@@ -135,8 +135,9 @@ def _gather(fit: Posterior, asked: Asked, data: Any, given: Mapping[str, Any]) -
     """Gather the rows that are averaged over."""
     model, kind = fit.model, asked.kind
     if data is None:
+        why, design = fit.provenance.lacking, fit.design
         gathered = gather_fitted(
-            model, fit.design, given, kind=kind, argument="data", averaged=True
+            model, design, given, kind=kind, argument="data", lacking=why, averaged=True
         )
     else:
         chosen = {group.name for group in chosen_groups(model, asked)}

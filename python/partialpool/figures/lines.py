@@ -157,7 +157,8 @@ def lines(fit: Posterior, rows: list[Ints], where: Along, without: str | None = 
 
 def per_unit(fit: Posterior, design: Design) -> Gathered:
     """The fitted rows, each as of one trial, or of one unit of exposure."""
-    gathered = gather_fitted(fit.model, design, {}, kind="mean", argument="data")
+    why = fit.provenance.lacking
+    gathered = gather_fitted(fit.model, design, {}, kind="mean", argument="data", lacking=why)
     ones = np.ones(gathered.table.n_rows)
     roles = {
         name: ones if name in ("trials", "exposure") else own

@@ -175,9 +175,7 @@ def _own_rows(
     request, design = earlier.request, earlier.design
     assert request is not None
     if design is None:
-        raise InputError(
-            "this fit was saved without the rows that were fitted", remedy="give them as `data=`"
-        )
+        raise InputError(earlier.facts.lacking, remedy="give them as `data=`")
     columns: dict[str, Column] = dict(design.table.columns)
     per_row: dict[str, Any] = {}
     said = parse_formula(request.formula).roles

@@ -53,6 +53,11 @@ class Effect:
 def effects_of(subject: Subject) -> list[Effect] | Missing:
     """Give what every population predictor does, the clearest first."""
     if subject.fit.design is None:
+        if subject.fit.provenance.one_pass:
+            return Missing(
+                "This fit read its rows in one pass and kept none of them, and effects average "
+                "over rows; `fit.effects(data=…)` takes some."
+            )
         return Missing(
             "This fit was saved without the rows that were fitted, which effects average over; "
             "save it with `rows=True` to have them."

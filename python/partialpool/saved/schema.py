@@ -171,6 +171,8 @@ class _Checked:
         facts = _dict(meta.get("provenance"), "provenance")
         if not 0 < float(facts["interval"]) < 1 or type(facts["n_rows"]) is not int:
             raise DamagedError("provenance")
+        if type(facts.get("one_pass", False)) is not bool:
+            raise DamagedError("provenance")
         for name in ("versions", "roles"):
             own = _dict(facts.get(name, {}), name)
             _texts(list(own.values()), name, distinct=False)

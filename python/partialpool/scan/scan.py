@@ -59,11 +59,18 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     batches = source.batches(wanted.columns, wanted.uses.labels)
     if batches.is_unsurveyed:
         raise WholeNeeded(_TWICE)
-    total = 0 if watch is None or batches.once else source.n_rows  # before rows are asked for
+    n_rows = 0 if watch is None or batches.once else source.n_rows
+    try:
+        return _passed(wanted, batches, watch if n_rows else None, n_rows)
+    finally:
+        batches.close()
+
+
+def _passed(wanted: Wanted, batches: Batches, watch: Watch, n_rows: int) -> Design:
     reading = _Reading(wanted, batches)
     learner = Learner(wanted, batches.first.table.columns, reading.distinct)
-    if watch is not None and not batches.once:
-        reading.watch(watch, total * (1 + learner.needs_a_look))
+    if watch is not None:
+        reading.watch(watch, n_rows * (1 + learner.needs_a_look))
     if learner.needs_a_look:
         if batches.once:
             raise WholeNeeded(_TWICE)

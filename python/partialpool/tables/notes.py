@@ -116,7 +116,7 @@ def _differences(sides: Sequence[Side]) -> Iterator[str]:
         except InputError as error:
             yield f"{error.what.replace('`', '')}."
     if unknown and len(sides) > 1:
-        saved = "were saved without their rows" if unknown[1:] else "was saved without its rows"
+        saved = "have none of their rows" if unknown[1:] else "has none of its rows"
         yield f"{listed(unknown)} {saved}, so whether all rows are the same was not checked."
 
 
