@@ -201,13 +201,15 @@ def main() -> int:
     found = tools([] if options.no_peers else options.peer or list(PEERS))
     survey = Survey(found, options.rounds, options.limit, {name: [] for name in PEERS})
     print(machine())
-    loads = [os.getloadavg()[0]]
-    outcomes = [survey.measure(size) for size in sorted(wanted)]
-    loads.append(os.getloadavg()[0])
+    loads, outcomes = [os.getloadavg()[0]], []
+    for size in sorted(wanted):
+        outcomes.append(survey.measure(size))
+        loads.append(os.getloadavg()[0])
+        if options.save:
+            text = saved(options.save, outcomes[-1], machine(), loads[-2:])
+            options.save.write_text(text, encoding="utf-8")
     print_outcomes(outcomes)
-    print("Load average before and after: {:.1f}, {:.1f}".format(*loads))
-    if options.save:
-        options.save.write_text(saved(options.save, outcomes, machine(), loads))
+    print(f"Load average before and after: {loads[0]:.1f}, {loads[-1]:.1f}")
     checks = [*judge(outcomes), *judge_sds(outcomes)]
     print_checks(checks)
     return 0 if all(check.passed for check in checks) else 1

@@ -65,7 +65,9 @@ def draw(record: dict[str, Any]) -> Figure:
         handles, labels, loc="lower center", ncols=3, frameon=False, prop=_font(SMALL)
     )
     legend.set_in_layout(False)
-    figure.text(0.99, 0.005, record["machine"], ha="right", va="bottom", color=GREY, font=_font(7))
+    load = max(size["load"] for size in record["sizes"])
+    facts = f"{record['machine']}; load average {load:.0f} at most"
+    figure.text(0.99, 0.005, facts, ha="right", va="bottom", color=GREY, font=_font(7))
     figure.subplots_adjust(left=0.055, right=0.99, top=0.92, bottom=0.31, wspace=0.22)
     return figure
 
