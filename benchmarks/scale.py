@@ -36,14 +36,15 @@ class Tool:
     csv: bool = False  #: reads text
 
 
-def tools(*, peers: bool) -> dict[str, Tool]:
+def tools(peers: list[str]) -> dict[str, Tool]:
     """Return the programs that can be run; say which cannot."""
     found = {US: Tool([sys.executable, str(HERE / "scale_ours.py")])}
     python = _environment("floors", ("polars", "duckdb"))
     for name in FLOORS:
         library = "polars" if name == POLARS else "duckdb"
         found[name] = Tool([python, str(HERE / "peers" / "group_by.py"), library])
-    for name, peer in PEERS.items() if peers else ():
+    for name in peers:
+        peer = PEERS[name]
         script = str(HERE / "peers" / peer.script)
         try:
             found[name] = _r(script) if not peer.packages else _python(name, peer, script)
@@ -189,6 +190,7 @@ def main() -> int:
     parser.add_argument("--rows", type=count, nargs="+", help="such as 1e6 1e8")
     parser.add_argument("--groups", type=count, nargs="+", help="ten rows each, or more")
     parser.add_argument("--no-peers", action="store_true", help="the bare group-by alone beside us")
+    parser.add_argument("--peer", action="append", choices=PEERS, help="default: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=float, default=600.0, help="seconds that a peer has")
     parser.add_argument("--save", type=Path, help="add to this file what was measured")
@@ -196,16 +198,18 @@ def main() -> int:
     wanted = sizes(options.rows, options.groups)
     if not wanted:
         parser.error(f"no pair of sizes has {LEAST} rows a group")
-    found = tools(peers=not options.no_peers)
+    found = tools([] if options.no_peers else options.peer or list(PEERS))
     survey = Survey(found, options.rounds, options.limit, {name: [] for name in PEERS})
     print(machine())
-    loads = [os.getloadavg()[0]]
-    outcomes = [survey.measure(size) for size in sorted(wanted)]
-    loads.append(os.getloadavg()[0])
+    loads, outcomes = [os.getloadavg()[0]], []
+    for size in sorted(wanted):
+        outcomes.append(survey.measure(size))
+        loads.append(os.getloadavg()[0])
+        if options.save:
+            text = saved(options.save, outcomes[-1], machine(), loads[-2:])
+            options.save.write_text(text, encoding="utf-8")
     print_outcomes(outcomes)
-    print("Load average before and after: {:.1f}, {:.1f}".format(*loads))
-    if options.save:
-        options.save.write_text(saved(options.save, outcomes, machine(), loads))
+    print(f"Load average before and after: {loads[0]:.1f}, {loads[-1]:.1f}")
     checks = [*judge(outcomes), *judge_sds(outcomes)]
     print_checks(checks)
     return 0 if all(check.passed for check in checks) else 1

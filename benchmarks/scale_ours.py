@@ -15,7 +15,7 @@ from scale_cases import FORMULA
 import partialpool as pp
 
 start = time.time()
-fit = pp.fit(FORMULA, path, seed=1, progress=False)
+fit = pp.fit(FORMULA, path, one_pass=True, seed=1, progress=False)
 fitted = time.time()
 table = fit.coefficients()
 end = time.time()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -159,39 +159,36 @@ def _number(value: float) -> str:
 # --- A file for the figure ----------------------------------------------------------------------
 
 
-def saved(path: Path, outcomes: Sequence[Outcome], machine: str, loads: Sequence[float]) -> str:
-    """Return the text of a file of results: those that are there, and in their place new ones.
+def saved(path: Path, outcome: Outcome, machine: str, loads: Sequence[float]) -> str:
+    """Return the text of a file of results, with this one in the place of an older one.
 
     Results of different machines do not go into one file.
     """
     record: dict[str, Any] = {"machine": machine, "sizes": []}
     if path.exists():
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         if record["machine"] != machine:
             raise SystemExit(f"{path} was measured on another machine: {record['machine']}")
-    new = {(outcome.size.rows, outcome.size.groups) for outcome in outcomes}
-    kept = [s for s in record["sizes"] if (s["rows"], s["groups"]) not in new]
-    added = [
-        {
-            "rows": outcome.size.rows,
-            "groups": outcome.size.groups,
-            "load": [round(load, 1) for load in loads],
-            "programs": {
-                name: asdict(program) | {"estimates": None}
-                for name, program in outcome.programs.items()
-            },
-            "left_out": outcome.left_out,
-        }
-        for outcome in outcomes
-    ]
-    record["sizes"] = sorted([*kept, *added], key=lambda s: (s["rows"], s["groups"]))
+    size = outcome.size
+    new = {
+        "rows": size.rows,
+        "groups": size.groups,
+        "load": max(loads),
+        "programs": {
+            name: {"seconds": own.seconds, "gigabytes": own.gigabytes, "versions": own.versions}
+            for name, own in outcome.programs.items()
+        },
+        "left_out": outcome.left_out,
+    }
+    others = [s for s in record["sizes"] if (s["rows"], s["groups"]) != (size.rows, size.groups)]
+    record["sizes"] = sorted([*others, new], key=lambda s: (s["rows"], s["groups"]))
     return json.dumps(_rounded(record), indent=1, ensure_ascii=False) + "\n"
 
 
 def _rounded(value: Any) -> Any:
     """Keep what was measured, and not the noise behind it."""
     if isinstance(value, dict):
-        return {key: _rounded(v) for key, v in value.items() if v is not None}
+        return {key: _rounded(v) for key, v in value.items()}
     if isinstance(value, list):
         return [_rounded(v) for v in value]
     return float(f"{value:.4g}") if isinstance(value, float) else value

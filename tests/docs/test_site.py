@@ -1,13 +1,20 @@
 """What the site must have; `make docs` builds it and looks at it in a browser."""
 
+import json
 import re
 
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import imread
+from matplotlib.text import Text
 
 import check
 import gallery
 import partialpool as pp
+import scale
 from documents import ROOT
+from pictures import TOLERANCE, distance, same_letters
 
 REFERENCE = "\n".join(path.read_text() for path in (ROOT / "docs" / "reference").glob("*.md"))
 DOCUMENTED = set(re.findall(r"^::: partialpool\.(\S+)", REFERENCE, re.MULTILINE))
@@ -32,6 +39,41 @@ def test_every_figure_is_in_the_gallery():
 def test_names_of_images_differ():
     methods = [picture.method for picture in gallery.PICTURES]
     assert max(methods.count(method) for method in methods) <= 2
+
+
+RECORD = json.loads(scale.RESULTS.read_text(encoding="utf-8"))
+
+
+def test_the_figure_of_big_tables_shows_what_was_measured():
+    """Every program at every size of the panels, and nothing cut off."""
+    figure = scale.draw(RECORD)
+    FigureCanvasAgg(figure).draw()
+    for panel, by in zip(figure.axes, ("rows", "groups", "rows"), strict=True):
+        other, fixed = ("groups", scale.GROUPS) if by == "rows" else ("rows", scale.ROWS)
+        sizes = [size for size in RECORD["sizes"] if size[other] == fixed]
+        lines = {line.get_label(): line for line in panel.get_lines()}
+        for name, label in scale.LABELS.items():
+            wanted = sorted(size[by] for size in sizes if name in size["programs"])
+            assert [*lines[label].get_xdata()] == wanted
+        assert len(lines[scale.LABELS[scale.US]].get_xdata()) >= 3
+    whole = figure.bbox
+    for text in figure.findobj(Text):
+        if text.get_text() and text.get_visible():
+            place = text.get_window_extent()
+            assert place.x0 >= 0
+            assert place.x1 <= whole.x1
+            assert place.y0 >= 0
+            assert place.y1 <= whole.y1
+
+
+@same_letters
+def test_the_image_of_big_tables_is_that_of_the_results():
+    figure = scale.draw(RECORD)
+    figure.set_dpi(scale.DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+    assert distance(drawn, np.round(255 * imread(scale.IMAGE)[..., :3])) < TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Tables that break while they are read: cut off, damaged, changed, gone, failing midway.
 
 Each is an error of one sentence that names the file, and its row group where one is damaged; a
-table that was not read whole never gives a fit.
+table that was not read whole never gives a fit. All of it twice: with the table in memory, and in
+one pass over its batches.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
@@ -28,6 +30,7 @@ TABLE = pa.table(
         "unused": RNG.normal(size=N),
     }
 )
+NUMBERED = TABLE.set_column(0, "g", pa.array(np.arange(N) % 30))
 FORMULA = "y ~ x + (x | g)"
 FEW = {"draws": 20, "chains": 2, "seed": 1, "progress": False}
 
@@ -37,12 +40,32 @@ def written(path, table=TABLE):
     return path
 
 
-def refuses(data, match):
-    """A fit is refused in one sentence."""
-    with pytest.raises(pp.InputError, match=match) as error:
-        pp.fit(FORMULA, data, **FEW)
-    assert "\n" not in str(error.value)
-    assert error.value.__suppress_context__ or error.value.__context__ is None
+class Fitting:
+    """The table in memory, or in one pass."""
+
+    def __init__(self, one_pass):
+        self.one_pass = one_pass
+
+    def __call__(self, data, formula=FORMULA):
+        return pp.fit(formula, data, one_pass=self.one_pass, **FEW)
+
+    def refuses(self, data, match, formula=FORMULA):
+        """In one sentence."""
+        with pytest.raises(pp.InputError, match=match) as error:
+            self(data, formula)
+        assert "\n" not in str(error.value)
+        assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+@pytest.fixture(params=[False, True], ids=["in memory", "one pass"])
+def fit(request):
+    return Fitting(request.param)
+
+
+def rows(fitted):
+    """How many were fitted."""
+    table = fitted.coefficients()
+    return table["n"][table["term"] == "Intercept"].sum()
 
 
 @pytest.fixture
@@ -66,13 +89,13 @@ def place(request, tmp_path, folder):
 # ---------------------------------------------------------------------------- what is in a file
 
 
-def test_files_that_are_cut_off(place):
+def test_files_that_are_cut_off(place, fit):
     """Wherever a copy ended: at any byte but the last."""
     given, broken = place
     whole = written(broken).read_bytes()
     for cut in [4, 11, *RNG.integers(12, len(whole), 12), len(whole) - 1]:
         broken.write_bytes(whole[:cut])
-        refuses(given, r"`b\.parquet` cannot be read \(it is cut off")
+        fit.refuses(given, r"`b\.parquet` cannot be read \(it is cut off")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +107,13 @@ def test_files_that_are_cut_off(place):
     ],
     ids=["nothing", "text", "magic alone"],
 )
-def test_files_that_are_something_else(content, match, place):
+def test_files_that_are_something_else(content, match, place, fit):
     given, broken = place
     broken.write_bytes(content)
-    refuses(given, match)
+    fit.refuses(given, match)
 
 
-def test_damaged_row_groups_are_named(place):
+def test_damaged_row_groups_are_named(place, fit):
     """In any row group, of any column that is used."""
     given, broken = place
     whole = written(broken).read_bytes()
@@ -102,10 +125,12 @@ def test_damaged_row_groups_are_named(place):
         content = bytearray(whole)
         content[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
         broken.write_bytes(content)
-        refuses(given, rf"`b\.parquet` .*\(row group {group + 1} of {groups} is damaged: [^()]+\)")
+        fit.refuses(
+            given, rf"`b\.parquet` .*\(row group {group + 1} of {groups} is damaged: [^()]+\)"
+        )
 
 
-def test_damage_elsewhere_does_not_matter(tmp_path):
+def test_damage_elsewhere_does_not_matter(tmp_path, fit):
     """Columns that are not used are not read."""
     path = written(tmp_path / "b.parquet")
     chunk = pa.parquet.ParquetFile(path).metadata.row_group(4).column(3)
@@ -113,7 +138,7 @@ def test_damage_elsewhere_does_not_matter(tmp_path):
     content = bytearray(path.read_bytes())
     content[chunk.data_page_offset : chunk.data_page_offset + 30] = b"\xff" * 30
     path.write_bytes(content)
-    assert pp.fit(FORMULA, path, **FEW).design.n_rows == N
+    assert rows(fit(path)) == N
 
 
 @pytest.mark.parametrize(
@@ -125,44 +150,44 @@ def test_damage_elsewhere_does_not_matter(tmp_path):
         ("x", pa.array(np.arange(N).astype("datetime64[D]"))),
     ],
 )
-def test_another_type_in_one_of_several_files(name, values, folder):
+def test_another_type_in_one_of_several_files(name, values, folder, fit):
     written(folder / "b.parquet", TABLE.set_column(TABLE.column_names.index(name), name, values))
-    refuses(folder, rf"`{name}` is of type \w+ in `b\.parquet` and \w+ in `a\.parquet`")
+    fit.refuses(folder, rf"`{name}` is of type \w+ in `b\.parquet` and \w+ in `a\.parquet`")
 
 
-def test_another_column_in_one_of_several_files(folder):
+def test_another_column_in_one_of_several_files(folder, fit):
     written(folder / "b.parquet", TABLE.drop_columns(["x"]))
-    refuses(folder, r"`b\.parquet` has other columns than `a\.parquet`: `x` is in one of them")
+    fit.refuses(folder, r"`b\.parquet` has other columns than `a\.parquet`: `x` is in one of them")
 
 
-def test_folders_without_tables(tmp_path):
-    refuses(tmp_path, "is a folder without Parquet files")
+def test_folders_without_tables(tmp_path, fit):
+    fit.refuses(tmp_path, "is a folder without Parquet files")
     (tmp_path / "notes.txt").write_text("nothing")
     (tmp_path / "_metadata.parquet").write_bytes(b"PAR1")
-    refuses(tmp_path, "is a folder without Parquet files")
+    fit.refuses(tmp_path, "is a folder without Parquet files")
 
 
-def test_tables_without_rows(place):
+def test_tables_without_rows(place, fit):
     """A part without rows is one; a table of such parts is none."""
     given, broken = place
     written(broken, TABLE.slice(0, 0))
     if given == broken:
-        refuses(given, "has no rows")
+        fit.refuses(given, "has no rows")
     else:
-        assert pp.fit(FORMULA, given, **FEW).design.n_rows == 2 * N
+        assert rows(fit(given)) == 2 * N
         for name in "ac":
             written(given / f"{name}.parquet", TABLE.slice(0, 0))
-        refuses(given, "has no rows")
+        fit.refuses(given, "has no rows")
 
 
 @pytest.mark.parametrize("kind", ["x", "g", "y"])
-def test_no_row_is_complete(kind, place):
+def test_no_row_is_complete(kind, place, fit):
     given, broken = place
     index = TABLE.column_names.index(kind)
     nothing = TABLE.set_column(index, kind, pa.array([None] * N, TABLE.schema.types[index]))
     for path in [broken] if given == broken else [broken, *given.glob("*.parquet")]:
         written(path, nothing)
-    refuses(given, f"no complete row is left: `{kind}` is missing in every row")
+    fit.refuses(given, f"no complete row is left: `{kind}` is missing in every row")
 
 
 # ---------------------------------------------------------------------------- what happens to it
@@ -185,7 +210,7 @@ OPENED = {"t.parquet": written, "t.csv": csv, "t.sqlite": sqlite}
 
 @pytest.mark.parametrize("name", OPENED)
 @pytest.mark.parametrize("how", ["gone", "shorter", "others"])
-def test_files_that_change_between_two_reads(how, name, tmp_path):
+def test_files_that_change_between_two_reads(how, name, tmp_path, fit):
     """What was read before and after would be of other rows."""
     path = tmp_path / name
     source = pp.read(OPENED[name](path))
@@ -198,21 +223,38 @@ def test_files_that_change_between_two_reads(how, name, tmp_path):
     else:
         written(path, TABLE.slice(0, N - 1)) if name == "t.parquet" else path.write_bytes(whole)
         os.utime(path, ns=(1, 1))
-    refuses(source, rf"`{path.stem}\.\w+` (has changed since it was|was there when it was) opened")
+    fit.refuses(
+        source, rf"`{path.stem}\.\w+` (has changed since it was|was there when it was) opened"
+    )
     if how != "gone":
         path.write_bytes(whole)
-        assert pp.fit(FORMULA, OPENED_AGAIN[name](path), **FEW).design.n_rows == N
+        assert rows(fit(OPENED_AGAIN[name](path))) == N
 
 
 OPENED_AGAIN = {"t.parquet": str, "t.csv": str, "t.sqlite": lambda path: f"{path}::t"}
 
 
-def test_a_part_that_goes_while_a_folder_is_read(place):
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
+@pytest.mark.parametrize("how", ["between two passes", "within one"])
+def test_files_that_change_while_batches_are_read(how, name, tmp_path):
+    path = tmp_path / name
+    source = pp.read(OPENED[name](path))
+    passes = source.batches(["g", "x", "y"], ["g"])
+    assert sum(batch.table.n_rows for batch in passes) == N
+    begun = iter(passes)
+    if how == "within one":
+        next(begun)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(pp.InputError, match=f"`{name}` has changed since"):
+        list(begun)
+
+
+def test_a_part_that_goes_while_a_folder_is_read(place, fit):
     given, broken = place
     written(broken)
     source = pp.read(given)
     broken.unlink()
-    refuses(source, r"`b\.parquet` was there when it was opened, and is gone")
+    fit.refuses(source, r"`b\.parquet` was there when it was opened, and is gone")
 
 
 # ---------------------------------------------------------------------------- what fails midway
@@ -236,65 +278,106 @@ def lazy():
     return frame.with_columns(pl.col("y").map_batches(fail, return_dtype=pl.Float64))
 
 
-@pytest.mark.parametrize("make", [relation, lazy])
-def test_queries_that_fail_midway(make):
-    refuses(make(), DEAD)
+def batches():
+    yield from NUMBERED.slice(0, N // 2).to_batches(max_chunksize=500)
+    raise ValueError(DEAD)
+
+
+def reader():
+    return pa.RecordBatchReader.from_batches(NUMBERED.schema, batches())
+
+
+class Exported:
+    """What has the Arrow interface of streams, and nothing else."""
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return reader().__arrow_c_stream__(requested_schema)
+
+
+def scanner():
+    return pa.dataset.Scanner.from_batches(batches(), schema=NUMBERED.schema)
+
+
+@pytest.mark.parametrize("make", [relation, lazy, reader, Exported, scanner])
+def test_queries_and_streams_that_fail_midway(make, fit):
+    fit.refuses(make(), DEAD)
+
+
+def test_a_batch_of_another_type(fit):
+    """Not what was promised: Arrow says so, or we do."""
+    other = NUMBERED.set_column(1, "x", pa.array(["?"] * N))
+    parts = [*NUMBERED.to_batches(max_chunksize=900), *other.to_batches()]
+    stream = pa.RecordBatchReader.from_batches(NUMBERED.schema, parts)
+    fit.refuses(stream, "cannot be read .Schema|`x` is now of kind string")
+
+
+def test_streams_that_come_once(fit):
+    """What needs two looks at the rows, as texts do, says so."""
+
+    def stream(table):
+        return pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=900))
+
+    assert rows(fit(stream(NUMBERED))) == N
+    if fit.one_pass:
+        fit.refuses(stream(TABLE), "read twice, and they come only once")
+    else:
+        assert rows(fit(stream(TABLE))) == N
 
 
 # ---------------------------------------------------------------------------- what is odd, and fine
 
 
 @pytest.mark.parametrize("n", [200, 8000], ids=["small", "large"])
-def test_lines_may_end_as_on_windows(n, tmp_path):
+def test_lines_may_end_as_on_windows(n, tmp_path, fit):
     """Read at once or through DuckDB: the same numbers, and no label ends in a mark of its own."""
     frame = pd.DataFrame({"y": RNG.normal(size=n), "x": RNG.normal(size=n)})
     frame["g"] = [f"g{k % 10}" for k in range(n)]  # the last column, where lines end
     fits = []
     for name, end in (("unix.csv", "\n"), ("windows.csv", "\r\n")):
         frame.to_csv(tmp_path / name, index=False, lineterminator=end)
-        fits.append(pp.fit(FORMULA, tmp_path / name, **FEW))
+        fits.append(fit(tmp_path / name))
     assert fits[0].model.groups[0].levels.tolist() == sorted({*frame["g"]})
     assert fits[1].model.groups[0].levels.tolist() == fits[0].model.groups[0].levels.tolist()
     assert fits[0].summary()["mean"].tolist() == fits[1].summary()["mean"].tolist()
 
 
-def test_many_levels_of_text(tmp_path):
-    """200,000 of them, two rows each, far apart: every row meets its own."""
-    levels = 200_000
-    names = np.char.add("user-", np.arange(levels).astype(str)).astype(object)
+def test_many_levels_of_text(tmp_path, fit):
+    """100,000 of them, two rows each, far apart: every row meets its own."""
+    levels = 100_000
     order = RNG.permutation(2 * levels) % levels
-    y = order + RNG.normal(size=order.size)
-    pa.parquet.write_table(pa.table({"g": names[order], "y": y}), tmp_path / "t.parquet")
-    design = pp.fit("y ~ 1 + (1 | g)", tmp_path / "t.parquet", **FEW).design
-    factor = design.factors[0]
-    assert len(factor.levels) == levels
-    assert (factor.levels[factor.codes] == names[order]).all()
-    assert (design.y == y).all()
+    names = np.char.add("user-", order.astype(str)).astype(object)
+    y = order + RNG.normal(size=order.size)  # levels lie so far apart that nothing is pooled
+    pa.parquet.write_table(pa.table({"g": names, "y": y}), tmp_path / "t.parquet")
+    table = fit(tmp_path / "t.parquet", "y ~ 1 + (1 | g)").coefficients()
+    own = pd.Series(y).groupby(names).mean()
+    assert table["level"].tolist() == own.index.tolist()
+    assert (table["n"] == 2).all()
+    assert (table["mean"] - own.to_numpy()).abs().max() < 0.01
 
 
-def test_levels_that_are_numbers_with_gaps():
+def test_levels_that_are_numbers_with_gaps(fit):
     """Whole floats name levels, a missing one drops its row, and fractions are no names."""
     g = np.arange(N) % 6 - 2.0
     missing = np.arange(N) % 7 == 0
     y = RNG.normal(size=N)
     for absent in (np.nan, None):
         values = pd.Series(g, dtype=object if absent is None else float).where(~missing, absent)
-        fit = pp.fit("y ~ 1 + (1 | g)", {"g": values, "y": y}, **FEW)
-        assert fit.model.groups[0].levels.tolist() == [-2, -1, 0, 1, 2, 3]
-        assert fit.design.n_rows == (~missing).sum()
-    with pytest.raises(pp.InputError, match=r"`g` holds fractions in \d+ rows"):
-        pp.fit("y ~ 1 + (1 | g)", {"g": g / 2, "y": y}, **FEW)
-    with pytest.raises(pp.InputError, match="`g`"):
-        pp.fit("y ~ 1 + (1 | g)", {"g": np.where(missing, np.inf, g), "y": y}, **FEW)
+        found = fit({"g": values, "y": y}, "y ~ 1 + (1 | g)")
+        assert found.model.groups[0].levels.tolist() == [-2, -1, 0, 1, 2, 3]
+        assert rows(found) == (~missing).sum()
+    halves = {"g": g / 2, "y": y}
+    fit.refuses(halves, r"`g` holds fractions in \d+ rows", "y ~ 1 + (1 | g)")
+    endless = {"g": np.where(missing, np.inf, g), "y": y}
+    fit.refuses(endless, "`g`", "y ~ 1 + (1 | g)")
 
 
-def test_all_rows_in_one_level():
-    fit = pp.fit(FORMULA, {"g": ["a"] * N, "x": TABLE["x"], "y": TABLE["y"]}, **FEW)
-    assert fit.model.groups[0].levels.tolist() == ["a"]
-    assert "one-level" in {finding.code for finding in fit.findings}
+def test_all_rows_in_one_level(fit):
+    found = fit({"g": ["a"] * N, "x": TABLE["x"], "y": TABLE["y"]})
+    assert found.model.groups[0].levels.tolist() == ["a"]
+    assert "one-level" in {finding.code for finding in found.findings}
 
 
-def test_levels_and_categories_of_dropped_rows_alone_are_none(place):
+def test_levels_and_categories_of_dropped_rows_alone_are_none(place, fit):
     given, broken = place
     g = np.array(TABLE["g"].to_pylist())
     gone = np.isin(g, ["g3", "g11"])
@@ -302,6 +385,6 @@ def test_levels_and_categories_of_dropped_rows_alone_are_none(place):
     table = table.set_column(1, "x", pa.array(np.where(gone, np.nan, table["x"]), mask=gone))
     for path in [broken] if given == broken else [broken, *given.glob("*.parquet")]:
         written(path, table)
-    fit = pp.fit("y ~ x + f + (x | g)", given, **FEW)
-    assert fit.model.groups[0].levels.tolist() == sorted({*g} - {"g3", "g11"})
-    assert list(fit.summary().index[:3]) == ["b[Intercept]", "b[x]", "b[f[T.b]]"]
+    found = fit(given, "y ~ x + f + (x | g)")
+    assert found.model.groups[0].levels.tolist() == sorted({*g} - {"g3", "g11"})
+    assert list(found.summary().index[:3]) == ["b[Intercept]", "b[x]", "b[f[T.b]]"]

@@ -128,6 +128,7 @@ class DelimitedReader:
     @property
     def size(self) -> int:
         """Bytes of the file."""
+        self._unchanged.check()
         return Path(self._text.path).stat().st_size
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:

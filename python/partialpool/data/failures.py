@@ -44,7 +44,7 @@ def unreadable(source: str, error: Exception) -> InputError:
         If it is because somebody pressed Ctrl-C, which DuckDB tells as an error of its own.
     """
     text = str(error).strip()
-    if text == "Query interrupted" or type(error).__name__ == "InterruptException":
+    if text == "Query interrupted":  # its InterruptException has other causes
         raise KeyboardInterrupt from None
     if isinstance(error, OSError) and error.errno and error.errno in _FULL:
         return InputError(

@@ -107,9 +107,10 @@ class RelationReader:
             if kind in as_numpy:
                 casts[k] = f"CAST({casts[k]} AS {as_numpy[kind]})"
         select = ", ".join(f"{cast} AS c{k}" for k, cast in enumerate(casts))
-        reader = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
-        while (batch := self._run(lambda: next(reader, None))) is not None:
-            yield pa.Table.from_batches([batch]).rename_columns(list(names))
+        data = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
+        with data as reader:
+            while (batch := self._run(lambda: next(reader, None))) is not None:
+                yield pa.Table.from_batches([batch]).rename_columns(list(names))
 
     def _column(self, name: str, values: Any, kind: Any) -> Column:
         if kind.id in _WIDE:
