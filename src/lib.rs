@@ -16,6 +16,7 @@ pub mod pilot;
 pub mod predictor;
 pub mod prior;
 pub mod psis;
+pub mod quantiles;
 pub mod sampler;
 pub mod spline;
 pub mod vmath;

@@ -9,6 +9,7 @@ mod family;
 mod general;
 mod marginal;
 mod mixture;
+mod quantiles;
 mod walk;
 mod watch;
 
@@ -21,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     blocks::register(module)?;
     general::register(module)?;
     mixture::register(module)?;
+    quantiles::register(module)?;
     walk::register(module)?;
     family::register(module)?;
     diagnostics::register(module)

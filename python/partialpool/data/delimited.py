@@ -51,7 +51,7 @@ class _Counts(NamedTuple):
     """Those with other points."""
 
 
-def open_delimited(path: str, how: Reading) -> DelimitedReader | LineReader:
+def open_delimited(path: str, how: Reading, *, lines: bool = True) -> DelimitedReader | LineReader:
     """Open a text file with a line a row, or standard input.
 
     Parameters
@@ -60,13 +60,16 @@ def open_delimited(path: str, how: Reading) -> DelimitedReader | LineReader:
         A path, which exists, or ``"-"``.
     how : Reading
         What users say about it.
+    lines : bool
+        Whether small files are read without DuckDB.
     """
     source = "standard input" if path == STANDARD_INPUT else Path(path).name
     try:
         text = attempt(source, lambda: as_utf8(path, how.encoding))
         with open(text.path, encoding="utf-8-sig", newline="") as file:
             head = _Head(file, source, tab=".tsv" in path.lower())
-        columns = split_lines(text.path, head.delimiter, len(head.names), head.skip)
+        width = len(head.names)
+        columns = split_lines(text.path, head.delimiter, width, head.skip) if lines else None
     except UnicodeError:
         raise not_utf8(source) from None
     except (OSError, csv.Error) as error:

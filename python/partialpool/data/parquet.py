@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from partialpool.data.failures import attempt
+from partialpool.data.failures import attempt, unreadable
 from partialpool.data.reading import Reading
 from partialpool.data.relations import RelationReader, connect
 from partialpool.errors import InputError
@@ -51,7 +51,40 @@ def open_parquet(paths: Sequence[Path], source: str, how: Reading) -> RelationRe
         first = first or own
         _check_alike(own, first, path, paths[0])
     relation = _open(connection, paths, source, union_by_name=len(paths) > 1)
-    return RelationReader(relation, source, how, [name for name, _ in first])
+    return RelationReader(relation, source, how, [name for name, _ in first], paths)
+
+
+def parquet_schema(paths: Sequence[Path]) -> tuple[Any, int]:
+    """Schema of the first of some files, as Arrow has it, and the number of rows of all."""
+    import pyarrow.parquet as pq
+
+    every = [attempt(path.name, lambda path=path: pq.ParquetFile(path)) for path in paths]  # type: ignore[misc]
+    rows = sum(file.metadata.num_rows for file in every)
+    for file in every:
+        file.close()
+    return every[0].schema_arrow, rows
+
+
+def parquet_batches(paths: Sequence[Path], schema: Any, rows: int) -> Iterator[Any]:
+    """Read files in batches of at most so many rows, with the types of this schema.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read: it is named, with its row group.
+    """
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        with attempt(path.name, lambda path=path: pq.ParquetFile(path)) as file:  # type: ignore[misc]
+            groups = file.num_row_groups
+            for k in range(groups):
+                try:
+                    for batch in file.iter_batches(rows, row_groups=[k]):
+                        yield batch if batch.schema.types == schema.types else batch.cast(schema)
+                except Exception as error:  # whatever a broken file makes of it
+                    where = f"{path.name}, row group {k + 1} of {groups}"
+                    raise unreadable(where, error) from None
 
 
 def _open(connection: Any, paths: Sequence[Path], source: str, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,10 @@ def connect(path: str = ":memory:", *, alone: bool = False) -> Any:
 
 
 class RelationReader:
-    """A DuckDB relation whose columns are reached by position, since DuckDB ignores case."""
+    """A DuckDB relation whose columns are reached by position, since DuckDB ignores case.
+
+    `files`: the Parquet files that it is, one after the other.
+    """
 
     index = None
 
@@ -52,9 +56,10 @@ class RelationReader:
         source: str,
         how: Reading = USUAL,
         names: Sequence[Any] | None = None,
+        files: Sequence[Path] = (),
     ) -> None:
         self.names = check_names(relation.columns if names is None else names, source)
-        self.source = source
+        self.source, self.files = source, tuple(files)
         self._relation, self._how = relation, how
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
@@ -75,6 +80,10 @@ class RelationReader:
         data = attempt(self.source, lambda: self._relation.project(select).fetchnumpy())
         self._n_rows = len(data["c0"])
         return {n: self._column(n, data[f"c{k}"], t) for k, (n, _, t) in enumerate(wanted)}
+
+    def stream(self, rows: int) -> Any:
+        """All columns as Arrow's batches of some rows: a pyarrow.RecordBatchReader."""
+        return attempt(self.source, lambda: self._relation.fetch_record_batch(rows))
 
     def _column(self, name: str, values: Any, kind: Any) -> Column:
         if kind.id in _WIDE:

@@ -29,10 +29,12 @@ class Source:
         The names of all columns.
     source : str
         A few words for messages.
+    reader, how
+        What reads it, and what was said about it.
     """
 
     def __init__(self, reader: Reader, how: Reading = USUAL) -> None:
-        self._reader, self._how = reader, how
+        self.reader, self.how = reader, how
         self.names, self.source = reader.names, reader.source
         for name in how.text:
             if name not in self.names:
@@ -44,22 +46,22 @@ class Source:
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return self._reader.n_rows
+        return self.reader.n_rows
 
     @property
     def index(self) -> Any:
         """What pandas calls the rows; None where they have no names of their own."""
-        return self._reader.index
+        return self.reader.index
 
     def take(self, names: Iterable[str], labels: Iterable[str] = ()) -> Table:
         """Convert these columns; those in `labels` are to name things."""
         names = list(dict.fromkeys(names))
         check_known(names, self.names, self.source)
-        columns = self._reader.read(names, frozenset(labels)) if names else {}
+        columns = self.reader.read(names, frozenset(labels)) if names else {}
         n_rows = len(columns[names[0]]) if names else self.n_rows
         check_rows(n_rows, self.source)
-        if self._how is not USUAL:
-            columns = {name: _as_said(column, self._how) for name, column in columns.items()}
+        if self.how is not USUAL:
+            columns = {name: _as_said(column, self.how) for name, column in columns.items()}
         return Table(columns, n_rows, self.source)
 
     def __repr__(self) -> str:
