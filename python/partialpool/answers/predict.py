@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
+from partialpool.answers.prediction_file import PredictionFile
 from partialpool.arrays import Ints
 from partialpool.checks import check_counts
 from partialpool.draws.new_rows import table_frame
 from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
 from partialpool.memory import check_memory
+from partialpool.paths import as_path
+from partialpool.predictions.batches import open_batches
 from partialpool.predictions.notes import Tally
 from partialpool.predictions.prepared import Asked, asked, prepare
+from partialpool.predictions.sink import TEXT, ending
+from partialpool.predictions.stream import Done, stream, used_columns, written_frame
 from partialpool.predictions.summaries import (
     predicted,
     probability_labels,
@@ -62,13 +68,14 @@ def predict(
     new_levels: Literal["sample", "population", "error"] = "sample",
     interval: float = 0.95,
     *,
+    out: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     offset: Any = None,
     exposure: Any = None,
     trials: Any = None,
     se: Any = None,
     weights: Any = None,
-) -> pd.DataFrame:
+) -> pd.DataFrame | PredictionFile:
     """Predict rows, for levels that are known or never seen.
 
     Parameters
@@ -114,11 +121,29 @@ def predict(
     >>> bool(new["sd"][1] > new["sd"][0])
     True
     """
-    import pandas as pd
-
     roles = {"offset": offset, "exposure": exposure, "trials": trials}
     roles |= {"se": se, "weights": weights}
     what = asked(fit, kind, new_levels, seed, roles, interval)
+    if out is None:
+        return _table(fit, what, new)
+    path = as_path(out, "out")
+    as_texts = ending(path) in TEXT
+    batches = None
+    if new is not None:
+        batches = open_batches(new, used_columns(fit, what), as_texts=as_texts)
+    if batches is not None:
+        done = stream(fit, what, batches, path)
+    else:
+        frame = _table(fit, what, new)
+        rows, there = len(frame), int(np.isfinite(frame["mean"].to_numpy()).sum())
+        done = Done(rows, there, written_frame(frame, path), tuple(frame.attrs["notes"]))
+    return PredictionFile(path, *done, kind, float(interval), what.seed)
+
+
+def _table(fit: Posterior, what: Asked, new: Any) -> pd.DataFrame:
+    """Rows with their predictions beside them."""
+    import pandas as pd
+
     prepared, tally = prepare(fit, what, new), Tally()
     if new is None:
         assert fit.design is not None
@@ -126,8 +151,7 @@ def predict(
         frame.index = pd.Index(fit.design.rows, name="row")
     else:
         frame = table_frame(new)
-    found = predicted(prepared, tally)
-    gathered = prepared.gathered
+    found, gathered = predicted(prepared, tally), prepared.gathered
     n = gathered.n_given if new is not None else len(gathered.positions)
     place = gathered.positions if new is not None else np.arange(n)
     names = list(map(str, frame.columns))
@@ -140,7 +164,7 @@ def predict(
         columns[name] = np.full(n, np.nan)
         columns[name][place] = values
     frame = frame.assign(**columns)
-    frame.attrs |= _facts(fit, what, tally) | {"interval": float(interval)}
+    frame.attrs |= _facts(fit, what, tally) | {"interval": what.interval}
     return frame
 
 

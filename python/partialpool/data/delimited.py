@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
@@ -128,9 +128,7 @@ class DelimitedReader:
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Read these columns."""
         names = list(names)
-        # A column whose first rows are text is text, and need not be looked through for that.
-        first = self._count([name for name in names if name not in self._how.text], _FIRST)
-        counts = self._count([name for name, own in first.items() if not own.texts])
+        counts = self._counts(names)
         kinds = {name: self._kind(own) for name, own in counts.items()}
         select = []
         for name in names:
@@ -161,6 +159,60 @@ class DelimitedReader:
             )
         self._n_rows = len(next(iter(columns.values())))
         return columns
+
+    def meanings(self, names: Sequence[str]) -> dict[str, str | tuple[Array, Column]]:
+        """Find what columns are taken for.
+
+        Returns
+        -------
+        dict
+            ``"BIGINT"`` or ``"DOUBLE"`` for plain numbers; else all texts that occur, and what each
+            of them is: a column in which a row without text comes last.
+        """
+        counts = self._counts(names)
+        found: dict[str, str | tuple[Array, Column]] = {}
+        for name in names:
+            kind = self._kind(counts[name]) if name in counts else None
+            if kind is not None:
+                found[name] = kind
+                continue
+            c = f"c{self._positions[name]}"
+            query = self._relation.filter(f"{c} IS NOT NULL").project(c).distinct()
+            own = _unmasked(self._run(query.fetchnumpy)[c])[0]
+            texts = np.append(own, "")
+            doubtful = name in counts and self._is_doubtful(counts[name])
+            absent = np.append(np.zeros(len(own), dtype=bool), True)
+            column = read_texts(name, texts, absent, self._how, explicit=False, doubtful=doubtful)
+            found[name] = own, column
+        return found
+
+    def plain_numbers(self, names: Sequence[str]) -> dict[str, str]:
+        """Find which columns are plain numbers: ``"BIGINT"`` or ``"DOUBLE"`` by name."""
+        kinds = {name: self._kind(own) for name, own in self._counts(names).items()}
+        return {name: kind for name, kind in kinds.items() if kind is not None}
+
+    def stream(self, kinds: Mapping[str, str], rows: int) -> Iterator[Any]:
+        """Read Arrow batches of some rows: all columns as they stand, ``t0`` …, and numbers.
+
+        These are called ``c0`` …, by the position of their column.
+        """
+        every = [f"c{k} AS t{k}" for k in range(len(self.names))]
+        for name, kind in kinds.items():
+            c = f"c{self._positions[name]}"
+            every.append(f"{self._cast(c, kind)} AS {c}")
+        relation = self._relation.project(", ".join(every))
+        reader = self._run(lambda: relation.fetch_record_batch(rows))
+        while True:
+            batch = self._run(lambda: next(reader, None))
+            if batch is None:
+                return
+            yield batch
+
+    def _counts(self, names: Sequence[str]) -> dict[str, _Counts]:
+        """Count what texts are, of columns that may be numbers."""
+        # A column whose first rows are text is text, and need not be looked through for that.
+        first = self._count([name for name in names if name not in self._how.text], _FIRST)
+        return self._count([name for name, own in first.items() if not own.texts])
 
     def _open(self) -> Any:
         """Let DuckDB split the lines: all is text, and only an empty field has no value."""

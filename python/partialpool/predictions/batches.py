@@ -6,22 +6,25 @@ that cannot be read in parts.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from partialpool.data import Table, open_table
-from partialpool.data.delimited import DelimitedReader, open_delimited
+from partialpool.data import open_table
+from partialpool.data.arrow import arrow_batches, arrow_schema
+from partialpool.data.delimited import DelimitedReader
+from partialpool.data.delimited_parts import text_in_parts
 from partialpool.data.failures import attempt, unreadable
-from partialpool.data.files import is_text, open_file
-from partialpool.data.parquet import ParquetReader
+from partialpool.data.files import open_file, path_to_stream
+from partialpool.data.parquet import parquet_batches, parquet_schema
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.relations import RelationReader
 from partialpool.data.source import Source
-from partialpool.data.table import check_names, check_rows
-from partialpool.draws.new_rows import table_frame
+from partialpool.data.table import check_names
 from partialpool.errors import InputError
 
 T = TypeVar("T")
@@ -46,6 +49,8 @@ class Batches:
         Of the columns that are written again.
     n_rows : int or None
         Where it is known.
+    files : tuple of Path
+        From which it is read.
     parts : function
         Starts to read: batches of so many rows, but the last.
     """
@@ -54,19 +59,20 @@ class Batches:
     schema: Any
     n_rows: int | None
     parts: Callable[[int], Iterator[Batch]]
+    files: tuple[Path, ...] = ()
 
 
-def open_batches(data: Any, used: Sequence[str], labels: Sequence[str], *, texts: bool) -> Batches:
-    """Open a table to be read in parts.
+def open_batches(data: Any, used: Collection[str], *, as_texts: bool) -> Batches | None:
+    """Open a table to be read in parts; None for one that is in memory, or has to be.
 
     Parameters
     ----------
     data : object
         What :func:`open_table` opens, and what Arrow reads in parts: datasets, scanners, and any
         object with ``__arrow_c_stream__``.
-    used, labels : sequences of str
-        The columns that matter, if they are there, and those among them that name things.
-    texts : bool
+    used : collection of str
+        The columns that matter, if they are there.
+    as_texts : bool
         Whether text files are to be written again as they stand, not as what they are taken for.
 
     Raises
@@ -74,25 +80,32 @@ def open_batches(data: Any, used: Sequence[str], labels: Sequence[str], *, texts
     InputError
         If there is no such table, or it cannot be read.
     """
-    how = USUAL
-    if isinstance(data, Source):
-        data, how = data.reader, data.how
+    how = data.how if isinstance(data, Source) else USUAL
+    data = data.reader if isinstance(data, Source) else data
+    files: tuple[Path, ...] = ()
     if isinstance(data, (str, os.PathLike)):
-        path = os.fspath(data)
-        reader = open_delimited(path, how, lines=False) if is_text(path) else open_file(path, how)
-        data = reader
+        text = os.fspath(data)
+        files = tuple(path for path in [Path(text)] if path.is_file())
+        path = path_to_stream(text)
+        about = None if path is None else attempt(path.name, partial(arrow_schema, path))
+        if path is not None and about is not None:
+            stream = _Stream(about[0], arrow_batches(path), about[1])
+            return _arrow(path.name, stream, how, files)
+        data = open_file(text, how, in_parts=True)
     if isinstance(data, DelimitedReader):
-        return _delimited(data, used, labels, texts)
-    if isinstance(data, ParquetReader):
-        return _parquet(data, how)
+        return _delimited(data, used, files, as_texts=as_texts)
     if type(data).__module__.split(".")[0] in {"duckdb", "_duckdb"}:
         data = RelationReader(data, "the relation", how)
+    if isinstance(data, RelationReader) and data.files:
+        schema, rows = parquet_schema(data.files)
+        stream = _Stream(schema, parquet_batches(data.files, schema, ROWS), rows)
+        return _arrow(data.source, stream, how, data.files)
     if isinstance(data, RelationReader):
-        return _arrow(data.source, attempt(data.source, lambda: data.stream(ROWS)), how)
-    stream = _stream(data)
-    if stream is not None:
-        return _arrow("the table", stream, how)
-    return _whole(data, how)
+        rows = data.n_rows  # before the stream, which another query would end
+        reader = data.stream(ROWS)
+        return _arrow(data.source, _Stream(reader.schema, reader, rows), how, files)
+    found = _stream(data)
+    return None if found is None else _arrow("the table", found, how)
 
 
 class _Stream(NamedTuple):
@@ -122,7 +135,6 @@ def _stream(data: Any) -> _Stream | None:
 
 def _lazy(frame: Any) -> _Stream:
     """A LazyFrame of polars, whose plan gives batches where polars is new enough."""
-    import itertools
 
     def batches() -> Iterator[Any]:
         if hasattr(frame, "collect_batches"):
@@ -139,7 +151,7 @@ def _lazy(frame: Any) -> _Stream:
     )
 
 
-def _arrow(source: str, stream: _Stream, how: Reading) -> Batches:
+def _arrow(source: str, stream: _Stream, how: Reading, files: tuple[Path, ...] = ()) -> Batches:
     check_names(stream.schema.names, source)
     schema = stream.schema.remove_metadata()
 
@@ -148,53 +160,19 @@ def _arrow(source: str, stream: _Stream, how: Reading) -> Batches:
         for table in _cut(_alike(read, schema, source), schema, size):
             yield Batch(table, open_table(table, how))
 
-    return Batches(source, schema, stream.n_rows, parts)
-
-
-def _parquet(reader: ParquetReader, how: Reading) -> Batches:
-    schema = reader.schema.remove_metadata()
-
-    def parts(size: int) -> Iterator[Batch]:
-        for table in _cut(reader.batches(size), schema, size):
-            yield Batch(table, open_table(table, how))
-
-    return Batches(reader.source, schema, reader.n_rows, parts)
+    return Batches(source, schema, stream.n_rows, parts, files)
 
 
 def _delimited(
-    reader: DelimitedReader, used: Sequence[str], labels: Sequence[str], texts: bool
+    reader: DelimitedReader, used: Collection[str], files: tuple[Path, ...], *, as_texts: bool
 ) -> Batches:
-    wanted = [name for name in reader.names if name in used]
-    plan = reader.in_parts(wanted, frozenset(labels), texts=texts)
+    own = text_in_parts(reader, [n for n in reader.names if n in used], as_texts=as_texts)
 
     def parts(size: int) -> Iterator[Batch]:
-        for table in _cut(plan.batches(size), plan.read_schema, size):
-            yield Batch(plan.shown(table), plan.columns(table))
+        for table in _cut(own.batches(size), own.read_schema, size):
+            yield Batch(own.shown(table), own.columns(table))
 
-    return Batches(reader.source, plan.schema, plan.n_rows, parts)
-
-
-def _whole(data: Any, how: Reading) -> Batches:
-    """A table that is in memory, or a file that is read at once."""
-    import pyarrow as pa
-
-    opened = data if isinstance(data, Table) else data
-    if hasattr(data, "read") and hasattr(data, "names"):
-        opened = Source(data, how)
-    source = open_table(opened)
-    check_rows(source.n_rows, source.source)
-    frame = table_frame(opened)
-    try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise InputError(
-            f"{source.source} cannot be written ({' '.join(str(error).split())[:200]})",
-            remedy="give the column one type",
-        ) from None
-    table = table.replace_schema_metadata(None)
-    return Batches(
-        source.source, table.schema, len(table), lambda size: iter([Batch(table, source)])
-    )
+    return Batches(reader.source, own.schema, reader.n_rows, parts, files)
 
 
 def _read(source: str, batches: Iterable[T]) -> Iterator[T]:
@@ -247,8 +225,3 @@ def _cut(batches: Iterable[Any], schema: Any, size: int) -> Iterator[Any]:
             held, rows = table.slice(size).to_batches(), rows - size
     if rows:
         yield pa.Table.from_batches(held, schema)
-
-
-def same_file(path: Path, data: Any) -> bool:
-    """Whether a path is a file that a table is read from."""
-    ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from partialpool.errors import InputError
 from partialpool.writing import replacing
 
-ENDINGS = (".parquet", ".feather", ".arrow", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
-TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+ENDINGS = (".parquet", ".feather", ".arrow", *TEXT)
 
 
 def ending(path: Path) -> str:
@@ -33,7 +32,7 @@ def ending(path: Path) -> str:
     if not found:
         raise InputError(
             f"`{path.name}` does not say how to write it",
-            remedy=f"let it end with {', '.join(f'`{one}`' for one in ENDINGS[:-2])}",
+            remedy=f"let it end with {', '.join(f'`{one}`' for one in ENDINGS)}",
         )
     return found[0]
 
@@ -78,43 +77,55 @@ def _text(kind: str) -> Callable[[Path, Any], Any]:
 
     @contextmanager
     def opened(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
-        import io
-
         import pyarrow as pa
-        import pyarrow.csv
 
-        plain = pa.schema([(field.name, _plain_type(field.type)) for field in schema])
-        header = io.StringIO()
-        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
-        options = pa.csv.WriteOptions(include_header=False, delimiter=delimiter)
+        head = pa.table({str(k): pa.array([name]) for k, name in enumerate(schema.names)})
         compression = "gzip" if kind.endswith(".gz") else None
         with pa.output_stream(str(path), compression=compression) as file:
-            file.write(header.getvalue().encode("utf-8", "surrogatepass"))
-            with pa.csv.CSVWriter(file, plain, write_options=options) as writer:
-                yield lambda table: writer.write_table(_without_nan(table.cast(plain)))
+            file.write(_lines(head, delimiter))
+            yield lambda table: file.write(_lines(table, delimiter))
 
     return opened
 
 
-def _plain_type(kind: Any) -> Any:
-    """What a column is written as in text: the values themselves of dictionaries."""
-    import pyarrow as pa
-
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.float32() if pa.types.is_float16(kind) else kind
-
-
-def _without_nan(table: Any) -> Any:
-    """Numbers that are none are empty fields."""
+def _lines(table: Any, delimiter: str) -> Any:
+    """Rows as text, a line each: quotes only where they are needed, nothing for what is missing."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for k, field in enumerate(table.schema):
-        if pa.types.is_floating(field.type):
-            column = table.column(k)
-            bare = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
-            table = table.set_column(k, field, bare)
-    return table
+    if not len(table):
+        return b""
+    columns = [_as_text(column.combine_chunks(), delimiter) for column in table.columns]
+    lines = pc.binary_join_element_wise(
+        *columns, delimiter, null_handling="replace", null_replacement=""
+    )
+    every = pa.LargeListArray.from_arrays([0, len(lines)], lines)
+    return pc.binary_join(every, "\n")[0].as_buffer().to_pybytes() + b"\n"
+
+
+def _as_text(column: Any, delimiter: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())
+    if pa.types.is_floating(column.type):  # numbers that are none are nothing
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    words = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    column = column.cast(pa.large_string())
+    if not words:
+        return column
+    odd = pc.match_substring_regex(column, f'[{delimiter}"\r\n]|^$|^ | $')
+    if not pc.any(odd).as_py():
+        return column
+    inside = pc.replace_substring(column, '"', '""')
+    quote = pa.scalar('"', pa.large_string())
+    quoted = pc.binary_join_element_wise(quote, inside, quote, pa.scalar("", pa.large_string()))
+    return pc.if_else(odd, quoted, column)
 
 
 def _check_flat(schema: Any) -> None:
