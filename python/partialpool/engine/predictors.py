@@ -128,8 +128,16 @@ def _at(model: Model, run: Run, picked: Ints) -> Normals:
         n_integrated=known.count,
         threads=os.cpu_count() or 1,
     )
-    nothing = np.empty((m, 0, 0))
-    return Normals(model.reduced.levels, np.eye(0), nothing, sigma, u, root, nothing[0], nothing[0])
+    return Normals(
+        data=model.reduced.levels,
+        back=np.empty((0, 0)),
+        covariance=np.empty((m, 0, 0)),
+        sigma=sigma,
+        u=u,
+        root=root,
+        population=np.empty((0, known.count)),
+        shift=np.empty((m, 0)),
+    )
 
 
 def _judges(model: Model, run: Run) -> LinearRows:
