@@ -33,6 +33,7 @@ T = TypeVar("T")
 _INTEGER, _NUMBER, _SILENT, _MARK, _TEXT = range(5)
 
 _FIRST = 2000
+_EXACT = 2.0**53  # beyond this, floats do not tell whole numbers apart
 
 
 class _Counts(NamedTuple):
@@ -187,9 +188,19 @@ class DelimitedReader:
         return found
 
     def plain_numbers(self, names: Sequence[str]) -> dict[str, str]:
-        """Find which columns are plain numbers: ``"BIGINT"`` or ``"DOUBLE"`` by name."""
-        kinds = {name: self._kind(own) for name, own in self._counts(names).items()}
-        return {name: kind for name, kind in kinds.items() if kind is not None}
+        """Find the columns that lose nothing as numbers: ``"BIGINT"`` or ``"DOUBLE"`` by name."""
+        counts = self._counts(names)
+        kinds = {name: self._kind(own) for name, own in counts.items() if not own.zeros}
+        found = {name: kind for name, kind in kinds.items() if kind is not None}
+        floats = [name for name, kind in found.items() if kind == "DOUBLE"]
+        if floats:
+            casts = [self._cast(f"c{self._positions[name]}", "DOUBLE") for name in floats]
+            query = ", ".join(f"max(abs({cast})) FILTER (abs({cast}) < 1e300)" for cast in casts)
+            largest = self._run(self._relation.aggregate(query).fetchall)[0]
+            for name, size in zip(floats, largest, strict=True):
+                if size is not None and size > _EXACT:
+                    del found[name]
+        return found
 
     def stream(self, kinds: Mapping[str, str], rows: int) -> Iterator[Any]:
         """Read Arrow batches of some rows: all columns as they stand, ``t0`` …, and numbers.

@@ -23,15 +23,15 @@ class TextParts:
         ``"BIGINT"`` or ``"DOUBLE"`` of columns that are plain numbers.
     said : mapping
         Other columns that are used: their texts, and what each of them is, once.
-    as_texts : bool
-        Whether they are shown as they stand.
+    as_numbers : frozenset of str
+        The columns that are shown as numbers, not as they stand.
     """
 
     reader: DelimitedReader
     used: Sequence[str]
     kinds: Mapping[str, str]
     said: Mapping[str, tuple[Any, Column]]
-    as_texts: bool
+    as_numbers: frozenset[str]
 
     @property
     def read_schema(self) -> Any:
@@ -49,21 +49,23 @@ class TextParts:
         import pyarrow as pa
 
         types = [
-            pa.string() if kind is None or self.as_texts else _types()[kind] for kind in self._kinds
+            _types()[self.kinds[name]] if name in self.as_numbers else pa.string()
+            for name in self.reader.names
         ]
         return pa.schema(list(zip(self.reader.names, types, strict=True)))
 
     def batches(self, rows: int) -> Iterator[Any]:
         """Read batches of at most so many rows."""
-        yield from self.reader.stream(self.kinds, rows)
+        order = {name: self.kinds[name] for name in self.reader.names if name in self.kinds}
+        yield from self.reader.stream(order, rows)
 
     def shown(self, table: Any) -> Any:
         """Columns of some rows as they are shown."""
         import pyarrow as pa
 
         columns = [
-            table.column(f"t{k}" if kind is None or self.as_texts else f"c{k}")
-            for k, kind in enumerate(self._kinds)
+            table.column(f"{'c' if name in self.as_numbers else 't'}{k}")
+            for k, name in enumerate(self.reader.names)
         ]
         return pa.table(columns, schema=self.schema)
 
@@ -117,11 +119,10 @@ def text_in_parts(reader: DelimitedReader, used: Sequence[str], *, as_texts: boo
 
     found = reader.meanings(used)
     kinds = {name: own for name, own in found.items() if isinstance(own, str)}
-    if not as_texts:
-        kinds |= reader.plain_numbers([name for name in reader.names if name not in found])
+    shown = {} if as_texts else reader.plain_numbers(reader.names)
     said = {
         name: (pa.array(own[0], type=pa.string()), own[1])
         for name, own in found.items()
         if not isinstance(own, str)
     }
-    return TextParts(reader, tuple(used), kinds, said, as_texts)
+    return TextParts(reader, tuple(used), shown | kinds, said, frozenset(shown))

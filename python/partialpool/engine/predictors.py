@@ -22,6 +22,7 @@ from partialpool.engine.run import Run
 from partialpool.model import Model
 
 MOST_NODES = 480  # more of them take longer than draws
+MANY = 10**9  # rows for which the number of nodes matters
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,50 @@ class LinearRows:
 
 
 @dataclass(frozen=True)
-class Predictors:
-    """All that the linear predictors of rows are averaged by."""
+class _Nodes:
+    """Normals at weighted nodes."""
 
-    model: Model
     at: Normals
     weights: Array
 
-    @property
-    def count(self) -> int:
-        """The number of nodes."""
+    def __len__(self) -> int:
         return len(self.weights)
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """All that the linear predictors of rows are averaged by.
+
+    What is said of levels that the fit did not see follows the sds of levels themselves, whose
+    tails may be heavy: it has nodes of its own, up to all draws.
+    """
+
+    model: Model
+    run: Run
+    known: _Nodes
+
+    @property
+    def new(self) -> _Nodes:
+        """Nodes for levels that the fit did not see."""
+        if "new" not in self.run.window:
+            judges = _judges(self.model, self.run, new=True)
+            self.run.window["new"] = _settled(self.model, self.run, judges)
+        found: _Nodes = self.run.window["new"]
+        return found
 
     def summary(self, rows: LinearRows, probabilities: tuple[float, float]) -> Array:
         """Mean, sd and two quantiles: (row, 4)."""
         order = np.argsort(rows.codes, kind="stable")
+        group = self.model.sole_group
+        known = len(order)
+        if group is not None:
+            known = int(np.searchsorted(rows.codes[order], len(group.levels)))
         found = np.empty((len(order), 4))
-        found[order] = _summary(self.model, self.at, self.weights, rows, order, probabilities)
+        parts = [(self.known, order[:known])]
+        if known < len(order):
+            parts.append((self.new, order[known:]))
+        for nodes, some in parts:
+            found[some] = _summary(self.model, nodes.at, nodes.weights, rows, some, probabilities)
         return found
 
 
@@ -76,9 +104,20 @@ def predictors(model: Model, run: Run) -> Predictors | None:
     needed that draws take less time.
     """
     if "predictors" not in run.window:
-        run.window["predictors"] = _settled(model, run) if _normal(model, run) else None
+        run.window["predictors"] = _prepared(model, run)
     found: Predictors | None = run.window["predictors"]
     return found
+
+
+def _prepared(model: Model, run: Run) -> Predictors | None:
+    if not _normal(model, run):
+        return None
+    draws, integrated = integrated_draws(model, run)
+    most = MOST_NUMBERS // max(integrated**2, 1)
+    if most < MOST_NODES and len(draws) > most:
+        return None
+    nodes = _settled(model, run, _judges(model, run, new=False))
+    return None if MOST_NODES < len(nodes) < len(draws) else Predictors(model, run, nodes)
 
 
 def _normal(model: Model, run: Run) -> bool:
@@ -91,24 +130,24 @@ def _normal(model: Model, run: Run) -> bool:
     return group is None or (run.groups[0].coef is None and group.bounds is None)
 
 
-def _settled(model: Model, run: Run) -> Predictors | None:
+def _settled(model: Model, run: Run, judges: LinearRows) -> _Nodes:
+    """Nodes of which twice as many say the same of some rows."""
     draws, integrated = integrated_draws(model, run)
     phi = tame(model, run, draws[:, integrated:])
-    count = first_count(phi, 10**9)
-    most = MOST_NUMBERS // max(integrated**2, 1)
-    if min(most, MOST_NODES) < 2 * count and len(draws) > MOST_NODES:
-        return None
-    judges = _judges(model, run)
     order = np.argsort(judges.codes, kind="stable")
 
     def judged(at: Normals, weights: Array) -> Array:
         return _summary(model, at, weights, judges, order, (0.025, 0.975))
 
-    at, weights = settle(phi, count, most, lambda picked: _at(model, run, picked), judged)
+    at, weights = settle(
+        phi,
+        first_count(phi, MANY),
+        MOST_NUMBERS // max(integrated**2, 1),
+        lambda picked: _at(model, run, picked),
+        judged,
+    )
     used = np.flatnonzero(weights)
-    if len(used) > MOST_NODES:
-        return None
-    return Predictors(model, at.take(used), weights[used])
+    return _Nodes(at.take(used), weights[used])
 
 
 def _at(model: Model, run: Run, picked: Ints) -> Normals:
@@ -140,22 +179,20 @@ def _at(model: Model, run: Run, picked: Ints) -> Normals:
     )
 
 
-def _judges(model: Model, run: Run) -> LinearRows:
-    """Coefficients of some levels and of a new one, those of the population, and a residual."""
+def _judges(model: Model, run: Run, *, new: bool) -> LinearRows:
+    """Coefficients of some levels, or of a new one; those of the population; and a residual."""
     group, p = model.sole_group, len(model.columns)
-    own = np.eye(p)
-    if group is None:
-        X, Z, codes = own, np.empty((p, 0)), np.ones(p, dtype=np.int64)
-    else:
+    X, Z, codes = np.eye(p), np.empty((p, 0)), np.zeros(p, dtype=np.int64)
+    if group is not None:
         q, J = len(group.terms), len(group.levels)
-        some = np.append(np.arange(J)[:: max(1, J // SOME_LEVELS)], J)
+        some = np.array([J]) if new else np.arange(J)[:: max(1, J // SOME_LEVELS)]
         pooled = group.known_sd is None
-        own_terms = np.tile(group.T if pooled else np.zeros_like(group.T), (len(some), 1))
-        X = np.concatenate([own_terms, own])
+        terms = np.tile(group.T if pooled else np.zeros_like(group.T), (len(some), 1))
+        X = np.concatenate([terms, X])
         Z = np.concatenate([np.tile(np.eye(q), (len(some), 1)), np.zeros((p, q))])
         codes = np.concatenate([np.repeat(some, q), np.full(p, J)])
-    n, noise = len(X), np.zeros(len(X))
-    if run.sigma is not None and n:  # a residual beside the first of them
+    noise = np.zeros(len(X))
+    if run.sigma is not None and len(X):
         X, Z, codes = (np.concatenate([each, each[-1:]]) for each in (X, Z, codes))
         noise = np.append(noise, 1.0)
     return LinearRows(X, np.zeros(len(X)), Z, codes, noise)

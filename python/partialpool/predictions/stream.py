@@ -66,8 +66,8 @@ def check_roles_in_parts(asked: Asked) -> None:
             )
 
 
-def stream(fit: Posterior, asked: Asked, batches: Batches, out: Path, rows: int = ROWS) -> Done:
-    """Predict a table in parts of so many rows, and write them as they come.
+def stream(fit: Posterior, asked: Asked, batches: Batches, out: Path) -> Done:
+    """Predict a table in parts, and write them as they come.
 
     Numbers do not depend on how it is cut: what is random hangs on the label of a level, or on
     where a row is in the whole table. The file is there when all is written, or not at all.
@@ -93,7 +93,7 @@ def stream(fit: Posterior, asked: Asked, batches: Batches, out: Path, rows: int 
         Progress(Work(total, unit="rows", doing="predicting"), None if total else False) as bar,
         sink(out, schema) as write,
     ):
-        for batch in batches.parts(rows):
+        for batch in batches.parts(ROWS):
             found, places = _predicted(fit, asked, batch, done, tally, total != len(batch.table))
             write(_beside(batch.table, schema, found, places))
             done += len(batch.table)

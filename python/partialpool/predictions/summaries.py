@@ -28,7 +28,7 @@ from partialpool.predictions.prepared import Prepared
 T = TypeVar("T")
 R = TypeVar("R")
 
-PARTS = 4  # into which the draws of some rows are cut, so that they stay in the cache
+PARTS = 64  # into which the draws of some rows are cut, so that they stay in the cache
 
 
 COLUMNS = ("mean", "sd", "lower", "upper")
