@@ -1,4 +1,4 @@
-"""Predictions from table to file in parts: the numbers of tables in memory, however they are cut."""
+"""Predictions from table to file in parts: the numbers of tables in memory, however cut."""
 
 import csv
 import gzip
@@ -61,7 +61,7 @@ def fit():
 
 @pytest.fixture(scope="module")
 def new():
-    """Rows with new levels, missing values, a category that comes late, and names that are taken."""
+    """Rows with new levels, missing values, categories that come late, names that are taken."""
     frame = pd.DataFrame(
         {
             "mean": np.arange(M, dtype="int16"),
@@ -180,10 +180,9 @@ def inputs(new, folder):
     for k in range(3):
         new[k * 111 : (k + 1) * 111].to_parquet(parts / f"{k}.parquet")
     table = pa.Table.from_pandas(new, preserve_index=False)
-    with pa.OSFile(str(folder / "stream.arrow"), "wb") as file:
-        with pa.ipc.new_stream(file, table.schema) as writer:
-            for batch in table.to_batches(60):
-                writer.write_batch(batch)
+    with pa.ipc.new_stream(str(folder / "stream.arrow"), table.schema) as writer:
+        for batch in table.to_batches(60):
+            writer.write_batch(batch)
     base = folder / "base.duckdb"
     with duckdb.connect(str(base)) as connection:
         connection.execute(f"CREATE TABLE rows AS FROM read_parquet('{folder / 'new.parquet'}')")

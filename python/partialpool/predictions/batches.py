@@ -119,12 +119,12 @@ class _Stream(NamedTuple):
 def _stream(data: Any) -> _Stream | None:
     """Take what Arrow can read in parts; None if it is nothing of the kind."""
     library = type(data).__module__.split(".")[0]
-    if library == "polars" and hasattr(data, "collect"):
-        return _lazy(data)
+    if library == "polars":
+        return _lazy(data) if hasattr(data, "collect") else _table(_arrow_of(data))
     if library == "pyarrow" and hasattr(data, "to_batches") and hasattr(data, "count_rows"):
-        schema = getattr(data, "projected_schema", data.schema)
-        rows = attempt("the dataset", data.count_rows) if hasattr(data, "scanner") else None
-        return _Stream(schema, data.to_batches(), rows)
+        if hasattr(data, "projected_schema"):
+            return _Stream(data.projected_schema, data.to_batches())
+        return _Stream(data.schema, data.to_batches(), attempt("the table", data.count_rows))
     if library == "pandas" or not hasattr(data, "__arrow_c_stream__"):
         return None
     import pyarrow as pa
@@ -145,10 +145,20 @@ def _lazy(frame: Any) -> _Stream:
     first = attempt("the table", lambda: next(started, None))
     if first is None:
         first = attempt("the table", lambda: frame.head(0).collect())
-    return _Stream(
-        first.to_arrow().schema,
-        (b for one in itertools.chain([first], started) for b in one.to_arrow().to_batches()),
-    )
+    schema = _arrow_of(first).schema
+    every = itertools.chain([first], started)
+    return _Stream(schema, (batch for one in every for batch in _arrow_of(one).to_batches()))
+
+
+def _table(table: Any) -> _Stream:
+    return _Stream(table.schema, table.to_batches(), len(table))
+
+
+def _arrow_of(frame: Any) -> Any:
+    """A frame of polars as Arrow, with types that all who read it know."""
+    import polars as pl
+
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _arrow(source: str, stream: _Stream, how: Reading, files: tuple[Path, ...] = ()) -> Batches:
