@@ -56,18 +56,17 @@ def predict_command(
     table, fitted = read_table(data, given), partialpool.load(fit)
     asked = {"kind": kind, "new_levels": new_levels, "interval": interval, "seed": seed}
     found = fitted.predict(table, out=target, **cast(Any, asked | given))
-    if isinstance(found, PredictionFile):
-        rows, held = found.rows, {name: getattr(found, name) for name in HELD}
-    else:
-        rows, held = len(found), {name: found.attrs[name] for name in HELD}
+    rows = found.rows if isinstance(found, PredictionFile) else len(found)
+    source = found.to_dict() if isinstance(found, PredictionFile) else found.attrs
+    held = {name: source[name] for name in HELD}
     facts = (
         f"{kind} and {100 * interval:g}% interval of {rows} rows, seed {held['seed']}, "
         f"partialpool {partialpool.__version__}"
     )
-    if as_json and isinstance(found, PredictionFile):
+    if as_json:
+        if not isinstance(found, PredictionFile):
+            held["rows"] = found.to_dict("records")
         say_json(plain(held))
-    elif as_json:
-        say_json(plain(held | {"rows": found.to_dict("records")}))
     elif isinstance(found, PredictionFile):
         say(f"{facts}: {out}")
     else:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from partialpool.arrays import Array
+from partialpool.arrays import Array, Ints
 from partialpool.design.roles import Expression, role_columns
 from partialpool.draws.new_rows import grouping_columns
 from partialpool.draws.posterior import Posterior
@@ -104,7 +104,7 @@ def stream(fit: Posterior, asked: Asked, batches: Batches, out: Path) -> Done:
 
 def _predicted(
     fit: Posterior, asked: Asked, batch: Batch, first: int, tally: Tally, is_part: bool
-) -> tuple[dict[str, Array], Array]:
+) -> tuple[dict[str, Array], Ints]:
     """Columns of predictions, and the rows of the batch that have one."""
     try:
         prepared = prepare(fit, asked, batch.data, first)
@@ -124,7 +124,7 @@ def _schema(schema: Any, new_names: dict[str, str], made: tuple[str, ...]) -> An
     return pa.schema([*fields, *(pa.field(name, pa.float64()) for name in made)])
 
 
-def _beside(table: Any, schema: Any, found: dict[str, Array], places: Array) -> Any:
+def _beside(table: Any, schema: Any, found: dict[str, Array], places: Ints) -> Any:
     """Rows with their predictions; nothing where there is none."""
     import pyarrow as pa
 
