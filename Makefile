@@ -13,7 +13,8 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs src/*/*/*.rs) Cargo.toml Cargo.lo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test docs fuzz lint arviz bench bench-factors calibrate wheel lock clean
+.PHONY: help demo setup test docs fuzz lint arviz bench bench-factors bench-scale calibrate wheel lock \
+	clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,10 @@ bench: $(CORE)  ## Measure speed beside PyMC + nutpie, NumPyro, lme4 and glmm
 bench-factors: $(CORE)  ## Measure the same beside lme4 and glmm alone, for Gaussian models
 	$(BIN)/python benchmarks/factors.py
 
+bench-scale: $(CORE)  ## Measure large tables; ROWS="1e7 1e8" GROUPS=1e5 for other sizes, SAVE=FILE
+	$(BIN)/python benchmarks/scale.py $(if $(ROWS),--rows $(ROWS)) $(if $(GROUPS),--groups $(GROUPS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SAVE),--save $(SAVE))
+
 fuzz: $(CORE)  ## Run random inputs for ten minutes; SEED=7 for others, SEED=7 CASE=9 for one again
 	@cd tests && ../$(BIN)/python -m robustness.fuzz.run --seconds 600 --count 1000000 \
 		$(if $(SEED),--seed $(SEED)) $(if $(CASE),--case $(CASE))
@@ -73,7 +78,7 @@ lock: $(ENVIRONMENT)  ## Refresh the lock files
 
 clean:  ## Remove everything that was built
 	rm -rf $(VENV) target dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz \
-		benchmarks/.venv benchmarks/.venv-glmm benchmarks/.data
+		benchmarks/.venv* benchmarks/.data
 	rm -f python/partialpool/_core*.so
 	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

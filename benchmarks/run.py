@@ -72,7 +72,7 @@ PEERS = {
 def install(environment: Path, wanted: list[str]) -> None:
     """Make a virtual environment from the lock file, unless it is there already."""
     stamp = environment / "lock.sha256"
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    digest = hashlib.sha256(LOCK.read_bytes() + " ".join(wanted).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return
     print(f"Installing the peers into {environment} …", file=sys.stderr)

@@ -64,6 +64,20 @@ impl Prior {
     }
 }
 
+impl Prior {
+    /// Where the density is highest, if anywhere above 0: that of a scale.
+    pub fn peak(&self) -> Option<f64> {
+        let at = match *self {
+            Prior::Flat => return None,
+            Prior::Normal { loc, .. } | Prior::StudentT { loc, .. } => loc,
+            Prior::Gamma { shape, rate } => (shape - 1.0) / rate,
+            Prior::InverseGamma { shape, scale } => scale / (shape + 1.0),
+            Prior::LogNormal { mu, sigma } => (mu - sigma * sigma).exp(),
+        };
+        (at > 0.0).then_some(at)
+    }
+}
+
 /// Where a parameter may lie, and how the real line maps there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Support {

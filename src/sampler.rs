@@ -1,6 +1,7 @@
 //! What samplers share: the density that an engine offers, the plan, one chain's run, random streams,
 //! and chains on our own threads: stoppable, never panicking.
 
+use crate::rounds::Rounds;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,6 +62,11 @@ pub trait Staged: Send + Sync {
     fn mirror(&self, wall: usize, theta: &mut [f64]);
     /// What costs much; false where it is not finite.
     fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool;
+    /// Where priors of scales have their peaks, each beside what else θ says, with σ as the features
+    /// there have it: hills of their own, perhaps, too narrow to be seen from afar.
+    fn peaks(&mut self, _theta: &[f64], _features: &[f64]) -> Vec<Vec<f64>> {
+        Vec::new()
+    }
     /// About the logarithm of what θ has of the mass, up to a constant, also where priors end.
     fn profile(&mut self, theta: &[f64], features: &[f64]) -> f64;
     /// Where the rest is to be expected, about, as (mean, sd).
@@ -129,16 +135,19 @@ struct Done {
     divergences: AtomicU64,
 }
 
-/// Shared with the thread that watches: how far each chain is, and the stop flag.
-#[derive(Debug, Default)]
+/// Shared with the thread that watches: how far each chain is, the stop flag, and what judges rounds
+/// of draws, if there are rounds.
+#[derive(Default)]
 pub struct Watch {
     pub stop: AtomicBool,
+    pub rounds: Option<Rounds>,
     chains: Vec<Done>,
 }
 
 impl Watch {
-    pub fn new(chains: usize) -> Self {
-        Watch { chains: (0..chains).map(|_| Done::default()).collect(), ..Watch::default() }
+    pub fn new(chains: usize, rounds: Option<Rounds>) -> Self {
+        let chains = (0..chains).map(|_| Done::default()).collect();
+        Watch { chains, rounds, ..Watch::default() }
     }
 
     /// A chain has done so many iterations more, some of which diverged.
@@ -155,6 +164,21 @@ impl Watch {
             done.iterations.store(0, Relaxed);
             done.divergences.store(0, Relaxed);
         }
+    }
+
+    /// Whether a chain that has `until` draws goes on, until it has more, for which it finds room.
+    pub fn goes_on(
+        &self,
+        chain: usize,
+        run: &mut ChainRun,
+        until: &mut usize,
+        width: usize,
+    ) -> Result<bool, String> {
+        let Some(rounds) = &self.rounds else { return Ok(false) };
+        *until = rounds.next(chain, run, &self.stop);
+        let more = until.saturating_sub(run.kept);
+        run.reserve(more, width)?;
+        Ok(more > 0 && !self.stop.load(Relaxed))
     }
 
     /// Iterations and divergences of each chain so far.
@@ -218,13 +242,25 @@ pub fn generator(seed: u64, chain: usize, purpose: u64) -> ChaCha8Rng {
 }
 
 /// Do `work` for all chains; one that breaks down takes no other with it.
-pub fn protected(plan: &Plan, work: impl Fn(usize) -> ChainRun + Sync) -> Vec<ChainRun> {
-    in_parallel(plan, |chain| {
+pub fn protected(
+    plan: &Plan,
+    watch: &Watch,
+    work: impl Fn(usize) -> ChainRun + Sync,
+) -> Vec<ChainRun> {
+    let unbroken = |chain| {
         let work = || work(chain);
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| ChainRun {
             failure: Some("the sampler broke down".into()),
             ..ChainRun::default()
         })
+    };
+    let Some(rounds) = &watch.rounds else { return in_parallel(plan, unbroken) };
+    rounds.begin(plan.chains, plan.threads);
+    in_parallel(&Plan { threads: plan.chains, ..*plan }, |chain| {
+        rounds.enter(&watch.stop);
+        let run = unbroken(chain);
+        rounds.leave();
+        run
     })
 }
 

@@ -23,6 +23,10 @@ Table = dict[str, np.ndarray]
 
 def read(path: str, factors: list[str]) -> Table:
     """Return levels as whole numbers, the fastest that glmm takes, and the rest as numbers."""
+    if path.endswith(".parquet"):
+        import polars as pl
+
+        return {name: values.to_numpy() for name, values in pl.read_parquet(path).to_dict().items()}
     with open(path, newline="") as file:
         names, *rows = csv.reader(file)
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))

@@ -197,6 +197,7 @@ class Density:
         threads: int,
         max_depth: int,
         progress: _Progress,
+        judge: Callable[[list[_Array]], int] | None = None,
         surrogate: bool = True,
         design: bool | None = None,
     ) -> dict[str, Any]: ...
@@ -297,6 +298,8 @@ class Part:
         priors: Sequence[_Row],
         factors: list[Factor],
     ) -> Part: ...
+    @property
+    def start(self) -> list[float]: ...
 
 class General(Density):
     def __new__(
@@ -307,11 +310,46 @@ class General(Density):
         y: _Array,
         trials: _Array | None,
         weights: _Array | None,
+        merged: tuple[_Array, _Array] | None,
+        constant: float,
         parts: list[Part],
         dispersion: Sequence[_Scalar],
         thresholds: _Thresholds | None,
     ) -> General: ...
+    @property
+    def n_rows(self) -> int: ...
     def constrain(self, u: _Array) -> _Array: ...
+
+class Mode:
+    @property
+    def value(self) -> float: ...
+    @property
+    def r(self) -> list[_Array]: ...
+    @property
+    def curvatures(self) -> _Array: ...
+
+class Laplace:
+    def __new__(
+        cls,
+        *,
+        family: str,
+        link: str,
+        y: _Array,
+        trials: _Array | None,
+        weights: _Array | None,
+        part: Part,
+    ) -> Laplace: ...
+    def mode(
+        self,
+        *,
+        c: list[float],
+        factors: list[_Array],
+        aux: list[float],
+        start: Mode | None = None,
+    ) -> Mode | None: ...
+    def slopes(self, mode: Mode) -> tuple[_Array, list[_Array], _Array] | None: ...
+    def quadrature(self, mode: Mode, nodes: list[float], weights: list[float]) -> float | None: ...
+    def conditionals(self, mode: Mode) -> list[tuple[_Array, _Array]] | None: ...
 
 def group_draws(
     *,
@@ -401,3 +439,32 @@ def family_rows(
 def link_probabilities(*, link: str, eta: _Array, threads: int) -> tuple[_Array, _Array]: ...
 def diagnose(draws: _Array, threads: int) -> _Array: ...
 def leave_out(*, log_density: _Array, relative: float, threads: int) -> tuple[_Array, _Array]: ...
+
+class Cells:
+    def __new__(cls, *, columns: int, weighted: bool) -> Cells: ...
+    def add(
+        self,
+        *,
+        codes: NDArray[np.int64],
+        values: _Array,
+        origin: _Array,
+        weights: _Array | None,
+        threads: int,
+    ) -> None: ...
+    def join(
+        self,
+        *,
+        codes: NDArray[np.int64],
+        n: NDArray[np.int64],
+        weight: _Array,
+        mean: _Array,
+        root: _Array,
+    ) -> None: ...
+    def parts(self) -> tuple[NDArray[np.int64], _Array, _Array, _Array]: ...
+    def overall(self) -> tuple[_Array, _Array, _Array, _Array, float]: ...
+
+class KeyIndex:
+    def __new__(cls) -> KeyIndex: ...
+    def add(self, keys: NDArray[np.int64]) -> NDArray[np.int64]: ...
+    def find(self, keys: NDArray[np.int64], threads: int) -> NDArray[np.int64]: ...
+    def keys(self) -> NDArray[np.int64]: ...

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from partialpool.answers.prior_predictive import PriorPredictive
-from partialpool.checks import check_counts, check_seed, check_text
+from partialpool.checks import check_counts, check_flag, check_seed, check_text
+from partialpool.data import open_table
 from partialpool.design import Design, GroupFactor
-from partialpool.engine.options import SamplingOptions, asked
+from partialpool.engine.options import Auto, SamplingOptions, asked
+from partialpool.engine.progress import RowProgress
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
-from partialpool.errors import InputError, did_you_mean, short
+from partialpool.errors import InputError, NeedsRowsError, did_you_mean, short
 from partialpool.families.known import FamilyName
 from partialpool.families.links import LinkName
 from partialpool.finding import about_all, warn
@@ -25,7 +27,7 @@ from partialpool.posterior.comparison import Comparison, known_truth
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 from partialpool.priors import Prior
-from partialpool.spec import ModelOptions, Posed, Spec, pose
+from partialpool.spec import ModelOptions, OnePass, Posed, Spec, pose
 from partialpool.taking import takes
 
 
@@ -49,7 +51,8 @@ def fit(
     exposure: Any = None,
     trials: Any = None,
     chains: int | None = None,
-    draws: int | None = None,
+    draws: int | Auto | None = None,
+    ess: float | None = None,
     warmup: int | None = None,
     seed: int | None = None,
     interval: float = 0.95,
@@ -57,6 +60,8 @@ def fit(
     start: Start | None = None,
     threads: int | None = None,
     progress: bool | None = None,
+    one_pass: bool | None = None,
+    quadrature: int | None = None,
 ) -> Fit | Estimate:
     """Fit a hierarchical model.
 
@@ -68,9 +73,10 @@ def fit(
         what options say: ``offset(…)``, ``cbind(k, n - k) ~``, ``k | trials(n) ~``,
         ``y | se(s) ~``.
     data : DataFrame, dict of arrays, or path
-        pandas, polars, pyarrow, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder
-        or pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``,
-        or ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
+        pandas, polars (also lazy), pyarrow (also data sets and streams), anything with
+        ``__arrow_c_stream__``, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder or
+        pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``, or
+        ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
@@ -90,7 +96,8 @@ def fit(
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
         with. "auto" takes the first that can. "reml" and "ml" do not sample: they find the maximum
-        of the (restricted) likelihood, as lme4 does (Gaussian, any grouping factors).
+        of the (restricted) likelihood, as lme4 and glmmTMB do. That of families other than
+        gaussian ("ml") integrates levels by Laplace's approximation, or by `quadrature`.
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
@@ -107,7 +114,12 @@ def fit(
     trials : str, array or int, optional
         Number of trials of every row, for ``family="binomial"``.
     chains, draws, warmup : int, optional
-        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each.
+        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each. With
+        ``draws="auto"`` chains go on, up to 10,000 draws each, until every parameter has an
+        effective sample size of `ess`, in bulk and tails, and R-hat finds that they agree: to the
+        same draws as if their number had been given.
+    ess : float, optional
+        The effective sample size that is enough for ``draws="auto"``, 400 by default.
     seed : int, optional
         Same seed, same draws, however many threads. By default a random one, which is shown.
     interval : float
@@ -122,6 +134,15 @@ def fit(
         Chains that run at the same time; by default one for each core.
     progress : bool, optional
         Show progress on stderr; by default in a terminal, on runs longer than a second.
+    one_pass : bool, optional
+        Read the table in batches, in constant memory, and keep of its rows what a Gaussian model
+        needs: the cross-products of each combination of levels. The posterior is the same; answers
+        that need single rows, such as `loo`, are not to be had. By default so with more than
+        5 million rows, where the model allows it.
+    quadrature : int, optional
+        Of ``method="ml"`` with families other than gaussian: nodes of adaptive Gauss-Hermite
+        quadrature a level (lme4's ``nAGQ``), for a single factor with a single coefficient. By
+        default 1, which is Laplace's approximation.
 
     Returns
     -------
@@ -164,21 +185,40 @@ def fit(
         interval=interval,
         chains=chains,
         draws=draws,
+        ess=ess,
         warmup=warmup,
         seed=seed,
         proposal_sd=proposal_sd,
         start=start,
         threads=threads,
         progress=progress,
+        quadrature=quadrature,
     )
-    posed = pose(spec, data)
-    found: Fit | Estimate
-    if how.maximises:
-        found = estimated(posed, pooling, priors, how, began, Estimate)
-    else:
-        found = sampled(posed, pooling, priors, how, began, Fit)
+    check_flag("one_pass", one_pass)
+
+    def found_in(posed: Posed) -> Fit | Estimate:
+        if how.maximises:
+            return estimated(posed, pooling, priors, how, began, Estimate)
+        return sampled(posed, pooling, priors, how, began, Fit)
+
+    source = open_table(data)
+    with RowProgress(how.sampling.progress) as rows:
+        posed = pose(spec, source, OnePass(one_pass, _walks(how.method), rows.update))
+    try:
+        found = found_in(posed)
+    except NeedsRowsError:
+        if one_pass:
+            raise
+        found = found_in(pose(spec, source))
     warn(about_all(found.findings))
     return found
+
+
+def _walks(method: str) -> str | None:
+    """Say why an engine needs the rows of a table, if so."""
+    if method in ("nuts", "metropolis"):
+        return f'method="{method}" walks over single rows'
+    return None
 
 
 @takes(fit, ModelOptions, SamplingOptions)
@@ -205,7 +245,7 @@ def compare(
         The grouping factor whose pooling is compared, by default the first; others are partial.
     family, link, method, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
-    chains, draws, warmup, seed, interval, proposal_sd, threads, progress
+    chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress
         As in :func:`fit`, which takes `pooling` and `start` too.
 
     Returns

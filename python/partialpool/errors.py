@@ -49,6 +49,16 @@ class NotYetError(InputError, NotImplementedError):
     """A valid request that this version cannot serve."""
 
 
+class NeedsRowsError(NotYetError):
+    """A model of a table that was read in one pass, and that its sums do not suffice for."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, remedy="let the table be read whole (`one_pass=False`)")
+
+    def __reduce__(self) -> tuple[type[NeedsRowsError], tuple[str]]:
+        return type(self), (self.what,)
+
+
 class UnknownRowsError(InputError):
     """Rows of which the fit knows nothing, as no fitted row has their combination of categories.
 

@@ -26,6 +26,9 @@ ACCEPTANCE_LOW, ACCEPTANCE_HIGH = 0.05, 0.7
 BOUNDS_KEPT = 0.05
 """Share of whole draws within uniform priors below which rejecting the others is hopeless."""
 
+DRAWS = 10_000
+"""Draws of each chain beyond which more of them are no remedy: `draws="auto"` ends there."""
+
 # --- What the posterior owes to the prior --------------------------------------------------------
 
 PRIOR_WIDTH, PRIOR_SHIFT = 0.8, 0.25
@@ -79,6 +82,14 @@ CATEGORIES = 100
 """More ordered categories have more thresholds than can be estimated."""
 LOO_SECONDS = 3600.0
 """Leaving out rows one by one, which takes longer than that, is no longer worth a try."""
+
+ONE_PASS = 5_000_000
+"""Rows of a table from which a Gaussian model reads it in one pass and keeps none of them."""
+
+# --- What is done in another way where that pays --------------------------------------------------
+
+MERGED = 0.5
+"""Rows that differ in their responses alone become one where no more than this share is left."""
 
 # --- Checks and scores ---------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -13,13 +14,23 @@ from partialpool import engine
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine.exact import check_likelihood
 from partialpool.engine.options import Asked
+from partialpool.engine.rounds import Rounds, Verdict
+from partialpool.engine.run import Run
+from partialpool.engine.sampling import Sampling
 from partialpool.finding import Finding
 from partialpool.findings.data import design_findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.maximum import estimate_findings
 from partialpool.findings.priors import prior_conflicts
-from partialpool.findings.run import run_findings
-from partialpool.likelihood import Maximum, build_likelihood, check_maximised, maximise
+from partialpool.findings.run import run_findings, too_few, verdict
+from partialpool.likelihood import (
+    Maximum,
+    build_generalised,
+    build_likelihood,
+    check_maximised,
+    maximise,
+    maximise_generalised,
+)
 from partialpool.model import Model, Pooled
 from partialpool.model.pooling import Pooling
 from partialpool.priors import Prior
@@ -49,11 +60,20 @@ def sampled(
         If priors or engine do not fit the model.
     """
     pooled = posed.pool(pooling)
-    model, run, reason = engine.sample(how.method, pooled, priors, how.sampling)
+    sampling = how.sampling
+    if how.ess is not None:
+        sampling = _in_rounds(sampling, how.ess, _provenance(posed, "", "", how, began))
+    model, run, reason = engine.sample(how.method, pooled, priors, sampling)
+    if how.ess is not None:
+        reason += f'; by draws="auto", each chain ended at {run.draws:,}'
     provenance = _provenance(posed, run.method, reason, how, began)
     asked = _request(posed, pooling, priors, how)
-    fit = kind(model, run, provenance, design_findings(pooled, model), pooled.design, asked)
-    fit.findings += run_findings(model, run, fit.judged_summary, pooled)
+    rows = pooled.design if pooled.design.condensed is None else None
+    fit = kind(model, run, provenance, design_findings(pooled, model), rows, asked)
+    summary = fit.judged_summary
+    fit.findings += run_findings(model, run, summary, pooled)
+    if sampling.rounds is not None:
+        fit.findings += too_few(summary, run, sampling.rounds)
     fit.findings += prior_conflicts(pooled, model, run)
     fit.findings += overdispersion(fit)
     return fit
@@ -75,14 +95,28 @@ def estimated(
         If the model has no such maximum.
     """
     pooled = posed.pool(pooling)
-    check_maximised(how.method, pooled, priors)
-    check_likelihood(pooled, how.method)
-    likelihood = build_likelihood(pooled, restricted=how.method == "reml")
-    found = maximise(likelihood)
-    findings = estimate_findings(pooled, likelihood.model, found)
+    check_maximised(how.method, pooled, priors, how.quadrature)
+    if pooled.family.conjugate:
+        check_likelihood(pooled, how.method)
+        likelihood = build_likelihood(pooled, restricted=how.method == "reml")
+        model, found = likelihood.model, maximise(likelihood)
+    else:
+        generalised = build_generalised(pooled, how.quadrature)
+        model, found = generalised.model, maximise_generalised(generalised)
+    findings = estimate_findings(pooled, model, found)
     provenance = _provenance(posed, how.method, "you asked for it", how, began)
     asked = _request(posed, pooling, priors, how)
-    return kind(likelihood.model, found, provenance, findings, pooled, asked)
+    return kind(model, found, provenance, findings, pooled, asked)
+
+
+def _in_rounds(sampling: Sampling, ess: float, record: Provenance) -> Sampling:
+    """Let chains go on until findings would have nothing to say of their length."""
+
+    def judge(model: Model, run: Run) -> Verdict:
+        return verdict(Posterior(model, run, record, []).judged_summary, run)
+
+    rounds = Rounds(ess, judge)
+    return replace(sampling, draws=rounds.first(sampling.chains), rounds=rounds)
 
 
 def _request(posed: Posed, pooling: Pooling, priors: Priors | None, how: Asked) -> Request:

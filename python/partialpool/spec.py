@@ -21,6 +21,9 @@ from partialpool.formula import Terms, parse_formula, parse_predictor
 from partialpool.formula.names import quoted
 from partialpool.model.pooling import Pooled, Pooling, check_pooling, pool
 from partialpool.priors import Prior
+from partialpool.scan.choose import one_pass_design
+from partialpool.scan.scan import Watch
+from partialpool.scan.wanted import Wanted
 
 SOME_PRIORS = '{"sigma": pp.Exponential(1)}'
 
@@ -97,7 +100,26 @@ class Posed:
         return self.pool(self.spec.pooling)
 
 
-def pose(spec: Spec, data: Any) -> Posed:
+@dataclass(frozen=True)
+class OnePass:
+    """Whether a table is read in one pass, of which only sums are kept.
+
+    Attributes
+    ----------
+    asked : bool or None
+        Whether it should be; None where it is for a large table, if the model allows it.
+    obstacle : str or None
+        Why not, whatever the model.
+    watch : callable, optional
+        Told how many rows were read, and how many there are to read.
+    """
+
+    asked: bool | None = False
+    obstacle: str | None = None
+    watch: Watch = None
+
+
+def pose(spec: Spec, data: Any, one_pass: OnePass | None = None) -> Posed:
     """Read a table as a formula sees it, and check that the family can give its responses.
 
     Raises
@@ -117,6 +139,14 @@ def pose(spec: Spec, data: Any) -> Posed:
         roles |= {"trials": roles["weights"], "weights": None}
     single = unknown and not shares  # true or false, or 0 or 1
     source = open_table(data)
+    given = {role: value for role, value in roles.items() if value is not None}
+    words = {role: _shown(value) for role, value in given.items()}
+    if one_pass is not None:
+        obstacle = one_pass.obstacle or _needs_rows(spec, family)
+        wanted = Wanted(terms, given)
+        summed = one_pass_design(wanted, source, one_pass.asked, obstacle, one_pass.watch)
+        if summed is not None:
+            return Posed(spec, summed, source.source, family, link, words)
     design = build_design(
         terms,
         source,
@@ -129,8 +159,16 @@ def pose(spec: Spec, data: Any) -> Posed:
     if single:
         family = _without_trials(terms, family, design)
     family.check(design.response, design.y, design.trials, design.rows, _named(roles["trials"]))
-    given = {role: _shown(value) for role, value in roles.items() if value is not None}
-    return Posed(spec, design, source.source, family, link, given)
+    return Posed(spec, design, source.source, family, link, words)
+
+
+def _needs_rows(spec: Spec, family: Family) -> str | None:
+    """Say why sums over the rows are not enough for a model, if so."""
+    if not family.conjugate:
+        return f"the {family.name} family is not Gaussian, so that sums over rows do not suffice"
+    if spec.sigma is not None:
+        return "`sigma` has a formula of its own, so that sums over rows do not suffice"
+    return None
 
 
 def _check_roles(

@@ -199,7 +199,7 @@ fn level_factor(
     if q == 1 {
         let d = scale[0] * own[0] * scale[0] + 1.0;
         m[0] = scale[0] / d.sqrt();
-        return d.is_finite().then(|| d.ln());
+        return (d > 0.0 && d.is_finite()).then(|| d.ln());
     }
     for i in 0..q {
         for j in 0..q {

@@ -6,7 +6,8 @@
 
 use super::eliminate::Elimination;
 use super::nodes::{Population, population};
-use super::products::{Products, Rows};
+use super::products::Products;
+use super::within::{AllRows, Within};
 use crate::linalg::solve_lower;
 use crate::parallel::in_parts;
 use crate::vmath::HALF_LOG_2PI;
@@ -61,13 +62,6 @@ pub fn log_densities(data: &Arc<Products>, draws: &Draws<'_>, threads: usize) ->
     out
 }
 
-/// The rows as they were reduced.
-pub struct AllRows<'a> {
-    pub factors: &'a [Rows],
-    /// By rows, w numbers each.
-    pub xy: &'a [f64],
-}
-
 /// At every draw and for every row: log density given the other rows, deviation of y from its mean
 /// then, and log density of another such row given all; by draw, by row.
 pub fn leave_rows_out(
@@ -86,7 +80,9 @@ pub fn leave_rows_out(
             *out = at.map(|(_, population)| {
                 elimination.solve();
                 elimination.invert();
-                let of_draw = OfDraw::new(&elimination, &population, draws.sigma[draw]);
+                let within = Within::new(&elimination);
+                let sigma = draws.sigma[draw];
+                let of_draw = OfDraw { within, population: &population, sigma };
                 (0..data.n_rows).map(|row| of_draw.leave_out(rows, row)).collect()
             });
         }
@@ -100,53 +96,17 @@ pub fn leave_rows_out(
 
 /// What rows are held against at one draw.
 struct OfDraw<'a> {
-    elimination: &'a Elimination,
+    within: Within<'a>,
     population: &'a Population,
     sigma: f64,
-    /// Of each level of the lead: its coefficients' means (q × w), their covariance (q × q), and that
-    /// with those of the others that are linked (q a link).
-    mean: Vec<f64>,
-    covariance: Vec<f64>,
-    beside: Vec<f64>,
 }
 
-impl<'a> OfDraw<'a> {
-    fn new(elimination: &'a Elimination, population: &'a Population, sigma: f64) -> Self {
-        let data = &elimination.data;
-        let mut found = Self {
-            elimination,
-            population,
-            sigma,
-            mean: Vec::new(),
-            covariance: Vec::new(),
-            beside: Vec::new(),
-        };
-        let q = data.lead().q;
-        for level in 0..data.lead().n_levels {
-            let own = elimination.own_covariance(level);
-            found.mean.extend(elimination.with_others(level, &own));
-            let y = elimination.linked(level, &own);
-            let columns = &data.linked[data.links(level)];
-            for &row in columns {
-                for a in 0..q {
-                    let t =
-                        |column: u32| elimination.rest.covariance(row as usize, column as usize);
-                    let along = columns.iter().enumerate().map(|(c, &col)| t(col) * y[c * q + a]);
-                    found.beside.push(-along.sum::<f64>());
-                }
-            }
-            let shared = elimination.shared(level, &own);
-            found.covariance.extend(own.iter().zip(&shared).map(|(a, b)| a + b));
-        }
-        found
-    }
-
+impl OfDraw<'_> {
     fn leave_out(&self, rows: &AllRows<'_>, row: usize) -> [f64; 3] {
-        let data = &self.elimination.data;
-        let w = data.width;
-        let mut rest = rows.xy[row * w..(row + 1) * w].to_vec();
-        let inside = self.inside(rows, row, &mut rest);
         let u = &self.population.u;
+        let w = u.len();
+        let mut rest = rows.xy[row * w..(row + 1) * w].to_vec();
+        let inside = self.within.inside(rows, row, &mut rest);
         let residual: f64 = rest.iter().zip(u).map(|(x, u)| x * u).sum();
         let x = &mut rest[..self.population.n];
         solve_lower(&self.population.root, self.population.n, x);
@@ -162,46 +122,5 @@ impl<'a> OfDraw<'a> {
             residual / share,
             -0.5 * (spread * variance).ln() - 0.5 * square / spread - HALF_LOG_2PI,
         ]
-    }
-
-    /// zᵀTz of a row; turns its `[x y]` into the row of `V₀⁻¹[X y]`.
-    fn inside(&self, rows: &AllRows<'_>, row: usize, rest: &mut [f64]) -> f64 {
-        let (elimination, data) = (self.elimination, &self.elimination.data);
-        let (w, n, q) = (data.width, data.n_rest, data.lead().q);
-        let of = |k: usize| {
-            let (factor, p) = (&rows.factors[k], data.factors[k].q);
-            (&factor.z[row * p..(row + 1) * p], factor.codes[row] as usize)
-        };
-        let (z, level) = of(data.lead);
-        let own = &self.covariance[level * q * q..][..q * q];
-        let mut inside = 0.0;
-        for a in 0..q {
-            inside += z[a] * (0..q).map(|b| own[a * q + b] * z[b]).sum::<f64>();
-            for (c, rest) in rest.iter_mut().enumerate() {
-                *rest -= z[a] * self.mean[(level * q + a) * w + c];
-            }
-        }
-        let links = data.links(level);
-        let columns = &data.linked[links.clone()];
-        let mut seen: Vec<(usize, f64)> = Vec::new();
-        for &k in &data.others {
-            let (z_other, other) = of(k);
-            let at = data.factors[k].columns(other);
-            let first = columns.partition_point(|&column| (column as usize) < at.start);
-            for (b, (column, &z_other)) in at.zip(z_other).enumerate() {
-                let beside = &self.beside[(links.start + first + b) * q..][..q];
-                inside += 2.0 * z_other * beside.iter().zip(z).map(|(s, z)| s * z).sum::<f64>();
-                for (c, rest) in rest.iter_mut().enumerate() {
-                    *rest -= z_other * elimination.x[c * n + column];
-                }
-                for &(before, z_before) in &seen {
-                    inside +=
-                        2.0 * z_other * z_before * elimination.rest.covariance(column, before);
-                }
-                inside += z_other * z_other * elimination.rest.covariance(column, column);
-                seen.push((column, z_other));
-            }
-        }
-        inside
     }
 }

@@ -35,6 +35,21 @@ impl Elimination {
         out
     }
 
+    /// Means of a factor's levels, q × w each, in working columns. After `evaluate`.
+    pub fn means(&mut self, k: usize) -> Vec<f64> {
+        self.solve();
+        let (factor, w) = (&self.data.factors[k], self.data.width);
+        if k == self.data.lead {
+            let of = |level| self.with_others(level, &self.own_covariance(level));
+            return (0..factor.n_levels).flat_map(of).collect();
+        }
+        let n = self.data.n_rest;
+        let rows = factor.offset..factor.offset + factor.n_levels * factor.q;
+        rows.flat_map(|row| (0..w).map(move |c| (row, c)))
+            .map(|(row, c)| self.x[c * n + row])
+            .collect()
+    }
+
     /// Means and covariances of a factor's levels. After `evaluate`; fills T if it is not.
     pub fn conditional(&mut self, k: usize) -> Conditional {
         self.solve();

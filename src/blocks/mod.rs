@@ -23,10 +23,12 @@ mod products;
 mod rest;
 mod slopes;
 mod sums;
+mod within;
 
 pub use eliminate::Elimination;
-pub use held_out::{AllRows, Draws, leave_rows_out, log_densities};
+pub use held_out::{Draws, leave_rows_out, log_densities};
 pub use nodes::{NodeAt, draws, node_moments};
 pub use products::{Products, Rows, Shape};
 pub use rest::Cost;
 pub use sums::Blocks;
+pub use within::{AllRows, Within};

@@ -22,7 +22,10 @@ pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Exp
         return explored;
     }
     let runs = sample_by_surrogate(density, plan, watch).unwrap_or_else(|| {
-        protected(plan, |chain| nuts::run_chain(density.clone(), chain, plan, watch))
+        // Where a stand-in was given up after some rounds, the density is judged from there on.
+        let reached = watch.rounds.as_ref().map_or(0, |rounds| rounds.reached());
+        let plan = &Plan { draws: plan.draws.max(reached), ..*plan };
+        protected(plan, watch, |chain| nuts::run_chain(density.clone(), chain, plan, watch))
     });
     Explored { runs, certificate: None }
 }
@@ -38,7 +41,7 @@ fn sample_by_surrogate<D: Density + Sync>(
     }
     let build = || surrogate::build(density, &watch.stop);
     let surrogate = catch_unwind(AssertUnwindSafe(build)).ok()??;
-    let runs = protected(plan, |chain| {
+    let runs = protected(plan, watch, |chain| {
         surrogate::run_chain(&surrogate, density.clone(), chain, plan, watch)
     });
     let good = |run: &ChainRun| {

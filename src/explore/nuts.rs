@@ -63,7 +63,7 @@ pub fn run_chain<D: Density>(mut density: D, chain: usize, plan: &Plan, watch: &
     let exact = generator(plan.seed, chain, 0);
     let result = run.reserve(plan.draws, density.n_outputs()).and_then(|()| {
         if density.dim() == 0 {
-            draw_exactly(&mut density, exact, plan, &mut run)
+            draw_exactly(&mut density, chain, exact, plan, watch, &mut run)
         } else {
             walk(density, chain, exact, plan, watch, &mut run)
         }
@@ -75,12 +75,15 @@ pub fn run_chain<D: Density>(mut density: D, chain: usize, plan: &Plan, watch: &
 /// Everything is conjugate: nothing to walk over.
 fn draw_exactly<D: Density>(
     density: &mut D,
+    chain: usize,
     mut exact: ChaCha8Rng,
     plan: &Plan,
+    watch: &Watch,
     run: &mut ChainRun,
 ) -> Result<(), String> {
     let mut row = vec![0.0; density.n_outputs()];
-    for _ in 0..plan.draws {
+    let mut until = plan.draws;
+    while run.kept < until || watch.goes_on(chain, run, &mut until, row.len())? {
         if !density.output(&[], &mut exact, &mut row) {
             return Err(DEGENERATE.into());
         }
@@ -104,14 +107,22 @@ fn walk<D: Density>(
     let mut nuts =
         settings(plan).new_chain(chain as u64, math, &mut random).map_err(|e| e.to_string())?;
     nuts.set_position(&start).map_err(|e| e.to_string())?;
-    let mut clock = Instant::now();
-    for iteration in 0..plan.warmup + plan.draws {
-        if watch.stop.load(Relaxed) {
-            break;
-        }
+    let (mut clock, mut until) = (Instant::now(), plan.draws);
+    for iteration in 0.. {
         if iteration == plan.warmup {
             run.warmup_seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
+        }
+        if run.kept == until {
+            run.sampling_seconds += clock.elapsed().as_secs_f64();
+            let more = watch.goes_on(chain, run, &mut until, row.len())?;
+            clock = Instant::now();
+            if !more {
+                break;
+            }
+        }
+        if watch.stop.load(Relaxed) {
+            break;
         }
         let (u, _, stats, progress) = nuts.expanded_draw().map_err(|e| e.to_string())?;
         run.gradients += progress.num_steps;
@@ -127,7 +138,7 @@ fn walk<D: Density>(
         let (energy, logp) = (stats.point.energy, stats.point.logp);
         run.keep(&row, Kept { energy, logp, diverging: progress.diverging, depth: stats.depth });
     }
-    run.sampling_seconds = clock.elapsed().as_secs_f64();
+    run.sampling_seconds += clock.elapsed().as_secs_f64();
     Ok(())
 }
 

@@ -13,6 +13,11 @@ pub struct Continuous {
     y: Vec<f64>,
     /// Square roots of the weights.
     root: Vec<f64>,
+    /// Rows in all, and where rows stand for several: how many each, and their weighted squares
+    /// around the mean.
+    n: f64,
+    copies: Vec<f64>,
+    within: Vec<f64>,
     constant: f64,
 }
 
@@ -38,7 +43,8 @@ impl Formulas for Continuous {
                 *y = y.ln();
             }
         }
-        Self { student_t, y, root, constant }
+        let (copies, within) = (Vec::new(), Vec::new());
+        Self { student_t, y, root, n: n as f64, copies, within, constant }
     }
 
     fn constant(kind: Kind, y: f64, _: Option<&f64>, weight: Option<&f64>) -> f64 {
@@ -50,8 +56,13 @@ impl Formulas for Continuous {
         }
     }
 
+    fn merge(&mut self, copies: Vec<f64>, within: Vec<f64>) -> bool {
+        (self.n, self.copies, self.within) = (copies.iter().sum(), copies, within);
+        !self.student_t
+    }
+
     fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
-        let n = self.y.len() as f64;
+        let n = self.n;
         let (sigma, nu) = split(aux, self.student_t);
         if let Some(sigma) = sigma {
             d_aux[0] -= n / sigma;
@@ -79,6 +90,20 @@ impl Formulas for Continuous {
         let columns = [self.y.as_slice(), &self.root];
         let (sigma, nu) = split(aux, self.student_t);
         let (logp, slopes) = match (sigma, nu) {
+            (sigma, None) if !self.copies.is_empty() => {
+                let columns = [self.y.as_slice(), &self.root, &self.copies, &self.within];
+                let sums = match sigma {
+                    Some(sigma) => {
+                        let density = Moments::<false> { inverse_sigma: 1.0 / sigma };
+                        sweep(&density, columns, &[], range, eta, log_sigma, each)
+                    }
+                    None => {
+                        let density = Moments::<true> { inverse_sigma: 1.0 };
+                        sweep(&density, columns, &[], range, eta, log_sigma, each)
+                    }
+                };
+                (sums.logp, [if sigma.is_some() { sums.aux[0] } else { 0.0 }, 0.0])
+            }
             (Some(sigma), None) => {
                 let density = Gaussian::<false> { inverse_sigma: 1.0 / sigma };
                 let sums = sweep(&density, columns, &[], range, eta, log_sigma, each);
@@ -147,6 +172,29 @@ impl<const OWN: bool> Density<2, 1> for Gaussian<OWN> {
             factor: 1.0,
             eta: z * scale,
             aux: [if OWN { square - 1.0 } else { square * inverse }],
+        }
+    }
+}
+
+/// Several rows with the same linear predictor: their mean, the root of their weight, their number and
+/// their weighted squares around the mean.
+struct Moments<const OWN: bool> {
+    inverse_sigma: f64,
+}
+
+impl<const OWN: bool> Density<4, 1> for Moments<OWN> {
+    #[inline(always)]
+    fn row(&self, [y, root, copies, within]: [f64; 4], eta: f64, log_sigma: f64) -> Row<1> {
+        let inverse = if OWN { exp(-log_sigma) } else { self.inverse_sigma };
+        let scale = root * inverse;
+        let z = (y - eta) * scale;
+        let squares = z.mul_add(z, within * inverse * inverse);
+        let logp = -0.5 * squares;
+        Row {
+            logp: if OWN { logp - copies * log_sigma } else { logp },
+            factor: 1.0,
+            eta: z * scale,
+            aux: [if OWN { squares - copies } else { squares * inverse }],
         }
     }
 }

@@ -62,6 +62,12 @@ pub trait Formulas: Sized {
         each: &mut [f64],
     ) -> f64;
 
+    /// Let every row stand for several with the same linear predictor: their numbers, and what else
+    /// their likelihood needs; false where that is not enough.
+    fn merge(&mut self, _copies: Vec<f64>, _within: Vec<f64>) -> bool {
+        false
+    }
+
     /// Thresholds up to the highest category that occurs.
     fn n_thresholds(&self) -> usize {
         0
@@ -140,6 +146,12 @@ macro_rules! families {
             ) -> f64 {
                 match self {
                     $(Family::$formulas(f) => f.rows(range, aux, eta, log_sigma, d_aux, each),)+
+                }
+            }
+
+            pub fn merge(&mut self, copies: Vec<f64>, within: Vec<f64>) -> bool {
+                match self {
+                    $(Family::$formulas(family) => family.merge(copies, within),)+
                 }
             }
 

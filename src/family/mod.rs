@@ -66,6 +66,20 @@ impl Likelihood {
         Ok(Self { about, n_rows, family })
     }
 
+    /// Rows that stand for several each: responses and weights are means and sums of theirs. `copies`
+    /// are their numbers, `within` is what they scatter by: of a normal distribution their weighted sum
+    /// of squares around the mean, of a gamma distribution that of `ln y` less the mean's logarithm.
+    pub fn merged(mut self, copies: Vec<f64>, within: Vec<f64>) -> Result<Self, String> {
+        if copies.len() != self.n_rows || within.len() != self.n_rows {
+            return Err("there are other numbers of copies than rows".into());
+        }
+        if self.family.merge(copies, within) {
+            Ok(self)
+        } else {
+            Err("rows of this family cannot be merged so".into())
+        }
+    }
+
     pub fn n_rows(&self) -> usize {
         self.n_rows
     }

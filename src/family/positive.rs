@@ -11,6 +11,8 @@ pub struct Positive {
     log_y: Vec<f64>,
     weights: Vec<f64>,
     total: f64,
+    /// Where rows stand for several: the weighted sum of `ln y` less the logarithm of their mean.
+    within: f64,
     /// `−Σ ln y`
     constant: f64,
 }
@@ -28,19 +30,24 @@ impl Formulas for Positive {
         for y in &mut y {
             *y = y.ln();
         }
-        Self { kind, log_y: y, weights, total, constant }
+        Self { kind, log_y: y, weights, total, within: 0.0, constant }
     }
 
     fn constant(_: Kind, y: f64, _: Option<&f64>, weight: Option<&f64>) -> f64 {
         -weight.unwrap_or(&1.0) * y.ln()
     }
 
+    fn merge(&mut self, _: Vec<f64>, within: Vec<f64>) -> bool {
+        self.within = within.iter().sum();
+        self.kind == Kind::Gamma
+    }
+
     fn shared(&self, aux: &[f64], d_aux: &mut [f64]) -> f64 {
         let (value, slope) = self.of_all(aux);
         if let [to] = d_aux {
-            *to += self.total * slope;
+            *to += self.total * slope + self.within;
         }
-        self.constant + self.total * value
+        self.constant + self.total * value + self.within * aux.first().unwrap_or(&0.0)
     }
 
     fn common(&self, aux: &[f64], classes: &mut [f64]) {

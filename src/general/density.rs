@@ -106,7 +106,8 @@ impl GeneralDensity {
         let model = &*self.model;
         let n = model.likelihood.n_rows();
         self.by_values.fill(0.0);
-        let mut logp = model.likelihood.shared(&self.values, &mut self.by_values);
+        let mut logp = model.constant;
+        logp += model.likelihood.shared(&self.values, &mut self.by_values);
         let (mean, scale) = self.parts.split_at_mut(1);
         let mean = &mut mean[0];
         for first in (0..n).step_by(CHUNK) {

@@ -60,13 +60,15 @@ pub struct General {
     pub likelihood: Likelihood,
     pub parts: Vec<Part>,
     pub dispersion: Dispersion,
+    /// What the log likelihood lacks where rows stand for several that were merged.
+    pub constant: f64,
     start: Vec<f64>,
 }
 
 impl General {
     /// Without coordinates: see [`General::in_coordinates`].
     pub fn new(likelihood: Likelihood, parts: Vec<Part>, dispersion: Dispersion) -> Self {
-        Self { likelihood, parts, dispersion, start: Vec::new() }
+        Self { likelihood, parts, dispersion, constant: 0.0, start: Vec::new() }
     }
 
     pub fn n_values(&self) -> usize {

@@ -3,11 +3,13 @@
 use super::arguments::vector;
 use super::watch::watched;
 use crate::explore::sample;
+use crate::rounds::Rounds;
 use crate::sampler::{Certificate, ChainRun, Density, Explored, Plan, Watch};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::hint::black_box;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// A density of any type, made anew with its working storage whenever it is needed.
@@ -98,9 +100,12 @@ impl PyDensity {
 
     /// Sample with NUTS, over a stand-in for the density, or (`design`: whether, by default where that
     /// pays) from polynomials that were checked: then "design" says how. `progress`, called about ten
-    /// times a second, is given the iterations and the divergences of each chain.
+    /// times a second, is given the iterations and the divergences of each chain. `judge`, called when
+    /// all chains have `draws` draws, is given the outputs of each, and returns the draws of each to go
+    /// on to; there it is called again, and chains end where that is not more than they have.
     #[pyo3(signature = (
-        *, chains, draws, warmup, seed, threads, max_depth, progress, surrogate=true, design=None
+        *, chains, draws, warmup, seed, threads, max_depth, progress, judge=None, surrogate=true,
+        design=None
     ))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(
@@ -113,12 +118,18 @@ impl PyDensity {
         threads: usize,
         max_depth: u64,
         progress: Option<Py<PyAny>>,
+        judge: Option<Py<PyAny>>,
         surrogate: bool,
         design: Option<bool>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
         let work = |watch: &Watch| self.density.sample(&plan, watch);
-        let (explored, interrupted) = watched(py, progress, chains, work)?;
+        let raised = Arc::new(Mutex::default());
+        let rounds = judge.map(|judge| rounds(judge, self.n_outputs, raised.clone()));
+        let (explored, interrupted) = watched(py, progress, chains, rounds, work)?;
+        if let Some(error) = raised.lock().ok().and_then(|mut raised| raised.take()) {
+            return Err(error);
+        }
         let chains = explored.runs.into_iter().map(|run| chain_dict(py, run, self.n_outputs));
         let out = PyDict::new(py);
         out.set_item("interrupted", interrupted)?;
@@ -127,6 +138,24 @@ impl PyDensity {
         out.set_item("chains", chains.collect::<PyResult<Vec<_>>>()?)?;
         Ok(out)
     }
+}
+
+/// Rounds that Python judges; what it raised ends them.
+fn rounds(judge: Py<PyAny>, width: usize, raised: Arc<Mutex<Option<PyErr>>>) -> Rounds {
+    Rounds::new(Box::new(move |runs| {
+        let judged = Python::attach(|py| {
+            let outputs =
+                |run: &&ChainRun| PyArray1::from_slice(py, &run.outputs).reshape([run.kept, width]);
+            let outputs = runs.iter().map(outputs).collect::<PyResult<Vec<_>>>()?;
+            judge.call1(py, (outputs,))?.extract::<usize>(py)
+        });
+        judged.unwrap_or_else(|error| {
+            if let Ok(mut raised) = raised.lock() {
+                *raised = Some(error);
+            }
+            0
+        })
+    }))
 }
 
 fn certificate_dict<'py>(py: Python<'py>, found: &Certificate) -> PyResult<Bound<'py, PyDict>> {

@@ -126,7 +126,7 @@ impl PyJoint {
         };
         let joint = &self.joint;
         let work = |watch: &Watch| walk(joint, &starts, &proposal_sd, &plan, watch);
-        let (walks, interrupted) = watched(py, progress, plan.chains, work)?;
+        let (walks, interrupted) = watched(py, progress, plan.chains, None, work)?;
         let chains = walks.into_iter().map(|walk| walk_dict(py, walk, dim));
         let out = PyDict::new(py);
         out.set_item("interrupted", interrupted)?;

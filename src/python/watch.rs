@@ -1,5 +1,6 @@
 //! Long work, while the thread that called watches: Ctrl-C stops it, and progress is reported.
 
+use crate::rounds::Rounds;
 use crate::sampler::Watch;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
@@ -13,9 +14,10 @@ pub fn watched<T: Send>(
     py: Python<'_>,
     progress: Option<Py<PyAny>>,
     chains: usize,
+    rounds: Option<Rounds>,
     work: impl FnOnce(&Watch) -> T + Send,
 ) -> PyResult<(T, bool)> {
-    let watch = Watch::new(chains);
+    let watch = Watch::new(chains, rounds);
     let (mut interrupted, mut raised) = (false, None);
     let result = py.detach(|| {
         std::thread::scope(|scope| {

@@ -322,7 +322,7 @@ def leftovers(folder):
     return [path.name for path in folder.iterdir() if path.name.endswith(".part")]
 
 
-def broken(kind, new, folder):
+def broken(kind, new, folder, monkeypatch):
     """A table that fails in its second part, and what the message has to name."""
     path = folder / "new.parquet"
     new.to_parquet(path, row_group_size=100)
@@ -347,14 +347,11 @@ def broken(kind, new, folder):
         one, two = table.slice(0, 200), table.slice(200)
         two = two.set_column(1, "x", two["x"].cast(pa.string()))
 
-        class Odd:
-            def collect_batches(self, **options):
-                return iter([pl.from_arrow(one), pl.from_arrow(two)])
+        def parts(frame, **options):
+            return iter([pl.from_arrow(one), pl.from_arrow(two)])
 
-            collect = None
-
-        Odd.__module__ = "polars.lazy"
-        return Odd(), ["`x` as", "from row 201 on"]
+        monkeypatch.setattr(pl.LazyFrame, "collect_batches", parts)
+        return pl.from_arrow(one).lazy(), ["`x` as", "from row 201 on"]
     if kind == "fields":
         text = new.drop(columns="name").to_csv(index=False).splitlines()
         text[250] += ",1,2"
@@ -372,7 +369,7 @@ def broken(kind, new, folder):
 def test_a_broken_part_is_named_and_leaves_no_file(kind, fit, new, tmp_path, monkeypatch):
     monkeypatch.setattr(stream, "ROWS", 100)
     monkeypatch.setattr(batches, "ROWS", 100)
-    data, names = broken(kind, new, tmp_path)
+    data, names = broken(kind, new, tmp_path, monkeypatch)
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(pp.InputError) as error:
         fit.predict(data, out=tmp_path / "out.parquet")

@@ -20,7 +20,7 @@ from partialpool.design import build_design, matrix, response
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.statistic import Statistic
 from partialpool.draws.summary import COLUMNS, Summary
-from partialpool.engine import marginal
+from partialpool.engine import marginal, rounds
 from partialpool.engine.engine import BoundsError
 from partialpool.engine.sampling import Sampling
 from partialpool.families.known import FAMILIES
@@ -32,7 +32,7 @@ from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.residuals import residual_findings, uniformity
 from partialpool.formula import expand, parse_formula
 from partialpool.likelihood.maximum import check_maximised
-from partialpool.model import pool
+from partialpool.model import general, pool
 from partialpool.scores import loo
 from partialpool.scores.loo import Loo, _unreliable
 from partialpool.scores.ranking import Ranking
@@ -489,6 +489,21 @@ def numbers_in_a_matrix(count):
 def rows_left_out(seconds):
     rows = round(seconds * (os.cpu_count() or 1) / loo.ROW / 1000)
     return refused(loo.check_effort, rows, 1000, 0)
+
+
+@border("MERGED", 101, 100)
+def merged_rows(cells):
+    """200 rows of so many cells."""
+    data = {"x": np.arange(200) % cells, "y": np.arange(200) % 2}
+    pooled = pose(Spec("y ~ x", family="bernoulli"), data).pooled
+    return general.build_general(pooled).core.n_rows < 200
+
+
+@border("DRAWS", 9999, 10_000)
+def draws_at_the_end(drawn):
+    few = rounds.Verdict(1.0, True)
+    most = rounds.most_draws(lambda draws: True)
+    return rounds.Rounds(400, lambda model, run: few).until(drawn, few, most) == drawn
 
 
 def coefficients(bar, count):

@@ -26,6 +26,7 @@ from partialpool.cli.effects import effects_command
 from partialpool.cli.fit import fit_command
 from partialpool.cli.hypothesis import hypothesis_command
 from partialpool.cli.loo import loo_command
+from partialpool.cli.lrt import lrt_command
 from partialpool.cli.output import OutputError, discard, own_words, say
 from partialpool.cli.predict import predict_command
 from partialpool.cli.report import report_command
@@ -119,6 +120,7 @@ app.command("check")(check_command)
 app.command("effects")(effects_command)
 app.command("hypothesis")(hypothesis_command)
 app.command("loo")(loo_command)
+app.command("lrt")(lrt_command)
 app.command("table")(table_command)
 app.command("report")(report_command)
 app.command("demo")(demo_command)

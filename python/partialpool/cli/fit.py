@@ -33,9 +33,10 @@ from partialpool.interrupt import INTERRUPTED
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
 from partialpool.tables.saving import check_ending
+from partialpool.words.estimate import estimate_page
 
 
-@taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start")
+@taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start", "one_pass")
 def fit_command(
     data: options.Data,
     formula: options.Formula,
@@ -59,6 +60,10 @@ def fit_command(
             metavar="FILE", help="Write the table as papers show it: .docx, .html, .tex, .md, .csv."
         ),
     ] = None,
+    confint: Annotated[
+        bool,
+        typer.Option("--confint", help="Intervals by profile likelihood, of reml and ml."),
+    ] = False,
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
@@ -67,18 +72,7 @@ def fit_command(
     Exit code 0: done; 1: the fit should not be used (a finding of level error); 2: bad input;
     130: interrupted.
     """
-    method = given["method"]
-    if out is not None and method in MAXIMISED:
-        raise InputError(
-            f"`--out` is given with `--method {method}`, and it saves posteriors",
-            remedy="leave it out, or use `--json`, `--coefficients` or `--table`",
-        )
-    for option, value in (("--plot", plot), ("--plots", plots)):
-        if value is not None and method in MAXIMISED:
-            raise InputError(
-                f"`{option}` is given with `--method {method}`, and it draws posteriors",
-                remedy="leave one of them out",
-            )
+    _check_method(given["method"], {"--out": out, "--plot": plot, "--plots": plots}, confint)
     if rows is not None and out is None:
         shown = "--rows" if rows else "--no-rows"
         raise InputError(f"`{shown}` is given without `--out`", remedy="name the file, or leave it")
@@ -94,10 +88,33 @@ def fit_command(
         say("interrupted", sys.stderr)
         return INTERRUPTED
     failed = tried(_writers(fit, targets, folder, rows=rows is not False))
-    report(fit.page, as_json, *drawn_words(plot, plots))
+    page = estimate_page(fit, fit.confint()) if confint and isinstance(fit, Estimate) else fit.page
+    report(page, as_json, *drawn_words(plot, plots))
     if failed:
         raise failed[0]
     return judged(fit.findings)
+
+
+def _check_method(method: str, files: Mapping[str, str | None], confint: bool) -> None:
+    """Refuse what only posteriors have, and what only maxima of likelihoods have."""
+    if method not in MAXIMISED:
+        if confint:
+            raise InputError(
+                f"`--confint` is given with `--method {method}`, and it is of likelihoods",
+                remedy="use `--method reml`, or leave it out: the table has intervals",
+            )
+        return
+    if files["--out"] is not None:
+        raise InputError(
+            f"`--out` is given with `--method {method}`, and it saves posteriors",
+            remedy="leave it out, or use `--json`, `--coefficients` or `--table`",
+        )
+    for option in ("--plot", "--plots"):
+        if files[option] is not None:
+            raise InputError(
+                f"`{option}` is given with `--method {method}`, and it draws posteriors",
+                remedy="leave one of them out",
+            )
 
 
 def _writers(

@@ -12,7 +12,7 @@ import typer
 
 import partialpool
 from partialpool.answers.predict import RoleOptions
-from partialpool.engine.options import SamplingOptions
+from partialpool.engine.options import AUTO, SamplingOptions
 from partialpool.errors import InputError
 from partialpool.spec import ModelOptions
 
@@ -119,7 +119,17 @@ Trials = Annotated[
     str | None, typer.Option(metavar="COLUMN|N", help="Trials of every row (binomial).")
 ]
 Chains = Annotated[int | None, typer.Option(help="Number of chains.  [default: 4]")]
-Draws = Annotated[int | None, typer.Option(help="Draws to keep of each chain.  [default: 1000]")]
+Draws = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help="Draws to keep of each chain; auto: until there are enough.  [default: 1000]",
+    ),
+]
+Ess = Annotated[
+    float | None,
+    typer.Option(help="Effective draws that are enough for `--draws auto`.  [default: 400]"),
+]
 Warmup = Annotated[int | None, typer.Option(help="Warm-up draws of each chain.  [default: 1000]")]
 Seed = Annotated[
     int | None, typer.Option(help="Same seed, same draws.  [default: random, and shown]")
@@ -147,6 +157,17 @@ ShowProgress = Annotated[
         help="Show progress.  [default: in a terminal, on runs longer than a second]",
     ),
 ]
+OnePass = Annotated[
+    bool | None,
+    typer.Option(
+        "--one-pass/--no-one-pass",
+        help="Read the table in batches and keep sums, not rows.  [default: with 5 million rows]",
+    ),
+]
+Quadrature = Annotated[
+    int | None,
+    typer.Option(help="Of ml: nodes of adaptive quadrature a level.  [default: 1, Laplace's]"),
+]
 
 
 # By the name that Python gives them.
@@ -154,9 +175,12 @@ TYPES: dict[str, Any] = {
     **{"na": NA, "decimal": Decimal, "text": AsText, "encoding": Encoding},
     **{"family": Family, "link": Link, "sigma": SigmaFormula, "method": Method},
     **{"se": StandardErrors, "weights": Weights, "offset": Offset, "exposure": Exposure},
-    **{"trials": Trials, "chains": Chains, "draws": Draws, "warmup": Warmup, "seed": Seed},
+    **{"trials": Trials, "chains": Chains, "draws": Draws, "ess": Ess},
+    **{"warmup": Warmup, "seed": Seed},
     **{"interval": Interval, "proposal_sd": ProposalSd, "threads": Threads},
     **{"progress": ShowProgress, "start": Start, "pooling": Pooling, "priors": Priors},
+    **{"one_pass": OnePass},
+    **{"quadrature": Quadrature},
 }
 READING = ("na", "decimal", "text", "encoding")
 MODEL = tuple(ModelOptions.__annotations__)
@@ -165,6 +189,7 @@ ROLES = tuple(RoleOptions.__annotations__)
 # How the text of an option becomes what Python takes.
 READ: dict[str, Callable[[Any], Any]] = {
     "trials": lambda text: read_trials(text),
+    "draws": lambda text: read_draws(text),
     "priors": lambda texts: read_priors(texts or []),
     "start": lambda texts: read_start(texts or []),
     "pooling": lambda text: read_pooling(text),
@@ -239,6 +264,24 @@ def read_trials(text: str | None) -> str | int | None:
             )
         return int(text)
     return text
+
+
+def read_draws(text: str | None) -> str | int | None:
+    """Take a number, or what `fit` takes in its place.
+
+    Examples
+    --------
+    >>> read_draws("500"), read_draws("auto")
+    (500, 'auto')
+    """
+    if text is None or text == AUTO:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(
+            f"`--draws {text}` is neither a whole number nor {AUTO}", remedy="give one of them"
+        ) from None
 
 
 def read_priors(texts: Sequence[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from partialpool.data.failures import attempt
 from partialpool.data.reading import Reading
 from partialpool.data.relations import RelationReader, connect, quote
 from partialpool.data.table import Column, check_names
+from partialpool.data.unchanged import Unchanged
 from partialpool.errors import InputError, did_you_mean
 
 _SQLITE = b"SQLite format 3\0"
@@ -45,6 +46,7 @@ class SqliteReader:
 
     def __init__(self, path: Path, table: str, how: Reading) -> None:
         self._path, self._table, self._how = path, quote(table), how
+        self._unchanged = Unchanged.of([path])
         self.source = f"{path.name}::{table}"
         found = self._fetch("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")[0]
         _check_table(table, [row[0] for row in found], path)
@@ -79,6 +81,7 @@ class SqliteReader:
                 cursor = connection.execute(query)
                 return cursor.fetchall(), [column[0] for column in cursor.description]
 
+        self._unchanged.check()
         return attempt(self._path.name, run)
 
 

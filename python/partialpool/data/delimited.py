@@ -16,12 +16,14 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from partialpool.data.batches import Frames, TextKind
 from partialpool.data.convert import from_array
 from partialpool.data.failures import attempt, not_utf8, unreadable
 from partialpool.data.lines import LineReader, split_lines
 from partialpool.data.reading import SIGNS, SILENT, WORDS, Reading
 from partialpool.data.relations import connect, literal
 from partialpool.data.table import Array, Column, Note, check_names, check_rows
+from partialpool.data.unchanged import Unchanged
 from partialpool.data.unpack import TextFile, as_utf8
 from partialpool.data.values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
 from partialpool.errors import InputError
@@ -110,6 +112,7 @@ class DelimitedReader:
     def __init__(self, text: TextFile, source: str, head: _Head, how: Reading) -> None:
         self.names, self.source = head.names, source
         self._text, self._head, self._how = text, head, how
+        self._unchanged = Unchanged.of([Path(text.path)] if text.copy is None else [])
         self._connection = connect()
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
@@ -122,14 +125,19 @@ class DelimitedReader:
     def n_rows(self) -> int:
         """The number of rows; counted only when no column has been read yet."""
         if self._n_rows is None:
-            count = self._relation.aggregate("count(*)")
-            self._n_rows = int(self._run(count.fetchall)[0][0])
+            count = self._run(lambda: self._relation.aggregate("count(*)").fetchall())
+            self._n_rows = int(count[0][0])
         return self._n_rows
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return Path(self._text.path).stat().st_size
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Read these columns."""
         names = list(names)
-        counts = self._counts(names)
+        counts = self._counted(names)
         kinds = {name: self._kind(own) for name, own in counts.items()}
         select = []
         for name in names:
@@ -170,7 +178,7 @@ class DelimitedReader:
             ``"BIGINT"`` or ``"DOUBLE"`` for plain numbers; else all texts that occur, and what each
             of them is: a column in which a row without text comes last.
         """
-        counts = self._counts(names)
+        counts = self._counted(names)
         found: dict[str, str | tuple[Array, Column]] = {}
         for name in names:
             kind = self._kind(counts[name]) if name in counts else None
@@ -189,7 +197,7 @@ class DelimitedReader:
 
     def plain_numbers(self, names: Sequence[str]) -> dict[str, str]:
         """Find the columns that lose nothing as numbers: ``"BIGINT"`` or ``"DOUBLE"`` by name."""
-        counts = self._counts(names)
+        counts = self._counted(names)
         kinds = {name: self._kind(own) for name, own in counts.items() if not own.zeros}
         found = {name: kind for name, kind in kinds.items() if kind is not None}
         floats = [name for name, kind in found.items() if kind == "DOUBLE"]
@@ -219,8 +227,38 @@ class DelimitedReader:
                 return
             yield batch
 
-    def _counts(self, names: Sequence[str]) -> dict[str, _Counts]:
-        """Count what texts are, of columns that may be numbers."""
+    def frames(self, names: Iterable[str], labels: Iterable[str]) -> Frames:
+        """Give these columns in frames: as numbers where all of their texts are, else as text."""
+        import pyarrow as pa
+
+        counts = self._counted(list(names))
+        kinds = {name: self._kind(own) for name, own in counts.items()}
+        texts = {
+            name: TextKind(
+                explicit=False, doubtful=name in counts and self._is_doubtful(counts[name])
+            )
+            for name in names
+            # Numbers that name things are texts, as they are written.
+            if kinds.get(name) is None or (kinds[name] == "DOUBLE" and name in labels)
+        }
+
+        def batches(wanted: Sequence[str], rows: int) -> Iterator[Any]:
+            casts = {name: f"c{self._positions[name]}" for name in wanted}
+            casts |= {
+                name: self._cast(c, str(kinds[name]))
+                for name, c in casts.items()
+                if name not in texts
+            }
+            select = ", ".join(f"{cast} AS x{k}" for k, cast in enumerate(casts.values()))
+            reader = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
+            while (batch := self._run(lambda: next(reader, None))) is not None:
+                yield pa.Table.from_batches([batch]).rename_columns(list(wanted))
+
+        notes = {name: self._notes(name, counts[name]) for name in names if name not in texts}
+        return Frames(batches, texts, notes)
+
+    def _counted(self, names: Sequence[str]) -> dict[str, _Counts]:
+        """Count what the texts are of columns that may be numbers."""
         # A column whose first rows are text is text, and need not be looked through for that.
         first = self._count([name for name in names if name not in self._how.text], _FIRST)
         return self._count([name for name, own in first.items() if not own.texts])
@@ -260,9 +298,12 @@ class DelimitedReader:
             parts += [f"count(*) FILTER ({c} = {k})" for k in range(5)]
             parts += [f"count(*) FILTER (z{c})"]
             parts += [f"count(*) FILTER (d{c} = {k})" for k in (1, 2)]
-        table = self._relation if rows is None else self._relation.limit(rows)
-        query = table.project(", ".join(kinds)).aggregate(", ".join(parts))
-        row = self._run(query.fetchall)[0]
+
+        def query() -> Any:
+            table = self._relation if rows is None else self._relation.limit(rows)
+            return table.project(", ".join(kinds)).aggregate(", ".join(parts)).fetchall()
+
+        row = self._run(query)[0]
         width = len(_Counts._fields)
         return {name: _Counts(*row[k * width : (k + 1) * width]) for k, name in enumerate(names)}
 
@@ -303,12 +344,19 @@ class DelimitedReader:
         c = f"c{self._positions[name]}"
         notes: tuple[Note, ...] = ()
         if counts.marks:
-            marks = self._relation.filter(f"{self._class(c)} = {_MARK}")
-            counted = marks.aggregate(f"trim({c}), count(*)").order("2 DESC, 1")
-            notes += mark_notes(name, dict(self._run(counted.fetchall)))
+            marks = f"{self._class(c)} = {_MARK}"
+            counted = self._run(
+                lambda: (
+                    self._relation.filter(marks)
+                    .aggregate(f"trim({c}), count(*)")
+                    .order("2 DESC, 1")
+                    .fetchall()
+                )
+            )
+            notes += mark_notes(name, dict(counted))
         if counts.zeros:
-            first = self._relation.filter(f"regexp_full_match({c}, '{LEADING_ZEROS}')")
-            shown = self._run(first.project(c).limit(1).fetchall)
+            zeros = f"regexp_full_match({c}, '{LEADING_ZEROS}')"
+            shown = self._run(lambda: self._relation.filter(zeros).project(c).limit(1).fetchall())
             notes += leading_zeros(name, shown[0][0]) if shown else ()
         return notes
 
@@ -317,11 +365,14 @@ class DelimitedReader:
         import duckdb
 
         try:
-            return action()
-        except duckdb.Error as error:
+            found = action()
+        except (duckdb.Error, RuntimeError) as error:
+            self._unchanged.check()
             with contextlib.suppress(OSError, csv.Error):
                 self._check_fields()
             raise unreadable(self.source, error) from None
+        self._unchanged.check()
+        return found
 
     def _check_fields(self) -> None:
         """Raise an error that points at the first line with too few or too many fields."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from typing import TypeVar
 
 from partialpool.errors import InputError
 
 T = TypeVar("T")
+
+_FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")} - {None}
 
 
 def attempt(source: str, action: Callable[[], T]) -> T:
@@ -32,8 +36,21 @@ is complete and that its extension is right.
 
 
 def unreadable(source: str, error: Exception) -> InputError:
-    """Say that a table cannot be read, and why."""
+    """Say that a table cannot be read, and why.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it is because somebody pressed Ctrl-C, which DuckDB tells as an error of its own.
+    """
     text = str(error).strip()
+    if text == "Query interrupted" or type(error).__name__ == "InterruptException":
+        raise KeyboardInterrupt from None
+    if isinstance(error, OSError) and error.errno and error.errno in _FULL:
+        return InputError(
+            f"`{source}` cannot be unpacked ({os.strerror(error.errno)})",
+            remedy=f"make room in {tempfile.gettempdir()}, or set TMPDIR to another folder",
+        )
     if isinstance(error, OSError) and error.errno:
         return InputError(
             f"`{source}` cannot be read ({os.strerror(error.errno)})",

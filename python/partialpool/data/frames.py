@@ -28,7 +28,7 @@ class FrameReader:
             check_names(frame.column_names if arrow else getattr(frame, "columns", ()), source)
         wrapped = nw.from_native(frame)
         if isinstance(wrapped, nw.LazyFrame):
-            wrapped = _collected(wrapped, source)
+            wrapped = collected(wrapped, source)
         self._frame = wrapped
         self._keys = dict(zip(check_names(wrapped.columns, source), wrapped.columns, strict=True))
         self._how = how
@@ -40,15 +40,17 @@ class FrameReader:
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Convert these columns."""
-        columns = {}
-        for name in names:
-            try:
-                columns[name] = _convert(name, self._frame.get_column(self._keys[name]), self._how)
-            except InputError:
-                raise
-            except Exception as error:  # whatever a library does with a type of its own
-                raise unusable(name, _type_of(self._frame, self._keys[name], error)) from None
-        return columns
+        return {name: convert(name, self._frame, self._keys[name], self._how) for name in names}
+
+
+def convert(name: str, frame: Any, key: str, how: Reading = USUAL) -> Column:
+    """Convert a column of a data frame of narwhals, of which `key` is the name there."""
+    try:
+        return _convert(name, frame.get_column(key), how)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a library does with a type of its own
+        raise unusable(name, _type_of(frame, key, error)) from None
 
 
 def from_series(name: str, values: Any, how: Reading = USUAL) -> Column:
@@ -94,7 +96,8 @@ def _several(name: str) -> InputError:
     )
 
 
-def _collected(frame: Any, source: str) -> Any:
+def collected(frame: Any, source: str) -> Any:
+    """Collect a lazy frame of narwhals."""
     try:
         return frame.collect()
     except Exception as error:  # a lazy frame fails with whatever its plan meets

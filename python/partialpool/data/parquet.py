@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from partialpool.data.failures import attempt, unreadable
 from partialpool.data.reading import Reading
 from partialpool.data.relations import RelationReader, connect
+from partialpool.data.unchanged import Unchanged
 from partialpool.errors import InputError
 from partialpool.paths import shown
 
+T = TypeVar("T")
+
+_MAGIC = (b"PAR1", b"PARE")  # how a Parquet file begins and ends; the second is encrypted
 _INTEGERS = {"tinyint", "smallint", "integer", "bigint"}
 _FLOATS = {"float", "double"}
 
@@ -43,15 +48,17 @@ def open_parquet(paths: Sequence[Path], source: str, how: Reading) -> RelationRe
         If a file cannot be read, or has other columns than the first.
     """
     connection = connect()
+    files = _Files(source, attempt(source, lambda: Unchanged.of(paths)))
     first: list[tuple[str, str]] = []
     for path in paths:
+        _check_ends(path)
         relation = _open(connection, [path], path.name)
         names = _names(connection, path)
         own = list(zip(names, (str(kind).lower() for kind in relation.types), strict=True))
         first = first or own
         _check_alike(own, first, path, paths[0])
     relation = _open(connection, paths, source, union_by_name=len(paths) > 1)
-    return RelationReader(relation, source, how, [name for name, _ in first], paths)
+    return RelationReader(relation, source, how, [name for name, _ in first], files.run, paths)
 
 
 def parquet_schema(paths: Sequence[Path]) -> tuple[Any, int]:
@@ -85,6 +92,82 @@ def parquet_batches(paths: Sequence[Path], schema: Any, rows: int) -> Iterator[A
                 except Exception as error:  # whatever a broken file makes of it
                     where = f"{path.name}, row group {k + 1} of {groups}"
                     raise unreadable(where, error) from None
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of a table, of which a query may find that one is damaged."""
+
+    source: str
+    unchanged: Unchanged
+
+    def run(self, query: Callable[[], T]) -> T:
+        """Run a query; say which file and which row group cannot be read."""
+        try:
+            found = query()
+        except Exception as error:
+            failure = unreadable(self.source, error)  # or an interrupt
+            self.unchanged.check()
+            raise self._damage(failure) from None
+        self.unchanged.check()
+        return found
+
+    def _damage(self, otherwise: InputError) -> InputError:
+        for path in self.unchanged.stamps:
+            found = damaged_row_group(path)
+            if found is not None:
+                group, groups, reason = found
+                return InputError(
+                    f"`{path.name}` cannot be read (row group {group + 1} of {groups} is damaged: "
+                    f"{reason})",
+                    remedy="write or copy it again",
+                )
+        return otherwise
+
+
+def damaged_row_group(path: Path) -> tuple[int, int, str] | None:
+    """Return the first row group of a file that cannot be read, how many there are, and why.
+
+    Another library reads them one by one, whose reasons are better words; None where it can.
+    """
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except Exception:
+        return None
+    with file:
+        for group in range(file.num_row_groups):
+            try:
+                file.read_row_group(group)
+            except Exception as error:
+                reason = " ".join(str(error).split())[:100].rstrip(" .") or type(error).__name__
+                return group, file.num_row_groups, reason
+    return None
+
+
+def _check_ends(path: Path) -> None:
+    """Refuse what is cut off or another kind of file, in words that say which."""
+
+    def ends() -> tuple[bytes, bytes]:
+        with open(path, "rb") as file:
+            start = file.read(4)
+            file.seek(max(path.stat().st_size - 4, 0))
+            return start, file.read(4)
+
+    start, end = attempt(path.name, ends)
+    if not start:
+        raise InputError(f"`{path.name}` is empty", remedy="give a file with data")
+    if start not in _MAGIC:
+        raise InputError(
+            f"`{path.name}` cannot be read (it is no Parquet file)", remedy="check its extension"
+        )
+    if end != start or path.stat().st_size < 12:
+        raise InputError(
+            f"`{path.name}` cannot be read (it is cut off: the list of its row groups, which "
+            "stands at its end, is not there)",
+            remedy="write or copy it again",
+        )
 
 
 def _open(connection: Any, paths: Sequence[Path], source: str, **options: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from partialpool.data.batches import Frames, TextKind
 from partialpool.data.convert import from_array, from_objects, unusable
 from partialpool.data.failures import attempt
 from partialpool.data.reading import USUAL, Reading
@@ -56,11 +58,13 @@ class RelationReader:
         source: str,
         how: Reading = USUAL,
         names: Sequence[Any] | None = None,
+        run: Callable[[Callable[[], Any]], Any] | None = None,
         files: Sequence[Path] = (),
     ) -> None:
         self.names = check_names(relation.columns if names is None else names, source)
         self.source, self.files = source, tuple(files)
         self._relation, self._how = relation, how
+        self._run = run or partial(attempt, source)
         self._positions = {name: i for i, name in enumerate(self.names)}
         self._n_rows: int | None = None
 
@@ -68,8 +72,8 @@ class RelationReader:
     def n_rows(self) -> int:
         """The number of rows; counted only when no column has been read yet."""
         if self._n_rows is None:
-            count = self._relation.aggregate("count(*)")
-            self._n_rows = int(attempt(self.source, count.fetchall)[0][0])
+            count = self._run(lambda: self._relation.aggregate("count(*)").fetchall())
+            self._n_rows = int(count[0][0])
         return self._n_rows
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
@@ -77,13 +81,44 @@ class RelationReader:
         inner, types = self._relation.columns, self._relation.types
         wanted = [(name, inner[i], types[i]) for name in names for i in [self._positions[name]]]
         select = ", ".join(f"{_cast(q, t, n)} AS c{k}" for k, (n, q, t) in enumerate(wanted))
-        data = attempt(self.source, lambda: self._relation.project(select).fetchnumpy())
+        data = self._run(lambda: self._relation.project(select).fetchnumpy())
         self._n_rows = len(data["c0"])
         return {n: self._column(n, data[f"c{k}"], t) for k, (n, _, t) in enumerate(wanted)}
 
     def stream(self, rows: int) -> Any:
         """All columns as Arrow's batches of some rows: a pyarrow.RecordBatchReader."""
-        return attempt(self.source, lambda: self._relation.fetch_record_batch(rows))
+        return self._run(lambda: self._relation.fetch_record_batch(rows))
+
+    def frames(self, names: Iterable[str], labels: Iterable[str]) -> Frames | None:
+        """Give these columns in frames, if their types say what they are in any of them."""
+        types, texts = self._relation.types, {}
+        for name in names:
+            kind = types[self._positions[name]]
+            text = kind.id in ("varchar", "uuid", "enum")
+            if (kind.id in _WIDE and name in labels) or (not text and name in self._how.text):
+                return None
+            if kind.id == "enum":
+                categories = tuple(dict(kind.children)["values"])
+                texts[name] = TextKind(categories=categories)
+            elif text:
+                texts[name] = TextKind()
+        return Frames(self._open, texts)
+
+    def _open(self, names: Sequence[str], rows: int) -> Iterator[Any]:
+        import pyarrow as pa
+
+        inner, types = self._relation.columns, self._relation.types
+        places = [self._positions[name] for name in names]
+        casts = [_cast(inner[i], types[i], name) for name, i in zip(names, places, strict=True)]
+        # Wider numbers are floats, and days are moments, as DuckDB gives them to numpy.
+        as_numpy = {"date": "TIMESTAMP"} | dict.fromkeys(_WIDE, "DOUBLE")
+        for k, kind in enumerate(types[i].id for i in places):
+            if kind in as_numpy:
+                casts[k] = f"CAST({casts[k]} AS {as_numpy[kind]})"
+        select = ", ".join(f"{cast} AS c{k}" for k, cast in enumerate(casts))
+        reader = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
+        while (batch := self._run(lambda: next(reader, None))) is not None:
+            yield pa.Table.from_batches([batch]).rename_columns(list(names))
 
     def _column(self, name: str, values: Any, kind: Any) -> Column:
         if kind.id in _WIDE:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from partialpool.data.batches import Batches, Framed
+from partialpool.data.delimited import DelimitedReader
 from partialpool.data.describe import describe
 from partialpool.data.files import open_file
 from partialpool.data.frames import FrameReader
-from partialpool.data.labels import date_labels, distinct, label
 from partialpool.data.mapping import MappingReader
 from partialpool.data.reading import USUAL, Reading, check_reading
 from partialpool.data.relations import RelationReader
-from partialpool.data.table import Column, Reader, Table, check_known, check_rows
+from partialpool.data.streams import StreamReader, open_exported, open_stream
+from partialpool.data.table import Reader, Table, check_known, check_rows
+from partialpool.data.values import as_said
 from partialpool.errors import InputError, did_you_mean
 
 
@@ -48,6 +48,19 @@ class Source:
         """The number of rows."""
         return self.reader.n_rows
 
+    def has_more_than(self, rows: int) -> bool:
+        """Whether there are more rows than so many, without reading what can be read only once."""
+        if isinstance(self.reader, StreamReader):
+            return self.reader.has_more_than(rows)
+        if isinstance(self.reader, DelimitedReader) and self.reader.size < 2 * rows:
+            return False  # no line has less than two bytes
+        return self.n_rows > rows
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether its rows could be read only once, and were."""
+        return isinstance(self.reader, StreamReader) and self.reader.is_spent
+
     @property
     def index(self) -> Any:
         """What pandas calls the rows; None where they have no names of their own."""
@@ -61,8 +74,16 @@ class Source:
         n_rows = len(columns[names[0]]) if names else self.n_rows
         check_rows(n_rows, self.source)
         if self.how is not USUAL:
-            columns = {name: _as_said(column, self.how) for name, column in columns.items()}
+            columns = {name: as_said(column, self.how) for name, column in columns.items()}
         return Table(columns, n_rows, self.source)
+
+    def batches(self, names: Iterable[str], labels: Iterable[str] = ()) -> Batches:
+        """Give these columns in batches of rows; those in `labels` are to name things."""
+        names, labels = list(dict.fromkeys(names)), frozenset(labels)
+        check_known(names, self.names, self.source)
+        frames = self.reader.frames(names, labels) if isinstance(self.reader, Framed) else None
+        given = self.take(names, labels) if frames is None else frames
+        return Batches(names, given, self.source, self.how)
 
     def __repr__(self) -> str:
         return describe(self)
@@ -159,37 +180,19 @@ def _reader(data: Any, how: Reading) -> Reader:
         return MappingReader(data, how)
     if type(data).__module__.split(".")[0] in {"duckdb", "_duckdb"}:
         return RelationReader(data, "the relation", how)
+    stream = open_stream(data, "the table")
+    if stream is not None:
+        return StreamReader(stream, "the table", how)
     try:
         return FrameReader(data, "the table", how)
     except TypeError:
+        stream = open_exported(data, "the table")
+        if stream is not None:
+            return StreamReader(stream, "the table", how)
         raise InputError(
             f"a {type(data).__name__} is not a table that can be read",
             remedy="give a data frame, a dict of arrays, a DuckDB relation or a path",
         ) from None
-
-
-def _as_said(column: Column, how: Reading) -> Column:
-    """Apply to a column of numbers or dates what users say about texts."""
-    if how.na is not None and column.kind == "number":
-        marks = [number for number in map(_number, how.na) if number is not None]
-        absent = column.missing | np.isin(column.values.astype(np.float64), marks)
-        column = replace(column, missing=absent)
-    if column.name not in how.text:
-        return column
-    if column.kind == "string":
-        return replace(column, said="user")
-    values, codes = distinct(column.labels)
-    own = date_labels(np.array(values)) if column.labels.dtype.kind == "M" else map(label, values)
-    texts = np.array([*own, ""], dtype=object)[codes]
-    texts[column.missing] = ""
-    return Column(column.name, "string", texts, column.missing, said="user")
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _not_a_text_file() -> InputError:

@@ -66,8 +66,8 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
-    def rows(self, keep: Array) -> Column:
-        """Return the column with only the rows that ``keep`` (a mask or indices) selects.
+    def rows(self, keep: Array | slice) -> Column:
+        """Return the column with only the rows that ``keep`` (a mask, indices, a slice) selects.
 
         Examples
         --------

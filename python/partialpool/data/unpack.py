@@ -19,19 +19,40 @@ _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF8 = ("utf-8", "utf-8-sig", "ascii")
 _PART = 1 << 20  # bytes at a time
+_OPEN_FILES = "/proc/self/fd"  # Linux: files by number, whether they have a name or not
 
 
 class TextFile:
-    """The path of a file of UTF-8 text; a copy that was made for this goes with the last reader."""
+    """The path of a file of UTF-8 text; a copy that was made for this goes with the last reader.
 
-    def __init__(self, path: str, *, copy: bool) -> None:
-        self.path = path
-        self._copy = copy
+    Attributes
+    ----------
+    path : str
+        By which it can be opened as long as this object lives.
+    copy : file or None
+        The copy, open to be written, where the text is not that of the file that was given.
+    """
+
+    def __init__(self, path: str, copy: IO[bytes] | None = None, *, named: bool = False) -> None:
+        self.path, self.copy, self._named = path, copy, named
 
     def __del__(self) -> None:
-        if self._copy:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # such as a full disk, which was said before
+            if self.copy is not None:
+                self.copy.close()
+        with contextlib.suppress(OSError):
+            if self._named:
                 os.unlink(self.path)
+
+
+def _new_copy() -> TextFile:
+    """Make an empty file, without a name where that can be: then it goes however a process ends."""
+    number, path = tempfile.mkstemp(suffix=".csv")
+    copy = os.fdopen(number, "wb")
+    if os.path.isdir(_OPEN_FILES):
+        os.unlink(path)
+        return TextFile(f"{_OPEN_FILES}/{number}", copy)
+    return TextFile(path, copy, named=True)
 
 
 def as_utf8(path: str, encoding: str | None) -> TextFile:
@@ -56,14 +77,15 @@ def as_utf8(path: str, encoding: str | None) -> TextFile:
         wide = raw.peek(2)[:2] in _UTF16
         known = codecs.lookup(encoding or ("utf-16" if wide else "utf-8")).name
         if given and not packed and known in _UTF8:
-            return TextFile(path, copy=False)
-        out = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".csv", delete=False))
-        text = TextFile(out.name, copy=True)
+            return TextFile(path)
+        text = _new_copy()
+        assert text.copy is not None
         if known in _UTF8:
-            shutil.copyfileobj(raw, out, _PART)
+            shutil.copyfileobj(raw, text.copy, _PART)
         else:
             for part in _decoded(raw, known):
-                out.write(part.encode())
+                text.copy.write(part.encode())
+        text.copy.flush()
         return text
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from partialpool.arrays import Ints
 from partialpool.data.conventions import PLAIN, WHOLE, Convention, choose, is_number, is_plain
-from partialpool.data.labels import distinct
+from partialpool.data.labels import date_labels, distinct, label
 from partialpool.data.reading import SILENT, USUAL, Reading
 from partialpool.data.table import Array, Column, Note
 
@@ -48,6 +49,7 @@ def read_texts(
     *,
     explicit: bool = True,
     doubtful: bool = False,
+    counts: Ints | None = None,
 ) -> Column:
     """Make a column of text what it says: numbers, truth values, dates, or labels.
 
@@ -66,6 +68,8 @@ def read_texts(
         words such as NA too.
     doubtful : bool
         Whether points may stand between thousands: those of a file whose commas are decimal.
+    counts : numpy.ndarray, optional
+        How many rows have each text, where every text is given once.
 
     Examples
     --------
@@ -76,7 +80,8 @@ def read_texts(
     if explicit and how is USUAL and _is_words(texts, missing):
         return Column(name, "string", _clean(texts, missing), missing)
     found, codes = _present(texts, missing)
-    counts = np.bincount(codes[codes >= 0], minlength=len(found))
+    if counts is None:
+        counts = np.bincount(codes[codes >= 0], minlength=len(found))
     bare = [text.strip() for text in found]
     marks = np.array([how.is_mark(text) for text in bare], dtype=bool)
     chosen: Convention | None = None
@@ -109,6 +114,36 @@ def read_texts(
     said: Literal["nobody", "table", "user"] = "table" if explicit else "nobody"
     said = "user" if name in how.text else said
     return Column(name, "string", _clean(texts, gone), gone, notes=notes, said=said)
+
+
+def as_said(column: Column, how: Reading) -> Column:
+    """Apply to a column of numbers or dates what users say about texts.
+
+    Examples
+    --------
+    >>> as_said(Column("x", "number", np.array([1, 9]), np.zeros(2, bool)), Reading(("9",))).missing
+    array([False,  True])
+    """
+    if how.na is not None and column.kind == "number":
+        marks = [number for number in map(_number, how.na) if number is not None]
+        absent = column.missing | np.isin(column.values.astype(np.float64), marks)
+        column = replace(column, missing=absent)
+    if column.name not in how.text:
+        return column
+    if column.kind == "string":
+        return replace(column, said="user")
+    values, codes = distinct(column.labels)
+    own = date_labels(np.array(values)) if column.labels.dtype.kind == "M" else map(label, values)
+    texts = np.array([*own, ""], dtype=object)[codes]
+    texts[column.missing] = ""
+    return Column(column.name, "string", texts, column.missing, said="user")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _is_words(texts: Array, missing: Array) -> bool:

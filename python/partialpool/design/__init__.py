@@ -1,8 +1,16 @@
 """Terms + columns → the arrays that a model is made of, and the plan to make them again."""
 
 from .build import build_design
-from .design import Design, GroupFactor, Part
+from .design import Condensed, Design, GroupFactor, Part
 from .legacy import upgrade
 from .plan import Plan
 
-__all__ = ["Design", "GroupFactor", "Part", "Plan", "build_design", "upgrade"]
+__all__ = [
+    "Condensed",
+    "Design",
+    "GroupFactor",
+    "Part",
+    "Plan",
+    "build_design",
+    "upgrade",
+]

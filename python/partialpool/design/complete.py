@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from partialpool.arrays import Array, Flags, Ints
-from partialpool.data import Column, Note, open_table
+from partialpool.data import Column, Note, Table, open_table
 from partialpool.errors import InputError
 
 from .matrix import rows as counted
@@ -83,24 +83,18 @@ def complete_rows(
     named = [name for value in given.values() for name in role_columns(value)]
     taken = source.take((*names, *named), labels)
     roles = {role: role_column(role, own, taken, source.index) for role, own in given.items()}
-    named_by = frozenset(labels)
-    columns = {name: taken.columns[name] for name in names}
-    columns = {  # texts are kept where they name things
-        name: column if name in named_by else replace(column, texts=None)
-        for name, column in columns.items()
-    }
-    keep = np.ones(taken.n_rows, dtype=bool)
-    for column in (*columns.values(), *roles.values()):
-        keep &= ~column.missing
+    columns = named_columns(names, taken, labels)
+    keep = present((*columns.values(), *roles.values()))
     if not keep.any():
         empty = [c.name for c in (*columns.values(), *roles.values()) if c.missing.all()]
-        what = f"`{empty[0]}` is missing" if empty else "some value is missing"
-        raise InputError(f"no complete row is left: {what} in every row")
+        raise no_complete_row(empty)
     every = np.arange(taken.n_rows)
     roles = {role: numeric_role(role, column, every) for role, column in roles.items()}
     dropped = np.flatnonzero(~keep)
     if "weights" in roles:
-        keep &= _weighted(roles["weights"], keep)
+        keep &= weighted(roles["weights"], keep, every)
+        if not keep.any():
+            raise no_weight()
     rows = np.flatnonzero(keep)
     if len(rows) < taken.n_rows:
         columns = {name: column.rows(keep) for name, column in columns.items()}
@@ -112,13 +106,7 @@ def complete_rows(
             roles[role] = numeric_role(role, again, every)
     if len(rows) < taken.n_rows:
         roles = {role: column.rows(keep) for role, column in roles.items()}
-    for column in columns.values():
-        if column.texts is None:  # what only names things may be any number
-            check_finite(column)
-    for column in roles.values():
-        check_finite(column)
-    values = {role: column.values.astype(np.float64) for role, column in roles.items()}
-    check_values(values, rows)
+    values = checked_values(columns, roles, rows)
     notes = tuple(note for column in roles.values() for note in column.notes)
     left = taken.n_rows - len(rows) - len(dropped)
     for role, own in sources.items():
@@ -127,15 +115,59 @@ def complete_rows(
     return Complete(columns, values, rows, dropped, left, sources, notes)
 
 
-def _weighted(column: Column, keep: Flags) -> Flags:
+def named_columns(names: Iterable[str], table: Table, labels: Iterable[str]) -> dict[str, Column]:
+    """Return columns of a table; texts are kept of those that name things."""
+    named_by = frozenset(labels)
+    return {
+        name: own if name in named_by else replace(own, texts=None)
+        for name, own in ((name, table.columns[name]) for name in names)
+    }
+
+
+def present(columns: Iterable[Column]) -> Flags:
+    """Return the rows in which no column lacks a value."""
+    first, *others = columns
+    keep: Flags = ~first.missing
+    for column in others:
+        keep &= ~column.missing
+    return keep
+
+
+def no_complete_row(empty: Sequence[str]) -> InputError:
+    """Say that no row has all values, where some columns have none at all."""
+    what = f"`{empty[0]}` is missing" if empty else "some value is missing"
+    return InputError(f"no complete row is left: {what} in every row")
+
+
+def weighted(column: Column, keep: Flags, positions: Ints) -> Flags:
     """Return the rows with a positive weight; a negative one in a complete row is an error."""
     weights = np.where(keep, column.values.astype(np.float64), 0.0)
-    refuse("weights", "negative", weights < 0, weights, "give 0 to rows that should not count")
-    if not weights.any():
-        raise InputError(
-            "`weights` is 0 in every complete row", remedy="give some rows a positive weight"
-        )
+    negative = weights < 0
+    refuse(
+        "weights", "negative", negative, weights, "give 0 to rows that should not count", positions
+    )
     return np.asarray(weights > 0)
+
+
+def no_weight() -> InputError:
+    """Say that no row counts."""
+    return InputError(
+        "`weights` is 0 in every complete row", remedy="give some rows a positive weight"
+    )
+
+
+def checked_values(
+    columns: Mapping[str, Column], roles: Mapping[str, Column], positions: Ints
+) -> dict[str, Array]:
+    """Return roles of complete rows as numbers; refuse what cannot be computed with."""
+    for column in columns.values():
+        if column.texts is None:  # what only names things may be any number
+            check_finite(column)
+    for column in roles.values():
+        check_finite(column)
+    values = {role: column.values.astype(np.float64) for role, column in roles.items()}
+    check_values(values, positions)
+    return values
 
 
 def check_finite(column: Column) -> None:

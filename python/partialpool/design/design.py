@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
+from partialpool.columns import ColumnFacts
 from partialpool.data import Note, Table
 from partialpool.formula import Term, Terms
 
@@ -48,6 +51,8 @@ class GroupFactor:
         Whether the levels' coefficients have a common distribution. The pooling decides it.
     aliased : tuple of Aliased
         Columns that were left out.
+    known : ColumnFacts or None
+        What Z's columns are like over all rows of the table, where a row of Z stands for many.
     """
 
     name: str
@@ -62,9 +67,25 @@ class GroupFactor:
     T: Array
     pooled: bool = True
     aliased: tuple[Aliased, ...] = ()
+    known: ColumnFacts | None = None
 
     def __post_init__(self) -> None:
         freeze(self.Z, self.codes, self.levels, self.counts, self.T)
+
+    @cached_property
+    def facts(self) -> ColumnFacts:
+        """What the columns are like over all rows of the table."""
+        return ColumnFacts.of(self.Z) if self.known is None else self.known
+
+    @property
+    def written(self) -> Array:
+        """Z with all columns where the user has them."""
+        return self.less(np.zeros(len(self.terms)))
+
+    def less(self, centre: Array) -> Array:
+        """Return Z's columns with these numbers taken out of them."""
+        rest = centre if self.known is None else centre - self.known.shift
+        return self.Z - rest if rest.any() else self.Z
 
     def __repr__(self) -> str:
         q = len(self.terms)
@@ -153,6 +174,8 @@ class Design:
         What to say of how the columns were read.
     unused : tuple of str
         Categories that no row has; they are no categories of the model.
+    condensed : Condensed or None
+        Where rows of the arrays stand for many of the table's: how.
     """
 
     terms: Terms
@@ -175,9 +198,57 @@ class Design:
     aliased: tuple[Aliased, ...] = ()
     notes: tuple[Note, ...] = ()
     unused: tuple[str, ...] = ()
+    condensed: Condensed | None = None
 
     def __post_init__(self) -> None:
         freeze(self.y, self.X, self.dropped, self.rows, *self.roles.values())
+
+    @cached_property
+    def facts(self) -> ColumnFacts:
+        """What X's columns are like over all rows of the table."""
+        return ColumnFacts.of(self.X) if self.condensed is None else self.condensed.facts
+
+    @property
+    def described(self) -> Design:
+        """Rows that have the means and sds of those of the table, each standing for as many."""
+        return self if self.condensed is None else self.condensed.summary
+
+    @property
+    def origin(self) -> float:
+        """What was taken out of `y` beforehand."""
+        return 0.0 if self.condensed is None else self.condensed.origin
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean precision weight of the rows of the table; 1 where none were given."""
+        if self.weights is None:
+            return 1.0
+        return float(np.mean(self.weights)) if self.condensed is None else self.condensed.mean
+
+    def keeping(self, columns: Sequence[int], factors: Mapping[str, bool]) -> Design:
+        """Keep some of the population columns, and some factors: whether they are pooled."""
+        kept, whole = list(columns), len(columns) == len(self.columns)
+        own = self.condensed
+        if own is not None:
+            own = replace(
+                own, summary=own.summary.keeping(kept, factors), facts=own.facts.some(kept)
+            )
+        return replace(
+            self,
+            X=self.X if whole else np.ascontiguousarray(self.X[:, kept]),
+            columns=tuple(self.columns[k] for k in kept),
+            column_terms=tuple(self.column_terms[k] for k in kept),
+            factors=tuple(
+                replace(
+                    one,
+                    T=one.T if whole else np.ascontiguousarray(one.T[:, kept]),
+                    pooled=factors[one.name],
+                )
+                for one in self.factors
+                if one.name in factors
+            ),
+            condensed=own,
+        )
 
     def factor(self, name: str) -> GroupFactor:
         """Give the grouping factor of this name, which there is."""
@@ -226,6 +297,38 @@ class Design:
         if self.n_dropped:
             parts.append(f"{_rows(self.n_dropped)} dropped for missing values")
         return ", ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Condensed:
+    """How the rows of a design's arrays stand for the rows of a table, many for each.
+
+    They have the first and second moments of the table's rows, weighted, in each combination of
+    levels, and so the same Gaussian likelihood. `n_rows` is the number of the table's.
+
+    Parameters
+    ----------
+    precision : numpy.ndarray
+        (n,) sum of the precision weights that each row stands for; rows where there are none.
+    summary : Design
+        A few rows, unweighted, that have the moments of all rows of the table whatever they weigh.
+    origin : float
+        What `y` is less than the response (less its offset).
+    facts : ColumnFacts
+        What X's columns are like over all rows of the table.
+    mean, logs : float
+        Of the table's rows: the mean of their precisions, and the sum of the logarithms of these.
+    axes : mapping of str to mapping
+        By factor and term, what fixes the axes within a term with categories (see `own_parts`).
+    """
+
+    precision: Array
+    summary: Design
+    origin: float
+    facts: ColumnFacts
+    mean: float
+    logs: float
+    axes: Mapping[str, Mapping[Term, Array]] = field(default_factory=dict)
 
 
 def _rows(count: int) -> str:

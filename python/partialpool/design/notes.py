@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.arrays import Ints
 from partialpool.data import Column, Note, label
 from partialpool.data.labels import distinct
 from partialpool.data.reading import WORDS
@@ -21,9 +22,15 @@ _SHOWN = 4
 
 
 def notes_of(
-    uses: Uses, columns: Mapping[str, Column], levels: Mapping[str, NDArray[Any]]
+    uses: Uses,
+    columns: Mapping[str, Column],
+    levels: Mapping[str, NDArray[Any]],
+    counts: Mapping[str, Ints] | None = None,
 ) -> tuple[Note, ...]:
-    """Return what is to be said of columns that are used so, some of them for their levels."""
+    """Return what is to be said of columns that are used so, some of them for their levels.
+
+    `counts` tell how many rows each value of a column stands for, where it is more than one.
+    """
     notes: list[Note] = []
     for name, column in columns.items():
         naming = name in uses.labels and name not in uses.numbers and name not in uses.predictors
@@ -31,7 +38,7 @@ def notes_of(
         if name in uses.predictors and column.kind == "string" and column.said == "table":
             notes += _numbers_as_labels(column)
         if name in uses.compared:
-            notes += _others(column, uses.compared[name])
+            notes += _others(column, uses.compared[name], (counts or {}).get(name))
         elif name in uses.labels or column.kind in ("string", "categorical"):
             found = levels[name].tolist() if name in levels else _occurring(column)
             notes += _look_alikes(name, found)
@@ -49,10 +56,10 @@ def _numbers_as_labels(column: Column) -> Iterator[Note]:
         )
 
 
-def _others(column: Column, named: Sequence[str]) -> Iterator[Note]:
+def _others(column: Column, named: Sequence[str], rows: Ints | None) -> Iterator[Note]:
     """Count the values that a condition compares with others than those that it names."""
     found, codes = distinct(column.labels[~column.missing])
-    counts = np.bincount(codes, minlength=len(found))
+    counts = np.bincount(codes, rows, minlength=len(found))
     names = [label(value) for value in found]
     own = set(named)
     others = Counter({n: int(k) for n, k in zip(names, counts, strict=True) if n not in own})

@@ -70,7 +70,7 @@ def crossed(fit: Posterior) -> Crossed:
     design = rows_of(fit)
     work = block_rows(design, fit.model.priors)
     prior, _ = prior_rows(work.at, work.order)
-    return Crossed(design, work, work.reduce(design.factors), prior)
+    return Crossed(design, work, work.reduce(design.factors, design.n_rows), prior)
 
 
 def drawn(fit: Posterior, rows: Crossed, picked: Ints) -> Drawn:
@@ -117,7 +117,9 @@ def standardised(rows: Crossed, draws: Drawn) -> tuple[Array, Array]:
     work = rows.work._replace(y=np.zeros_like(rows.work.y))
     prior = rows.prior.copy()
     prior[-1], prior[:, -1] = 0.0, 0.0
-    at_zero = Crossed(rows.design, work, work.reduce(rows.design.factors), prior)
+    at_zero = Crossed(
+        rows.design, work, work.reduce(rows.design.factors, rows.design.n_rows), prior
+    )
     flat, _, _ = leave_rows_out(at_zero, draws._replace(sampled=np.zeros_like(draws.sampled)))
     return (rows.design.y - mean) * np.exp(flat + LOG_2PI / 2), log_density
 

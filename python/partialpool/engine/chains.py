@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
+from partialpool.arrays import Array
 from partialpool.engine.progress import Progress, Work
+from partialpool.engine.rounds import Verdict, most_draws
 from partialpool.engine.run import Certificate
 from partialpool.engine.sampling import Sampling
-from partialpool.errors import EngineError
+from partialpool.errors import EngineError, InputError
 from partialpool.memory import check_memory
+
+# From outputs and facts of a run so far to what it is worth.
+Worth = Callable[[Array, dict[str, Any]], Verdict]
 
 MAX_TREE_DEPTH = 10
 STATISTICS = 4  # numbers of the sampler that are kept of every draw
@@ -49,6 +56,8 @@ def check_draws(sampling: Sampling, width: int, population: int) -> None:
     the population's parameters while these are summarised.
     """
     drawn = (width + STATISTICS) * (1 + 1 / sampling.chains)
+    if sampling.rounds is not None:
+        drawn += 2 * width  # what is judged while they go on
     shown = max(width, 1)  # `y ~ 0` with known errors has no parameter
     total = sampling.chains * sampling.draws
     check_memory(total, shown, copies=(drawn + 2 * population + SUMMARY) / shown)
@@ -56,13 +65,27 @@ def check_draws(sampling: Sampling, width: int, population: int) -> None:
 
 def progress_of(sampling: Sampling) -> Progress:
     """Give what shows how far the chains are."""
-    work = Work(
-        sampling.chains * (sampling.draws + sampling.warmup),
+    return Progress(work_of(sampling, sampling.draws), sampling.progress)
+
+
+def work_of(sampling: Sampling, draws: int) -> Work:
+    """Give what is to be done for so many draws of each chain."""
+    return Work(
+        sampling.chains * (draws + sampling.warmup),
         chains=sampling.chains,
         warmup=sampling.warmup,
-        at_once=min(sampling.threads, sampling.chains),
+        # In rounds, all chains wait for one another.
+        at_once=min(sampling.threads, sampling.chains) if sampling.rounds is None else 0,
     )
-    return Progress(work, sampling.progress)
+
+
+def fits(sampling: Sampling, width: int, population: int) -> bool:
+    """Tell whether this machine can hold so many draws."""
+    try:
+        check_draws(sampling, width, population)
+    except InputError:
+        return False
+    return True
 
 
 def usable_chains(raw: dict[str, Any]) -> Chains:
@@ -92,9 +115,15 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
 
 
 def sample_nuts(
-    core: _core.Marginal | _core.General, sampling: Sampling, *, levels: int = 0
-) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    core: _core.Marginal | _core.General,
+    sampling: Sampling,
+    worth: Worth,
+    *,
+    levels: int = 0,
+) -> tuple[Array, dict[str, Any]]:
     """Run NUTS on a density of the core, whose draws have so many coefficients of levels.
+
+    `worth` judges outputs and facts, as they are returned, between rounds.
 
     Returns
     -------
@@ -112,7 +141,12 @@ def sample_nuts(
     KeyboardInterrupt
         If interrupted before anything worth keeping was drawn.
     """
-    check_draws(sampling, core.n_outputs, core.n_outputs - levels)
+    sizes = core.n_outputs, core.n_outputs - levels
+    most = sampling.draws
+    if sampling.rounds is not None:
+        most = most_draws(lambda draws: fits(replace(sampling, draws=draws), *sizes))
+        sampling = replace(sampling, draws=min(sampling.draws, most))
+    check_draws(sampling, *sizes)
     began = time.perf_counter()
     with progress_of(sampling) as bar:
         raw = core.sample(
@@ -123,6 +157,7 @@ def sample_nuts(
             threads=sampling.threads,
             max_depth=MAX_TREE_DEPTH,
             progress=bar.update,
+            judge=_judge(sampling, worth, bar, most) if sampling.rounds is not None else None,
         )
         if not raw["interrupted"]:
             bar.finish([int(np.sum(chain["diverging"])) for chain in raw["chains"]])
@@ -150,3 +185,19 @@ def sample_nuts(
         "seconds_warmup": seconds * warm / busy if busy else 0.0,
         "seconds_sampling": seconds,
     }
+
+
+def _judge(
+    sampling: Sampling, worth: Worth, bar: Progress, most: int
+) -> Callable[[list[Array]], int]:
+    """Give what tells chains between rounds how many draws to go on to."""
+
+    def judge(outputs: list[Array]) -> int:
+        assert sampling.rounds is not None
+        facts = {"seed": sampling.seed, "warmup": sampling.warmup, "stats": {}}
+        found = worth(np.stack(outputs), facts)
+        until = sampling.rounds.until(len(outputs[0]), found, most)
+        bar.expect(work_of(sampling, until))
+        return until
+
+    return judge

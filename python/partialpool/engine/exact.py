@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from partialpool.design import Design
 from partialpool.errors import InputError
 from partialpool.model.defaults import as_prior
 from partialpool.model.pooling import Pooled
+from partialpool.model.scales import scales
 from partialpool.priors import Prior, vanishes_at_zero
 
 SOME_ROWS = 1000
@@ -30,6 +31,8 @@ ROUNDING = 8 * np.finfo(float).eps
 SATURATED = 1e-6
 # Of the sd of the response; engines that reduce rows to cross-products lose less in rounding.
 LEAST_SHARE = 1e-6
+# Where rows are points that stand for many, rotations have rounded what was exact.
+ROTATED = 1e-11
 ITERATIONS, RESTARTS = 400, 4
 # So many steps that gain no more than this share of the square of what is left are the last.
 PATIENCE, SLOW = 4, 1e-4
@@ -62,13 +65,13 @@ def left_over(pooled: Pooled) -> LeftOver:
     >>> left_over(pool(build_design(parse_formula("y ~ x"), data), "partial")).exact
     True
     """
-    design = pooled.design
+    design = pooled.design if pooled.design.condensed is None else _as_written(pooled.design)
     y = pooled.family.linear(design.y)
     y = y if design.total_offset is None else y - design.total_offset
     some = _some_rows(design)
     found = _left(design, y, some)
-    if found.exact and len(some) < design.n_rows:
-        found = _left(design, y, np.arange(design.n_rows))
+    if found.exact and len(some) < len(y):
+        found = _left(design, y, np.arange(len(y)))
     return found
 
 
@@ -92,7 +95,7 @@ def check_left_over(pooled: Pooled, priors: Mapping[str, Prior | str] | None) ->
         return found.share
     design = pooled.design
     where = f" (pooling: {pooled.pooling})" if design.factors else ""
-    size = float(sd_of(pooled.family.linear(design.y))) or 1.0
+    size = float(sd_of(pooled.family.linear(design.described.y))) or 1.0
     raise InputError(
         f"the coefficients fit every row of `{design.response}` exactly{where}, so `sigma` would "
         "go to 0 and there is no posterior",
@@ -150,13 +153,21 @@ def estimates_sigma(pooled: Pooled) -> bool:
 
 def _some_rows(design: Design) -> NDArray[np.int64]:
     """Rows of the levels with most rows, so that columns are few."""
-    n = design.n_rows
+    n = len(design.y)
     if n <= SOME_ROWS or not design.factors:
         return np.arange(min(n, SOME_ROWS))
     largest = max(design.factors, key=lambda factor: len(factor.levels))
     size = np.bincount(largest.codes, minlength=len(largest.levels))
     order = np.lexsort((largest.codes, -size[largest.codes]))
     return np.sort(order[:SOME_ROWS])
+
+
+def _as_written(design: Design) -> Design:
+    """Columns and responses that no constant among the columns brings back to where they were."""
+    scale, shift = scales(design), design.facts.shift
+    if scale.parts["mu"].ones.any() or any(own.whole.ones.any() for own in scale.factors.values()):
+        return design
+    return replace(design, y=design.y + design.origin, X=design.X + shift)
 
 
 def _left(design: Design, y: Array, rows: NDArray[np.int64]) -> LeftOver:
@@ -166,8 +177,13 @@ def _left(design: Design, y: Array, rows: NDArray[np.int64]) -> LeftOver:
         return LeftOver(math.nan, False)
     y = y / (largest or 1.0)  # squares of what an offset leaves may be beyond all numbers
     around = y - y[0]
-    around -= np.mean(around)
     rounding = ROUNDING * float(np.max(np.abs(y)))
+    if design.condensed is None:
+        around -= np.mean(around)
+    else:
+        around -= np.average(around, weights=columns.root**2)
+        y, around = y * columns.root, around * columns.root
+        rounding += ROUNDING * abs(design.origin) / (largest or 1.0) + ROTATED * _rms(around)
     left, size = _rms(columns.residual(y, rounding)), _rms(around)
     if left < SATURATED * size:
         noise = np.random.default_rng(0).normal(size=len(rows))
@@ -185,21 +201,26 @@ class _Columns:
     """The columns of some rows.
 
     An orthonormal basis of those of the population; of each factor the columns that its levels
-    have, scaled to unit length.
+    have, scaled to unit length; and what rows that stand for many were multiplied by.
     """
 
     basis: Array
     factors: tuple[tuple[Array, NDArray[np.int64], int], ...]
+    root: Array
 
     @classmethod
     def of(cls, design: Design, rows: NDArray[np.int64]) -> _Columns:
-        X = design.X[rows]
+        root = np.ones(len(rows))
+        if design.condensed is not None:
+            precision = design.condensed.precision[rows]
+            root = np.sqrt(precision / np.mean(precision))
+        X = design.X[rows] * root[:, None]
         size = np.linalg.norm(X, axis=0)
         basis, values, _ = np.linalg.svd(X / np.where(size > 0, size, 1.0), full_matrices=False)
         basis = basis[:, values > 1e-12 * max(values, default=0.0)]
         factors = []
         for factor in design.factors:
-            Z = factor.Z[rows]
+            Z = factor.Z[rows] * root[:, None]
             used, codes = np.unique(factor.codes[rows], return_inverse=True)
             n_levels = len(used)
             for k in range(Z.shape[1]):
@@ -207,7 +228,7 @@ class _Columns:
                 factors.append(
                     (Z[:, k] / np.where(length > 0, length, 1.0)[codes], codes, n_levels)
                 )
-        return cls(basis, tuple(factors))
+        return cls(basis, tuple(factors), root)
 
     def times(self, v: tuple[Array, ...]) -> Array:
         total = self.basis @ v[0]

@@ -20,6 +20,7 @@ from partialpool.engine.conditional import (
 )
 from partialpool.engine.engine import BoundsError, Engine, Priors
 from partialpool.engine.integrable import not_integrable
+from partialpool.engine.rounds import Verdict
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling, all_cores
 from partialpool.memory import SHARE, check_memory, machine_memory
@@ -40,11 +41,11 @@ def run_marginal(model: Model, sampling: Sampling) -> Run:
     KeyboardInterrupt
         If interrupted before any draw was kept; later, the run holds what there was.
     """
-    draws = sampling.draws
     if len(model.groups) > 1:
         return _sample(model, sampling)
     group = model.sole_group
-    if group is not None and group.bounds is not None and len(group.terms) > 2:
+    bounds = group is not None and group.bounds is not None
+    if group is not None and bounds and len(group.terms) > 2:
         left = int(np.sum(~group.estimable))
         if left:
             raise BoundsError(
@@ -52,9 +53,27 @@ def run_marginal(model: Model, sampling: Sampling) -> Run:
                 "within uniform priors",
                 "use normal priors or method='nuts'",
             )
+    if sampling.rounds is None:
+        return _within_bounds(model, sampling)
+    if not bounds:
+        return _sample(model, sampling)
+    # What is kept is known only in the end: every round is drawn anew.
+    rounds, draws = sampling.rounds, min(sampling.draws, limits.DRAWS)
+    while True:
+        run = _within_bounds(model, replace(sampling, draws=draws, rounds=None))
+        if run.interrupted:
+            return run
+        more = rounds.until(draws, rounds.judge(model, run), limits.DRAWS)
+        if more <= draws:
+            return run
+        draws = more
+
+
+def _within_bounds(model: Model, sampling: Sampling) -> Run:
+    """Sample a model whose coefficients of levels have uniform priors."""
+    draws = asked = sampling.draws
     run = _sample(model, sampling)
     inside = draws_within_bounds(model, run)
-    asked = draws
     while not inside.all():
         # Uniform priors of group coefficients: the draws are exact without the bounds, so keeping
         # whole draws that respect them is exact too (level by level would bias sigma).
@@ -103,10 +122,20 @@ def _keep(model: Model, run: Run, inside: NDArray[np.bool_], draws: int) -> Run:
 
 
 def _sample(model: Model, sampling: Sampling) -> Run:
-    """Run the core, and split its rows into parameters on the user's scale."""
+    """Run the core."""
     assert isinstance(model.core, _core.Marginal)
+
+    def worth(outputs: Array, facts: dict[str, Any]) -> Verdict:
+        assert sampling.rounds is not None
+        return sampling.rounds.judge(model, _unpack(model, outputs, facts))
+
+    outputs, facts = sample_nuts(model.core, sampling, worth)
+    return _unpack(model, outputs, facts)
+
+
+def _unpack(model: Model, outputs: Array, facts: dict[str, Any]) -> Run:
+    """Split rows of output into parameters on the user's scale."""
     assert model.reduced is not None
-    outputs, facts = sample_nuts(model.core, sampling)
     # With flat priors of the group coefficients the core has no group at all.
     q = sum(len(group.terms) for group in model.groups if not group.is_flat)
     n_cor = sum(len(group.pairs) for group in model.groups)

@@ -10,9 +10,10 @@ from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.conditional import written_scales
 from partialpool.engine.engine import Engine
+from partialpool.engine.rounds import Verdict
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling
-from partialpool.model import Model
+from partialpool.model import Model, Pooled
 from partialpool.model.general import build_general
 from partialpool.model.layout import Layout, Slices
 
@@ -33,7 +34,12 @@ def run_nuts(model: Model, sampling: Sampling) -> Run:
     assert isinstance(core, _core.General)
     assert layout is not None
     levels = sum(len(group.levels) * len(group.terms) for group in model.groups)
-    rows, facts = sample_nuts(core, sampling, levels=levels)
+
+    def worth(rows: Array, facts: dict[str, Any]) -> Verdict:
+        assert sampling.rounds is not None
+        return sampling.rounds.judge(model, _unpack(model, layout, rows, facts))
+
+    rows, facts = sample_nuts(core, sampling, worth, levels=levels)
     return _unpack(model, layout, rows, facts)
 
 
@@ -88,9 +94,15 @@ def dispersion(layout: Layout, rows: Array) -> dict[str, Array]:
     return {called.threshold(k + 1): values[..., k] + shift for k in range(values.shape[-1])}
 
 
+def _without_rows(pooled: Pooled, *_: object) -> str | None:
+    if pooled.design.condensed is None:
+        return None
+    return "NUTS on all parameters walks over single rows, and one pass over the table adds them up"
+
+
 NUTS = Engine(
     "nuts",
-    obstacle=lambda *_: None,
+    obstacle=_without_rows,
     build=build_general,
     run=run_nuts,
     asked="you asked for it: NUTS on all parameters",

@@ -6,15 +6,20 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
+from partialpool import limits
 from partialpool.checks import check_choice, check_counts, check_flag, check_interval, check_seed
 from partialpool.engine.sample import MAXIMISED, METHODS, Method
 from partialpool.engine.sampling import Sampling
 from partialpool.errors import InputError, shown
 
+Auto = Literal["auto"]
 COUNTS = ("chains", "draws", "warmup", "threads")
+MOST_NODES = 100
 OF_METROPOLIS = ("proposal_sd", "start")
+AUTO: Auto = "auto"
+"""Draws in rounds until there are enough effective ones."""
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -25,13 +30,15 @@ class SamplingOptions(TypedDict, total=False):
 
     method: Method
     chains: int | None
-    draws: int | None
+    draws: int | Auto | None
+    ess: float | None
     warmup: int | None
     seed: int | None
     interval: float
     proposal_sd: float | None
     threads: int | None
     progress: bool | None
+    quadrature: int | None
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,10 @@ class Asked:
 
     Attributes
     ----------
+    ess : float or None
+        The effective sample size until which chains go on; None where `draws` were counted.
+    quadrature : int
+        Nodes a level by which ``method="ml"`` integrates; 1 is Laplace's formula.
     given : mapping
         The options of :func:`partialpool.fit` that say so, as they were given.
     """
@@ -47,6 +58,8 @@ class Asked:
     method: str
     interval: float
     sampling: Sampling
+    ess: float | None = None
+    quadrature: int = 1
     given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -77,17 +90,24 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
     """
     check_choice("method", method, METHODS)
     given = {name: value for name, value in options.items() if value is not None}
-    check_counts(**{name: given[name] for name in COUNTS if name in given})
+    counted = {name: given[name] for name in COUNTS if name in given}
+    ess = _enough(method, given)
+    if isinstance(given.get("draws"), str):
+        del counted["draws"]
+    check_counts(**counted)
     check_flag("progress", options.get("progress"))
     if method in MAXIMISED:
-        for name in (*COUNTS, "seed", "progress"):
+        for name in (*COUNTS, "ess", "seed", "progress"):
             if name in given:
                 raise InputError(
                     f'`{name}` is given with method="{method}", which draws nothing',
                     remedy="leave it out",
                 )
-    given |= {name: int(given[name]) for name in COUNTS if name in given}
+    given |= {name: int(value) for name, value in counted.items()}
     as_given = {"method": method, "interval": interval, **given}
+    for name in ("draws", "ess") if ess is not None else ():
+        given.pop(name, None)
+    quadrature = _quadrature(method, given.pop("quadrature", None))
     given["seed"] = check_seed(options.get("seed"))
     for name in OF_METROPOLIS if method != "metropolis" else ():
         if name in given:
@@ -99,7 +119,54 @@ def asked(method: str = "auto", interval: float = 0.95, **options: Any) -> Asked
             f"`proposal_sd` is {shown(given['proposal_sd'])}", remedy="give a number above 0"
         )
     given["warmup_given"] = "warmup" in given
-    return Asked(method, check_interval(interval), Sampling(**given), as_given)
+    sampling = Sampling(**given)
+    return Asked(method, check_interval(interval), sampling, ess, quadrature, as_given)
+
+
+def _enough(method: str, given: Mapping[str, Any]) -> float | None:
+    """Give the effective sample size until which chains go on, if that is asked for.
+
+    Raises
+    ------
+    InputError
+        If it is none, nothing asks for it, or the method draws as many as it is told.
+    """
+    draws, ess = given.get("draws"), given.get("ess")
+    if method in MAXIMISED:
+        return None  # it draws nothing, and says so
+    if isinstance(draws, str) and draws != AUTO:
+        raise InputError(f"`draws` is {shown(draws)}", remedy=f'give a number, or "{AUTO}"')
+    if draws != AUTO:
+        if ess is not None:
+            raise InputError(
+                "`ess` is given, and `draws` says how many draws there are",
+                remedy=f'it belongs to draws="{AUTO}"; leave it out, or ask for that',
+            )
+        return None
+    if method == "metropolis":
+        raise InputError(
+            f'draws="{AUTO}" is given with method="metropolis", which walks as far as it is told',
+            remedy="say how many draws, or leave `method` out",
+        )
+    if ess is not None and not _is_positive(ess):
+        raise InputError(f"`ess` is {shown(ess)}", remedy="give a number above 0, such as 400")
+    return limits.ESS if ess is None else float(ess)
+
+
+def _quadrature(method: str, asked: Any) -> int:
+    if asked is None:
+        return 1
+    check_counts(quadrature=asked)
+    if method != "ml":
+        raise InputError(
+            f'`quadrature` is given with method="{method}"',
+            remedy='it belongs to method="ml"; leave it out',
+        )
+    if asked > MOST_NODES:
+        raise InputError(
+            f"`quadrature` is {shown(asked)}", remedy=f"give a number up to {MOST_NODES}"
+        )
+    return int(asked)
 
 
 def _is_positive(value: Any) -> bool:

@@ -98,6 +98,10 @@ class Progress:
             self._shown = _Notebook() if _in_notebook() else _Terminal()
         self._shown.show(self._state(done, divergences, self._left(now, total)))
 
+    def expect(self, work: Work) -> None:
+        """Say that there is more to be done than was known."""
+        self._work = work
+
     def finish(self, divergences: _Counts = 0) -> None:
         """Say that all is done, which is sooner than the next look."""
         total, known = self._work.total, self._last[0]
@@ -168,6 +172,33 @@ class Progress:
         lots, within = divmod(done, work.at_once * each)
         running = min(work.at_once, work.chains - lots * work.at_once)
         return "warm-up" if within < running * work.warmup else ""
+
+
+class RowProgress:
+    """Progress of a table that is read, whose number of rows turns out while it is."""
+
+    def __init__(self, show: bool | None) -> None:
+        self._show = show
+        self._progress: Progress | None = None
+
+    def update(self, done: int, total: int) -> None:
+        """Say how many rows were read, of how many."""
+        if self._progress is None:
+            self._progress = Progress(Work(total, "rows", "reading"), self._show)
+            self._progress.__enter__()
+        self._progress.update(min(done, total))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(kind, error, traceback)
 
 
 def _sum(counts: _Counts) -> int:

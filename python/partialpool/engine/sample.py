@@ -12,7 +12,7 @@ from partialpool.engine.metropolis import METROPOLIS
 from partialpool.engine.nuts import NUTS
 from partialpool.engine.run import Run
 from partialpool.engine.sampling import Sampling
-from partialpool.errors import InputError
+from partialpool.errors import InputError, NeedsRowsError
 from partialpool.model import Model, Pooled
 
 # With "auto", the first that can and is not only taken if asked for.
@@ -70,6 +70,7 @@ def sample(method: str, pooled: Pooled, priors: Priors | None, sampling: Samplin
     except BoundsError as error:
         if method != "auto":
             raise
+        _check_rows(pooled, error.what)
         reason = NUTS.why.format(obstacle=error.what)
         model = NUTS.build(pooled, priors)
         run = NUTS.run(model, sampling)
@@ -103,6 +104,8 @@ def choose(
     if asked is not None:
         obstacle = asked.obstacle(pooled, priors or {}, left)
         if obstacle is not None:
+            if asked is NUTS:
+                raise NeedsRowsError(obstacle)
             other = choose("auto", pooled, priors, left).engine
             words = "NUTS" if other is NUTS else f"the {other.name} engine"
             raise InputError(
@@ -116,4 +119,11 @@ def choose(
         if engine.why and obstacle is None:
             return Choice(engine, engine.why.format(obstacle=before))
         before = before or obstacle or ""
+        _check_rows(pooled, before)
     raise AssertionError("NUTS samples any model")
+
+
+def _check_rows(pooled: Pooled, obstacle: str) -> None:
+    """Refuse rows that were added up where the engine that needs no others cannot sample."""
+    if pooled.design.condensed is not None:
+        raise NeedsRowsError(f"what one pass over the table adds up does not suffice: {obstacle}")

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.engine.rounds import Rounds
+
 Values = Mapping[str, Any]
 Start = Values | Sequence[Values] | Callable[[np.random.Generator], Values]
 
@@ -38,6 +40,8 @@ class Sampling:
         Sd of the steps of Metropolis.
     start : Start or None
         Where its chains start.
+    rounds : Rounds or None
+        How long chains go on where that is not said by `draws`, which then is the first round.
     """
 
     chains: int = 4
@@ -49,3 +53,4 @@ class Sampling:
     progress: bool | None = None
     proposal_sd: float | None = None
     start: Start | None = None
+    rounds: Rounds | None = None

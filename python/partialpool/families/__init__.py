@@ -3,6 +3,7 @@
 from .family import Dispersion, Ends, Family, Given
 from .known import DEFAULT, FAMILIES, FamilyName, family_of
 from .links import LinkName
+from .merging import Merged, Responses
 
 __all__ = [
     "DEFAULT",
@@ -13,5 +14,7 @@ __all__ = [
     "FamilyName",
     "Given",
     "LinkName",
+    "Merged",
+    "Responses",
     "family_of",
 ]

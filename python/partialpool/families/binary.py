@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.alike import Kinds
 from partialpool.arrays import Array, nearly_whole
 from partialpool.errors import InputError
 
 from . import tails
 from .family import ROW_TERM, Averages, Ends, Family, Given, Observed, Response, whole
 from .links import LATENT, probabilities
+from .merging import Merged, Responses, repeated, successes
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ class Binary(Family):
         if trials is None:
             return Ends([y == 0, y == 1], "0", "1")
         return Ends([y < trials, y > 0], "0", "as large as the trials")
+
+    def shared(self, rows: Responses) -> list[Array]:
+        return rows.given("offset") if rows.add_up else rows.given("y", "trials", "offset")
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        if not rows.add_up:
+            return repeated(self.density, rows, kinds)
+        return successes(BINOMIAL.density, rows, kinds)
 
     def mean(self, eta: Array, given: Given) -> Array:
         return probabilities(given.link, eta)[0] * (1.0 if given.trials is None else given.trials)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.alike import Kinds
 from partialpool.arrays import Array, sd_of
 from partialpool.priors import Gamma
 
 from . import tails
 from .family import Averages, Dispersion, Family, Given
+from .merging import Merged, Responses, moments
 
 _SIGMA = Dispersion("sigma", None, 0.0, math.inf, "residual sd of {y}")
 _SIGMA_LOG = Dispersion("sigma", None, 0.0, math.inf, "residual sd of log({y})")
@@ -57,6 +59,13 @@ class Continuous(Family):
         sd = float(sd_of(self.linear(y)))
         start = {"sigma": sd if sd > 0 else 1.0, "nu": 10.0}
         return {one.name: start[one.name] for one in self.dispersion}
+
+    def shared(self, rows: Responses) -> list[Array] | None:
+        # Tails that are no normal distribution's have no moments that would do.
+        return None if len(self.dispersion) > 1 else rows.given("offset")
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        return moments(self.density, rows, kinds, logarithm=self.logarithm)
 
     def mean(self, eta: Array, given: Given) -> Array:
         if not self.logarithm:

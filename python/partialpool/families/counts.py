@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.alike import Kinds
 from partialpool.arrays import Array, nearly_whole
 from partialpool.priors import InverseGamma, Uniform
 
 from . import tails
 from .family import ROW_TERM, Aux, Dispersion, Ends, Given, LogLink, whole
-
-_LARGEST_COUNT = 8e15
-"""Beyond 2⁵³ numbers are no longer counts; draws end here."""
+from .merging import LARGEST, Merged, Responses, counts, repeated
 
 # The variance is mu + mu²/shape. A tenth of the mass lies below 0.27, half above 2, a tenth above
 # 128: a long tail towards Poisson, and little near 0, where the variance has no bound. It is the
@@ -69,6 +68,18 @@ class Count(LogLink):
             "hu": float(np.clip(zeros, 0.02, 0.98)),
         }
         return {one.name: start[one.name] for one in self.dispersion}
+
+    def _adds_up(self, rows: Responses) -> bool:
+        """Tell whether sums of responses are of the same family."""
+        return not self.dispersion and rows.add_up
+
+    def shared(self, rows: Responses) -> list[Array]:
+        return [] if self._adds_up(rows) else rows.given("y", "offset")
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        if not self._adds_up(rows):
+            return repeated(self.density, rows, kinds)
+        return counts(self.density, rows, kinds)
 
     def mean(self, eta: Array, given: Given) -> Array:
         mu = super().mean(eta, given)
@@ -132,12 +143,12 @@ class Count(LogLink):
         return "log(1 + variance/mean²) at the mean of all rows"
 
     def simulate(self, rng: np.random.Generator, eta: Array, given: Given) -> Array:
-        mu = np.minimum(super().mean(eta, given), _LARGEST_COUNT)
+        mu = np.minimum(super().mean(eta, given), LARGEST)
         if "hu" in given.aux:
             y, zero = _positive_counts(rng, mu, given.aux), given.aux["hu"]
         else:
             y, zero = _counts(rng, mu, given.aux.get("shape"), 1.0), given.aux.get("zi")
-        y = np.minimum(y, _LARGEST_COUNT)
+        y = np.minimum(y, LARGEST)
         return y if zero is None else np.where(rng.random(mu.shape) < zero, 0.0, y)
 
 
@@ -154,7 +165,7 @@ def _counts(rng: np.random.Generator, mu: Array, shape: Any, share: Any) -> Arra
     if shape is None:
         return np.asarray(rng.poisson(mu * share), dtype=float)
     rate = mu * rng.standard_gamma(shape * share, mu.shape) / shape
-    return np.asarray(rng.poisson(np.minimum(rate, _LARGEST_COUNT)), dtype=float)
+    return np.asarray(rng.poisson(np.minimum(rate, LARGEST)), dtype=float)
 
 
 def _positive_counts(rng: np.random.Generator, mu: Array, aux: Aux) -> Array:

@@ -14,11 +14,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.alike import Kinds
 from partialpool.arrays import Array, Ints
 from partialpool.errors import InputError
 from partialpool.priors import Prior
 
 from .links import COEFFICIENTS
+from .merging import Merged, Responses, repeated
 from .tails import Tails
 
 Mask = NDArray[np.bool_]
@@ -258,6 +260,19 @@ class Family:
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         """Rough values of the dispersion parameters, from moments of the response."""
         return {}
+
+    def shared(self, rows: Responses) -> list[Array] | None:
+        """Give what rows with equal predictors must have in common beside these to be merged.
+
+        None if they cannot be: the core counts rows by their weights, which may be precisions.
+        """
+        if not self.weights_count_rows:
+            return None
+        return rows.given("y", "trials", "offset")
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        """Merge rows that have in common what they must, exactly."""
+        return repeated(self.density, rows, kinds)
 
     def mean(self, eta: Array, given: Given) -> Array:
         """Return the expected response."""

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from partialpool.alike import Kinds
 from partialpool.arrays import Array
 from partialpool.priors import LogNormal
 
 from . import tails
 from .family import Aux, Dispersion, Given, LogLink
+from .merging import Merged, Responses, gamma, waiting
 
 _LEAST = np.finfo(float).tiny
 
@@ -56,6 +58,12 @@ class Exponential(Positive):
 
     variance_from_mean: bool = True
 
+    def shared(self, rows: Responses) -> list[Array]:
+        return []
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        return waiting(self.density, rows, kinds)
+
     def variance(self, eta: Array, given: Given) -> Array:
         with np.errstate(over="ignore"):
             return np.asarray(self.mean(eta, given) ** 2)
@@ -81,6 +89,12 @@ class Gamma(Positive):
 
     def start(self, y: Array, trials: Array | None) -> dict[str, float]:
         return {"shape": _within(1 / _log_sd(y) ** 2)}  # of the logarithm, 1/shape is the variance
+
+    def shared(self, rows: Responses) -> list[Array]:
+        return []
+
+    def merged(self, rows: Responses, kinds: Kinds) -> Merged:
+        return gamma(self.density, rows, kinds)
 
     def variance(self, eta: Array, given: Given) -> Array:
         with np.errstate(over="ignore"):

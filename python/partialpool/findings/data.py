@@ -24,7 +24,6 @@ from partialpool.model.defaults import (
     default_priors,
     is_truncated,
 )
-from partialpool.model.own import column_sd
 from partialpool.model.scales import predictors
 
 # Scatter around the predictor that an sd with one row a level cannot be told from.
@@ -291,9 +290,10 @@ def _same_levels(design: Design) -> Iterator[Finding]:
 
 def _columns(design: Design) -> Iterator[Finding]:
     for predictor in predictors(design):
+        size = predictor.facts.size.tolist()
         sds = {
-            name: column_sd(predictor.X[:, k])
-            for k, name in enumerate(predictor.columns)
+            name: own
+            for name, own in zip(predictor.columns, size, strict=True)
             if name != INTERCEPT
         }
         if sds and max(sds.values()) > limits.SCALES_APART * min(sds.values()):

@@ -42,6 +42,8 @@ OTHERS = (
 
 def overdispersion(fit: Posterior) -> Iterator[Finding]:
     """Find responses that scatter clearly more than the family allows."""
+    if fit.design is None:
+        return
     possible = may_scatter(fit.model.family, rows_of(fit).trials)
     rows = _some_rows(fit) if possible and n_draws(fit) >= limits.REPLICATES else None
     if rows is None:

@@ -18,11 +18,26 @@ OF_DATA = (
     *("vanished-terms", "different-scales"),
 )
 
+SEPARATED = ("separation", "one-outcome")
+
 
 def estimate_findings(pooled: Pooled, model: Model, found: Maximum) -> list[Finding]:
     """Judge data and maximum."""
-    of_data = [f for f in design_findings(pooled, model) if f.code in OF_DATA]
-    return [*of_data, *_search(model, found), *_singular(model, found), *_levels(model)]
+    known = list(design_findings(pooled, model))
+    of_data = [f for f in known if f.code in OF_DATA]
+    apart = [_without_maximum(f) for f in known if f.code in SEPARATED]
+    return [*of_data, *apart, *([] if apart else _search(model, found)), *_singular(model, found), *_levels(model)]
+
+
+def _without_maximum(finding: Finding) -> Finding:
+    """What separation means where no prior holds a coefficient back."""
+    what = finding.message.partition(", so the prior decides")[0]
+    return Finding(
+        finding.code,
+        "error",
+        f"{what}, and the likelihood has no maximum: the estimate is where the search gave up.",
+        "Leave `method` out to sample with priors, or leave the term out.",
+    )
 
 
 def _search(model: Model, found: Maximum) -> Iterator[Finding]:

@@ -18,8 +18,8 @@ from partialpool.model import Model, Pooled
 from partialpool.model.coordinates import Coordinates, bounded, coordinates
 from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
-from partialpool.model.own import OwnParts
 from partialpool.model.scales import FactorParts, predictors, scales
+from partialpool.own.parts import OwnParts
 from partialpool.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
 
 # Rows from which the data's own estimate is taken at most.
@@ -130,8 +130,10 @@ def data_estimate(
     list of (estimate, covariance)
         For each of `parts`; NaN where there are too few levels to say.
     """
-    design = pooled.design
-    rows = np.arange(0, design.n_rows, max(1, -(-design.n_rows // MOST_ROWS)))
+    design, n = pooled.design, len(pooled.design.y)
+    rows = np.arange(0, n, max(1, -(-n // MOST_ROWS)))
+    if design.condensed is not None:
+        rows = _whole_cells(design)
     z, weight = _working_response(pooled, model, run, rows)
     flat = [coordinates(one, [Flat()] * len(one.terms)) for one in parts]
     columns = np.column_stack([one.columns[rows] for one in flat])
@@ -140,7 +142,13 @@ def data_estimate(
     inverse = np.linalg.pinv(columns.T @ (columns * weight[:, None]), hermitian=True)
     c = inverse @ (columns.T @ (weight * z))
     score = columns * (weight * (z - columns @ c))[:, None]
-    error = inverse @ _meat(score, columns, design, rows) @ inverse
+    if design.condensed is not None and all(len(one.levels) == 1 for one in design.factors):
+        # Of single rows nothing is known: their errors are taken as alike.
+        rest = float(np.sum(weight * (z - columns @ c) ** 2))
+        free = design.n_rows - columns.shape[1]
+        error = inverse * (rest / max(free, 1) * _widened(free))
+    else:
+        error = inverse @ _meat(score, columns, design, rows) @ inverse
     found, first = [], 0
     for one in flat:
         own = slice(first, first + len(one.at.priors))
@@ -148,6 +156,15 @@ def data_estimate(
         found.append((one.at.from_working(c[own]), back @ error[own, own] @ back.T))
         first = own.stop
     return found
+
+
+def _whole_cells(design: Design) -> Ints:
+    """Points of a condensed design: all of every so-manieth level of its largest factor."""
+    n = len(design.y)
+    if n <= MOST_ROWS or not design.factors:
+        return np.arange(n)
+    codes = max(design.factors, key=lambda factor: len(factor.levels)).codes
+    return np.flatnonzero(codes % -(-n // MOST_ROWS) == 0)
 
 
 def _meat(score: Array, columns: Array, design: Design, rows: Ints) -> Array:
@@ -192,12 +209,14 @@ def _working_response(
     """Give each row's working response and weight at the fitted linear predictor."""
     design, family = pooled.design, pooled.family
     offset = design.total_offset
-    shift = np.zeros(design.n_rows) if offset is None else offset
+    shift = np.zeros(len(design.y)) if offset is None else offset
     if not family.unit_scale:
-        y = family.linear(design.y) - shift
-        weight = np.ones(design.n_rows) if design.weights is None else design.weights
+        y = family.linear(design.y) + design.origin - shift
+        weight = np.ones(len(y)) if design.weights is None else design.weights
         if design.se is not None:
             weight = 1 / design.se**2
+        if design.condensed is not None:
+            weight = design.condensed.precision
         return y[rows], weight[rows]
     eta = _fitted(pooled, model, run)[rows]
     slope, curvature = _slopes(pooled, run, rows, eta)
@@ -275,14 +294,13 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
             # As many columns as levels, but for what all levels have in common.
             if not factor.pooled or J < 2 or len(predictor.columns) < J - 1:
                 continue
-            if not _may_be_held(predictor.X, factor):
+            X, Z = predictor.written, factor.written
+            if not _may_be_held(X, factor):
                 continue
             if basis is None:
-                basis = np.linalg.qr(predictor.X / np.abs(predictor.X).max(axis=0))[0]
+                basis = np.linalg.qr(X / np.abs(X).max(axis=0))[0]
             held = [
-                term
-                for k, term in enumerate(factor.terms)
-                if not _left(basis, factor, factor.Z[:, k])
+                term for k, term in enumerate(factor.terms) if not _left(basis, factor, Z[:, k])
             ]
             if not held:
                 continue
@@ -306,7 +324,7 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
 def _may_be_held(X: Array, factor: GroupFactor) -> bool:
     """Whether columns give coefficients that levels have at random: a quick no, or perhaps."""
     levels = np.random.default_rng(0).normal(size=len(factor.levels))
-    own = levels[factor.codes, None] * factor.Z
+    own = levels[factor.codes, None] * factor.written
     size = np.abs(X).max(axis=0)
     scaled = X / np.where(size > 0, size, 1.0)
     # Normal equations are right to a few digits, and a level that is left shows in the second.
@@ -367,18 +385,16 @@ def _far_origins(
         if together and at_mean:
             continue  # the sds and correlations are those at the mean
         for k in range(start, stop):
-            column = factor.Z[:, k]
-            sd = float(np.std(column - column[0]))  # exactly 0 where the column is constant
-            outside = float(np.min(column)) * float(np.max(column)) > 0
-            if sd == 0 or not outside or abs(float(np.mean(column))) <= limits.ORIGIN_NEAR * sd:
+            mean, sd = float(factor.facts.mean[k]), float(factor.facts.sd[k])
+            if sd == 0 or not factor.facts.outside[k] or abs(mean) <= limits.ORIGIN_NEAR * sd:
                 continue
-            distance = abs(float(np.mean(column))) / sd
+            distance = abs(mean) / sd
             term = factor.terms[k]
             if together:
                 if distance > limits.FAR_FROM_ZERO:
                     yield _as_written(term, factor, distance)
             elif parts.far[k] and at_mean:
-                yield _moved(term, factor, float(np.mean(column)), distance)
+                yield _moved(term, factor, mean, distance)
             else:
                 yield _independent(term, factor, distance)
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 import numpy as np
 
 from partialpool import called, limits
-from partialpool.arrays import quantiles, sd_of
+from partialpool.arrays import Array, Ints, quantiles, sd_of
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.summary import Summary
 from partialpool.engine import GroupDraws, Run
+from partialpool.engine.rounds import Rounds, Verdict
 from partialpool.errors import InputError
 from partialpool.finding import Finding
 from partialpool.model import Group, Model, Pooled
@@ -79,12 +80,9 @@ def _convergence(summary: Summary, run: Run) -> Iterator[Finding]:
             "sampler did not move.",
             "Check the priors of these parameters.",
         )
-    r_hat = np.nan_to_num(summary.values["r_hat"], nan=1.0, posinf=np.inf)
-    levels = np.array([called.kind_of(label) == "coef" for label in labels], dtype=bool)
-    most = np.where(levels, limits.R_HAT_LEVEL, limits.R_HAT)
-    apart = np.flatnonzero(r_hat > most)
-    # Independent draws differ between chains by chance alone.
-    if len(apart) and run.certificate is None:
+    r_hat, most = _r_hat(summary)
+    apart = _apart(summary, run)
+    if len(apart):
         apart = apart[np.argsort(-r_hat[apart], kind="stable")]
         who = "Chains disagree" if run.chains > 1 else "The two halves of the chain disagree"
         worst, others = apart[0], apart[1:]
@@ -97,8 +95,7 @@ def _convergence(summary: Summary, run: Run) -> Iterator[Finding]:
             "Ask for more warm-up and draws; if that does not help, the model is not determined "
             "by data and priors.",
         )
-    bulk, tail = summary.values["ess_bulk"], summary.values["ess_tail"]
-    ess = np.nan_to_num(np.fmin(bulk, tail), nan=np.inf)
+    ess = _sizes(summary)
     few = np.flatnonzero(ess < limits.ESS)
     if len(few):
         few = few[np.argsort(ess[few], kind="stable")]
@@ -110,6 +107,55 @@ def _convergence(summary: Summary, run: Run) -> Iterator[Finding]:
             f"least {limits.ESS:.0f}): means and intervals are imprecise{also}.",
             "Ask for more draws.",
         )
+
+
+def _r_hat(summary: Summary) -> tuple[Array, Array]:
+    """R-hat of every parameter, and what it should be at most."""
+    r_hat = np.nan_to_num(summary.values["r_hat"], nan=1.0, posinf=np.inf)
+    levels = np.array([called.kind_of(label) == "coef" for label in summary.labels], dtype=bool)
+    return r_hat, np.where(levels, limits.R_HAT_LEVEL, limits.R_HAT)
+
+
+def _apart(summary: Summary, run: Run) -> Ints:
+    """Parameters about which chains disagree."""
+    r_hat, most = _r_hat(summary)
+    # Independent draws differ between chains by chance alone.
+    return np.flatnonzero((r_hat > most) & (run.certificate is None))
+
+
+def _sizes(summary: Summary) -> Array:
+    """Effective sample size of every parameter: the smaller of bulk and tail."""
+    bulk, tail = summary.values["ess_bulk"], summary.values["ess_tail"]
+    return np.nan_to_num(np.fmin(bulk, tail), nan=np.inf)
+
+
+def verdict(summary: Summary, run: Run) -> Verdict:
+    """Tell what draws so far are worth."""
+    return Verdict(float(np.min(_sizes(summary), initial=np.inf)), not len(_apart(summary, run)))
+
+
+def too_few(summary: Summary, run: Run, rounds: Rounds) -> list[Finding]:
+    """Find that chains came to an end before they had enough draws."""
+    found = verdict(summary, run)
+    if run.interrupted or rounds.enough(found):
+        return []
+    sizes = _sizes(summary)
+    worst = summary.labels[int(np.argmin(sizes))]
+    what = (
+        f"its chains still disagree, at an effective sample size of {found.ess:.0f}"
+        if found.ess >= rounds.ess
+        else f"the effective sample size of `{worst}` is {found.ess:.0f}, not {rounds.ess:g}"
+    )
+    return [
+        Finding(
+            "draws-bound",
+            "warning",
+            f'`draws="auto"` ended at {run.draws:,} draws of each chain, the most that it takes: '
+            f"{what}.",
+            f"Ask for more, as in `draws={4 * run.draws}`, or for a longer `warmup`; where that "
+            "helps little, the model is hardly determined by data and priors.",
+        )
+    ]
 
 
 def _sampler(model: Model, run: Run) -> Iterator[Finding]:
@@ -270,9 +316,10 @@ def _scatter(pooled: Pooled, run: Run) -> Iterator[Finding]:
 def _perfect(pooled: Pooled, run: Run) -> Iterator[Finding]:
     """Find responses that the model gives nearly exactly (exactly is refused before)."""
     sigma = run.scalars.get("sigma")
-    if sigma is None:
+    offset = pooled.design.condensed is not None and "offset" in pooled.design.plan.roles
+    if sigma is None or offset:  # then it is not known how the response itself scatters
         return
-    y = pooled.family.linear(pooled.design.y)
+    y = pooled.family.linear(pooled.design.described.y)
     own, size = float(quantiles(sigma.ravel(), [0.5])[0]), float(sd_of(y))
     if own < limits.PERFECT * size:
         yield Finding(

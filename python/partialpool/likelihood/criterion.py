@@ -37,6 +37,7 @@ from partialpool.model.coordinates import log_volume
 from partialpool.model.marginal import build_marginal, log_row_scale, row_scale_of
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
+from partialpool.model.scales import scales
 from partialpool.priors import LKJ, Flat, Prior
 
 # Relative step of differences of slopes.
@@ -251,6 +252,9 @@ def _several(pooled: Pooled) -> tuple[Model, Several, Array]:
         # Orthogonal reduction keeps the digits of columns far from 0.
         Z = factor.Z if weight is None else factor.Z * weight[:, None]
         R: Array = np.asarray(np.linalg.qr(Z, mode="r"))[None]
+        if factor.known is not None:  # back to columns as they are written
+            ones = scales(pooled.design).factors[factor.name].whole.ones
+            R = R @ (np.eye(len(ones)) + np.outer(ones, factor.known.shift))
         unworks.append(np.linalg.inv(_working(R, model.n_rows, group)).astype(np.float64))
     sizes = tuple(len(group.levels) for group in model.groups)
     rows = Several(model.reduced.data, tuple(unworks), sizes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -65,6 +65,10 @@ class Maximum:
         Whether the likelihood falls on all sides.
     several : bool
         Whether searches from different starts ended in different maxima.
+    scalars, errors : dict of float
+        Thresholds, or dispersion parameters other than sigma, and their standard errors.
+    quadrature : int
+        Nodes a level by which levels were integrated out; 1 is Laplace's formula, 0 means exactly.
     """
 
     b: Array
@@ -77,13 +81,18 @@ class Maximum:
     converged: bool
     determined: bool
     several: bool
+    scalars: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
+    quadrature: int = 0
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
         return f"Maximum(deviance {self.deviance:.6g}, {state} after {self.steps} steps)"
 
 
-def check_maximised(method: str, pooled: Pooled, priors: Priors | None = None) -> None:
+def check_maximised(
+    method: str, pooled: Pooled, priors: Priors | None = None, quadrature: int = 1
+) -> None:
     """Refuse what method "reml" or "ml" cannot fit.
 
     Raises
@@ -111,12 +120,43 @@ def check_maximised(method: str, pooled: Pooled, priors: Priors | None = None) -
                 f"coefficients a level, and those of `{factor.name}` have {widest}",
                 remedy="write `||` for `|`, or leave `method` out to sample the posterior",
             )
+    if pooled.family.conjugate:
+        _check_gaussian(method, pooled, quadrature)
+    else:
+        _check_generalised(method, pooled, quadrature)
+
+
+def _check_gaussian(method: str, pooled: Pooled, quadrature: int) -> None:
     obstacle = not_integrable(pooled, {})
     if obstacle is not None:
         raise InputError(
-            f'method="{method}" fits Gaussian models with one grouping factor or none, and '
-            f"{obstacle}",
+            f'method="{method}" has no formula of sigma, and {obstacle}',
             remedy="leave `method` out to sample the posterior",
+        )
+    if quadrature > 1:
+        raise InputError(
+            "`quadrature` is given, and coefficients of a Gaussian model integrate out exactly",
+            remedy="leave it out",
+        )
+
+
+def _check_generalised(method: str, pooled: Pooled, quadrature: int) -> None:
+    name, factors = pooled.family.name, pooled.design.factors
+    if method == "reml":
+        raise InputError(
+            f'method="reml" is for Gaussian models, and the family is {name}',
+            remedy='use method="ml", or leave `method` out to sample the posterior',
+        )
+    if pooled.design.sigma is not None:
+        raise InputError(
+            'method="ml" has no formula of sigma',
+            remedy="leave `method` out to sample the posterior",
+        )
+    if quadrature > 1 and (len(factors) != 1 or len(factors[0].terms) != 1):
+        raise InputError(
+            "`quadrature` is for one grouping factor with one coefficient a level, such as "
+            "`(1 | id)`, and this model has more",
+            remedy="leave it out, for Laplace's approximation",
         )
 
 
@@ -182,7 +222,7 @@ def _groups(point: Point, b: Array) -> tuple[GroupMaximum, ...]:
     )
     for group, part, pull, variances in given:
         own = halves[part]
-        cor = np.array([_correlation(own[i], own[j]) for i, j in group.pairs])
+        cor = np.array([correlation(own[i], own[j]) for i, j in group.pairs])
         coef, coef_sd = _levels(point, (group, part), b, pull, variances)
         found.append(GroupMaximum(sd[part], cor, sum(ranks[part]), coef, coef_sd))
     return tuple(found)
@@ -203,7 +243,7 @@ def _halves(point: Point) -> tuple[list[Array], list[int]]:
     return halves, ranks
 
 
-def _correlation(one: Array, other: Array) -> float:
+def correlation(one: Array, other: Array) -> float:
     """Correlation of two coefficients; exactly ±1 where their rows have one entry (rank 1)."""
     size = float(np.linalg.norm(one) * np.linalg.norm(other))
     if size == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -20,6 +19,8 @@ from partialpool.model.marginal import (
     least_squares,
     log_constant,
     prior_rows,
+    resolution,
+    response_and_level,
     row_scale_of,
 )
 from partialpool.model.model import Group, Model, Reduced
@@ -67,9 +68,9 @@ class BlockRows(NamedTuple):
         """Columns [X y] in the order of the core."""
         return np.column_stack([self.X[:, self.order], self.y])
 
-    def reduce(self, factors: tuple[GroupFactor, ...]) -> _core.Blocks:
-        """Reduce the rows to cross-products of the pairs of levels that occur."""
-        return _core.Blocks(
+    def reduce(self, factors: tuple[GroupFactor, ...], n_rows: int) -> _core.Blocks:
+        """Reduce the rows, which stand for so many, to cross-products of pairs of levels."""
+        data = _core.Blocks(
             z=[work.Z for work in self.groups],
             codes=[factor.codes for factor in factors],
             n_levels=[len(factor.levels) for factor in factors],
@@ -77,15 +78,25 @@ class BlockRows(NamedTuple):
             xy=self.xy,
             row_scale=self.row_scale,
         )
+        if data.n_rows == n_rows:
+            return data
+        row, column, value = data.parts()
+        return _core.Blocks.from_parts(
+            unscale=data.unscale,
+            n_levels=data.n_levels,
+            row=row.tolist(),
+            column=column.tolist(),
+            value=value,
+            width=self.X.shape[1] + 1,
+            n_rows=n_rows,
+        )
 
 
 def block_rows(design: Design, priors: Mapping[str, Prior]) -> BlockRows:
     """Bring the rows of a design into working coordinates, given the prior of every parameter."""
-    y = design.y if design.offset is None else design.y - design.offset
-    # The mean of huge, close numbers is itself rounded; it need only be near.
-    level = float(y[0] + np.mean(y - y[0]))
+    y, level = response_and_level(design)
     work = working_predictor(predictors(design)[0], priors, scales(design), level=level)
-    y = y - work.at.level
+    y = y - (work.at.level - design.origin)
     for group in work.factors:
         if group.known_sd is not None:
             y = y - group.columns @ group.mean
@@ -122,9 +133,11 @@ def build_blocks(
     work = block_rows(design, resolved)
     at, order = work.at, work.order
     known = design.se is not None
-    estimate, error, residual_sd = least_squares(work.X, work.y, work.row_scale, known=known)
+    estimate, error, residual_sd = least_squares(
+        work.X, work.y, work.row_scale, design.n_rows, known=known
+    )
     sampled = order[len(order) - work.n_sampled :]
-    data = work.reduce(design.factors)
+    data = work.reduce(design.factors, design.n_rows)
     if check is not None:
         check(data)
     groups = _groups(design, work, resolved)
@@ -152,7 +165,7 @@ def build_blocks(
         priors=resolved,
         coordinates={"mu": at},
         known_errors=known,
-        n_rows=len(work.y),
+        n_rows=design.n_rows,
         reduced=Reduced(data, tuple(order), integrable_population(at, order, len(sampled), rows)),
         core=core,
         plan=design.plan,
@@ -177,11 +190,7 @@ def _sd_specs(
         if own.known_sd is not None:
             specs += own.known_sd.tolist()
             continue
-        # A scale below which an sd can hardly be told from 0.
-        n = float(np.mean(factor.counts))
-        if work.row_scale is not None:
-            n *= float(np.mean(work.row_scale**2))
-        size = residual_sd / math.sqrt(n) / len(factor.levels) ** 0.25
+        size = resolution(factor, design, residual_sd)
         specs += group_sd_specs(factor, factor.name, own, priors, size)
     return specs
 

@@ -3,7 +3,7 @@
     M b = X̃ c + level + E_outer (Φ b),      b = back c + level · ones
 
 X̃ are the working columns, of mean square one. Where priors are default ones, these are the own
-parts of the terms (`own.py`), centred and uncorrelated within a term. A prior that the user sets on
+parts of the terms (`own/`), centred and uncorrelated within a term. A prior that the user sets on
 a coefficient itself makes that coefficient a coordinate, and the others of its term keep what their
 joint prior says of them alone.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
-from partialpool.model.own import Block, Outer, OwnParts
+from partialpool.own.parts import Block, Outer, OwnParts
 from partialpool.priors import Flat, Normal, NormalAtMean, Prior
 
 
@@ -110,7 +110,7 @@ def coordinates(
     Examples
     --------
     >>> from partialpool.formula import expand
-    >>> from partialpool.model.own import own_parts
+    >>> from partialpool.own.build import own_parts
     >>> x = np.array([2004.0, 2005.0, 2006.0, 2009.0])
     >>> parts = own_parts(np.column_stack([np.ones(4), x]), expand("x"))
     >>> priors = [NormalAtMean(3, 10), Normal(0, 2)]
@@ -122,14 +122,18 @@ def coordinates(
     A, true, own, simple = _map(parts, priors)
     p = len(parts.terms)
     phi = parts.outer
-    basis = parts.basis
+    basis, described = parts.basis, parts.described
     if outer is not None and taken is not None and not taken.all():
         # What nobody takes up stays in the columns.
-        basis = basis + outer.basis[:, ~taken] @ (phi[~taken] @ parts.back)
+        left = phi[~taken] @ parts.back
+        basis = basis + outer.basis[:, ~taken] @ left
+        if described is not None:
+            described = described + outer.of_table.basis[:, ~taken] @ left
         phi = np.where(taken[:, None], phi, 0.0)
     inverse = np.diag(1 / np.diagonal(A)) if simple else np.linalg.inv(A)
     columns = basis * np.diagonal(inverse) if simple else basis @ inverse
-    unit = 1 / np.sqrt(np.mean(columns**2, axis=0)) if len(columns) else np.ones(p)
+    rows = columns if described is None else described @ inverse
+    unit = 1 / np.sqrt(np.mean(rows**2, axis=0)) if len(rows) else np.ones(p)
     if not parts.ones.any():
         level = 0.0
     shift = np.zeros(p)

@@ -10,8 +10,8 @@ from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.families import DEFAULT, FAMILIES, Family
-from partialpool.model.own import OwnParts
 from partialpool.model.scales import FactorParts, predictors, scales
+from partialpool.own.parts import OwnParts
 from partialpool.priors import (
     LKJ,
     AtMean,

@@ -11,10 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool import _core, called
-from partialpool.arrays import Array
+from partialpool import _core, called, limits
+from partialpool.alike import Kinds, kinds_of
+from partialpool.arrays import Array, Ints
+from partialpool.columns import column_sd
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import NotYetError
+from partialpool.families import Family, Merged, Responses
 from partialpool.model.coordinates import Coordinates, bounded
 from partialpool.model.defaults import INTERCEPT, pairs, resolve_priors
 from partialpool.model.groupwork import (
@@ -26,7 +29,6 @@ from partialpool.model.groupwork import (
 )
 from partialpool.model.layout import Layout, Slices
 from partialpool.model.model import Group, Model
-from partialpool.model.own import column_sd
 from partialpool.model.pooling import Pooled
 from partialpool.model.scalars import (
     PriorRow,
@@ -56,20 +58,20 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     """
     design, family = pooled.design, pooled.family
     resolved, scale = resolve_priors(priors, design, family), scales(design, family)
-    y, total_offset = design.y, design.total_offset
+    y = design.y
     thresholds = bool(design.categories)
-    order = _row_order(design)
+    rows, order = working_rows(design, family)
     parts, slices, groups = [], [], []
     position = 0
     located = family.averages == "linear"
-    shift = y if total_offset is None else y - total_offset
+    shift = y if design.total_offset is None else y - design.total_offset
     level = float(shift[0] + np.mean(shift - shift[0]))
     for predictor in predictors(design):
         main = predictor.name == "mu"
-        builder = _Builder(
+        builder = PredictorBuilder(
             predictor, resolved, design, scale, order, level if main and located else 0.0
         )
-        parts.append(builder.part(total_offset if main else None))
+        parts.append(builder.part(rows.rows.offset if main else None))
         groups += builder.groups()
         found, position = builder.slices(position)
         slices.append(found)
@@ -82,14 +84,16 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     start = family.start(y, design.trials)
     main_at = slices[0].coordinates
     core = _core.General(
-        family=family.density,
+        family=rows.density,
         link=pooled.link,
-        y=np.ascontiguousarray((y - main_at.level)[order]),
-        trials=None if design.trials is None else np.ascontiguousarray(design.trials[order]),
-        weights=None if design.weights is None else np.ascontiguousarray(design.weights[order]),
+        y=rows.rows.y - main_at.level,
+        trials=rows.rows.trials,
+        weights=rows.rows.weights,
+        merged=rows.scatter,
+        constant=rows.constant,
         parts=parts,
         dispersion=[
-            scale_spec(name, resolved[name], _start_of(name, start, scale)) for name in dispersion
+            scale_spec(name, resolved[name], start_of(name, start, scale)) for name in dispersion
         ],
         thresholds=_thresholds(design, resolved, main_at) if thresholds else None,
     )
@@ -114,12 +118,38 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     )
 
 
-def _row_order(design: Design) -> NDArray[np.int64]:
-    """Rows of a level side by side: the core reads and adds to memory that is near."""
-    if not design.factors:
-        return np.arange(design.n_rows)
-    largest = max(design.factors, key=lambda factor: len(factor.levels) * len(factor.terms))
-    return np.argsort(largest.codes, kind="stable")
+def working_rows(design: Design, family: Family, *, scattered: bool = True) -> tuple[Merged, Ints]:
+    """Give the rows as the core has them, and which of the design these are, or stand for others.
+
+    `scattered` says whether rows may be merged that need `Merged.scatter`. Rows of a level stand side
+    by side: the core reads and adds to memory that is near.
+    """
+    given = Responses(design.y, design.trials, design.weights, design.total_offset)
+    kinds = _kinds(design, family.shared(given))
+    found = Merged(family.density, given) if kinds is None else family.merged(given, kinds)
+    if found.scatter is not None and not scattered:
+        kinds, found = None, Merged(family.density, given)
+    first = np.arange(design.n_rows) if kinds is None else kinds.first
+    if design.factors:
+        largest = max(design.factors, key=lambda factor: len(factor.levels) * len(factor.terms))
+        order = np.argsort(largest.codes[first], kind="stable")
+    else:
+        order = np.arange(len(first))
+    return found.take(order), first[order]
+
+
+def _kinds(design: Design, shared: list[Array] | None) -> Kinds | None:
+    """Give the rows that can be merged, where there are so many that it pays."""
+    factors = [factor for one in predictors(design) for factor in one.factors]
+    most = limits.MERGED * design.n_rows
+    if shared is None or any(len(factor.levels) > most for factor in factors):
+        return None
+    codes = [factor.codes for factor in factors]
+    matrices = (*(one.X for one in predictors(design)), *(factor.Z for factor in factors))
+    known = [] if design.se is None else [design.se]
+    columns = [*shared, *known, *(column for matrix in matrices for column in matrix.T)]
+    kinds = kinds_of([*codes, *(c for c in columns if np.ptp(c) > 0)], design.n_rows)
+    return kinds if len(kinds) <= most else None
 
 
 def _known_errors(log_error: Array) -> _core.Part:
@@ -138,7 +168,8 @@ def _known_errors(log_error: Array) -> _core.Part:
     )
 
 
-def _start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
+def start_of(name: str, start: Mapping[str, float], scale: Scales) -> float:
+    """Give the value at which a dispersion parameter starts."""
     found = float(start.get(name, math.nan))
     return found if math.isfinite(found) and found > 0 else scale.y_sd
 
@@ -160,7 +191,7 @@ def _place_effects(
 
 
 @dataclass(frozen=True)
-class _Builder:
+class PredictorBuilder:
     """What one linear predictor becomes in the core."""
 
     predictor: Predictor
@@ -221,7 +252,7 @@ class _Builder:
             start[place] = (guess - at.shift[k]) / at.unit[k]
         return _core.Part(
             x=np.ascontiguousarray(X),
-            offset=None if offset is None else np.ascontiguousarray(offset[self.order]),
+            offset=offset,
             start=start.tolist(),
             bounded=specs,
             map=map_,
@@ -343,11 +374,11 @@ def _estimable(factor: GroupFactor) -> NDArray[np.bool_]:
 
 
 def _first_threshold(design: Design) -> float:
-    return float(_empirical_thresholds(design)[0])
+    return float(empirical_thresholds(design)[0])
 
 
-def _empirical_thresholds(design: Design) -> Array:
-    """Logits of the cumulative shares: where thresholds start."""
+def empirical_thresholds(design: Design) -> Array:
+    """Give the logits of the cumulative shares: where thresholds start."""
     counts = np.bincount(design.y.astype(np.int64), minlength=len(design.categories))
     below = (np.cumsum(counts)[:-1] + 0.5) / (counts.sum() + 1.0)
     return np.asarray(np.log(below / (1 - below)))
@@ -362,7 +393,7 @@ class Thresholds(NamedTuple):
 
 def _thresholds(design: Design, priors: Mapping[str, Prior], at: Coordinates) -> Thresholds:
     """Increments from one threshold to the next, and the thresholds' priors as rows over c."""
-    start = _empirical_thresholds(design)
+    start = empirical_thresholds(design)
     rows = []
     for k in range(len(start)):
         name = called.threshold(k + 1)

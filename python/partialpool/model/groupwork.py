@@ -15,7 +15,6 @@ from partialpool.errors import InputError, NotYetError
 from partialpool.model.coordinates import Coordinates, coordinates
 from partialpool.model.defaults import INTERCEPT, pairs
 from partialpool.model.model import Group
-from partialpool.model.own import column_sd
 from partialpool.model.scales import FactorParts, Predictor, Scales
 from partialpool.priors import (
     AtMean,
@@ -112,15 +111,16 @@ def pooled_group(
         # Working coefficients from the user's: r̃ = unscale r.
         unscale = np.diag(scale)
         unscale[0] += centre
-        unit = np.array([column_sd(factor.Z[:, k]) for k in range(q)])
-        Z = np.ascontiguousarray((factor.Z - centre) / scale)
-        return WorkingGroup(factor.Z, Z, unscale, back, unit, zeros)
-    unit = np.array([1.0 if own[k] else column_sd(factor.Z[:, k]) for k in range(q)])
-    columns, sizes = factor.Z.copy(), np.ones(q)
+        Z = np.ascontiguousarray(factor.less(centre) / scale)
+        return WorkingGroup(factor.written, Z, unscale, back, factor.facts.size, zeros)
+    unit = np.array([1.0 if own[k] else factor.facts.size[k] for k in range(q)])
+    sizes = np.ones(q)
     if parts.far.any() and parts.constant is not None and own[parts.constant]:
         # The constant as written follows from that where these columns are at their means.
-        columns -= parts.far
+        columns = np.array(factor.less(parts.far))
         back -= np.outer(parts.whole.ones, parts.far)
+    else:
+        columns = np.array(factor.written)
     for (start, stop, _), block in zip(factor.blocks, parts.blocks, strict=True):
         if own[start] and block is not None:
             columns[:, start:stop] = block.basis
@@ -306,10 +306,10 @@ def group_of(
 def _centre_and_scale(factor: GroupFactor) -> tuple[Array, Array]:
     """Shift and unit of each group column; only an intercept in front allows a shift."""
     q = len(factor.terms)
-    scale = np.array([column_sd(factor.Z[:, k]) for k in range(q)])
+    scale = factor.facts.size.copy()
     centre = np.zeros(q)
     if q > 1 and factor.terms[0] == INTERCEPT:
-        centre[1:] = factor.Z[0, 1:] + np.mean(factor.Z[:, 1:] - factor.Z[0, 1:], axis=0)
+        centre[1:] = factor.facts.mean[1:]
         scale[0] = 1.0
         far = np.abs(centre) > 1e6 * scale
         if far.any():

@@ -54,12 +54,14 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     resolved = resolve_priors(priors, design)
     factor = design.factors[0] if design.factors else None
     work = working_rows(design, resolved)
-    at, order, row_scale = work.at, work.order, work.row_scale
+    at, order = work.at, work.order
     known = design.se is not None
-    estimate, error, residual_sd = least_squares(work.X, work.y, row_scale, known=known)
+    estimate, error, residual_sd = least_squares(
+        work.X, work.y, work.row_scale, design.n_rows, known=known
+    )
     sampled = order[len(order) - work.n_sampled :]
-    data = work.reduce()
-    group, free_rows = None, len(work.y)
+    data = work.reduce(design.n_rows)
+    group, free_rows = None, design.n_rows
     if factor is not None and work.group is not None:
         group = _group(factor, work, data, design, resolved)
     if group is not None and group.known_sd is not None:
@@ -75,7 +77,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         covariances.append(covariance_spec(factor, group, resolved))
     core = _core.Marginal(
         data=data.projected(free_rows) if flat else data,
-        sd=[] if flat else _sd_specs(factor, work.group, resolved, residual_sd, row_scale),
+        sd=[] if flat else _sd_specs(design, work.group, resolved, residual_sd),
         covariances=covariances,
         sigma=1.0 if known else scale_spec("sigma", resolved["sigma"], residual_sd),
         sampled=coefficient_specs(sampled, at, estimate, error),
@@ -95,7 +97,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
         priors=resolved,
         coordinates={"mu": at},
         known_errors=known,
-        n_rows=len(work.y),
+        n_rows=design.n_rows,
         reduced=Reduced(data, tuple(order), population),
         core=core,
         plan=design.plan,
@@ -135,13 +137,13 @@ class WorkingRows(NamedTuple):
     order: list[int]
     n_sampled: int
 
-    def reduce(self) -> _core.CrossProducts:
-        """Reduce the rows to what the likelihood needs of them."""
+    def reduce(self, n_rows: int) -> _core.CrossProducts:
+        """Reduce the rows, which stand for so many, to what the likelihood needs of them."""
         Z, unscale = np.empty((len(self.y), 0)), np.empty((0, 0))
         if self.group is not None:
             Z, unscale = self.group.Z, self.group.unscale
         xy = np.column_stack([self.X[:, self.order], self.y])
-        return _core.CrossProducts(
+        data = _core.CrossProducts(
             z=Z,
             xy=xy,
             codes=self.codes,
@@ -149,15 +151,17 @@ class WorkingRows(NamedTuple):
             unscale=unscale,
             row_scale=self.row_scale,
         )
+        if data.n_rows == n_rows:
+            return data
+        r, b, w, _ = data.parts()
+        return _core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows)
 
 
 def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
     """Bring the rows of a design into working coordinates, given the prior of every parameter."""
     scale = scales(design)
     factor = design.factors[0] if design.factors else None
-    y = design.y if design.offset is None else design.y - design.offset
-    # The mean of huge, close numbers is itself rounded; it need only be near.
-    level = float(y[0] + np.mean(y - y[0]))
+    y, level = response_and_level(design)
     group, taken = None, None
     if factor is not None:
         parts = scale.factors[factor.name]
@@ -173,14 +177,26 @@ def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
         outer=scale.outer.get("mu"),
         taken=taken,
     )
-    y = y - at.level
+    taken_out = at.level if group is None else at.level + group.level
+    y = y - (taken_out - design.origin)
     if group is not None:
-        y = y - group.level - group.Z @ group.mean
+        y = y - group.Z @ group.mean
     sampled = [k for k, prior in enumerate(at.priors) if not integrable(prior)]
     order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
     codes = np.empty(0, dtype=np.int64) if factor is None else factor.codes
     n_levels = 0 if factor is None else len(factor.levels)
     return WorkingRows(X, y, at, group, codes, n_levels, row_scale_of(design), order, len(sampled))
+
+
+def response_and_level(design: Design) -> tuple[Array, float]:
+    """Give the response less its offset and the design's origin; and the mean that it has."""
+
+    def rest(rows: Design) -> Array:
+        return rows.y if rows.offset is None else rows.y - rows.offset
+
+    table = rest(design.described)
+    # The mean of huge, close numbers is itself rounded; it need only be near.
+    return rest(design), float(table[0] + np.mean(table - table[0])) + design.origin
 
 
 def _group(
@@ -214,20 +230,32 @@ def _residual_sd_within(data: _core.CrossProducts, free_rows: int, fallback: flo
 
 def row_scale_of(design: Design) -> Array | None:
     """Factor that gives every row the same residual variance."""
+    if design.condensed is not None:
+        return np.sqrt(design.condensed.precision)
     if design.se is not None:
         return 1.0 / design.se
     return None if design.weights is None else np.sqrt(design.weights)
 
 
+def _mean_precision(design: Design) -> float:
+    if design.condensed is not None:
+        return design.condensed.mean
+    scale = row_scale_of(design)
+    return float(np.mean(scale**2)) if scale is not None else 1.0
+
+
 def least_squares(
-    X: Array, y: Array, row_scale: Array | None, *, known: bool
+    X: Array, y: Array, row_scale: Array | None, n_rows: int, *, known: bool
 ) -> tuple[Array, Array, float]:
-    """Complete-pooling estimate, its standard errors, and the residual sd: where chains start."""
+    """Complete-pooling estimate, its standard errors, and the residual sd: where chains start.
+
+    The rows stand for `n_rows`.
+    """
     weight = np.ones(len(y)) if row_scale is None else row_scale
     A, target = X * weight[:, None], y * weight
     estimate = np.linalg.lstsq(A, target, rcond=None)[0]
     residual = target - A @ estimate
-    sd = float(np.sqrt(np.sum(residual**2) / max(len(y) - X.shape[1], 1)))
+    sd = float(np.sqrt(np.sum(residual**2) / max(n_rows - X.shape[1], 1)))
     if known or sd <= 0 or not math.isfinite(sd):
         sd = 1.0 if known else max(float(np.std(y)), 1e-300)
     spread: Array = np.sqrt(np.diag(np.linalg.pinv(A.T @ A)))
@@ -274,32 +302,37 @@ def prior_rows(at: Coordinates, order: list[int]) -> tuple[Array, float]:
 
 def log_constant(design: Design, at: Coordinates, integrated: list[int]) -> float:
     """Give the part of the log marginal density that no parameter enters."""
-    constant = -0.5 * len(design.y) * LOG_2PI + 0.5 * len(integrated) * LOG_2PI
+    constant = -0.5 * design.n_rows * LOG_2PI + 0.5 * len(integrated) * LOG_2PI
     constant += float(np.sum(np.log(at.unit[integrated]))) + at.log_measure
     return constant + log_row_scale(design)
 
 
 def log_row_scale(design: Design) -> float:
     """Log density of the rows less that of the scaled rows: sum of the logs of their factors."""
+    if design.condensed is not None:
+        return 0.5 * design.condensed.logs
     scale = row_scale_of(design)
     return 0.0 if scale is None else float(np.sum(np.log(scale)))
 
 
 def _sd_specs(
-    factor: GroupFactor | None,
+    design: Design,
     work: WorkingGroup | None,
     priors: Mapping[str, Prior],
     residual_sd: float,
-    row_scale: Array | None,
 ) -> Sequence[Scalar | float]:
     """Specify the sds of the group coefficients, known ones by their value."""
-    if factor is None or work is None:
+    if work is None:
         return []
     if work.known_sd is not None:
         return [float(sd) for sd in work.known_sd]
-    # A scale below which an sd can hardly be told from 0.
-    J, n = len(factor.levels), float(np.mean(factor.counts))
-    if row_scale is not None:
-        n *= float(np.mean(row_scale**2))
-    resolution = residual_sd / math.sqrt(n) / J**0.25
-    return group_sd_specs(factor, factor.name, work, priors, resolution)
+    factor = design.factors[0]
+    return group_sd_specs(
+        factor, factor.name, work, priors, resolution(factor, design, residual_sd)
+    )
+
+
+def resolution(factor: GroupFactor, design: Design, residual_sd: float) -> float:
+    """Give a scale below which the sd of a factor can hardly be told from 0."""
+    n = float(np.mean(factor.counts)) * _mean_precision(design)
+    return float(residual_sd / math.sqrt(n) / len(factor.levels) ** 0.25)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -120,20 +120,16 @@ def pool(
     )
     left = tuple(f for f in design.factors if by_factor[f.name] != "complete")
     apart = next((f for f in left if by_factor[f.name] == "none"), None)
+    pooled = {factor.name: factor is not apart for factor in left}
+    every = range(len(design.columns))
     if apart is None:
-        return Pooled(replace(design, factors=left), label, family, link, vanished=vanished)
+        return Pooled(design.keeping(every, pooled), label, family, link, vanished=vanished)
     twins: NDArray[np.bool_] = np.any(apart.T != 0, axis=0)
     candidates = [k for k in range(len(design.columns)) if not twins[k]]
-    kept = _independent_within(apart, design.X, candidates)
+    kept = _independent_within(design, apart, candidates)
     names = design.columns
     return Pooled(
-        replace(
-            design,
-            X=np.ascontiguousarray(design.X[:, kept]),
-            columns=tuple(names[k] for k in kept),
-            column_terms=tuple(design.column_terms[k] for k in kept),
-            factors=tuple(_cut(factor, kept, pooled=factor is not apart) for factor in left),
-        ),
+        design.keeping(kept, pooled),
         label,
         family,
         link,
@@ -176,22 +172,17 @@ def _none_of(names: list[str]) -> InputError:
     )
 
 
-def _cut(factor: GroupFactor, kept: list[int], *, pooled: bool) -> GroupFactor:
-    """Give a factor beside fewer population columns; without pooling it has no part in them."""
-    return replace(factor, T=np.ascontiguousarray(factor.T[:, kept]), pooled=pooled)
-
-
-def _independent_within(
-    factor: GroupFactor, X: NDArray[np.float64], candidates: list[int]
-) -> list[int]:
+def _independent_within(design: Design, factor: GroupFactor, candidates: list[int]) -> list[int]:
     """Columns of X that vary beyond what Z explains within every level, and beyond each other."""
     if not candidates:
         return []
 
-    columns, Z = X[:, candidates], factor.Z
+    columns, Z = design.X[:, candidates], factor.Z
     if np.any(np.all(Z == 1.0, axis=0)):
         # Level intercepts absorb any shift, and without it nothing is lost to rounding.
         columns = columns - columns.mean(axis=0)
+    else:
+        columns = columns + design.facts.shift[candidates]
     size = np.abs(columns).max(axis=0)
     working = np.ascontiguousarray(columns / np.where(size > 0, size, 1.0))
     reduced = _core.CrossProducts(

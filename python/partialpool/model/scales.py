@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from partialpool import called, limits
-from partialpool.arrays import Array, Ints
+from partialpool.arrays import Array
+from partialpool.columns import ColumnFacts
 from partialpool.design import Design, GroupFactor
+from partialpool.errors import NeedsRowsError
+from partialpool.expressions.cells import cells_of, falling, several_columns
 from partialpool.families import DEFAULT, Family
-from partialpool.formula import Factor, Term
-from partialpool.model.own import Outer, OwnParts, are_dependent, columns_apart, own_parts
+from partialpool.formula import Term
+from partialpool.own.build import are_dependent, columns_apart, constant_of, own_parts
+from partialpool.own.parts import Outer, OwnParts
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,17 @@ class Predictor:
     column_terms: tuple[Term, ...]
     X: Array
     factors: tuple[GroupFactor, ...]
+    known: ColumnFacts | None = None
+
+    @property
+    def facts(self) -> ColumnFacts:
+        """What the columns are like over all rows of the table."""
+        return ColumnFacts.of(self.X) if self.known is None else self.known
+
+    @property
+    def written(self) -> Array:
+        """X with all columns where the user has them."""
+        return self.X if self.known is None else self.X + self.known.shift
 
     @property
     def labels(self) -> list[str]:
@@ -34,7 +51,8 @@ class Predictor:
 
 def predictors(design: Design) -> tuple[Predictor, ...]:
     """Give the linear predictors of a design."""
-    main = Predictor("mu", design.columns, design.column_terms, design.X, design.factors)
+    known = None if design.condensed is None else design.condensed.facts
+    main = Predictor("mu", design.columns, design.column_terms, design.X, design.factors, known)
     if design.sigma is None:
         return (main,)
     part = design.sigma
@@ -119,11 +137,12 @@ def scales(design: Design, family: Family = DEFAULT) -> Scales:
 
 
 def _measure(design: Design, family: Family) -> Scales:
-    counting = design.weights if family.weights_count_rows else None
+    table = design.described
+    counting = _counting(design, family)
     parts: dict[str, OwnParts] = {}
     outer: dict[str, Outer] = {}
     factors: dict[str, FactorParts] = {}
-    for predictor in predictors(design):
+    for predictor, whole in zip(predictors(design), predictors(table), strict=True):
         apart: OwnParts | None = None
         for factor in predictor.factors:
             found = factor_parts(factor, design, counting)
@@ -133,16 +152,16 @@ def _measure(design: Design, family: Family) -> Scales:
         takes = Outer.of(len(design.y), apart, thresholds=thresholds)
         if takes is not None:
             outer[predictor.name] = takes
-        X, terms = predictor.X, predictor.column_terms
+        X = _Columns.of(whole.X, predictor.X, predictor, predictor.column_terms)
         try:
-            parts[predictor.name] = own_parts(X, terms, weights=counting, outer=takes)
+            parts[predictor.name] = X.own(counting, outer=takes)
         except np.linalg.LinAlgError:  # some of the rows, which lack a category
-            parts[predictor.name] = columns_apart(X, terms, takes)
+            parts[predictor.name] = X.apart(takes)
     y_sd = _response_sd(design, family, counting, through_origin=not _has_level("mu", parts, outer))
-    offset = design.total_offset
-    weights = design.weights if not family.weights_count_rows else None
-    precision = 1.0 if weights is None else math.sqrt(float(np.mean(weights)))
-    centre = family.centre(design.y, design.trials, 0.0 if offset is None else offset, counting)
+    offset = table.total_offset
+    precision = 1.0 if family.weights_count_rows else math.sqrt(design.mean_weight)
+    centre = family.centre(table.y, table.trials, 0.0 if offset is None else offset, counting)
+    centre += design.origin
     return Scales(
         {"mu": centre, "sigma": math.log(y_sd * precision)},
         {"mu": 1.0 if family.unit_scale else y_sd, "sigma": 1.0},
@@ -160,18 +179,32 @@ def _has_level(name: str, parts: dict[str, OwnParts], outer: dict[str, Outer]) -
     return parts[name].constant is not None or (takes is not None and takes.constant is not None)
 
 
+def _counting(design: Design, family: Family) -> Array | None:
+    """How many rows of the table each of those that describe it counts as."""
+    if design.condensed is not None:
+        rows = len(design.described.y)
+        return np.full(rows, design.n_rows / rows)
+    return design.weights if family.weights_count_rows else None
+
+
 def _response_sd(
     design: Design, family: Family, counting: Array | None, *, through_origin: bool
 ) -> float:
-    offset = design.total_offset
-    y = family.linear(design.y)
+    table = design.described
+    offset = table.total_offset
+    y = family.linear(table.y)
     y = y if offset is None or family.unit_scale else y - offset
     if through_origin and not family.unit_scale:
-        size = math.sqrt(float(np.mean(y**2)))
+        size = math.sqrt(float(np.mean((y + design.origin) ** 2)))
     else:
         size = _sd(y, counting)
     if size > 0:
         return size
+    if design.se is not None and design.condensed is not None:
+        raise NeedsRowsError(
+            f"`{design.response}` is the same in every row, and then priors need the median of the "
+            "standard errors, which one pass over the table does not give"
+        )
     return 1.0 if design.se is None else float(np.median(design.se))
 
 
@@ -184,13 +217,71 @@ def _sd(y: Array, counting: Array | None) -> float:
     return math.sqrt(float(np.sum(counting * rest**2)) / max(total - 1, 1.0))
 
 
+class _Columns(NamedTuple):
+    """Columns whose own parts are wanted.
+
+    Attributes
+    ----------
+    rows : (rows, p) array
+        Of rows that describe the table.
+    points : (n, p) array or None
+        Of the rows of a condensed design, which other rows describe.
+    """
+
+    rows: Array
+    points: Array | None
+    facts: ColumnFacts
+    terms: tuple[Term, ...]
+
+    @classmethod
+    def of(
+        cls, rows: Array, M: Array, of: Predictor | GroupFactor, terms: tuple[Term, ...]
+    ) -> _Columns:
+        """Take the columns of a predictor, or of a factor: M has all rows."""
+        return cls(rows, None if rows is M else M, of.facts, terms)
+
+    def some(self, block: slice) -> _Columns:
+        """Return some of the columns."""
+        points = None if self.points is None else self.points[:, block]
+        places = range(*block.indices(len(self.terms)))
+        return _Columns(self.rows[:, block], points, self.facts.some(places), self.terms[block])
+
+    def own(
+        self,
+        counting: Array | None,
+        outer: Outer | None = None,
+        axes: Mapping[Term, Array] | None = None,
+    ) -> OwnParts:
+        """Own parts of the columns."""
+        if self.points is None:
+            return own_parts(self.rows, self.terms, weights=counting, outer=outer, axes=axes)
+        of_table = None if outer is None else outer.of_table
+        rows, points, shift = self.rows, self.points, self.facts.shift
+        shared = outer is not None and outer.constant is not None
+        if shift.any() and not shared:
+            ones = constant_of(rows, self.terms)
+            if not ones.any() or ones @ shift != 0:  # nothing takes a shift up
+                rows, points, shift = rows + shift, points + shift, np.zeros(len(shift))
+        parts = own_parts(rows, self.terms, weights=counting, outer=of_table, axes=axes)
+        return parts.at(points, shift, outer)
+
+    def apart(self, outer: Outer | None = None) -> OwnParts:
+        """Each column as it is written."""
+        if self.points is None:
+            return columns_apart(self.rows, self.terms, self.facts.size, outer)
+        shift = self.facts.shift
+        of_table = None if outer is None else outer.of_table
+        parts = columns_apart(self.rows + shift, self.terms, self.facts.size, of_table)
+        return parts.at(self.points + shift, np.zeros(len(shift)), outer)
+
+
 def factor_parts(factor: GroupFactor, design: Design, counting: Array | None = None) -> FactorParts:
     """Measure the columns of a factor."""
-    cells = _cells(factor, design)
-    if dependent := are_dependent(factor.Z):
-        whole = columns_apart(factor.Z, factor.column_terms)
-    else:
-        whole = own_parts(factor.Z, factor.column_terms, weights=counting, cells=cells)
+    table = factor if design.condensed is None else design.described.factor(factor.name)
+    Z = _Columns.of(table.Z, factor.Z, factor, factor.column_terms)
+    axes = axis_weights(factor, design)
+    dependent = are_dependent(table.Z)
+    whole = Z.apart() if dependent else Z.own(counting, axes=axes)
     blocks: list[OwnParts | None] = []
     far = _far(factor, whole)
     reach = whole.back.copy()
@@ -199,14 +290,12 @@ def factor_parts(factor: GroupFactor, design: Design, counting: Array | None = N
     own = np.sqrt(np.sum(reach**2, axis=1))
     for start, stop, correlated in factor.blocks:
         block = slice(start, stop)
-        if not correlated or are_dependent(factor.Z[:, block]):
+        if not correlated or are_dependent(table.Z[:, block]):
             blocks.append(None)
             continue
         parts = whole
         if dependent or stop - start < len(factor.terms):
-            parts = own_parts(
-                factor.Z[:, block], factor.column_terms[block], weights=counting, cells=cells
-            )
+            parts = Z.some(block).own(counting, axes=axes)
         blocks.append(parts)
         if dependent:
             own[block] = parts.sizes
@@ -227,40 +316,28 @@ def _far(factor: GroupFactor, whole: OwnParts) -> Array:
     means = np.zeros(len(factor.terms))
     if whole.constant is None or not factor.pooled:
         return means
+    facts = factor.facts
     for start, stop, correlated in factor.blocks:
         if correlated and start <= whole.constant < stop:
             continue
+        away = facts.outside & (facts.sd > 0)
+        away &= np.abs(facts.mean) > limits.FAR_FROM_ZERO * facts.sd
         for k in range(start, stop):
-            column = factor.Z[:, k]
-            shifted = column - column[0]  # exactly 0 where the column is constant
-            mean, sd = float(column[0] + np.mean(shifted)), float(np.std(shifted))
-            outside = float(np.min(column)) * float(np.max(column)) > 0
-            if sd > 0 and outside and abs(mean) > limits.FAR_FROM_ZERO * sd:
-                means[k] = mean
+            if away[k]:
+                means[k] = facts.mean[k]
     return means
 
 
-def _cells(factor: GroupFactor, design: Design) -> dict[Term, Ints]:
-    """For each term with categories, the category of each row, numbered by names in order."""
-    found: dict[Term, Ints] = {}
-    for term in dict.fromkeys(factor.column_terms):
-        if factor.column_terms.count(term) < 2:
-            continue  # one axis
-        names = [name for one in term if (name := _category(one, design)) is not None]
-        if not names:
-            continue
-        rows = np.zeros(len(factor.Z), dtype=np.int64)
-        for name in names:
-            labels, codes = np.unique(
-                design.table.columns[name].values.astype(str), return_inverse=True
-            )
-            rows = rows * len(labels) + codes.reshape(-1)
-        found[term] = rows
+def axis_weights(factor: GroupFactor, design: Design) -> Mapping[Term, Array]:
+    """For each term with categories, weights that fall from category to category, by their names.
+
+    Of each row, or between rows where the design's stand for others (see `own_parts`).
+    """
+    if design.condensed is not None:
+        return design.condensed.axes.get(factor.name, {})
+    found = {}
+    for term in several_columns(factor.column_terms):
+        cells = cells_of(term, design.table.columns)
+        if cells is not None:
+            found[term] = falling(cells)
     return found
-
-
-def _category(factor: Factor, design: Design) -> str | None:
-    """Name of the column whose values are the categories of a factor; None for numbers."""
-    name = factor.columns[0]
-    bare = factor.bare and design.table.columns[name].kind not in ("number", "boolean")
-    return name if bare or factor.code.startswith("C(") else None

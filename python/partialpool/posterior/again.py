@@ -14,7 +14,7 @@ from partialpool.data.mapping import from_any
 from partialpool.design import Design
 from partialpool.design.roles import ROLES, role_columns
 from partialpool.draws.posterior import Provenance
-from partialpool.engine.options import COUNTS, OF_METROPOLIS, Asked, SamplingOptions, asked
+from partialpool.engine.options import AUTO, COUNTS, OF_METROPOLIS, Asked, SamplingOptions, asked
 from partialpool.engine.sample import MAXIMISED
 from partialpool.engine.sampling import Start
 from partialpool.errors import InputError, NotYetError, short
@@ -30,7 +30,7 @@ from partialpool.spec import ModelOptions, Posed, Spec, pose
 
 OF_SAMPLING = (*SamplingOptions.__annotations__, "start")
 # What a maximum of the likelihood has no use for.
-OF_DRAWS = (*COUNTS, "seed", "progress", "priors")
+OF_DRAWS = (*COUNTS, "ess", "seed", "progress", "priors")
 
 
 class Unchanged:
@@ -153,6 +153,8 @@ def _merged(request: Request, changes: Mapping[str, Any]) -> dict[str, Any]:
         before = {k: v for k, v in before.items() if k not in OF_DRAWS}
     if method != "metropolis":
         before = {k: v for k, v in before.items() if k not in OF_METROPOLIS}
+    if changes.get("draws", AUTO) != AUTO:
+        before.pop("ess", None)
     if "family" in changes and changes["family"] != before.get("family"):
         before.pop("link", None)
     options = {k: v for k, v in {**before, **changes}.items() if v is not None}

@@ -14,7 +14,7 @@ from partialpool.answers.variance import Variance, variance_at
 from partialpool.arrays import Array
 from partialpool.checks import check_interval, check_text, check_values
 from partialpool.draws.posterior import Provenance, coefficient_frame, rows_called
-from partialpool.errors import InputError, shown
+from partialpool.errors import InputError, NotYetError, shown
 from partialpool.finding import Finding
 from partialpool.likelihood import Maximum, build_likelihood, intervals
 from partialpool.model import Model, Pooled
@@ -43,7 +43,8 @@ class NoPosteriorError(InputError, AttributeError):
 class Estimate(Answer):
     """Estimates by restricted maximum likelihood (REML) or maximum likelihood (ML).
 
-    What ``pp.fit(…, method="reml")`` returns: the estimates of lme4's ``lmer``, without draws.
+    What ``pp.fit(…, method="reml")`` returns: the estimates of lme4's ``lmer``, without draws; with
+    ``method="ml"`` also those of its ``glmer``.
 
     Attributes
     ----------
@@ -123,7 +124,7 @@ class Estimate(Answer):
         ----------
         formula, data, family, link, sigma, se, weights, offset, exposure, trials, pooling, priors
             As in :meth:`Fit.update`.
-        method, chains, draws, warmup, seed, interval, proposal_sd, threads, progress, start
+        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start
             As there.
         """
         earlier = Earlier(self.request, self.pooled.design, self.provenance)
@@ -136,19 +137,30 @@ class Estimate(Answer):
     def labels(self) -> list[str]:
         """Names of the parameters, in the order of the summary."""
         labels = [called.b(name) for name in self.model.columns]
+        early, late = self._scalars
+        labels += early
         for group in self.model.groups:
             labels += [*group.sd_labels, *group.cor_labels]
-        return labels if self.maximum.sigma is None else [*labels, "sigma"]
+        return [*labels, *late]
+
+    @property
+    def _scalars(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Thresholds; and what describes the spread around the predictor."""
+        found = self.maximum
+        known = dict(found.scalars) if found.sigma is None else {"sigma": found.sigma}
+        early = {name: x for name, x in known.items() if called.kind_of(name) == "threshold"}
+        return early, {name: x for name, x in known.items() if name not in early}
 
     @cached_property
     def numbers(self) -> dict[str, Array]:
         """Columns of the summary (no pandas)."""
-        found = self.maximum
+        found, (early, late) = self.maximum, self._scalars
         scales = [number for group in found.groups for number in (*group.sd, *group.cor)]
-        scales += [] if found.sigma is None else [found.sigma]
-        estimate = np.concatenate([found.b, scales])
+        estimate = np.concatenate([found.b, [*early.values()], scales, [*late.values()]])
         error = np.full(len(estimate), math.nan)
         error[: len(found.b)] = np.sqrt(np.diag(found.vcov))
+        for k, name in enumerate(early):
+            error[len(found.b) + k] = found.errors[name]
         reach = self._reach * error
         columns = (estimate, error, estimate - reach, estimate + reach)
         return dict(zip(ESTIMATE_COLUMNS, columns, strict=True))
@@ -225,6 +237,12 @@ class Estimate(Answer):
         """
         import pandas as pd
 
+        if not self.model.family.conjugate:
+            raise NotYetError(
+                f"profiles of the likelihood are not there yet for the {self.model.family.name} "
+                "family",
+                remedy="see the intervals of `summary()`, or leave `method` out to sample",
+            )
         level = self.provenance.interval if level is None else check_interval(level, "level")
         known = pd.DataFrame({"place": range(len(self.labels))}, index=self.labels)
         if parameters is None:
@@ -281,6 +299,12 @@ class Estimate(Answer):
         >>> found.table["mean"][["icc", "r2_marginal"]].round(2).to_dict()
         {'icc': 0.16, 'r2_marginal': 0.09}
         """
+        if not self.model.family.conjugate:
+            raise NotYetError(
+                "`variance` of an estimate is not there yet for the "
+                f"{self.model.family.name} family",
+                remedy="leave `method` out to sample, and ask the fit",
+            )
         return variance_at(self.model, self.pooled.design, self.maximum)
 
     @property

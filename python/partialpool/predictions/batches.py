@@ -24,6 +24,7 @@ from partialpool.data.parquet import parquet_batches, parquet_schema
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.relations import RelationReader
 from partialpool.data.source import Source
+from partialpool.data.streams import StreamReader, open_exported, open_stream
 from partialpool.data.table import check_names
 from partialpool.errors import InputError
 
@@ -118,44 +119,30 @@ class _Stream(NamedTuple):
 
 def _stream(data: Any) -> _Stream | None:
     """Take what Arrow can read in parts; None if it is nothing of the kind."""
-    library = type(data).__module__.split(".")[0]
-    if library == "polars":
-        return _lazy(data) if hasattr(data, "collect") else _table(_arrow_of(data))
-    if library == "pyarrow" and hasattr(data, "to_batches") and hasattr(data, "count_rows"):
-        if hasattr(data, "projected_schema"):
-            return _Stream(data.projected_schema, data.to_batches())
-        return _Stream(data.schema, data.to_batches(), attempt("the table", data.count_rows))
-    if library == "pandas" or not hasattr(data, "__arrow_c_stream__"):
+    library, name = type(data).__module__.split(".")[0], type(data).__name__
+    if (library, name) == ("polars", "DataFrame"):
+        data = _as_arrow(data)
+    found = data.given if isinstance(data, StreamReader) else open_stream(data, "the table")
+    if found is None and library != "pandas":
+        found = open_exported(data, "the table")
+    if found is None:
         return None
-    import pyarrow as pa
-
-    reader = attempt("the table", lambda: pa.RecordBatchReader.from_stream(data))
-    return _Stream(reader.schema, reader, len(data) if hasattr(data, "__len__") else None)
-
-
-def _lazy(frame: Any) -> _Stream:
-    """A LazyFrame of polars, whose plan gives batches where polars is new enough."""
-
-    def batches() -> Iterator[Any]:
-        if hasattr(frame, "collect_batches"):
-            return iter(frame.collect_batches(chunk_size=ROWS, maintain_order=True))
-        return iter([frame.collect()])
-
-    started = attempt("the table", batches)
-    first = attempt("the table", lambda: next(started, None))
+    names = [name for name, _ in found.types]
+    frames = attempt("the table", lambda: map(_as_arrow, found.batches(names, ROWS)))
+    first = attempt("the table", lambda: next(frames, None))
     if first is None:
-        first = attempt("the table", lambda: frame.head(0).collect())
-    schema = _arrow_of(first).schema
-    every = itertools.chain([first], started)
-    return _Stream(schema, (batch for one in every for batch in _arrow_of(one).to_batches()))
+        first = _as_arrow(attempt("the table", lambda: found.whole(names)))
+    rows = len(data) if hasattr(data, "__len__") else None
+    if found.count is not None:
+        rows = attempt("the table", found.count)
+    every = itertools.chain([first], frames)
+    return _Stream(first.schema, (batch for one in every for batch in one.to_batches()), rows)
 
 
-def _table(table: Any) -> _Stream:
-    return _Stream(table.schema, table.to_batches(), len(table))
-
-
-def _arrow_of(frame: Any) -> Any:
-    """A frame of polars as Arrow, with types that all who read it know."""
+def _as_arrow(frame: Any) -> Any:
+    """A frame as Arrow, with types that all who read it know."""
+    if type(frame).__module__.split(".")[0] != "polars":
+        return frame
     import polars as pl
 
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from partialpool.arrays import Array
 from partialpool.draws.posterior import Provenance
@@ -14,6 +14,9 @@ from partialpool.words.fit import common_facts, rows_words, section
 from partialpool.words.numbers import number, percent
 from partialpool.words.page import Page
 from partialpool.words.table import ResultColumn, ResultTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Estimated(Protocol):
@@ -47,17 +50,24 @@ class Estimated(Protocol):
 NAMES = {"reml": "restricted maximum likelihood (REML)", "ml": "maximum likelihood (ML)"}
 
 
-def estimate_page(estimate: Estimated) -> Page:
-    """Say what an estimate found: model, estimates, findings."""
+def estimate_page(estimate: Estimated, profiles: pd.DataFrame | None = None) -> Page:
+    """Say what an estimate found: model, estimates, findings.
+
+    `profiles` has intervals of all parameters, in columns lower and upper: those by profile
+    likelihood, in place of Wald's.
+    """
+    values = dict(estimate.numbers)
+    if profiles is not None:
+        values |= {name: profiles[name].to_numpy() for name in ("lower", "upper")}
     inside = ", and no sd is 0" if estimate.model.groups else ""
     return Page(
         heading=_heading(estimate),
-        table=_table(estimate),
-        notes=list(_notes(estimate)),
+        table=_table(estimate, values),
+        notes=list(_notes(estimate, profiled=profiles is not None)),
         findings=about_all(estimate.findings),
         otherwise=f"Findings: none. The maximum was found{inside}.",
         formula=estimate.formula,
-        facts=_facts(estimate),
+        facts=_facts(estimate) | ({} if profiles is None else {"intervals": "profile likelihood"}),
         rows="parameters",
     )
 
@@ -68,15 +78,24 @@ def _heading(estimate: Estimated) -> list[str]:
     name = "REML criterion" if estimate.method == "reml" else "deviance"
     return [
         *rows_words(model, facts),
-        f"{NAMES[estimate.method]}, without priors; {facts.seconds:.2f} s, "
+        f"{NAMES[estimate.method]}{_integrated(estimate.maximum)}, without priors; "
+        f"{facts.seconds:.2f} s, "
         f"partialpool {facts.versions.get('partialpool', '')}",
         f"{name} {estimate.deviance:.2f} (log likelihood {estimate.log_likelihood:.2f}), "
         f"{estimate.n_parameters} parameters, AIC {estimate.aic:.2f}, BIC {estimate.bic:.2f}",
     ]
 
 
-def _table(estimate: Estimated) -> ResultTable:
-    values = estimate.numbers
+def _integrated(found: Maximum) -> str:
+    """How levels were integrated out, where that is not exact."""
+    if not found.groups or not found.quadrature:
+        return ""
+    if found.quadrature == 1:
+        return " by Laplace's approximation"
+    return f" by adaptive quadrature with {found.quadrature} nodes a level"
+
+
+def _table(estimate: Estimated, values: Mapping[str, Array]) -> ResultTable:
     errors = values["standard_error"].tolist()
     heads = ("", "s.e.", *percent(estimate.provenance.interval))
     # A number without a standard error has four digits.
@@ -102,8 +121,22 @@ def _facts(estimate: Estimated) -> dict[str, Any]:
     }
 
 
-def _notes(estimate: Estimated) -> Iterator[str]:
+def _notes(estimate: Estimated, *, profiled: bool) -> Iterator[str]:
     """Give the sentences that stand under the table."""
+    yield _profile_words(estimate) if profiled else _wald_words(estimate)
+    if estimate.method == "reml":
+        yield "AIC and BIC of REML compare models with the same population terms."
+
+
+def _profile_words(estimate: Estimated) -> str:
+    low, high = percent(estimate.provenance.interval)
+    interval = f"{100 * estimate.provenance.interval:g}%"
+    note = f"{low} to {high}: the {interval} confidence interval by profile likelihood"
+    full = ", of the full likelihood, also where estimates are by REML"
+    return f"{note}{full if estimate.method == 'reml' else ''}."
+
+
+def _wald_words(estimate: Estimated) -> str:
     low, high = percent(estimate.provenance.interval)
     interval = f"{100 * estimate.provenance.interval:g}%"
     rest = [
@@ -115,10 +148,10 @@ def _notes(estimate: Estimated) -> Iterator[str]:
         )
         if there
     ]
+    if estimate.maximum.quadrature:  # standard errors allow for the other parameters
+        rest = []
     listed = " and ".join([", ".join(rest[:-1]), rest[-1]] if len(rest) > 1 else rest)
     note = f"{low} to {high}: the {interval} confidence interval of b (Wald)"
     if rest:
         note += f", as if {listed} were known; these have no interval here"
-    yield note + "."
-    if estimate.method == "reml":
-        yield "AIC and BIC of REML compare models with the same population terms."
+    return note + "."

@@ -3,6 +3,7 @@
 use super::super::monomials::n_monomials;
 use super::emulator::Emulator;
 use super::locate::{has_others, look_around};
+use super::peaks::has_hills;
 use super::points::Points;
 use super::proposal::{Cheap, Proposal};
 use super::region::Region;
@@ -101,7 +102,8 @@ pub fn build(
         let found = Certificate { outside, pareto_k: pool.pareto_k, ..found };
         if wide_enough && passes(&found) {
             let certificate = Certificate { evaluations: points.known.len(), ..found };
-            let alone = !has_others(&mut points, looked, &region);
+            let alone =
+                !has_others(&mut points, looked, &region) && !has_hills(&mut points, &region);
             return alone.then_some(Built { cheap, proposal, certificate });
         }
         let rough = found.sd.is_nan() || found.sd >= ROUGH;

@@ -11,8 +11,22 @@ pub enum Known {
     Wall,
     /// Two hills of equal height, 8 apart.
     Peaks,
+    /// A hill, and far from it the needle that a prior makes, with 4% of the mass.
+    Needle,
     /// |u₀| and |u₁|: no polynomial is like it.
     Edge,
+}
+
+impl Known {
+    /// What is not left to polynomials.
+    fn prior(&self, u: &[f64]) -> f64 {
+        if !matches!(self, Known::Needle) {
+            return 0.0;
+        }
+        let (width, away) = (0.01, u[0] - 4.5);
+        // Relative to the hill there, which is 1e-4 of the top of the other.
+        (0.04 / width * (0.5 * u[0] * u[0] - 0.5 * (away / width).powi(2)).exp()).ln_1p()
+    }
 }
 
 impl Staged for Known {
@@ -54,17 +68,22 @@ impl Staged for Known {
                 top + ((left - top).exp() + (right - top).exp()).ln() - 0.5 * b * b
             }
             Known::Edge => -3.0 * (a.abs() + b.abs()),
+            Known::Needle => -0.5 * (a * a + b * b),
         };
         true
     }
-    fn profile(&mut self, _theta: &[f64], features: &[f64]) -> f64 {
-        features[0]
+    fn peaks(&mut self, theta: &[f64], _features: &[f64]) -> Vec<Vec<f64>> {
+        let needle = matches!(self, Known::Needle);
+        if needle { vec![vec![4.5, theta[1]]] } else { Vec::new() }
+    }
+    fn profile(&mut self, theta: &[f64], features: &[f64]) -> f64 {
+        features[0] + self.prior(theta)
     }
     fn rest(&self) -> Vec<(f64, f64)> {
         Vec::new()
     }
-    fn logp(&mut self, _theta: &[f64], _rest: &[f64], features: &[f64]) -> f64 {
-        features[0]
+    fn logp(&mut self, theta: &[f64], _rest: &[f64], features: &[f64]) -> f64 {
+        features[0] + self.prior(theta)
     }
     fn moved(&self, _found: &[f64], _truth: &[f64]) -> f64 {
         0.0

@@ -9,6 +9,7 @@ mod build;
 mod emulator;
 mod locate;
 mod newton;
+mod peaks;
 mod points;
 mod polynomials;
 mod proposal;
@@ -42,7 +43,7 @@ pub fn sample(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explore
         ways.into_iter().find_map(of)
     };
     let built = catch_unwind(AssertUnwindSafe(build)).ok()??;
-    let runs = protected(plan, |chain| run_chain(&built, chain, plan, watch));
+    let runs = protected(plan, watch, |chain| run_chain(&built, chain, plan, watch));
     let kept: usize = runs.iter().map(|run| run.kept).sum();
     let proposed: u64 = runs.iter().map(|run| run.gradients).sum();
     let taken = kept as f64 / proposed.max(1) as f64;
@@ -80,8 +81,11 @@ fn try_chain(
     let mut row = vec![0.0; cheap.staged.n_outputs()];
     run.reserve(plan.draws, row.len())?;
     watch.did(chain, plan.warmup, 0); // independent draws need none
-    while run.kept < plan.draws && !watch.stop.load(Relaxed) {
-        if run.gradients > (PROPOSALS * plan.draws) as u64 {
+    let mut until = plan.draws;
+    while !watch.stop.load(Relaxed)
+        && (run.kept < until || watch.goes_on(chain, run, &mut until, row.len())?)
+    {
+        if run.gradients > (PROPOSALS * until) as u64 {
             return Err("hardly any proposal was taken".into());
         }
         let (y, weight) = built.proposal.propose(&mut cheap, &mut random);
@@ -166,6 +170,7 @@ mod tests {
     fn what_no_polynomial_is_like_and_hills_apart_are_refused() {
         assert!(explored(&Known::Edge, 10, 1).is_none());
         assert!(explored(&Known::Peaks, 10, 1).is_none());
+        assert!(explored(&Known::Needle, 10, 1).is_none());
     }
 
     #[test]

@@ -83,6 +83,12 @@ impl Points {
         self.known.iter().filter(|point| point.features.is_some()).filter(inside).count()
     }
 
+    /// As [`Staged::peaks`], beside a known point.
+    pub fn peaks(&mut self, at: usize) -> Vec<Vec<f64>> {
+        let Known { theta, features, .. } = &self.known[at];
+        features.as_ref().map_or_else(Vec::new, |known| self.workers[0].peaks(theta, known))
+    }
+
     /// The highest point, by its profile.
     pub fn best(&self) -> Option<&Known> {
         let found = self.known.iter().filter(|point| point.profile.is_finite());

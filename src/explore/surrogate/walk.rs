@@ -147,13 +147,22 @@ fn try_chain<D: Density>(
         walker.density.logp(&u).ok_or("the density is not finite where warm-up ended")?;
     watch.did(chain, plan.warmup, 0);
     run.reserve(plan.draws, row.len())?;
-    for iteration in 0..SETTLE + plan.draws {
-        if watch.stop.load(Relaxed) {
-            break;
-        }
+    let mut until = plan.draws;
+    for iteration in 0.. {
         if iteration == SETTLE {
             run.warmup_seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
+        }
+        if run.kept == until {
+            run.sampling_seconds += clock.elapsed().as_secs_f64();
+            let more = watch.goes_on(chain, run, &mut until, row.len())?;
+            clock = Instant::now();
+            if !more {
+                break;
+            }
+        }
+        if watch.stop.load(Relaxed) {
+            break;
         }
         let (accepted, diverging) = walker.answer(&mut state, &mut u, &mut logp, &mut walk);
         if iteration < SETTLE {
@@ -168,7 +177,7 @@ fn try_chain<D: Density>(
         let energy = kinetic(u.len(), &mut walk) - logp;
         run.keep(&row, Kept { energy, logp, diverging, depth: 0 });
     }
-    run.sampling_seconds = clock.elapsed().as_secs_f64();
+    run.sampling_seconds += clock.elapsed().as_secs_f64();
     Ok(())
 }
 

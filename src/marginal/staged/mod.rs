@@ -130,6 +130,13 @@ impl<S: Sums> Staged for InStages<S> {
         self.least.encode(k, log_det, sigma, out).is_some()
     }
 
+    fn peaks(&mut self, theta: &[f64], features: &[f64]) -> Vec<Vec<f64>> {
+        self.scales.go_to(&self.density.model().parameters, theta);
+        self.least.decode(features, self.scales.sigma());
+        let sigma = self.scales.sigma().unwrap_or_else(|| self.least.sigma(0.0));
+        self.scales.peaks(&self.model().parameters, theta, sigma)
+    }
+
     /// The maximum over σ, by Newton's method in numbers of its own sd.
     fn profile(&mut self, theta: &[f64], features: &[f64]) -> f64 {
         self.scales.go_to(&self.density.model().parameters, theta);

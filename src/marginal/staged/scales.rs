@@ -111,6 +111,17 @@ impl Scales {
         parameters.covariance.mirror(self.sampled[wall - self.n_before()], &mut theta[first..]);
     }
 
+    /// θ with one sd after the other where its prior has a peak.
+    pub fn peaks(&self, parameters: &Parameters, theta: &[f64], sigma: f64) -> Vec<Vec<f64>> {
+        let peak = |(wall, k): (usize, &usize)| {
+            let Scale::Sampled(scalar) = &parameters.sd[*k] else { return None };
+            let mut found = theta.to_vec();
+            found[wall] = (scalar.prior.peak()? / (sigma * self.unit[*k])).asinh();
+            Some(found)
+        };
+        self.walls().into_iter().zip(&self.sampled).filter_map(peak).collect()
+    }
+
     /// Go to θ.
     pub fn go_to(&mut self, parameters: &Parameters, theta: &[f64]) {
         let q = self.ratio.len();

@@ -9,7 +9,8 @@ use crate::general::{Dispersion, General, GeneralDensity};
 use crate::pilot::calibrate;
 use crate::sampler::{Density, generator};
 use numpy::{PyArray1, PyReadonlyArray1};
-use predictor::{PyFactor, PyPart, RowSpec, prior_row};
+pub use predictor::PyPart;
+use predictor::{PyFactor, RowSpec, prior_row};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::sync::Arc;
@@ -35,10 +36,13 @@ struct ThresholdsSpec {
 
 #[pymethods]
 impl PyGeneral {
-    /// `dispersion` has one specification a parameter; `thresholds` stand in its place.
+    /// `dispersion` has one specification a parameter; `thresholds` stand in its place. `merged` are
+    /// how many rows each stands for and what these scatter by, `constant` is added to the log density.
     #[new]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (*, family, link, y, trials, weights, parts, dispersion, thresholds))]
+    #[pyo3(signature = (
+        *, family, link, y, trials, weights, merged, constant, parts, dispersion, thresholds
+    ))]
     fn new(
         py: Python<'_>,
         family: &str,
@@ -46,6 +50,8 @@ impl PyGeneral {
         y: PyReadonlyArray1<'_, f64>,
         trials: Option<PyReadonlyArray1<'_, f64>>,
         weights: Option<PyReadonlyArray1<'_, f64>>,
+        merged: Option<(PyReadonlyArray1<'_, f64>, PyReadonlyArray1<'_, f64>)>,
+        constant: f64,
         parts: Vec<PyRef<'_, PyPart>>,
         dispersion: Vec<ScalarSpec>,
         thresholds: Option<ThresholdsSpec>,
@@ -55,7 +61,11 @@ impl PyGeneral {
         };
         let y = y.as_array().to_vec();
         let n = y.len();
-        let likelihood = likelihood(family, link, y, optional(trials), optional(weights))?;
+        let mut likelihood = likelihood(family, link, y, optional(trials), optional(weights))?;
+        if let Some((copies, within)) = merged {
+            let (copies, within) = (copies.as_array().to_vec(), within.as_array().to_vec());
+            likelihood = likelihood.merged(copies, within).map_err(PyValueError::new_err)?;
+        }
         if parts.is_empty() || parts.len() > 2 || parts.iter().any(|p| p.part.columns.n != n) {
             return Err(shape_error("linear predictors"));
         }
@@ -74,7 +84,8 @@ impl PyGeneral {
         };
         let start = parts.iter().map(|part| part.start.clone()).collect();
         let parts = parts.iter().map(|part| part.part.clone()).collect();
-        let model = General::new(likelihood, parts, dispersion);
+        let mut model = General::new(likelihood, parts, dispersion);
+        model.constant = constant;
         let n_aux = model.likelihood.n_aux() - usize::from(model.parts.len() > 1);
         // Categories beyond those that occur, as where a part of the rows is left out, have
         // thresholds too.
@@ -90,6 +101,11 @@ impl PyGeneral {
         let shared = model.clone();
         let density = PyDensity::new(move || GeneralDensity::new(shared.clone()));
         Ok(PyClassInitializer::from(density).add_subclass(Self { model }))
+    }
+
+    #[getter]
+    fn n_rows(&self) -> usize {
+        self.model.likelihood.n_rows()
     }
 
     /// The row of output at the unconstrained `u`.

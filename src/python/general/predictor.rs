@@ -175,4 +175,10 @@ impl PyPart {
             .collect::<Vec<_>>();
         Ok(Self { part: Part::new(columns, coefficients, factors), start })
     }
+
+    /// First guess of the coefficients.
+    #[getter]
+    fn start(&self) -> Vec<f64> {
+        self.start.clone()
+    }
 }

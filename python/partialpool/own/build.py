@@ -20,121 +20,13 @@ unit, nor how a factor is coded.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from partialpool.arrays import Array, Ints
 from partialpool.formula import Term
 
-CONSTANT: Term = ()
-
-
-@dataclass(frozen=True)
-class Block:
-    """Columns of one term.
-
-    Several terms share a block where only together they have the constant in their span, such as
-    dummies that were made by hand.
-
-    Attributes
-    ----------
-    columns : (k,) array of int
-        Their positions; the coordinates κ of the block have the same ones.
-    own : (k, k) array
-        The block's coefficients θ = own κ, once what it shares with others is taken out: those of
-        the columns' own parts. Of cell means, the cell means where all else is at its mean.
-    """
-
-    columns: Ints
-    own: Array
-
-    @property
-    def sizes(self) -> Array:
-        """Sd of each θ where the coordinates have sd 1."""
-        sizes: Array = np.sqrt(np.sum(self.own**2, axis=1))
-        return sizes
-
-
-@dataclass(frozen=True)
-class OwnParts:
-    """A matrix of columns as own parts of their terms.
-
-    Attributes
-    ----------
-    basis : (n, p) array
-        E. A constant that the columns have in their span is one of its columns.
-    forward, back : (p, p) arrays
-        ``κ = forward b``, and B, its inverse.
-    terms : tuple of Term
-        The term of each coordinate.
-    constant : int or None
-        The coordinate that belongs to the constant.
-    ones : (p,) array
-        Coefficients with which the columns make the constant; zeros where they do not.
-    outer : (m, p) array
-        Φ.
-    blocks : tuple of Block
-        In the order of their first columns.
-    """
-
-    basis: Array
-    forward: Array
-    back: Array
-    terms: tuple[Term, ...]
-    constant: int | None
-    ones: Array
-    outer: Array
-    blocks: tuple[Block, ...]
-
-    @property
-    def sizes(self) -> Array:
-        """Sd of the own coefficient of each column where the coordinates have sd 1."""
-        found = np.empty(len(self.terms))
-        for block in self.blocks:
-            found[block.columns] = block.sizes
-        return found
-
-    @property
-    def written(self) -> Array:
-        """Sd of each coefficient as it is written where the coordinates have sd 1."""
-        sizes: Array = np.sqrt(np.sum(self.back**2, axis=1))
-        return sizes
-
-    def alone(self, k: int) -> bool:
-        """Whether the coefficient of a column is its own, shared with no other."""
-        single = any(len(block.columns) == 1 and block.columns[0] == k for block in self.blocks)
-        return single and self.constant != k and bool(np.count_nonzero(self.back[k]) == 1)
-
-
-@dataclass(frozen=True)
-class Outer:
-    """What takes up a part of a predictor's columns: thresholds, or the levels' own coefficients.
-
-    Attributes
-    ----------
-    basis : (n, m) array
-        E_outer. Thresholds are its first column, the constant; own parts of a factor come last.
-    terms : tuple of Term
-        The term of each column.
-    constant : int or None
-        The column that takes up the constant.
-    """
-
-    basis: Array
-    terms: tuple[Term, ...]
-    constant: int | None
-
-    @classmethod
-    def of(cls, n: int, factor: OwnParts | None, *, thresholds: bool) -> Outer | None:
-        """Join thresholds and the columns of a factor without pooling, where they are."""
-        found = [cls(np.ones((n, 1)), (CONSTANT,), 0)] if thresholds else []
-        if factor is not None:
-            found.append(cls(factor.basis, factor.terms, factor.constant))
-        if len(found) < 2:
-            return found[0] if found else None
-        one, other = found
-        return cls(np.hstack([one.basis, other.basis]), one.terms + other.terms, one.constant)
+from .parts import CONSTANT, Block, Outer, OwnParts
 
 
 def own_parts(
@@ -143,7 +35,7 @@ def own_parts(
     *,
     weights: Array | None = None,
     outer: Outer | None = None,
-    cells: Mapping[Term, Ints] | None = None,
+    axes: Mapping[Term, Array] | None = None,
 ) -> OwnParts:
     """Write columns as own parts of their terms.
 
@@ -157,9 +49,8 @@ def own_parts(
         How many rows each row counts as.
     outer : Outer, optional
         What takes up a part of these columns.
-    cells : mapping of Term to (n,) arrays of int, optional
-        For terms with categories, the category of each row, numbered in an order that their coding
-        does not change. It fixes the axes within such a term (see `_axes`).
+    axes : mapping of Term to array, optional
+        For terms with categories, what fixes the axes within them (see `_axes`).
 
     Examples
     --------
@@ -171,13 +62,14 @@ def own_parts(
     >>> np.allclose(parts.basis, np.column_stack([np.ones(4), x]) @ parts.back)
     True
     """
-    return _Builder(M, tuple(terms), weights, outer, cells or {}).build()
+    return _Builder(M, tuple(terms), weights, outer, axes or {}).build()
 
 
-def columns_apart(M: Array, terms: Sequence[Term], outer: Outer | None = None) -> OwnParts:
-    """Take each column as it is written, where some of them determine others."""
+def columns_apart(
+    M: Array, terms: Sequence[Term], size: Array, outer: Outer | None = None
+) -> OwnParts:
+    """Take each column, of this size, as it is written, where some of them determine others."""
     p = M.shape[1]
-    size = np.array([column_sd(M[:, k]) for k in range(p)])
     constant = terms.index(CONSTANT) if CONSTANT in terms else None
     ones = np.array([1.0 if k == constant else 0.0 for k in range(p)])
     blocks = [Block(np.array([k]), np.array([[1 / size[k]]])) for k in range(p)]
@@ -216,14 +108,6 @@ def are_dependent(M: Array) -> bool:
     return len(diagonal) < rest.shape[1] or bool(np.abs(diagonal).min() < 1e-9)
 
 
-def column_sd(column: Array) -> float:
-    """Sample sd of a column; for a constant one, its size (so an intercept has 1)."""
-    sd = float(np.std(column, ddof=1)) if len(column) > 1 else 0.0
-    if sd > 1e-13 * float(np.max(np.abs(column))):
-        return sd
-    return float(np.abs(column[0])) or 1.0
-
-
 def variables(term: Term) -> frozenset[str]:
     """Names of the columns that a term is made of.
 
@@ -245,14 +129,14 @@ class _Builder:
         terms: tuple[Term, ...],
         weights: Array | None,
         outer: Outer | None,
-        cells: Mapping[Term, Ints],
+        axes: Mapping[Term, Array],
     ) -> None:
-        self.M, self.terms, self.outer, self.cells = M, terms, outer, cells
+        self.M, self.terms, self.outer, self.axes = M, terms, outer, axes
         n, p = M.shape
         self.root = None if weights is None else np.sqrt(weights)[:, None]
         total = float(n) if weights is None else float(np.sum(weights))
         shared = outer is not None and outer.constant is not None
-        self.ones = np.zeros(p) if shared else _constant_of(M, terms)
+        self.ones = np.zeros(p) if shared else constant_of(M, terms)
         self.centred = shared or bool(self.ones.any())
         self.mean = _means(M, weights) if self.centred else np.zeros(p)
         if CONSTANT in terms:
@@ -314,7 +198,7 @@ class _Builder:
             # With the constant taken out, one column depends on the others.
             Q = self._weighted(self.M[:, columns] - self.mean[columns])
             E, R = _rank_one_less(Q, self.free)
-            if len(mine) == 1 and self.terms[first] in self.cells:
+            if len(mine) == 1 and self.terms[first] in self.axes:
                 E, R = self._turned(E, R, self.terms[first])
             self._place(columns[1:], E, R, columns)
             inverse = np.linalg.pinv(R)
@@ -355,7 +239,7 @@ class _Builder:
         sign = np.where(np.diagonal(R) < 0, -1.0, 1.0)
         root = np.sqrt(self.free)
         E, R = E * sign * root, R * sign[:, None] * size / root
-        return self._turned(E, R, term) if term in self.cells else (E, R)
+        return self._turned(E, R, term) if term in self.axes else (E, R)
 
     def _marginal(self, term: Term, place: int) -> tuple[Ints, Ints]:
         """Coordinates, own ones and those of others, of the terms marginal to one."""
@@ -374,7 +258,7 @@ class _Builder:
         return np.array(inner, dtype=np.int64), np.array(outside, dtype=np.int64)
 
     def _turned(self, E: Array, R: Array, term: Term) -> tuple[Array, Array]:
-        axes = _axes(E, self.cells[term])
+        axes = _axes(E, self.axes[term])
         return E @ axes, axes.T @ R
 
     def _weighted(self, columns: Array) -> Array:
@@ -395,7 +279,7 @@ def _means(M: Array, weights: Array | None) -> Array:
     return found
 
 
-def _constant_of(M: Array, terms: tuple[Term, ...]) -> Array:
+def constant_of(M: Array, terms: tuple[Term, ...]) -> Array:
     """Coefficients with which the columns make the constant; zeros where they do not."""
     ones = np.zeros(M.shape[1])
     if CONSTANT in terms:
@@ -434,15 +318,18 @@ def _rank_one_less(Q: Array, free: float) -> tuple[Array, Array]:
     return np.hstack([E @ U[:, :found] * root, none]), sizes[:, None] * V[:k] / root
 
 
-def _axes(E: Array, cells: Ints) -> Array:
+def _axes(E: Array, weight: Array) -> Array:
     """Axes within the own part of a term that do not depend on how its categories are coded.
 
     Sds and correlations of varying coefficients have priors along axes, and every coding of a
     factor brings its own. Here they are the principal axes of the rows where each category has a
-    weight of its own, 1, 1/2, 1/3 …, by the order of the categories' names.
+    weight of its own, 1, 1/2, 1/3 …, by the order of the categories' names: `weight` of each row,
+    or a matrix between rows where these stand for others.
     """
-    weight = 1.0 / (1.0 + cells)
-    values, vectors = np.linalg.eigh((E * weight[:, None]).T @ E)
+    single = weight.ndim == 1
+    square = (E * weight[:, None]).T @ E if single else E.T @ weight @ E
+    values, vectors = np.linalg.eigh(square)
     axes = vectors[:, np.argsort(-values, kind="stable")]
-    sign = np.where(weight @ E @ axes < 0, -1.0, 1.0)
+    along = weight if single else weight.sum(axis=0)
+    sign = np.where(along @ E @ axes < 0, -1.0, 1.0)
     return np.asarray(axes * sign)

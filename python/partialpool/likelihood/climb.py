@@ -1,0 +1,248 @@
+"""The maximum of a likelihood that is not Gaussian: search, exact zeros, the user's scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from partialpool import _core, called
+from partialpool.arrays import Array, Ints
+from partialpool.errors import EngineError
+from partialpool.likelihood.descent import CONVERGED, Minimum, by_differences, minimise
+from partialpool.likelihood.generalised import Generalised
+from partialpool.likelihood.maximum import GroupMaximum, Maximum, correlation
+
+# An sd below this share of where the search started is held against 0.
+SMALL = 0.05
+
+# Of the deviance: what counts as the same.
+SAME = 1e-6
+
+# Curvature of the deviance, in units in which every parameter's own is 1, below which it is flat.
+FLAT = 1e-6
+
+# Step of differences of deviances, where slopes are not known.
+STEP = 1e-4
+
+
+@dataclass
+class Searched:
+    """The deviance along a search, each mode found from that before."""
+
+    of: Generalised
+    free: Ints
+    base: Array
+    mode: _core.Mode | None = field(default=None)
+
+    def at(self, v: Array) -> Place:
+        """Evaluate at values of the free coordinates."""
+        whole = self.base.copy()
+        whole[self.free] = v
+        place = Place(self, whole)
+        self.mode = place.mode or self.mode
+        return place
+
+
+class Place:
+    """The deviance at one point."""
+
+    def __init__(self, search: Searched, whole: Array) -> None:
+        self.search, self.whole = search, whole
+        of = search.of
+        self.lambdas = of.factors(whole)
+        try:
+            self.values, self.jacobian = of.aux(whole)
+        except OverflowError:
+            self.mode = None
+            return
+        self.mode = of.core.mode(
+            c=whole[: of.n_c].tolist(),
+            factors=self.lambdas,
+            aux=self.values.tolist(),
+            start=search.mode,
+        )
+
+    @cached_property
+    def value(self) -> float:
+        """Minus twice the log likelihood."""
+        if self.mode is None:
+            return math.inf
+        of = self.search.of
+        if of.quadrature == 1:
+            return -2 * (float(self.mode.value) + of.constant)
+        nodes, weights = of.nodes
+        found = of.core.quadrature(self.mode, nodes.tolist(), weights.tolist())
+        return math.inf if found is None else -2 * (float(found) + of.constant)
+
+    @cached_property
+    def by_entries(self) -> Array:
+        """Slope of the deviance by the free coordinates."""
+        of, search = self.search.of, self.search
+        if of.quadrature > 1:
+            return self._by_differences()
+        found = None if self.mode is None else of.core.slopes(self.mode)
+        if found is None:
+            return np.full(len(search.free), math.nan)
+        by_c, by_g, by_aux = found
+        by_lambda = [2 * S @ L for S, L in zip(by_g, self.lambdas, strict=True)]
+        entries = [by_lambda[k][i, j] / of.units[k][i] for k, i, j in of.entries]
+        whole = np.concatenate([by_c, entries, by_aux @ self.jacobian])
+        return np.asarray(-2 * whole[search.free])
+
+    def _by_differences(self) -> Array:
+        slope, own = np.empty(len(self.search.free)), self.whole[self.search.free]
+        for k in range(len(own)):
+            step = np.zeros(len(own))
+            step[k] = STEP * max(1.0, abs(own[k]))
+            up, down = self.search.at(own + step), self.search.at(own - step)
+            slope[k] = (up.value - down.value) / (2 * step[k])
+        return slope
+
+
+def maximise_generalised(of: Generalised) -> Maximum:
+    """Find the maximum of a likelihood.
+
+    Raises
+    ------
+    EngineError
+        If the likelihood cannot be computed where the search begins.
+    """
+    free = np.arange(len(of.start))
+    found = _search(of, of.start, free)
+    steps = found.steps
+    for _ in range(2 * len(of.entries)):
+        held = _held_at_zero(of, found)
+        if held is None:
+            break
+        found = _search(of, held.place.whole, _free_of(of, held.place.whole))
+        steps += found.steps
+    return _result(of, found, steps)
+
+
+def _search(of: Generalised, start: Array, free: Ints) -> Minimum[Place]:
+    search = Searched(of, free, start)
+    place = search.at(start[free])
+    if not math.isfinite(place.value):
+        raise EngineError(
+            "the likelihood cannot be computed where the search begins: the coefficients of the "
+            "levels have no mode there; leave `method` out to sample the posterior"
+        )
+    guess = np.diag(np.maximum(np.abs(place.by_entries), 1.0))
+    around = by_differences(search.at, start[free], place, guess)
+    values, vectors = np.linalg.eigh(around if np.isfinite(around).all() else guess)
+    # Updates keep positive what is positive, and no more.
+    sizes = np.maximum(np.abs(values), 1e-6 * np.abs(values).max(initial=1.0))
+    curvature = (vectors * sizes) @ vectors.T
+    noise = 1e-10 * (1 + abs(place.value))
+    return minimise(search.at, start[free], curvature, noise=noise, place=place, reach=1e4)
+
+
+def _free_of(of: Generalised, whole: Array) -> Ints:
+    """Coordinates but for the entries of Λ that are 0."""
+    zero = {of.n_c + k for k in range(len(of.entries)) if whole[of.n_c + k] == 0}
+    return np.array([k for k in range(len(whole)) if k not in zero], dtype=np.int64)
+
+
+def _held_at_zero(of: Generalised, found: Minimum[Place]) -> Minimum[Place] | None:
+    """Put an sd, or what a correlation leaves of one, to exactly 0 where nothing speaks for it."""
+    whole, place = found.place.whole, found.place
+    for k, (_, i, j) in enumerate(of.entries):
+        at = of.n_c + k
+        if i != j or whole[at] == 0 or abs(whole[at]) > SMALL * of.start[at]:
+            continue
+        moved = whole.copy()
+        moved[at] = 0.0
+        search = Searched(of, _free_of(of, moved), moved, place.mode)
+        there = search.at(moved[search.free])
+        if there.value <= place.value + SAME:
+            return replace(found, v=moved[search.free], place=there)
+    return None
+
+
+def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
+    """Bring the estimates to the user's scale."""
+    place = found.place
+    free, at = place.search.free, of.model.coordinates["mu"]
+    hessian = by_differences(place.search.at, found.v, place, found.curvature)
+    if not np.isfinite(hessian).all():
+        hessian = np.zeros_like(hessian)
+    size = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
+    scaled = hessian / np.outer(size, size)  # whatever the units
+    determined = bool((np.linalg.eigvalsh(scaled) > FLAT).all())
+    joint = np.zeros((len(place.whole),) * 2)
+    joint[np.ix_(free, free)] = 2 * np.linalg.pinv(scaled, hermitian=True) / np.outer(size, size)
+    own = int(of.thresholds > 0)
+    c = place.whole[own : of.n_c]
+    vcov = at.back @ joint[own : of.n_c, own : of.n_c] @ at.back.T
+    scalars, errors = _scalars(of, place, joint)
+    b = at.from_working(c)
+    covariances = sum(
+        (last - first) * (last - first + 1) // 2 if tied else last - first
+        for blocks in of.blocks
+        for first, last, tied in blocks
+    )
+    return Maximum(
+        b=b,
+        vcov=vcov,
+        groups=_groups(of, place, b, joint[: of.n_c, : of.n_c]),
+        sigma=None,
+        deviance=place.value,
+        n_parameters=len(b) + len(scalars) + covariances,
+        steps=steps,
+        converged=found.gain < 1e4 * CONVERGED * (1 + abs(place.value)),
+        determined=determined,
+        several=False,
+        scalars=scalars,
+        errors=errors,
+        quadrature=of.quadrature,
+    )
+
+
+def _scalars(
+    of: Generalised, place: Place, joint: Array
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Dispersion parameters or thresholds by name, and their standard errors."""
+    first = of.n_c + len(of.entries)
+    by_v = np.zeros((len(place.values), len(place.whole)))
+    by_v[:, first:] = place.jacobian
+    values = place.values
+    names = [one.name for one in of.model.family.dispersion]
+    if of.thresholds:
+        # The core's intercept is minus the first threshold where predictors are at their means.
+        at = of.model.coordinates["mu"]
+        shift = at.outer[0] @ at.back
+        values = values - place.whole[0] + shift @ place.whole[1 : of.n_c]
+        by_v[:, 0] = -1.0
+        by_v[:, 1 : of.n_c] = shift
+        names = [called.threshold(k + 1) for k in range(of.thresholds)]
+    error = np.sqrt(np.maximum(np.einsum("ka,ab,kb->k", by_v, joint, by_v), 0.0))
+    return (
+        dict(zip(names, values.tolist(), strict=True)),
+        dict(zip(names, error.tolist(), strict=True)),
+    )
+
+
+def _groups(of: Generalised, place: Place, b: Array, of_c: Array) -> tuple[GroupMaximum, ...]:
+    assert place.mode is not None
+    known = of.core.conditionals(place.mode)
+    if known is None:
+        raise EngineError("the coefficients of the levels could not be computed")
+    own = int(of.thresholds > 0)
+    back = of.model.coordinates["mu"].back
+    found = []
+    given = zip(of.model.groups, place.lambdas, place.mode.r, known, strict=True)
+    for group, L, r, (covariance, by_c) in given:
+        sd = np.linalg.norm(L, axis=1)
+        cor = np.array([correlation(L[i], L[j]) for i, j in group.pairs])
+        moves = by_c.copy()
+        moves[:, :, own:] += group.T @ back
+        variance = np.einsum("jaa->ja", covariance) + np.einsum(
+            "jak,kl,jal->ja", moves, of_c, moves, optimize=True
+        )
+        coef = group.T @ b + r
+        rank = int(np.linalg.matrix_rank(L)) if L.any() else 0
+        found.append(GroupMaximum(sd, cor, rank, coef, np.sqrt(np.maximum(variance, 0.0))))
+    return tuple(found)

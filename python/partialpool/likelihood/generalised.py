@@ -1,0 +1,224 @@
+"""The likelihood of a model that is not Gaussian, without priors: rows in the core, coordinates.
+
+Group coefficients are integrated out by Laplace's formula, or by adaptive Gauss-Hermite quadrature
+where a single factor has a single coefficient a level; b, dispersion parameters and covariances are
+all at their maximum, as in lme4's ``glmer`` and in glmmTMB. The integral and its slopes are in the
+core (``src/laplace/``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from partialpool import _core, called
+from partialpool.arrays import Array
+from partialpool.model.coordinates import Coordinates
+from partialpool.model.defaults import resolve_priors
+from partialpool.model.general import (
+    PredictorBuilder,
+    empirical_thresholds,
+    start_of,
+    working_rows,
+)
+from partialpool.model.model import Group, Model
+from partialpool.model.pooling import Pooled
+from partialpool.model.scales import Scales, predictors, scales
+from partialpool.priors import LKJ, Flat, Prior
+
+
+@dataclass(frozen=True)
+class Generalised:
+    """A model of any family whose priors are all flat, with the rows in the core.
+
+    A search walks over one vector: working coefficients c, the entries of the lower triangular
+    factors Λ of the covariances (in units of their columns), and the dispersion on the whole real
+    line.
+
+    Attributes
+    ----------
+    units : tuple of (q,) arrays
+        Of each factor: sizes of its columns, in whose inverse sds are measured.
+    blocks : tuple
+        Of each factor: runs of columns whose coefficients correlate or not.
+    ends : tuple of (float, float)
+        Of each dispersion parameter; thresholds have none.
+    thresholds : int
+        How many there are.
+    n_c : int
+        Working coefficients, with minus the first threshold before them where there are some.
+    constant : float
+        What the log likelihood of the rows in the core lacks.
+    start : array
+        Where the search begins.
+    nodes : (nodes, weights)
+        Of the quadrature; a single node is Laplace's formula.
+    """
+
+    model: Model
+    core: _core.Laplace
+    units: tuple[Array, ...]
+    blocks: tuple[tuple[tuple[int, int, bool], ...], ...]
+    ends: tuple[tuple[float, float], ...]
+    thresholds: int
+    n_c: int
+    constant: float
+    start: Array
+    nodes: tuple[Array, Array]
+
+    @property
+    def quadrature(self) -> int:
+        """Number of nodes a level."""
+        return len(self.nodes[0])
+
+    @cached_property
+    def entries(self) -> tuple[tuple[int, int, int], ...]:
+        """(factor, row, column) of the free entries of Λ."""
+        return tuple(
+            (k, i, j)
+            for k, blocks in enumerate(self.blocks)
+            for first, last, tied in blocks
+            for i in range(first, last)
+            for j in range(first, last)
+            if j == i or (tied and j < i)
+        )
+
+    def factors(self, v: Array) -> list[Array]:
+        """Λ of each factor."""
+        found = [np.zeros((len(unit), len(unit))) for unit in self.units]
+        values = v[self.n_c : self.n_c + len(self.entries)]
+        for (k, i, j), value in zip(self.entries, values, strict=True):
+            found[k][i, j] = value / self.units[k][i]
+        return found
+
+    def aux(self, v: Array) -> tuple[Array, Array]:
+        """Dispersion parameters or thresholds, as the core takes them, and their Jacobian by v."""
+        u = v[self.n_c + len(self.entries) :]
+        if self.thresholds:
+            steps = np.exp(u)
+            values = np.concatenate([[0.0], np.cumsum(steps)])
+            jacobian = np.tril(np.ones((len(values), len(u))), -1) * steps
+            return values, jacobian
+        values, slopes = np.empty(len(u)), np.empty(len(u))
+        for k, (low, high) in enumerate(self.ends):
+            if math.isinf(high):
+                values[k], slopes[k] = low + math.exp(u[k]), math.exp(u[k])
+            else:
+                share = 1 / (1 + math.exp(-u[k]))
+                values[k] = low + (high - low) * share
+                slopes[k] = (high - low) * share * (1 - share)
+        return values, np.diag(slopes)
+
+
+def build_generalised(pooled: Pooled, quadrature: int = 1) -> Generalised:
+    """Build the likelihood of a model of any family with one linear predictor.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        Response and columns as the pooling sees them.
+    quadrature : int
+        Nodes a level; 1 is Laplace's formula.
+    """
+    design, family = pooled.design, pooled.family
+    priors = resolve_priors(_flat_priors(pooled), design, family)
+    scale = scales(design, family)
+    rows, order = working_rows(design, family, scattered=False)
+    predictor = predictors(design)[0]
+    offset = design.total_offset
+    builder = PredictorBuilder(predictor, priors, design, scale, order, _level(pooled, offset))
+    part, groups = builder.part(rows.rows.offset), tuple(builder.groups())
+    at = builder.work.at
+
+    core = _core.Laplace(
+        family=rows.density,
+        link=pooled.link,
+        y=rows.rows.y - at.level,
+        trials=rows.rows.trials,
+        weights=rows.rows.weights,
+        part=part,
+    )
+    of = Generalised(
+        model=_model(pooled, priors, groups, at),
+        core=core,
+        units=tuple(np.sqrt(np.mean(factor.Z**2, axis=0)) for factor in design.factors),
+        blocks=tuple(factor.blocks for factor in design.factors),
+        ends=tuple((one.low, one.high) for one in family.dispersion),
+        thresholds=max(len(design.categories) - 1, 0),
+        n_c=len(part.start),
+        constant=rows.constant,
+        start=np.empty(0),
+        nodes=np.polynomial.hermite.hermgauss(quadrature),
+    )
+    begin = 0.5 * scale.unit["mu"]
+    entries = [begin if i == j else 0.0 for _, i, j in of.entries]
+    return replace(of, start=np.concatenate([part.start, entries, _dispersion(pooled, scale)]))
+
+
+def _level(pooled: Pooled, offset: Array | None) -> float:
+    """What is taken out of the responses where they lie around the linear predictor."""
+    if pooled.family.averages != "linear":
+        return 0.0
+    y = pooled.design.y if offset is None else pooled.design.y - offset
+    return float(y[0] + np.mean(y - y[0]))
+
+
+def _dispersion(pooled: Pooled, scale: Scales) -> list[float]:
+    """Where dispersion parameters, or increments of thresholds, begin, on the whole real line."""
+    design, family = pooled.design, pooled.family
+    if design.categories:
+        return list(np.log(np.diff(empirical_thresholds(design))))
+    guess = family.start(design.y, design.trials)
+    found = []
+    for one in family.dispersion:
+        value = start_of(one.name, guess, scale)
+        if not one.low < value < one.high:
+            value = one.low + (0.5 * (one.high - one.low) if math.isfinite(one.high) else 1.0)
+        found.append(_unconstrained(value, one.low, one.high))
+    return found
+
+
+def _model(
+    pooled: Pooled, priors: dict[str, Prior], groups: tuple[Group, ...], at: Coordinates
+) -> Model:
+    design = pooled.design
+    return Model(
+        formula=design.terms.formula,
+        response=design.response,
+        family=pooled.family,
+        link=pooled.link,
+        pooling=pooled.pooling,
+        columns=design.columns,
+        groups=groups,
+        priors=priors,
+        coordinates={"mu": at},
+        known_errors=False,
+        n_rows=design.n_rows,
+        reduced=None,
+        core=None,
+        categories=design.categories,
+        plan=design.plan,
+    )
+
+
+def _unconstrained(value: float, low: float, high: float) -> float:
+    if math.isinf(high):
+        return math.log(value - low)
+    share = (value - low) / (high - low)
+    return math.log(share / (1 - share))
+
+
+def _flat_priors(pooled: Pooled) -> dict[str, Prior]:
+    """Set every prior to flat."""
+    design = pooled.design
+    priors: dict[str, Prior] = {"b": Flat()} if design.columns else {}
+    priors |= {one.name: Flat() for one in pooled.family.dispersion}
+    priors |= {called.threshold(k + 1): Flat() for k in range(max(len(design.categories) - 1, 0))}
+    for factor in design.factors:
+        priors[called.sd(factor.name)] = Flat()
+        if any(tied for *_, tied in factor.blocks):
+            priors[called.cor(factor.name)] = LKJ(1.0)
+    return priors

@@ -1,0 +1,1 @@
+"""Columns of a predictor → own parts of its terms, which no origin, unit or coding changes."""

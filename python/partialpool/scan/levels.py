@@ -1,0 +1,144 @@
+"""Levels of grouping columns, numbered as they come in batch after batch, and put in order at last.
+
+What identifies a value is a whole number: an integer itself, the bits of a float or a date, the
+place of a text among those of its column. So the core finds its number in a table, and no row meets
+a loop of Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from partialpool import _core
+from partialpool.arrays import Ints
+from partialpool.data import Column
+from partialpool.data.labels import distinct
+from partialpool.design.grouping import factorize, match_levels
+from partialpool.design.interaction import Coded
+
+
+class Levels:
+    """The values of a column, by the numbers that they get as they come.
+
+    Parameters
+    ----------
+    distinct : Column, optional
+        The different texts of a column of text, whose places are its numbers.
+    """
+
+    def __init__(self, distinct: Column | None = None) -> None:
+        self._distinct = distinct
+        self._index = _core.KeyIndex()
+        self._objects: dict[Any, int] = {}
+        self._like: Column | None = None
+        self._unsigned = False
+
+    def number(self, column: Column, places: Ints | None) -> Ints:
+        """Return the number of each row's value; `places` are those of its text."""
+        self._like = column if self._like is None else self._like
+        if self._distinct is not None and places is not None:
+            return np.asarray(self._index.add(np.ascontiguousarray(places)))
+        values = column.labels
+        if values.dtype == object:
+            found, codes = distinct(values)
+            known = [self._objects.setdefault(one, len(self._objects)) for one in found]
+            return np.array(known, dtype=np.int64)[codes]
+        self._unsigned |= values.dtype.kind == "u"
+        return np.asarray(self._index.add(_keys(values)))
+
+    def column(self) -> Column:
+        """Return the values that occurred, in the order of their numbers."""
+        assert self._like is not None
+        like, keys = self._like, np.asarray(self._index.keys())
+        if self._objects:
+            values = np.empty(len(self._objects), dtype=object)
+            values[:] = list(self._objects)
+            return _column(like, values)
+        if self._distinct is not None:
+            return self._distinct.rows(keys)
+        kind = like.labels.dtype.kind
+        if kind == "b":
+            return _column(like, keys.astype(bool))
+        if kind in "iu":
+            return _column(like, keys.view(np.uint64) if self._unsigned else keys)
+        return _column(like, keys.view(like.labels.dtype))
+
+    def coded(self) -> Coded:
+        """Return the values in order, as levels, and the place of each by its number."""
+        return factorize(self.column())
+
+
+class Tuples:
+    """Combinations of numbers, which get numbers of their own as they come."""
+
+    def __init__(self, width: int) -> None:
+        self._indices = [_core.KeyIndex() for _ in range(width - 1)]
+
+    def number(self, parts: Sequence[Ints]) -> Ints:
+        """Return the number of each row's combination."""
+        codes = parts[0]
+        for index, own in zip(self._indices, parts[1:], strict=True):
+            codes = np.asarray(index.add((codes << 32) | own))
+        return codes
+
+    def members(self, count: int) -> Ints:
+        """Return the (width, combinations) numbers of those that occurred; `count` without any."""
+        parts: list[Ints] = []
+        codes = np.arange(count) if not self._indices else None
+        for index in reversed(self._indices):
+            keys = np.asarray(index.keys())
+            keys = keys if codes is None else keys[codes]
+            parts.insert(0, keys & 0xFFFFFFFF)
+            codes = keys >> 32
+        assert codes is not None
+        return np.array([codes, *parts])
+
+
+class Known:
+    """Levels that are known, to be found in any rows; numbered as the plan has them.
+
+    Examples
+    --------
+    >>> known = Known(np.array([3, 7]))
+    >>> column = Column("id", "number", np.array([7, 5]), np.zeros(2, dtype=bool))
+    >>> known.number(column, None).tolist()
+    [1, -1]
+    """
+
+    def __init__(self, levels: NDArray[Any]) -> None:
+        self._levels = levels
+        self._index: Any = None
+        if levels.dtype.kind == "i":
+            self._index = _core.KeyIndex()
+            self._index.add(np.ascontiguousarray(levels, dtype=np.int64))
+
+    def number(self, column: Column, places: Ints | None) -> Ints:
+        """Return each row's index into the levels; −1 where it has another."""
+        values = column.labels
+        if self._index is not None and values.dtype.kind == "i":
+            return np.asarray(self._index.find(np.ascontiguousarray(values), 1))
+        if places is None or not len(places):
+            return match_levels(column, self._levels)
+        # Each text is looked for once.
+        _, first, codes = np.unique(places, return_index=True, return_inverse=True)
+        return match_levels(column.rows(first), self._levels)[codes.reshape(-1)]
+
+
+def _keys(values: NDArray[Any]) -> Ints:
+    """Return whole numbers that tell values apart."""
+    kind = values.dtype.kind
+    if kind == "f":
+        values = np.asarray(values, dtype=np.float64) + 0.0  # −0 is 0
+    if kind in "fMu":
+        return np.ascontiguousarray(values).view(np.int64)
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def _column(like: Column, labels: NDArray[Any]) -> Column:
+    none = np.zeros(len(labels), dtype=bool)
+    return replace(like, values=labels, missing=none, texts=None)

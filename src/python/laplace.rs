@@ -1,0 +1,173 @@
+//! `Laplace`: the likelihood of a model of any family, group coefficients integrated out.
+
+use super::arguments::{flat, shape_error};
+use super::family::likelihood;
+use super::general::PyPart;
+use crate::laplace::{Laplace, Mode, Parameters};
+use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyLaplace>()?;
+    module.add_class::<PyMode>()
+}
+
+/// The rows of a model without priors (see laplace/).
+#[pyclass(frozen, name = "Laplace", module = "partialpool._core")]
+pub struct PyLaplace {
+    inner: Laplace,
+}
+
+/// The mode of the group coefficients at some parameters.
+#[pyclass(frozen, name = "Mode", module = "partialpool._core")]
+pub struct PyMode {
+    c: Vec<f64>,
+    lambda: Vec<Vec<f64>>,
+    aux: Vec<f64>,
+    inner: Mode,
+}
+
+impl PyMode {
+    fn parameters(&self) -> Parameters<'_> {
+        Parameters { c: &self.c, lambda: &self.lambda, aux: &self.aux }
+    }
+}
+
+type Matrix<'py> = Bound<'py, PyArray2<f64>>;
+type Levels<'py> = Bound<'py, PyArray3<f64>>;
+
+#[pymethods]
+impl PyMode {
+    /// Log likelihood by Laplace's formula.
+    #[getter]
+    fn value(&self) -> f64 {
+        self.inner.value()
+    }
+
+    /// The coefficients, levels × q a factor.
+    #[getter]
+    fn r<'py>(&self, py: Python<'py>) -> PyResult<Vec<Matrix<'py>>> {
+        let factors = self.inner.r.iter().zip(&self.lambda);
+        factors
+            .map(|(r, lambda)| {
+                let q = lambda.len().isqrt();
+                PyArray1::from_slice(py, r).reshape([r.len() / q, q])
+            })
+            .collect()
+    }
+
+    /// Curvature of every row, negative: −∂²ℓ/∂η².
+    #[getter]
+    fn curvatures<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        let rows = 0..self.inner.eta.len();
+        PyArray1::from_vec(py, rows.map(|row| self.inner.weights.at(row)).collect())
+    }
+}
+
+#[pymethods]
+impl PyLaplace {
+    #[new]
+    #[pyo3(signature = (*, family, link, y, trials, weights, part))]
+    fn new(
+        family: &str,
+        link: &str,
+        y: PyReadonlyArray1<'_, f64>,
+        trials: Option<PyReadonlyArray1<'_, f64>>,
+        weights: Option<PyReadonlyArray1<'_, f64>>,
+        part: &PyPart,
+    ) -> PyResult<Self> {
+        let optional = |values: Option<PyReadonlyArray1<'_, f64>>| {
+            values.map_or_else(Vec::new, |v| v.as_array().to_vec())
+        };
+        let y = y.as_array().to_vec();
+        if y.len() != part.part.columns.n {
+            return Err(shape_error("y and the linear predictor"));
+        }
+        let likelihood = likelihood(family, link, y, optional(trials), optional(weights))?;
+        Ok(Self { inner: Laplace::new(likelihood, part.part.columns.clone()) })
+    }
+
+    /// The mode at these parameters, climbing from the coefficients `start`; None where there is
+    /// none, or where rows do not curve downwards.
+    #[pyo3(signature = (*, c, factors, aux, start=None))]
+    fn mode(
+        &self,
+        py: Python<'_>,
+        c: Vec<f64>,
+        factors: Vec<PyReadonlyArray2<'_, f64>>,
+        aux: Vec<f64>,
+        start: Option<&PyMode>,
+    ) -> PyResult<Option<PyMode>> {
+        let groupings = &self.inner.columns.groupings;
+        let fits = |(f, g): (&PyReadonlyArray2<'_, f64>, &crate::predictor::Grouping)| {
+            f.as_array().dim() == (g.q, g.q)
+        };
+        if c.len() != self.inner.columns.p
+            || factors.len() != groupings.len()
+            || aux.len() < self.inner.likelihood.n_aux()
+            || !factors.iter().zip(groupings).all(fits)
+        {
+            return Err(shape_error("parameters"));
+        }
+        let lambda: Vec<Vec<f64>> = factors.iter().map(|f| flat(f.as_array().iter())).collect();
+        let from = match start {
+            Some(mode) => mode.inner.r.clone(),
+            None => groupings.iter().map(|g| vec![0.0; g.n_levels * g.q]).collect(),
+        };
+        let at = Parameters { c: &c, lambda: &lambda, aux: &aux };
+        let found = py.detach(|| self.inner.mode(at, &from));
+        Ok(found.map(|inner| PyMode { c, lambda, aux, inner }))
+    }
+
+    /// Slopes of the log likelihood by c, by the covariance of each factor, and by `aux`.
+    #[allow(clippy::type_complexity)]
+    fn slopes<'py>(
+        &self,
+        py: Python<'py>,
+        mode: &PyMode,
+    ) -> PyResult<Option<(Bound<'py, PyArray1<f64>>, Vec<Matrix<'py>>, Bound<'py, PyArray1<f64>>)>>
+    {
+        let found = py.detach(|| self.inner.slopes(mode.parameters(), &mode.inner));
+        let Some(found) = found else { return Ok(None) };
+        let by_g = (found.by_g.into_iter())
+            .map(|g| {
+                let q = g.len().isqrt();
+                PyArray1::from_vec(py, g).reshape([q, q])
+            })
+            .collect::<PyResult<_>>()?;
+        let (by_c, by_aux) = (found.by_c, found.by_aux);
+        Ok(Some((PyArray1::from_vec(py, by_c), by_g, PyArray1::from_vec(py, by_aux))))
+    }
+
+    /// Log likelihood by adaptive quadrature, for one factor with one coefficient a level.
+    fn quadrature(
+        &self,
+        py: Python<'_>,
+        mode: &PyMode,
+        nodes: Vec<f64>,
+        weights: Vec<f64>,
+    ) -> Option<f64> {
+        py.detach(|| self.inner.quadrature(mode.parameters(), &mode.inner, &nodes, &weights))
+    }
+
+    /// Of each factor: covariances of the levels' coefficients (levels × q × q), and how their mode
+    /// moves with c (levels × q × p), both given the parameters.
+    fn conditionals<'py>(
+        &self,
+        py: Python<'py>,
+        mode: &PyMode,
+    ) -> PyResult<Option<Vec<(Levels<'py>, Levels<'py>)>>> {
+        let found = py.detach(|| self.inner.conditionals(mode.parameters(), &mode.inner));
+        let Some(found) = found else { return Ok(None) };
+        let p = self.inner.columns.p;
+        let factors = found.into_iter().zip(&self.inner.columns.groupings);
+        let arrays = factors.map(|(own, grouping)| {
+            let (levels, q) = (grouping.n_levels, grouping.q);
+            Ok((
+                PyArray1::from_vec(py, own.covariance).reshape([levels, q, q])?,
+                PyArray1::from_vec(py, own.by_c).reshape([levels, q, p])?,
+            ))
+        });
+        arrays.collect::<PyResult<_>>().map(Some)
+    }
+}

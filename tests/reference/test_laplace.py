@@ -1,0 +1,248 @@
+"""Maximum likelihood of models that are not Gaussian: the integral, its slopes, and lme4's numbers.
+
+Numbers of lme4 1.1-31: ``glmer(…, control = glmerControl(optimizer = "bobyqa", optCtrl =
+list(maxfun = 1e5, rhoend = 1e-9), tolPwrss = 1e-10))``.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, optimize, stats
+
+import partialpool as pp
+from partialpool.likelihood.climb import Searched
+from partialpool.likelihood.generalised import build_generalised
+from partialpool.spec import Spec, pose
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def generalised(formula, data, family="gaussian", quadrature=1, **options):
+    posed = pose(Spec(formula, family=family, **options), data)
+    return build_generalised(posed.pooled, quadrature), posed.design
+
+
+def place(of, v):
+    return Searched(of, np.arange(len(v)), v).at(v)
+
+
+def table(rng, family, n=60):
+    """Rows with two crossed factors that any family can give."""
+    x, g, h = rng.normal(size=n), rng.integers(0, 7, n), rng.integers(0, 5, n)
+    eta = 0.3 + 0.5 * x + rng.normal(0, 0.7, 7)[g] + rng.normal(0, 0.5, 5)[h]
+    mean = np.exp(np.clip(eta, -3, 3))
+    share = 1 / (1 + np.exp(-eta))
+    y = {
+        "bernoulli": lambda: rng.binomial(1, share),
+        "binomial": lambda: rng.binomial(6, share),
+        "poisson": lambda: rng.poisson(mean),
+        "negbinomial": lambda: rng.negative_binomial(2.0, 2.0 / (2.0 + mean)),
+        "gamma": lambda: rng.gamma(2.0, mean / 2.0),
+        "exponential": lambda: rng.exponential(mean),
+        "weibull": lambda: mean * rng.weibull(1.5, n),
+        "lognormal": lambda: np.exp(eta + rng.normal(0, 0.6, n)),
+        "beta": lambda: np.clip(rng.beta(5 * share, 5 * (1 - share)), 1e-3, 1 - 1e-3),
+        "student_t": lambda: eta + rng.standard_t(4, n),
+        "zero_inflated_poisson": lambda: rng.poisson(mean) * rng.binomial(1, 0.8, n),
+        "cumulative": lambda: np.digitize(eta + rng.logistic(size=n), [-1.0, 0.5, 1.5]),
+    }[family]()
+    return pd.DataFrame({"x": x, "g": g, "h": h, "y": y, "w": rng.integers(1, 3, n)})
+
+
+FAMILIES = (
+    *("bernoulli", "binomial", "poisson", "negbinomial", "gamma", "exponential", "weibull"),
+    *("lognormal", "beta", "cumulative", "student_t", "zero_inflated_poisson"),
+)
+
+
+def options_of(family):
+    return {"trials": 6} if family == "binomial" else {}
+
+
+def moved(rng, of):
+    return of.start + rng.normal(0, 0.2, len(of.start))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "groups", ["(1 | g)", "(x | g)", "(1 | g) + (1 | h)", "(x || g) + (x | h)"]
+)
+def test_slopes_are_those_of_the_value(family, groups):
+    rng = np.random.default_rng(len(groups) + 100 * FAMILIES.index(family))
+    data = table(rng, family)
+    of, _ = generalised(f"y ~ x + {groups}", data, family, **options_of(family))
+    v = moved(rng, of)
+    here, steps = place(of, v), 1e-4 * np.eye(len(v))
+    assert here.mode is not None
+    found = here.by_entries
+    ends = [(place(of, v + s).value - place(of, v - s).value) / 2e-4 for s in steps]
+    assert np.allclose(found, ends, rtol=2e-5, atol=2e-5 * np.abs(ends).max())
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "poisson", "gamma"])
+def test_the_integral_is_that_of_dense_matrices(family):
+    # The mode by a library's optimiser, the curvature by differences of an independent density.
+    rng = np.random.default_rng(FAMILIES.index(family))
+    data = table(rng, family, n=40)
+    of, design = generalised("y ~ x + (x | g) + (1 | h)", data, family)
+    v = moved(rng, of)
+    here = place(of, v)
+    (L_g, L_h), aux = of.factors(v), of.aux(v)[0]
+    b = of.model.coordinates["mu"].from_working(v[: of.n_c])
+    y, X, g, h = data["y"].to_numpy(), design.X, data["g"].to_numpy(), data["h"].to_numpy()
+
+    def logp(u):
+        r_g = u[:14].reshape(7, 2) @ L_g.T
+        eta = X @ b + (X * r_g[g]).sum(axis=1) + (u[14:] * L_h[0, 0])[h]
+        if family == "bernoulli":
+            rows = y * eta - np.logaddexp(0, eta)
+        elif family == "poisson":
+            rows = stats.poisson.logpmf(y, np.exp(eta))
+        else:
+            rows = stats.gamma.logpdf(y, aux[0], scale=np.exp(eta) / aux[0])
+        return rows.sum() - 0.5 * u @ u
+
+    start = optimize.minimize(lambda u: -logp(u), np.zeros(19), method="BFGS")
+    found = optimize.minimize(lambda u: -logp(u), start.x, method="BFGS", options={"gtol": 1e-8})
+    h_ = 1e-3
+    eye = h_ * np.eye(19)
+    H = np.empty((19, 19))
+    for i in range(19):
+        for j in range(19):
+            corners = [
+                s * t * logp(found.x + s * eye[i] + t * eye[j]) for s in (1, -1) for t in (1, -1)
+            ]
+            H[i, j] = -sum(corners) / (4 * h_**2)
+    expected = logp(found.x) - 0.5 * np.linalg.slogdet(H)[1]
+    assert -0.5 * here.value == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize(("family", "nodes"), [("bernoulli", 25), ("poisson", 45)])
+def test_quadrature_is_the_integral(family, nodes):
+    rng = np.random.default_rng(nodes)
+    data = table(rng, family, n=30)
+    of, design = generalised("y ~ x + (0 + x | g)", data, family, nodes)
+    v = moved(rng, of)
+    (L,) = of.factors(v)
+    b = of.model.coordinates["mu"].from_working(v[: of.n_c])
+    y, X, g = data["y"].to_numpy(), design.X, data["g"].to_numpy()
+
+    def level(j):
+        own = g == j
+
+        def density(u):
+            eta = X[own] @ b + X[own, 1] * L[0, 0] * u
+            if family == "bernoulli":
+                rows = y[own] * eta - np.logaddexp(0, eta)
+            else:
+                rows = stats.poisson.logpmf(y[own], np.exp(eta))
+            return math.exp(rows.sum() - 0.5 * u * u) / math.sqrt(2 * math.pi)
+
+        return math.log(integrate.quad(density, -12, 12, epsabs=0, epsrel=1e-11, limit=200)[0])
+
+    expected = sum(level(j) for j in np.unique(g))
+    assert -0.5 * place(of, v).value == pytest.approx(expected, abs=1e-6)
+
+
+def test_gaussian_rows_are_integrated_exactly():
+    # Laplace's formula is exact for them: the maximum is that of the logarithms.
+    rng = np.random.default_rng(5)
+    data = table(rng, "lognormal", n=80)
+    data["log_y"] = np.log(data["y"])
+    formula = " ~ x + (x | g) + (1 | h)"
+    ours = pp.fit("y" + formula, data, family="lognormal", method="ml")
+    exact = pp.fit("log_y" + formula, data, method="ml")
+    jacobian = 2 * float(np.sum(data["log_y"]))
+    assert ours.deviance == pytest.approx(exact.deviance + jacobian, abs=1e-5)
+    theirs = exact.summary()["estimate"]
+    assert np.allclose(ours.summary()["estimate"].loc[theirs.index], theirs, atol=2e-4)
+    a, b = ours.coefficients(), exact.coefficients()
+    assert np.allclose(a["mean"], b["mean"], atol=1e-3)
+    assert np.allclose(a["sd"], b["sd"], rtol=0.05)
+
+
+CBPP = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+
+
+def cbpp():
+    return pd.read_csv(DATA / "cbpp.csv").astype({"period": str})
+
+
+def test_cbpp_as_lme4():
+    found = pp.fit(CBPP, cbpp(), family="binomial", method="ml")
+    assert found.deviance == pytest.approx(184.052563742994, abs=1e-5)
+    summary = found.summary()
+    b = [-1.398532123711, -0.9923327060565, -1.128672080624, -1.580313800769]
+    error = [0.2324718516296, 0.3066421912028, 0.3266374686042, 0.4274359816379]
+    assert np.allclose(summary["estimate"].iloc[:4], b, atol=2e-4)
+    assert np.allclose(summary["standard_error"].iloc[:4], error, rtol=0.01)
+    assert summary["estimate"]["sd_herd[Intercept]"] == pytest.approx(0.6422614453932, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("link", "nodes", "b", "sd"),
+    [
+        (
+            *("logit", 9),
+            [-1.399230192315, -0.9914038642892, -1.127819693091, -1.579471055346],
+            0.6475177264307,
+        ),
+        (
+            *("probit", 25),
+            [-0.8320144447649, -0.5262790311159, -0.6147811985459, -0.7975317564268],
+            0.3396481398231,
+        ),
+    ],
+)
+def test_cbpp_by_quadrature_as_lme4(link, nodes, b, sd):
+    found = pp.fit(CBPP, cbpp(), family="binomial", link=link, method="ml", quadrature=nodes)
+    summary = found.summary()
+    assert np.allclose(summary["estimate"].iloc[:4], b, atol=2e-4)
+    assert summary["estimate"]["sd_herd[Intercept]"] == pytest.approx(sd, abs=2e-4)
+    assert f"quadrature with {nodes} nodes" in str(found)
+
+
+def test_an_sd_that_nothing_speaks_for_is_0():
+    rng = np.random.default_rng(2)
+    y = np.tile([0, 1], 30)
+    data = {"y": y, "g": np.repeat(np.arange(10), 6), "x": rng.normal(size=60)}
+    found = pp.fit("y ~ x + (1 | g)", data, family="bernoulli", method="ml")
+    assert found.summary()["estimate"]["sd_g[Intercept]"] == 0
+    assert "singular-fit" in {one.code for one in found.findings}
+    alone = pp.fit("y ~ x + (1 | g)", data, family="bernoulli", method="ml", pooling="complete")
+    assert found.deviance == pytest.approx(alone.deviance, abs=1e-8)
+
+
+def test_nested_models_are_tested():
+    data = cbpp()
+    large = pp.fit(CBPP, data, family="binomial", method="ml")
+    small = pp.fit(CBPP.replace("period", "1", 1), data, family="binomial", method="ml")
+    test = large.lrt(small)
+    assert test.df == 3
+    assert test.chisq == pytest.approx(small.deviance - large.deviance)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"method": "reml"}, "is for Gaussian models"),
+        ({"method": "ml", "quadrature": 0}, "quadrature"),
+        ({"method": "nuts", "quadrature": 3}, 'belongs to method="ml"'),
+        ({"method": "ml", "priors": {"b": "normal(0, 1)"}}, "priors are given"),
+        ({"method": "ml", "pooling": "none"}, "without pooling"),
+    ],
+)
+def test_what_it_cannot_do_is_said(options, says):
+    with pytest.raises(pp.InputError, match=says):
+        pp.fit(CBPP, cbpp(), family="binomial", **options)
+
+
+def test_quadrature_needs_one_coefficient_a_level():
+    data = cbpp()
+    with pytest.raises(pp.InputError, match="one coefficient a level"):
+        pp.fit(CBPP.replace("(1", "(period"), data, family="binomial", method="ml", quadrature=5)
+    with pytest.raises(pp.InputError, match="integrate out exactly"):
+        pp.fit("size ~ 1 + (1 | herd)", data, method="ml", quadrature=5)
