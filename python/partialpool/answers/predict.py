@@ -92,11 +92,18 @@ def predict(
         population, and a new level has only its prior.
     interval : float
         Mass of the equal-tailed intervals.
+    out : path, optional
+        Write the rows here with their predictions, instead of returning them, by the ending:
+        ``.parquet``, ``.feather`` (``.arrow``), ``.csv`` or ``.tsv`` (also with ``.gz``). Files,
+        DuckDB relations and tables, polars LazyFrames, pyarrow datasets and streams are then read
+        and written in parts, so that ten million rows take no more memory than a hundred thousand.
+        The file is whole or not there.
     seed : int, optional
-        Of the random numbers for new levels and observations; by default that of the fit.
+        Of the random numbers for new levels and observations, where any are drawn; by default that
+        of the fit.
     offset, exposure, trials, se, weights : str, array or number, optional
         As in :func:`partialpool.fit`; by default the columns that the fit used. Rows have
-        weight 1 where the new data lack that column.
+        weight 1 where the new data lack that column. Arrays only for tables in memory.
 
     Returns
     -------
@@ -107,6 +114,18 @@ def predict(
         each is in ``p[label]``.
         ``attrs["notes"]`` says which rows have no prediction because a value is missing, and
         what was made of new levels.
+    PredictionFile
+        With `out`: what was written. The columns are those of the rows, with their types and in
+        their order, and the same beside them; nothing stands where there is no prediction.
+
+    Notes
+    -----
+    In Gaussian models with at most one grouping factor whose coefficients integrate out, a row is
+    normal given the variance parameters, and the numbers are those of a mixture of normals over
+    these. They need no draws of coefficients, levels or observations, and agree with those of
+    :meth:`posterior_predictive` within its Monte Carlo error. In other models they sum up these
+    draws. They do not depend on how a table is cut, or on which other rows it has: draws of a new
+    level belong to its label, those of an observation to the row's place in the table.
 
     Raises
     ------
@@ -120,6 +139,10 @@ def predict(
     >>> new = fit.predict({"floor": [0, 0], "county": [1, 999]})
     >>> bool(new["sd"][1] > new["sd"][0])
     True
+    >>> import os, tempfile
+    >>> scored = os.path.join(tempfile.mkdtemp(), "scored.parquet")
+    >>> fit.predict({"floor": [0, None], "county": [1, 999]}, out=scored).predicted
+    1
     """
     roles = {"offset": offset, "exposure": exposure, "trials": trials}
     roles |= {"se": se, "weights": weights}
