@@ -19,6 +19,7 @@ pub mod pilot;
 pub mod predictor;
 pub mod prior;
 pub mod psis;
+pub mod quantiles;
 pub mod rounds;
 pub mod sampler;
 pub mod spline;

@@ -388,6 +388,23 @@ def level_summary(
     probabilities: tuple[float, float],
     threads: int,
 ) -> _Array: ...
+def row_summary(
+    *,
+    data: CrossProducts,
+    covariance: _Array,
+    sigma: _Array,
+    u: _Array,
+    root: _Array,
+    back: _Array,
+    weights: _Array,
+    levels: NDArray[np.int64],
+    a: _Array,
+    z: _Array,
+    noise: _Array,
+    probabilities: tuple[float, float],
+    threads: int,
+) -> _Array: ...
+def draw_summary(*, draws: _Array, probabilities: tuple[float, float], threads: int) -> _Array: ...
 def mixture_summary(
     *,
     means: _Array,

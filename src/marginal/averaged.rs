@@ -31,18 +31,26 @@ pub struct Averages<'a> {
     data: &'a CrossProducts,
     back: &'a [f64],
     population: &'a [f64],
-    n_integrated: usize,
-    weights: Vec<Lane>,
-    sigma: Vec<Lane>,
+    pub(super) n_integrated: usize,
+    pub(super) weights: Vec<Lane>,
+    pub(super) sigma: Vec<Lane>,
     /// Λ/σ and `back Λ/σ`, q × q each; none where priors are flat.
     lambda: Vec<Lane>,
     written: Vec<Lane>,
-    u: Vec<Lane>,
-    root: Vec<Lane>,
+    pub(super) u: Vec<Lane>,
+    pub(super) root: Vec<Lane>,
     shift: Vec<Lane>,
 }
 
 impl<'a> Averages<'a> {
+    pub(super) fn q(&self) -> usize {
+        self.data.q
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.data.width
+    }
+
     pub fn new(
         data: &'a CrossProducts,
         nodes: &Nodes,
@@ -51,10 +59,12 @@ impl<'a> Averages<'a> {
         weights: &[f64],
     ) -> Self {
         let (q, n) = (data.q, weights.len());
-        let n_integrated = written.population.len() / q;
+        // Without a factor q is 0.
+        let n_integrated = (coefficients.root.len() / n.max(1)).isqrt();
         let lambda = &nodes.lambda;
         let mut own = vec![0.0; lambda.len()];
-        for (own, lambda) in own.chunks_exact_mut(q * q).zip(lambda.chunks_exact(q * q)) {
+        let size = (q * q).max(1);
+        for (own, lambda) in own.chunks_exact_mut(size).zip(lambda.chunks_exact(size)) {
             for i in 0..q {
                 for k in 0..q {
                     own[i * q + k] =
@@ -138,21 +148,21 @@ impl<const Q: usize> pulp::WithSimd for Summarise<'_, '_, '_, Q> {
 }
 
 /// Working storage for one level.
-struct Level<'a> {
+pub(super) struct Level<'a> {
     of: &'a Averages<'a>,
     r: Vec<f64>,
-    b: Vec<f64>,
+    pub(super) b: Vec<f64>,
     /// The factor of M, the factor's inverse times `(back Λ/σ)ᵀ` and Aᵀ, and `back H`: q × q each.
     m: Vec<Lane>,
-    v: Vec<Lane>,
+    pub(super) v: Vec<Lane>,
     y: Vec<Lane>,
-    h: Vec<Lane>,
+    pub(super) h: Vec<Lane>,
     /// A row of D.
     d: Vec<Lane>,
 }
 
 impl<'a> Level<'a> {
-    fn new(of: &'a Averages<'a>, q: usize) -> Self {
+    pub(super) fn new(of: &'a Averages<'a>, q: usize) -> Self {
         let square = vec![ZERO; q * q];
         Self {
             of,
@@ -166,15 +176,21 @@ impl<'a> Level<'a> {
         }
     }
 
+    /// Take the rows of a level; beyond the last level there are none.
     #[inline(always)]
-    fn load<const Q: usize>(&mut self, level: usize) {
+    pub(super) fn load<const Q: usize>(&mut self, level: usize) {
         let (block, lane) = (level / LANES, level % LANES);
         let (triangle, size) = (self.r.len(), self.b.len());
-        for (to, from) in self.r.iter_mut().zip(&self.of.data.r[block * triangle..]) {
-            *to = from[lane];
-        }
-        for (to, from) in self.b.iter_mut().zip(&self.of.data.b[block * size..]) {
-            *to = from[lane];
+        if level < self.of.data.n_levels {
+            for (to, from) in self.r.iter_mut().zip(&self.of.data.r[block * triangle..]) {
+                *to = from[lane];
+            }
+            for (to, from) in self.b.iter_mut().zip(&self.of.data.b[block * size..]) {
+                *to = from[lane];
+            }
+        } else {
+            self.r.fill(0.0);
+            self.b.fill(0.0);
         }
         if self.of.lambda.is_empty() {
             self.condition_flat::<Q>();
@@ -207,7 +223,7 @@ impl<'a> Level<'a> {
     /// `back H` into `h`; the rows of `v` have the variances of `back r` in units of σ² as the
     /// squares of their columns.
     #[inline(always)]
-    fn condition<const Q: usize>(&mut self, block: usize) {
+    pub(super) fn condition<const Q: usize>(&mut self, block: usize) {
         if self.of.lambda.is_empty() {
             return;
         }

@@ -22,6 +22,7 @@ mod narrow;
 pub mod nodes;
 mod point;
 mod population;
+pub mod predictors;
 mod staged;
 mod sums;
 mod wide;

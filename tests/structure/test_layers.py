@@ -23,7 +23,7 @@ LAYERS = (
     ("figures",),
     ("effects", "hypotheses"),
     ("answers",),
-    ("scores",),
+    ("scores", "predictions"),
     ("words", "plots"),
     ("drawing",),
     ("findings",),

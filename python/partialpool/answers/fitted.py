@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from partialpool.answers.predict import COLUMNS, summarised, without_numbers
 from partialpool.checks import check_choice, check_interval
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.new_rows import design_rows, without_levels
 from partialpool.draws.posterior import Posterior, rows_of
+from partialpool.predictions.notes import Tally
+from partialpool.predictions.summaries import COLUMNS, summarised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,8 @@ def fitted(
     rows = rows if groups == "levels" else without_levels(model, rows)
     evaluator = Evaluator(model, fit.run, rows, new_levels="population", seed=fit.run.seed)
     out, shares = summarised(evaluator, kind, interval)
+    tally = Tally()
+    tally.add_numbers(out)
     columns = dict(zip(COLUMNS, out.T, strict=True))
     columns |= {f"p[{own}]": p for own, p in zip(model.categories, shares.T, strict=False)}
     frame = pd.DataFrame(columns, index=pd.Index(design.rows, name="row"))
@@ -74,6 +77,6 @@ def fitted(
         "kind": kind,
         "groups": groups,
         "interval": float(interval),
-        "notes": without_numbers(out),
+        "notes": tally.notes,
     }
     return frame

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
-from partialpool.arrays import Array, Ints, mean_of, sd_of, tails
-from partialpool.checks import check_choice, check_counts, check_interval, check_seed
-from partialpool.design.gather import Gathered
-from partialpool.design.rows import Rows
-from partialpool.draws.evaluate import Evaluator, check_new_levels
-from partialpool.draws.new_rows import (
-    build_rows,
-    check_known,
-    gather_fitted,
-    gather_new,
-    table_frame,
-    unseen_notes,
-)
+from partialpool.answers.prediction_file import PredictionFile
+from partialpool.arrays import Ints
+from partialpool.checks import check_counts
+from partialpool.draws.new_rows import table_frame
 from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
 from partialpool.memory import check_memory
-from partialpool.model import Group, Model
+from partialpool.paths import as_path
+from partialpool.predictions.batches import open_batches
+from partialpool.predictions.notes import Tally
+from partialpool.predictions.prepared import Asked, asked, prepare
+from partialpool.predictions.sink import TEXT, ending
+from partialpool.predictions.stream import Done, stream, used_columns, written_frame
+from partialpool.predictions.summaries import (
+    predicted,
+    probability_labels,
+    renamed,
+    values_of,
+)
 from partialpool.taking import takes
 
 if TYPE_CHECKING:
@@ -31,15 +34,7 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
 
-KINDS = ("mean", "observation", "linear")
-NEW_LEVELS = ("sample", "population", "error")
 COLUMNS = ("mean", "sd", "lower", "upper")
-
-HOW = {
-    "sample": "drawn from the population",
-    "population": "given the coefficients of the population",
-}
-HOW_PRIOR = "without pooling, drawn from the fixed prior"
 
 
 class RoleOptions(TypedDict, total=False):
@@ -66,56 +61,6 @@ def given_roles(known: type, roles: Mapping[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(known.__annotations__) | dict(roles)
 
 
-class _Ready:
-    """Rows that can be predicted, with the notes about them."""
-
-    def __init__(
-        self,
-        fit: Posterior,
-        new: Any,
-        kind: str,
-        new_levels: str,
-        seed: int | None,
-        roles: Mapping[str, Any],
-    ) -> None:
-        check_choice("kind", kind, KINDS)
-        check_choice("new_levels", new_levels, NEW_LEVELS)
-        model = fit.model
-        self.seed = fit.run.seed if seed is None else check_seed(seed)
-        self.gathered: Gathered
-        if new is None:
-            why = fit.provenance.lacking
-            self.gathered = gather_fitted(
-                model, fit.design, roles, kind=kind, argument="new", lacking=why
-            )
-        else:
-            self.gathered = gather_new(
-                model,
-                new,
-                roles,
-                kind=kind,
-                needed=model.groups,
-                optional=new_levels == "population",
-            )
-        self.rows: Rows = build_rows(model, self.gathered, model.groups)
-        self.notes = list(self.gathered.notes)
-        if new_levels == "error":
-            check_known(model, self.rows)
-        else:
-            check_new_levels(model, self.rows, new_levels)
-            self.notes += unseen_notes(model, self.rows, lambda group: _how(group, new_levels))
-
-    def evaluator(self, fit: Posterior, new_levels: str, picked: Ints | None = None) -> Evaluator:
-        """What computes the draws."""
-        return Evaluator(
-            fit.model, fit.run, self.rows, new_levels=new_levels, seed=self.seed, picked=picked
-        )
-
-
-def _how(group: Group, new_levels: str) -> str:
-    return HOW[new_levels] if group.known_sd is None else HOW_PRIOR
-
-
 def predict(
     fit: Posterior,
     new: Any = None,
@@ -123,13 +68,14 @@ def predict(
     new_levels: Literal["sample", "population", "error"] = "sample",
     interval: float = 0.95,
     *,
+    out: str | os.PathLike[str] | None = None,
     seed: int | None = None,
     offset: Any = None,
     exposure: Any = None,
     trials: Any = None,
     se: Any = None,
     weights: Any = None,
-) -> pd.DataFrame:
+) -> pd.DataFrame | PredictionFile:
     """Predict rows, for levels that are known or never seen.
 
     Parameters
@@ -146,11 +92,18 @@ def predict(
         population, and a new level has only its prior.
     interval : float
         Mass of the equal-tailed intervals.
+    out : path, optional
+        Write the rows here with their predictions, instead of returning them, by the ending:
+        ``.parquet``, ``.feather`` (``.arrow``), ``.csv`` or ``.tsv`` (also with ``.gz``). Files,
+        DuckDB relations and tables, polars LazyFrames, pyarrow datasets and streams are then read
+        and written in parts, so that ten million rows take no more memory than a hundred thousand.
+        The file is whole or not there.
     seed : int, optional
-        Of the random numbers for new levels and observations; by default that of the fit.
+        Of the random numbers for new levels and observations, where any are drawn; by default that
+        of the fit.
     offset, exposure, trials, se, weights : str, array or number, optional
         As in :func:`partialpool.fit`; by default the columns that the fit used. Rows have
-        weight 1 where the new data lack that column.
+        weight 1 where the new data lack that column. Arrays only for tables in memory.
 
     Returns
     -------
@@ -161,6 +114,18 @@ def predict(
         each is in ``p[label]``.
         ``attrs["notes"]`` says which rows have no prediction because a value is missing, and
         what was made of new levels.
+    PredictionFile
+        With `out`: what was written. The columns are those of the rows, with their types and in
+        their order, and the same beside them; nothing stands where there is no prediction.
+
+    Notes
+    -----
+    In Gaussian models with at most one grouping factor whose coefficients integrate out, a row is
+    normal given the variance parameters, and the numbers are those of a mixture of normals over
+    these. They need no draws of coefficients, levels or observations, and agree with those of
+    :meth:`posterior_predictive` within its Monte Carlo error. In other models they sum up these
+    draws. They do not depend on how a table is cut, or on which other rows it has: draws of a new
+    level belong to its label, those of an observation to the row's place in the table.
 
     Raises
     ------
@@ -174,94 +139,56 @@ def predict(
     >>> new = fit.predict({"floor": [0, 0], "county": [1, 999]})
     >>> bool(new["sd"][1] > new["sd"][0])
     True
+    >>> import os, tempfile
+    >>> scored = os.path.join(tempfile.mkdtemp(), "scored.parquet")
+    >>> fit.predict({"floor": [0, None], "county": [1, 999]}, out=scored).predicted
+    1
     """
-    import pandas as pd
-
     roles = {"offset": offset, "exposure": exposure, "trials": trials}
     roles |= {"se": se, "weights": weights}
+    what = asked(fit, kind, new_levels, seed, roles, interval)
+    if out is None:
+        return _table(fit, what, new)
+    path = as_path(out, "out")
+    as_texts = ending(path) in TEXT
+    batches = None
+    if new is not None:
+        batches = open_batches(new, used_columns(fit, what), as_texts=as_texts)
+    if batches is not None:
+        done = stream(fit, what, batches, path)
+    else:
+        frame = _table(fit, what, new)
+        rows, there = len(frame), int(np.isfinite(frame["mean"].to_numpy()).sum())
+        done = Done(rows, there, written_frame(frame, path), tuple(frame.attrs["notes"]))
+    return PredictionFile(path, *done, kind, float(interval), what.seed)
 
-    check_interval(interval)
-    ready = _Ready(fit, new, kind, new_levels, seed, roles)
+
+def _table(fit: Posterior, what: Asked, new: Any) -> pd.DataFrame:
+    """Rows with their predictions beside them."""
+    import pandas as pd
+
+    prepared, tally = prepare(fit, what, new), Tally()
     if new is None:
         assert fit.design is not None
         frame = table_frame(fit.design.table)
         frame.index = pd.Index(fit.design.rows, name="row")
     else:
         frame = table_frame(new)
-    evaluator, model = ready.evaluator(fit, new_levels), fit.model
-    labels = _probability_labels(model, kind)
-    frame, renamed = _beside(frame, (*COLUMNS, *labels))
-    ready.notes += renamed
-    n, at_table = ready.gathered.n_given, ready.gathered.positions
-    out = np.full((n if new is not None else len(at_table), 4), np.nan)
-    shares = np.full((len(out), len(labels)), np.nan)
-    place = at_table if new is not None else np.arange(len(at_table))
-    out[place], shares[place] = summarised(evaluator, kind, interval)
-    ready.notes += without_numbers(out[place])
-    columns = dict(zip(COLUMNS, out.T, strict=True)) | dict(zip(labels, shares.T, strict=True))
-    frame = frame.assign(**columns)
-    frame.attrs |= _facts(fit, kind, ready) | {"interval": float(interval)}
-    return frame
-
-
-def summarised(evaluator: Evaluator, kind: str, interval: float) -> tuple[Array, Array]:
-    """Mean, sd, lower and upper of all rows, and the probabilities of their categories.
-
-    Returns
-    -------
-    (row, 4) array, (row, category) array
-        The second without columns where no probabilities belong to the kind.
-    """
-    labels = _probability_labels(evaluator.model, kind)
-    out = np.full((len(evaluator.rows), 4), np.nan)
-    shares = np.full((len(out), len(labels)), np.nan)
-    for first, at in evaluator.chunks(max(1, 2 * len(labels))):
-        # Overflow to infinity, and undetermined levels, are results like others.
-        with np.errstate(invalid="ignore", over="ignore"):
-            if labels:
-                p = evaluator.probabilities(evaluator.linear(at))
-                shares[at] = p.mean(axis=1)
-                values = np.asarray(p @ evaluator.model.scores)
-            else:
-                values = _values(evaluator, kind, first, at)
-            out[at] = summarise_rows(values, interval)
-    return out, shares
-
-
-def without_numbers(out: Array) -> list[str]:
-    """Say how many rows of a summary are not determined, or too large."""
-    notes = []
-    undetermined = int(np.isnan(out[:, 0]).sum())
-    if undetermined:
-        notes.append(
-            f"no prediction for {undetermined} row{'s' * (undetermined != 1)} in levels whose own "
-            "rows do not determine their coefficients"
-        )
-    infinite = int(np.isinf(out).any(axis=1).sum())
-    if infinite:
-        notes.append(
-            f"the prediction of {infinite} row{'s' * (infinite != 1)} is larger than can be "
-            "computed with: look at the values of the predictors"
-        )
-    return notes
-
-
-def _beside(frame: pd.DataFrame, taken: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Rename columns of a table that are called as those of the predictions, and say so."""
+    found, gathered = predicted(prepared, tally), prepared.gathered
+    n = gathered.n_given if new is not None else len(gathered.positions)
+    place = gathered.positions if new is not None else np.arange(n)
     names = list(map(str, frame.columns))
-    used, renamed = {*names, *taken}, {}
-    for name in names:
-        if name in taken:
-            new = f"data_{name}"
-            while new in used:
-                new = f"data_{new}"
-            used.add(new)
-            renamed[name] = new
-    notes = [
-        f"the column `{old}` of the data is called `{new}` here" for old, new in renamed.items()
+    tally.renamed = renamed(names, found)
+    frame.columns = [
+        tally.renamed.get(name, own) for name, own in zip(names, frame.columns, strict=True)
     ]
-    frame.columns = [renamed.get(name, own) for name, own in zip(names, frame.columns, strict=True)]
-    return frame, notes
+    columns = {}
+    for name, values in found.items():
+        columns[name] = np.full(n, np.nan)
+        columns[name][place] = values
+    frame = frame.assign(**columns)
+    frame.attrs |= _facts(fit, what, tally) | {"interval": what.interval}
+    return frame
 
 
 @takes(predict, RoleOptions)
@@ -295,28 +222,30 @@ def posterior_predictive(
     """
     import xarray as xr
 
-    ready = _Ready(fit, new, kind, new_levels, seed, given_roles(RoleOptions, roles))
-    chosen = pick_draws(fit, draws)
+    what = asked(fit, kind, new_levels, seed, given_roles(RoleOptions, roles))
+    prepared, tally = prepare(fit, what, new), Tally()
+    tally.add_rows(prepared)
+    gathered, chosen = prepared.gathered, pick_draws(fit, draws)
     picked = (np.arange(fit.run.chains)[:, None] * fit.run.draws + chosen).ravel()
-    n = ready.gathered.n_given
+    n = gathered.n_given
     remedy = "ask for fewer with `draws=`, or for fewer rows at a time"
     check_memory(len(picked), n, what="rows", copies=1.1, remedy=remedy)
-    evaluator = ready.evaluator(fit, new_levels, picked)
+    evaluator = prepared.evaluator(picked)
     out = np.full((n, len(picked)), np.nan)
-    place = ready.gathered.positions if new is not None else np.arange(n)
-    for first, at in evaluator.chunks(max(1, 2 * len(_probability_labels(fit.model, kind)))):
+    place = gathered.positions if new is not None else np.arange(n)
+    for at in evaluator.chunks(max(1, 2 * len(probability_labels(fit.model, kind)))):
         with np.errstate(invalid="ignore", over="ignore"):
-            out[place[at]] = _values(evaluator, kind, first, at)
+            out[place[at]] = values_of(evaluator, kind, at)
     return xr.DataArray(
         np.moveaxis(out.reshape(n, fit.run.chains, len(chosen)), 0, 2),
         dims=("chain", "draw", "row"),
         coords={
             "chain": np.arange(fit.run.chains),
             "draw": chosen,
-            "row": np.arange(n) if new is not None else ready.gathered.positions,
+            "row": np.arange(n) if new is not None else gathered.positions,
         },
         name=fit.model.response,
-        attrs=_facts(fit, kind, ready),
+        attrs=_facts(fit, what, tally),
     )
 
 
@@ -338,44 +267,8 @@ def pick_draws(fit: Posterior, draws: int | None) -> Ints:
     return np.arange(draws) * fit.run.draws // draws
 
 
-def summarise_rows(values: Array, interval: float) -> Array:
-    """Mean, sd, lower and upper over the draws of every row: (row, 4).
-
-    Examples
-    --------
-    >>> summarise_rows(np.array([[1.0, 2.0, 3.0]]), 0.5)
-    array([[2. , 1. , 1.5, 2.5]])
-    """
-    n = values.shape[1]
-    # Two order statistics beside each quantile, by one partition for all.
-    at = np.array(tails(interval)) * (n - 1)
-    low = np.floor(at).astype(np.int64)
-    high = np.minimum(low + 1, n - 1)
-    ordered = np.partition(values, np.unique([low, high]), axis=1)
-    below, above = ordered[:, low], ordered[:, high]
-    quantiles = below + np.where(above > below, (above - below) * (at - low), 0.0)
-    sd = sd_of(values, axis=1, ddof=1) if n > 1 else np.zeros(len(values))
-    found = np.column_stack([mean_of(values, axis=1), sd, quantiles])
-    found[np.isnan(values).any(axis=1)] = np.nan
-    return found
-
-
-def _values(evaluator: Evaluator, kind: str, first: int, at: Ints) -> Array:
-    by_kind: dict[str, Callable[[], Array]] = {
-        "mean": lambda: evaluator.mean(at),
-        "linear": lambda: evaluator.linear(at),
-        "observation": lambda: evaluator.observations(first, at),
-    }
-    return by_kind[kind]()
-
-
-def _probability_labels(model: Model, kind: str) -> tuple[str, ...]:
-    """Name the columns of the probabilities of ordered categories."""
-    return tuple(f"p[{label}]" for label in model.categories) if kind == "mean" else ()
-
-
-def _facts(fit: Posterior, kind: str, ready: _Ready) -> dict[str, Any]:
-    facts: dict[str, Any] = {"kind": kind, "seed": ready.seed, "notes": ready.notes}
+def _facts(fit: Posterior, what: Asked, tally: Tally) -> dict[str, Any]:
+    facts: dict[str, Any] = {"kind": what.kind, "seed": what.seed, "notes": tally.notes}
     if fit.model.categories:
         facts["categories"] = list(fit.model.categories)
     return facts

@@ -180,7 +180,7 @@ def _moments(fit: Posterior, *, spread: bool) -> tuple[Array, Array]:
     rows = design_rows(model, rows_of(fit))
     evaluator = Evaluator(model, fit.run, rows, new_levels="sample", seed=fit.run.seed)
     found = np.full((2, len(rows)), np.nan)
-    for _, at in evaluator.chunks(max(1, 3 * len(model.categories))):
+    for at in evaluator.chunks(max(1, 3 * len(model.categories))):
         with np.errstate(invalid="ignore", over="ignore"):
             eta = evaluator.linear(at)
             found[0, at] = mean_of(evaluator.mean(at, eta), axis=1)

@@ -8,12 +8,15 @@ from typing import Annotated, Any, cast
 import typer
 
 import partialpool
+from partialpool.answers.prediction_file import PredictionFile
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
-from partialpool.cli.files import check_targets, read_table, write_frame
+from partialpool.cli.files import check_targets, read_table
 from partialpool.cli.options import READING, ROLES, taking
 from partialpool.cli.output import own_words, say, say_json
 from partialpool.words.table import plain
+
+HELD = ("kind", "interval", "seed", "notes")
 
 
 @taking(*READING, *ROLES)
@@ -35,7 +38,11 @@ def predict_command(
     ] = "sample",
     interval: options.Interval = 0.95,
     out: Annotated[
-        str | None, typer.Option(metavar="FILE.csv", help="Write the rows here, not to stdout.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the rows here, however many, not to stdout: .parquet, .csv or .feather.",
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same numbers.  [default: that of the fit]")
@@ -46,29 +53,26 @@ def predict_command(
     """Predict the rows of a table from a fit that was saved."""
     check_targets(fit, {"--out": out}, what="fit")
     target = check_targets(data, {"--out": out})["--out"]
-    frame = partialpool.load(fit).predict(
-        read_table(data, given),
-        kind=cast(Any, kind),
-        new_levels=cast(Any, new_levels),
-        interval=interval,
-        seed=seed,
-        **given,
-    )
+    table, fitted = read_table(data, given), partialpool.load(fit)
+    asked = {"kind": kind, "new_levels": new_levels, "interval": interval, "seed": seed}
+    found = fitted.predict(table, out=target, **cast(Any, asked | given))
+    rows = found.rows if isinstance(found, PredictionFile) else len(found)
+    source = found.to_dict() if isinstance(found, PredictionFile) else found.attrs
+    held = {name: source[name] for name in HELD}
     facts = (
-        f"{kind} and {100 * interval:g}% interval of {len(frame)} rows, "
-        f"seed {frame.attrs['seed']}, partialpool {partialpool.__version__}"
+        f"{kind} and {100 * interval:g}% interval of {rows} rows, seed {held['seed']}, "
+        f"partialpool {partialpool.__version__}"
     )
-    if target is not None:
-        write_frame(frame, target)
     if as_json:
-        held = {name: frame.attrs[name] for name in ("kind", "interval", "seed", "notes")}
-        say_json(plain(held | {"rows": frame.to_dict("records")} if target is None else held))
-    elif target is None:
-        say(frame.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep=""))
+        if not isinstance(found, PredictionFile):
+            held["rows"] = found.to_dict("records")
+        say_json(plain(held))
+    elif isinstance(found, PredictionFile):
+        say(f"{facts}: {out}")
+    else:
+        say(found.to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep=""))
         say("")
         say(facts)
-    else:
-        say(f"{facts}: {out}")
-    for note in () if as_json else frame.attrs["notes"]:
+    for note in () if as_json else held["notes"]:
         say(own_words(f"note: {note}"), sys.stderr)
     return DONE

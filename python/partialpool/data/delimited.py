@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
@@ -35,6 +35,7 @@ T = TypeVar("T")
 _INTEGER, _NUMBER, _SILENT, _MARK, _TEXT = range(5)
 
 _FIRST = 2000
+_EXACT = 2.0**53  # beyond this, floats do not tell whole numbers apart
 
 
 class _Counts(NamedTuple):
@@ -53,7 +54,7 @@ class _Counts(NamedTuple):
     """Those with other points."""
 
 
-def open_delimited(path: str, how: Reading) -> DelimitedReader | LineReader:
+def open_delimited(path: str, how: Reading, *, lines: bool = True) -> DelimitedReader | LineReader:
     """Open a text file with a line a row, or standard input.
 
     Parameters
@@ -62,13 +63,16 @@ def open_delimited(path: str, how: Reading) -> DelimitedReader | LineReader:
         A path, which exists, or ``"-"``.
     how : Reading
         What users say about it.
+    lines : bool
+        Whether small files are read without DuckDB.
     """
     source = "standard input" if path == STANDARD_INPUT else Path(path).name
     try:
         text = attempt(source, lambda: as_utf8(path, how.encoding))
         with open(text.path, encoding="utf-8-sig", newline="") as file:
             head = _Head(file, source, tab=".tsv" in path.lower())
-        columns = split_lines(text.path, head.delimiter, len(head.names), head.skip)
+        width = len(head.names)
+        columns = split_lines(text.path, head.delimiter, width, head.skip) if lines else None
     except UnicodeError:
         raise not_utf8(source) from None
     except (OSError, csv.Error) as error:
@@ -165,6 +169,64 @@ class DelimitedReader:
             )
         self._n_rows = len(next(iter(columns.values())))
         return columns
+
+    def meanings(self, names: Sequence[str]) -> dict[str, str | tuple[Array, Column]]:
+        """Find what columns are taken for.
+
+        Returns
+        -------
+        dict
+            ``"BIGINT"`` or ``"DOUBLE"`` for plain numbers; else all texts that occur, and what each
+            of them is: a column in which a row without text comes last.
+        """
+        counts = self._counted(names)
+        found: dict[str, str | tuple[Array, Column]] = {}
+        for name in names:
+            kind = self._kind(counts[name]) if name in counts else None
+            if kind is not None:
+                found[name] = kind
+                continue
+            c = f"c{self._positions[name]}"
+            query = self._relation.filter(f"{c} IS NOT NULL").project(c).distinct()
+            own = _unmasked(self._run(query.fetchnumpy)[c])[0]
+            texts = np.append(own, "")
+            doubtful = name in counts and self._is_doubtful(counts[name])
+            absent = np.append(np.zeros(len(own), dtype=bool), True)
+            column = read_texts(name, texts, absent, self._how, explicit=False, doubtful=doubtful)
+            found[name] = own, column
+        return found
+
+    def plain_numbers(self, names: Sequence[str]) -> dict[str, str]:
+        """Find the columns that lose nothing as numbers: ``"BIGINT"`` or ``"DOUBLE"`` by name."""
+        counts = self._counted(names)
+        kinds = {name: self._kind(own) for name, own in counts.items() if not own.zeros}
+        found = {name: kind for name, kind in kinds.items() if kind is not None}
+        floats = [name for name, kind in found.items() if kind == "DOUBLE"]
+        if floats:
+            casts = [self._cast(f"c{self._positions[name]}", "DOUBLE") for name in floats]
+            query = ", ".join(f"max(abs({cast})) FILTER (abs({cast}) < 1e300)" for cast in casts)
+            largest = self._run(self._relation.aggregate(query).fetchall)[0]
+            for name, size in zip(floats, largest, strict=True):
+                if size is not None and size > _EXACT:
+                    del found[name]
+        return found
+
+    def stream(self, kinds: Mapping[str, str], rows: int) -> Iterator[Any]:
+        """Read Arrow batches of some rows: all columns as they stand, ``t0`` …, and numbers.
+
+        These are called ``c0`` …, by the position of their column.
+        """
+        every = [f"c{k} AS t{k}" for k in range(len(self.names))]
+        for name, kind in kinds.items():
+            c = f"c{self._positions[name]}"
+            every.append(f"{self._cast(c, kind)} AS {c}")
+        relation = self._relation.project(", ".join(every))
+        reader = self._run(lambda: relation.fetch_record_batch(rows))
+        while True:
+            batch = self._run(lambda: next(reader, None))
+            if batch is None:
+                return
+            yield batch
 
     def frames(self, names: Iterable[str], labels: Iterable[str]) -> Frames:
         """Give these columns in frames: as numbers where all of their texts are, else as text."""

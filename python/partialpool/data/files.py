@@ -23,7 +23,14 @@ _OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _KNOWN = "`.csv`, `.tsv`, `.txt` (also with `.gz`), `.parquet`, `.feather`, `.arrow`, `.xlsx`"
 
 
-def open_file(text: str, how: Reading = USUAL) -> Reader:
+def path_to_stream(text: str) -> Path | None:
+    """Return the path of an Arrow file, which can be read in parts; None for what is none."""
+    path = as_path(text)
+    found = path.name.lower().endswith(_ARROW) and kind_of(path) == "file"
+    return path if found and path.stat().st_size else None
+
+
+def open_file(text: str, how: Reading = USUAL, *, in_parts: bool = False) -> Reader:
     """Open a file by its extension; columns are read when taken.
 
     Parameters
@@ -33,6 +40,8 @@ def open_file(text: str, how: Reading = USUAL) -> Reader:
         a pattern of Parquet files; or ``"-"``, standard input.
     how : Reading
         What users say about it.
+    in_parts : bool
+        Whether it is to be read in parts, so that text files are split by DuckDB, however small.
 
     Examples
     --------
@@ -42,18 +51,18 @@ def open_file(text: str, how: Reading = USUAL) -> Reader:
     partialpool.errors.InputError: there is no file `nowhere.csv`: check the path.
     """
     if text == STANDARD_INPUT:
-        return open_delimited(text, how)
+        return open_delimited(text, how, lines=not in_parts)
     path = as_path(text)
     kind = kind_of(path)
     if kind == "nothing" and "::" in text:
         name, part = text.rsplit("::", 1)
         return _part(existing_file(as_path(name)), part, how)
     if kind == "folder" or (kind == "nothing" and set(path.name) & set("*?[")):
-        return _several(path, text, how)
-    return _single(existing_file(path), how)
+        return _several(path, text, how, in_parts)
+    return _single(existing_file(path), how, in_parts)
 
 
-def _single(path: Path, how: Reading) -> Reader:
+def _single(path: Path, how: Reading, in_parts: bool) -> Reader:
     name = path.name.lower()
     if name.endswith(_DATABASES):
         raise InputError(
@@ -71,7 +80,7 @@ def _single(path: Path, how: Reading) -> Reader:
     if kind_of(path) == "file" and path.stat().st_size == 0:
         raise InputError(f"`{path.name}` is empty", remedy="give a file with data")
     if name.endswith(_TEXT):
-        return open_delimited(str(path), how)
+        return open_delimited(str(path), how, lines=not in_parts)
     if how.encoding is not None:
         raise InputError(
             f"`encoding` is given, but `{path.name}` is no text file", remedy="leave it out"
@@ -93,7 +102,7 @@ def _part(path: Path, part: str, how: Reading) -> Reader:
     return open_database(path, part, how)
 
 
-def _several(path: Path, text: str, how: Reading) -> Reader:
+def _several(path: Path, text: str, how: Reading, in_parts: bool) -> Reader:
     """Open a folder or a pattern of Parquet files."""
     paths = attempt(shown(path), lambda: find_parquet(path))
     folder = path.is_dir()
@@ -107,7 +116,7 @@ def _several(path: Path, text: str, how: Reading) -> Reader:
     other = next((p for p in paths if p.suffix.lower() != ".parquet"), None)
     if other is not None:
         if len(paths) == 1:
-            return _single(other, how)
+            return _single(other, how, in_parts)
         raise InputError(
             f"`{text}` names several files, and `{other.name}` is no Parquet file",
             remedy="give one file, or several of Parquet",

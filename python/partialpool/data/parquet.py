@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,7 +58,40 @@ def open_parquet(paths: Sequence[Path], source: str, how: Reading) -> RelationRe
         first = first or own
         _check_alike(own, first, path, paths[0])
     relation = _open(connection, paths, source, union_by_name=len(paths) > 1)
-    return RelationReader(relation, source, how, [name for name, _ in first], files.run)
+    return RelationReader(relation, source, how, [name for name, _ in first], files.run, paths)
+
+
+def parquet_schema(paths: Sequence[Path]) -> tuple[Any, int]:
+    """Schema of the first of some files, as Arrow has it, and the number of rows of all."""
+    import pyarrow.parquet as pq
+
+    every = [attempt(path.name, lambda path=path: pq.ParquetFile(path)) for path in paths]  # type: ignore[misc]
+    rows = sum(file.metadata.num_rows for file in every)
+    for file in every:
+        file.close()
+    return every[0].schema_arrow, rows
+
+
+def parquet_batches(paths: Sequence[Path], schema: Any, rows: int) -> Iterator[Any]:
+    """Read files in batches of at most so many rows, with the types of this schema.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read: it is named, with its row group.
+    """
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        with attempt(path.name, lambda path=path: pq.ParquetFile(path)) as file:  # type: ignore[misc]
+            groups = file.num_row_groups
+            for k in range(groups):
+                try:
+                    for batch in file.iter_batches(rows, row_groups=[k]):
+                        yield batch if batch.schema.types == schema.types else batch.cast(schema)
+                except Exception as error:  # whatever a broken file makes of it
+                    where = f"{path.name}, row group {k + 1} of {groups}"
+                    raise unreadable(where, error) from None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,10 @@ def connect(path: str = ":memory:", *, alone: bool = False) -> Any:
 
 
 class RelationReader:
-    """A DuckDB relation whose columns are reached by position, since DuckDB ignores case."""
+    """A DuckDB relation whose columns are reached by position, since DuckDB ignores case.
+
+    `files`: the Parquet files that it is, one after the other.
+    """
 
     index = None
 
@@ -55,9 +59,10 @@ class RelationReader:
         how: Reading = USUAL,
         names: Sequence[Any] | None = None,
         run: Callable[[Callable[[], Any]], Any] | None = None,
+        files: Sequence[Path] = (),
     ) -> None:
         self.names = check_names(relation.columns if names is None else names, source)
-        self.source = source
+        self.source, self.files = source, tuple(files)
         self._relation, self._how = relation, how
         self._run = run or partial(attempt, source)
         self._positions = {name: i for i, name in enumerate(self.names)}
@@ -79,6 +84,10 @@ class RelationReader:
         data = self._run(lambda: self._relation.project(select).fetchnumpy())
         self._n_rows = len(data["c0"])
         return {n: self._column(n, data[f"c{k}"], t) for k, (n, _, t) in enumerate(wanted)}
+
+    def stream(self, rows: int) -> Any:
+        """All columns as Arrow's batches of some rows: a pyarrow.RecordBatchReader."""
+        return self._run(lambda: self._relation.fetch_record_batch(rows))
 
     def frames(self, names: Iterable[str], labels: Iterable[str]) -> Frames | None:
         """Give these columns in frames, if their types say what they are in any of them."""

@@ -77,7 +77,7 @@ class StreamReader:
     index = None
 
     def __init__(self, stream: Stream, source: str, how: Reading = USUAL) -> None:
-        self._stream, self._how, self.source = stream, how, source
+        self.given, self._how, self.source = stream, how, source
         self.names = check_names([name for name, _ in stream.types], source)
         self._types = dict(stream.types)
         self._whole: FrameReader | None = None
@@ -89,15 +89,15 @@ class StreamReader:
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        count = self._stream.count
+        count = self.given.count
         return self._kept().n_rows if count is None else int(attempt(self.source, count))
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Convert these columns."""
         names = list(names)
-        if self._stream.once:
+        if self.given.once:
             return self._kept().read(names, labels)
-        frame = attempt(self.source, lambda: self._stream.whole(names))
+        frame = attempt(self.source, lambda: self.given.whole(names))
         return FrameReader(frame, self.source, self._how).read(names, labels)
 
     def frames(self, names: Iterable[str], labels: Iterable[str]) -> Frames | None:
@@ -114,14 +114,14 @@ class StreamReader:
                 texts[name] = TextKind()
         if self._whole is not None:
             return None
-        return Frames(self._batches, texts, once=self._stream.once)
+        return Frames(self._batches, texts, once=self.given.once)
 
     def has_more_than(self, rows: int) -> bool:
         """Whether there are more rows than so many."""
-        if not self._stream.once or self._whole is not None:
+        if not self.given.once or self._whole is not None:
             return self.n_rows > rows
         if self._rest is None:
-            self._rest = attempt(self.source, lambda: self._stream.batches(self.names, ROWS))
+            self._rest = attempt(self.source, lambda: self.given.batches(self.names, ROWS))
         while sum(map(len, self._held)) <= rows:
             frame = attempt(self.source, lambda: next(self._rest or iter(()), None))
             if frame is None:
@@ -130,9 +130,9 @@ class StreamReader:
         return True
 
     def _batches(self, names: Sequence[str], rows: int) -> Iterator[Any]:
-        self.is_spent = self._stream.once
+        self.is_spent = self.given.once
         if self._rest is None:
-            return self._stream.batches(names, rows)
+            return self.given.batches(names, rows)
         held, self._held = self._held, []
         return (frame.select(list(names)) for frame in chain(held, self._rest))
 
@@ -145,7 +145,7 @@ class StreamReader:
 
     def _all(self) -> Any:
         if self._rest is None:
-            return self._stream.whole(self.names)
+            return self.given.whole(self.names)
         import pyarrow as pa
 
         return pa.concat_tables([*self._held, *self._rest])

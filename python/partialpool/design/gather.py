@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,47 @@ from .plan import Plan
 from .roles import Expression, check_values, role_columns, take_role
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows without prediction, and what else there is to say of those that were gathered.
+
+    Attributes
+    ----------
+    missing : int
+        Rows with missing values, in the columns `lacking`.
+    weightless : int
+        Rows with weight 0.
+    unweighted : str
+        That the rows have weight 1, if the fit used weights that are not there.
+    """
+
+    missing: int = 0
+    lacking: tuple[str, ...] = ()
+    weightless: int = 0
+    unweighted: str = ""
+
+    def __add__(self, other: LeftOut) -> LeftOut:
+        lacking = tuple(dict.fromkeys((*self.lacking, *other.lacking)))
+        return LeftOut(
+            self.missing + other.missing,
+            lacking,
+            self.weightless + other.weightless,
+            self.unweighted or other.unweighted,
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What to say about the predictions."""
+        notes = [self.unweighted] if self.unweighted else []
+        if self.missing:
+            names = ", ".join(f"`{name}`" for name in self.lacking)
+            gone = counted(self.missing)
+            notes.append(f"no prediction for {gone} with missing values ({names})")
+        if self.weightless:
+            notes.append(f"no prediction for {counted(self.weightless)} with weight 0")
+        return notes
+
+
 @dataclass(frozen=True, eq=False)
 class Gathered:
     """The columns and roles of the rows that nothing is missing in.
@@ -34,15 +75,20 @@ class Gathered:
         Where these rows are in the table that was given.
     n_given : int
         Rows of that table.
-    notes : list of str
-        What to say about the predictions.
+    left_out : LeftOut
+        What to say of the others.
     """
 
     table: Table
     roles: dict[str, Array]
     positions: Ints
     n_given: int
-    notes: list[str] = field(default_factory=list)
+    left_out: LeftOut = LeftOut()
+
+    @property
+    def notes(self) -> list[str]:
+        """What to say about the predictions."""
+        return self.left_out.notes
 
     def keep(self, rows: Flags) -> Gathered:
         """Keep only some rows."""
@@ -87,7 +133,6 @@ def gather(
         If a column is lacking, or holds what cannot be.
     """
     source = opened(data)
-    notes: list[str] = []
     groups = [name for name in dict.fromkeys(grouping) if name in source.names]
     if not optional:
         for name in grouping:
@@ -97,7 +142,8 @@ def gather(
                     remedy='add it, or leave its levels out with new_levels="population"',
                 )
     used = plan.predictors
-    sources = {role: _source(plan, role, given, source, notes) for role in roles}
+    unweighted: list[str] = []
+    sources = {role: _source(plan, role, given, source, unweighted) for role in roles}
     sources = {role: value for role, value in sources.items() if value is not None}
     named = [name for value in sources.values() for name in role_columns(value)]
     table = source.take((*used, *groups, *named), plan.labels)
@@ -106,13 +152,13 @@ def gather(
     complete = np.ones(table.n_rows, dtype=bool)
     for column in (*kept.values(), *columns.values()):
         complete &= ~column.missing
-    if not complete.all():
-        lacking = [c.name for c in (*kept.values(), *columns.values()) if c.missing.any()]
-        names = ", ".join(f"`{name}`" for name in dict.fromkeys(lacking))
-        gone = counted(int((~complete).sum()))
-        notes.append(f"no prediction for {gone} with missing values ({names})")
+    lacking = [c.name for c in (*kept.values(), *columns.values()) if c.missing.any()]
+    missing, weightless = int((~complete).sum()), 0
     if "weights" in columns:
-        complete &= _weighted(columns["weights"], notes)
+        positive = _positive(columns["weights"])
+        weightless = int((~positive).sum())
+        complete &= positive
+    left_out = LeftOut(missing, tuple(dict.fromkeys(lacking)), weightless, *unweighted)
     positions = np.flatnonzero(complete)
     values = {role: c.values[complete].astype(np.float64) for role, c in columns.items()}
     check_new_roles(values, positions)
@@ -120,7 +166,7 @@ def gather(
     if len(positions):
         kept |= {name: as_fitted(plan, kept[name]) for name in used}
     taken = Table(kept, len(positions), table.source)
-    return Gathered(taken, values, positions, table.n_rows, notes)
+    return Gathered(taken, values, positions, table.n_rows, left_out)
 
 
 def as_fitted(plan: Plan, column: Column) -> Column:
@@ -176,7 +222,7 @@ def _source(plan: Plan, role: str, given: Mapping[str, Any], table: Any, notes: 
     return None
 
 
-def _weighted(column: Column, notes: list[str]) -> Flags:
+def _positive(column: Column) -> Flags:
     """Rows whose weight allows an observation; none has a negative one."""
     weights = np.where(column.missing, 1.0, column.values.astype(np.float64))
     if (weights < 0).any():
@@ -184,8 +230,6 @@ def _weighted(column: Column, notes: list[str]) -> Flags:
             f"`weights` is negative in {counted(int((weights < 0).sum()))}",
             remedy="give positive weights",
         )
-    if (weights == 0).any():
-        notes.append(f"no prediction for {counted(int((weights == 0).sum()))} with weight 0")
     return np.asarray(weights > 0)
 
 

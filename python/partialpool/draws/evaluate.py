@@ -24,7 +24,6 @@ from partialpool.model import Group, Model
 from partialpool.priors import Flat, Normal
 
 CHUNK = 4_000_000  # numbers (draws × rows) that are computed at a time
-BLOCK = 16  # rows that share a random stream of observations
 
 
 def stream(seed: int, *parts: object) -> np.random.Generator:
@@ -59,6 +58,8 @@ class Evaluator:
         level share them.
     picked : array of int, optional
         Which draws to use, counted over all chains.
+    places : (row,) array of int, optional
+        Where the rows are in their table: observations depend on the seed and on that alone.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Evaluator:
         new_levels: str,
         seed: int,
         picked: Ints | None = None,
+        places: Ints | None = None,
     ) -> None:
         self.model, self.run, self.rows = model, run, rows
+        self.places = np.arange(len(rows)) if places is None else places
         self.family = model.family
         self.new_levels, self.seed = new_levels, seed
         self.n_draws = run.chains * run.draws
@@ -99,14 +102,25 @@ class Evaluator:
         )
         return np.argsort(largest.codes, kind="stable")
 
-    def chunks(self, width: int = 1) -> Iterator[tuple[int, Ints]]:
-        """Parts of the rows: where each starts in the order, and its positions.
+    def of(self, rows: Rows) -> Evaluator:
+        """Say the same about other rows."""
+        return Evaluator(
+            self.model,
+            self.run,
+            rows,
+            new_levels=self.new_levels,
+            seed=self.seed,
+            picked=self.picked,
+        )
+
+    def chunks(self, width: int = 1) -> Iterator[Ints]:
+        """Positions of the rows, some at a time.
 
         `width`: how many numbers are needed for each row and draw.
         """
-        size = max(1, CHUNK // (self.n_draws * width * BLOCK)) * BLOCK
+        size = max(1, CHUNK // (self.n_draws * width))
         for first in range(0, len(self.order), size):
-            yield first, self.order[first : first + size]
+            yield self.order[first : first + size]
 
     def linear(self, at: Ints) -> Array:
         """Linear predictor of the mean."""
@@ -155,22 +169,20 @@ class Evaluator:
             return np.asarray(self.probabilities(eta) @ self.model.scores)
         return self.family.mean(eta, Given(self.model.link, self.aux))
 
-    def observations(self, first: int, at: Ints) -> Array:
-        """Draws of responses; `first` as `chunks` gives it, so that parts of any size agree."""
+    def observations(self, at: Ints) -> Array:
+        """Draws of responses, from a random stream for each row."""
         eta, log_sigma, trials = self.linear(at), self.log_sigma(at), self._trials(at)
+        log_sigma = None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape)
         out = np.empty(eta.shape)
-        for start in range(0, len(at), BLOCK):
-            block = slice(start, start + BLOCK)
-            out[block] = self.family.simulate(
-                stream(self.seed, "rows", first + start),
-                eta[block],
-                Given(
-                    self.model.link,
-                    self.aux,
-                    None if trials is None else trials[block],
-                    None if log_sigma is None else np.broadcast_to(log_sigma, eta.shape)[block],
-                ),
+        for k, place in enumerate(self.places[at].tolist()):
+            given = Given(
+                self.model.link,
+                self.aux,
+                None if trials is None else trials[k : k + 1],
+                None if log_sigma is None else log_sigma[k : k + 1],
             )
+            rng = stream(self.seed, "row", place)
+            out[k : k + 1] = self.family.simulate(rng, eta[k : k + 1], given)
         return self.model.scores[out.astype(np.int64)] if self.model.categories else out
 
     def probabilities(self, eta: Array) -> Array:

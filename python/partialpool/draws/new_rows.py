@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -198,22 +198,13 @@ def build_rows(model: Model, gathered: Gathered, needed: Sequence[Group]) -> Row
     return replace(rows, X=rows.X[:, own], members=tuple(members))
 
 
-def unseen_notes(model: Model, rows: Rows, how: Callable[[Group], str]) -> list[str]:
-    """Say which levels the fit did not see, and what is made of them."""
-    notes = {}
+def unseen(model: Model, rows: Rows) -> Iterator[tuple[Group, Sequence[str], int]]:
+    """Groups with levels that the fit did not see: their labels, if known, and how many rows."""
     for member in rows.members:
         group = model.groups[member.k]
-        new = member.codes >= len(group.levels)
-        if new.any():
-            if not member.labels:
-                notes[group.factor] = f"there is no column `{group.factor}`: {how(group)}"
-                continue
-            labels = [f"`{label}`" for label in member.labels[:3]]
-            shown = ", ".join(labels) + (", …" if len(member.labels) > 3 else "")
-            count = f"{len(member.labels)} level{'s' * (len(member.labels) != 1)}"
-            what = f"`{group.factor}` has {count} that the fit did not see ({shown}), in "
-            notes[group.factor] = f"{what}{_rows(new)}: {how(group)}"
-    return list(notes.values())
+        new = int((member.codes >= len(group.levels)).sum())
+        if new:
+            yield group, member.labels, new
 
 
 def check_known(model: Model, rows: Rows) -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from partialpool.arrays import Array, Ints
 from partialpool.design.gather import Gathered
 from partialpool.design.rows import Rows
+from partialpool.draws.alike import contents, distinct_rows, take
 from partialpool.draws.new_rows import build_rows, check_known, grouping_columns
 from partialpool.effects.levels import Levels
-from partialpool.effects.rows import averaged, contents, derived, interleaved, take
+from partialpool.effects.rows import averaged, derived, interleaved
 from partialpool.effects.values import with_column
 from partialpool.model import Group
 
@@ -130,8 +131,7 @@ class Average:
 
 def _distinct(table: Array, weights: Array) -> tuple[Ints, Array, Array]:
     """Merge rows that are alike: the first of each kind, how many, and their weight."""
-    _, first, kind = np.unique(table, axis=0, return_index=True, return_inverse=True)
-    kind = kind.ravel()
+    first, kind = distinct_rows(table)
     counts = np.bincount(kind).astype(np.float64)
     return first, counts, np.bincount(kind, weights).astype(np.float64)
 

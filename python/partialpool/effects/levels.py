@@ -128,7 +128,7 @@ class Levels:
             compute = partial(self._integrated, evaluator, kinds, tables)
             if self.kind == "mean" and np.isin(kinds, list(tables)).all():
                 width = 1
-        for _, at in evaluator.chunks(width):
+        for at in evaluator.chunks(width):
             with np.errstate(invalid="ignore", over="ignore"):
                 yield at, compute(at)
 
@@ -187,7 +187,7 @@ class Levels:
             own = np.flatnonzero(kinds == kind)
             low = np.full(len(self.picked), np.inf)
             high = -low
-            for _, part in evaluator.chunks():
+            for part in evaluator.chunks():
                 eta = evaluator.linear(part[kinds[part] == kind])
                 low = np.minimum(low, eta.min(axis=0, initial=np.inf))
                 high = np.maximum(high, eta.max(axis=0, initial=-np.inf))

@@ -1,4 +1,4 @@
-"""Rows of a design that are merged, averaged, or paired at two values."""
+"""Rows of a design that are averaged, or paired at two values."""
 
 from __future__ import annotations
 
@@ -8,28 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partialpool.arrays import Array, Ints
+from partialpool.arrays import Array
 from partialpool.design.rows import Rows
-
-
-def contents(rows: Rows) -> Array:
-    """Everything that enters the expectation of rows, a column each."""
-    columns = [np.zeros((len(rows), 1)), rows.X, *(member.Z for member in rows.members)]
-    columns += [x[:, None] for x in (rows.offset, *rows.roles.values()) if x is not None]
-    columns += [x for x in (rows.sigma_X,) if x is not None]
-    columns += [member.codes[:, None].astype(np.float64) for member in rows.members]
-    return np.ascontiguousarray(np.hstack(columns))
-
-
-def take(rows: Rows, at: Ints) -> Rows:
-    """Take some of the rows."""
-    return Rows(
-        rows.X[at],
-        None if rows.offset is None else rows.offset[at],
-        None if rows.sigma_X is None else rows.sigma_X[at],
-        tuple(replace(m, Z=m.Z[at], codes=m.codes[at]) for m in rows.members),
-        {role: values[at] for role, values in rows.roles.items()},
-    )
 
 
 def interleaved(low: Rows, high: Rows) -> Rows:

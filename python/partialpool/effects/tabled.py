@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from partialpool.answers.predict import summarise_rows
 from partialpool.arrays import Array, Ints
+from partialpool.draws.quantiles import summarise_rows
 from partialpool.effects.grid import Axis, Grid
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def _summary(model: Model, run: Run, k: int, probabilities: tuple[float, float])
 def _averaged(model: Model, run: Run, k: int, probabilities: tuple[float, float]) -> Array:
     levels, terms = np.arange(len(model.groups[k].levels)), len(model.groups[k].terms)
     some = levels[:: max(1, len(levels) // SOME_LEVELS)]
-    draws, integrated = _coefficients(model, run)
+    draws, integrated = integrated_draws(model, run)
     phi = tame(model, run, draws[:, integrated:])
     size = integrated**2
     at, weights = settle(
@@ -70,7 +70,7 @@ def _averaged_together(
     model: Model, run: Run, probabilities: tuple[float, float]
 ) -> tuple[Array, ...]:
     """The same for several factors, whose levels are found together at each node."""
-    draws, integrated = _coefficients(model, run)
+    draws, integrated = integrated_draws(model, run)
     assert model.reduced is not None
     every = [np.ascontiguousarray(covariances(model, run, i)) for i in range(len(run.groups))]
     levels = [len(group.levels) for group in model.groups]
@@ -103,7 +103,7 @@ def _averaged_together(
     return tuple(mixture(one.nodes(used), weights[used], probabilities) for one in at)
 
 
-def _coefficients(model: Model, run: Run) -> tuple[Array, int]:
+def integrated_draws(model: Model, run: Run) -> tuple[Array, int]:
     """Draws of the working coefficients, and how many of them are integrated: the first ones."""
     assert model.reduced is not None
     assert run.working is not None
@@ -144,7 +144,7 @@ class Normals:
         """Compute them at some of the draws."""
         assert model.reduced is not None
         group, data, known = model.groups[k], model.reduced.levels, model.reduced.population
-        (draws, integrated), q = _coefficients(model, run), len(group.terms)
+        (draws, integrated), q = integrated_draws(model, run), len(group.terms)
         sigma = np.ones(len(picked)) if run.sigma is None else run.sigma.ravel()[picked]
         covariance = covariances(model, run, k)
         covariance = covariance if group.is_flat else covariance[picked]

@@ -30,8 +30,12 @@ LATENT = {
 """The variance of the latent variable that is cut at a threshold, and what it is."""
 
 
+SMALL = 100_000  # numbers for which it does not pay to start threads
+
+
 def probabilities(link: str, eta: Array) -> tuple[Array, Array]:
     """Return p and 1 − p, each with all its digits."""
     eta = np.asarray(eta, dtype=float)
-    p, q = _core.link_probabilities(link=link, eta=np.ravel(eta), threads=os.cpu_count() or 1)
+    threads = 1 if eta.size < SMALL else os.cpu_count() or 1
+    p, q = _core.link_probabilities(link=link, eta=np.ravel(eta), threads=threads)
     return p.reshape(eta.shape), q.reshape(eta.shape)

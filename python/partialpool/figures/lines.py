@@ -14,11 +14,11 @@ from partialpool.data.labels import distinct, match_labels
 from partialpool.design import Design
 from partialpool.design.gather import Gathered
 from partialpool.design.rows import Rows
+from partialpool.draws.alike import contents, take
 from partialpool.draws.evaluate import Evaluator
 from partialpool.draws.new_rows import build_rows, gather_fitted
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.draws.rows import counting_weights
-from partialpool.effects.rows import contents, take
 from partialpool.effects.values import is_numeric, values_of, with_value
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Group

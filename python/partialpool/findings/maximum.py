@@ -26,7 +26,13 @@ def estimate_findings(pooled: Pooled, model: Model, found: Maximum) -> list[Find
     known = list(design_findings(pooled, model))
     of_data = [f for f in known if f.code in OF_DATA]
     apart = [_without_maximum(f) for f in known if f.code in SEPARATED]
-    return [*of_data, *apart, *([] if apart else _search(model, found)), *_singular(model, found), *_levels(model)]
+    return [
+        *of_data,
+        *apart,
+        *([] if apart else _search(model, found)),
+        *_singular(model, found),
+        *_levels(model),
+    ]
 
 
 def _without_maximum(finding: Finding) -> Finding:

@@ -1,8 +1,9 @@
-//! Averages over nodes of φ: `node_coefficients`, `level_summary`.
+//! Averages over nodes of φ: `node_coefficients`, `level_summary`, `row_summary`.
 
 use super::PyCrossProducts;
 use crate::marginal::averaged::{Averages, Written};
 use crate::marginal::nodes::{Coefficients, Nodes, coefficients as coefficients_at};
+use crate::marginal::predictors::{Rows, summarise};
 use crate::python::arguments::{flat, shape_error};
 use crate::python::mixture::tails;
 use numpy::{
@@ -107,6 +108,66 @@ pub fn level_summary<'py>(
             .summarise(&levels, tails, threads, &mut out);
     });
     PyArray1::from_vec(py, out).reshape([levels.len(), q, 4])
+}
+
+/// Mean, sd and two quantiles of rows over weighted nodes: row × 4. A row has the columns `a` of
+/// `u`, `z` of the deviations of its level (without rows from the number of levels on), and a
+/// variance of its own of `noise` σ²; those of a level stand together. The rest is as in
+/// [`level_summary`].
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+#[pyo3(signature = (
+    *, data, covariance, sigma, u, root, back, weights, levels, a, z, noise, probabilities, threads
+))]
+pub fn row_summary<'py>(
+    py: Python<'py>,
+    data: PyRef<'py, PyCrossProducts>,
+    covariance: PyReadonlyArray3<'_, f64>,
+    sigma: PyReadonlyArray1<'_, f64>,
+    u: PyReadonlyArray2<'_, f64>,
+    root: PyReadonlyArray3<'_, f64>,
+    back: PyReadonlyArray2<'_, f64>,
+    weights: PyReadonlyArray1<'_, f64>,
+    levels: PyReadonlyArray1<'_, i64>,
+    a: PyReadonlyArray2<'_, f64>,
+    z: PyReadonlyArray2<'_, f64>,
+    noise: PyReadonlyArray1<'_, f64>,
+    probabilities: (f64, f64),
+    threads: usize,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let data = &data.inner;
+    let (q, n) = (data.q, sigma.as_array().len());
+    let (p, rows) = (root.as_array().dim().1, levels.as_array().len());
+    let flat_prior = covariance.as_array().is_empty();
+    if !(flat_prior || covariance.as_array().dim() == (n, q, q))
+        || u.as_array().dim() != (n, data.width)
+        || root.as_array().dim() != (n, p, p)
+        || back.as_array().dim() != (q, q)
+        || weights.as_array().len() != n
+        || a.as_array().dim() != (rows, data.width)
+        || z.as_array().dim() != (rows, q)
+        || noise.as_array().len() != rows
+        || p >= data.width
+        || n == 0
+    {
+        return Err(shape_error("nodes or rows"));
+    }
+    let nodes = nodes(q, &sigma, &covariance);
+    let found = Coefficients { u: flat(u.as_array().iter()), root: flat(root.as_array().iter()) };
+    let written = Written {
+        back: &flat(back.as_array().iter()),
+        population: &vec![0.0; q * p],
+        shift: &vec![0.0; n * q],
+    };
+    let (weights, tails) = (weights.as_array().to_vec(), tails(probabilities)?);
+    let (levels, a) = (levels.as_slice()?, a.as_slice()?);
+    let rows = Rows { levels, a, z: z.as_slice()?, noise: noise.as_slice()? };
+    let mut out = vec![0.0; levels.len() * 4];
+    py.detach(|| {
+        let averages = Averages::new(data, &nodes, &found, &written, &weights);
+        summarise(&averages, &rows, tails, threads, &mut out);
+    });
+    PyArray1::from_vec(py, out).reshape([levels.len(), 4])
 }
 
 fn nodes(

@@ -26,7 +26,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<held_out::PyIntegrated>()?;
     module.add_function(wrap_pyfunction!(conditional::group_draws, module)?)?;
     module.add_function(wrap_pyfunction!(averaged::node_coefficients, module)?)?;
-    module.add_function(wrap_pyfunction!(averaged::level_summary, module)?)
+    module.add_function(wrap_pyfunction!(averaged::level_summary, module)?)?;
+    module.add_function(wrap_pyfunction!(averaged::row_summary, module)?)
 }
 
 /// Rows of a model with at most one factor, or with several.

@@ -1,0 +1,1 @@
+"""Rows → predictions with their uncertainty, in memory or from file to file."""
