@@ -165,6 +165,7 @@ def test_some_nodes_stand_for_all_draws(monkeypatch):
     assert len(few.known) < 500
     some = {kind: fit.predict(NEW, kind=kind) for kind in ("mean", "observation")}
     fit.run.window.clear()
+    monkeypatch.setattr(engine, "MOST_NODES", 10**6)
     monkeypatch.setattr(engine, "first_count", lambda phi, n: 10**6)
     assert len(engine.predictors(fit.model, fit.run).known) == 2000
     for kind, found in some.items():
@@ -175,14 +176,16 @@ def test_some_nodes_stand_for_all_draws(monkeypatch):
 
 def test_predictions_do_better_than_draws():
     """Held against a long run: what is exact given φ, and the draws of all parameters."""
-    formula = "y ~ x + (x | g)"
-    long = pp.fit(formula, DATA, seed=1, draws=20_000).predict(NEW)
+    rng = np.random.default_rng(3)
+    g, x = np.repeat(np.arange(30), 4), rng.normal(size=120)
+    y = 1 + x + rng.normal(size=30)[g] + rng.normal(size=120)
+    data, new = {"y": y, "x": x, "g": g}, {"x": rng.normal(size=M), "g": rng.integers(0, 30, M)}
+    long = pp.fit("y ~ x + (1 | g)", data, seed=1, draws=10_000).predict(new)
     errors = np.zeros(2)
     for seed in range(2, 8):
-        fit = pp.fit(formula, DATA, seed=seed, draws=250)
-        table = fit.predict(NEW)
-        drawn = fit.posterior_predictive(NEW, kind="linear").to_numpy().reshape(-1, M)
-        for k, mean in enumerate((table["mean"], drawn.mean(0))):
+        fit = pp.fit("y ~ x + (1 | g)", data, seed=seed, draws=250)
+        drawn = fit.posterior_predictive(new, kind="linear").to_numpy().reshape(-1, M)
+        for k, mean in enumerate((fit.predict(new)["mean"], drawn.mean(0))):
             errors[k] += np.sum(((mean - long["mean"]) / long["sd"]) ** 2)
     assert errors[0] < errors[1] / 2
 

@@ -117,7 +117,7 @@ def _prepared(model: Model, run: Run) -> Predictors | None:
     if most < MOST_NODES and len(draws) > most:
         return None
     nodes = _settled(model, run, _judges(model, run, new=False))
-    return None if MOST_NODES < len(nodes) < len(draws) else Predictors(model, run, nodes)
+    return None if len(nodes) > MOST_NODES else Predictors(model, run, nodes)
 
 
 def _normal(model: Model, run: Run) -> bool:
