@@ -14,6 +14,7 @@ from partialpool.data.frames import FrameReader
 from partialpool.data.mapping import MappingReader
 from partialpool.data.reading import USUAL, Reading, check_reading
 from partialpool.data.relations import RelationReader
+from partialpool.data.spark import SparkReader, is_spark
 from partialpool.data.streams import StreamReader, open_exported, open_stream
 from partialpool.data.table import Reader, Table, check_known, check_rows
 from partialpool.data.values import as_said
@@ -93,8 +94,8 @@ def open_table(data: Any, how: Reading = USUAL) -> Source | Table:
     Parameters
     ----------
     data : object
-        A data frame (pandas, polars eager or lazy, pyarrow), a DuckDB relation, a mapping of names
-        to arrays or lists, a path (see `open_file`), or a table that is open already.
+        A data frame (pandas, polars eager or lazy, pyarrow, Spark), a DuckDB relation, a mapping of
+        names to arrays or lists, a path (see `open_file`), or a table that is open already.
     how : Reading
         What is said about it.
 
@@ -178,6 +179,8 @@ def _reader(data: Any, how: Reading) -> Reader:
         return MappingReader(data, how)
     if type(data).__module__.split(".")[0] in {"duckdb", "_duckdb"}:
         return RelationReader(data, "the relation", how)
+    if is_spark(data):
+        return SparkReader(data, how)
     stream = open_stream(data, "the table")
     if stream is not None:
         return StreamReader(stream, "the table", how)
