@@ -35,6 +35,7 @@ LAYERS = (
     ("scan",),
     ("design", "families"),
     ("expressions", "own"),
+    ("cluster",),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
     ("columns",),

@@ -14,7 +14,6 @@ from partialpool.data.frames import FrameReader
 from partialpool.data.mapping import MappingReader
 from partialpool.data.reading import USUAL, Reading, check_reading
 from partialpool.data.relations import RelationReader
-from partialpool.data.spark import SparkReader, is_spark
 from partialpool.data.streams import StreamReader, open_exported, open_stream
 from partialpool.data.table import Reader, Table, check_known, check_rows
 from partialpool.data.values import as_said
@@ -30,10 +29,14 @@ class Source:
         The names of all columns.
     source : str
         A few words for messages.
+    reader : Reader
+        What reads it.
+    how : Reading
+        What users say about it.
     """
 
     def __init__(self, reader: Reader, how: Reading = USUAL) -> None:
-        self._reader, self._how = reader, how
+        self.reader, self.how = reader, how
         self.names, self.source = reader.names, reader.source
         for name in how.text:
             if name not in self.names:
@@ -45,7 +48,7 @@ class Source:
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return self._reader.n_rows
+        return self.reader.n_rows
 
     def has_more_than(self, rows: int) -> bool:
         """Whether there are more rows than so many, without reading what can be read only once."""
@@ -63,26 +66,26 @@ class Source:
     @property
     def index(self) -> Any:
         """What pandas calls the rows; None where they have no names of their own."""
-        return self._reader.index
+        return self.reader.index
 
     def take(self, names: Iterable[str], labels: Iterable[str] = ()) -> Table:
         """Convert these columns; those in `labels` are to name things."""
         names = list(dict.fromkeys(names))
         check_known(names, self.names, self.source)
-        columns = self._reader.read(names, frozenset(labels)) if names else {}
+        columns = self.reader.read(names, frozenset(labels)) if names else {}
         n_rows = len(columns[names[0]]) if names else self.n_rows
         check_rows(n_rows, self.source)
-        if self._how is not USUAL:
-            columns = {name: as_said(column, self._how) for name, column in columns.items()}
+        if self.how is not USUAL:
+            columns = {name: as_said(column, self.how) for name, column in columns.items()}
         return Table(columns, n_rows, self.source)
 
     def batches(self, names: Iterable[str], labels: Iterable[str] = ()) -> Batches:
         """Give these columns in batches of rows; those in `labels` are to name things."""
         names, labels = list(dict.fromkeys(names)), frozenset(labels)
         check_known(names, self.names, self.source)
-        frames = self._reader.frames(names, labels) if isinstance(self._reader, Framed) else None
+        frames = self.reader.frames(names, labels) if isinstance(self.reader, Framed) else None
         given = self.take(names, labels) if frames is None else frames
-        return Batches(names, given, self.source, self._how)
+        return Batches(names, given, self.source, self.how)
 
     def __repr__(self) -> str:
         return describe(self)
@@ -94,8 +97,8 @@ def open_table(data: Any, how: Reading = USUAL) -> Source | Table:
     Parameters
     ----------
     data : object
-        A data frame (pandas, polars eager or lazy, pyarrow, Spark), a DuckDB relation, a mapping of
-        names to arrays or lists, a path (see `open_file`), or a table that is open already.
+        A data frame (pandas, polars eager or lazy, pyarrow), a DuckDB relation, a mapping of names
+        to arrays or lists, a path (see `open_file`), or a table that is open already.
     how : Reading
         What is said about it.
 
@@ -179,8 +182,6 @@ def _reader(data: Any, how: Reading) -> Reader:
         return MappingReader(data, how)
     if type(data).__module__.split(".")[0] in {"duckdb", "_duckdb"}:
         return RelationReader(data, "the relation", how)
-    if is_spark(data):
-        return SparkReader(data, how)
     stream = open_stream(data, "the table")
     if stream is not None:
         return StreamReader(stream, "the table", how)

@@ -14,27 +14,27 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
 
+import numpy as np
+
+from partialpool.arrays import Ints
+from partialpool.cluster.spread import Join, Work
+from partialpool.data.batches import ROWS, TextKind
 from partialpool.data.convert import unusable
 from partialpool.data.frames import FrameReader
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Column, check_names, check_rows
 from partialpool.errors import InputError, short
-from partialpool.version import __version__
 
 T = TypeVar("T")
 
 _SCHEMA = "key bigint, part int, data binary, what string, place string, remedy string"
-
-Work = Callable[[Iterator[Any]], Iterable[tuple[int, Any]]]
-"""Record batches of some rows → pyarrow tables, each under a key."""
-Join = Callable[[int, list[Any]], Iterable[Any]]
-"""A key and the tables under it → what stands for them."""
 
 # As Spark calls the types whose values can be used.
 _USABLE = {
     *("boolean", "byte", "short", "integer", "long", "float", "double", "decimal"),
     *("string", "char", "varchar", "date", "timestamp", "timestamp_ntz", "void"),
 }
+_TEXT = {"string", "char", "varchar"}
 _PIECE = 8 << 20  # bytes of a row at most, far below what Spark Connect lets through
 
 
@@ -79,49 +79,30 @@ class SparkReader:
 
     def read(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, Column]:
         """Bring these columns here."""
-        import pyarrow as pa
-
         names = tuple(names)
-        if hasattr(type(self._frame), "toArrow"):
-            table = _attempt(self.select(names).toArrow)
-        else:  # Spark 3.5
-            table = pa.concat_tables(self.reduce(names, _handed))
-        reader = FrameReader(table.rename_columns(list(names)), self.source, self._how)
-        return reader.read(names, labels)
+        table = _arrow(self._select(names)).rename_columns(list(names))
+        return FrameReader(table, self.source, self._how).read(names, labels)
 
-    def select(self, names: Iterable[str]) -> Any:
-        """Return the Spark frame with only these columns, called ``c0``, ``c1`` and so on.
-
-        Raises
-        ------
-        InputError
-            If one of them has a type that is of no use.
-        """
-        names = tuple(names)
+    def texts(self, names: Iterable[str], labels: Iterable[str]) -> dict[str, TextKind] | None:
+        """Say which columns are text; None where only the whole of them tells what they are."""
+        found, labels = {}, frozenset(labels)
         for name in names:
-            if self._kinds[name].typeName() not in _USABLE:
-                raise unusable(name, self._kinds[name].simpleString())
-        picked = self._frame.select(*(f"c{self.names.index(name)}" for name in names))
-        return picked.toDF(*(f"c{k}" for k in range(len(names))))
+            kind = self._kinds[name]
+            text = kind.typeName() in _TEXT
+            if text:
+                found[name] = TextKind()
+            elif name in self._how.text or (name in labels and _is_wide(kind)):
+                return None
+        return found
 
-    def reduce(
-        self, names: Iterable[str], work: Work, join: Join | None = None, parts: int = 1
-    ) -> list[Any]:
-        """Let the workers do this work on the rows that each has, and join what has the same key.
+    def count(self, name: str) -> tuple[list[str], Ints]:
+        """Count the rows that have each text of a column."""
+        counts = self._select([name]).dropna().groupBy("c0").count()
+        texts, rows = _arrow(counts).columns
+        return texts.to_pylist(), rows.to_numpy().astype(np.int64)
 
-        Parameters
-        ----------
-        names : iterable of str
-            The columns that are needed.
-        work, join : callable
-            What can be sent to the workers. Without `join`, all comes here as it is.
-        parts : int
-            Into so many parts the keys are dealt out to be joined.
-
-        Returns
-        -------
-        list of pyarrow.Table
-            What was joined, in the order of the keys.
+    def reduce(self, names: Iterable[str], work: Work, join: Join, parts: int) -> list[Any]:
+        """Let workers do this with the rows that each has, and join what has the same key.
 
         Raises
         ------
@@ -129,16 +110,57 @@ class SparkReader:
             If a worker says so, or Spark could not finish.
         """
         names = tuple(names)
-        shares = self.select(names).mapInArrow(_Share(names, work), _SCHEMA)
-        if join is not None:
-            shares = shares.repartition(parts, "key").mapInArrow(_Joined(join), _SCHEMA)
-        rows = _attempt(shares.collect)
+        chosen = self._select(names, narrow=True)
+        shares = chosen.mapInArrow(_Share(names, work), _SCHEMA)
+        joined = shares.repartition(parts, "key").mapInArrow(_Joined(join), _SCHEMA)
+        rows = _attempt(joined.collect)
         for row in rows:
             if row["what"] is not None:
                 raise InputError(row["what"], where=row["place"], remedy=row["remedy"])
         # Pieces of one table come from one worker, in their order.
-        ordered = sorted(rows, key=lambda row: (int(row["key"]), int(row["part"])))
-        return [_from_bytes(row["data"]) for row in ordered]
+        return [_from_bytes(row["data"]) for row in sorted(rows, key=lambda row: int(row["key"]))]
+
+    def _select(self, names: Iterable[str], *, narrow: bool = False) -> Any:
+        """Return the Spark frame with only these columns, called ``c0``, ``c1`` and so on.
+
+        Decimal numbers become `narrow` ones, which hold what `texts` has let pass.
+        """
+        columns = []
+        for k, name in enumerate(names):
+            kind, own = self._kinds[name], f"c{self.names.index(name)}"
+            if kind.typeName() not in _USABLE:
+                raise unusable(name, kind.simpleString())
+            if narrow and kind.typeName() == "decimal":
+                own = (
+                    f"CAST({own} AS {'DOUBLE' if kind.scale or kind.precision > 18 else 'BIGINT'})"
+                )
+            if kind.typeName() == "void":
+                own = f"CAST({own} AS DOUBLE)"
+            columns.append(f"{own} AS c{k}")
+        return self._frame.selectExpr(*columns)
+
+
+def _is_wide(kind: Any) -> bool:
+    """Whether a type holds numbers that neither floats nor 64 bits tell apart."""
+    return bool(kind.typeName() == "decimal" and kind.precision > (15 if kind.scale else 18))
+
+
+def _arrow(frame: Any) -> Any:
+    """Bring a Spark frame here as an Arrow table."""
+    import pyarrow as pa
+
+    if hasattr(type(frame), "toArrow"):
+        return _attempt(frame.toArrow)
+    pieces = _attempt(frame.mapInArrow(_packed, "data binary").collect)  # Spark 3.5
+    return pa.concat_tables([_from_bytes(row["data"]) for row in pieces])
+
+
+def _packed(batches: Iterator[Any]) -> Iterator[Any]:
+    import pyarrow as pa
+
+    for batch in batches:
+        data = _to_bytes(pa.Table.from_batches([batch]))
+        yield pa.RecordBatch.from_arrays([pa.array([data], pa.binary())], ["data"])
 
 
 @dataclass(frozen=True)
@@ -147,24 +169,30 @@ class _Share:
 
     names: tuple[str, ...]
     work: Work
-    version: str = __version__
 
     def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
-        import pyarrow as pa
         from pyspark import TaskContext
 
         part = TaskContext.get().partitionId()
         try:
-            if self.version != __version__:
-                raise InputError(
-                    f"Spark's workers have partialpool {__version__}, and this is {self.version}",
-                    remedy="install the same version there",
-                )
-            named = (pa.RecordBatch.from_arrays(b.columns, list(self.names)) for b in batches)
-            for key, table in self.work(named):
+            for key, table in self.work(_frames(batches, list(self.names))):
                 yield from _rows(key, part, table)
         except InputError as error:
             yield _sentence(error)
+
+
+def _frames(batches: Iterator[Any], names: list[str]) -> Iterator[Any]:
+    """Put the batches of Spark, which are small, together."""
+    import pyarrow as pa
+
+    some: list[Any] = []
+    for batch in batches:
+        some.append(batch)
+        if sum(one.num_rows for one in some) >= ROWS:
+            yield pa.Table.from_batches(some).rename_columns(names)
+            some = []
+    if some and any(one.num_rows for one in some):
+        yield pa.Table.from_batches(some).rename_columns(names)
 
 
 @dataclass(frozen=True)
@@ -198,7 +226,9 @@ def _rows(key: int, part: int, table: Any) -> Iterator[Any]:
 
 
 def _sentence(error: InputError) -> Any:
-    return _batch([{"key": 0, "what": error.what, "place": error.where, "remedy": error.remedy}])
+    """A sentence as a row; the number of a row among a worker's own would mislead."""
+    place = None if re.search(r"\brow \d", error.where or "") else error.where
+    return _batch([{"key": 0, "what": error.what, "place": place, "remedy": error.remedy}])
 
 
 def _batch(rows: list[dict[str, Any]]) -> Any:
@@ -223,14 +253,6 @@ def _from_bytes(data: bytes) -> Any:
 
     with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
         return stream.read_all()
-
-
-def _handed(batches: Iterator[Any]) -> Iterator[tuple[int, Any]]:
-    """The rows themselves."""
-    import pyarrow as pa
-
-    for batch in batches:
-        yield 0, pa.Table.from_batches([batch])
 
 
 def _attempt(action: Callable[[], T]) -> T:
