@@ -86,7 +86,7 @@ class DaskReader:
         found = _attempt(self._frame[self._keys[name]].dropna().value_counts().compute)
         return [str(text) for text in found.index], found.to_numpy().astype(np.int64)
 
-    def reduce(self, names: Iterable[str], work: Work, join: Join, parts: int) -> list[Any]:
+    def reduce(self, names: Iterable[str], work: Work, join: Join) -> list[tuple[int, Any]]:
         """Let workers do this with the rows that each has, and join what has the same key.
 
         Raises
@@ -99,10 +99,10 @@ class DaskReader:
         names = list(names)
         share, dealt, joined = (dask.delayed(own) for own in (_share, _dealt, _joined))
         partitions = _attempt(self._select(names).to_delayed)
-        shares = [share(partition, names, work) for partition in partitions]
+        shares, parts = [share(one, names, work) for one in partitions], len(partitions)
         ends = [joined([dealt(own, part, parts) for own in shares], join) for part in range(parts)]
         found = chain.from_iterable(_attempt(lambda: dask.compute(*ends)))
-        return [table for _, table in sorted(found, key=lambda one: one[0])]
+        return sorted(found, key=lambda one: one[0])
 
     def _select(self, names: Iterable[str]) -> Any:
         return self._frame[[self._keys[name] for name in names]]

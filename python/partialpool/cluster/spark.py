@@ -101,7 +101,7 @@ class SparkReader:
         texts, rows = _arrow(counts).columns
         return texts.to_pylist(), rows.to_numpy().astype(np.int64)
 
-    def reduce(self, names: Iterable[str], work: Work, join: Join, parts: int) -> list[Any]:
+    def reduce(self, names: Iterable[str], work: Work, join: Join) -> list[tuple[int, Any]]:
         """Let workers do this with the rows that each has, and join what has the same key.
 
         Raises
@@ -112,13 +112,14 @@ class SparkReader:
         names = tuple(names)
         chosen = self._select(names, narrow=True)
         shares = chosen.mapInArrow(_Share(names, work), _SCHEMA)
-        joined = shares.repartition(parts, "key").mapInArrow(_Joined(join), _SCHEMA)
+        joined = shares.repartition("key").mapInArrow(_Joined(join), _SCHEMA)
         rows = _attempt(joined.collect)
         for row in rows:
             if row["what"] is not None:
                 raise InputError(row["what"], where=row["place"], remedy=row["remedy"])
         # Pieces of one table come from one worker, in their order.
-        return [_from_bytes(row["data"]) for row in sorted(rows, key=lambda row: int(row["key"]))]
+        ordered = sorted(rows, key=lambda row: int(row["key"]))
+        return [(int(row["key"]), _from_bytes(row["data"])) for row in ordered]
 
     def _select(self, names: Iterable[str], *, narrow: bool = False) -> Any:
         """Return the Spark frame with only these columns, called ``c0``, ``c1`` and so on.
@@ -226,9 +227,7 @@ def _rows(key: int, part: int, table: Any) -> Iterator[Any]:
 
 
 def _sentence(error: InputError) -> Any:
-    """A sentence as a row; the number of a row among a worker's own would mislead."""
-    place = None if re.search(r"\brow \d", error.where or "") else error.where
-    return _batch([{"key": 0, "what": error.what, "place": place, "remedy": error.remedy}])
+    return _batch([{"key": 0, "what": error.what, "place": error.where, "remedy": error.remedy}])
 
 
 def _batch(rows: list[dict[str, Any]]) -> Any:

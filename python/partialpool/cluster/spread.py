@@ -6,6 +6,7 @@ worker then reads its own rows as the table's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -40,11 +41,10 @@ class Cluster(Protocol):
         """Count the rows that have each text of a column."""
         ...
 
-    def reduce(self, names: Iterable[str], work: Work, join: Join, parts: int) -> list[Any]:
+    def reduce(self, names: Iterable[str], work: Work, join: Join) -> list[tuple[int, Any]]:
         """Let workers do this with the rows that each has, and join what has the same key.
 
-        `work` and `join` can be sent to workers, and keys are dealt out into `parts` to be joined.
-        What is joined comes here, in the order of the keys.
+        `work` and `join` can be sent to workers. What is joined comes here, in the order of keys.
         """
         ...
 
@@ -88,14 +88,11 @@ class Spread:
         return self.distinct[name].notes if name in self.distinct else ()
 
     def reduce(
-        self,
-        work: Callable[[Batches], Iterable[tuple[int, Any]]],
-        join: Join,
-        parts: int = 1,
-    ) -> list[Any]:
+        self, work: Callable[[Batches], Iterable[tuple[int, Any]]], join: Join
+    ) -> list[tuple[int, Any]]:
         """Let workers do this with batches of the rows that each has; see `Cluster.reduce`."""
         task = _Task(self.names, self._texts, self.source, self._how, work)
-        return self._reader.reduce(self.names, task, join, parts)
+        return self._reader.reduce(self.names, task, join)
 
 
 @dataclass(frozen=True)
@@ -118,4 +115,21 @@ class _Task:
         first = next(frames, None)
         if first is not None:
             given = Frames(lambda names, rows: chain([first], frames), once=True)
-            yield from self.work(Batches(self.names, given, self.source, self.how, self.texts))
+            batches = Batches(self.names, given, self.source, self.how, self.texts)
+            try:
+                yield from self.work(batches)
+            except InputError as error:
+                raise _somewhere(error) from None
+
+
+def _somewhere(error: InputError) -> InputError:
+    """An error that counts rows has counted those of one worker, in no order that users know.
+
+    Examples
+    --------
+    >>> print(_somewhere(InputError("`x` is infinite in 2 rows", where="the first is row 7")))
+    `x` is infinite in 2 rows (in one part of the table).
+    """
+    counted = re.search(r"\brows? \d|\brows\b", f"{error.what} {error.where or ''}")
+    where = "in one part of the table" if counted else error.where
+    return InputError(error.what, where=where, remedy=error.remedy)
