@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from partialpool.answers.prior_predictive import PriorPredictive
 from partialpool.checks import check_counts, check_flag, check_seed, check_text
-from partialpool.data import open_table
+from partialpool.cluster import opened
 from partialpool.design import Design, GroupFactor
 from partialpool.engine.options import SamplingOptions, asked
 from partialpool.engine.progress import RowProgress
@@ -187,7 +187,7 @@ def fit(
             return estimated(posed, pooling, priors, how, began, Estimate)
         return sampled(posed, pooling, priors, how, began, Fit)
 
-    source = open_table(data)
+    source = opened(data)
     with RowProgress(how.sampling.progress) as rows:
         posed = pose(spec, source, OnePass(one_pass, _walks(how.method), rows.update))
     try:

@@ -52,16 +52,16 @@ class Source:
 
     def has_more_than(self, rows: int) -> bool:
         """Whether there are more rows than so many, without reading what can be read only once."""
-        if isinstance(self._reader, StreamReader):
-            return self._reader.has_more_than(rows)
-        if isinstance(self._reader, DelimitedReader) and self._reader.size < 2 * rows:
+        if isinstance(self.reader, StreamReader):
+            return self.reader.has_more_than(rows)
+        if isinstance(self.reader, DelimitedReader) and self.reader.size < 2 * rows:
             return False  # no line has less than two bytes
         return self.n_rows > rows
 
     @property
     def is_spent(self) -> bool:
         """Whether its rows could be read only once, and were."""
-        return isinstance(self._reader, StreamReader) and self._reader.is_spent
+        return isinstance(self.reader, StreamReader) and self.reader.is_spent
 
     @property
     def index(self) -> Any:
