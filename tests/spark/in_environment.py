@@ -172,7 +172,8 @@ def sentence(*args, **options):
         pp.fit(*args, **HOW, **options, one_pass=True)
     except pp.InputError as error:
         text = str(error)
-        assert "\n" not in text and len(text) < 400, text
+        assert "\n" not in text, text
+        assert len(text) < 400, text
         return text
     raise AssertionError("nothing was said")
 
@@ -202,7 +203,8 @@ def check_spark_fails(frames):
         "SELECT id AS y, assert_true(id < 5, 'too large') AS x FROM range(9)"
     )
     found = sentence("y ~ x", frame.selectExpr("y", "coalesce(x, y) AS x"))
-    assert "Spark could not finish" in found and "too large" in found, found
+    assert "Spark could not finish" in found, found
+    assert "too large" in found, found
 
     def dies(batches):
         for _ in batches:

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from environments import ENVIRONMENTS, ROOT
 
 (ENVIRONMENT,) = (one for one in ENVIRONMENTS if one.of == "spark")

@@ -10,7 +10,7 @@ from partialpool.data.table import check_known
 
 from .dask import DaskReader, is_dask
 from .spark import SparkReader, is_spark
-from .spread import Spread
+from .spread import Cluster, Spread
 
 
 def opened(data: Any) -> Source | Table:
@@ -34,7 +34,7 @@ def spread_of(
     And of one of which only the whole tells what its columns are. Those in `labels` are to name
     things.
     """
-    if not isinstance(source, Source) or not isinstance(source.reader, SparkReader | DaskReader):
+    if not isinstance(source, Source) or not isinstance(source.reader, Cluster):
         return None
     reader = source.reader
     names = tuple(dict.fromkeys(names))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from partialpool.arrays import Ints
 from partialpool.data.batches import Batches, Frames, TextKind, Texts
@@ -25,8 +25,14 @@ Join = Callable[[int, list[Any]], Iterable[Any]]
 """A key, and all tables under it → those that stand for them."""
 
 
+@runtime_checkable
 class Cluster(Protocol):
     """A reader whose rows lie with workers."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        ...
 
     @property
     def source(self) -> str:
@@ -114,7 +120,7 @@ class _Task:
             )
         first = next(frames, None)
         if first is not None:
-            given = Frames(lambda names, rows: chain([first], frames), once=True)
+            given = Frames(lambda names, rows: chain([first], frames))
             batches = Batches(self.names, given, self.source, self.how, self.texts)
             try:
                 yield from self.work(batches)

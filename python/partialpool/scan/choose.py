@@ -6,6 +6,7 @@ from partialpool import limits
 from partialpool.cluster import spread_of
 from partialpool.data import Source, Table
 from partialpool.design import Design
+from partialpool.design.build import check_names
 from partialpool.errors import InputError
 
 from .scan import Watch, scan
@@ -49,6 +50,8 @@ def one_pass_design(
     try:
         if obstacle is None:
             assert isinstance(source, Source)
+            wanted.check()
+            check_names(wanted.terms, source)
             spread = spread_of(source, wanted.columns, wanted.uses.labels)
             return scan(wanted, source, watch) if spread is None else scan_spread(wanted, spread)
     except WholeNeeded as error:

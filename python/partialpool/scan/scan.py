@@ -12,7 +12,6 @@ from partialpool.cluster import Spread
 from partialpool.data import Note, Source
 from partialpool.data.batches import Batches
 from partialpool.design import Design
-from partialpool.design.build import check_names
 from partialpool.design.complete import no_complete_row, no_weight
 from partialpool.design.notes import notes_of
 from partialpool.design.plan import Plan
@@ -42,7 +41,7 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     Parameters
     ----------
     wanted : Wanted
-        Formula and roles.
+        Formula and roles, which were checked.
     source : Source
         The table.
     watch : callable, optional
@@ -55,8 +54,6 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     WholeNeeded
         If the model needs the whole table.
     """
-    wanted.check()
-    check_names(wanted.terms, source)
     batches = source.batches(wanted.columns, wanted.uses.labels)
     if batches.is_unsurveyed:
         raise WholeNeeded(_TWICE)
