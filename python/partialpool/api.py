@@ -72,9 +72,10 @@ def fit(
         ``y | se(s) ~``.
     data : DataFrame, dict of arrays, or path
         pandas, polars (also lazy), pyarrow (also data sets and streams), anything with
-        ``__arrow_c_stream__``, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder or
-        pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``, or
-        ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
+        ``__arrow_c_stream__``, Spark, Dask, a DuckDB relation, a dict, or a path: CSV, Parquet
+        (also a folder or pattern), Arrow, Feather, ``file.duckdb::table``,
+        ``file.sqlite::table``, ``file.xlsx``, or ``"-"`` for standard input. Text is read as it
+        stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
