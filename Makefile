@@ -13,7 +13,7 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs src/*/*/*.rs) Cargo.toml Cargo.lo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test docs fuzz lint arviz bench bench-factors calibrate wheel lock clean
+.PHONY: help demo setup test docs fuzz lint arviz spark bench bench-factors calibrate wheel lock clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: $(CORE)  ## Set everything up, run the tutorial, and fit real data: radon 
 
 setup: $(CORE)  ## Make .venv with the locked requirements and the core, built in release mode
 
-test: lint arviz  ## Set everything up and run every check: lint, types, Rust tests, Python tests
+test: lint arviz spark  ## Set everything up and run every check: lint, types, Rust tests, Python tests
 	cargo test --release --locked --quiet
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
@@ -41,7 +41,10 @@ docs: $(CORE)  ## Build the site into site/: open site/index.html
 	$(BIN)/python docs/scripts/check.py site
 
 arviz: $(CORE)  ## Make the environments in which ArviZ is tested, where their Python is installed
-	@$(BIN)/python tests/arviz/environments.py
+	@$(BIN)/python tests/environments.py arviz
+
+spark: $(CORE)  ## Make the environment in which Spark and Dask are tested, where Java is installed
+	@$(BIN)/python tests/environments.py spark
 
 bench: $(CORE)  ## Measure speed beside PyMC + nutpie, NumPyro, lme4 and glmm
 	@samplers=0; $(BIN)/python benchmarks/run.py || samplers=$$?; \
@@ -69,10 +72,13 @@ lock: $(ENVIRONMENT)  ## Refresh the lock files
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command "make lock" tests/arviz/requirements.in pyproject.toml \
 		--output-file tests/arviz/requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--custom-compile-command "make lock" tests/spark/requirements.in pyproject.toml \
+		--output-file tests/spark/requirements.lock
 	cargo update
 
 clean:  ## Remove everything that was built
-	rm -rf $(VENV) target dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz \
+	rm -rf $(VENV) target dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .arviz .spark \
 		benchmarks/.venv benchmarks/.venv-glmm benchmarks/.data
 	rm -f python/partialpool/_core*.so
 	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from partialpool.answers.prior_predictive import PriorPredictive
 from partialpool.checks import check_counts, check_flag, check_seed, check_text
-from partialpool.data import open_table
+from partialpool.cluster import opened
 from partialpool.design import Design, GroupFactor
 from partialpool.engine.options import SamplingOptions, asked
 from partialpool.engine.progress import RowProgress
@@ -72,9 +72,10 @@ def fit(
         ``y | se(s) ~``.
     data : DataFrame, dict of arrays, or path
         pandas, polars (also lazy), pyarrow (also data sets and streams), anything with
-        ``__arrow_c_stream__``, a DuckDB relation, a dict, or a path: CSV, Parquet (also a folder or
-        pattern), Arrow, Feather, ``file.duckdb::table``, ``file.sqlite::table``, ``file.xlsx``, or
-        ``"-"`` for standard input. Text is read as it stands; :func:`read` says how otherwise.
+        ``__arrow_c_stream__``, Spark, Dask, a DuckDB relation, a dict, or a path: CSV, Parquet
+        (also a folder or pattern), Arrow, Feather, ``file.duckdb::table``,
+        ``file.sqlite::table``, ``file.xlsx``, or ``"-"`` for standard input. Text is read as it
+        stands; :func:`read` says how otherwise.
     family : str
         Distribution of the response: gaussian, student_t, lognormal; bernoulli, binomial; poisson,
         negbinomial, with `zero_inflated_` or `hurdle_` before them for many zeros; gamma,
@@ -187,7 +188,7 @@ def fit(
             return estimated(posed, pooling, priors, how, began, Estimate)
         return sampled(posed, pooling, priors, how, began, Fit)
 
-    source = open_table(data)
+    source = opened(data)
     with RowProgress(how.sampling.progress) as rows:
         watch = rows.update if rows.is_wanted else None
         posed = pose(spec, source, OnePass(one_pass, _walks(how.method), watch))

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from partialpool.checks import check_mapping
-from partialpool.data import open_table
+from partialpool.cluster import opened
 from partialpool.design import Design, build_design
 from partialpool.design.roles import ROLES, Expression, join_roles
 from partialpool.errors import InputError, NotYetError
@@ -138,7 +138,7 @@ def pose(spec: Spec, data: Any, one_pass: OnePass | None = None) -> Posed:
     if shares:
         roles |= {"trials": roles["weights"], "weights": None}
     single = unknown and not shares  # true or false, or 0 or 1
-    source = open_table(data)
+    source = opened(data)
     given = {role: value for role, value in roles.items() if value is not None}
     words = {role: _shown(value) for role, value in given.items()}
     if one_pass is not None:

@@ -3,26 +3,27 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import partialpool as pp
-
-sys.path.insert(0, str(Path(__file__).parent))
-from environments import PYTHONS, ROOT, interpreter, is_whole, python_of
+from environments import ENVIRONMENTS, ROOT
 
 
-@pytest.mark.parametrize("name", list(PYTHONS))
-def test_arviz_reads_fits(name):
-    if interpreter(name) is None:
-        pytest.skip(f"no Python {' or '.join(PYTHONS[name])} is installed")
-    if not is_whole(name):
+@pytest.mark.parametrize(
+    "environment",
+    [one for one in ENVIRONMENTS if one.of == "arviz"],
+    ids=lambda one: one.name,
+)
+def test_arviz_reads_fits(environment):
+    if environment.lacks():
+        pytest.skip(environment.lacks())
+    if not environment.is_whole():
         pytest.skip("`make arviz` makes the environment")
     done = subprocess.run(
-        [python_of(name), Path(__file__).with_name("in_environment.py")],
+        [environment.python, Path(__file__).with_name("in_environment.py")],
         env=os.environ | {"PYTHONPATH": str(ROOT / "python")},
         capture_output=True,
         text=True,
@@ -33,7 +34,7 @@ def test_arviz_reads_fits(name):
     assert not failed, "\n".join(failed)
     assert done.returncode == 0, done.stderr
     # Five fits; of each the groups, and two or three parts for each ArviZ.
-    assert len(found) == 5 + 13 * (2 if name == "3.11" else 1)
+    assert len(found) == 5 + 13 * (2 if environment.name == "3.11" else 1)
 
 
 def counts():

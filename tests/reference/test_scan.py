@@ -5,6 +5,8 @@ of what is compared, which leaves room for sums that are added up in another ord
 """
 
 import datetime
+import itertools
+import pickle
 import re
 
 import numpy as np
@@ -12,7 +14,9 @@ import pandas as pd
 import pytest
 
 from condensing import condensed
-from partialpool.data import batches, open_table
+from partialpool.data import Source, batches, open_table
+from partialpool.data.batches import TextKind
+from partialpool.data.frames import FrameReader
 from partialpool.errors import InputError
 from partialpool.spec import OnePass, Spec, pose
 
@@ -180,7 +184,45 @@ def as_csv(data, folder):
     return str(folder / "rows.csv")
 
 
-KINDS = (lambda data, folder: data, as_parquet, as_dataset, as_lazy)
+class Workers(FrameReader):
+    """A table whose rows lie with workers: a part of them each, of which some have none."""
+
+    def __init__(self, data, rng):
+        super().__init__(data, "the table")
+        cuts = np.sort(rng.integers(0, len(data) + 1, int(rng.integers(0, 9))))
+        bounds = zip([0, *cuts], [*cuts, len(data)], strict=True)
+        self.parts = [data.iloc[a:b].reset_index(drop=True) for a, b in bounds]
+        self.data = data
+
+    def texts(self, names, labels):
+        kinds = {name: self.data[name].dtype for name in names}
+        found = {name: TextKind() for name, kind in kinds.items() if kind in ("str", object)}
+        categories = {n: tuple(k.categories) for n, k in kinds.items() if hasattr(k, "categories")}
+        return found | {name: TextKind(categories=own) for name, own in categories.items()}
+
+    def count(self, name):
+        found = self.data[name].dropna().value_counts()
+        return list(found.index), found.to_numpy()
+
+    def reduce(self, names, work, join):
+        shares = []
+        for part in self.parts:
+            # What travels is copied, and a worker may get its rows in pieces.
+            own = pickle.loads(pickle.dumps(work))
+            frames = (part[list(names)].iloc[k : k + 13] for k in range(0, len(part), 13))
+            shares += own(frames)
+        shares.sort(key=lambda one: one[0])
+        found = []
+        for key, group in itertools.groupby(shares, lambda one: one[0]):
+            found += [(key, table) for table in join(key, [table for _, table in group])]
+        return found
+
+
+def with_workers(data, folder):
+    return Source(Workers(data, np.random.default_rng(len(data))))
+
+
+KINDS = (lambda data, folder: data, as_parquet, as_dataset, as_lazy, with_workers, with_workers)
 
 
 @pytest.mark.parametrize("seed", range(90))

@@ -35,6 +35,7 @@ LAYERS = (
     ("scan",),
     ("design", "families"),
     ("expressions", "own"),
+    ("cluster",),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
     ("columns",),
@@ -129,7 +130,8 @@ def test_own_files_are_imported_at_the_top():
 def test_only_the_core_is_compiled_and_few_folders_know_it():
     knowing = {name.split(".")[0] for name, others in EDGES.items() if "_core" in others}
     assert knowing <= {
-        *("families", "model", "engine", "likelihood", "draws", "findings", "scores", "saved")
+        *("families", "model", "engine", "likelihood", "draws", "findings", "scores", "saved"),
+        "scan",
     }
 
 

@@ -107,6 +107,8 @@ class Batches:
         A few words for messages.
     how : Reading
         What users say about the table.
+    texts : mapping of str to Texts, optional
+        What columns of text say, where it is known.
 
     Attributes
     ----------
@@ -115,13 +117,18 @@ class Batches:
     """
 
     def __init__(
-        self, names: Sequence[str], given: Frames | Table, source: str, how: Reading
+        self,
+        names: Sequence[str],
+        given: Frames | Table,
+        source: str,
+        how: Reading,
+        texts: Mapping[str, Texts] | None = None,
     ) -> None:
         self.names, self.source = tuple(names), source
         self._given, self._how = given, how
-        self._texts: dict[str, _Texts] = {}
-        if isinstance(given, Frames):
-            self._texts = {name: _Texts(own) for name, own in given.texts.items() if name in names}
+        self._texts = dict(texts or {})
+        if isinstance(given, Frames) and texts is None:
+            self._texts = {name: Texts(own) for name, own in given.texts.items() if name in names}
             if not self.is_unsurveyed:
                 self._survey(given)
         known = {} if self.is_unsurveyed else self._texts
@@ -206,7 +213,7 @@ class Batches:
                 yield nw.from_native(frame, eager_only=True)
 
 
-class _Texts:
+class Texts:
     """The different texts of a column, and what they say."""
 
     column: Column
@@ -219,10 +226,14 @@ class _Texts:
     def look(self, values: Any) -> None:
         """Take note of texts."""
         found, codes = encoded(values)
+        self.count(found, np.bincount(codes[codes >= 0], minlength=len(found)))
+
+    def count(self, found: Sequence[str], rows: Ints) -> None:
+        """Take note of different texts, and of how many rows have each."""
         places = [self._place.setdefault(text, len(self._place)) for text in found]
         counts = np.zeros(len(self._place), dtype=np.int64)
         counts[: len(self._counts)] = self._counts
-        counts[places] += np.bincount(codes[codes >= 0], minlength=len(found))
+        counts[places] += rows
         self._counts = counts
 
     def settle(self, name: str, how: Reading) -> None:

@@ -29,10 +29,14 @@ class Source:
         The names of all columns.
     source : str
         A few words for messages.
+    reader : Reader
+        What reads it.
+    how : Reading
+        What users say about it.
     """
 
     def __init__(self, reader: Reader, how: Reading = USUAL) -> None:
-        self._reader, self._how = reader, how
+        self.reader, self.how = reader, how
         self.names, self.source = reader.names, reader.source
         for name in how.text:
             if name not in self.names:
@@ -44,44 +48,44 @@ class Source:
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return self._reader.n_rows
+        return self.reader.n_rows
 
     def has_more_than(self, rows: int) -> bool:
         """Whether there are more rows than so many, without reading what can be read only once."""
-        if isinstance(self._reader, StreamReader):
-            return self._reader.has_more_than(rows)
-        if isinstance(self._reader, DelimitedReader) and self._reader.size < 2 * rows:
+        if isinstance(self.reader, StreamReader):
+            return self.reader.has_more_than(rows)
+        if isinstance(self.reader, DelimitedReader) and self.reader.size < 2 * rows:
             return False  # no line has less than two bytes
         return self.n_rows > rows
 
     @property
     def is_spent(self) -> bool:
         """Whether its rows could be read only once, and were."""
-        return isinstance(self._reader, StreamReader) and self._reader.is_spent
+        return isinstance(self.reader, StreamReader) and self.reader.is_spent
 
     @property
     def index(self) -> Any:
         """What pandas calls the rows; None where they have no names of their own."""
-        return self._reader.index
+        return self.reader.index
 
     def take(self, names: Iterable[str], labels: Iterable[str] = ()) -> Table:
         """Convert these columns; those in `labels` are to name things."""
         names = list(dict.fromkeys(names))
         check_known(names, self.names, self.source)
-        columns = self._reader.read(names, frozenset(labels)) if names else {}
+        columns = self.reader.read(names, frozenset(labels)) if names else {}
         n_rows = len(columns[names[0]]) if names else self.n_rows
         check_rows(n_rows, self.source)
-        if self._how is not USUAL:
-            columns = {name: as_said(column, self._how) for name, column in columns.items()}
+        if self.how is not USUAL:
+            columns = {name: as_said(column, self.how) for name, column in columns.items()}
         return Table(columns, n_rows, self.source)
 
     def batches(self, names: Iterable[str], labels: Iterable[str] = ()) -> Batches:
         """Give these columns in batches of rows; those in `labels` are to name things."""
         names, labels = list(dict.fromkeys(names)), frozenset(labels)
         check_known(names, self.names, self.source)
-        frames = self._reader.frames(names, labels) if isinstance(self._reader, Framed) else None
+        frames = self.reader.frames(names, labels) if isinstance(self.reader, Framed) else None
         given = self.take(names, labels) if frames is None else frames
-        return Batches(names, given, self.source, self._how)
+        return Batches(names, given, self.source, self.how)
 
     def __repr__(self) -> str:
         return describe(self)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from partialpool.arrays import Array, Flags, Ints
-from partialpool.data import Column, Table, open_table
+from partialpool.cluster import opened
+from partialpool.data import Column, Table
 from partialpool.data.labels import distinct, match_labels
 from partialpool.errors import InputError
 from partialpool.expressions.evaluate import as_floats
@@ -85,7 +86,7 @@ def gather(
     InputError
         If a column is lacking, or holds what cannot be.
     """
-    source = open_table(data)
+    source = opened(data)
     notes: list[str] = []
     groups = [name for name in dict.fromkeys(grouping) if name in source.names]
     if not optional:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints
+from partialpool.data import Column
 from partialpool.design.grouping import check_levels, ordered_groups
 from partialpool.design.matrix import build_matrix
 from partialpool.design.plan import Plan, PlannedColumns
@@ -19,9 +20,13 @@ from partialpool.design.roles import total_offset
 from partialpool.expressions.cells import cells_of, falling
 from partialpool.formula import GroupTerm, Term, expand
 
-from .levels import Known, Levels, Tuples
+from .levels import Levels, Tuples
+from .moments import Moments, Overall, merged
 from .rows import CompleteRows
 from .wanted import Wanted
+
+Axes = Mapping[tuple[str, Term], Mapping[str, NDArray[np.str_]]]
+"""Terms of factors whose categories fix axes, with the texts of these, by column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +110,21 @@ class Adder:
         Formula and roles.
     plan : Plan
         In which all columns stay.
-    levels : mapping of str to Levels or Known
+    levels : mapping of str to Levels
         Numbers of the levels, by grouping column.
     origin : array, optional
         (d,) what is taken out of the columns; by default the means of the first rows.
+    threads : int, optional
+        By default one for each core.
     """
 
     def __init__(
         self,
         wanted: Wanted,
         plan: Plan,
-        levels: Mapping[str, Levels | Known],
+        levels: Mapping[str, Levels],
         origin: Array | None = None,
+        threads: int | None = None,
     ) -> None:
         self.columns = Columns(wanted, plan)
         self.levels = levels
@@ -127,12 +135,13 @@ class Adder:
         self.roles = frozenset(wanted.roles)
         weighted = bool({"weights", "se"} & self.roles)
         self.sums = _core.Cells(columns=len(self.columns.names), weighted=weighted)
-        self.response_low, self.response_high = np.inf, -np.inf
-        self.offsets = _Range(), _Range()
+        self.response, self.offsets = _Range(), (_Range(), _Range())
         self.n = 0
         self.axes: dict[tuple[str, Term], _Axis] = {}
+        self._threads = threads or os.cpu_count() or 1
+        self._joined: list[Overall] = []
 
-    def watch_axes(self, axes: Mapping[tuple[str, Term], Mapping[str, NDArray[np.str_]]]) -> None:
+    def watch_axes(self, axes: Axes) -> None:
         """Add rows up also with weights that fall from category to category of these terms.
 
         The texts are those of the columns that have the categories, as `texts_of` gives them.
@@ -147,8 +156,7 @@ class Adder:
         values, y = self.columns.values(rows)
         if self.origin is None:
             self.origin = values[0] + np.mean(values - values[0], axis=0)
-        self.response_low = min(self.response_low, float(y.min()))
-        self.response_high = max(self.response_high, float(y.max()))
+        self.response.add(y)
         for role, own in zip(("offset", "exposure"), self.offsets, strict=True):
             own.add(rows.roles.get(role))
         self.sums.add(
@@ -156,7 +164,7 @@ class Adder:
             values=values,
             origin=self.origin,
             weights=_precision(rows),
-            threads=os.cpu_count() or 1,
+            threads=self._threads,
         )
         for (_, term), axis in self.axes.items():
             cells = cells_of(term, rows.columns, axis.texts)
@@ -166,9 +174,66 @@ class Adder:
                 values=values,
                 origin=self.origin,
                 weights=falling(cells),
-                threads=os.cpu_count() or 1,
+                threads=self._threads,
             )
         self.n += len(rows)
+
+    @property
+    def overall(self) -> Overall:
+        """What all rows are like."""
+        if self._joined:
+            return merged(self._joined, len(self.columns.names))
+        mean, root, low, high, logs = self.sums.overall()
+        return Overall(self.n, mean, root, low, high, logs)
+
+    @property
+    def ends(self) -> Array:
+        """The smallest and largest response, offset and exposure: (3, 2)."""
+        return np.array([[own.low, own.high] for own in (self.response, *self.offsets)])
+
+    def moments(self) -> Moments:
+        """Return what was added, each cell by what identifies its values in any part of a table."""
+        n, weight, mean, root = self.sums.parts()
+        factors = self.cells.members(len(n)) if self.groupings else ()
+        codes = []
+        for grouping, tuples, cells in zip(self.groupings, self.tuples, factors, strict=True):
+            keys = [self.levels[name].keys for name in grouping.columns]
+            members = tuples.members(len(keys[0]))
+            codes += [own[numbers[cells]] for own, numbers in zip(keys, members, strict=True)]
+        by_cell = np.column_stack(codes) if codes else np.empty((len(n), 0), dtype=np.int64)
+        assert self.origin is not None
+        sums = (by_cell, n, weight, mean, root, self.overall)
+        return Moments(self.columns.names, self.origin, *sums)
+
+    def axis_moments(self) -> Moments:
+        """Return what was added with falling weights, a cell for each of `axes`."""
+        sums = [axis.sums.parts() for axis in self.axes.values()]
+        n, weight, mean, root = map(np.concatenate, zip(*sums, strict=True))
+        codes = np.arange(len(sums))[:, None]
+        nothing = merged([], len(self.columns.names))
+        assert self.origin is not None
+        return Moments(self.columns.names, self.origin, codes, n, weight, mean, root, nothing)
+
+    def join_axes(self, moments: Moments) -> None:
+        """Add what `axis_moments` returned elsewhere."""
+        first = np.zeros(1, dtype=np.int64)
+        for axis, k in zip(self.axes.values(), moments.codes[:, 0].tolist(), strict=True):
+            own = {name: getattr(moments, name)[k : k + 1] for name in ("n", "weight")}
+            axis.sums.join(codes=first, mean=moments.mean[[k]], root=moments.root[[k]], **own)
+
+    def join(self, moments: Moments, ends: Array, like: Mapping[str, Column]) -> None:
+        """Add what `moments` returned elsewhere, where columns are like these."""
+        keys, found = iter(moments.codes.T), []
+        for grouping, tuples in zip(self.groupings, self.tuples, strict=True):
+            own = [self.levels[name].take(next(keys), like[name]) for name in grouping.columns]
+            found.append(tuples.number(own))
+        n, weight, mean, root = moments.n, moments.weight, moments.mean, moments.root
+        cells = self.cells.number(found) if found else np.zeros(len(n), dtype=np.int64)
+        self.sums.join(codes=cells, n=n, weight=weight, mean=mean, root=root)
+        for range_, pair in zip((self.response, *self.offsets), ends, strict=True):
+            range_.join(*pair.tolist())
+        self._joined.append(moments.overall)
+        self.n += moments.overall.n
 
     def _cells(self, rows: CompleteRows) -> Ints:
         if not self.groupings:
@@ -200,8 +265,11 @@ class _Range:
 
     def add(self, values: Array | None) -> None:
         if values is not None:
-            self.low = min(self.low, float(values.min()))
-            self.high = max(self.high, float(values.max()))
+            self.join(float(values.min()), float(values.max()))
+
+    def join(self, low: float, high: float) -> None:
+        """Add some of which only these are known."""
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
     @property
     def varies(self) -> bool:

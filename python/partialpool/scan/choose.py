@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from partialpool import limits
+from partialpool.cluster import spread_of
 from partialpool.data import Source, Table
 from partialpool.design import Design
+from partialpool.design.build import check_names
 from partialpool.errors import InputError
 
 from .scan import Watch, scan
+from .spread import scan_spread
 from .wanted import Wanted, WholeNeeded
 
 
@@ -47,7 +50,10 @@ def one_pass_design(
     try:
         if obstacle is None:
             assert isinstance(source, Source)
-            return scan(wanted, source, watch)
+            wanted.check()
+            check_names(wanted.terms, source)
+            spread = spread_of(source, wanted.columns, wanted.uses.labels)
+            return scan(wanted, source, watch) if spread is None else scan_spread(wanted, spread)
     except WholeNeeded as error:
         obstacle = error.reason
     if asked:

@@ -32,7 +32,6 @@ class Levelled(NamedTuple):
 def finished_moments(adder: Adder, levelled: tuple[Levelled, ...]) -> Moments:
     """Return the moments of all rows that were added, cells in the order of their levels."""
     n, weight, mean, root = adder.sums.parts()
-    whole_mean, whole_root, low, high, logs = adder.sums.overall()
     codes = np.zeros((len(n), 0), dtype=np.int64)
     if levelled:
         members = adder.cells.members(len(n))
@@ -43,8 +42,7 @@ def finished_moments(adder: Adder, levelled: tuple[Levelled, ...]) -> Moments:
         codes, n, weight = codes[order], n[order], weight[order]
         mean, root = mean[order], root[order]
     assert adder.origin is not None
-    overall = Overall(adder.n, whole_mean, whole_root, low, high, logs)
-    found = Moments(adder.columns.names, adder.origin, codes, n, weight, mean, root, overall)
+    found = Moments(adder.columns.names, adder.origin, codes, n, weight, mean, root, adder.overall)
     return _with_constant(found) if adder.columns.constant else found
 
 

@@ -110,6 +110,19 @@ class Learner:
         if self._sample is None:
             self._sample = rows
 
+    def parts(self) -> tuple[list[Ints], list[list[float]]]:
+        """Return what was seen, to be put together with that of others by `join`."""
+        seen = [own.combinations() for own in self._seen.values()]
+        return seen, [own.sums for own in self._running.values()]
+
+    def join(self, seen: Sequence[Ints], running: Sequence[Sequence[float]]) -> None:
+        """Put together with what others saw, one after the other."""
+        assert self._sample is not None
+        for own, combinations in zip(self._seen.values(), seen, strict=True):
+            own.join(combinations, self._sample.columns)
+        for run, sums in zip(self._running.values(), running, strict=True):
+            run.join(*sums)
+
     def settled(self) -> Wanted:
         """Return what is wanted, with what roles have to know of the rows."""
         roles = {role: self._source(value) for role, value in self.wanted.roles.items()}
@@ -252,7 +265,23 @@ class _Seen:
             own.number(rows.columns[name], rows.places.get(name))
             for name, own in self._levels.items()
         ]
-        new = np.bincount(self._tuples.number(numbers), minlength=len(self.rows))
+        self._add(numbers)
+
+    def combinations(self) -> Ints:
+        """Return (combinations, columns + 1): what identifies the values of each, and its rows."""
+        members, levels = self._tuples.members(len(self.rows)), self._levels.values()
+        keys = [own.keys[numbers] for own, numbers in zip(levels, members, strict=True)]
+        return np.column_stack([*keys, self.rows])
+
+    def join(self, combinations: Ints, like: Mapping[str, Column]) -> None:
+        """See combinations that were met elsewhere, in columns like these."""
+        *keys, rows = combinations.T
+        levels = zip(self._levels.items(), keys, strict=True)
+        self._add([own.take(part, like[name]) for (name, own), part in levels], rows)
+
+    def _add(self, numbers: Sequence[Ints], rows: Ints | None = None) -> None:
+        new = np.bincount(self._tuples.number(numbers), rows, minlength=len(self.rows))
+        new = new.astype(np.int64)
         new[: len(self.rows)] += self.rows
         self.rows = new
         if len(new) > MOST:
@@ -284,11 +313,22 @@ class _Running:
         """Take numbers in; of two parts as in Chan, Golub & LeVeque (1983)."""
         own = float(x[0] + np.mean(x - x[0]))
         squares = float(np.sum((x - own) ** 2))
-        total, step = self.n + len(x), own - self.mean
-        self.squares += squares + step * step * (self.n * len(x) / total)
-        self.mean += step * len(x) / total
+        self.join(len(x), own, squares, float(x.min()), float(x.max()))
+
+    @property
+    def sums(self) -> list[float]:
+        """What `join` takes."""
+        return [self.n, self.mean, self.squares, self.low, self.high]
+
+    def join(self, n: float, mean: float, squares: float, low: float, high: float) -> None:
+        """Take in what other numbers add up to."""
+        if not n:
+            return
+        total, step = self.n + int(n), mean - self.mean
+        self.squares += squares + step * step * (self.n * n / total)
+        self.mean += step * n / total
         self.n = total
-        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
     def state(self, call: Call) -> Any:
         """Return what a call keeps of these numbers."""

@@ -18,8 +18,10 @@ from partialpool import _core
 from partialpool.arrays import Ints
 from partialpool.data import Column
 from partialpool.data.labels import distinct
-from partialpool.design.grouping import factorize, match_levels
+from partialpool.design.grouping import factorize
 from partialpool.design.interaction import Coded
+
+from .wanted import WholeNeeded
 
 
 class Levels:
@@ -50,6 +52,19 @@ class Levels:
             return np.array(known, dtype=np.int64)[codes]
         self._unsigned |= values.dtype.kind == "u"
         return np.asarray(self._index.add(_keys(values)))
+
+    @property
+    def keys(self) -> Ints:
+        """What identifies each value, by its number."""
+        if self._objects:
+            raise WholeNeeded("values of a column are told apart by more than whole numbers")
+        return np.asarray(self._index.keys())
+
+    def take(self, keys: Ints, like: Column) -> Ints:
+        """Return the numbers of values that were identified elsewhere, in a column like this."""
+        self._like = like if self._like is None else self._like
+        self._unsigned |= like.labels.dtype.kind == "u"
+        return np.asarray(self._index.add(np.ascontiguousarray(keys)))
 
     def column(self) -> Column:
         """Return the values that occurred, in the order of their numbers."""
@@ -97,36 +112,6 @@ class Tuples:
             codes = keys >> 32
         assert codes is not None
         return np.array([codes, *parts])
-
-
-class Known:
-    """Levels that are known, to be found in any rows; numbered as the plan has them.
-
-    Examples
-    --------
-    >>> known = Known(np.array([3, 7]))
-    >>> column = Column("id", "number", np.array([7, 5]), np.zeros(2, dtype=bool))
-    >>> known.number(column, None).tolist()
-    [1, -1]
-    """
-
-    def __init__(self, levels: NDArray[Any]) -> None:
-        self._levels = levels
-        self._index: Any = None
-        if levels.dtype.kind == "i":
-            self._index = _core.KeyIndex()
-            self._index.add(np.ascontiguousarray(levels, dtype=np.int64))
-
-    def number(self, column: Column, places: Ints | None) -> Ints:
-        """Return each row's index into the levels; −1 where it has another."""
-        values = column.labels
-        if self._index is not None and values.dtype.kind == "i":
-            return np.asarray(self._index.find(np.ascontiguousarray(values), 1))
-        if places is None or not len(places):
-            return match_levels(column, self._levels)
-        # Each text is looked for once.
-        _, first, codes = np.unique(places, return_index=True, return_inverse=True)
-        return match_levels(column.rows(first), self._levels)[codes.reshape(-1)]
 
 
 def _keys(values: NDArray[Any]) -> Ints:

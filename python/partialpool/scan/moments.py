@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from partialpool import _core
 from partialpool.arrays import Array, Ints
 
-_FIELDS = ("codes", "n", "weight", "mean", "root", "low", "high", "log_weights")
+_LISTS = ("mean", "root", "low", "high")
+_FIELDS = ("codes", "n", "weight", *_LISTS, "log_weights")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,37 +146,43 @@ class Moments:
         """Return the moments of the rows of both, which have the same columns and origin."""
         if other.columns != self.columns or not np.array_equal(other.origin, self.origin):
             raise ValueError("moments of other columns, or about another origin")
-        return _joined(self.columns, self.origin, [self, other], [self.overall, other.overall])
+        names = ("codes", "n", "weight", "mean", "root")
+        both = (np.concatenate([getattr(self, name), getattr(other, name)]) for name in names)
+        overall = merged([self.overall, other.overall], len(self.columns))
+        return Moments(self.columns, self.origin, *_joined(*both), overall)
 
     def to_arrow(self) -> Any:
         """Return a pyarrow table with a row a cell, after one of all rows, without codes.
 
-        Tables of several parts may be put together in any order: `from_arrow` merges them.
+        Tables of several parts, or some of their rows, may be put together in any order:
+        `from_arrow` merges them.
         """
         import pyarrow as pa
 
-        cells, d = self.mean.shape
-        whole = self.overall
-        nothing = [None] * cells
-        rows = {
-            "codes": [None, *self.codes.tolist()],
-            "n": [whole.n, *self.n.tolist()],
-            "weight": [float(self.weight.sum()), *self.weight.tolist()],
-            "mean": [whole.mean.tolist(), *self.mean.tolist()],
-            "root": [whole.root.ravel().tolist(), *self.root.reshape(cells, d * d).tolist()],
-            "low": [whole.low.tolist(), *nothing],
-            "high": [whole.high.tolist(), *nothing],
-            "log_weights": [whole.log_weights, *nothing],
+        cells, whole = len(self.n), self.overall
+        first = {
+            "codes": pa.nulls(1, pa.large_list(pa.int64())),
+            "n": pa.array([whole.n], pa.int64()),
+            "weight": pa.array([float(self.weight.sum())]),
+            "log_weights": pa.array([whole.log_weights]),
         }
-        return pa.table(rows, schema=arrow_schema())
+        first |= {name: _lists(getattr(whole, name)[None]) for name in _LISTS}
+        rest = {name: _lists(getattr(self, name)) for name in ("codes", "mean", "root")}
+        rest |= {"n": pa.array(self.n), "weight": pa.array(self.weight)}
+        schema = arrow_schema()
+        missing = {name: pa.nulls(cells, schema.field(name).type) for name in _FIELDS}
+        return pa.concat_tables(
+            pa.table({name: own[name] for name in _FIELDS}, schema=schema)
+            for own in (first, missing | rest)
+        )
 
     @classmethod
     def from_arrow(cls, columns: Sequence[str], origin: Array, table: Any) -> Moments:
-        """Return what `to_arrow` made, of one part or of many: equal cells are merged."""
-        d = len(columns)
-        by_name = {name: table.column(name).to_pylist() for name in _FIELDS}
-        rows = zip(*by_name.values(), strict=True)
-        every = [dict(zip(by_name, row, strict=True)) for row in rows]
+        """Return what `to_arrow` made, of one part or of many: equal cells are merged.
+
+        Where no row tells of all rows of a part, `overall` is of no rows.
+        """
+        whole, d = table.column("codes").is_null(), len(columns)
         wholes = [
             Overall(
                 row["n"],
@@ -184,29 +192,22 @@ class Moments:
                 np.array(row["high"]),
                 row["log_weights"],
             )
-            for row in every
-            if row["codes"] is None
+            for row in table.filter(whole).to_pylist()
         ]
-        cells = [row for row in every if row["codes"] is not None]
-        part = cls(
-            tuple(columns),
-            origin,
-            np.array([row["codes"] for row in cells], dtype=np.int64).reshape(len(cells), -1),
-            np.array([row["n"] for row in cells], dtype=np.int64),
-            np.array([row["weight"] for row in cells]),
-            np.array([row["mean"] for row in cells]).reshape(len(cells), d),
-            np.array([row["root"] for row in cells]).reshape(len(cells), d, d),
-            wholes[0],
-        )
-        return _joined(part.columns, origin, [part], wholes)
+        cells = table.filter(table.column("codes").is_valid())
+        n, weight = (cells.column(name).to_numpy() for name in ("n", "weight"))
+        mean, root = _array(cells, "mean", d), _array(cells, "root", d, d)
+        codes = _array(cells, "codes", -1) if len(cells) else np.empty((0, 0))
+        parts = (codes, n, weight, mean, root)
+        return Moments(tuple(columns), origin, *_joined(*parts), merged(wholes, d))
 
 
 def arrow_schema() -> Any:
     """Return the pyarrow schema of `Moments.to_arrow`, whatever the model."""
     import pyarrow as pa
 
-    numbers = pa.list_(pa.float64())
-    kinds = [pa.list_(pa.int64()), pa.int64(), pa.float64(), *[numbers] * 4, pa.float64()]
+    numbers = pa.large_list(pa.float64())
+    kinds = [pa.large_list(pa.int64()), pa.int64(), pa.float64(), *[numbers] * 4, pa.float64()]
     return pa.schema(list(zip(_FIELDS, kinds, strict=True)))
 
 
@@ -238,38 +239,46 @@ def _together(
 
 
 def _joined(
-    columns: tuple[str, ...], origin: Array, parts: Sequence[Moments], wholes: Sequence[Overall]
-) -> Moments:
-    """Merge cells that occur more than once, and what all rows are like."""
-    codes = np.vstack([part.codes for part in parts])
+    codes: Array, n: Array, weight: Array, mean: Array, root: Array
+) -> tuple[Ints, Ints, Array, Array, Array]:
+    """Merge cells that occur more than once; they come in the order of their codes."""
     if codes.shape[1]:
         found, which = np.unique(codes, axis=0, return_inverse=True)
     else:
-        found, which = np.zeros((1, 0), dtype=np.int64), np.zeros(len(codes), dtype=np.int64)
-    every = [
-        (float(w), mean, root)
-        for part in parts
-        for w, mean, root in zip(part.weight, part.mean, part.root, strict=True)
-    ]
-    n = np.zeros(len(found), dtype=np.int64)
-    np.add.at(n, which.reshape(-1), np.concatenate([part.n for part in parts]))
-    merged: dict[int, tuple[float, Array, Array]] = {}
-    for cell, own in zip(which.reshape(-1).tolist(), every, strict=True):
-        merged[cell] = own if cell not in merged else _together(merged[cell], own)
-    ordered = [merged[cell] for cell in range(len(found))]
-    return Moments(
-        columns,
-        origin,
-        found,
-        n,
-        np.array([own[0] for own in ordered]),
-        np.array([own[1] for own in ordered]),
-        np.array([own[2] for own in ordered]),
-        _overall(wholes),
+        found, which = codes[:1], np.zeros(len(codes), dtype=np.int64)
+    cells = _core.Cells(columns=mean.shape[1], weighted=True)
+    cells.join(
+        codes=np.ascontiguousarray(which.reshape(-1), dtype=np.int64),
+        n=np.ascontiguousarray(n, dtype=np.int64),
+        weight=np.ascontiguousarray(weight),
+        mean=np.ascontiguousarray(mean),
+        root=np.ascontiguousarray(root),
     )
+    return np.asarray(found, dtype=np.int64), *cells.parts()
 
 
-def _overall(parts: Sequence[Overall]) -> Overall:
+def _lists(values: Array) -> Any:
+    """Return the rows of an array as lists of Arrow."""
+    import pyarrow as pa
+
+    rows = len(values)
+    flat = np.ascontiguousarray(values).reshape(rows, -1)
+    starts = pa.array(np.arange(rows + 1) * flat.shape[1], pa.int64())
+    return pa.LargeListArray.from_arrays(starts, pa.array(flat.ravel()))
+
+
+def _array(table: Any, name: str, *shape: int) -> Array:
+    """Return the lists of a column as an array, each of this shape."""
+    flat = table.column(name).combine_chunks().flatten().to_numpy()
+    return np.asarray(flat.reshape(len(table), *shape))
+
+
+def merged(parts: Sequence[Overall], d: int) -> Overall:
+    """Return what the rows of all parts are like, of which some may have none."""
+    parts = [part for part in parts if part.n]
+    if not parts:
+        ends = np.full(d, np.inf)
+        return Overall(0, np.zeros(d), np.zeros((d, d)), ends, -ends, 0.0)
     first, *others = parts
     total = (float(first.n), first.mean, first.root)
     for one in others:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.cluster import Spread
 from partialpool.data import Note, Source
 from partialpool.data.batches import Batches
 from partialpool.design import Design
-from partialpool.design.build import check_names
 from partialpool.design.complete import no_complete_row, no_weight
 from partialpool.design.notes import notes_of
 from partialpool.design.plan import Plan
@@ -41,7 +41,7 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     Parameters
     ----------
     wanted : Wanted
-        Formula and roles.
+        Formula and roles, which were checked.
     source : Source
         The table.
     watch : callable, optional
@@ -54,8 +54,6 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     WholeNeeded
         If the model needs the whole table.
     """
-    wanted.check()
-    check_names(wanted.terms, source)
     batches = source.batches(wanted.columns, wanted.uses.labels)
     if batches.is_unsurveyed:
         raise WholeNeeded(_TWICE)
@@ -67,7 +65,7 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
 
 
 def _passed(wanted: Wanted, batches: Batches, watch: Watch, n_rows: int) -> Design:
-    reading = _Reading(wanted, batches)
+    reading = Reading(wanted, batches)
     learner = Learner(wanted, batches.first.table.columns, reading.distinct)
     if watch is not None:
         reading.watch(watch, n_rows * (1 + learner.needs_a_look))
@@ -91,13 +89,21 @@ def _passed(wanted: Wanted, batches: Batches, watch: Watch, n_rows: int) -> Desi
         except InputError as error:
             raise so_far(error, reading.read) from None
     assert adder is not None  # `complete` sees to it
-    return _design(plan, learner, adder, reading)
+    return finished_design(plan, learner, adder, reading)
 
 
-class _Reading:
-    """Passes over a table, and what was left out."""
+class Reading:
+    """Passes over a table, and what was left out.
 
-    def __init__(self, wanted: Wanted, batches: Batches) -> None:
+    Parameters
+    ----------
+    wanted : Wanted
+        Formula and roles.
+    batches : Batches or Spread
+        The table; of one that is spread, workers count.
+    """
+
+    def __init__(self, wanted: Wanted, batches: Batches | Spread) -> None:
         self.batches = batches
         self._watch: Callable[[int], object] | None = None
         labels = wanted.uses.labels
@@ -107,6 +113,7 @@ class _Reading:
         }
         self.read = self._before = 0
         self.n_dropped = self.n_zero_weight = 0
+        self.some, self.lacking = False, dict[str, bool]()
 
     def watch(self, told: Callable[[int, int], object], total: int) -> None:
         """Tell how far all passes are."""
@@ -120,9 +127,14 @@ class _Reading:
         InputError
             If there is none.
         """
+        yield from self.rows(wanted)
+        self.check()
+
+    def rows(self, wanted: Wanted) -> Iterator[CompleteRows]:
+        """Give them, if there are any."""
         self.n_dropped = self.n_zero_weight = self.read = 0
-        lacking: dict[str, bool] = {}
-        some = False
+        self.some, self.lacking = False, dict[str, bool]()
+        assert isinstance(self.batches, Batches)
         for batch in self.batches:
             rows = complete_batch(batch, wanted)
             self.n_dropped += rows.n_dropped
@@ -131,19 +143,24 @@ class _Reading:
             if self._watch is not None:
                 self._watch(self._before + self.read)
             if len(rows):
-                some = True
+                self.some = True
                 yield rows
-            elif not some:
+            elif not self.some:
                 for name, column in batch.table.columns.items():
-                    lacking[name] = lacking.get(name, True) and bool(column.missing.all())
+                    empty = bool(column.missing.all())
+                    self.lacking[name] = self.lacking.get(name, True) and empty
         self._before += self.read
-        if not some:
+
+    def check(self) -> None:
+        """Refuse a table without a complete row."""
+        if not self.some:
             if self.n_zero_weight:
                 raise no_weight()
-            raise no_complete_row([name for name, empty in lacking.items() if empty])
+            raise no_complete_row([name for name, empty in self.lacking.items() if empty])
 
 
-def _design(plan: Plan, learner: Learner, adder: Adder, reading: _Reading) -> Design:
+def finished_design(plan: Plan, learner: Learner, adder: Adder, reading: Reading) -> Design:
+    """Build the design once all rows are added."""
     levelled = ordered_levels(adder)
     moments = finished_moments(adder, levelled)
     _check(adder, moments)
@@ -160,7 +177,7 @@ def _design(plan: Plan, learner: Learner, adder: Adder, reading: _Reading) -> De
 def _check(adder: Adder, moments: Moments) -> None:
     """Refuse a response that does not vary, and numbers that cannot be computed with."""
     label, whole = adder.columns.response.label, moments.overall
-    y = np.array([adder.response_low, adder.response_high])
+    y = np.array([adder.response.low, adder.response.high])
     known = "se" in adder.roles or any(own.varies for own in adder.offsets)
     check_varies(label, y, "number", known=known)
     ends = np.column_stack([whole.low, whole.high])
@@ -168,7 +185,7 @@ def _check(adder: Adder, moments: Moments) -> None:
     check_sizes(label, y, [(name, own) for name, own in columns if name != "Intercept"])
 
 
-def _notes(plan: Plan, learner: Learner, reading: _Reading) -> tuple[Note, ...]:
+def _notes(plan: Plan, learner: Learner, reading: Reading) -> tuple[Note, ...]:
     """Say how the columns were read."""
     wanted = learner.wanted
     batches = reading.batches
