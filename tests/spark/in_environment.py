@@ -250,7 +250,7 @@ def cases(mode):
     for model in MODELS:
         if mode == "connect" and model not in list(MODELS)[:2]:
             continue
-        parts = PARTS if model in list(MODELS)[:2] else PARTS[2:]
+        parts = PARTS if model == next(iter(MODELS)) and mode != "connect" else PARTS[2:]
         yield f"{mode}: {model}", lambda m=model, p=parts: check_fits(frames, m, p)
     yield f"{mode}: a model that takes all rows", lambda: check_whole(frames)
     if mode == "classic":

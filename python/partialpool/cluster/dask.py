@@ -100,10 +100,7 @@ class DaskReader:
         names = list(names)
         share, dealt, joined = (dask.delayed(own) for own in (_share, _dealt, _joined))
         partitions = _attempt(self._select(names).to_delayed)
-        shares, parts = (
-            [share(one, names, work) for one in partitions],
-            min(len(partitions), _PARTS),
-        )
+        shares, parts = [share(one, names, work) for one in partitions], min(len(partitions), _PARTS)
         ends = [joined([dealt(own, part, parts) for own in shares], join) for part in range(parts)]
         found = chain.from_iterable(_attempt(lambda: dask.compute(*ends)))
         return sorted(found, key=lambda one: one[0])
