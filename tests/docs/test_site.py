@@ -54,8 +54,8 @@ def test_the_figure_of_big_tables_shows_what_was_measured():
         lines = {line.get_label(): line for line in panel.get_lines()}
         for name, label in scale.LABELS.items():
             wanted = sorted(size[by] for size in sizes if name in size["programs"])
-            assert [*lines[label].get_xdata()] == wanted
-        assert len(lines[scale.LABELS[scale.US]].get_xdata()) >= 3
+            assert [*lines[label].get_xdata()] == wanted if label in lines else not wanted
+        assert len(lines[scale.LABELS[scale.US]].get_xdata()) >= 2
     whole = figure.bbox
     for text in figure.findobj(Text):
         if text.get_text() and text.get_visible():
