@@ -56,8 +56,10 @@ def draw(record: dict[str, Any]) -> Figure:
         ("groups", "seconds", f"Seconds, {ROWS:,} rows"),
         ("rows", "gigabytes", f"Memory in GB, {GROUPS:,} groups"),
     ]
+    programs = {name for size in record["sizes"] for name in size["programs"]}
+    measured = [name for name in LABELS if name in programs]
     for panel, (by, what, title) in zip(panels, asked, strict=True):
-        for name in LABELS:
+        for name in measured:
             _line(panel, name, series(record["sizes"], name, by, what))
         _dress(panel, by, what, title)
     handles, labels = panels[0].get_legend_handles_labels()
