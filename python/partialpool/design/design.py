@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -203,11 +203,6 @@ class Design:
     def __post_init__(self) -> None:
         freeze(self.y, self.X, self.dropped, self.rows, *self.roles.values())
 
-    @cached_property
-    def facts(self) -> ColumnFacts:
-        """What X's columns are like over all rows of the table."""
-        return ColumnFacts.of(self.X) if self.condensed is None else self.condensed.facts
-
     @property
     def described(self) -> Design:
         """Rows that have the means and sds of those of the table, each standing for as many."""
@@ -217,38 +212,6 @@ class Design:
     def origin(self) -> float:
         """What was taken out of `y` beforehand."""
         return 0.0 if self.condensed is None else self.condensed.origin
-
-    @property
-    def mean_weight(self) -> float:
-        """Mean precision weight of the rows of the table; 1 where none were given."""
-        if self.weights is None:
-            return 1.0
-        return float(np.mean(self.weights)) if self.condensed is None else self.condensed.mean
-
-    def keeping(self, columns: Sequence[int], factors: Mapping[str, bool]) -> Design:
-        """Keep some of the population columns, and some factors: whether they are pooled."""
-        kept, whole = list(columns), len(columns) == len(self.columns)
-        own = self.condensed
-        if own is not None:
-            own = replace(
-                own, summary=own.summary.keeping(kept, factors), facts=own.facts.some(kept)
-            )
-        return replace(
-            self,
-            X=self.X if whole else np.ascontiguousarray(self.X[:, kept]),
-            columns=tuple(self.columns[k] for k in kept),
-            column_terms=tuple(self.column_terms[k] for k in kept),
-            factors=tuple(
-                replace(
-                    one,
-                    T=one.T if whole else np.ascontiguousarray(one.T[:, kept]),
-                    pooled=factors[one.name],
-                )
-                for one in self.factors
-                if one.name in factors
-            ),
-            condensed=own,
-        )
 
     def factor(self, name: str) -> GroupFactor:
         """Give the grouping factor of this name, which there is."""

@@ -164,7 +164,8 @@ def _some_rows(design: Design) -> NDArray[np.int64]:
 
 def _as_written(design: Design) -> Design:
     """Columns and responses that no constant among the columns brings back to where they were."""
-    scale, shift = scales(design), design.facts.shift
+    assert design.condensed is not None
+    scale, shift = scales(design), design.condensed.facts.shift
     if scale.parts["mu"].ones.any() or any(own.whole.ones.any() for own in scale.factors.values()):
         return design
     return replace(design, y=design.y + design.origin, X=design.X + shift)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -128,13 +128,13 @@ def pool(
     pooled = {factor.name: factor is not apart for factor in left}
     every = range(len(design.columns))
     if apart is None:
-        return Pooled(design.keeping(every, pooled), label, family, link, vanished=vanished)
+        return Pooled(_keeping(design, every, pooled), label, family, link, vanished=vanished)
     twins: NDArray[np.bool_] = np.any(apart.T != 0, axis=0)
     candidates = [k for k in range(len(design.columns)) if not twins[k]]
     kept = _independent_within(design, apart, candidates)
     names = design.columns
     return Pooled(
-        design.keeping(kept, pooled),
+        _keeping(design, kept, pooled),
         label,
         family,
         link,
@@ -177,6 +177,31 @@ def _none_of(names: list[str]) -> InputError:
     )
 
 
+def _keeping(design: Design, columns: Sequence[int], factors: Mapping[str, bool]) -> Design:
+    """Keep some of the population columns, and some factors: whether they are pooled."""
+    kept, whole = list(columns), len(columns) == len(design.columns)
+    own = design.condensed
+    if own is not None:
+        summary = _keeping(own.summary, kept, factors)
+        own = replace(own, summary=summary, facts=own.facts.some(kept))
+    return replace(
+        design,
+        X=design.X if whole else np.ascontiguousarray(design.X[:, kept]),
+        columns=tuple(design.columns[k] for k in kept),
+        column_terms=tuple(design.column_terms[k] for k in kept),
+        factors=tuple(
+            replace(
+                one,
+                T=one.T if whole else np.ascontiguousarray(one.T[:, kept]),
+                pooled=factors[one.name],
+            )
+            for one in design.factors
+            if one.name in factors
+        ),
+        condensed=own,
+    )
+
+
 def _independent_within(design: Design, factor: GroupFactor, candidates: list[int]) -> list[int]:
     """Columns of X that vary beyond what Z explains within every level, and beyond each other."""
     if not candidates:
@@ -186,8 +211,8 @@ def _independent_within(design: Design, factor: GroupFactor, candidates: list[in
     if np.any(np.all(Z == 1.0, axis=0)):
         # Level intercepts absorb any shift, and without it nothing is lost to rounding.
         columns = columns - columns.mean(axis=0)
-    else:
-        columns = columns + design.facts.shift[candidates]
+    elif design.condensed is not None:
+        columns = columns + design.condensed.facts.shift[candidates]
     size = np.abs(columns).max(axis=0)
     working = np.ascontiguousarray(columns / np.where(size > 0, size, 1.0))
     reduced = _core.CrossProducts(

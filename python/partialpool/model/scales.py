@@ -159,7 +159,7 @@ def _measure(design: Design, family: Family) -> Scales:
             parts[predictor.name] = X.apart(takes)
     y_sd = _response_sd(design, family, counting, through_origin=not _has_level("mu", parts, outer))
     offset = table.total_offset
-    precision = 1.0 if family.weights_count_rows else math.sqrt(design.mean_weight)
+    precision = 1.0 if family.weights_count_rows else math.sqrt(_mean_weight(design))
     centre = family.centre(table.y, table.trials, 0.0 if offset is None else offset, counting)
     centre += design.origin
     return Scales(
@@ -177,6 +177,14 @@ def _has_level(name: str, parts: dict[str, OwnParts], outer: dict[str, Outer]) -
     """Whether a constant is among the columns of a predictor, or of what takes up a part of it."""
     takes = outer.get(name)
     return parts[name].constant is not None or (takes is not None and takes.constant is not None)
+
+
+def _mean_weight(design: Design) -> float:
+    """Mean precision weight of the rows of the table; 1 where none were given."""
+    if design.weights is None:
+        return 1.0
+    own = design.condensed
+    return float(np.mean(design.weights)) if own is None else own.mean
 
 
 def _counting(design: Design, family: Family) -> Array | None:
