@@ -5,6 +5,7 @@ import pytest
 
 import partialpool as pp
 from partialpool import limits
+from partialpool.cli import main
 from partialpool.engine import chains as of_chains
 from partialpool.engine.rounds import Rounds, Verdict, most_draws
 from partialpool.errors import InputError
@@ -111,8 +112,8 @@ def test_what_breaks_between_rounds_is_raised(monkeypatch):
     ("options", "words"),
     [
         ({"draws": "many"}, '`draws` is .many.: give a number, or "auto"'),
-        ({"ess": 300}, "`ess` is given, and `draws` says how many"),
-        ({"draws": 500, "ess": 300}, "`ess` is given, and `draws` says how many"),
+        ({"ess": 300}, '`ess` is given without draws="auto"'),
+        ({"draws": 500, "ess": 300}, '`ess` is given without draws="auto"'),
         ({"draws": "auto", "ess": 0}, "`ess` is 0: give a number above 0"),
         ({"draws": "auto", "ess": "400"}, "`ess` is"),
         ({"draws": "auto", "ess": float("inf")}, "`ess` is inf"),
@@ -161,3 +162,15 @@ def test_rounds_grow_and_end(seed):
         assert drawn < until <= max(4 * drawn + 50, 100)
         drawn = until
     assert drawn >= most or rounds.enough(verdict)
+
+
+def test_the_command_line_takes_it(tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    names = list(DATA)
+    rows = "\n".join(",".join(str(DATA[name][k]) for name in names) for k in range(N))
+    table.write_text(",".join(names) + "\n" + rows)
+    command = ["fit", str(table), "y ~ x + (1 | a)", "--draws", "auto", "--ess", "500", "--seed=1"]
+    assert main(command) == 0
+    assert "4 chains × 200 draws" in capsys.readouterr().out
+    assert main([*command[:4], "some"]) == 2
+    assert "`--draws some` is neither a whole number nor auto" in capsys.readouterr().err

@@ -139,8 +139,8 @@ def _enough(method: str, given: Mapping[str, Any]) -> float | None:
     if draws != AUTO:
         if ess is not None:
             raise InputError(
-                "`ess` is given, and `draws` says how many draws there are",
-                remedy=f'it belongs to draws="{AUTO}"; leave it out, or ask for that',
+                f'`ess` is given without draws="{AUTO}", so that it decides nothing',
+                remedy="ask for that, or leave it out",
             )
         return None
     if method == "metropolis":
