@@ -6,6 +6,7 @@ polynomial of low degree foretells them; how well is told by leaving out each no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,9 +16,10 @@ from partialpool.arrays import Array, Ints
 from partialpool.engine.blocks import Moments
 from partialpool.engine.nodes import along_a_curve, monomial_count, monomials
 
-FIRST, LAST = 48, 200  # nodes to begin with, and at most
+LEAST, LAST = 16, 200  # nodes, at least and at most
 LEAST_MANY, MANY_NUMBERS = 300, 6_000_000  # draws at which polynomials are evaluated
-PER_MONOMIAL = 3
+PER_MONOMIAL = 1.6
+FIRST_DEGREE = 2  # what there are nodes enough for, to begin with
 DEGREES = (4, 3, 2, 1)
 # Root mean square of the errors at nodes left out, in sds: averages over φ are off by far less.
 GOOD = 0.05
@@ -60,7 +62,8 @@ def emulated(
     -------
     moments of every factor, and the draws that they belong to
     """
-    count, order = FIRST, along_a_curve(phi)
+    count = max(LEAST, _enough(phi.shape[1], FIRST_DEGREE))
+    order = along_a_curve(phi)
     while count <= min(LAST, len(phi)):
         exact = moments(_spread(order, count))
         found = _fitted(phi[_spread(order, count)], exact)
@@ -70,6 +73,11 @@ def emulated(
             return _apart(found.at(phi[many]), exact), many
         count *= 2
     return None
+
+
+def _enough(dims: int, degree: int) -> int:
+    """Nodes for polynomials of some degree."""
+    return math.ceil(PER_MONOMIAL * monomial_count(dims, degree))
 
 
 def _spread(order: Ints, count: int) -> Ints:
@@ -82,22 +90,24 @@ def _columns(phi: Array, degree: int) -> Array:
 
 
 def _fitted(phi: Array, exact: list[Moments]) -> Polynomials | None:
-    """Polynomials through values at nodes, of the highest degree that these determine well."""
+    """Polynomials through values at nodes, of the degree that foretells best."""
     nodes, dims = phi.shape
-    allowed = [d for d in DEGREES if PER_MONOMIAL * monomial_count(dims, d) <= nodes]
-    if not allowed or not dims:
-        return None
     mean = np.concatenate([one.mean.reshape(nodes, -1) for one in exact], axis=1)
     variance = np.concatenate([one.variance.reshape(nodes, -1) for one in exact], axis=1)
-    if not (variance > 0).all():
+    if not dims or not (variance > 0).all():
         return None
-    log_variance = np.log(variance)
-    columns = _columns(phi, allowed[0])
+    allowed = [degree for degree in DEGREES if _enough(dims, degree) <= nodes]
+    fits = [_of_degree(degree, phi, mean, variance) for degree in allowed]
+    return min((one for one in fits if one is not None), key=lambda one: one.error, default=None)
+
+
+def _of_degree(degree: int, phi: Array, mean: Array, variance: Array) -> Polynomials | None:
+    """Least squares, with errors at each node in turn from the fit to all others."""
+    columns = _columns(phi, degree)
     basis, root = np.linalg.qr(columns)
     leverage = np.sum(basis**2, axis=1)
     if (leverage > 0.999).any():
         return None
-    sd = np.sqrt(variance.mean(axis=0))
 
     def fit(values: Array) -> tuple[Array, Array]:
         along = basis.T @ values
@@ -105,9 +115,10 @@ def _fitted(phi: Array, exact: list[Moments]) -> Polynomials | None:
         return np.linalg.solve(root, along), np.sqrt(np.mean(left_out**2, axis=0))
 
     of_mean, off = fit(mean)
-    of_variance, off_variance = fit(log_variance)
+    of_variance, off_variance = fit(np.log(variance))
+    sd = np.sqrt(variance.mean(axis=0))
     error = max(float((off / sd).max()), float((off_variance / 2).max()))
-    return Polynomials(allowed[0], of_mean, of_variance, error)
+    return Polynomials(degree, of_mean, of_variance, error)
 
 
 def _apart(found: tuple[Array, Array], exact: list[Moments]) -> list[Moments]:
