@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-import secrets
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,7 +65,7 @@ def check_interval(interval: Any, name: str = "interval") -> float:
 def check_seed(seed: Any) -> int:
     """Take a seed, or make one."""
     if seed is None:
-        return secrets.randbits(32)
+        return int.from_bytes(os.urandom(4), "little")
     try:
         return check_whole("seed", seed, 0, 2**64 - 1)
     except InputError as error:

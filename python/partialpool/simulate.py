@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10**8
 
-Draw = Callable[[np.random.Generator, int], Any]
+Draw: TypeAlias = "Callable[[np.random.Generator, int], Any]"
 
 INTERCEPT = "Intercept"
 TRIAL = "trial"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import signal
 import stat
 import threading
@@ -49,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
                 f"there is no folder `{target.parent}`",
                 remedy="make it first, or choose another path",
             )
-        temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+        temporary = target.with_name(f".{os.urandom(8).hex()}.part")
         with _removed(temporary):
             older = _create(temporary, target)
             yield temporary

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from partialpool import datasets
 from partialpool.cli import options
 from partialpool.cli.codes import DONE
 from partialpool.cli.files import make_folder
@@ -75,7 +75,7 @@ def _write(name: str, folder: Path) -> list[Path]:
         raise InputError(f"there is no data set `{name}`", remedy=did_you_mean(name, BUNDLED))
     paths = []
     for own in BUNDLED[name]:
-        content = files("partialpool.datasets").joinpath(own).read_bytes()
+        content = Path(datasets.__file__).with_name(own).read_bytes()
         path = folder / own
         if path.exists() and (not path.is_file() or path.read_bytes() != content):
             raise InputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -76,6 +75,8 @@ class SqliteReader:
         uri = f"file:{quote_uri(str(self._path.resolve()))}?mode=ro"
 
         def run() -> tuple[list[Any], list[str]]:
+            import sqlite3
+
             with closing(sqlite3.connect(uri, uri=True)) as connection:
                 connection.execute("PRAGMA trusted_schema = OFF")
                 cursor = connection.execute(query)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from xml.parsers import expat
 
 import numpy as np
 
@@ -93,6 +91,8 @@ def _read(path: Path, sheet: str | None) -> tuple[list[list[Any]], list[str]]:
 
 def _check(path: Path) -> None:
     """Refuse a workbook that is damaged, or whose cells lie too far apart to be a table."""
+    import zipfile
+
     with zipfile.ZipFile(path) as book:
         if sum(part.file_size for part in book.infolist()) > _MOST_BYTES:
             raise InputError(f"`{path.name}` is too large", remedy="save it as CSV")
@@ -124,6 +124,8 @@ def _extent(sheet: bytes) -> tuple[int, int]:
                 last[0], last[1] = max(last[0], int(match[2])), max(last[1], column)
         elif name == "row" and attributes.get("r", "").isdigit():
             last[0] = max(last[0], int(attributes["r"]))
+
+    from xml.parsers import expat
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = start

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import io
 import os
 import shutil
@@ -73,6 +72,8 @@ def as_utf8(path: str, encoding: str | None) -> TextFile:
         raw = _buffered(stack.enter_context(open(path, "rb")) if given else sys.stdin.buffer)
         packed = raw.peek(2)[:2] == _GZIP or path.lower().endswith(".gz")
         if packed:
+            import gzip
+
             raw = cast(Any, gzip.GzipFile(fileobj=raw))
         wide = raw.peek(2)[:2] in _UTF16
         known = codecs.lookup(encoding or ("utf-16" if wide else "utf-8")).name

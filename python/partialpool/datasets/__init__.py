@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 def _read(name: str) -> pd.DataFrame:
     import pandas as pd
 
-    with files("partialpool.datasets").joinpath(name).open("rb") as file:
-        return pd.read_csv(file)
+    return pd.read_csv(Path(__file__).with_name(name))
 
 
 def radon() -> pd.DataFrame:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.polynomial import chebyshev
 
 from partialpool.arrays import Array
 
@@ -42,6 +41,8 @@ class Tabulated:
     def __init__(
         self, function: Callable[[Array], Array], low: Array, high: Array, distance: float
     ) -> None:
+        from numpy.polynomial import chebyshev
+
         reach = float(np.max(high - low))
         nodes = np.cos(np.pi * (np.arange(n := node_count(low, high, distance)) + 0.5) / n)
         self.low = low

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 from partialpool.engine.rounds import Rounds
 
 Values = Mapping[str, Any]
-Start = Values | Sequence[Values] | Callable[[np.random.Generator], Values]
+# As text: numpy's random numbers take a while to import.
+Start: TypeAlias = "Values | Sequence[Values] | Callable[[np.random.Generator], Values]"
 
 
 def all_cores() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +50,8 @@ def forest(plots: Plots, *, title: str | None = None) -> Figure:
     >>> fit.plot.forest().axes[0].get_xlabel()
     'effect'
     """
+    from statistics import NormalDist
+
     from partialpool.plots.forest import Study, Summary
     from partialpool.plots.forest import forest as draw
 
@@ -156,6 +157,8 @@ def new_study(mean: Array, sd: Array, shares: tuple[float, float]) -> tuple[floa
     >>> round(low, 1), round(high, 1)
     (-2.0, 2.0)
     """
+    from statistics import NormalDist
+
     from scipy import optimize, stats
 
     def end(share: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
+from pathlib import Path
 
 from partialpool.report.charts import library
 from partialpool.report.markup import Html, element, html, joined, json_block
@@ -65,4 +65,4 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _resource(name: str) -> str:
-    return files("partialpool.report").joinpath(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

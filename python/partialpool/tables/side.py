@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +86,8 @@ def entries(fit: Fitted, interval: float | None) -> dict[str, Entry]:
     own = fit.provenance.interval
     if isinstance(fit, Estimate):
         numbers = fit.numbers
+        from statistics import NormalDist
+
         reach = NormalDist().inv_cdf((1 + (interval or own)) / 2) * numbers["standard_error"]
         columns = [numbers["estimate"], numbers["standard_error"]]
         if interval is None or interval == own:

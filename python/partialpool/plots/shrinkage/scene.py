@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,6 +125,8 @@ class Scene:
     def radius(self) -> float:
         """How many sds from the mean hold the mass of the interval, in one dimension or two."""
         if len(self.columns) == 1:
+            from statistics import NormalDist
+
             return NormalDist().inv_cdf(0.5 + self.interval / 2)
         return math.sqrt(-2 * math.log1p(-self.interval))
 
