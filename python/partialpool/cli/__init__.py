@@ -32,6 +32,7 @@ from partialpool.cli.predict import predict_command
 from partialpool.cli.report import report_command
 from partialpool.cli.show import show_command
 from partialpool.cli.table import table_command
+from partialpool.cli.values import quick
 from partialpool.errors import EngineError, FindingWarning, InputError
 from partialpool.interrupt import INTERRUPTED
 
@@ -83,7 +84,10 @@ def _streams() -> Iterator[None]:
 
 def _run(given: list[str]) -> int:
     try:
-        code = app(args=options.protected(given), prog_name="partialpool", standalone_mode=False)
+        command = quick(app)
+        code = command(
+            args=options.protected(given), prog_name="partialpool", standalone_mode=False
+        )
         return int(code or DONE)
     except typer.TyperException as error:
         return _usage_error(error)

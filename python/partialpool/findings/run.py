@@ -17,7 +17,7 @@ from partialpool.errors import InputError
 from partialpool.finding import Finding
 from partialpool.model import Group, Model, Pooled
 from partialpool.model.defaults import INTERCEPT, RANGES, bounds, default_priors
-from partialpool.priors import Prior
+from partialpool.priors import Exponential, Prior
 
 
 def run_findings(
@@ -264,6 +264,8 @@ def _prior_alone(model: Model, run: Run) -> Iterator[Finding]:
 @lru_cache(maxsize=256)  # many fits of one table ask for the same
 def _quantiles(name: str, prior: Prior, at: tuple[float, ...]) -> np.ndarray | None:
     """Quantiles of a prior where the parameter can lie; None where it has no mass to share out."""
+    if isinstance(prior, Exponential) and bounds(name, prior) == (0.0, np.inf):
+        return np.asarray(-np.log1p(-np.array(at)) / prior.rate)
     try:
         return quantiles(prior.draw(np.random.default_rng(0), 4000, *bounds(name, prior)), at)
     except InputError:
