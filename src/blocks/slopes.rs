@@ -7,7 +7,7 @@
 //! `P = ZᵀZ − (M ZᵀZ)ᵀ(M ZᵀZ) − HTHᵀ` and `C = N Zᵀ[X y] − Hx`.
 
 use super::eliminate::Elimination;
-use super::products::Factor;
+use super::products::{Factor, Products};
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 
 /// Share of a variance that correlations leave, below which G counts as singular.
@@ -29,9 +29,9 @@ impl Elimination {
             let mut sum = if k == data.lead {
                 self.slope_of_lead(omega)
             } else {
-                let mut sum = self.precisions(k);
+                let (mut sum, mut pull) = (self.precisions(k), Vec::new());
                 for level in 0..factor.n_levels {
-                    let pull = self.pull_at(&pulls, factor, level);
+                    self.take_pull(&pulls, factor, level, &mut pull);
                     subtract_form(&pull, omega, factor.q, &mut sum);
                 }
                 sum
@@ -54,10 +54,17 @@ impl Elimination {
 
     /// C of one level of another factor than the lead, q × w.
     pub fn pull_at(&self, pulls: &[f64], factor: &Factor, level: usize) -> Vec<f64> {
+        let mut pull = Vec::new();
+        self.take_pull(pulls, factor, level, &mut pull);
+        pull
+    }
+
+    fn take_pull(&self, pulls: &[f64], factor: &Factor, level: usize, pull: &mut Vec<f64>) {
         let n = self.data.n_rest;
-        let rows = factor.columns(level);
-        let entries = rows.flat_map(|row| (0..self.data.width).map(move |c| (row, c)));
-        entries.map(|(row, c)| pulls[c * n + row]).collect()
+        pull.clear();
+        for row in factor.columns(level) {
+            pull.extend((0..self.data.width).map(|c| pulls[c * n + row]));
+        }
     }
 
     /// Sum of the diagonal blocks of P of a factor that is not the lead.
@@ -141,25 +148,34 @@ impl Elimination {
     fn slope_of_lead(&self, omega: &[f64]) -> Vec<f64> {
         let q = self.data.lead().q;
         let mut sum = vec![0.0; q * q];
+        let (mut left, mut shared) = (sum.clone(), sum.clone());
+        let mut room = Room::new(&self.data);
         for level in 0..self.data.lead().n_levels {
-            let (m, own) = (self.m(level), self.data.lead().own(level));
-            let n = self.left_over(level);
+            self.left_over(level, &mut left);
+            self.share(level, &left, &mut room, &mut shared);
+            let Room { e, pull, along, .. } = &mut room;
+            self.along(level, along);
             for i in 0..q {
                 for j in 0..q {
-                    let dot = |c: usize, col: usize| -> f64 {
-                        (0..q).map(|b| m[c * q + b] * own[b * q + col]).sum()
-                    };
+                    let taken: f64 = (0..q).map(|c| along[c * q + i] * along[c * q + j]).sum();
                     sum[i * q + j] +=
-                        own[i * q + j] - (0..q).map(|c| dot(c, i) * dot(c, j)).sum::<f64>();
+                        self.data.lead().own(level)[i * q + j] - taken - shared[i * q + j];
                 }
             }
-            let shared = self.shared(level, &n);
-            for (sum, shared) in sum.iter_mut().zip(&shared) {
-                *sum -= shared;
-            }
-            subtract_form(&self.pull_of_lead(level), omega, q, &mut sum);
+            self.beside_others(level, &left, e, pull);
+            subtract_form(pull, omega, q, &mut sum);
         }
         sum
+    }
+
+    /// `M ZᵀZ` of a level of the lead.
+    fn along(&self, level: usize, out: &mut [f64]) {
+        let (q, m, own) = (self.data.lead().q, self.m(level), self.data.lead().own(level));
+        for i in 0..q {
+            for j in 0..q {
+                out[i * q + j] = (0..q).map(|b| m[i * q + b] * own[b * q + j]).sum();
+            }
+        }
     }
 
     pub fn m(&self, level: usize) -> &[f64] {
@@ -168,17 +184,15 @@ impl Elimination {
     }
 
     /// `N = I − ZᵀZ MᵀM` of a level of the lead.
-    fn left_over(&self, level: usize) -> Vec<f64> {
-        let (q, own) = (self.data.lead().q, self.data.lead().own(level));
-        let inner = self.own_covariance(level);
-        let mut n = vec![0.0; q * q];
+    fn left_over(&self, level: usize, n: &mut [f64]) {
+        let (q, m, own) = (self.data.lead().q, self.m(level), self.data.lead().own(level));
         for i in 0..q {
             for j in 0..q {
-                let s: f64 = (0..q).map(|c| own[i * q + c] * inner[c * q + j]).sum();
+                let inner = |b: usize| (0..q).map(|c| m[c * q + b] * m[c * q + j]).sum::<f64>();
+                let s: f64 = (0..q).map(|b| own[i * q + b] * inner(b)).sum();
                 n[i * q + j] = f64::from(u8::from(i == j)) - s;
             }
         }
-        n
     }
 
     /// `MᵀM`: the covariance of a level's coefficients given those of the others.
@@ -195,17 +209,40 @@ impl Elimination {
 
     /// `Y T Yᵀ` with `Y = left · a`, for a level of the lead. After T was filled.
     pub fn shared(&self, level: usize, left: &[f64]) -> Vec<f64> {
-        let q = self.data.lead().q;
-        let y = self.linked(level, left);
+        let mut out = vec![0.0; left.len()];
+        self.share(level, left, &mut Room::new(&self.data), &mut out);
+        out
+    }
+
+    /// [`Self::shared`], for which there is room already.
+    fn share(&self, level: usize, left: &[f64], room: &mut Room, out: &mut [f64]) {
+        match self.data.lead().q {
+            1 => self.share_of::<1>(level, left, room, out),
+            2 => self.share_of::<2>(level, left, room, out),
+            _ => self.share_of::<0>(level, left, room, out),
+        }
+    }
+
+    #[inline(always)]
+    fn share_of<const Q: usize>(
+        &self,
+        level: usize,
+        left: &[f64],
+        room: &mut Room,
+        out: &mut [f64],
+    ) {
+        let q = if Q == 0 { self.data.lead().q } else { Q };
         let columns = &self.data.linked[self.data.links(level)];
-        let mut out = vec![0.0; q * q];
-        let mut inner = vec![0.0; q];
-        for (c, &row) in columns.iter().enumerate() {
+        let Room { y, inner, .. } = room;
+        self.link(level, left, y);
+        out.fill(0.0);
+        for (k, &column) in columns.iter().enumerate() {
             // Below the diagonal twice, and half of what is on it twice.
-            let own = &y[c * q..(c + 1) * q];
-            let half = 0.5 * self.rest.covariance(row as usize, row as usize);
+            let own = &y[k * q..(k + 1) * q];
+            let half = 0.5 * self.rest.covariance(column as usize, column as usize);
             inner.iter_mut().zip(own).for_each(|(inner, y)| *inner = half * y);
-            for (y, &column) in y.chunks_exact(q).zip(&columns[..c]) {
+            // Down a column of T, whose numbers lie together.
+            for (y, &row) in y[(k + 1) * q..].chunks_exact(q).zip(&columns[k + 1..]) {
                 let t = self.rest.covariance(row as usize, column as usize);
                 inner.iter_mut().zip(y).for_each(|(inner, y)| *inner += t * y);
             }
@@ -215,23 +252,42 @@ impl Elimination {
                 }
             }
         }
-        out
     }
 
     /// `left · a` of a level of the lead: q numbers for each link.
     pub fn linked(&self, level: usize, left: &[f64]) -> Vec<f64> {
+        let mut y = Vec::new();
+        self.link(level, left, &mut y);
+        y
+    }
+
+    #[inline(always)]
+    fn link(&self, level: usize, left: &[f64], y: &mut Vec<f64>) {
         let q = self.data.lead().q;
         let links = self.data.links(level);
         let values = self.data.link_values[links.start * q..links.end * q].chunks_exact(q);
-        let rows = values.flat_map(|a| (0..q).map(move |i| (a, i)));
-        rows.map(|(a, i)| (0..q).map(|b| left[i * q + b] * a[b]).sum()).collect()
+        y.clear();
+        for a in values {
+            for left in left.chunks_exact(q) {
+                y.push(left.iter().zip(a).map(|(left, a)| left * a).sum());
+            }
+        }
     }
 
     /// `left (Zᵀ[X y] − a x)`, q × w, of a level of the lead. After `solve`.
     pub fn with_others(&self, level: usize, left: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.data.lead().q * self.data.width];
+        self.beside_others(level, left, &mut Vec::new(), &mut out);
+        out
+    }
+
+    /// [`Self::with_others`], for which there is room already.
+    #[inline(always)]
+    fn beside_others(&self, level: usize, left: &[f64], e: &mut Vec<f64>, out: &mut [f64]) {
         let (lead, w, n) = (self.data.lead(), self.data.width, self.data.n_rest);
         let q = lead.q;
-        let mut e = lead.with_b(level, w).to_vec();
+        e.clear();
+        e.extend_from_slice(lead.with_b(level, w));
         let links = self.data.links(level);
         let values = self.data.link_values[links.start * q..links.end * q].chunks_exact(q);
         for (a, &column) in values.zip(&self.data.linked[links]) {
@@ -242,18 +298,36 @@ impl Elimination {
                 }
             }
         }
-        let mut out = vec![0.0; q * w];
         for i in 0..q {
             for c in 0..w {
                 out[i * w + c] = (0..q).map(|b| left[i * q + b] * e[b * w + c]).sum();
             }
         }
-        out
     }
 
     /// C of a level of the lead, q × w. After `solve`.
     pub fn pull_of_lead(&self, level: usize) -> Vec<f64> {
-        self.with_others(level, &self.left_over(level))
+        let mut left = vec![0.0; self.data.lead().q.pow(2)];
+        self.left_over(level, &mut left);
+        self.with_others(level, &left)
+    }
+}
+
+/// Working storage for what the levels of the lead add to slopes.
+struct Room {
+    y: Vec<f64>,
+    inner: Vec<f64>,
+    e: Vec<f64>,
+    pull: Vec<f64>,
+    /// M ZᵀZ
+    along: Vec<f64>,
+}
+
+impl Room {
+    fn new(data: &Products) -> Self {
+        let (q, w) = (data.lead().q, data.width);
+        let (inner, pull, along) = (vec![0.0; q], vec![0.0; q * w], vec![0.0; q * q]);
+        Self { y: Vec::new(), inner, e: Vec::new(), pull, along }
     }
 }
 
