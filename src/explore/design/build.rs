@@ -17,6 +17,9 @@ const MAX_MONOMIALS: usize = 330;
 const DEGREES: [usize; 7] = [3, 4, 5, 6, 7, 8, 10];
 const FEW: usize = 36;
 
+/// Well-spread points for each monomial.
+const SHARE: f64 = 1.15;
+
 /// Rounds, and evaluations after which walks are cheaper.
 const ROUNDS: usize = 12;
 const MOST: usize = 1500;
@@ -36,6 +39,9 @@ const STEERED: usize = 6;
 /// are as good as exact ones whose means have the Monte Carlo error of 1/0.02² = 2500.
 const SD: f64 = 0.02;
 const LARGEST: f64 = 0.1;
+
+/// How many times that much at the first draws is more than chance.
+const HOPELESS: f64 = 2.0;
 
 /// And how far what is drawn given θ may be moved, in its sds.
 const MOVED: f64 = 0.05;
@@ -72,6 +78,8 @@ pub fn build(
     let looked = look_around(&mut points);
     let from = points.best()?.theta.clone();
     let mut region = mode(&mut points, from)?;
+    // What led to the mode lies close together: polynomials gain by it, but are not held by it.
+    let located = points.known.len();
     let d = region.dim();
     let worth = |k: &&usize| n_monomials(d, **k) <= MAX_MONOMIALS;
     let degrees: Vec<usize> = DEGREES.iter().filter(worth).copied().collect();
@@ -85,9 +93,9 @@ pub fn build(
         let last = degrees.len() - 1;
         let degree = degrees[at.min(last)] * usize::from(d > 0);
         let monomials = n_monomials(d, degree);
-        let share = 1.33 + 0.7 * at.saturating_sub(last) as f64;
+        let share = SHARE + 0.7 * at.saturating_sub(last) as f64;
         let needed = (share * monomials as f64) as usize + 4;
-        points.spread_out(&region, needed.saturating_sub(points.within(&region)));
+        points.spread_out(&region, needed.saturating_sub(points.within(&region, located)));
         let mut cheap = Cheap::new(Emulator::fit(&points, &region, degree)?, staged);
         let Some((proposal, pool)) = Proposal::fit(&mut cheap, &mut rng) else {
             at += 1;
@@ -96,10 +104,14 @@ pub fn build(
         let weighted = pool.weighted(d);
         let outside = region.outside(&weighted);
         let wide_enough = outside < OUTSIDE;
-        let count = if wide_enough { CHECKED } else { STEERED };
         let taken = pool.taken(proposal.bound, &mut rng);
-        let found = compare(&mut points, &mut cheap, &taken[..count.min(taken.len())]);
-        let found = Certificate { outside, pareto_k: pool.pareto_k, ..found };
+        let (first, others) = taken.split_at(STEERED.min(taken.len()));
+        let mut held = Comparison::default();
+        held.compare(&mut points, &mut cheap, first);
+        if wide_enough && !held.is_hopeless() {
+            held.compare(&mut points, &mut cheap, &others[..others.len().min(CHECKED - STEERED)]);
+        }
+        let found = Certificate { outside, pareto_k: pool.pareto_k, ..held.found() };
         if wide_enough && passes(&found) {
             let certificate = Certificate { evaluations: points.known.len(), ..found };
             let alone =
@@ -127,27 +139,48 @@ fn passes(found: &Certificate) -> bool {
         && found.pareto_k < PARETO_K
 }
 
-/// Hold the polynomials against the density at fresh draws.
-fn compare(points: &mut Points, cheap: &mut Cheap, draws: &[&[f64]]) -> Certificate {
-    let d = cheap.emulator.region.dim();
-    let first =
-        points.evaluate(draws.iter().map(|y| cheap.emulator.region.theta(&y[..d])).collect());
-    let (mut differences, mut moved) = (Vec::new(), 0.0_f64);
-    for (k, y) in draws.iter().enumerate() {
-        let truth = &points.known[first + k];
-        let Some(features) = &truth.features else { continue };
-        let own = cheap.logp(y);
-        differences.push(cheap.staged.logp(&truth.theta, &y[d..], features) - own);
-        let (_, found) = cheap.features(y);
-        let found = found.to_vec();
-        moved = moved.max(cheap.staged.moved(&found, features));
+/// The polynomials held against the density at fresh draws.
+#[derive(Default)]
+struct Comparison {
+    differences: Vec<f64>,
+    moved: f64,
+}
+
+impl Comparison {
+    fn compare(&mut self, points: &mut Points, cheap: &mut Cheap, draws: &[&[f64]]) {
+        let d = cheap.emulator.region.dim();
+        let thetas = draws.iter().map(|y| cheap.emulator.region.theta(&y[..d])).collect();
+        let first = points.evaluate(thetas);
+        for (truth, y) in points.known[first..].iter().zip(draws) {
+            let Some(features) = &truth.features else { continue };
+            let own = cheap.logp(y);
+            let exact = cheap.staged.logp(&truth.theta, &y[d..], features);
+            self.differences.push(exact - own);
+            let found = cheap.features(y).1.to_vec();
+            self.moved = self.moved.max(cheap.staged.moved(&found, features));
+        }
     }
-    let n = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / n;
-    let variance = differences.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let largest = differences.iter().fold(0.0, |most: f64, x| most.max((x - mean).abs()));
-    let (checked, sd) = (differences.len(), variance.sqrt());
-    Certificate { checked, sd, largest, moved, ..Default::default() }
+
+    /// Sd of the differences, and the largest from their mean.
+    fn spread(&self) -> (f64, f64) {
+        let n = self.differences.len() as f64;
+        let mean = self.differences.iter().sum::<f64>() / n;
+        let away = || self.differences.iter().map(|x| (x - mean).abs());
+        let variance = away().map(|x| x * x).sum::<f64>() / (n - 1.0);
+        (variance.sqrt(), away().fold(0.0, f64::max))
+    }
+
+    /// Whether more draws would hardly let it pass.
+    fn is_hopeless(&self) -> bool {
+        let (sd, largest) = self.spread();
+        !(sd < HOPELESS * SD && largest < LARGEST && self.moved < MOVED)
+    }
+
+    fn found(&self) -> Certificate {
+        let (sd, largest) = self.spread();
+        let (checked, moved) = (self.differences.len(), self.moved);
+        Certificate { checked, sd, largest, moved, ..Certificate::default() }
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +198,9 @@ mod tests {
             let (proposal, pool) = Proposal::fit(cheap, &mut rng).unwrap();
             let mut points = Points::new(&density, 1);
             let taken = pool.taken(proposal.bound, &mut rng);
-            compare(&mut points, cheap, &taken[..CHECKED])
+            let mut held = Comparison::default();
+            held.compare(&mut points, cheap, &taken[..CHECKED]);
+            held.found()
         };
         assert!(passes(&again(&mut built.cheap)));
         built.cheap.emulator.polynomials.spoil(0.02);

@@ -1,19 +1,20 @@
 //! Where the mass is, by few evaluations: a look around, and quadratic models from there.
 
+use super::differences::Differences;
 use super::points::Points;
 use super::region::Region;
-use crate::linalg::{cholesky, inverse_from_factor, solve_lower, solve_lower_transposed};
+use faer::{Mat, Side};
 
 /// Models until the mode is found.
-const MODELS: usize = 14;
+const MODELS: usize = 18;
 
-/// Length of the longest step of a model, in its own units, and the least that its next one is as
-/// wide as.
+/// Models of the axes alone, at most.
+const ALONE: usize = 5;
+
+/// The longest step along an axis of a model, in its own units, as wide as the next one is at most;
+/// and as wide as that is at least.
 const STEP: f64 = 2.5;
 const NARROWER: f64 = 0.15;
-
-/// How far off the axes points for mixed derivatives are.
-const DIAGONAL: f64 = 0.7;
 
 /// What a step has to gain at least.
 const GAIN: f64 = 0.1;
@@ -44,36 +45,35 @@ pub fn look_around(points: &mut Points) -> usize {
 }
 
 /// The region around the mode to which models lead from a point; `None` where they lead nowhere.
+///
+/// Newton's method with the size of each curvature in place of its sign (Dauphin et al. 2014), in
+/// coordinates whitened by the last model. Axes alone lead most of the way; mixed derivatives are
+/// taken where that ends, or where it does not.
 pub fn mode(points: &mut Points, from: Vec<f64>) -> Option<Region> {
     let d = from.len();
+    if d == 0 {
+        return Some(Region::new(from, Vec::new()));
+    }
     let (mut centre, mut spread) = (from, vec![0.0; d * d]);
     for i in 0..d {
         spread[i * d + i] = 0.6;
     }
-    for _ in 0..MODELS {
-        let model = Model::around(points, &Region::new(centre.clone(), spread.clone()))?;
-        let (step, gain, mut covariance) = model.step()?;
-        let sizes: Vec<f64> = (0..d).map(|i| covariance[i * d + i]).collect();
-        let settled = gain < GAIN && sizes.iter().all(|size| (0.2..5.0).contains(size));
+    for k in 0..MODELS {
         let region = Region::new(centre, spread);
-        // The best point known may be better than where the model leads; a step back is narrower.
-        centre = region.theta(&step);
-        if !settled {
-            for i in 0..d {
-                covariance[i * d + i] += NARROWER * NARROWER;
+        let at = |z: &[f64]| region.theta(z);
+        let model = Differences::along(points, d, at)?;
+        let mut step = Step::of(&model)?;
+        if step.settled() || k >= ALONE {
+            step = Step::of(&model.across(points, at))?;
+            if step.settled() {
+                return region.moved(&step.along, step.covariance);
             }
         }
-        let factor = lower_factor(covariance, d)?;
-        spread = vec![0.0; d * d];
+        // The next model is no narrower than it can be trusted to be.
         for i in 0..d {
-            for j in 0..=i {
-                spread[i * d + j] =
-                    (j..=i).map(|k| region.spread[i * d + k] * factor[k * d + j]).sum();
-            }
+            step.covariance[i * d + i] += NARROWER * NARROWER;
         }
-        if settled {
-            return Some(Region::new(centre, spread));
-        }
+        Region { centre, spread, .. } = region.moved(&step.along, step.covariance)?;
     }
     None
 }
@@ -116,89 +116,44 @@ pub fn has_others(points: &mut Points, looked: usize, region: &Region) -> bool {
     false
 }
 
-/// The Cholesky factor of a covariance.
-fn lower_factor(mut covariance: Vec<f64>, d: usize) -> Option<Vec<f64>> {
-    cholesky(&mut covariance, d)?;
-    Some(covariance)
+/// Where a quadratic model leads, in its own coordinates.
+struct Step {
+    along: Vec<f64>,
+    gain: f64,
+    /// What its curvature suggests.
+    covariance: Vec<f64>,
+    /// Whether it has a top.
+    hill: bool,
 }
 
-/// A quadratic model of the profile in whitened coordinates.
-struct Model {
-    slope: Vec<f64>,
-    /// Minus the second derivatives.
-    bend: Vec<f64>,
-}
-
-impl Model {
-    /// Through the centre, both sides along each axis, and one point for each pair.
-    fn around(points: &mut Points, region: &Region) -> Option<Self> {
-        let d = region.dim();
-        let mut z = vec![vec![0.0; d]];
-        for i in 0..d {
-            for side in [1.0, -1.0] {
-                let mut one = vec![0.0; d];
-                one[i] = side;
-                z.push(one);
-            }
-        }
-        for i in 0..d {
-            for j in 0..i {
-                let mut one = vec![0.0; d];
-                (one[i], one[j]) = (DIAGONAL, DIAGONAL);
-                z.push(one);
-            }
-        }
-        let first = points.evaluate(z.iter().map(|z| region.theta(z)).collect());
-        let found: Vec<f64> = points.known[first..].iter().map(|known| known.profile).collect();
-        let middle = found[0];
-        if !middle.is_finite() {
-            return None;
-        }
-        // Where the density is 0, the model falls steeply.
-        let value = |k: usize| if found[k].is_finite() { found[k] } else { middle - 1e3 };
-        let mut model = Self { slope: vec![0.0; d], bend: vec![0.0; d * d] };
-        for i in 0..d {
-            let (up, down) = (value(1 + 2 * i), value(2 + 2 * i));
-            model.slope[i] = 0.5 * (up - down);
-            model.bend[i * d + i] = 2.0 * middle - up - down;
-        }
-        let mut next = 1 + 2 * d;
-        for i in 0..d {
-            for j in 0..i {
-                let slope = DIAGONAL * (model.slope[i] + model.slope[j]);
-                let both = (value(next) - middle - slope) / (DIAGONAL * DIAGONAL);
-                let mixed = -both - 0.5 * (model.bend[i * d + i] + model.bend[j * d + j]);
-                (model.bend[i * d + j], model.bend[j * d + i]) = (mixed, mixed);
-                next += 1;
-            }
-        }
-        Some(model)
-    }
-
-    /// The step to the top within reach, what it gains, and the covariance that the bend suggests.
-    fn step(&self) -> Option<(Vec<f64>, f64, Vec<f64>)> {
-        let d = self.slope.len();
-        let size = (0..d).map(|i| self.bend[i * d + i].abs()).fold(1e-6, f64::max);
-        let mut damping = 0.0;
-        for _ in 0..60 {
-            let mut factor = self.bend.clone();
+impl Step {
+    fn of(model: &Differences) -> Option<Self> {
+        let d = model.slope.len();
+        let bend = Mat::from_fn(d, d, |i, j| model.bend[i * d + j]);
+        let eigen = bend.self_adjoint_eigen(Side::Lower).ok()?;
+        let (axes, curvature) = (eigen.U(), eigen.S().column_vector());
+        let mut step =
+            Self { along: vec![0.0; d], gain: 0.0, covariance: vec![0.0; d * d], hill: true };
+        for k in 0..d {
+            let size = curvature[k].abs().max(1.0 / (STEP * STEP));
+            let slope: f64 = (0..d).map(|i| axes[(i, k)] * model.slope[i]).sum();
+            let length = (slope / size).clamp(-STEP, STEP);
+            step.hill &= curvature[k] > 0.0;
+            step.gain += 0.5 * length * slope;
             for i in 0..d {
-                factor[i * d + i] += damping;
-            }
-            if cholesky(&mut factor, d).is_some() {
-                let mut step = self.slope.clone();
-                solve_lower(&factor, d, &mut step);
-                let gain = 0.5 * step.iter().map(|x| x * x).sum::<f64>();
-                solve_lower_transposed(&factor, d, &mut step);
-                let covariance = inverse_from_factor(&factor, d);
-                let wide = (0..d).any(|i| covariance[i * d + i] > STEP * STEP);
-                let long = step.iter().map(|x| x * x).sum::<f64>() > STEP * STEP;
-                if !(wide || long) {
-                    return Some((step, gain, covariance));
+                step.along[i] += axes[(i, k)] * length;
+                for j in 0..d {
+                    step.covariance[i * d + j] += axes[(i, k)] * axes[(j, k)] / size;
                 }
             }
-            damping = if damping == 0.0 { 1e-3 * size.min(1.0) } else { 2.0 * damping };
         }
-        None
+        step.gain.is_finite().then_some(step)
+    }
+
+    /// Whether it ends at the mode, in a model about as wide as the mass.
+    fn settled(&self) -> bool {
+        let d = self.along.len();
+        let sizes = (0..d).map(|i| self.covariance[i * d + i]);
+        self.hill && self.gain < GAIN && sizes.into_iter().all(|size| (0.2..5.0).contains(&size))
     }
 }

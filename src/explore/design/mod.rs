@@ -6,6 +6,7 @@
 //! against the density at fresh draws, and are refused where they differ: [`Certificate`].
 
 mod build;
+mod differences;
 mod emulator;
 mod locate;
 mod newton;

@@ -1,6 +1,7 @@
 //! Another way to the mode, where quadratic models do not lead there: Newton's steps along the axes of
 //! the curvature, which go far where it is flat.
 
+use super::differences::Differences;
 use super::points::Points;
 use super::region::Region;
 use crate::linalg::cholesky;
@@ -19,9 +20,6 @@ const FLAT: f64 = 0.3;
 
 /// A step that led down is shortened by so much, so many times.
 const BACK: (f64, usize) = (0.3, 6);
-
-/// How far off the axes points for mixed derivatives are.
-const DIAGONAL: f64 = 0.7;
 
 /// What a step has to gain at least.
 const GAIN: f64 = 0.1;
@@ -122,45 +120,10 @@ impl Model {
         (0..d).map(|i| self.centre[i] + along(i)).collect()
     }
 
-    /// Both sides along each axis, and one point for each pair.
     fn look(&self, points: &mut Points) -> Option<Found> {
-        let (d, mut z) = (self.centre.len(), Vec::new());
-        for i in 0..d {
-            for side in [1.0, -1.0] {
-                let mut one = vec![0.0; d];
-                one[i] = side;
-                z.push(one);
-            }
-        }
-        for i in 0..d {
-            for j in 0..i {
-                let mut one = vec![0.0; d];
-                (one[i], one[j]) = (DIAGONAL, DIAGONAL);
-                z.push(one);
-            }
-        }
-        let first = points.evaluate(z.iter().map(|z| self.at(z)).collect());
-        // Where the density is 0, the model falls steeply.
-        let height = |k: usize| {
-            let found = points.known[first + k].profile - self.middle;
-            if found.is_finite() { found } else { -1e3 }
-        };
-        let (mut slope, mut bend) = (vec![0.0; d], vec![0.0; d * d]);
-        for i in 0..d {
-            let (up, down) = (height(2 * i), height(2 * i + 1));
-            slope[i] = 0.5 * (up - down);
-            bend[i * d + i] = -up - down;
-        }
-        let mut next = 2 * d;
-        for i in 0..d {
-            for j in 0..i {
-                let straight = DIAGONAL * (slope[i] + slope[j]);
-                let both = (height(next) - straight) / (DIAGONAL * DIAGONAL);
-                bend[i * d + j] = -both - 0.5 * (bend[i * d + i] + bend[j * d + j]);
-                next += 1;
-            }
-        }
-        self.solve(&slope, &bend)
+        let at = |z: &[f64]| self.at(z);
+        let found = Differences::along(points, self.centre.len(), at)?.across(points, at);
+        self.solve(&found.slope, &found.bend)
     }
 
     /// From differences along the axes to a step.

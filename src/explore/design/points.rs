@@ -76,11 +76,12 @@ impl Points {
         self.evaluate(thetas);
     }
 
-    /// How many points lie in a region.
-    pub fn within(&self, region: &Region) -> usize {
+    /// How many of the points from one on lie in a region.
+    pub fn within(&self, region: &Region, first: usize) -> usize {
         let inside =
             |point: &&Known| region.reach(&region.white(&point.theta)) < super::emulator::MARGIN;
-        self.known.iter().filter(|point| point.features.is_some()).filter(inside).count()
+        let later = self.known.iter().skip(first).filter(|point| point.features.is_some());
+        later.filter(inside).count()
     }
 
     /// As [`Staged::peaks`], beside a known point.

@@ -38,6 +38,20 @@ impl Region {
         (0..d).map(|i| self.centre[i] + along(i)).collect()
     }
 
+    /// Around another centre, with this covariance; both in whitened coordinates.
+    pub fn moved(&self, z: &[f64], mut covariance: Vec<f64>) -> Option<Self> {
+        let d = self.dim();
+        cholesky(&mut covariance, d)?;
+        let mut spread = vec![0.0; d * d];
+        for i in 0..d {
+            for j in 0..=i {
+                let along = (j..=i).map(|k| self.spread[i * d + k] * covariance[k * d + j]);
+                spread[i * d + j] = along.sum();
+            }
+        }
+        Some(Self::new(self.theta(z), spread))
+    }
+
     pub fn white(&self, theta: &[f64]) -> Vec<f64> {
         let mut z: Vec<f64> = theta.iter().zip(&self.centre).map(|(t, c)| t - c).collect();
         crate::linalg::solve_lower(&self.spread, self.dim(), &mut z);
