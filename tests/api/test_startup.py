@@ -1,0 +1,43 @@
+"""What a small fit imports: nothing that takes longer than the fit itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import partialpool as pp
+from partialpool import cli
+
+DATA = str(Path(pp.datasets.__file__).parent / "individuals.csv")
+HEAVY = {"pandas", "scipy", "duckdb", "pyarrow", "xarray", "matplotlib", "pydantic", "rich"}
+HEAVY |= {"numpy.random", "numpy.polynomial", "sqlite3", "zipfile", "statistics", "secrets"}
+SCRIPT = """
+import sys
+from partialpool import cli
+assert cli.main(sys.argv[1:]) == 0
+print(*sys.modules, sep="\\n", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["fit", "--help"], ["fit", DATA, "y ~ x + (x || id)", "--seed", "1"]],
+    ids=["version", "help", "fit"],
+)
+def test_the_command_line_imports_nothing_heavy(arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=True
+    )
+    assert not HEAVY & set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("4.0", None), ("4", None), ("4.5", "no whole number"), ("x", "no whole number")],
+)
+def test_whole_numbers_on_the_command_line(capsys, text, words):
+    code = cli.main(["fit", DATA, "y ~ x", "--chains", "1", "--draws", text, "--seed", "1"])
+    out, err = capsys.readouterr()
+    assert (code == 2) == (words is not None), err
+    assert (words or "1 chain × 4 draws") in (err if words else out)
