@@ -203,3 +203,11 @@ def test_files_without_weights_of_scores_still_load():
     rmse = fit.loo().rmse
     arrays = {name: x for name, x in write_fit(fit, rows=True).items() if "_weights" not in name}
     assert read_fit(arrays, pp.Fit).loo().rmse == rmse
+
+
+def test_loo_says_that_copies_are_left_out_together(both):
+    one, other, _, _ = both
+    said = "A row is left out together with all rows that its weight counts."
+    assert said in other.loo().sentence
+    assert said not in one.loo().sentence
+    assert said not in other.kfold(2).sentence

@@ -16,6 +16,7 @@ from docx.oxml.ns import qn
 from markdown_it import MarkdownIt
 
 import partialpool as pp
+from partialpool.numerals import minus
 from partialpool.tables import great, html, latex, markdown, word
 from partialpool.tables.grid import Head, build_grid, clean
 from partialpool.tables.rows import Row
@@ -41,7 +42,7 @@ def squeezed(text):
 
 def shown(number):
     """A number as print writes it: the minus is no hyphen."""
-    return number.replace("-", html.MINUS)
+    return minus(number)
 
 
 def random_grid(rng, layout):
@@ -370,7 +371,7 @@ def cells_of(table, kind, tmp_path):
 @pytest.mark.parametrize("kind", ["text", "html", "md", "tex", "docx"])
 def test_every_number_is_in_every_format(table, kind, tmp_path):
     fits, shown_table = table
-    text = cells_of(shown_table, kind, tmp_path).replace(html.MINUS, "-").replace("$-$", "-")
+    text = cells_of(shown_table, kind, tmp_path).replace("−", "-").replace("$-$", "-")
     for fit in fits.values():
         summary = fit.summary()
         for _, row in summary.iterrows():

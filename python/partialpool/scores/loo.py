@@ -22,13 +22,7 @@ from partialpool.draws.crossed import (
     leave_levels_out,
     leave_rows_out,
 )
-from partialpool.draws.integrated import (
-    blocks,
-    integrates,
-    level_scores,
-    parameters,
-    row_scores,
-)
+from partialpool.draws.integrated import blocks, integrates, level_scores, parameters, row_scores
 from partialpool.draws.posterior import Posterior, n_draws, rows_of
 from partialpool.draws.rows import (
     add_by_level,
@@ -214,9 +208,8 @@ def loo(fit: Posterior, by: str | None = None) -> Loo:
     these few is reweighted. In other models the posterior of all parameters is reweighted.
     Weights are smoothed (PSIS, Vehtari et al. 2024).
 
-    Where the model's weights count rows (families other than the Gaussian kind, whose weights are
-    precisions), a row stands for so many equal ones, and all of them are left out together, as the
-    answer says. :meth:`residuals` leaves out one of them.
+    Where weights count rows, all that a row stands for are left out together, as the answer says;
+    :meth:`residuals` leaves out one of them.
 
     Examples
     --------
