@@ -36,9 +36,10 @@ LAYERS = (
     ("design", "families"),
     ("expressions", "own"),
     ("cluster",),
+    ("batches",),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding"),
-    ("columns",),
+    ("columns", "rank"),
     ("paths", "arrays", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )

@@ -11,8 +11,8 @@ import pytest
 
 import partialpool as pp
 from partialpool.model.coordinates import coordinates
-from partialpool.own.build import _rank_one_less, _square_qr
 from partialpool.model.scales import scales
+from partialpool.own.build import _rank_one_less, _square_qr
 
 RNG = np.random.default_rng(11)
 N = 80
