@@ -6,8 +6,8 @@ import pytest
 
 import partialpool as pp
 from partialpool import limits
+from partialpool.batches import batches
 from partialpool.cli import main
-from partialpool.data import batches
 from partialpool.scan import scan as scanning
 
 FORMULA = "y ~ x + (x | id)"

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from condensing import condensed
-from partialpool.data import Source, batches, open_table
-from partialpool.data.batches import TextKind
+from partialpool.batches import batches
+from partialpool.data import Source, open_table
+from partialpool.data.framed import TextKind
 from partialpool.data.frames import FrameReader
 from partialpool.errors import InputError
 from partialpool.spec import OnePass, Spec, pose

@@ -36,9 +36,10 @@ LAYERS = (
     ("design", "families"),
     ("expressions", "own"),
     ("cluster",),
+    ("batches",),
     ("formula", "data", "priors"),
     ("memory", "checks", "writing", "limits", "finding", "alike"),
-    ("columns",),
+    ("columns", "rank"),
     ("paths", "arrays", "numerals", "interrupt", "taking", "called", "version", "_core"),
     ("errors",),
 )

@@ -16,6 +16,7 @@ from scipy import optimize, special
 import partialpool as pp
 from partialpool import limits
 from partialpool.answers.sensitivity import Sensitivity, _findings
+from partialpool.data import open_table
 from partialpool.design import build_design, matrix, response
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.statistic import Statistic
@@ -33,6 +34,8 @@ from partialpool.findings.residuals import residual_findings, uniformity
 from partialpool.formula import expand, parse_formula
 from partialpool.likelihood.maximum import check_maximised
 from partialpool.model import general, pool
+from partialpool.scan import choose
+from partialpool.scan.wanted import Wanted
 from partialpool.scores import loo
 from partialpool.scores.loo import Loo, _unreliable
 from partialpool.scores.ranking import Ranking
@@ -53,6 +56,15 @@ def border(name, quiet, said):
         return function
 
     return note
+
+
+@border("ONE_PASS", 5_000_000, 5_000_001)
+def rows_of_many_are_not_kept(rows):
+    source = open_table(DATA)
+    source.reader = SimpleNamespace(n_rows=rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choose, "scan", lambda *_: "a design")
+        return choose.one_pass_design(Wanted(parse_formula("y ~ x"), {}), source, None, None, None)
 
 
 @cache

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from partialpool.data import Column
 from partialpool.data.conventions import CONVENTIONS, choose, is_plain
 from partialpool.data.reading import SIGNS, WORDS, Reading
-from partialpool.data.unclear import refuse_unclear
 from partialpool.data.values import read_texts
 from partialpool.errors import InputError
+from partialpool.expressions.unclear import refuse_unclear
 
 
 def column(texts, **how):

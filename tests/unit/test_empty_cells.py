@@ -176,7 +176,7 @@ def test_predictors_that_others_determine_are_mistakes(text):
 )
 def test_dependent_columns_are_found_with_their_weights(seed, k, constant, extra, logscale):
     """Random columns, some of them combinations of earlier ones, on any scale and offset."""
-    from partialpool.design.rank import find_dependent
+    from partialpool.rank import find_dependent
 
     rng = np.random.default_rng(seed)
     n = 25

@@ -10,7 +10,7 @@ import numpy as np
 
 from partialpool.arrays import Ints
 from partialpool.cluster.spread import Join, Work
-from partialpool.data.batches import ROWS, TextKind
+from partialpool.data.framed import ROWS, TextKind
 from partialpool.data.frames import FrameReader
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Column, check_names, check_rows
@@ -100,7 +100,10 @@ class DaskReader:
         names = list(names)
         share, dealt, joined = (dask.delayed(own) for own in (_share, _dealt, _joined))
         partitions = _attempt(self._select(names).to_delayed)
-        shares, parts = [share(one, names, work) for one in partitions], min(len(partitions), _PARTS)
+        shares, parts = (
+            [share(one, names, work) for one in partitions],
+            min(len(partitions), _PARTS),
+        )
         ends = [joined([dealt(own, part, parts) for own in shares], join) for part in range(parts)]
         found = chain.from_iterable(_attempt(lambda: dask.compute(*ends)))
         return sorted(found, key=lambda one: one[0])

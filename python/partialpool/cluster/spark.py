@@ -18,8 +18,8 @@ import numpy as np
 
 from partialpool.arrays import Ints
 from partialpool.cluster.spread import Join, Work
-from partialpool.data.batches import ROWS, TextKind
 from partialpool.data.convert import unusable
+from partialpool.data.framed import ROWS, TextKind
 from partialpool.data.frames import FrameReader
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Column, check_names, check_rows

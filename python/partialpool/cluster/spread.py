@@ -13,7 +13,9 @@ from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 from partialpool.arrays import Ints
-from partialpool.data.batches import Batches, Frames, TextKind, Texts
+from partialpool.batches.batches import Batches
+from partialpool.batches.texts import Texts
+from partialpool.data.framed import Frames, TextKind
 from partialpool.data.reading import Reading
 from partialpool.data.table import Note
 from partialpool.errors import InputError

@@ -16,9 +16,9 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from partialpool.data.batches import Frames, TextKind
 from partialpool.data.convert import from_array
 from partialpool.data.failures import attempt, not_utf8, unreadable
+from partialpool.data.framed import Frames, TextKind
 from partialpool.data.lines import LineReader, split_lines
 from partialpool.data.reading import SIGNS, SILENT, WORDS, Reading
 from partialpool.data.relations import connect, literal

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from partialpool.data.batches import Frames, TextKind
 from partialpool.data.convert import from_array, from_objects, unusable
 from partialpool.data.failures import attempt
+from partialpool.data.framed import Frames, TextKind
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Column, check_names
 

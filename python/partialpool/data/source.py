@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from partialpool.data.batches import Batches, Framed
 from partialpool.data.delimited import DelimitedReader
 from partialpool.data.describe import describe
 from partialpool.data.files import open_file
+from partialpool.data.framed import Framed, Frames
 from partialpool.data.frames import FrameReader
 from partialpool.data.mapping import MappingReader
 from partialpool.data.reading import USUAL, Reading, check_reading
@@ -79,13 +79,13 @@ class Source:
             columns = {name: as_said(column, self.how) for name, column in columns.items()}
         return Table(columns, n_rows, self.source)
 
-    def batches(self, names: Iterable[str], labels: Iterable[str] = ()) -> Batches:
-        """Give these columns in batches of rows; those in `labels` are to name things."""
-        names, labels = list(dict.fromkeys(names)), frozenset(labels)
+    def frames(self, names: Iterable[str], labels: Iterable[str] = ()) -> Frames | None:
+        """Give these columns in frames; None where only the whole of them tells what they are."""
+        names = list(dict.fromkeys(names))
         check_known(names, self.names, self.source)
-        frames = self.reader.frames(names, labels) if isinstance(self.reader, Framed) else None
-        given = self.take(names, labels) if frames is None else frames
-        return Batches(names, given, self.source, self.how)
+        if not isinstance(self.reader, Framed):
+            return None
+        return self.reader.frames(names, frozenset(labels))
 
     def __repr__(self) -> str:
         return describe(self)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from partialpool.data.batches import ROWS, Frames, TextKind
 from partialpool.data.failures import attempt
+from partialpool.data.framed import ROWS, Frames, TextKind
 from partialpool.data.frames import FrameReader, collected
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Column, check_names

@@ -19,9 +19,9 @@ from partialpool.errors import InputError, UnknownRowsError, short
 from partialpool.expressions.categories import Categories
 from partialpool.expressions.coding import spelled
 from partialpool.formula import Factor, Term
+from partialpool.rank import Dependence, find_dependent
 
 from .plan import Aliased
-from .rank import Dependence, find_dependent
 
 Coded = Mapping[str, Categories]
 _SHOWN = 5

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from partialpool.arrays import Ints
 from partialpool.data import Column
-from partialpool.data.unclear import refuse_unclear
 from partialpool.errors import InputError
+from partialpool.expressions.unclear import refuse_unclear
 from partialpool.formula import Factor, Term, Terms, expand
 
 from .aliased import leave_out, leave_out_zeros

@@ -13,11 +13,11 @@ from partialpool import limits
 from partialpool.arrays import Array, Ints, nearly_whole
 from partialpool.data import Column
 from partialpool.data import label as label_of
-from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError
 from partialpool.expressions.categories import categorize
 from partialpool.expressions.coding import code_factor
 from partialpool.expressions.evaluate import Evaluator
+from partialpool.expressions.unclear import as_numbers
 from partialpool.formula import Factor
 from partialpool.formula.names import quoted
 from partialpool.formula.tree import Call

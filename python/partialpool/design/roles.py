@@ -14,9 +14,9 @@ from partialpool.arrays import Array, Flags, Ints, nearly_whole
 from partialpool.data import Column, Table
 from partialpool.data.index import aligned
 from partialpool.data.mapping import from_any
-from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError, shown
 from partialpool.expressions.evaluate import Evaluator, State
+from partialpool.expressions.unclear import as_numbers
 from partialpool.formula import Factor, Terms
 from partialpool.formula.check import expression_factor, tree_factor
 from partialpool.formula.tree import Binary, Name

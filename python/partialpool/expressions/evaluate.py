@@ -16,10 +16,10 @@ from partialpool.arrays import Array, Flags
 from partialpool.data import Column, label
 from partialpool.data.conventions import is_plain
 from partialpool.data.labels import distinct
-from partialpool.data.unclear import as_numbers
 from partialpool.errors import InputError, short
 from partialpool.expressions.comparison import compare
 from partialpool.expressions.state import decode, encode
+from partialpool.expressions.unclear import as_numbers
 from partialpool.formula.allowed import MATH
 from partialpool.formula.constants import ARITHMETIC, is_text
 from partialpool.formula.names import quoted

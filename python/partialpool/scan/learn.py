@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
 from partialpool.data import Column
-from partialpool.data.unclear import refuse_unclear
 from partialpool.design.build import check_quotients
 from partialpool.design.grouping import check_levels, ordered_groups
 from partialpool.design.matrix import Matrix, build_matrix
@@ -25,6 +24,7 @@ from partialpool.expressions.cells import category_columns, texts_of
 from partialpool.expressions.coding import code_factor
 from partialpool.expressions.evaluate import Evaluator, State, plain_options
 from partialpool.expressions.state import encode
+from partialpool.expressions.unclear import refuse_unclear
 from partialpool.formula import GroupTerm, Term, expand
 from partialpool.formula.tree import Call
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from partialpool.arrays import Array, Ints
+from partialpool.batches.batches import Batch
 from partialpool.data import Column
-from partialpool.data.batches import Batch
 from partialpool.design.complete import checked_values, named_columns, present, weighted
 from partialpool.design.roles import numeric_role, role_column
 from partialpool.errors import InputError

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from partialpool.batches.batches import Batches, in_batches
 from partialpool.cluster import Spread
 from partialpool.data import Note, Source
-from partialpool.data.batches import Batches
 from partialpool.design import Design
 from partialpool.design.complete import no_complete_row, no_weight
 from partialpool.design.notes import notes_of
@@ -54,7 +54,7 @@ def scan(wanted: Wanted, source: Source, watch: Watch = None) -> Design:
     WholeNeeded
         If the model needs the whole table.
     """
-    batches = source.batches(wanted.columns, wanted.uses.labels)
+    batches = in_batches(source, wanted.columns, wanted.uses.labels)
     if batches.is_unsurveyed:
         raise WholeNeeded(_TWICE)
     n_rows = 0 if watch is None or batches.once else source.n_rows

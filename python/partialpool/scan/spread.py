@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from partialpool.arrays import Array, Ints
+from partialpool.batches.batches import Batches
 from partialpool.cluster import Spread
 from partialpool.data import Column
-from partialpool.data.batches import Batches
 from partialpool.data.convert import from_array
 from partialpool.data.table import check_rows
 from partialpool.design import Design
