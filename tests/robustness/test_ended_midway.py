@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 import partialpool as pp
-from partialpool.data.failures import attempt
+from partialpool.files.failures import attempt
 from partialpool.interrupt import INTERRUPTED
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")

@@ -38,6 +38,7 @@ LAYERS = (
     ("cluster",),
     ("batches",),
     ("formula", "data", "priors"),
+    ("files",),
     ("memory", "checks", "writing", "limits", "finding", "alike"),
     ("columns", "rank"),
     ("paths", "arrays", "numerals", "interrupt", "taking", "called", "version", "_core"),

@@ -146,7 +146,7 @@ def test_other_encodings_are_refused_with_a_word_on_what_to_say(small, tmp_path,
 def test_copies_go_when_nobody_reads_them(named, tmp_path, monkeypatch):
     """Where files without a name can be read, there is none to go."""
     if named:
-        monkeypatch.setattr("partialpool.data.unpack._OPEN_FILES", "/nowhere")
+        monkeypatch.setattr("partialpool.files.unpack._OPEN_FILES", "/nowhere")
     elif not Path("/proc/self/fd").is_dir():
         pytest.skip("files have names here")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

@@ -13,12 +13,12 @@ from typing import Any
 
 from partialpool.arrays import Ints
 from partialpool.data import Source
-from partialpool.data.failures import attempt
 from partialpool.data.framed import ROWS, Frames
 from partialpool.data.frames import convert
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Note, Table, check_rows
 from partialpool.data.values import as_said
+from partialpool.files.failures import attempt
 
 from .texts import Texts
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from partialpool.data.failures import attempt
 from partialpool.data.frames import FrameReader
 from partialpool.data.reading import Reading
+from partialpool.files.failures import attempt
 
 
 def open_arrow(path: Path, how: Reading) -> FrameReader:

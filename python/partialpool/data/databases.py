@@ -11,12 +11,12 @@ from urllib.parse import quote as quote_uri
 import numpy as np
 
 from partialpool.data.convert import from_objects
-from partialpool.data.failures import attempt
 from partialpool.data.reading import Reading
 from partialpool.data.relations import RelationReader, connect, quote
 from partialpool.data.table import Column, check_names
-from partialpool.data.unchanged import Unchanged
 from partialpool.errors import InputError, did_you_mean
+from partialpool.files.failures import attempt
+from partialpool.files.unchanged import Unchanged
 
 _SQLITE = b"SQLite format 3\0"
 

@@ -17,16 +17,16 @@ from typing import IO, Any, NamedTuple, TypeVar
 import numpy as np
 
 from partialpool.data.convert import from_array
-from partialpool.data.failures import attempt, not_utf8, unreadable
 from partialpool.data.framed import Frames, TextKind
 from partialpool.data.lines import LineReader, split_lines
 from partialpool.data.reading import SIGNS, SILENT, WORDS, Reading
 from partialpool.data.relations import connect, literal
 from partialpool.data.table import Array, Column, Note, check_names, check_rows
-from partialpool.data.unchanged import Unchanged
-from partialpool.data.unpack import TextFile, as_utf8
 from partialpool.data.values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
 from partialpool.errors import InputError
+from partialpool.files.failures import attempt, not_utf8, unreadable
+from partialpool.files.unchanged import Unchanged
+from partialpool.files.unpack import TextFile, as_utf8
 from partialpool.paths import STANDARD_INPUT
 
 T = TypeVar("T")

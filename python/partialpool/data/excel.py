@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from partialpool.data.convert import from_objects
-from partialpool.data.failures import attempt
 from partialpool.data.labels import label
 from partialpool.data.reading import Reading
 from partialpool.data.table import Array, Column, check_names, check_rows
 from partialpool.data.values import read_texts
 from partialpool.errors import InputError, did_you_mean
+from partialpool.files.failures import attempt
 
 # The reader makes room for all cells up to the last one: more than these would be no sheet of data.
 _MOST_CELLS = 20_000_000

@@ -8,11 +8,11 @@ from partialpool.data.arrow import open_arrow
 from partialpool.data.databases import open_database
 from partialpool.data.delimited import open_delimited
 from partialpool.data.excel import open_excel
-from partialpool.data.failures import attempt
 from partialpool.data.parquet import find_parquet, open_parquet
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Reader
 from partialpool.errors import InputError
+from partialpool.files.failures import attempt
 from partialpool.paths import STANDARD_INPUT, as_path, existing_file, kind_of, shown
 
 _TEXT = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from partialpool.data.failures import attempt, unreadable
 from partialpool.data.reading import Reading
 from partialpool.data.relations import RelationReader, connect
-from partialpool.data.unchanged import Unchanged
 from partialpool.errors import InputError
+from partialpool.files.failures import attempt, unreadable
+from partialpool.files.unchanged import Unchanged
 from partialpool.paths import shown
 
 T = TypeVar("T")

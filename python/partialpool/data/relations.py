@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from partialpool.data.convert import from_array, from_objects, unusable
-from partialpool.data.failures import attempt
 from partialpool.data.framed import Frames, TextKind
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Column, check_names
+from partialpool.files.failures import attempt
 
 # A file that is read must not make DuckDB read others, load code, or look into our variables.
 CLOSED: dict[str, Any] = {

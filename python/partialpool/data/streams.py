@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from partialpool.data.failures import attempt
 from partialpool.data.framed import ROWS, Frames, TextKind
 from partialpool.data.frames import FrameReader, collected
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Column, check_names
+from partialpool.files.failures import attempt
 
 # Types whose columns only the whole of them tells; see `convert` in frames.py.
 _WHOLE = {"Object", "Unknown", "Int128", "UInt128", "Categorical"}

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, TypeVar
 from partialpool.data import open_table
 from partialpool.data.arrow import arrow_batches, arrow_schema
 from partialpool.data.delimited import DelimitedReader
-from partialpool.data.failures import attempt, unreadable
 from partialpool.data.files import open_file, path_to_stream
 from partialpool.data.parquet import parquet_batches, parquet_schema
 from partialpool.data.reading import USUAL, Reading
@@ -26,6 +25,7 @@ from partialpool.data.source import Source
 from partialpool.data.streams import StreamReader, open_exported, open_stream
 from partialpool.data.table import check_names
 from partialpool.errors import InputError
+from partialpool.files.failures import attempt, unreadable
 from partialpool.predictions.text_parts import text_in_parts
 
 T = TypeVar("T")

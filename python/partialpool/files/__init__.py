@@ -1,0 +1,1 @@
+"""Files as they lie on a disk: unpacked, unchanged, and what goes wrong with them."""
