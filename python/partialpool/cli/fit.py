@@ -36,7 +36,7 @@ from partialpool.tables.saving import check_ending
 from partialpool.words.estimate import estimate_page
 
 
-@taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start", "one_pass")
+@taking(*READING, "priors", "pooling", *MODEL, *SAMPLING, "start", "one_pass", "quadrature")
 def fit_command(
     data: options.Data,
     formula: options.Formula,

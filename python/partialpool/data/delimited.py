@@ -20,7 +20,7 @@ from partialpool.data.convert import from_array
 from partialpool.data.framed import Frames, TextKind
 from partialpool.data.lines import LineReader, split_lines
 from partialpool.data.reading import SIGNS, SILENT, WORDS, Reading
-from partialpool.data.relations import connect, literal
+from partialpool.data.relations import connect, literal, record_batches
 from partialpool.data.table import Array, Column, Note, check_names, check_rows
 from partialpool.data.values import LEADING_ZEROS, leading_zeros, mark_notes, read_texts
 from partialpool.errors import InputError
@@ -221,7 +221,7 @@ class DelimitedReader:
             c = f"c{self._positions[name]}"
             every.append(f"{self._cast(c, kind)} AS {c}")
         relation = self._relation.project(", ".join(every))
-        reader = self._run(lambda: relation.fetch_record_batch(rows))
+        reader = self._run(lambda: record_batches(relation, rows))
         while True:
             batch = self._run(lambda: next(reader, None))
             if batch is None:
@@ -251,7 +251,7 @@ class DelimitedReader:
                 if name not in texts
             }
             select = ", ".join(f"{cast} AS x{k}" for k, cast in enumerate(casts.values()))
-            with self._run(lambda: self._relation.project(select).fetch_record_batch(rows)) as data:
+            with self._run(lambda: record_batches(self._relation.project(select), rows)) as data:
                 while (batch := self._run(lambda: next(data, None))) is not None:
                     yield pa.Table.from_batches([batch]).rename_columns(list(wanted))
 

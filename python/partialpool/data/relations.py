@@ -87,7 +87,7 @@ class RelationReader:
 
     def stream(self, rows: int) -> Any:
         """All columns as Arrow's batches of some rows: a pyarrow.RecordBatchReader."""
-        return self._run(lambda: self._relation.fetch_record_batch(rows))
+        return self._run(lambda: record_batches(self._relation, rows))
 
     def frames(self, names: Iterable[str], labels: Iterable[str]) -> Frames | None:
         """Give these columns in frames, if their types say what they are in any of them."""
@@ -116,7 +116,7 @@ class RelationReader:
             if kind in as_numpy:
                 casts[k] = f"CAST({casts[k]} AS {as_numpy[kind]})"
         select = ", ".join(f"{cast} AS c{k}" for k, cast in enumerate(casts))
-        data = self._run(lambda: self._relation.project(select).fetch_record_batch(rows))
+        data = self._run(lambda: record_batches(self._relation.project(select), rows))
         with data as reader:
             while (batch := self._run(lambda: next(reader, None))) is not None:
                 yield pa.Table.from_batches([batch]).rename_columns(list(names))
@@ -153,6 +153,12 @@ def _cast(quoted: str, kind: Any, name: str) -> str:
     ):
         raise unusable(name, str(kind))
     return column
+
+
+def record_batches(relation: Any, rows: int) -> Any:
+    """Return a reader of Arrow's batches of so many rows; versions of DuckDB call it otherwise."""
+    made = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
+    return made(rows)
 
 
 def quote(name: str) -> str:

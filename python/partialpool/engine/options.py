@@ -25,7 +25,8 @@ AUTO: Auto = "auto"
 class SamplingOptions(TypedDict, total=False):
     """Options of :func:`partialpool.fit` that are about the engine; None is as if not given.
 
-    But for `start`, which `fit` alone takes: the poolings of a comparison have other parameters.
+    But for `start` and `quadrature`, which `fit` alone takes: the poolings of a comparison have other
+    parameters, and it has no estimates.
     """
 
     method: Method
@@ -38,7 +39,6 @@ class SamplingOptions(TypedDict, total=False):
     proposal_sd: float | None
     threads: int | None
     progress: bool | None
-    quadrature: int | None
 
 
 @dataclass(frozen=True)

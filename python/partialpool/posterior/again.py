@@ -28,7 +28,7 @@ from partialpool.priors import Prior
 from partialpool.request import Kept, Request
 from partialpool.spec import ModelOptions, Posed, Spec, pose
 
-OF_SAMPLING = (*SamplingOptions.__annotations__, "start")
+OF_SAMPLING = (*SamplingOptions.__annotations__, "start", "quadrature")
 # What a maximum of the likelihood has no use for.
 OF_DRAWS = (*COUNTS, "ess", "seed", "progress", "priors")
 
@@ -49,6 +49,7 @@ class Changes(ModelOptions, SamplingOptions, total=False):
     pooling: Pooling
     priors: Mapping[str, Prior | str] | None
     start: Start | None
+    quadrature: int | None
 
 
 class Earlier(NamedTuple):

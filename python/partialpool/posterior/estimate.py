@@ -124,7 +124,7 @@ class Estimate(Answer):
         ----------
         formula, data, family, link, sigma, se, weights, offset, exposure, trials, pooling, priors
             As in :meth:`Fit.update`.
-        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start
+        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start, quadrature
             As there.
         """
         earlier = Earlier(self.request, self.pooled.rows, self.provenance)
