@@ -25,8 +25,8 @@ AUTO: Auto = "auto"
 class SamplingOptions(TypedDict, total=False):
     """Options of :func:`partialpool.fit` that are about the engine; None is as if not given.
 
-    But for `start` and `quadrature`, which `fit` alone takes: the poolings of a comparison have other
-    parameters, and it has no estimates.
+    But for `start` and `quadrature`, which `fit` alone takes: the poolings of a comparison have
+    other parameters, and it has no estimates.
     """
 
     method: Method

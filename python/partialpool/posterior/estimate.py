@@ -124,7 +124,9 @@ class Estimate(Answer):
         ----------
         formula, data, family, link, sigma, se, weights, offset, exposure, trials, pooling, priors
             As in :meth:`Fit.update`.
-        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start, quadrature
+        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start
+            As there.
+        quadrature
             As there.
         """
         earlier = Earlier(self.request, self.pooled.rows, self.provenance)

@@ -90,9 +90,11 @@ class Fit(Posterior, Answer):
             of all that were given before; defaults are computed anew. Without them, earlier ones
             of parameters that the new model does not have are left out, with a finding. A formula
             of sigma may have a dot too.
-        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start, quadrature
+        method, chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress, start
             Likewise. A seed that was given stays, so that what is equal stays equal; where none
             was, the new fit has a new one.
+        quadrature
+            Of ``method="ml"``.
 
         Returns
         -------
