@@ -64,7 +64,13 @@ def draw(record: dict[str, Any]) -> Figure:
         _dress(panel, by, what, title)
     handles, labels = panels[0].get_legend_handles_labels()
     legend = figure.legend(
-        handles, labels, loc="lower center", ncols=3, frameon=False, prop=_font(SMALL)
+        handles,
+        labels,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.04),
+        ncols=3,
+        frameon=False,
+        prop=_font(SMALL),
     )
     legend.set_in_layout(False)
     load = max(size["load"] for size in record["sizes"])
