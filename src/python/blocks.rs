@@ -370,8 +370,7 @@ fn rows(
         return Err(shape_error("factors"));
     }
     let of_factor = |k: usize| {
-        let (count, q) = z[k].as_array().dim();
-        let levels = codes[k].as_array();
+        let ((count, q), levels) = (z[k].as_array().dim(), codes[k].as_array());
         let inside = |&code: &i64| code >= 0 && (code as usize) < n_levels[k];
         if count != n || levels.len() != n || !levels.iter().all(inside) {
             return Err(shape_error("rows of Z and codes"));
