@@ -152,8 +152,11 @@ def _arrow(frame: Any) -> Any:
 
     if hasattr(type(frame), "toArrow"):
         return _attempt(frame.toArrow)
+    from pyspark.sql.pandas.types import to_arrow_schema
+
     pieces = _attempt(frame.mapInArrow(_packed, "data binary").collect)  # Spark 3.5
-    return pa.concat_tables([_from_bytes(row["data"]) for row in pieces])
+    nothing = to_arrow_schema(frame.schema).empty_table()
+    return pa.concat_tables([_from_bytes(row["data"]) for row in pieces] or [nothing])
 
 
 def _packed(batches: Iterator[Any]) -> Iterator[Any]:
