@@ -221,10 +221,14 @@ def check_lost_worker(frames):
     note = f"{FOLDER}/pid"
 
     def waits(batches):
-        if not os.path.exists(note):
-            with open(note + ".new", "w") as file:
-                file.write(str(os.getpid()))
-            os.rename(note + ".new", note)
+        mine = f"{note}-{os.getpid()}"
+        with open(mine, "w") as file:
+            file.write(str(os.getpid()))
+        try:
+            os.link(mine, note)  # one of the workers is the first
+        except FileExistsError:
+            pass
+        else:
             time.sleep(120)
         yield from batches
 
