@@ -140,6 +140,7 @@ impl PyLaplace {
     }
 
     /// Log likelihood by adaptive quadrature, for one factor with one coefficient a level.
+    #[pyo3(signature = (*, mode, nodes, weights))]
     fn quadrature(
         &self,
         py: Python<'_>,

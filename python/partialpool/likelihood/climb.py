@@ -74,7 +74,7 @@ class Place:
         if of.quadrature == 1:
             return -2 * (float(self.mode.value) + of.constant)
         nodes, weights = of.nodes
-        found = of.core.quadrature(self.mode, nodes.tolist(), weights.tolist())
+        found = of.core.quadrature(mode=self.mode, nodes=nodes.tolist(), weights=weights.tolist())
         return math.inf if found is None else -2 * (float(found) + of.constant)
 
     @cached_property
