@@ -196,6 +196,7 @@ def fit(
         quadrature=quadrature,
     )
     check_flag("one_pass", one_pass)
+    spec.check()
 
     def found_in(posed: Posed) -> Fit | Estimate:
         if how.maximises:

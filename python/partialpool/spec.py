@@ -72,6 +72,11 @@ class Spec:
         check_pooling(self.pooling)
         check_mapping("priors", self.priors, SOME_PRIORS)
 
+    def check(self) -> None:
+        """Refuse a family or formula that cannot be, before any table is opened."""
+        family_of(self.family, self.link)
+        parse_formula(self.formula)
+
 
 @dataclass(frozen=True, eq=False)
 class Posed:
@@ -140,13 +145,12 @@ def pose(spec: Spec, data: Any, one_pass: OnePass | None = None) -> Posed:
     single = unknown and not shares  # true or false, or 0 or 1
     source = opened(data)
     given = {role: value for role, value in roles.items() if value is not None}
-    words = {role: _shown(value) for role, value in given.items()}
     if one_pass is not None:
         obstacle = one_pass.obstacle or _needs_rows(spec, family)
         wanted = Wanted(terms, given)
         summed = one_pass_design(wanted, source, one_pass.asked, obstacle, one_pass.watch)
         if summed is not None:
-            return Posed(spec, summed, source.source, family, link, words)
+            return Posed(spec, summed, source.source, family, link, _words(given))
     design = build_design(
         terms,
         source,
@@ -159,7 +163,11 @@ def pose(spec: Spec, data: Any, one_pass: OnePass | None = None) -> Posed:
     if single:
         family = _without_trials(terms, family, design)
     family.check(design.response, design.y, design.trials, design.rows, _named(roles["trials"]))
-    return Posed(spec, design, source.source, family, link, words)
+    return Posed(spec, design, source.source, family, link, _words(given))
+
+
+def _words(given: Mapping[str, Any]) -> dict[str, str]:
+    return {role: _shown(value) for role, value in given.items()}
 
 
 def _needs_rows(spec: Spec, family: Family) -> str | None:

@@ -74,7 +74,7 @@ def test_text(radon):
         ({"priors": {"b": pp.Normal(0, 1)}}, "they have no part in it"),
         ({"pooling": "none"}, "without pooling the levels of `county` have no common"),
         ({"pooling": {"county": "none"}}, "without pooling"),
-        ({"family": "student_t"}, "the student_t family is not Gaussian"),
+        ({"family": "student_t"}, "the family is student_t"),
         ({"sigma": "~ floor"}, "log sigma has a formula of its own"),
         ({"chains": 2}, "`chains` is given with method=\"reml\", which draws nothing"),
         ({"draws": 10}, "`draws` is given"),

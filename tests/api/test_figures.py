@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import partialpool as pp
+from partialpool.draws.posterior import n_draws
 from partialpool.errors import FindingWarning, InputError
 from partialpool.figures.densities import PriorDensities, density
 from partialpool.figures.forest import new_study
@@ -643,7 +644,9 @@ def test_groups_have_the_lines_of_all_poolings(compared):
             new = {"floor": x, "county": [level] * len(x)}
             if pooling == "complete":
                 new.pop("county")
-            assert y == pytest.approx(compared.fits[pooling].predict(new)["mean"].to_numpy())
+            found = compared.fits[pooling].predict(new)  # by integrals, lines by draws
+            error = found["sd"].to_numpy() / np.sqrt(n_draws(compared.fits[pooling]))
+            assert (np.abs(y - found["mean"].to_numpy()) < 5 * error).all()
 
 
 def test_chosen_groups_are_pulled_most(compared):

@@ -70,7 +70,7 @@ class Seen:
 
 
 def test_a_terminal_shows_a_line_a_chain_that_ends_with_all_draws():
-    seen = Seen(FIT.format("draws=1000, warmup=1000, threads=4"))
+    seen = Seen(FIT.format("draws=1000, warmup=1000, threads=1"))
     assert seen.code == 0
     for chain in range(1, 5):
         own = re.findall(rf"chain {chain} .*?([\d,]+)/2,000 draws", seen.raw)

@@ -19,6 +19,7 @@ import pyarrow.parquet
 import pytest
 
 import partialpool as pp
+from partialpool.batches.batches import in_batches
 
 RNG = np.random.default_rng(14)
 N, GROUP = 4000, 400
@@ -239,7 +240,7 @@ OPENED_AGAIN = {"t.parquet": str, "t.csv": str, "t.sqlite": lambda path: f"{path
 def test_files_that_change_while_batches_are_read(how, name, tmp_path):
     path = tmp_path / name
     source = pp.read(OPENED[name](path))
-    passes = source.batches(["g", "x", "y"], ["g"])
+    passes = in_batches(source, ["g", "x", "y"], ["g"])
     assert sum(batch.table.n_rows for batch in passes) == N
     begun = iter(passes)
     if how == "within one":

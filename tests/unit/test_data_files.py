@@ -410,6 +410,6 @@ def test_connections_look_into_nothing_of_ours():
 
 def test_a_library_does_not_print(tmp_path, monkeypatch):
     monkeypatch.setattr("partialpool.data.lines.SMALL", -1)
-    reader = open_table(written(tmp_path / "t.csv", CSV.encode()))._reader
+    reader = open_table(written(tmp_path / "t.csv", CSV.encode())).reader
     shown = reader._connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
     assert shown == [(False,)]

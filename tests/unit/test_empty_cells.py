@@ -200,7 +200,7 @@ def test_dependent_columns_are_found_with_their_weights(seed, k, constant, extra
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("text", ["C(f) * C(h)", "0 + C(f):C(h)", "C(f) * C(h) * x", "C(f) / C(h)"])
 def test_columns_taken_at_once_are_those_taken_one_by_one(seed, text, monkeypatch):
-    from partialpool.design import rank
+    from partialpool import rank
 
     rng = np.random.default_rng(seed)
     f, h = rng.integers(0, 5, 400), rng.integers(0, 4, 400)

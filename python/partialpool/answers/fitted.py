@@ -54,7 +54,7 @@ def fitted(
     >>> import partialpool as pp
     >>> fit = pp.fit("log_radon ~ floor + (1 | county)", pp.datasets.radon(), seed=1)
     >>> fit.fitted().round(2).iloc[0].to_dict()
-    {'mean': 1.23, 'sd': 0.24, 'lower': 0.74, 'upper': 1.69}
+    {'mean': 1.23, 'sd': 0.24, 'lower': 0.74, 'upper': 1.7}
     >>> fit.fitted(groups="none").round(2).iloc[0].to_dict()
     {'mean': 1.49, 'sd': 0.05, 'lower': 1.39, 'upper': 1.59}
     """

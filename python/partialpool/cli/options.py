@@ -12,6 +12,7 @@ import typer
 
 import partialpool
 from partialpool.answers.predict import RoleOptions
+from partialpool.cli.values import Reader
 from partialpool.engine.options import AUTO, SamplingOptions
 from partialpool.errors import InputError
 from partialpool.spec import ModelOptions
@@ -277,10 +278,10 @@ def read_draws(text: str | None) -> str | int | None:
     if text is None or text == AUTO:
         return text
     try:
-        return int(text)
+        return int(Reader(int).read(text))
     except ValueError:
         raise InputError(
-            f"`--draws {text}` is neither a whole number nor {AUTO}", remedy="give one of them"
+            "the value of `--draws` is no whole number", remedy=f"give one, or {AUTO}"
         ) from None
 
 

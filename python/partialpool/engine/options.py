@@ -136,7 +136,7 @@ def _enough(method: str, given: Mapping[str, Any]) -> float | None:
         return None  # it draws nothing, and says so
     if isinstance(draws, str) and draws != AUTO:
         raise InputError(f"`draws` is {shown(draws)}", remedy=f'give a number, or "{AUTO}"')
-    if draws != AUTO:
+    if not isinstance(draws, str):
         if ess is not None:
             raise InputError(
                 f'`ess` is given without draws="{AUTO}", so that it decides nothing',
