@@ -41,8 +41,11 @@ pub fn squares(u: &[Vec<f64>]) -> f64 {
     u.iter().flatten().map(|u| u * u).sum()
 }
 
-/// Coefficients, and the same in units in which they are standard normal.
-type Start = (Vec<Vec<f64>>, Option<Vec<Vec<f64>>>);
+/// Numbers of each factor, level by level.
+type Levels = Vec<Vec<f64>>;
+
+/// Coefficients, and the same in units in which they are standard normal, where these are known.
+type Start = (Levels, Option<Levels>);
 
 impl Laplace {
     /// Climb from some coefficients; `None` where there is no mode.
@@ -111,7 +114,7 @@ impl Laplace {
     fn arrived(
         &self,
         at: Parameters<'_>,
-        (r, u): (Vec<Vec<f64>>, Vec<Vec<f64>>),
+        (r, u): (Levels, Levels),
         eta: Vec<f64>,
         rows: AtRows,
         weights: Weights,
@@ -127,7 +130,7 @@ impl Laplace {
     }
 
     /// Some coefficients, or zeros where these are more likely.
-    fn better(&self, at: Parameters<'_>, r: Vec<Vec<f64>>, u: Vec<Vec<f64>>) -> Start {
+    fn better(&self, at: Parameters<'_>, r: Levels, u: Levels) -> Start {
         let value = |r: &[Vec<f64>], u: &[Vec<f64>]| {
             self.at_rows(&self.predictors(at.c, r), 0.0, at.aux).logp - 0.5 * squares(u)
         };
@@ -145,7 +148,7 @@ impl Laplace {
         r: &[Vec<f64>],
         slopes: &[f64],
         weights: &Weights,
-    ) -> Option<(Vec<Vec<f64>>, Vec<Vec<f64>>)> {
+    ) -> Option<(Levels, Levels)> {
         // The response √|H| (Zr + s/H) of rows √|H| Z.
         let target: Vec<f64> = (self.of_levels(r).iter().zip(slopes).enumerate())
             .map(|(i, (own, slope))| weights.root[i] * (own + slope / weights.at(i)))
