@@ -179,18 +179,13 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
     vcov = at.back @ joint[own : of.n_c, own : of.n_c] @ at.back.T
     scalars, errors = _scalars(of, place, joint)
     b = at.from_working(c)
-    covariances = sum(
-        (last - first) * (last - first + 1) // 2 if tied else last - first
-        for blocks in of.blocks
-        for first, last, tied in blocks
-    )
     return Maximum(
         b=b,
         vcov=vcov,
         groups=_groups(of, place, b, joint[: of.n_c, : of.n_c]),
         sigma=None,
         deviance=place.value,
-        n_parameters=len(b) + len(scalars) + covariances,
+        n_parameters=len(b) + len(scalars) + len(of.entries),
         steps=steps,
         converged=found.gain < 1e4 * CONVERGED * (1 + abs(place.value)),
         determined=determined,

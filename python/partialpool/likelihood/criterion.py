@@ -266,7 +266,8 @@ def flat_priors(pooled: Pooled) -> dict[str, Prior]:
     design = pooled.design
     priors: dict[str, Prior] = {"b": Flat()} if design.columns else {}
     if design.se is None:
-        priors["sigma"] = Flat()
+        priors |= {one.name: Flat() for one in pooled.family.dispersion}
+    priors |= {called.threshold(k + 1): Flat() for k in range(len(design.categories) - 1)}
     for factor in design.factors:
         priors[called.sd(factor.name)] = Flat()
         if any(correlated for *_, correlated in factor.blocks):

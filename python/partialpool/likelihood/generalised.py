@@ -14,8 +14,9 @@ from functools import cached_property
 
 import numpy as np
 
-from partialpool import _core, called
+from partialpool import _core
 from partialpool.arrays import Array
+from partialpool.likelihood.criterion import flat_priors
 from partialpool.model.coordinates import Coordinates
 from partialpool.model.defaults import resolve_priors
 from partialpool.model.general import (
@@ -27,7 +28,7 @@ from partialpool.model.general import (
 from partialpool.model.model import Group, Model
 from partialpool.model.pooling import Pooled
 from partialpool.model.scales import Scales, predictors, scales
-from partialpool.priors import LKJ, Flat, Prior
+from partialpool.priors import Prior
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def build_generalised(pooled: Pooled, quadrature: int = 1) -> Generalised:
         Nodes a level; 1 is Laplace's formula.
     """
     design, family = pooled.design, pooled.family
-    priors = resolve_priors(_flat_priors(pooled), design, family)
+    priors = resolve_priors(flat_priors(pooled), design, family)
     scale = scales(design, family)
     rows, order = working_rows(design, family, scattered=False)
     predictor = predictors(design)[0]
@@ -209,16 +210,3 @@ def _unconstrained(value: float, low: float, high: float) -> float:
         return math.log(value - low)
     share = (value - low) / (high - low)
     return math.log(share / (1 - share))
-
-
-def _flat_priors(pooled: Pooled) -> dict[str, Prior]:
-    """Set every prior to flat."""
-    design = pooled.design
-    priors: dict[str, Prior] = {"b": Flat()} if design.columns else {}
-    priors |= {one.name: Flat() for one in pooled.family.dispersion}
-    priors |= {called.threshold(k + 1): Flat() for k in range(max(len(design.categories) - 1, 0))}
-    for factor in design.factors:
-        priors[called.sd(factor.name)] = Flat()
-        if any(tied for *_, tied in factor.blocks):
-            priors[called.cor(factor.name)] = LKJ(1.0)
-    return priors
