@@ -70,13 +70,14 @@ class Seen:
 
 
 def test_a_terminal_shows_a_line_a_chain_that_ends_with_all_draws():
-    seen = Seen(FIT.format("draws=1000, warmup=1000, threads=1"))
+    # As many draws as take a second at least: states that pass too fast are not shown.
+    seen = Seen(FIT.format("draws=10_000, warmup=10_000, threads=1"))
     assert seen.code == 0
     for chain in range(1, 5):
-        own = re.findall(rf"chain {chain} .*?([\d,]+)/2,000 draws", seen.raw)
+        own = re.findall(rf"chain {chain} .*?([\d,]+)/20,000 draws", seen.raw)
         done = [int(x.replace(",", "")) for x in own]
         assert done == sorted(done)
-        assert done[-1] == 2_000
+        assert done[-1] == 20_000
     assert {look.split()[0] for look in seen.looks} == {"chain"}
     assert "warm-up" in seen.raw
     assert "sampling" in seen.raw

@@ -173,4 +173,4 @@ def test_the_command_line_takes_it(tmp_path, capsys):
     assert main(command) == 0
     assert "4 chains × 200 draws" in capsys.readouterr().out
     assert main([*command[:4], "some"]) == 2
-    assert "`--draws some` is neither a whole number nor auto" in capsys.readouterr().err
+    assert "the value of `--draws` is no whole number: give one, or auto" in capsys.readouterr().err
