@@ -13,19 +13,24 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Monomials that are worth their evaluations.
 const MAX_MONOMIALS: usize = 330;
 
-/// Degrees that are tried, in this order, from the last with few monomials on.
+/// Degrees that are tried, from the last with few monomials on.
 const DEGREES: [usize; 7] = [3, 4, 5, 6, 7, 8, 10];
 const FEW: usize = 36;
 
-/// Well-spread points for each monomial.
-const SHARE: f64 = 1.15;
+/// Points for each monomial; of those that are well spread at least; and with the last degree.
+const SHARE: f64 = 1.33;
+const SPREAD: f64 = 0.75;
+const MOST_SHARE: f64 = 2.7;
+
+/// Degrees beyond that for which there are points enough: they may tell more of the same points.
+const FINER: usize = 2;
+
+/// How many times as many points there are in the next round.
+const GROWTH: f64 = 1.35;
 
 /// Rounds, and evaluations after which walks are cheaper.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 16;
 const MOST: usize = 1500;
-
-/// Rounds with the last degree and ever more points.
-const EXTRA: usize = 2;
 
 /// Sd of the differences beyond which polynomials do not tell where the mass is.
 const ROUGH: f64 = 0.5;
@@ -65,6 +70,41 @@ pub struct Built {
     pub certificate: Certificate,
 }
 
+/// The degrees that are worth their evaluations, and how many points they need.
+struct Degrees {
+    d: usize,
+    all: Vec<usize>,
+}
+
+impl Degrees {
+    fn new(d: usize) -> Self {
+        let worth = |k: &usize| n_monomials(d, *k) <= MAX_MONOMIALS;
+        Self { d, all: DEGREES.into_iter().filter(worth).collect() }
+    }
+
+    fn points(&self, degree: usize, share: f64) -> f64 {
+        share * n_monomials(self.d, degree) as f64 + 4.0
+    }
+
+    /// Points to begin with: for the last degree with few monomials; in one dimension too, few.
+    fn few(&self) -> f64 {
+        let few = self.all.iter().rposition(|&k| n_monomials(self.d, k) <= FEW).unwrap_or(0);
+        self.points(DEGREES[few.min(1)], SHARE)
+    }
+
+    fn most(&self) -> f64 {
+        self.points(self.all.last().copied().unwrap_or(0), MOST_SHARE)
+    }
+
+    /// The degree for which so many points are enough, and those beyond.
+    fn tried(&self, points: f64) -> Vec<usize> {
+        let enough = |&k: &usize| self.points(k, SHARE) <= points;
+        let first = self.all.iter().rposition(enough).unwrap_or(0);
+        let some = self.all.iter().skip(first).take(FINER + 1);
+        some.map(|k| k * usize::from(self.d > 0)).collect()
+    }
+}
+
 /// `None` where the certificate fails, or when told to stop.
 pub fn build(
     staged: &dyn Staged,
@@ -81,24 +121,22 @@ pub fn build(
     // What led to the mode lies close together: polynomials gain by it, but are not held by it.
     let located = points.known.len();
     let d = region.dim();
-    let worth = |k: &&usize| n_monomials(d, **k) <= MAX_MONOMIALS;
-    let degrees: Vec<usize> = DEGREES.iter().filter(worth).copied().collect();
-    let few = degrees.iter().rposition(|&k| n_monomials(d, k) <= FEW).unwrap_or(0);
-    // In one dimension too, begin with few.
-    let mut at = few.min(1);
+    let degrees = Degrees::new(d);
+    let mut needed = degrees.few();
     for _ in 0..ROUNDS {
-        if stop.load(Relaxed) || points.known.len() > MOST || at >= degrees.len() + EXTRA {
+        if stop.load(Relaxed) || points.known.len() > MOST || needed > degrees.most() * GROWTH {
             return None;
         }
-        let last = degrees.len() - 1;
-        let degree = degrees[at.min(last)] * usize::from(d > 0);
-        let monomials = n_monomials(d, degree);
-        let share = SHARE + 0.7 * at.saturating_sub(last) as f64;
-        let needed = (share * monomials as f64) as usize + 4;
-        points.spread_out(&region, needed.saturating_sub(points.within(&region, located)));
-        let mut cheap = Cheap::new(Emulator::fit(&points, &region, degree)?, staged);
+        let tried = degrees.tried(needed);
+        let monomials = n_monomials(d, *tried.first()?);
+        let spread = (SPREAD * monomials as f64) as usize;
+        let missing = (needed.min(degrees.most()) as usize)
+            .saturating_sub(points.within(&region, 0))
+            .max(spread.saturating_sub(points.within(&region, located)));
+        points.spread_out(&region, missing);
+        let mut cheap = Cheap::new(Emulator::best(&points, &region, tried)?, staged);
         let Some((proposal, pool)) = Proposal::fit(&mut cheap, &mut rng) else {
-            at += 1;
+            needed *= GROWTH;
             continue;
         };
         let weighted = pool.weighted(d);
@@ -120,7 +158,7 @@ pub fn build(
         }
         let rough = found.sd.is_nan() || found.sd >= ROUGH;
         if wide_enough || rough {
-            at += 1;
+            needed *= GROWTH;
         }
         if !rough {
             region = region.around(&weighted)?;

@@ -5,7 +5,10 @@ use super::super::monomials::monomials;
 use crate::halves::{add_gram, cholesky, solve};
 use ndarray::Array2;
 
-/// Share that the diagonal is raised by, so that points in too few places are no failure.
+/// Coefficients are expected to fall by so much with each degree, and errors to be so small a share
+/// of them that points are met: polynomials of more coefficients than there are points then bend as
+/// little as these allow.
+const DECAY: f64 = 1.7;
 const RIDGE: f64 = 1e-13;
 
 /// In Chebyshev polynomials of each variable, which are hardly alike.
@@ -15,6 +18,8 @@ pub struct Polynomials {
     degree: usize,
     /// For each basis function but the first: an earlier one, times T_e of which variable.
     from: Vec<(usize, usize, usize)>,
+    /// What each coefficient is expected to be like.
+    sizes: Vec<f64>,
     /// By basis function, then by quantity.
     coefficients: Vec<f64>,
     outputs: usize,
@@ -36,6 +41,9 @@ impl Polynomials {
             dim,
             degree,
             from: exponents.iter().filter_map(factor).collect(),
+            sizes: (exponents.iter())
+                .map(|e| DECAY.powi(-(e.iter().sum::<usize>() as i32)))
+                .collect(),
             coefficients: vec![0.0; exponents.len() * outputs],
             outputs,
             basis: vec![1.0; exponents.len()],
@@ -76,7 +84,7 @@ impl Polynomials {
             debug_assert_eq!(x.len(), self.dim);
             self.fill(x);
             for k in 0..n {
-                equations[[k, column]] = weight * self.basis[k];
+                equations[[k, column]] = weight * self.sizes[k] * self.basis[k];
             }
             for k in 0..r {
                 equations[[n + k, column]] = weight * (values[k] - origin[k]);
@@ -85,8 +93,9 @@ impl Polynomials {
         let mut gram = Array2::zeros((n + r, n + r));
         add_gram(equations.view(), gram.view_mut());
         let mut upper = Array2::from_shape_fn((n, n), |(i, j)| gram[[i.max(j), i.min(j)]]);
+        let largest = (0..n).map(|k| upper[[k, k]]).fold(0.0, f64::max);
         for k in 0..n {
-            upper[[k, k]] *= 1.0 + RIDGE;
+            upper[[k, k]] += RIDGE * largest;
         }
         cholesky(upper.view_mut())?;
         let mut right = Array2::from_shape_fn((n, r), |(k, o)| gram[[n + o, k]]);
@@ -97,6 +106,9 @@ impl Polynomials {
                     (k + 1..n).map(|j| upper[[k, j]] * self.coefficients[j * r + o]).sum();
                 self.coefficients[k * r + o] = (right[[k, o]] - later) / upper[[k, k]];
             }
+        }
+        for (row, size) in self.coefficients.chunks_exact_mut(r).zip(&self.sizes) {
+            row.iter_mut().for_each(|c| *c *= size);
         }
         for (c, origin) in self.coefficients.iter_mut().zip(origin) {
             *c += origin;
