@@ -59,6 +59,7 @@ class CrossProducts:
         n_levels: int,
         unscale: _Array,
         row_scale: _Array | None = None,
+        n_rows: int | None = None,
     ) -> CrossProducts: ...
     @staticmethod
     def from_parts(*, r: _Array, b: _Array, w: _Array, n_rows: int) -> CrossProducts: ...

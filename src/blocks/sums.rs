@@ -35,6 +35,7 @@ impl Sums for Blocks {
         _sizes: Sizes,
         lambda: &[f64],
         k: &mut [f64],
+        _keep: bool,
     ) -> Option<f64> {
         self.elimination.evaluate(lambda, k)
     }

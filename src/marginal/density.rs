@@ -67,11 +67,11 @@ impl<S: Sums> MarginalDensity<S> {
 
     /// `−½ uᵀFu − ½ log|F_II|` and Σ log|K|, all coefficients integrated out.
     #[inline(always)]
-    fn forward(&mut self, sizes: Sizes) -> Option<(f64, f64)> {
+    fn forward(&mut self, sizes: Sizes, keep: bool) -> Option<(f64, f64)> {
         let (q, w) = (sizes.q, sizes.w);
         let (lambda, f) = (&self.at.lambda[..q * q], &mut self.f[..w * w]);
         let precision = 1.0 / (self.at.sigma * self.at.sigma);
-        let log_det = self.sums.forward(&self.model.data, sizes, lambda, f)?;
+        let log_det = self.sums.forward(&self.model.data, sizes, lambda, f, keep)?;
         assemble(f, (w, precision), &self.model.prior_rows[..w * w]);
         let log_det_f = self.sums.integrate(f, sizes, &self.at.c[..sizes.n_s])?;
         self.quadratic = quadratic_form(f, w, &self.sums.u()[..w]);
@@ -140,7 +140,7 @@ impl<S: Sums, const Q: usize, const W: usize> pulp::WithSimd for Passes<'_, S, Q
         let n_s = if known { 0 } else { density.model.parameters.sampled.len() };
         let sizes = Sizes { q, w, n_s, n_i: w - 1 - n_s, known };
         let mut logp = density.at.constrain(&density.model.parameters, u, grad);
-        let (integrated, log_det) = density.forward(sizes)?;
+        let (integrated, log_det) = density.forward(sizes, gradient)?;
         logp += integrated;
         if gradient {
             logp += density.backward(sizes, u, grad);
@@ -164,7 +164,7 @@ impl<S: Sums, const Q: usize, const W: usize> pulp::WithSimd for First<'_, S, Q,
         let q = if Q == ANY { data.q() } else { Q };
         let w = if W == ANY { data.width() } else { W };
         let sizes = Sizes { q, w, n_s: 0, n_i: w - 1, known: Q != ANY && W != ANY };
-        density.sums.forward(data, sizes, lambda, &mut density.f[..w * w])
+        density.sums.forward(data, sizes, lambda, &mut density.f[..w * w], false)
     }
 }
 

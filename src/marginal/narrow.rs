@@ -14,7 +14,7 @@ const FEW: usize = 24;
 
 #[derive(Clone, Debug)]
 pub struct Narrow {
-    /// Per block: RᵀK⁻¹B, by rows.
+    /// Per block: RᵀK⁻¹B, by rows; of one block alone where no second pass was to follow.
     kept: Vec<Lane>,
     scratch: Vec<Lane>,
     /// Sums over levels: BᵀK⁻¹B and RᵀK⁻¹R; RᵀK⁻¹BΩBᵀK⁻¹R.
@@ -33,7 +33,7 @@ impl Sums for Narrow {
         let (q, w) = (data.q, data.width);
         let triangle = q * (q + 1) / 2;
         Self {
-            kept: vec![ZERO; data.n_blocks() * q * w],
+            kept: vec![ZERO; q * w],
             scratch: vec![ZERO; scratch_len(q, w)],
             sums: vec![ZERO; w * (w + 1) / 2 + triangle],
             outer: vec![ZERO; triangle],
@@ -48,7 +48,6 @@ impl Sums for Narrow {
         model.data.n_levels as f64 * q * (4.0 * q * q + q * w + w * (w + 1.0) + 2.0 * q * w)
     }
 
-    /// Keeps RᵀK⁻¹B of each level for the second pass.
     #[inline(always)]
     fn forward(
         &mut self,
@@ -56,8 +55,13 @@ impl Sums for Narrow {
         Sizes { q, w, known, .. }: Sizes,
         lambda: &[f64],
         k: &mut [f64],
+        keep: bool,
     ) -> Option<f64> {
-        let kept = &mut self.kept;
+        if keep && self.kept.len() < data.n_blocks() * q * w {
+            self.kept.resize(data.n_blocks() * q * w, ZERO);
+        }
+        // What nobody reads is written over: memory is what takes long where levels are many.
+        let kept = (&mut *self.kept, if keep { q * w } else { 0 });
         let size = w * (w + 1) / 2 + q * (q + 1) / 2;
         let mut log_det = 0.0;
         let mut near_sums = [ZERO; FEW];
@@ -162,8 +166,8 @@ fn scratch_len(q: usize, w: usize) -> usize {
 }
 
 /// First pass over the levels: returns Σ log|K|; adds BᵀK⁻¹B, then RᵀK⁻¹R, to `sums` (lower
-/// triangles) and writes RᵀK⁻¹B of each level to `kept`. All three are blocks of CᵀK⁻¹C with
-/// C = [R B], which falls out of Gaussian elimination of K in [K C].
+/// triangles) and writes RᵀK⁻¹B of each block to `kept`, so many lanes after that before. All three
+/// are parts of CᵀK⁻¹C with C = [R B], which falls out of Gaussian elimination of K in [K C].
 #[inline(always)]
 fn eliminate(
     data: &CrossProducts,
@@ -171,7 +175,7 @@ fn eliminate(
     lambda: &[f64],
     scratch: &mut [Lane],
     sums: &mut [Lane],
-    kept: &mut [Lane],
+    (kept, apart): (&mut [Lane], usize),
 ) -> f64 {
     let triangle = q * (q + 1) / 2;
     let n = 2 * q + w;
@@ -181,7 +185,8 @@ fn eliminate(
     let mut product = ONE;
     let mut log_det = 0.0;
     let blocks = data.r.chunks_exact(triangle).zip(data.b.chunks_exact(q * w));
-    for ((r, b), kept) in blocks.zip(kept.chunks_exact_mut(q * w)) {
+    for (block, (r, b)) in blocks.enumerate() {
+        let kept = &mut kept[block * apart..][..q * w];
         // A = RΛ', and rows [K R B] where K = I + AAᵀ is filled from its diagonal on.
         for i in 0..q {
             for j in 0..q {

@@ -111,7 +111,7 @@ impl<S: Sums<Data = CrossProducts>, const Q: usize, const W: usize> pulp::WithSi
             let node = first + k;
             let lambda = &nodes.lambda[node * q * q..][..q * q];
             let precision = nodes.sigma[node].powi(-2);
-            let determined = sums.forward(data, sizes, lambda, &mut f).is_some();
+            let determined = sums.forward(data, sizes, lambda, &mut f, false).is_some();
             assemble(&mut f, (w, precision), prior_rows);
             let sampled: Vec<f64> = u[n_i..w - 1].iter().map(|u| -u).collect();
             if !determined || sums.integrate(&f, sizes, &sampled).is_none() {

@@ -30,13 +30,15 @@ pub trait Sums: Clone + Send + Sync + 'static {
 
     /// First pass: returns log|V₀| and fills the lower triangle of `k` with `[X y]ᵀV₀⁻¹[X y]`, where
     /// σ²V₀ is the covariance of the rows given the coefficients; `None` where rounding leaves no
-    /// positive definite matrix. By levels these are Σ log|K| and `W + Σ BᵀK⁻¹B`.
+    /// positive definite matrix. By levels these are Σ log|K| and `W + Σ BᵀK⁻¹B`. What the second
+    /// pass needs is kept where one is to follow.
     fn forward(
         &mut self,
         data: &Self::Data,
         sizes: Sizes,
         lambda: &[f64],
         k: &mut [f64],
+        keep: bool,
     ) -> Option<f64>;
 
     /// Integrate the coefficients out: fills the factor of F_II and u, of which `c` are the sampled

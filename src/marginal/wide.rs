@@ -65,6 +65,7 @@ impl Sums for Wide {
         sizes: Sizes,
         lambda: &[f64],
         k: &mut [f64],
+        _keep: bool,
     ) -> Option<f64> {
         let log_det = self.eliminate(data, lambda);
         self.gram.fill(0.0);

@@ -21,7 +21,9 @@ from partialpool.engine.nodes import first_count, settle, tame
 from partialpool.engine.run import Run
 from partialpool.model import Model
 
-SOME_LEVELS = 50  # by which the number of nodes is judged
+# By which the number of nodes is judged: so many levels, and one in so many.
+SOME_LEVELS = 50
+ONE_IN = 1000
 MOST_NUMBERS = 20_000_000  # of the covariances of population coefficients at all nodes
 COSTLY = 1e7  # operations of a node that is not taken lightly
 
@@ -51,7 +53,7 @@ def _summary(model: Model, run: Run, k: int, probabilities: tuple[float, float])
 
 def _averaged(model: Model, run: Run, k: int, probabilities: tuple[float, float]) -> Array:
     levels, terms = np.arange(len(model.groups[k].levels)), len(model.groups[k].terms)
-    some = levels[:: max(1, len(levels) // SOME_LEVELS)]
+    some = levels[:: min(max(1, len(levels) // SOME_LEVELS), ONE_IN)]
     draws, integrated = integrated_draws(model, run)
     phi = tame(model, run, draws[:, integrated:])
     size = integrated**2

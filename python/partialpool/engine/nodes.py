@@ -24,10 +24,14 @@ At = TypeVar("At")
 
 TOLERANCE = 0.01  # by which summaries may differ from those of twice the nodes, in sds
 LEAST, MOST = 32, 120
+FEWEST = 16
 PER_MONOMIAL = 4
 DEGREES = (3, 2, 1)
-# Coefficients × nodes that take no time to speak of.
+# Coefficients × nodes that take no time to speak of, and coefficients whose nodes take long: of so
+# many levels φ is known so well that few nodes do, which have to agree as much better.
 CHEAP = 40_000
+MANY = 500_000
+CLOSER = 10.0
 # Directions with less than this variance, of coordinates with variance 1, are rounding.
 SINGULAR = 1e-8
 # Correlations are kept this far from ±1, where their coordinate has no end.
@@ -90,6 +94,8 @@ def _standardised(phi: Array) -> Array:
 def first_count(phi: Array, coefficients: int) -> int:
     """Give the number of nodes to begin with, for so many coefficients of levels."""
     linear, square = (PER_MONOMIAL * monomial_count(phi.shape[1], degree) for degree in (1, 2))
+    if coefficients > MANY:
+        return max(FEWEST, linear)
     return max(LEAST, linear, min(square, MOST), CHEAP // max(coefficients, 1))
 
 
@@ -126,17 +132,16 @@ def settle(
             if nodes.coarse is None:
                 return at, nodes.weights
             fine, coarse = summarise(at, nodes.weights), summarise(at, nodes.coarse)
-            if _agree(fine, coarse):
+            if _apart(fine, coarse) <= (TOLERANCE if count >= LEAST else TOLERANCE / CLOSER):
                 return at, nodes.coarse
         count *= 2
 
 
-def _agree(fine: Array, coarse: Array) -> bool:
-    """Whether two summaries are the same for all that it matters."""
+def _apart(fine: Array, coarse: Array) -> float:
+    """How far two summaries are from each other at most, in sds."""
     sd = fine[..., 1:2]
     off = np.abs(fine - coarse) / np.where(sd > 0, sd, 1.0)
-    off = off[np.isfinite(off)]
-    return bool(off.max(initial=0.0) <= TOLERANCE)
+    return float(off[np.isfinite(off)].max(initial=0.0))
 
 
 def choose(phi: Array, count: int, most: int) -> Nodes | None:

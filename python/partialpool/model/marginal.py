@@ -143,18 +143,15 @@ class WorkingRows(NamedTuple):
         if self.group is not None:
             Z, unscale = self.group.Z, self.group.unscale
         xy = np.column_stack([self.X[:, self.order], self.y])
-        data = _core.CrossProducts(
+        return _core.CrossProducts(
             z=Z,
             xy=xy,
             codes=self.codes,
             n_levels=self.n_levels,
             unscale=unscale,
             row_scale=self.row_scale,
+            n_rows=n_rows,
         )
-        if data.n_rows == n_rows:
-            return data
-        r, b, w, _ = data.parts()
-        return _core.CrossProducts.from_parts(r=r, b=b, w=w, n_rows=n_rows)
 
 
 def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:

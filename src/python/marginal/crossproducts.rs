@@ -17,9 +17,11 @@ pub struct PyCrossProducts {
 
 #[pymethods]
 impl PyCrossProducts {
-    /// Rows of Z (n × q) and [X y] (n × w), each multiplied by `row_scale`.
+    /// Rows of Z (n × q) and [X y] (n × w), each multiplied by `row_scale`; they stand for
+    /// `n_rows`, by default themselves.
     #[new]
-    #[pyo3(signature = (*, z, xy, codes, n_levels, unscale, row_scale=None))]
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, z, xy, codes, n_levels, unscale, row_scale=None, n_rows=None))]
     fn new(
         py: Python<'_>,
         z: PyReadonlyArray2<'_, f64>,
@@ -28,6 +30,7 @@ impl PyCrossProducts {
         n_levels: usize,
         unscale: PyReadonlyArray2<'_, f64>,
         row_scale: Option<PyReadonlyArray1<'_, f64>>,
+        n_rows: Option<usize>,
     ) -> PyResult<Self> {
         let (z, xy, codes) = (z.as_array(), xy.as_array(), codes.as_array());
         let (n, q) = z.dim();
@@ -57,6 +60,7 @@ impl PyCrossProducts {
                 inner.add_row(level, &mut z_row, &mut xy_row);
             }
             inner.finish(&flat(unscale.iter()));
+            inner.n_rows = n_rows.unwrap_or(inner.n_rows);
             inner
         });
         Ok(Self { inner })
