@@ -2,6 +2,8 @@
 
 use crate::parallel::in_parts;
 
+/// Rows whose texts are looked for at once.
+const BLOCK: usize = 64;
 /// Stands where no code is.
 const NONE: i64 = -1;
 
@@ -84,15 +86,22 @@ pub struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The text of a row; None where it has none, an error where offsets lead out of the bytes.
-    fn get(&self, row: usize) -> Result<Option<&'a [u8]>, OutOfBytes> {
-        if self.missing[row] {
-            return Ok(None);
-        }
-        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
-        self.bytes.get(range).map(Some).ok_or(OutOfBytes)
+    /// The texts of some rows with their hashes; None where a row has none.
+    fn block(&self, first: usize) -> Result<Vec<Hashed<'a>>, OutOfBytes> {
+        let one = |row: usize| {
+            if self.missing[row] {
+                return Ok(None);
+            }
+            let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+            let text = self.bytes.get(range).ok_or(OutOfBytes)?;
+            Ok(Some((text, hash(text))))
+        };
+        (first..(first + BLOCK).min(self.missing.len())).map(one).collect()
     }
 }
+
+/// A text with its hash; None in a row without one.
+type Hashed<'a> = Option<(&'a [u8], u64)>;
 
 /// Offsets of texts that lead out of their bytes.
 #[derive(Debug, PartialEq)]
@@ -122,20 +131,50 @@ impl TextIndex {
 
     /// The code of each row's text; new ones get the next.
     pub fn add(&mut self, texts: &Texts) -> Result<Vec<i64>, OutOfBytes> {
-        (0..texts.missing.len())
-            .map(|row| Ok(texts.get(row)?.map_or(NONE, |text| self.code(text))))
-            .collect()
+        let mut codes = Vec::with_capacity(texts.missing.len());
+        for first in (0..texts.missing.len()).step_by(BLOCK) {
+            let block = texts.block(first)?;
+            for (text, likely) in block.iter().zip(self.likely(&block)) {
+                codes.push(match text {
+                    Some((text, _)) if likely != NONE && self.text(likely) == *text => likely,
+                    Some((text, hash)) => self.code(text, *hash),
+                    None => NONE,
+                });
+            }
+        }
+        Ok(codes)
     }
 
     /// The code of each row's text, −1 of those that are not known.
     pub fn find(&self, texts: &Texts) -> Result<Vec<i64>, OutOfBytes> {
-        (0..texts.missing.len())
-            .map(|row| Ok(texts.get(row)?.map_or(NONE, |t| self.slots[self.place(t, hash(t))].1)))
-            .collect()
+        let mut codes = Vec::with_capacity(texts.missing.len());
+        for first in (0..texts.missing.len()).step_by(BLOCK) {
+            let block = texts.block(first)?;
+            for (text, likely) in block.iter().zip(self.likely(&block)) {
+                codes.push(match text {
+                    Some((text, _)) if likely != NONE && self.text(likely) == *text => likely,
+                    Some((text, hash)) => self.slots[self.place(text, *hash)].1,
+                    None => NONE,
+                });
+            }
+        }
+        Ok(codes)
     }
 
-    fn code(&mut self, text: &[u8]) -> i64 {
-        let hash = hash(text);
+    /// The first text with the hash of each of some rows: reads that wait for memory side by side.
+    fn likely(&self, block: &[Hashed]) -> Vec<i64> {
+        let last = self.slots.len() - 1;
+        let one = |hash: u64| {
+            let mut place = hash as usize & last;
+            while self.slots[place].1 != NONE && self.slots[place].0 != hash {
+                place = (place + 1) & last;
+            }
+            self.slots[place].1
+        };
+        block.iter().map(|row| row.map_or(NONE, |(_, hash)| one(hash))).collect()
+    }
+
+    fn code(&mut self, text: &[u8], hash: u64) -> i64 {
         let place = self.place(text, hash);
         if self.slots[place].1 != NONE {
             return self.slots[place].1;

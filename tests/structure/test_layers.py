@@ -133,7 +133,7 @@ def test_only_the_core_is_compiled_and_few_folders_know_it():
     knowing = {name.split(".")[0] for name, others in EDGES.items() if "_core" in others}
     assert knowing <= {
         *("families", "model", "engine", "likelihood", "draws", "findings", "scores", "saved"),
-        "scan",
+        *("scan", "batches"),
     }
 
 

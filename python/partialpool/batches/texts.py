@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from partialpool import _core
 from partialpool.arrays import Ints
 from partialpool.data.framed import TextKind
 from partialpool.data.reading import USUAL, Reading
+from partialpool.errors import InputError
 from partialpool.data.table import Array, Column
 from partialpool.data.values import as_said, read_texts
 
@@ -21,26 +23,50 @@ class Texts:
 
     def __init__(self, kind: TextKind) -> None:
         self.kind = kind
-        self._place: dict[str, int] = {text: k for k, text in enumerate(kind.categories or ())}
+        self._index = _core.TextIndex()
         self._counts = np.zeros(0, dtype=np.int64)
+        if kind.categories is not None:
+            self._index.add(**_parts(kind.categories))
 
     def look(self, values: Any) -> None:
-        """Take note of texts."""
-        found, codes = encoded(values)
-        self.count(found, np.bincount(codes[codes >= 0], minlength=len(found)))
+        """Take note of the texts of an Arrow array."""
+        places = self._index.add(**_parts(values))
+        self._add(np.bincount(places[places >= 0]))
 
     def count(self, found: Sequence[str], rows: Ints) -> None:
         """Take note of different texts, and of how many rows have each."""
-        places = [self._place.setdefault(text, len(self._place)) for text in found]
-        counts = np.zeros(len(self._place), dtype=np.int64)
-        counts[: len(self._counts)] = self._counts
-        counts[places] += rows
-        self._counts = counts
+        places = self._index.add(**_parts(found))
+        counts = np.zeros(int(places.max(initial=-1)) + 1, dtype=np.int64)
+        counts[places] = rows
+        self._add(counts)
+
+    def _add(self, counts: Ints) -> None:
+        own = np.zeros(max(len(counts), len(self._counts)), dtype=np.int64)
+        own[: len(counts)] += counts
+        own[: len(self._counts)] += self._counts
+        self._counts = own
+
+    def _known(self) -> list[str]:
+        """Return the different texts."""
+        import pyarrow as pa
+
+        data, ends = self._index.texts()
+        buffers = (pa.py_buffer(ends), pa.py_buffer(data))
+        return list(pa.LargeStringArray.from_buffers(len(ends) - 1, *buffers).to_pylist())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_index": self._known()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._index = _core.TextIndex()
+        self._index.add(**_parts(state["_index"]))
 
     def settle(self, name: str, how: Reading) -> None:
         """Say what the texts are, once all are known."""
-        texts = np.empty(len(self._place), dtype=object)
-        texts[:] = list(self._place)
+        known = self._known()
+        texts = np.empty(len(known), dtype=object)
+        texts[:] = known
         none, kind = np.zeros(len(texts), dtype=bool), self.kind
         if kind.categories is not None:
             self.column = Column(
@@ -65,10 +91,14 @@ class Texts:
 
     def rows(self, values: Any) -> tuple[Column, Ints]:
         """Return the column of some rows, and the place of each row's text."""
-        found, codes = encoded(values)
-        own = np.fromiter(map(self._place.__getitem__, found), dtype=np.int64, count=len(found))
-        places = np.append(own, -1)[codes]
-        base = self.column
+        parts, base = _parts(values), self.column
+        places = self._index.find(**parts)
+        if np.any((places < 0) & ~parts["missing"]):
+            raise InputError(
+                f"`{base.name}` has a value that was not there when the table was read first",
+                remedy="fit it again while nobody writes to it; a query has to give the same rows "
+                "whenever it is asked",
+            )
         column = Column(
             base.name,
             base.kind,
@@ -90,28 +120,23 @@ def _extended(values: Array) -> Array:
     return np.concatenate([values, fill])
 
 
-def encoded(values: Any) -> tuple[list[str], Ints]:
-    """Return the different texts of an Arrow array, and each row's index into them (−1: none).
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> found, codes = encoded(pa.array(["b", None, "a", "b"]))
-    >>> found, codes.tolist()
-    (['b', 'a'], [0, -1, 1, 0])
-    """
+def _parts(values: Any) -> dict[str, Any]:
+    """Return texts as the core takes them: their bytes, where each ends, and which are missing."""
     import pyarrow as pa
 
     if isinstance(values, pa.ChunkedArray):
-        values = values.unify_dictionaries().combine_chunks()
-    if isinstance(values, pa.ChunkedArray):
-        values = values.chunk(0) if values.num_chunks else pa.array([], pa.string())
-    if not pa.types.is_dictionary(values.type):
-        values = values.cast(pa.large_string()).dictionary_encode()
-    codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    found = values.dictionary.to_pylist()
-    if None in found:  # a dictionary may hold a null of its own
-        gone = found.index(None)
-        codes = np.where(codes == gone, -1, codes - (codes > gone))
-        found = [text for text in found if text is not None]
-    return found, codes
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else []
+    if not isinstance(values, pa.Array):
+        values = pa.array(values, pa.large_string())
+    own = values.cast(pa.large_string())
+    _, ends, data = own.buffers()
+    missing = np.asarray(own.is_null())
+    if not len(own):
+        return {
+            "data": np.zeros(0, dtype=np.uint8),
+            "offsets": np.zeros(1, dtype=np.int64),
+            "missing": missing,
+        }
+    offsets = np.frombuffer(ends, dtype=np.int64)[own.offset : own.offset + len(own) + 1]
+    data = np.zeros(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)
+    return {"data": data, "offsets": offsets, "missing": missing}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from partialpool.arrays import Array, Flags, Ints
-from partialpool.cluster import opened
+from partialpool.cluster.opened import opened
 from partialpool.data import Column, Table
 from partialpool.data.labels import distinct, match_labels
 from partialpool.errors import InputError
