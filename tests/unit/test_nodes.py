@@ -20,7 +20,7 @@ def phi_of(draws, dims, seed=0):
 @pytest.mark.parametrize("dims", [1, 2, 4, 6])
 def test_weights_give_the_means_of_all_monomials(dims):
     phi = phi_of(4000, dims)
-    count = first_count(phi, MANY)
+    count = first_count(phi, 100_000)
     assert 32 <= count <= 120
     while (nodes := choose(phi, count, MANY)) is None:
         count *= 2
@@ -64,7 +64,7 @@ def test_few_draws_are_all_nodes():
 def test_many_dimensions_and_none():
     for dims in (16, 70):
         phi = phi_of(4000, dims)
-        nodes = choose(phi, first_count(phi, MANY), MANY)
+        nodes = choose(phi, first_count(phi, 100_000), MANY)
         np.testing.assert_allclose(nodes.weights @ phi[nodes.picked], 0, atol=1e-8)
     nodes = choose(np.empty((4000, 0)), 24, MANY)
     assert np.array_equal(nodes.weights, np.full(48, 1 / 48))
@@ -103,6 +103,28 @@ def test_nodes_are_doubled_until_it_changes_nothing():
     assert prepared[:3] == [96, 192, 384]
     # Half as many nodes would have differed by more than 0.01.
     np.testing.assert_allclose(weights @ waves(at), waves(phi).mean(axis=0), atol=0.01)
+
+
+@pytest.mark.parametrize("wave", [0.001, 0.1, 1.0])
+def test_few_nodes_do_for_many_coefficients_if_they_agree_ten_times_closer(wave):
+    phi, prepared = phi_of(4000, 4), []
+    few = first_count(phi, 10**6)
+    assert 16 <= few < first_count(phi, 100_000)
+
+    def prepare(picked):
+        prepared.append(len(picked))
+        return phi[picked]
+
+    def summarise(at, weights):
+        mean = weights @ np.sin(wave * at * np.arange(1, 5))
+        return np.stack([mean, np.ones(4), mean - 2, mean + 2], axis=-1)
+
+    at, weights = settle(phi, few, MANY, prepare, summarise)
+    assert (len(prepared) == 1) == (wave == 0.001)
+    count = np.count_nonzero(weights)
+    exact = np.sin(wave * phi * np.arange(1, 5)).mean(axis=0)
+    off = np.abs(weights @ np.sin(wave * at * np.arange(1, 5)) - exact).max()
+    assert off < (0.001 if count < 32 else 0.01)
 
 
 def test_phi_is_tame_at_the_edges():

@@ -22,7 +22,7 @@ from partialpool.engine.run import Run
 from partialpool.model import Model
 
 MOST_NODES = 480  # more of them take longer than draws
-MANY = 10**9  # rows for which the number of nodes matters
+MANY = 10**5  # rows for which the number of nodes matters
 
 
 @dataclass(frozen=True)
