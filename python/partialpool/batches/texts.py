@@ -11,9 +11,9 @@ from partialpool import _core
 from partialpool.arrays import Ints
 from partialpool.data.framed import TextKind
 from partialpool.data.reading import USUAL, Reading
-from partialpool.errors import InputError
 from partialpool.data.table import Array, Column
 from partialpool.data.values import as_said, read_texts
+from partialpool.errors import InputError
 
 
 class Texts:
