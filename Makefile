@@ -13,7 +13,7 @@ CORE_SOURCES := $(wildcard src/*.rs src/*/*.rs src/*/*/*.rs) Cargo.toml Cargo.lo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo setup test docs fuzz lint arviz spark bench bench-factors bench-scale calibrate wheel \
+.PHONY: help demo setup test docs fuzz lint arviz spark bench bench-factors bench-families bench-scale calibrate wheel \
 	lock clean
 
 help:  ## List the commands
@@ -49,10 +49,14 @@ spark: $(CORE)  ## Make the environment in which Spark and Dask are tested, wher
 
 bench: $(CORE)  ## Measure speed beside PyMC + nutpie, NumPyro, lme4 and glmm
 	@samplers=0; $(BIN)/python benchmarks/run.py || samplers=$$?; \
-		$(BIN)/python benchmarks/factors.py && exit $$samplers
+		factors=0; $(BIN)/python benchmarks/factors.py || factors=$$?; \
+		$(BIN)/python benchmarks/families.py && exit $$((samplers | factors))
 
 bench-factors: $(CORE)  ## Measure the same beside lme4 and glmm alone, for Gaussian models
 	$(BIN)/python benchmarks/factors.py
+
+bench-families: $(CORE)  ## Measure families that are not Gaussian beside lme4 and glmm
+	$(BIN)/python benchmarks/families.py
 
 bench-scale: $(CORE)  ## Measure large tables; ROWS="1e7 1e8" GROUPS=1e5 for other sizes, SAVE=FILE
 	$(BIN)/python benchmarks/scale.py $(if $(ROWS),--rows $(ROWS)) $(if $(GROUPS),--groups $(GROUPS)) \

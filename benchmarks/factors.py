@@ -32,17 +32,17 @@ LONGEST = 900.0  # seconds after which a peer is given up
 Record = dict[str, Any]
 
 
-def peers() -> dict[str, list[str]]:
-    """Return the commands of the peers that can be run; say which cannot."""
+def peers(r: str = "lme4.R", python: str = "glmm_reml.py") -> dict[str, list[str]]:
+    """Return the commands of the peers that can be run, of these scripts; say which cannot."""
     found = {}
     rscript = shutil.which("Rscript")
     if rscript and _succeeds([rscript, "-e", "library(lme4)"]):
-        found["lme4"] = [rscript, str(HERE / "peers" / "lme4.R")]
+        found["lme4"] = [rscript, str(HERE / "peers" / r)]
     else:
         print("lme4 is left out: no R with lme4 (Debian: r-cran-lme4 libopenblas0-pthread)")
     try:
         install(GLMM_ENV, ["--constraint", str(LOCK), "glmm"])
-        found["glmm"] = [str(GLMM_ENV / "bin" / "python"), str(HERE / "peers" / "glmm_reml.py")]
+        found["glmm"] = [str(GLMM_ENV / "bin" / "python"), str(HERE / "peers" / python)]
     except subprocess.CalledProcessError:
         print("glmm is left out: it could not be installed")
     return found
@@ -65,7 +65,7 @@ def measure(case: FactorCase, found: dict[str, list[str]], rounds: int, seconds:
         for name, command in list(tools.items()):
             print(f"{case.name}: {repeat + 1}/{rounds} {name}", file=sys.stderr)
             start = time.perf_counter()
-            record = _run(command, LONGEST if name != US else None)
+            record = run_program(command, LONGEST if name != US else None)
             if record is None:
                 print(f"{name} is left out of {case.name}: over {LONGEST:.0f} s", file=sys.stderr)
                 del tools[name]
@@ -78,7 +78,7 @@ def measure(case: FactorCase, found: dict[str, list[str]], rounds: int, seconds:
     return combine(case, records)
 
 
-def _run(command: list[str], timeout: float | None) -> Record | None:
+def run_program(command: list[str], timeout: float | None) -> Record | None:
     """Return what a program measured; None where it took too long."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)

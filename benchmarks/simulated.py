@@ -121,6 +121,49 @@ def three_factors(rng: np.random.Generator, true: dict[str, float]) -> Columns:
     }
 
 
+def answers(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """7,584 answers, yes or no, of 316 people to 24 items each, and eight predictors."""
+    person, item = (codes.ravel() for codes in np.indices((316, 24)))
+    x = rng.normal(size=(person.size, 8)).round(4)
+    eta = true["b[Intercept]"] + x @ np.array([true[f"b[x{k + 1}]"] for k in range(8)])
+    eta += true["sd_person"] * rng.normal(size=316)[person]
+    eta += true["sd_item"] * rng.normal(size=24)[item]
+    columns = {f"x{k + 1}": x[:, k] for k in range(8)}
+    return {"person": person + 1, "item": item + 1, **columns, "y": _yes(rng, eta)}
+
+
+def visits(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """100,000 rows of yes or no in 1,000 groups with slopes."""
+    site, x = rng.integers(0, 1000, 100_000), rng.normal(size=100_000).round(4)
+    slope = true["b[x]"] + true["sd_site[x]"] * rng.normal(size=1000)
+    eta = true["b[Intercept]"] + true["sd_site[Intercept]"] * rng.normal(size=1000)[site]
+    return {"site": site + 1, "x": x, "y": _yes(rng, eta + slope[site] * x)}
+
+
+def maximal(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """8,700 trials, yes or no, of 145 people with 60 items, each of which both kinds have."""
+    person, item = (codes.ravel() for codes in np.indices((145, 60)))
+    kind = (person + item) % 2 - 0.5
+    eta = true["b[Intercept]"] + true["b[kind]"] * kind
+    for name, codes in (("person", person), ("item", item)):
+        size = codes.max() + 1
+        eta = eta + true[f"sd_{name}[Intercept]"] * rng.normal(size=size)[codes]
+        eta = eta + true[f"sd_{name}[kind]"] * rng.normal(size=size)[codes] * kind
+    return {"person": person + 1, "item": item + 1, "kind": kind, "y": _yes(rng, eta)}
+
+
+def ratings(rng: np.random.Generator, true: dict[str, float]) -> Columns:
+    """1,847 ratings from 1 to 5 by 100 judges."""
+    judge, x = rng.integers(0, 100, 1847), rng.normal(size=1847).round(4)
+    latent = true["b[x]"] * x + true["sd_judge"] * rng.normal(size=100)[judge]
+    latent += rng.logistic(size=1847)
+    return {"judge": judge + 1, "x": x, "y": np.digitize(latent, [-2, -0.7, 0.7, 2]) + 1}
+
+
+def _yes(rng: np.random.Generator, eta: np.ndarray) -> np.ndarray:
+    return (rng.random(eta.size) < 1 / (1 + np.exp(-eta))).astype(int)
+
+
 def many_levels(rng: np.random.Generator, true: dict[str, float], rows: int = 10) -> Columns:
     """100,000 levels of some rows each, with correlated intercepts and slopes."""
     levels, cor = 100_000, true["cor_id"]
@@ -198,3 +241,26 @@ MANY_LEVELS = Table(
     },
     seed=20_240_505,
 )
+ANSWERS = Table(
+    answers,
+    {
+        **{"b[Intercept]": -0.2, "b[x1]": 0.5, "b[x2]": -0.4, "b[x3]": 0.3, "b[x4]": 0.2},
+        **{"b[x5]": -0.1, "b[x6]": 0.1, "b[x7]": 0.0, "b[x8]": 0.0},
+        **{"sd_person": 1.2, "sd_item": 0.6},
+    },
+    seed=20_240_507,
+)
+VISITS = Table(
+    visits,
+    {"b[Intercept]": -0.5, "b[x]": 0.3, "sd_site[Intercept]": 0.8, "sd_site[x]": 0.4},
+    seed=20_240_508,
+)
+MAXIMAL = Table(
+    maximal,
+    {
+        **{"b[Intercept]": 0.6, "b[kind]": 0.4, "sd_person[Intercept]": 0.9},
+        **{"sd_person[kind]": 0.4, "sd_item[Intercept]": 0.7, "sd_item[kind]": 0.3},
+    },
+    seed=20_240_509,
+)
+RATINGS = Table(ratings, {"b[x]": 0.5, "sd_judge": 1.0}, seed=20_240_510)

@@ -1,5 +1,6 @@
-# Fit one formula by lmer(), again and again; print a JSON line of measures.
-# Rscript lme4.R DATA FORMULA FACTOR,FACTOR SECONDS
+# Fit one formula by lmer(), or with a family by glmer(), again and again; print a JSON line of
+# measures.
+# Rscript lme4.R DATA FORMULA FACTOR,FACTOR [FAMILY] SECONDS
 # As elsewhere: the table, with its factors, is in memory before the clock starts.
 
 suppressPackageStartupMessages(library(lme4))
@@ -8,14 +9,18 @@ arguments <- commandArgs(trailingOnly = TRUE)
 table <- read.csv(arguments[1])
 formula <- as.formula(arguments[2])
 for (name in strsplit(arguments[3], ",")[[1]]) table[[name]] <- factor(table[[name]])
-budget <- as.numeric(arguments[4])
+budget <- as.numeric(tail(arguments, 1))
+family <- if (length(arguments) > 4) sub("bernoulli", "binomial", arguments[4]) else "gaussian"
+estimate <- function() {
+  if (family == "gaussian") lmer(formula, table) else glmer(formula, table, family = family)
+}
 
 invisible(suppressMessages(lmer(Reaction ~ Days + (Days | Subject), sleepstudy)))  # warm
 
 seconds <- c()
 while (length(seconds) == 0 || (length(seconds) < 9 && sum(seconds) < budget)) {
   start <- Sys.time()
-  fit <- suppressWarnings(suppressMessages(lmer(formula, table)))
+  fit <- suppressWarnings(suppressMessages(estimate()))
   seconds <- c(seconds, as.numeric(difftime(Sys.time(), start, units = "secs")))
 }
 
@@ -34,7 +39,7 @@ for (k in seq_along(covariances)) {
     estimates[name] <- cor[i, j]
   }
 }
-estimates["sigma"] <- sigma(fit)
+if (family == "gaussian") estimates["sigma"] <- sigma(fit)
 
 peak <- function() {
   status <- "/proc/self/status"
