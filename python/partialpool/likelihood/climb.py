@@ -158,7 +158,7 @@ def _held_at_zero(of: Generalised, found: Minimum[Place]) -> Minimum[Place] | No
         search = Searched(of, _free_of(of, moved), moved, place.mode)
         there = search.at(moved[search.free])
         if there.value <= place.value + SAME:
-            return replace(found, v=moved[search.free], place=there)
+            return replace(found, v=moved[search.free], place=there, measured=None)
     return None
 
 
@@ -166,7 +166,9 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
     """Bring the estimates to the user's scale."""
     place = found.place
     free, at = place.search.free, of.model.coordinates["mu"]
-    hessian = by_differences(place.search.at, found.v, place, found.curvature)
+    hessian = found.measured
+    if hessian is None:
+        hessian = by_differences(place.search.at, found.v, place, found.curvature)
     if not np.isfinite(hessian).all():
         hessian = np.zeros_like(hessian)
     size = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))

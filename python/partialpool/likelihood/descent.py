@@ -55,6 +55,9 @@ class Minimum(Generic[P]):
         What another is expected to gain.
     curvature : (m, m) array
         Second derivatives, approximately.
+    measured : (m, m) array or None
+        The same from differences of slopes, taken so near that another step would gain nothing to
+        speak of.
     """
 
     v: Array
@@ -62,6 +65,7 @@ class Minimum(Generic[P]):
     steps: int
     gain: float
     curvature: Array
+    measured: Array | None = None
 
 
 def minimise(
@@ -93,17 +97,19 @@ def minimise(
     """
     place = at(v) if place is None else place
     checked, enough = False, CONVERGED if verify else 1e2 * CONVERGED
+    measured = None
     for step in range(MAX_STEPS):
         slope = place.by_entries
         move, gain = newton(slope, curvature)
         if verify and gain < 1e3 * CONVERGED and not checked:
             curvature, checked = by_differences(at, v, place, curvature), True
+            measured = curvature
             move, gain = newton(slope, curvature)
         if gain < enough or float(np.abs(v).max(initial=0.0)) > reach:
             last = at(v + move)
             if last.value <= place.value + noise:
                 v, place = v + move, last
-            return Minimum(v, place, step, gain, curvature)
+            return Minimum(v, place, step, gain, curvature, measured)
         length = float(np.linalg.norm(move))
         share = min(1.0, 2 * max(1.0, float(np.linalg.norm(v))) / length)
         for _ in range(30):
@@ -116,12 +122,13 @@ def minimise(
             share *= min(max(low, 0.1), 0.5) if np.isfinite(there.value) else 0.1
         else:
             if checked:
-                return Minimum(v, place, step, gain, curvature)
+                return Minimum(v, place, step, gain, curvature, measured)
             curvature, checked = by_differences(at, v, place, curvature), True
             continue
         curvature = updated(curvature, share * move, there.by_entries - slope)
         # A step within the reach of checked curvature is Newton's, and needs no other check.
         checked = checked and gain < 1e3 * CONVERGED
+        measured = measured if checked else None
         v, place = v + share * move, there
     return Minimum(v, place, MAX_STEPS, gain, curvature)
 
