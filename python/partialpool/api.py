@@ -318,7 +318,7 @@ def default_priors(formula: str, data: Any, **options: Unpack[ModelOptions]) -> 
     >>> print(priors["sd_school[Intercept]"])
     Exponential(0.09575)
     """
-    posed = pose(Spec(formula, **options), data)
+    posed = pose(Spec(formula, **options), data, OnePass(None))
     return defaults_of(posed.design, posed.family)
 
 

@@ -1,5 +1,7 @@
 """`one_pass`: when a table is read in batches, what a fit says of it, and what it lacks then."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,6 +127,21 @@ def test_priors_that_do_not_integrate(small, data):
 def test_estimates(data, method):
     whole, passed = (pp.fit(FORMULA, data, method=method, one_pass=a) for a in (False, True))
     assert np.allclose(whole.summary()["estimate"], passed.summary()["estimate"], rtol=1e-6)
+
+
+def test_default_priors_of_a_large_table(small, data, monkeypatch):
+    given = data.assign(f=np.where(data["x"] > 0, "up", "down"))
+    formula = "y ~ x * f + (x | id)"
+    passed = pp.default_priors(formula, given)
+    monkeypatch.setattr(limits, "ONE_PASS", 10_000)
+    whole = pp.default_priors(formula, given)
+    assert passed.keys() == whole.keys()
+    for name, prior in whole.items():
+        own, found = (
+            [v for v in dataclasses.astuple(one) if isinstance(v, float)]
+            for one in (prior, passed[name])
+        )
+        assert np.allclose(own, found, rtol=1e-9)
 
 
 class Exported:
