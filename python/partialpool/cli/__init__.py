@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the fit should not be used, or cannot be shown; 2 bad inpu
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import sys
@@ -84,7 +85,7 @@ def _streams() -> Iterator[None]:
 
 def _run(given: list[str]) -> int:
     try:
-        command = quick(app)
+        command = quick(_asked(given))
         code = command(
             args=options.protected(given), prog_name="partialpool", standalone_mode=False
         )
@@ -102,6 +103,19 @@ def _run(given: list[str]) -> int:
         return _fail(str(OutputError(error)), UNUSABLE)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _asked(given: Sequence[str]) -> typer.Typer:
+    """The app with the command that is asked for alone: all of them take longer than a small fit.
+
+    With whatever else is given, such as a command that there is not, it has all of them.
+    """
+    known = [one for one in app.registered_commands if given and one.name == given[0]]
+    if not known:
+        return app
+    alone = copy.copy(app)
+    alone.registered_commands = known
+    return alone
 
 
 @app.callback(invoke_without_command=True)
