@@ -46,6 +46,9 @@ class FrameReader:
 def convert(name: str, frame: Any, key: str, how: Reading = USUAL) -> Column:
     """Convert a column of a data frame of narwhals, of which `key` is the name there."""
     try:
+        plain = _plain_column(frame.to_native(), key)
+        if plain is not None:
+            return from_array(name, plain, np.isnan(plain))
         return _convert(name, frame.get_column(key), how)
     except InputError:
         raise
@@ -122,7 +125,7 @@ def _convert(name: str, series: Any, how: Reading) -> Column:
         return _categorical(name, series)
     if dtype == nw.Object:
         return from_array(name, np.array(series.to_numpy(), dtype=object), how=how)
-    plain = _plain_numbers(series)
+    plain = _plain_numbers(series.to_native())
     if plain is not None:
         return from_array(name, plain, np.isnan(plain))
     missing = np.array(series.is_null().to_numpy(), dtype=bool)
@@ -160,13 +163,20 @@ def _convert(name: str, series: Any, how: Reading) -> Column:
     raise unusable(name, type(dtype).__name__)
 
 
+def _plain_column(frame: Any, key: str) -> Array | None:
+    """Plain numbers of a column of pandas, whose data frames no other library need look at."""
+    pandas = type(frame).__module__.split(".")[0] == "pandas"
+    return _plain_numbers(frame[key]) if pandas else None
+
+
 def _plain_numbers(series: Any) -> Array | None:
     """Numbers that pandas keeps as a numpy array are taken as they are, which is far quicker."""
-    values = getattr(series.to_native(), "values", None)
-    if not isinstance(values, np.ndarray) or values.dtype.itemsize > 8:
+    dtype = getattr(series, "dtype", None)
+    if not isinstance(dtype, np.dtype) or dtype.itemsize > 8:
         return None
-    kind = {"i": np.int64, "u": np.uint64, "f": np.float64}.get(values.dtype.kind)
-    return None if kind is None else values.astype(kind)
+    kind = {"i": np.int64, "u": np.uint64, "f": np.float64}.get(dtype.kind)
+    values = None if kind is None else getattr(series, "values", None)
+    return values.astype(kind) if isinstance(values, np.ndarray) else None
 
 
 def _listed(series: Any) -> Array:

@@ -56,10 +56,13 @@ def summarise(
         size = max(1, CHUNK // max(part.shape[0] * part.shape[1], 1))
         for first in range(0, part.shape[2], size):
             draws = part[:, :, first : first + size]
-            ends = quantiles(_by_parameter(draws), tails(interval))
-            some = diagnose(draws) | dict(zip(("lower", "upper"), ends, strict=True))
+            apart = np.ascontiguousarray(np.moveaxis(draws, 2, 0))  # (parameter, chain, draw)
+            every = apart.reshape(len(apart), -1)
+            ends = quantiles(every, tails(interval))
+            some = diagnose(np.moveaxis(apart, 0, 2))
+            some |= dict(zip(("lower", "upper"), ends, strict=True))
             own = None if scale is None else scale[done : done + draws.shape[2]]
-            still = _stands_still(draws, own)
+            still = _stands_still(every, own)
             for name in ("mcse", "ess_bulk", "ess_tail", "r_hat"):
                 some[name] = np.where(still, np.nan, some[name])
             done += draws.shape[2]
@@ -72,16 +75,12 @@ def summarise(
     return Summary(tuple(labels), values, column("constant").astype(bool))
 
 
-def _by_parameter(draws: Array) -> Array:
-    """Draws (chain, draw, parameter) as (parameter, all draws)."""
-    return np.moveaxis(draws, 2, 0).reshape(draws.shape[2], -1)
-
-
 def _stands_still(draws: Array, scale: Array | None) -> NDArray[np.bool_]:
-    """Which parameters (chain, draw, parameter) move by no more than rounding."""
+    """Which parameters (parameter, draw) move by no more than rounding."""
     if not draws.size:
-        return np.ones(draws.shape[2], dtype=bool)
-    size = np.max(np.abs(draws), axis=(0, 1))
+        return np.ones(len(draws), dtype=bool)
+    low, high = draws.min(axis=1), draws.max(axis=1)
+    size = np.maximum(-low, high)
     if scale is not None:
         size = np.fmax(size, scale)
-    return np.asarray(np.ptp(draws, axis=(0, 1)) <= ROUNDING * size)
+    return np.asarray(high - low <= ROUNDING * size)

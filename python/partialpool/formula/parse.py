@@ -149,11 +149,16 @@ def _sides(text: str, example: str, no_tilde: str) -> tuple[str, str, int]:
         )
     if not text.strip():
         raise InputError("the formula is empty", remedy=f"write one such as `{example}`")
+    return _split(text, no_tilde)
+
+
+@lru_cache(maxsize=64)  # the design, its plan and other fits ask for the same formula
+def _split(text: str, no_tilde: str) -> tuple[str, str, int]:
     check_length(text)
     return split_sides(plain(text), no_tilde)
 
 
-@lru_cache(maxsize=64)  # the design, its plan and other fits ask for the same formula
+@lru_cache(maxsize=64)
 def _terms(response: str | None, right: str, at: int) -> Terms:
     left = None if response is None else parse_left(response)
     tokens = bracketed(tokenize(right, at + 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 from partialpool import called
 from partialpool.arrays import Array
@@ -72,6 +73,17 @@ def default_priors(design: Design, family: Family = DEFAULT) -> dict[str, Prior]
     >>> print(priors["b[Intercept]"])
     Normal(2, 2.5) at the mean of the predictors
     """
+    known = _DEFAULTS.setdefault(design, {})
+    if family.name not in known:
+        known[family.name] = _defaults(design, family)
+    return dict(known[family.name])
+
+
+# Like its scales: asked for to build a model, and to find what to say of its priors.
+_DEFAULTS: WeakKeyDictionary[Design, dict[str, dict[str, Prior]]] = WeakKeyDictionary()
+
+
+def _defaults(design: Design, family: Family) -> dict[str, Prior]:
     scale = scales(design, family)
     priors: dict[str, Prior] = {}
     for k in range(1, len(design.categories)):

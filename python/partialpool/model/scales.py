@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -234,25 +234,34 @@ class _Columns(NamedTuple):
         Of rows that describe the table.
     points : (n, p) array or None
         Of the rows of a condensed design, which other rows describe.
+    look : callable
+        Gives what they are like over all rows, which most of them need not know.
     """
 
     rows: Array
     points: Array | None
-    facts: ColumnFacts
+    look: Callable[[], ColumnFacts]
     terms: tuple[Term, ...]
+
+    @property
+    def facts(self) -> ColumnFacts:
+        """What they are like over all rows of the table."""
+        return self.look()
 
     @classmethod
     def of(
         cls, rows: Array, M: Array, of: Predictor | GroupFactor, terms: tuple[Term, ...]
     ) -> _Columns:
         """Take the columns of a predictor, or of a factor: M has all rows."""
-        return cls(rows, None if rows is M else M, of.facts, terms)
+        return cls(rows, None if rows is M else M, lambda: of.facts, terms)
 
     def some(self, block: slice) -> _Columns:
         """Return some of the columns."""
         points = None if self.points is None else self.points[:, block]
         places = range(*block.indices(len(self.terms)))
-        return _Columns(self.rows[:, block], points, self.facts.some(places), self.terms[block])
+        return _Columns(
+            self.rows[:, block], points, lambda: self.facts.some(places), self.terms[block]
+        )
 
     def own(
         self,
