@@ -1,5 +1,6 @@
 """What a small fit imports: nothing that takes longer than the fit itself."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,20 @@ import pytest
 
 import partialpool as pp
 from partialpool import cli
+from partialpool.cli.values import quick
 
 DATA = str(Path(pp.datasets.__file__).parent / "individuals.csv")
 HEAVY = {"pandas", "scipy", "duckdb", "pyarrow", "xarray", "matplotlib", "pydantic", "rich"}
 HEAVY |= {"numpy.random", "numpy.polynomial", "sqlite3", "zipfile", "statistics", "secrets"}
+HEAVY |= {
+    "narwhals",
+    "formulaic",
+    "numpy.ma",
+    "hashlib",
+    "concurrent.futures",
+    "logging",
+    "asyncio",
+}
 SCRIPT = """
 import sys
 from partialpool import cli
@@ -30,6 +41,30 @@ def test_the_command_line_imports_nothing_heavy(arguments):
         [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=True
     )
     assert not HEAVY & set(done.stderr.split())
+
+
+def test_the_package_imports_nothing_heavy():
+    script = 'import sys, partialpool; print(*sys.modules, sep="\\n")'
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not (HEAVY | {"typer"}) & set(done.stdout.split())
+
+
+def test_dataclasses_are_those_that_are_quick_to_make():
+    """Those of the standard library took more than half of the time of an import."""
+    package = Path(pp.__file__).parent
+    theirs = re.compile(
+        r"^ *from dataclasses import (?:.*, )?dataclass\b|dataclasses\.dataclass\b", re.M
+    )
+    files = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
+    found = {name for name, path in files.items() if theirs.search(path.read_text("utf-8"))}
+    assert found == {"records/make.py"}
+
+
+def test_only_the_command_that_is_asked_for_is_made_ready():
+    assert list(quick(cli.asked(["fit", "data.csv"])).commands) == ["fit"]
+    assert {"fit", "show"} < quick(cli.asked(["fot"])).commands.keys()
 
 
 @pytest.mark.parametrize(

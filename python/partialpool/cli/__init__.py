@@ -85,7 +85,7 @@ def _streams() -> Iterator[None]:
 
 def _run(given: list[str]) -> int:
     try:
-        command = quick(_asked(given))
+        command = quick(asked(given))
         code = command(
             args=options.protected(given), prog_name="partialpool", standalone_mode=False
         )
@@ -105,7 +105,7 @@ def _run(given: list[str]) -> int:
         return INTERRUPTED
 
 
-def _asked(given: Sequence[str]) -> typer.Typer:
+def asked(given: Sequence[str]) -> typer.Typer:
     """The app with the command that is asked for alone: all of them take longer than a small fit.
 
     With whatever else is given, such as a command that there is not, it has all of them.

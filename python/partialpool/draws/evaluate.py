@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -34,6 +33,8 @@ def stream(seed: int, *parts: object) -> np.random.Generator:
     >>> stream(1, "level", "A").normal() == stream(1, "level", "B").normal()
     False
     """
+    import hashlib
+
     text = "\0".join(map(str, (seed, *parts)))
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     return np.random.Generator(np.random.SFC64(int.from_bytes(digest, "little")))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -146,6 +145,8 @@ def values_of(evaluator: Evaluator, kind: str, at: Ints) -> Array:
 
 def in_turn(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
     """Do the same with each item, several at a time; results come in the order of the items."""
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(threads)
     try:
         yield from pool.map(work, items)

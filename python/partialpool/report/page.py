@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +55,8 @@ def _section(section: Section) -> Html:
 
 def _policy(scripts: Sequence[str]) -> str:
     """Allow these scripts, inline styles and images in the page, and no request of any kind."""
+    import hashlib
+
     digests = (hashlib.sha256(script.encode("utf-8")).digest() for script in scripts)
     allowed = " ".join(f"'sha256-{base64.b64encode(d).decode('ascii')}'" for d in digests)
     return (

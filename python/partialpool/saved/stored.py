@@ -7,7 +7,6 @@ this package writes, and all of them to the size of the file and the memory of t
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -205,6 +204,8 @@ def texts(values: NDArray[Any]) -> list[str]:
 
 def fingerprint(arrays: Arrays) -> str:
     """Digest of everything in the file: numbers that changed unnoticed would be believed."""
+    import hashlib
+
     digest = hashlib.sha256()
     for name in sorted(arrays):
         values = arrays[name]
