@@ -1,6 +1,5 @@
 """What a small fit imports: nothing that takes longer than the fit itself."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,17 +48,6 @@ def test_the_package_imports_nothing_heavy():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert not (HEAVY | {"typer"}) & set(done.stdout.split())
-
-
-def test_dataclasses_are_those_that_are_quick_to_make():
-    """Those of the standard library took more than half of the time of an import."""
-    package = Path(pp.__file__).parent
-    theirs = re.compile(
-        r"^ *from dataclasses import (?:.*, )?dataclass\b|dataclasses\.dataclass\b", re.M
-    )
-    files = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
-    found = {name for name, path in files.items() if theirs.search(path.read_text("utf-8"))}
-    assert found == {"records/make.py"}
 
 
 def test_only_the_command_that_is_asked_for_is_made_ready():
