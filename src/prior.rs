@@ -65,6 +65,26 @@ impl Prior {
 }
 
 impl Prior {
+    /// The second derivative of the log density at `x`, negative.
+    pub fn curvature(&self, x: f64) -> f64 {
+        match *self {
+            Prior::Flat => 0.0,
+            Prior::Normal { scale, .. } => scale.powi(-2),
+            Prior::StudentT { df, loc, scale } => {
+                let square = ((x - loc) / scale).powi(2);
+                (df + 1.0) * (df - square) / ((df + square) * scale).powi(2)
+            }
+            Prior::Gamma { shape, .. } => (shape - 1.0) / (x * x),
+            Prior::InverseGamma { shape, scale } => {
+                (2.0 * scale / x - (shape + 1.0)) / (x * x)
+            }
+            Prior::LogNormal { mu, sigma } => {
+                let z = (x.ln() - mu) / sigma;
+                (1.0 / (sigma * sigma) - 1.0 - z / sigma) / (x * x)
+            }
+        }
+    }
+
     /// Where the density is highest, if anywhere above 0: that of a scale.
     pub fn peak(&self) -> Option<f64> {
         let at = match *self {
@@ -260,6 +280,10 @@ mod tests {
                     assert!((slope - at.dlogp_du).abs() < 1e-7 * (1.0 + slope.abs()), "{scalar:?}");
                     let dx = (hi.x - lo.x) / (2.0 * h);
                     assert!((dx - at.dx_du).abs() < 1e-7 * (1.0 + dx.abs()), "{scalar:?}");
+                    let x = at.x.abs();
+                    let [above, below] = [x * (1.0 + h), x * (1.0 - h)].map(|x| prior.logp(x).1);
+                    let (bend, found) = ((below - above) / (2.0 * x * h), prior.curvature(x));
+                    assert!((bend - found).abs() < 1e-6 * (1.0 + bend.abs()), "{scalar:?}");
                 }
             }
         }

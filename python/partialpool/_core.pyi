@@ -354,6 +354,25 @@ class Laplace:
     ) -> float | None: ...
     def conditionals(self, mode: Mode) -> list[tuple[_Array, _Array]] | None: ...
 
+class Approximation:
+    def __new__(cls, general: General) -> Approximation: ...
+    @property
+    def n_outputs(self) -> int: ...
+    def start(self) -> list[float]: ...
+    def at(self, theta: _Array, seed: int) -> tuple[float, float, _Array] | None: ...
+    def sample(
+        self,
+        *,
+        chains: int,
+        draws: int,
+        warmup: int,
+        seed: int,
+        threads: int,
+        max_depth: int,
+        progress: Callable[[list[int], list[int]], None] | None,
+        judge: Callable[[list[_Array]], int] | None = None,
+    ) -> dict[str, Any]: ...
+
 def group_draws(
     *,
     data: CrossProducts,

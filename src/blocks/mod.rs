@@ -23,6 +23,7 @@ mod products;
 mod rest;
 mod slopes;
 mod sums;
+mod weighing;
 mod within;
 
 pub use eliminate::Elimination;
@@ -31,4 +32,5 @@ pub use nodes::{NodeAt, draws, node_moments};
 pub use products::{Products, Rows, Shape};
 pub use rest::Cost;
 pub use sums::Blocks;
+pub use weighing::Weighing;
 pub use within::{AllRows, Within};

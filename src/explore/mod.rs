@@ -6,7 +6,7 @@ mod monomials;
 mod nuts;
 mod surrogate;
 
-use crate::sampler::{ChainRun, Density, Explored, Plan, Watch, protected};
+use crate::sampler::{ChainRun, Density, Explored, Plan, Staged, Watch, protected};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -28,6 +28,11 @@ pub fn sample<D: Density + Sync>(density: &D, plan: &Plan, watch: &Watch) -> Exp
         protected(plan, watch, |chain| nuts::run_chain(density.clone(), chain, plan, watch))
     });
     Explored { runs, certificate: None }
+}
+
+/// Independent draws of a density in two stages; `None` where the certificate fails.
+pub fn independent(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explored> {
+    design::sample(staged, plan, watch)
 }
 
 /// All chains by a stand-in for the density, where it takes one and that does well.

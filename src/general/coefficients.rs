@@ -66,6 +66,13 @@ impl Coefficients {
         (0..p).map(v).collect()
     }
 
+    /// Coefficients in the middle of the coordinates, where none has bounds.
+    pub fn around(&self) -> Vec<f64> {
+        let mut c = vec![0.0; self.len()];
+        self.apply_map(&self.centre, &mut c);
+        c
+    }
+
     fn apply_map(&self, v: &[f64], c: &mut [f64]) {
         let p = self.len();
         for i in 0..p {

@@ -78,6 +78,12 @@ impl General {
         }
     }
 
+    /// Where the coordinates of dispersion parameters, or increments, begin.
+    pub fn start_of_dispersion(&self) -> &[f64] {
+        let last = self.n_hyper();
+        self.start.get(last - self.dispersion.dim()..last).unwrap_or(&[])
+    }
+
     /// Coordinates of coefficients, sds, correlations and dispersion: those before ξ.
     pub fn n_hyper(&self) -> usize {
         let parts: usize = self

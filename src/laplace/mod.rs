@@ -18,6 +18,7 @@
 //! Exact for Gaussian rows. Tierney & Kadane (1986); Kristensen et al. (2016).
 
 mod mode;
+pub mod posterior;
 mod quadrature;
 mod rows;
 mod slopes;

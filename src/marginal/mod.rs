@@ -31,6 +31,7 @@ pub use density::MarginalDensity;
 pub use narrow::Narrow;
 pub use point::Constrained;
 pub use population::Population;
+pub use staged::Scales;
 pub use sums::{Sizes, Sums};
 pub use wide::Wide;
 

@@ -123,21 +123,39 @@ impl PyDensity {
         design: Option<bool>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
-        let work = |watch: &Watch| self.density.sample(&plan, watch);
-        let raised = Arc::new(Mutex::default());
-        let rounds = judge.map(|judge| rounds(judge, self.n_outputs, raised.clone()));
-        let (explored, interrupted) = watched(py, progress, chains, rounds, work)?;
-        if let Some(error) = raised.lock().ok().and_then(|mut raised| raised.take()) {
-            return Err(error);
-        }
-        let chains = explored.runs.into_iter().map(|run| chain_dict(py, run, self.n_outputs));
-        let out = PyDict::new(py);
-        out.set_item("interrupted", interrupted)?;
-        let certificate = explored.certificate.map(|found| certificate_dict(py, &found));
-        out.set_item("design", certificate.transpose()?)?;
-        out.set_item("chains", chains.collect::<PyResult<Vec<_>>>()?)?;
-        Ok(out)
+        let told = Told { progress, judge, width: self.n_outputs };
+        explored(py, told, chains, |watch| self.density.sample(&plan, watch))
     }
+}
+
+/// Who is told of chains that run, and numbers in one row of output.
+pub struct Told {
+    pub progress: Option<Py<PyAny>>,
+    pub judge: Option<Py<PyAny>>,
+    pub width: usize,
+}
+
+/// Let chains run, and give what they found.
+pub fn explored<'py>(
+    py: Python<'py>,
+    told: Told,
+    chains: usize,
+    work: impl FnOnce(&Watch) -> Explored + Send,
+) -> PyResult<Bound<'py, PyDict>> {
+    let Told { progress, judge, width } = told;
+    let raised = Arc::new(Mutex::default());
+    let rounds = judge.map(|judge| rounds(judge, width, raised.clone()));
+    let (explored, interrupted) = watched(py, progress, chains, rounds, work)?;
+    if let Some(error) = raised.lock().ok().and_then(|mut raised| raised.take()) {
+        return Err(error);
+    }
+    let chains = explored.runs.into_iter().map(|run| chain_dict(py, run, width));
+    let out = PyDict::new(py);
+    out.set_item("interrupted", interrupted)?;
+    let certificate = explored.certificate.map(|found| certificate_dict(py, &found));
+    out.set_item("design", certificate.transpose()?)?;
+    out.set_item("chains", chains.collect::<PyResult<Vec<_>>>()?)?;
+    Ok(out)
 }
 
 /// Rounds that Python judges; what it raised ends them.

@@ -1,15 +1,24 @@
-//! `Laplace`: the likelihood of a model of any family, group coefficients integrated out.
+//! `Laplace`: the likelihood of a model of any family, group coefficients integrated out; and
+//! `Approximation`, the posterior with its priors.
 
-use super::arguments::{flat, shape_error};
+use super::arguments::{flat, shape_error, vector};
+use super::explore::{Told, explored};
 use super::family::likelihood;
-use super::general::PyPart;
+use super::general::{PyGeneral, PyPart};
+use crate::explore::independent;
+use crate::laplace::posterior::{InStages, Posterior};
 use crate::laplace::{Laplace, Mode, Parameters};
+use crate::sampler::{ChainRun, Explored, Plan, Staged, generator};
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::sync::Arc;
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyLaplace>()?;
-    module.add_class::<PyMode>()
+    module.add_class::<PyMode>()?;
+    module.add_class::<PyApproximation>()
 }
 
 /// The rows of a model without priors (see laplace/).
@@ -170,5 +179,92 @@ impl PyLaplace {
             ))
         });
         arrays.collect::<PyResult<_>>().map(Some)
+    }
+}
+
+const NO_MODE: &str = "the coefficients have no mode where the search begins";
+const NOT_FORETOLD: &str = "no polynomial foretells the approximate density of scales and dispersion";
+
+fn failed(why: &str) -> Explored {
+    let run = ChainRun { failure: Some(why.into()), ..ChainRun::default() };
+    Explored { runs: vec![run], certificate: None }
+}
+
+/// The posterior of a model with its priors, coefficients nearly integrated out (see
+/// laplace/posterior/).
+#[pyclass(frozen, name = "Approximation", module = "partialpool._core")]
+pub struct PyApproximation {
+    of: Arc<Posterior>,
+}
+
+impl PyApproximation {
+    fn in_stages(&self) -> PyResult<InStages> {
+        InStages::new(self.of.clone()).ok_or_else(|| PyValueError::new_err(NO_MODE))
+    }
+}
+
+#[pymethods]
+impl PyApproximation {
+    #[new]
+    fn new(general: &PyGeneral) -> PyResult<Self> {
+        let of = Posterior::new(general.model.clone()).map_err(PyValueError::new_err)?;
+        Ok(Self { of: Arc::new(of) })
+    }
+
+    /// Where the search for the mode of θ begins: sds, correlations, dispersion.
+    fn start(&self) -> PyResult<Vec<f64>> {
+        Ok(self.in_stages()?.start())
+    }
+
+    /// Numbers in one row of output: those of the joint density, then the log weight of a draw.
+    #[getter]
+    fn n_outputs(&self) -> usize {
+        self.of.model.n_outputs() + 1
+    }
+
+    /// At θ, log density of the rows, the log prior of θ with Jacobians, and a row of output, drawn
+    /// with a seed; None where coefficients have no mode.
+    #[allow(clippy::type_complexity)]
+    fn at<'py>(
+        &self,
+        py: Python<'py>,
+        theta: PyReadonlyArray1<'_, f64>,
+        seed: u64,
+    ) -> PyResult<Option<(f64, f64, Bound<'py, PyArray1<f64>>)>> {
+        let mut staged = self.in_stages()?;
+        let theta = vector(&theta, staged.dims().0, "theta")?;
+        let (mut value, mut row) = ([0.0], vec![f64::NAN; self.n_outputs()]);
+        if !staged.features(&theta, &mut value) {
+            return Ok(None);
+        }
+        let prior = staged.logp(&theta, &[], &[0.0]);
+        let mut random = generator(seed, 0, 0);
+        let drawn = staged.output(&theta, &[], &value, &mut random, &mut row);
+        Ok(drawn.then(|| (value[0], prior, PyArray1::from_vec(py, row))))
+    }
+
+    /// Independent draws, as `sample` of a density gives them.
+    #[pyo3(signature = (*, chains, draws, warmup, seed, threads, max_depth, progress, judge=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        chains: usize,
+        draws: usize,
+        warmup: usize,
+        seed: u64,
+        threads: usize,
+        max_depth: u64,
+        progress: Option<Py<PyAny>>,
+        judge: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (surrogate, design) = (false, Some(true));
+        let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
+        let told = Told { progress, judge, width: self.n_outputs() };
+        let of = self.of.clone();
+        explored(py, told, chains, move |watch| {
+            let Some(staged) = InStages::new(of) else { return failed(NO_MODE) };
+            independent(&staged, &plan, watch).unwrap_or_else(|| failed(NOT_FORETOLD))
+        })
     }
 }

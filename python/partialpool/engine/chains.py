@@ -115,7 +115,7 @@ def usable_chains(raw: dict[str, Any]) -> Chains:
 
 
 def sample_nuts(
-    core: _core.Marginal | _core.General,
+    core: _core.Marginal | _core.General | _core.Approximation,
     sampling: Sampling,
     worth: Worth,
     *,

@@ -37,13 +37,15 @@ def run_nuts(model: Model, sampling: Sampling) -> Run:
 
     def worth(rows: Array, facts: dict[str, Any]) -> Verdict:
         assert sampling.rounds is not None
-        return sampling.rounds.judge(model, _unpack(model, layout, rows, facts))
+        return sampling.rounds.judge(model, unpacked(model, layout, rows, facts))
 
     rows, facts = sample_nuts(core, sampling, worth, levels=levels)
-    return _unpack(model, layout, rows, facts)
+    return unpacked(model, layout, rows, facts)
 
 
-def _unpack(model: Model, layout: Layout, rows: Array, facts: dict[str, Any]) -> Run:
+def unpacked(
+    model: Model, layout: Layout, rows: Array, facts: dict[str, Any], method: str = "nuts"
+) -> Run:
     """Split rows of output into parameters on the user's scale."""
     groups: list[GroupDraws] = []
     scalars: dict[str, Array] = {}
@@ -65,7 +67,7 @@ def _unpack(model: Model, layout: Layout, rows: Array, facts: dict[str, Any]) ->
             scalars |= {label: b[..., k] for k, label in enumerate(labels)}
     scalars |= dispersion(layout, rows)
     return Run(
-        method="nuts",
+        method=method,
         b=coefficients["mu"],
         groups=tuple(groups),
         scalars=scalars,

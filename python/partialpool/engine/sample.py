@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 from partialpool.engine.engine import BoundsError, Engine, Priors
 from partialpool.engine.exact import check_left_over
+from partialpool.engine.laplace import LAPLACE
 from partialpool.engine.marginal import MARGINAL
 from partialpool.engine.metropolis import METROPOLIS
 from partialpool.engine.nuts import NUTS
@@ -16,12 +17,12 @@ from partialpool.errors import InputError, NeedsRowsError
 from partialpool.model import Model, Pooled
 
 # With "auto", the first that can and is not only taken if asked for.
-ENGINES: dict[str, Engine] = {one.name: one for one in (MARGINAL, NUTS, METROPOLIS)}
+ENGINES: dict[str, Engine] = {one.name: one for one in (MARGINAL, NUTS, LAPLACE, METROPOLIS)}
 
 # Methods that maximise the likelihood instead of sampling the posterior.
 MAXIMISED = ("reml", "ml")
 
-Method = Literal["auto", "marginal", "nuts", "metropolis", "reml", "ml"]
+Method = Literal["auto", "marginal", "nuts", "laplace", "metropolis", "reml", "ml"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 

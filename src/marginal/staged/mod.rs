@@ -16,7 +16,7 @@ use features::Least;
 use given::Given;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use scales::Scales;
+pub use scales::Scales;
 
 /// Coordinates θ that a polynomial can have.
 const MOST_SCALES: usize = 7;

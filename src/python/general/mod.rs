@@ -24,7 +24,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// The joint density of a model of any family (see general/).
 #[pyclass(frozen, extends = PyDensity, name = "General", module = "partialpool._core")]
 pub struct PyGeneral {
-    model: Arc<General>,
+    pub model: Arc<General>,
 }
 
 /// Units of the increments from one threshold to the next, and the thresholds' priors.

@@ -1,0 +1,233 @@
+//! The mode of all coefficients together, by Newton's method.
+
+use super::point::{Point, Said};
+use super::{Posterior, Scales};
+use crate::blocks::Elimination;
+use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use std::sync::Arc;
+
+const STEPS: usize = 100;
+
+/// Gain of a step of Newton's method below which it is the last.
+const CLOSE: f64 = 1e-9;
+
+/// Share of the size of a log likelihood that rounding can hide.
+const HIDDEN: f64 = 1e-13;
+
+/// Share of the mean curvature that rows which curve upwards count on the way.
+const LITTLE: f64 = 1e-3;
+
+/// The mode, and A as it was factorised last.
+pub struct Top {
+    pub point: Point,
+    /// `log p(y|θ)`, nearly.
+    pub value: f64,
+    /// log|A|
+    pub log_det: f64,
+}
+
+/// Working storage of a climb: the factor of A is left in it.
+#[derive(Clone)]
+pub struct Climb {
+    pub elimination: Option<Elimination>,
+    /// K, (p + 1) × (p + 1), lower triangle.
+    k: Vec<f64>,
+    /// The factor of K + P, p × p.
+    pub schur: Vec<f64>,
+    prior_slopes: Vec<f64>,
+    prior_curvatures: Vec<f64>,
+    pulls: Vec<f64>,
+    pub said: Said,
+}
+
+impl Climb {
+    pub fn new(of: &Posterior) -> Self {
+        let (n, p) = (of.base.len(), of.n_coefficients());
+        Self {
+            elimination: of.products.clone().map(Elimination::new),
+            k: vec![0.0; (p + 1) * (p + 1)],
+            schur: vec![0.0; p * p],
+            prior_slopes: vec![0.0; p],
+            prior_curvatures: vec![0.0; p * p],
+            pulls: vec![0.0; n],
+            said: Said::default(),
+        }
+    }
+
+    /// f and what belongs to it at a point; `None` where it is not finite.
+    fn visit(&mut self, of: &Posterior, at: &Scales, point: &Point) -> Option<f64> {
+        of.said(&point.eta, &at.values, &mut self.said)?;
+        let slopes = Some((&mut self.prior_slopes[..], &mut self.prior_curvatures[..]));
+        let value =
+            self.said.logp + of.log_prior(at, &point.c, slopes) - 0.5 * point.squares();
+        value.is_finite().then_some(value)
+    }
+
+    /// Climb from some coefficients; `None` where there is no mode.
+    pub fn top(
+        &mut self,
+        of: &Posterior,
+        at: &Scales,
+        (c, u): (Vec<f64>, Vec<Vec<f64>>),
+    ) -> Option<Top> {
+        let mut here = Point::new(of, at, c, u);
+        let mut value = self.visit(of, at, &here)?;
+        for _ in 0..STEPS {
+            let (next, gain) = self.step(of, at, &here)?;
+            let last = gain < CLOSE;
+            let slack = 1e-12 * value.abs();
+            let mut share = 1.0;
+            let found = (0..40).find_map(|_| {
+                let there = here.towards(&next, share);
+                let found = self.visit(of, at, &there).filter(|found| *found >= value - slack);
+                share *= 0.5;
+                found.map(|found| (there, found))
+            });
+            let arrived = match found {
+                Some((there, found)) => {
+                    (here, value) = (there, found);
+                    last
+                }
+                // Rounding hides what there is to gain: it has arrived.
+                None if gain < HIDDEN * (1.0 + self.size(&here)) => {
+                    value = self.visit(of, at, &here)?;
+                    true
+                }
+                None => return None,
+            };
+            if arrived {
+                let log_det = self.factorise(of, at, &here, false)?;
+                let value = value - 0.5 * log_det;
+                return value.is_finite().then_some(Top { point: here, value, log_det });
+            }
+        }
+        None
+    }
+
+    /// Size of the numbers whose sum the log likelihood is.
+    fn size(&self, point: &Point) -> f64 {
+        let each = point.eta.iter().zip(&self.said.curvatures);
+        self.said.logp.abs() + each.map(|(eta, h)| h.abs() * (1.0 + eta.abs())).sum::<f64>()
+    }
+
+    /// Where Newton's method would go, and what a line there promises.
+    fn step(&mut self, of: &Posterior, at: &Scales, here: &Point) -> Option<(Point, f64)> {
+        if self.factorise(of, at, here, false).is_none() {
+            self.factorise(of, at, here, true)?;
+        }
+        let next = self.best(of, at, here);
+        let along = |slopes: &[f64], to: &[f64], from: &[f64]| -> f64 {
+            slopes.iter().zip(to).zip(from).map(|((s, a), b)| s * (a - b)).sum()
+        };
+        let penalty: f64 = (here.u.iter().zip(&next.u)).map(|(u, next)| along(u, next, u)).sum();
+        let gain = along(&self.said.slopes, &next.eta, &here.eta)
+            + along(&self.prior_slopes, &next.c, &here.c)
+            - penalty;
+        Some((next, gain))
+    }
+
+    /// Factorise A at a point that was visited, or with rows that curve upwards next to left out;
+    /// returns log|A|.
+    fn factorise(
+        &mut self,
+        of: &Posterior,
+        at: &Scales,
+        here: &Point,
+        downwards: bool,
+    ) -> Option<f64> {
+        let p = of.n_coefficients();
+        if downwards {
+            let sizes: f64 = self.said.curvatures.iter().map(|h| h.abs()).sum();
+            let least = LITTLE * sizes / self.said.curvatures.len().max(1) as f64;
+            self.said.curvatures.iter_mut().for_each(|h| *h = h.max(least));
+            (0..p).for_each(|i| {
+                let own = &mut self.prior_curvatures[i * p + i];
+                *own = own.max(0.0);
+            });
+        }
+        let each = self.said.curvatures.iter().zip(&self.said.slopes);
+        let own = here.eta.iter().zip(&of.base).map(|(eta, base)| eta - base);
+        for ((pull, (h, slope)), own) in self.pulls.iter_mut().zip(each).zip(own) {
+            *pull = h * own + slope;
+        }
+        let log_det = match &mut self.elimination {
+            None => {
+                of.weighing.total(&self.said.curvatures, &self.pulls, &mut self.k);
+                0.0
+            }
+            Some(elimination) => {
+                let products = Arc::make_mut(&mut elimination.data);
+                of.weighing.fill(&self.said.curvatures, &self.pulls, products);
+                let joined = products.join(&at.lambda);
+                elimination.evaluate(&joined, &mut self.k)?
+            }
+        };
+        Some(log_det + self.factorise_schur(p)?)
+    }
+
+    /// Factorise K + P.
+    fn factorise_schur(&mut self, p: usize) -> Option<f64> {
+        for i in 0..p {
+            for j in 0..=i {
+                self.schur[i * p + j] =
+                    self.k[i * (p + 1) + j] + self.prior_curvatures[i * p + j];
+            }
+        }
+        cholesky(&mut self.schur, p)
+    }
+
+    /// Coefficients that are best for A and the slopes at a point.
+    fn best(&mut self, of: &Posterior, at: &Scales, here: &Point) -> Point {
+        let p = here.c.len();
+        let mut c: Vec<f64> = (0..p)
+            .map(|i| {
+                let own = &self.prior_curvatures[i * p..][..p];
+                let prior: f64 = own.iter().zip(&here.c).map(|(h, c)| h * c).sum();
+                self.k[p * (p + 1) + i] + prior + self.prior_slopes[i]
+            })
+            .collect();
+        solve_lower(&self.schur, p, &mut c);
+        solve_lower_transposed(&self.schur, p, &mut c);
+        let Some(elimination) = &mut self.elimination else {
+            return Point::new(of, at, c, Vec::new());
+        };
+        let factors = elimination.data.factors.len();
+        let r: Vec<Vec<f64>> = (0..factors)
+            .map(|k| {
+                let means = elimination.means(k);
+                let of_level = |mean: &[f64]| {
+                    mean[p] - mean[..p].iter().zip(&c).map(|(m, c)| m * c).sum::<f64>()
+                };
+                means.chunks_exact(p + 1).map(of_level).collect()
+            })
+            .collect();
+        let mut eta = vec![0.0; of.base.len()];
+        of.fill(&c, &r, &mut eta);
+        // u = ΛᵀZᵀ of what the weighted rows are left with.
+        let each = self.said.curvatures.iter().zip(&self.pulls);
+        let own = eta.iter().zip(&of.base).map(|(eta, base)| eta - base);
+        let left: Vec<f64> = each.zip(own).map(|((h, pull), own)| pull - h * own).collect();
+        let u = of.pulled(&left, &at.lambda);
+        Point { c, u, r, eta }
+    }
+}
+
+impl Posterior {
+    /// `ΛᵀZᵀx` of each factor.
+    fn pulled(&self, x: &[f64], lambda: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let groupings = &self.model.parts[0].columns.groupings;
+        let pulled = groupings.iter().zip(lambda).map(|(grouping, lambda)| {
+            let q = grouping.q;
+            let mut sums = vec![0.0; grouping.n_levels * q];
+            grouping.gather(0..x.len(), x, &mut sums);
+            for t in sums.chunks_exact_mut(q) {
+                for a in 0..q {
+                    // Λ is lower triangular: what is below is still there.
+                    t[a] = (a..q).map(|b| lambda[b * q + a] * t[b]).sum();
+                }
+            }
+            sums
+        });
+        pulled.collect()
+    }
+}

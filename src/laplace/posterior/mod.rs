@@ -1,0 +1,119 @@
+//! An approximate posterior of a model of any family with one linear predictor.
+//!
+//! θ are the sds and correlations of the group coefficients, and dispersion parameters or the
+//! increments of thresholds. Given θ, population coefficients c and group coefficients `r = m + Λu`
+//! are integrated out together. With `f(c, u) = ℓ(η) + log p(c) − ½‖u‖²`, its mode (ĉ, û) and the
+//! matrix A of its second derivatives there, negative,
+//!
+//! `log p(y|θ) ≈ f(ĉ, û) − ½ log|A|`, and `c, u | θ, y ~ N((ĉ, û), A⁻¹)`, nearly.
+//!
+//! `log|A| = log|V₀| + log|K + P|`: V₀ and `K = XᵀH^½ V₀⁻¹ H^½X` are what [`crate::blocks`] gives for
+//! rows weighted by H, and P are the second derivatives of the prior of c. Tierney & Kadane (1986);
+//! Rue, Martino & Chopin (2009). Of a draw from both, the log of the posterior over the density that
+//! it was drawn from is known, up to a constant:
+//!
+//! `ℓ(η) + log p(c) − ½‖u‖² + ½‖z‖² − ½ log|A| − log p̃(y|θ)`,
+//!
+//! z being the normal numbers behind it and p̃ what θ was drawn by.
+
+mod climb;
+mod point;
+mod staged;
+
+pub use climb::{Climb, Top};
+pub use point::Point;
+pub use staged::InStages;
+
+use crate::blocks::{Products, Rows, Shape, Weighing};
+use crate::covariance::Covariance;
+use crate::general::{Dispersion, General, GroupPrior, PriorRow};
+use crate::marginal::{Parameters, Scale};
+use std::sync::Arc;
+
+/// Everything fixed before sampling starts.
+pub struct Posterior {
+    pub model: Arc<General>,
+    /// Of the factors whose covariances are sampled, one after another.
+    pub parameters: Parameters,
+    weighing: Weighing,
+    products: Option<Arc<Products>>,
+    /// What the rows' predictors are where c and u are 0.
+    base: Vec<f64>,
+}
+
+/// Λ of all factors and the values of dispersion parameters, or thresholds.
+#[derive(Clone, Debug, Default)]
+pub struct Scales {
+    pub lambda: Vec<Vec<f64>>,
+    pub values: Vec<f64>,
+}
+
+impl Posterior {
+    /// Why coefficients do not integrate out nearly, if so.
+    pub fn new(model: Arc<General>) -> Result<Self, String> {
+        let [part] = &model.parts[..] else {
+            return Err("there is a second linear predictor".into());
+        };
+        if part.coefficients.bounded.iter().any(Option::is_some) {
+            return Err("a population coefficient has a prior with bounds".into());
+        }
+        let columns = &part.columns;
+        let n = columns.n;
+        let mut base = if columns.offset.is_empty() { vec![0.0; n] } else { columns.offset.clone() };
+        let (mut covariances, mut sd, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        for (factor, grouping) in part.factors.iter().zip(&columns.groupings) {
+            match &factor.prior {
+                GroupPrior::Hierarchical { sd: own, covariance } => {
+                    covariances.push(covariance.clone());
+                    sd.extend(own.iter().map(|scalar| Scale::Sampled(*scalar)));
+                }
+                GroupPrior::Normal { mean, .. } => {
+                    grouping.add(0..n, &mean.repeat(grouping.n_levels), &mut base);
+                }
+                GroupPrior::Separate(_) => {
+                    return Err("coefficients of levels have priors that are not normal".into());
+                }
+            }
+            let q = grouping.q;
+            let z = (0..n).flat_map(|i| (0..q).map(move |k| grouping.z[k * n + i])).collect();
+            let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
+            let shape = Shape { q, n_levels: grouping.n_levels, unscale };
+            rows.push(Rows { shape, z, codes: grouping.codes.clone(), signs: Vec::new() });
+        }
+        let p = columns.p;
+        let x = (0..n).flat_map(|i| (0..p).map(move |k| columns.x[k * n + i])).collect();
+        let (weighing, products) = Weighing::new(rows, x, n);
+        let parameters = Parameters {
+            covariance: Covariance::join(covariances),
+            sd,
+            sigma: Scale::Known(1.0),
+            sampled: Vec::new(),
+            sampled_map: Vec::new(),
+            sampled_shift: Vec::new(),
+        };
+        let products = products.map(Arc::new);
+        Ok(Self { parameters, weighing, products, base, model })
+    }
+
+    pub fn n_coefficients(&self) -> usize {
+        self.model.parts[0].columns.p
+    }
+
+    /// Priors of c that are no bounds, each with what is added to its `row · c`.
+    fn priors<'a>(&'a self, at: &'a Scales) -> impl Iterator<Item = (&'a PriorRow, f64)> {
+        let own = self.model.parts[0].coefficients.priors.iter().map(|prior| (prior, 0.0));
+        let thresholds: &[PriorRow] = match &self.model.dispersion {
+            Dispersion::Thresholds { priors, .. } => priors,
+            Dispersion::Scalars(_) => &[],
+        };
+        own.chain(thresholds.iter().zip(at.values.iter().copied()))
+    }
+
+    /// Where the climb begins: what the model's pilot found, and levels like their population.
+    fn start(&self) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let part = &self.model.parts[0];
+        let groupings = &part.columns.groupings;
+        let zeros = groupings.iter().map(|g| vec![0.0; g.n_levels * g.q]).collect();
+        (part.coefficients.around(), zeros)
+    }
+}

@@ -1,0 +1,160 @@
+//! Coefficients with what the rows say there.
+
+use super::{Posterior, Scales};
+use crate::predictor::CHUNK;
+
+/// Distance of the predictors from whose slopes curvatures are found.
+const NEAR: f64 = 3e-5;
+
+/// Coefficients, those of the levels in units in which they are standard normal, and predictors.
+#[derive(Clone, Debug, Default)]
+pub struct Point {
+    pub c: Vec<f64>,
+    pub u: Vec<Vec<f64>>,
+    /// Λu
+    pub r: Vec<Vec<f64>>,
+    pub eta: Vec<f64>,
+}
+
+/// What the rows say at some predictors: log likelihood, its slopes, and its curvatures, negative.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    pub logp: f64,
+    pub slopes: Vec<f64>,
+    pub curvatures: Vec<f64>,
+}
+
+impl Point {
+    pub fn new(of: &Posterior, at: &Scales, c: Vec<f64>, u: Vec<Vec<f64>>) -> Self {
+        let r: Vec<Vec<f64>> = u.iter().zip(&at.lambda).map(|(u, l)| outward(l, u)).collect();
+        let mut eta = vec![0.0; of.base.len()];
+        of.fill(&c, &r, &mut eta);
+        Self { c, u, r, eta }
+    }
+
+    /// On the way to another.
+    pub fn towards(&self, other: &Self, share: f64) -> Self {
+        let between = |from: &[f64], to: &[f64]| -> Vec<f64> {
+            from.iter().zip(to).map(|(a, b)| a + share * (b - a)).collect()
+        };
+        let each = |from: &[Vec<f64>], to: &[Vec<f64>]| -> Vec<Vec<f64>> {
+            from.iter().zip(to).map(|(a, b)| between(a, b)).collect()
+        };
+        Self {
+            c: between(&self.c, &other.c),
+            u: each(&self.u, &other.u),
+            r: each(&self.r, &other.r),
+            eta: between(&self.eta, &other.eta),
+        }
+    }
+
+    pub fn squares(&self) -> f64 {
+        self.u.iter().flatten().map(|u| u * u).sum()
+    }
+}
+
+/// Λ times the coefficients of each level.
+pub fn outward(lambda: &[f64], u: &[f64]) -> Vec<f64> {
+    let q = lambda.len().isqrt();
+    let of = |u: &[f64], a: usize| (0..=a).map(|b| lambda[a * q + b] * u[b]).sum();
+    u.chunks_exact(q).flat_map(|u| (0..q).map(|a| of(u, a)).collect::<Vec<f64>>()).collect()
+}
+
+impl Posterior {
+    /// Predictors of all rows.
+    pub fn fill(&self, c: &[f64], r: &[Vec<f64>], eta: &mut [f64]) {
+        let columns = &self.model.parts[0].columns;
+        eta.copy_from_slice(&self.base);
+        for first in (0..eta.len()).step_by(CHUNK) {
+            let range = first..(first + CHUNK).min(columns.n);
+            let eta = &mut eta[range.clone()];
+            for (k, c) in c.iter().enumerate() {
+                for (eta, x) in eta.iter_mut().zip(columns.column(k, &range)) {
+                    *eta += c * x;
+                }
+            }
+            for (grouping, r) in columns.groupings.iter().zip(r) {
+                grouping.add(range.clone(), r, eta);
+            }
+        }
+    }
+
+    /// Log likelihood at some predictors.
+    pub fn logp(&self, eta: &[f64], values: &[f64]) -> f64 {
+        let mut unused = vec![0.0; values.len()];
+        let mut logp = self.model.constant + self.model.likelihood.shared(values, &mut unused);
+        let mut part = [0.0; CHUNK];
+        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            logp += self.rows(eta, first, 0.0, values, &mut part, &mut unused);
+        }
+        logp
+    }
+
+    /// All that the rows say at some predictors; `None` where that is not finite.
+    pub fn said(&self, eta: &[f64], values: &[f64], said: &mut Said) -> Option<()> {
+        let n = eta.len();
+        said.slopes.resize(n, 0.0);
+        said.curvatures.resize(n, 0.0);
+        let mut unused = vec![0.0; values.len()];
+        said.logp = self.model.constant + self.model.likelihood.shared(values, &mut unused);
+        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
+        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            let range = first..first + eta.len();
+            let slopes = &mut said.slopes[range.clone()];
+            said.logp += self.rows(eta, first, 0.0, values, slopes, &mut unused);
+            self.rows(eta, first, NEAR, values, &mut above, &mut unused);
+            self.rows(eta, first, -NEAR, values, &mut below, &mut unused);
+            let ends = below.iter().zip(&above);
+            for (curvature, (b, a)) in said.curvatures[range].iter_mut().zip(ends) {
+                *curvature = (b - a) / (2.0 * NEAR);
+            }
+        }
+        (said.logp.is_finite() && said.slopes.iter().all(|s| s.is_finite())).then_some(())
+    }
+
+    /// Log likelihood of a chunk, `shift` away, with its slopes.
+    fn rows(
+        &self,
+        eta: &[f64],
+        first: usize,
+        shift: f64,
+        values: &[f64],
+        slopes: &mut [f64],
+        by_values: &mut [f64],
+    ) -> f64 {
+        let slopes = &mut slopes[..eta.len()];
+        slopes.iter_mut().zip(eta).for_each(|(slope, eta)| *slope = eta + shift);
+        let (likelihood, range) = (&self.model.likelihood, first..first + eta.len());
+        likelihood.rows_in_vectors(range, values, slopes, &mut [], by_values, &mut [])
+    }
+
+    /// Log prior of c, with its slopes and curvatures (p × p, negative), where these are wanted.
+    pub fn log_prior(
+        &self,
+        at: &Scales,
+        c: &[f64],
+        mut slopes: Option<(&mut [f64], &mut [f64])>,
+    ) -> f64 {
+        let p = c.len();
+        if let Some((slopes, curvatures)) = &mut slopes {
+            slopes.fill(0.0);
+            curvatures.fill(0.0);
+        }
+        let mut logp = 0.0;
+        for (prior, extra) in self.priors(at) {
+            let x: f64 = prior.row.iter().zip(c).map(|(w, c)| w * c).sum();
+            let x = x + prior.shift + extra;
+            let (value, slope) = prior.prior.logp(x);
+            logp += value;
+            let Some((slopes, curvatures)) = &mut slopes else { continue };
+            let curvature = prior.prior.curvature(x);
+            for (i, w) in prior.row.iter().enumerate() {
+                slopes[i] += slope * w;
+                for (j, v) in prior.row.iter().enumerate() {
+                    curvatures[i * p + j] += curvature * w * v;
+                }
+            }
+        }
+        logp
+    }
+}

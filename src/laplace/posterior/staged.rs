@@ -1,0 +1,293 @@
+//! The density of θ for the explorer that makes independent draws, and draws of all coefficients.
+
+use super::point::outward;
+use super::{Climb, Posterior, Scales, Top};
+use crate::general::GroupPrior;
+use crate::linalg::{solve_lower, solve_lower_transposed};
+use crate::marginal::Scales as Coordinates;
+use crate::sampler::Staged;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use std::sync::Arc;
+
+/// Where coordinates of dispersion parameters are looked for, around what the pilot found.
+const AROUND: f64 = 1.5;
+
+/// Coefficients from which climbs begin.
+type Start = (Vec<f64>, Vec<Vec<f64>>);
+
+/// The density with its working storage.
+pub struct InStages {
+    of: Arc<Posterior>,
+    coordinates: Coordinates,
+    climb: Climb,
+    start: Arc<Start>,
+    at: Scales,
+    /// Of dispersion parameters, with Jacobian.
+    log_prior: f64,
+    slopes: Vec<f64>,
+    by_dispersion: Vec<f64>,
+}
+
+impl InStages {
+    /// `None` where coefficients have no mode at the point from which the search for that of θ begins.
+    pub fn new(of: Arc<Posterior>) -> Option<Self> {
+        let information = of.information();
+        let model = of.model.clone();
+        let n = model.dispersion.dim();
+        let mut found = Self {
+            coordinates: Coordinates::new(&of.parameters, &information),
+            climb: Climb::new(&of),
+            start: Arc::new(of.start()),
+            at: Scales { lambda: Vec::new(), values: vec![0.0; model.n_values()] },
+            log_prior: 0.0,
+            slopes: vec![0.0; n],
+            by_dispersion: vec![0.0; n],
+            of,
+        };
+        let begin = found.start();
+        let top = found.top(&begin)?;
+        found.start = Arc::new((top.point.c, top.point.u));
+        Some(found)
+    }
+
+    fn of_scales(&self) -> usize {
+        self.coordinates.dim()
+    }
+
+    /// Go to θ.
+    fn go_to(&mut self, theta: &[f64]) {
+        let (scales, u) = theta.split_at(self.of_scales());
+        let (of, model) = (self.of.clone(), self.of.model.clone());
+        self.coordinates.go_to(&of.parameters, scales);
+        self.log_prior = model.dispersion.at(
+            u,
+            &mut self.at.values,
+            &mut self.slopes,
+            &mut self.by_dispersion,
+        );
+        let (joined, total, mut first) =
+            (self.coordinates.lambda(), of.parameters.covariance.q, 0);
+        let lambda = model.parts[0].factors.iter().map(|factor| match &factor.prior {
+            GroupPrior::Hierarchical { sd, .. } => {
+                let (q, from) = (sd.len(), first);
+                first += q;
+                let row = |i: usize| &joined[(from + i) * total + from..][..q];
+                (0..q).flat_map(|i| row(i).to_vec()).collect()
+            }
+            GroupPrior::Normal { lambda, .. } => lambda.clone(),
+            GroupPrior::Separate(_) => Vec::new(),
+        });
+        self.at.lambda = lambda.collect();
+    }
+
+    /// The mode at θ.
+    pub fn top(&mut self, theta: &[f64]) -> Option<Top> {
+        self.go_to(theta);
+        self.climb.top(&self.of, &self.at, (*self.start).clone())
+    }
+
+    /// Log prior of θ with Jacobians.
+    fn prior(&mut self, bounded: bool) -> f64 {
+        self.coordinates.log_prior(&self.of.parameters, 1.0, bounded) + self.log_prior
+    }
+
+    /// Draw all coefficients around the mode; the log weight of the draw comes last.
+    fn draw(&mut self, top: &Top, drawn_by: f64, rng: &mut ChaCha8Rng, out: &mut [f64]) {
+        let (of, p) = (self.of.clone(), self.of.n_coefficients());
+        let mut normal = |count: usize| -> Vec<f64> {
+            (0..count).map(|_| StandardNormal.sample(rng)).collect()
+        };
+        let mut c = normal(p);
+        let mut squares: f64 = c.iter().map(|z| z * z).sum();
+        solve_lower_transposed(&self.climb.schur, p, &mut c);
+        let (mut r, mut of_u) = (Vec::new(), 0.0);
+        if let Some(elimination) = &mut self.climb.elimination {
+            let along: Vec<f64> = c.iter().map(|c| -c).chain([0.0]).collect();
+            let z = normal(elimination.data.factors.iter().map(|f| f.q * f.n_levels).sum());
+            squares += z.iter().map(|z| z * z).sum::<f64>();
+            let moved = elimination.draw(&along, 1.0, &z);
+            let mut rest = &moved[..];
+            for (lambda, u) in self.at.lambda.iter().zip(&top.point.u) {
+                let (own, others) = rest.split_at(u.len());
+                rest = others;
+                let q = lambda.len().isqrt();
+                let mut u = u.clone();
+                for (u, moved) in u.chunks_exact_mut(q).zip(own.chunks_exact(q)) {
+                    let mut step = moved.to_vec();
+                    solve_lower(lambda, q, &mut step);
+                    u.iter_mut().zip(&step).for_each(|(u, step)| *u += step);
+                }
+                of_u += u.iter().map(|u| u * u).sum::<f64>();
+                r.push(outward(lambda, &u));
+            }
+        }
+        c.iter_mut().zip(&top.point.c).for_each(|(c, best)| *c += best);
+        let mut eta = vec![0.0; of.base.len()];
+        of.fill(&c, &r, &mut eta);
+        let posterior = of.logp(&eta, &self.at.values) + of.log_prior(&self.at, &c, None);
+        let drawn = 0.5 * (of_u - squares + top.log_det) + drawn_by;
+        self.write(&c, &r, posterior - drawn, out);
+    }
+
+    /// A row of output: as that of the joint density, and the log weight.
+    fn write(&self, c: &[f64], r: &[Vec<f64>], weight: f64, out: &mut [f64]) {
+        let mut next = 0;
+        let mut put = |values: &[f64]| {
+            out[next..next + values.len()].copy_from_slice(values);
+            next += values.len();
+        };
+        put(c);
+        let covariance = &self.of.parameters.covariance;
+        let (mut sd, mut cor) = (vec![0.0; covariance.q], vec![0.0; covariance.n_correlations()]);
+        self.coordinates.write(&self.of.parameters, 1.0, &mut sd, &mut cor);
+        let (mut sd, mut cor) = (&sd[..], &cor[..]);
+        for factor in &self.of.model.parts[0].factors {
+            if let GroupPrior::Hierarchical { sd: own, covariance } = &factor.prior {
+                let (own, others) = sd.split_at(own.len());
+                put(own);
+                let (own, other_cor) = cor.split_at(covariance.n_correlations());
+                put(own);
+                (sd, cor) = (others, other_cor);
+            }
+        }
+        put(&self.at.values);
+        for (factor, r) in self.of.model.parts[0].factors.iter().zip(r) {
+            match &factor.prior {
+                GroupPrior::Normal { mean, .. } => {
+                    let around = r.iter().zip(mean.iter().cycle()).map(|(r, mean)| r + mean);
+                    put(&around.collect::<Vec<f64>>());
+                }
+                _ => put(r),
+            }
+        }
+        put(&[weight]);
+    }
+}
+
+impl Posterior {
+    /// For each sampled sd, what the rows of a level tell of a coefficient, on the average.
+    fn information(&self) -> Vec<f64> {
+        let (c, zeros) = self.start();
+        let (mut eta, mut said) = (vec![0.0; self.base.len()], super::point::Said::default());
+        self.fill(&c, &zeros, &mut eta);
+        let mut values = vec![0.0; self.model.n_values()];
+        let (u, n) = (self.model.start_of_dispersion(), self.model.dispersion.dim());
+        self.model.dispersion.at(u, &mut values, &mut vec![0.0; n], &mut vec![0.0; n]);
+        let known = self.said(&eta, &values, &mut said).is_some();
+        let part = &self.model.parts[0];
+        let mut found = Vec::new();
+        for (factor, grouping) in part.factors.iter().zip(&part.columns.groupings) {
+            if !matches!(factor.prior, GroupPrior::Hierarchical { .. }) {
+                continue;
+            }
+            for z in grouping.z.chunks_exact(eta.len().max(1)) {
+                let each = z.iter().zip(&said.curvatures);
+                let sum: f64 = each.map(|(z, h)| z * z * h.max(0.0)).sum();
+                let mean = sum / grouping.n_levels as f64;
+                found.push(if known && mean > 0.0 && mean.is_finite() { mean } else { 1.0 });
+            }
+        }
+        found
+    }
+}
+
+impl Staged for InStages {
+    fn fresh(&self) -> Box<dyn Staged> {
+        Box::new(Self {
+            of: self.of.clone(),
+            coordinates: self.coordinates.clone(),
+            climb: self.climb.clone(),
+            start: self.start.clone(),
+            at: self.at.clone(),
+            log_prior: self.log_prior,
+            slopes: self.slopes.clone(),
+            by_dispersion: self.by_dispersion.clone(),
+        })
+    }
+
+    fn dims(&self) -> (usize, usize) {
+        (self.of_scales() + self.slopes.len(), 0)
+    }
+
+    fn n_features(&self) -> usize {
+        1
+    }
+
+    fn n_outputs(&self) -> usize {
+        self.of.model.n_outputs() + 1
+    }
+
+    fn operations(&self) -> f64 {
+        f64::INFINITY
+    }
+
+    fn box_of_theta(&self) -> Vec<(f64, f64)> {
+        let dispersion = self.of.model.start_of_dispersion().iter();
+        let around = dispersion.map(|u| (u - AROUND, u + AROUND));
+        self.coordinates.intervals().into_iter().chain(around).collect()
+    }
+
+    fn start(&self) -> Vec<f64> {
+        let mut theta = self.coordinates.start(&self.of.parameters);
+        theta.extend(self.of.model.start_of_dispersion());
+        theta
+    }
+
+    fn walls(&self) -> Vec<usize> {
+        self.coordinates.walls()
+    }
+
+    fn mirror(&self, wall: usize, theta: &mut [f64]) {
+        let scales = &mut theta[..self.of_scales()];
+        self.coordinates.mirror(&self.of.parameters, wall, scales);
+    }
+
+    fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool {
+        match self.top(theta) {
+            Some(top) => out[0] = top.value,
+            None => return false,
+        }
+        true
+    }
+
+    fn peaks(&mut self, theta: &[f64], _features: &[f64]) -> Vec<Vec<f64>> {
+        let (scales, rest) = theta.split_at(self.of_scales());
+        self.coordinates.go_to(&self.of.parameters, scales);
+        let mut peaks = self.coordinates.peaks(&self.of.parameters, scales, 1.0);
+        peaks.iter_mut().for_each(|peak| peak.extend(rest));
+        peaks
+    }
+
+    fn profile(&mut self, theta: &[f64], features: &[f64]) -> f64 {
+        self.go_to(theta);
+        self.prior(false) + features[0]
+    }
+
+    fn rest(&self) -> Vec<(f64, f64)> {
+        Vec::new()
+    }
+
+    fn logp(&mut self, theta: &[f64], _rest: &[f64], features: &[f64]) -> f64 {
+        self.go_to(theta);
+        let logp = self.prior(true) + features[0];
+        if logp.is_nan() { f64::NEG_INFINITY } else { logp }
+    }
+
+    fn moved(&self, _found: &[f64], _truth: &[f64]) -> f64 {
+        0.0 // coefficients are drawn around the mode itself
+    }
+
+    fn output(
+        &mut self,
+        theta: &[f64],
+        _rest: &[f64],
+        features: &[f64],
+        rng: &mut ChaCha8Rng,
+        out: &mut [f64],
+    ) -> bool {
+        let Some(top) = self.top(theta) else { return false };
+        self.draw(&top, features[0], rng, out);
+        true
+    }
+}
