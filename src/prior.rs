@@ -75,9 +75,7 @@ impl Prior {
                 (df + 1.0) * (df - square) / ((df + square) * scale).powi(2)
             }
             Prior::Gamma { shape, .. } => (shape - 1.0) / (x * x),
-            Prior::InverseGamma { shape, scale } => {
-                (2.0 * scale / x - (shape + 1.0)) / (x * x)
-            }
+            Prior::InverseGamma { shape, scale } => (2.0 * scale / x - (shape + 1.0)) / (x * x),
             Prior::LogNormal { mu, sigma } => {
                 let z = (x.ln() - mu) / sigma;
                 (1.0 / (sigma * sigma) - 1.0 - z / sigma) / (x * x)

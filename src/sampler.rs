@@ -73,6 +73,9 @@ pub trait Staged: Send + Sync {
     fn rest(&self) -> Vec<(f64, f64)>;
     /// Log density; −∞ outside the support.
     fn logp(&mut self, theta: &[f64], rest: &[f64], features: &[f64]) -> f64;
+    /// Learn what is needed to draw, from θ of the region at which features were evaluated, each with
+    /// how far its profile is below the highest.
+    fn prepare(&mut self, _known: &[(&[f64], f64)]) {}
     /// How far what is drawn given θ is moved if `found` stands for the `true` features, in sds.
     fn moved(&self, found: &[f64], truth: &[f64]) -> f64;
     /// As [`Density::output`].

@@ -2,7 +2,7 @@
 //! much; a walk over a polynomial that stands in for it, where that does well; else NUTS.
 
 mod design;
-mod monomials;
+pub mod monomials;
 mod nuts;
 mod surrogate;
 

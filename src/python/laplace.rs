@@ -6,7 +6,7 @@ use super::explore::{Told, explored};
 use super::family::likelihood;
 use super::general::{PyGeneral, PyPart};
 use crate::explore::independent;
-use crate::laplace::posterior::{InStages, Posterior};
+use crate::laplace::posterior::{InStages, JUDGED, Posterior};
 use crate::laplace::{Laplace, Mode, Parameters};
 use crate::sampler::{ChainRun, Explored, Plan, Staged, generator};
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
@@ -182,8 +182,12 @@ impl PyLaplace {
     }
 }
 
+/// Draws in which levels are integrated out, about, to judge them.
+const JUDGED_DRAWS: usize = 400;
+
 const NO_MODE: &str = "the coefficients have no mode where the search begins";
-const NOT_FORETOLD: &str = "no polynomial foretells the approximate density of scales and dispersion";
+const NOT_FORETOLD: &str =
+    "no polynomial foretells the approximate density of scales and dispersion";
 
 fn failed(why: &str) -> Explored {
     let run = ChainRun { failure: Some(why.into()), ..ChainRun::default() };
@@ -199,7 +203,7 @@ pub struct PyApproximation {
 
 impl PyApproximation {
     fn in_stages(&self) -> PyResult<InStages> {
-        InStages::new(self.of.clone()).ok_or_else(|| PyValueError::new_err(NO_MODE))
+        InStages::new(self.of.clone(), 1).ok_or_else(|| PyValueError::new_err(NO_MODE))
     }
 }
 
@@ -216,10 +220,10 @@ impl PyApproximation {
         Ok(self.in_stages()?.start())
     }
 
-    /// Numbers in one row of output: those of the joint density, then the log weight of a draw.
+    /// Numbers in one row of output: those of the joint density, then those that a draw is judged by.
     #[getter]
     fn n_outputs(&self) -> usize {
-        self.of.model.n_outputs() + 1
+        self.of.model.n_outputs() + JUDGED
     }
 
     /// At θ, log density of the rows, the log prior of θ with Jacobians, and a row of output, drawn
@@ -261,9 +265,9 @@ impl PyApproximation {
         let (surrogate, design) = (false, Some(true));
         let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
         let told = Told { progress, judge, width: self.n_outputs() };
-        let of = self.of.clone();
+        let (of, every) = (self.of.clone(), chains * draws / JUDGED_DRAWS);
         explored(py, told, chains, move |watch| {
-            let Some(staged) = InStages::new(of) else { return failed(NO_MODE) };
+            let Some(staged) = InStages::new(of, every) else { return failed(NO_MODE) };
             independent(&staged, &plan, watch).unwrap_or_else(|| failed(NOT_FORETOLD))
         })
     }

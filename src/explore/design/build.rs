@@ -154,6 +154,7 @@ pub fn build(
             let certificate = Certificate { evaluations: points.known.len(), ..found };
             let alone =
                 !has_others(&mut points, looked, &region) && !has_hills(&mut points, &region);
+            cheap.staged.prepare(&points.inside(&region));
             return alone.then_some(Built { cheap, proposal, certificate });
         }
         let rough = found.sd.is_nan() || found.sd >= ROUGH;

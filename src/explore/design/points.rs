@@ -1,5 +1,6 @@
 //! Points where the density was evaluated: in batches, on all threads, and each kept.
 
+use super::emulator::MARGIN;
 use super::region::Region;
 use crate::sampler::Staged;
 use statrs::function::erf::erfc_inv;
@@ -11,6 +12,13 @@ pub struct Known {
     pub features: Option<Vec<f64>>,
     /// As [`Staged::profile`].
     pub profile: f64,
+}
+
+impl Known {
+    /// Whether it bears on what is known of a region.
+    fn is_in(&self, region: &Region) -> bool {
+        self.features.is_some() && region.reach(&region.white(&self.theta)) < MARGIN
+    }
 }
 
 /// The density with the points known so far.
@@ -78,10 +86,14 @@ impl Points {
 
     /// How many of the points from one on lie in a region.
     pub fn within(&self, region: &Region, first: usize) -> usize {
-        let inside =
-            |point: &&Known| region.reach(&region.white(&point.theta)) < super::emulator::MARGIN;
-        let later = self.known.iter().skip(first).filter(|point| point.features.is_some());
-        later.filter(inside).count()
+        self.known.iter().skip(first).filter(|point| point.is_in(region)).count()
+    }
+
+    /// Points in a region, each with how far its profile is below the highest.
+    pub fn inside(&self, region: &Region) -> Vec<(&[f64], f64)> {
+        let top = self.best().map_or(0.0, |best| best.profile);
+        let inside = self.known.iter().filter(|point| point.is_in(region));
+        inside.map(|point| (&point.theta[..], top - point.profile)).collect()
     }
 
     /// As [`Staged::peaks`], beside a known point.

@@ -1,5 +1,6 @@
 //! The mode of all coefficients together, by Newton's method.
 
+use super::emulated::Emulated;
 use super::point::{Point, Said};
 use super::{Posterior, Scales};
 use crate::blocks::Elimination;
@@ -58,8 +59,7 @@ impl Climb {
     fn visit(&mut self, of: &Posterior, at: &Scales, point: &Point) -> Option<f64> {
         of.said(&point.eta, &at.values, &mut self.said)?;
         let slopes = Some((&mut self.prior_slopes[..], &mut self.prior_curvatures[..]));
-        let value =
-            self.said.logp + of.log_prior(at, &point.c, slopes) - 0.5 * point.squares();
+        let value = self.said.logp + of.log_prior(at, &point.c, slopes) - 0.5 * point.squares();
         value.is_finite().then_some(value)
     }
 
@@ -165,12 +165,35 @@ impl Climb {
         Some(log_det + self.factorise_schur(p)?)
     }
 
+    /// Around which c and u to draw at θ, with log|A|, by polynomials; `None` where what they give
+    /// is not positive definite.
+    pub fn emulate(
+        &mut self,
+        of: &Posterior,
+        at: &Scales,
+        emulated: &Emulated,
+        theta: &[f64],
+    ) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
+        let products = self.elimination.as_mut().map(|e| Arc::make_mut(&mut e.data));
+        let (c, u) = emulated.at(of, theta, products, &mut self.k);
+        let log_det = match &mut self.elimination {
+            None => 0.0,
+            Some(elimination) => {
+                let joined = elimination.data.join(&at.lambda);
+                elimination.evaluate(&joined, &mut self.k)?
+            }
+        };
+        let slopes = Some((&mut self.prior_slopes[..], &mut self.prior_curvatures[..]));
+        of.log_prior(at, &c, slopes);
+        let log_det = log_det + self.factorise_schur(c.len())?;
+        Some((c, u, log_det))
+    }
+
     /// Factorise K + P.
     fn factorise_schur(&mut self, p: usize) -> Option<f64> {
         for i in 0..p {
             for j in 0..=i {
-                self.schur[i * p + j] =
-                    self.k[i * (p + 1) + j] + self.prior_curvatures[i * p + j];
+                self.schur[i * p + j] = self.k[i * (p + 1) + j] + self.prior_curvatures[i * p + j];
             }
         }
         cholesky(&mut self.schur, p)

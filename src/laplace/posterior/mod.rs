@@ -17,10 +17,13 @@
 //! z being the normal numbers behind it and p̃ what θ was drawn by.
 
 mod climb;
+mod draws;
+mod emulated;
 mod point;
 mod staged;
 
 pub use climb::{Climb, Top};
+pub use draws::JUDGED;
 pub use point::Point;
 pub use staged::InStages;
 
@@ -59,7 +62,8 @@ impl Posterior {
         }
         let columns = &part.columns;
         let n = columns.n;
-        let mut base = if columns.offset.is_empty() { vec![0.0; n] } else { columns.offset.clone() };
+        let mut base =
+            if columns.offset.is_empty() { vec![0.0; n] } else { columns.offset.clone() };
         let (mut covariances, mut sd, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         for (factor, grouping) in part.factors.iter().zip(&columns.groupings) {
             match &factor.prior {

@@ -90,6 +90,22 @@ impl Posterior {
         logp
     }
 
+    /// Every row's share of the log likelihood; returns what is left, in which the predictor has no
+    /// part.
+    pub fn each_row(&self, eta: &[f64], values: &[f64], each: &mut [f64]) -> f64 {
+        let mut unused = vec![0.0; values.len()];
+        let rest = self.model.constant + self.model.likelihood.shared(values, &mut unused);
+        let mut slopes = [0.0; CHUNK];
+        let chunks = eta.chunks(CHUNK).zip(each.chunks_mut(CHUNK));
+        for ((eta, own), first) in chunks.zip((0..).step_by(CHUNK)) {
+            let (range, slopes) = (first..first + eta.len(), &mut slopes[..eta.len()]);
+            slopes.copy_from_slice(eta);
+            let (likelihood, none) = (&self.model.likelihood, &mut []);
+            likelihood.rows_in_vectors(range, values, slopes, none, &mut unused, own);
+        }
+        rest
+    }
+
     /// All that the rows say at some predictors; `None` where that is not finite.
     pub fn said(&self, eta: &[f64], values: &[f64], said: &mut Said) -> Option<()> {
         let n = eta.len();

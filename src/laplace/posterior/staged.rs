@@ -1,20 +1,27 @@
 //! The density of θ for the explorer that makes independent draws, and draws of all coefficients.
 
-use super::point::outward;
+use super::draws::{Around, Drawn, JUDGED};
+use super::emulated::{Emulated, Node};
+use super::point::Said;
 use super::{Climb, Posterior, Scales, Top};
 use crate::general::GroupPrior;
-use crate::linalg::{solve_lower, solve_lower_transposed};
 use crate::marginal::Scales as Coordinates;
 use crate::sampler::Staged;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 /// Where coordinates of dispersion parameters are looked for, around what the pilot found.
 const AROUND: f64 = 1.5;
 
-/// Coefficients from which climbs begin.
+/// Numbers of modes that are kept.
+const KEPT: usize = 20_000_000;
+
+/// Coefficients c and u.
 type Start = (Vec<f64>, Vec<Vec<f64>>);
+
+/// Modes by θ.
+type Modes = HashMap<Vec<u64>, Start>;
 
 /// The density with its working storage.
 pub struct InStages {
@@ -22,6 +29,11 @@ pub struct InStages {
     coordinates: Coordinates,
     climb: Climb,
     start: Arc<Start>,
+    modes: Arc<Mutex<Modes>>,
+    emulated: Option<Emulated>,
+    /// Of how many draws one is judged, and how many were drawn.
+    every: usize,
+    drawn: usize,
     at: Scales,
     /// Of dispersion parameters, with Jacobian.
     log_prior: f64,
@@ -31,7 +43,7 @@ pub struct InStages {
 
 impl InStages {
     /// `None` where coefficients have no mode at the point from which the search for that of θ begins.
-    pub fn new(of: Arc<Posterior>) -> Option<Self> {
+    pub fn new(of: Arc<Posterior>, every: usize) -> Option<Self> {
         let information = of.information();
         let model = of.model.clone();
         let n = model.dispersion.dim();
@@ -39,6 +51,10 @@ impl InStages {
             coordinates: Coordinates::new(&of.parameters, &information),
             climb: Climb::new(&of),
             start: Arc::new(of.start()),
+            modes: Arc::default(),
+            emulated: None,
+            every: every.max(1),
+            drawn: 0,
             at: Scales { lambda: Vec::new(), values: vec![0.0; model.n_values()] },
             log_prior: 0.0,
             slopes: vec![0.0; n],
@@ -60,14 +76,9 @@ impl InStages {
         let (scales, u) = theta.split_at(self.of_scales());
         let (of, model) = (self.of.clone(), self.of.model.clone());
         self.coordinates.go_to(&of.parameters, scales);
-        self.log_prior = model.dispersion.at(
-            u,
-            &mut self.at.values,
-            &mut self.slopes,
-            &mut self.by_dispersion,
-        );
-        let (joined, total, mut first) =
-            (self.coordinates.lambda(), of.parameters.covariance.q, 0);
+        self.log_prior =
+            model.dispersion.at(u, &mut self.at.values, &mut self.slopes, &mut self.by_dispersion);
+        let (joined, total, mut first) = (self.coordinates.lambda(), of.parameters.covariance.q, 0);
         let lambda = model.parts[0].factors.iter().map(|factor| match &factor.prior {
             GroupPrior::Hierarchical { sd, .. } => {
                 let (q, from) = (sd.len(), first);
@@ -87,57 +98,40 @@ impl InStages {
         self.climb.top(&self.of, &self.at, (*self.start).clone())
     }
 
+    fn keep(&self, theta: &[f64], top: Top) {
+        let size = self.of.n_coefficients() + self.of.n_effects();
+        if let Ok(mut modes) = self.modes.lock()
+            && modes.len() * size < KEPT
+        {
+            modes.insert(key(theta), (top.point.c, top.point.u));
+        }
+    }
+
+    /// Around which c and u to draw at θ, with log|A|, A being factorised.
+    fn around(&mut self, theta: &[f64]) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
+        if let Some(emulated) = self.emulated.clone() {
+            self.go_to(theta);
+            if let Some(found) = self.climb.emulate(&self.of, &self.at, &emulated, theta) {
+                return Some(found);
+            }
+        }
+        let top = self.top(theta)?;
+        Some((top.point.c, top.point.u, top.log_det))
+    }
+
     /// Log prior of θ with Jacobians.
     fn prior(&mut self, bounded: bool) -> f64 {
         self.coordinates.log_prior(&self.of.parameters, 1.0, bounded) + self.log_prior
     }
 
-    /// Draw all coefficients around the mode; the log weight of the draw comes last.
-    fn draw(&mut self, top: &Top, drawn_by: f64, rng: &mut ChaCha8Rng, out: &mut [f64]) {
-        let (of, p) = (self.of.clone(), self.of.n_coefficients());
-        let mut normal = |count: usize| -> Vec<f64> {
-            (0..count).map(|_| StandardNormal.sample(rng)).collect()
-        };
-        let mut c = normal(p);
-        let mut squares: f64 = c.iter().map(|z| z * z).sum();
-        solve_lower_transposed(&self.climb.schur, p, &mut c);
-        let (mut r, mut of_u) = (Vec::new(), 0.0);
-        if let Some(elimination) = &mut self.climb.elimination {
-            let along: Vec<f64> = c.iter().map(|c| -c).chain([0.0]).collect();
-            let z = normal(elimination.data.factors.iter().map(|f| f.q * f.n_levels).sum());
-            squares += z.iter().map(|z| z * z).sum::<f64>();
-            let moved = elimination.draw(&along, 1.0, &z);
-            let mut rest = &moved[..];
-            for (lambda, u) in self.at.lambda.iter().zip(&top.point.u) {
-                let (own, others) = rest.split_at(u.len());
-                rest = others;
-                let q = lambda.len().isqrt();
-                let mut u = u.clone();
-                for (u, moved) in u.chunks_exact_mut(q).zip(own.chunks_exact(q)) {
-                    let mut step = moved.to_vec();
-                    solve_lower(lambda, q, &mut step);
-                    u.iter_mut().zip(&step).for_each(|(u, step)| *u += step);
-                }
-                of_u += u.iter().map(|u| u * u).sum::<f64>();
-                r.push(outward(lambda, &u));
-            }
-        }
-        c.iter_mut().zip(&top.point.c).for_each(|(c, best)| *c += best);
-        let mut eta = vec![0.0; of.base.len()];
-        of.fill(&c, &r, &mut eta);
-        let posterior = of.logp(&eta, &self.at.values) + of.log_prior(&self.at, &c, None);
-        let drawn = 0.5 * (of_u - squares + top.log_det) + drawn_by;
-        self.write(&c, &r, posterior - drawn, out);
-    }
-
-    /// A row of output: as that of the joint density, and the log weight.
-    fn write(&self, c: &[f64], r: &[Vec<f64>], weight: f64, out: &mut [f64]) {
+    /// A row of output: as that of the joint density, and what there is to judge the draw by.
+    fn write(&self, drawn: &Drawn, out: &mut [f64]) {
         let mut next = 0;
         let mut put = |values: &[f64]| {
             out[next..next + values.len()].copy_from_slice(values);
             next += values.len();
         };
-        put(c);
+        put(&drawn.c);
         let covariance = &self.of.parameters.covariance;
         let (mut sd, mut cor) = (vec![0.0; covariance.q], vec![0.0; covariance.n_correlations()]);
         self.coordinates.write(&self.of.parameters, 1.0, &mut sd, &mut cor);
@@ -152,7 +146,7 @@ impl InStages {
             }
         }
         put(&self.at.values);
-        for (factor, r) in self.of.model.parts[0].factors.iter().zip(r) {
+        for (factor, r) in self.of.model.parts[0].factors.iter().zip(&drawn.r) {
             match &factor.prior {
                 GroupPrior::Normal { mean, .. } => {
                     let around = r.iter().zip(mean.iter().cycle()).map(|(r, mean)| r + mean);
@@ -161,7 +155,7 @@ impl InStages {
                 _ => put(r),
             }
         }
-        put(&[weight]);
+        put(&drawn.judged);
     }
 }
 
@@ -169,7 +163,7 @@ impl Posterior {
     /// For each sampled sd, what the rows of a level tell of a coefficient, on the average.
     fn information(&self) -> Vec<f64> {
         let (c, zeros) = self.start();
-        let (mut eta, mut said) = (vec![0.0; self.base.len()], super::point::Said::default());
+        let (mut eta, mut said) = (vec![0.0; self.base.len()], Said::default());
         self.fill(&c, &zeros, &mut eta);
         let mut values = vec![0.0; self.model.n_values()];
         let (u, n) = (self.model.start_of_dispersion(), self.model.dispersion.dim());
@@ -199,6 +193,10 @@ impl Staged for InStages {
             coordinates: self.coordinates.clone(),
             climb: self.climb.clone(),
             start: self.start.clone(),
+            modes: self.modes.clone(),
+            emulated: self.emulated.clone(),
+            every: self.every,
+            drawn: 0,
             at: self.at.clone(),
             log_prior: self.log_prior,
             slopes: self.slopes.clone(),
@@ -215,7 +213,7 @@ impl Staged for InStages {
     }
 
     fn n_outputs(&self) -> usize {
-        self.of.model.n_outputs() + 1
+        self.of.model.n_outputs() + JUDGED
     }
 
     fn operations(&self) -> f64 {
@@ -245,10 +243,13 @@ impl Staged for InStages {
 
     fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool {
         match self.top(theta) {
-            Some(top) => out[0] = top.value,
-            None => return false,
+            Some(top) => {
+                out[0] = top.value;
+                self.keep(theta, top);
+                true
+            }
+            None => false,
         }
-        true
     }
 
     fn peaks(&mut self, theta: &[f64], _features: &[f64]) -> Vec<Vec<f64>> {
@@ -286,8 +287,29 @@ impl Staged for InStages {
         rng: &mut ChaCha8Rng,
         out: &mut [f64],
     ) -> bool {
-        let Some(top) = self.top(theta) else { return false };
-        self.draw(&top, features[0], rng, out);
+        let judged = self.drawn.is_multiple_of(self.every);
+        self.drawn += 1;
+        let Some((c, u, log_det)) = self.around(theta) else { return false };
+        let around = Around { c, u, log_det, drawn_by: features[0], judged };
+        let drawn = around.draw(&self.of, &mut self.climb, &self.at, rng);
+        self.write(&drawn, out);
         true
     }
+
+    fn prepare(&mut self, known: &[(&[f64], f64)]) {
+        let modes = self.modes.clone();
+        let Ok(modes) = modes.lock() else { return };
+        let node = |(theta, below): &(&[f64], f64)| {
+            let (c, u) = modes.get(&key(theta))?.clone();
+            self.go_to(theta);
+            Some(Node { theta: theta.to_vec(), at: self.at.clone(), c, u, below: *below })
+        };
+        let nodes: Vec<Node> = known.iter().filter_map(node).collect();
+        self.emulated = Emulated::new(&self.of, &mut self.climb, &nodes);
+    }
+}
+
+/// The same for the same θ.
+fn key(theta: &[f64]) -> Vec<u64> {
+    theta.iter().map(|x| x.to_bits()).collect()
 }
