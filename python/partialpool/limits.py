@@ -106,6 +106,13 @@ OUTLIER = 0.01
 """Chance that any of the rows has a residual so far out; in made data sets 0.7% had."""
 PARETO_K = 0.7
 """Above this a few draws have most of the weight (Vehtari et al. 2024)."""
+APPROXIMATE_K = 0.5
+"""Up to this an approximate posterior is good (Yao, Vehtari, Simpson & Gelman 2018); above
+`PARETO_K` it is not."""
+APPROXIMATE_SHIFT = 0.25
+"""Posterior sds by which it may miss the mean of a parameter."""
+APPROXIMATE_LEVELS = 0.25
+"""Sds by which it may miss the means of levels, in the root mean square."""
 CLEAR_ERRORS, CLEAR_UNITS = 2.0, 4.0
 """Differences of held-out scores of fewer standard errors may be chance; so may those of fewer
 units, whatever their error says (Sivula, Magnusson & Vehtari 2020)."""

@@ -18,6 +18,7 @@ from partialpool.engine.rounds import Rounds, Verdict
 from partialpool.engine.run import Run
 from partialpool.engine.sampling import Sampling
 from partialpool.finding import Finding
+from partialpool.findings.approximate import approximate_findings
 from partialpool.findings.data import design_findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.maximum import estimate_findings
@@ -73,6 +74,7 @@ def sampled(
     fit = kind(model, run, provenance, design_findings(pooled, model), pooled.rows, asked)
     summary = fit.judged_summary
     fit.findings += run_findings(model, run, summary, pooled)
+    fit.findings += approximate_findings(model, run)
     if sampling.rounds is not None:
         fit.findings += too_few(summary, run, sampling.rounds)
     fit.findings += prior_conflicts(pooled, model, run)

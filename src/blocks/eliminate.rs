@@ -14,8 +14,9 @@ pub struct Elimination {
     /// Of each level of the lead: `M = C⁻¹Λᵀ`, where `CCᵀ = D`; so `MᵀM = ΛD⁻¹Λᵀ`.
     pub m: Vec<f64>,
     pub rest: Rest,
-    /// V, by columns of `[X y]`.
+    /// V, by columns of `[X y]`, and by rows while the lead is taken out.
     pub v: Vec<f64>,
+    by_rows: Vec<f64>,
     /// `L⁻¹ΛᵀV`, then, once `solve` was called, `ΛS⁻¹ΛᵀV`: the mean of the others' coefficients.
     pub x: Vec<f64>,
     solved: bool,
@@ -34,6 +35,7 @@ impl Elimination {
             m: vec![0.0; data.lead().n_levels * q * q],
             rest: Rest::new(&data),
             v: vec![0.0; n * w],
+            by_rows: vec![0.0; n * w],
             x: vec![0.0; n * w],
             solved: false,
             y: vec![0.0; (most + w) * q],
@@ -90,15 +92,12 @@ impl Elimination {
 
     /// Cross-products of the others, before the lead is taken out.
     fn begin(&mut self, data: &Products) {
-        let (w, n) = (data.width, data.n_rest);
+        let w = data.width;
         self.rest.begin(data);
         for &k in &data.others {
             let factor = &data.factors[k];
-            for (row, with_b) in factor.with_b.chunks_exact(w).enumerate() {
-                for (c, value) in with_b.iter().enumerate() {
-                    self.v[c * n + factor.offset + row] = *value;
-                }
-            }
+            self.by_rows[factor.offset * w..][..factor.with_b.len()]
+                .copy_from_slice(&factor.with_b);
         }
     }
 
@@ -129,15 +128,20 @@ impl Elimination {
             }
             self.rest.subtract(level, columns, y, q);
             for (y, &column) in y.chunks_exact(q).zip(columns) {
-                for c in 0..w {
-                    let product: f64 = (0..q).map(|i| y[i] * y_b[c * q + i]).sum();
-                    self.v[c * n + column as usize] -= product;
+                let sums = &mut self.by_rows[column as usize * w..][..w];
+                for (sum, y_b) in sums.iter_mut().zip(y_b.chunks_exact(q)) {
+                    *sum -= y.iter().zip(y_b).map(|(a, b)| a * b).sum::<f64>();
                 }
             }
             for i in 0..w {
                 for j in 0..=i {
                     k[i * w + j] -= (0..q).map(|a| y_b[i * q + a] * y_b[j * q + a]).sum::<f64>();
                 }
+            }
+        }
+        for (row, sums) in self.by_rows.chunks_exact(w).enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                self.v[c * n + row] = *sum;
             }
         }
         Some(log_det)

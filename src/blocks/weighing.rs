@@ -1,6 +1,7 @@
 //! Products of rows whose weights change: where each row's share goes is found once.
 
 use super::products::{Products, Rows};
+use super::within::AllRows;
 use std::collections::HashMap;
 
 /// Rows of Z and X, and the place of each in the products.
@@ -56,6 +57,11 @@ impl Weighing {
                 self.pairs.push((row, column, places));
             }
         }
+    }
+
+    /// The rows, with X alone.
+    pub fn all_rows(&self) -> AllRows<'_> {
+        AllRows { factors: &self.rows, xy: &self.x }
     }
 
     /// `[X y]ᵀH[X y]` but for yᵀHy, lower triangle; `pulls` are Hy.

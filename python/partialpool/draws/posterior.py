@@ -155,7 +155,8 @@ class Posterior:
         Group coefficients that are drawn exactly given the rest need no judging. Of those that
         the sampler walked over, those of some levels speak for the others.
         """
-        if all(drawn.coef is None for drawn in self.run.groups):
+        independent = self.run.certificate is not None
+        if independent or all(drawn.coef is None for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
         parts, scales = [iter([draws])], [np.zeros(draws.shape[2])]

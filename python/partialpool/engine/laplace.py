@@ -21,8 +21,9 @@ from partialpool.engine.sampling import Sampling
 from partialpool.model import Model, Pooled
 from partialpool.model.general import build_general
 
-LOG_WEIGHT = "log_weight"
-"""What sampler statistics call the logarithm of posterior over density."""
+WHOLE, LEVELS, LEVELS_OFF = JUDGED = ("log_weight", "log_weight_levels", "levels_off")
+"""What sampler statistics call the logarithm of posterior over density; of draws that are judged, the
+same with levels integrated out, and by how many sds their means are off (else NaN)."""
 
 
 def run_laplace(model: Model, sampling: Sampling) -> Run:
@@ -38,7 +39,7 @@ def run_laplace(model: Model, sampling: Sampling) -> Run:
         If interrupted before any draw was kept; later, the run holds what there was.
     """
     assert isinstance(model.core, _core.General)
-    core, levels = _core.Approximation(model.core), 0
+    core = _core.Approximation(model.core)
     levels = sum(len(group.levels) * len(group.terms) for group in model.groups)
 
     def worth(rows: Array, facts: dict[str, Any]) -> Verdict:
@@ -50,8 +51,10 @@ def run_laplace(model: Model, sampling: Sampling) -> Run:
 
 def _unpacked(model: Model, rows: Array, facts: dict[str, Any]) -> Run:
     assert model.layout is not None
-    facts = facts | {"stats": facts["stats"] | {LOG_WEIGHT: rows[..., -1].copy()}}
-    return unpacked(model, model.layout, rows[..., :-1], facts, "laplace")
+    last = rows.shape[-1] - len(JUDGED)
+    judged = {name: rows[..., last + k].copy() for k, name in enumerate(JUDGED)}
+    facts = facts | {"stats": facts["stats"] | judged}
+    return unpacked(model, model.layout, rows[..., :last], facts, "laplace")
 
 
 def _not_nearly(pooled: Pooled, priors: Priors, left: float = math.nan) -> str | None:

@@ -15,6 +15,8 @@ from partialpool.words.parameters import given_words, pooling_words
 ENGINES = {
     "marginal": "coefficients were integrated out exactly and the remaining parameters sampled",
     "nuts": "all parameters were sampled by the No-U-Turn sampler",
+    "laplace": "an approximation, for which coefficients given scales and dispersion were taken for "
+    "normal around their mode (Laplace's formula)",
     "metropolis": "all parameters were sampled by random-walk Metropolis",
 }
 

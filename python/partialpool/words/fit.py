@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from partialpool import called
+from partialpool.draws.approximate import approximation
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.finding import about_all
 from partialpool.model.model import Model
@@ -89,6 +90,7 @@ def facts(fit: Posterior) -> dict[str, Any]:
         "warmup": run.warmup,
         "seed": fit.seed,
         "certificate": None if run.certificate is None else asdict(run.certificate),
+        "approximation": None if (found := approximation(model, run)) is None else asdict(found),
         "priors": {name: str(prior) for name, prior in fit.priors.items()},
     }
 
@@ -154,6 +156,7 @@ def heading(fit: Posterior) -> list[str]:
         f"{draws if walked else f'{run.draws} independent draws'}, seed {run.seed}, "
         f"{facts.seconds:.2f} s, partialpool {facts.versions.get('partialpool', '')}",
         f"{facts.method} engine: {facts.method_reason}",
+        *([] if (found := approximation(model, run)) is None else [found.words]),
     ]
 
 

@@ -3,7 +3,7 @@
 use super::emulated::Emulated;
 use super::point::{Point, Said};
 use super::{Posterior, Scales};
-use crate::blocks::Elimination;
+use crate::blocks::{Elimination, Within};
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 use std::sync::Arc;
 
@@ -150,6 +150,11 @@ impl Climb {
         for ((pull, (h, slope)), own) in self.pulls.iter_mut().zip(each).zip(own) {
             *pull = h * own + slope;
         }
+        self.evaluate(of, at)
+    }
+
+    /// Factorise A for the curvatures that are there; returns log|A|.
+    fn evaluate(&mut self, of: &Posterior, at: &Scales) -> Option<f64> {
         let log_det = match &mut self.elimination {
             None => {
                 of.weighing.total(&self.said.curvatures, &self.pulls, &mut self.k);
@@ -162,7 +167,7 @@ impl Climb {
                 elimination.evaluate(&joined, &mut self.k)?
             }
         };
-        Some(log_det + self.factorise_schur(p)?)
+        Some(log_det + self.factorise_schur(of.n_coefficients())?)
     }
 
     /// Around which c and u to draw at θ, with log|A|, by polynomials; `None` where what they give
@@ -202,13 +207,19 @@ impl Climb {
     /// Coefficients that are best for A and the slopes at a point.
     fn best(&mut self, of: &Posterior, at: &Scales, here: &Point) -> Point {
         let p = here.c.len();
-        let mut c: Vec<f64> = (0..p)
-            .map(|i| {
-                let own = &self.prior_curvatures[i * p..][..p];
-                let prior: f64 = own.iter().zip(&here.c).map(|(h, c)| h * c).sum();
-                self.k[p * (p + 1) + i] + prior + self.prior_slopes[i]
-            })
-            .collect();
+        let of_prior = (0..p).map(|i| {
+            let own = &self.prior_curvatures[i * p..][..p];
+            own.iter().zip(&here.c).map(|(h, c)| h * c).sum::<f64>() + self.prior_slopes[i]
+        });
+        let of_prior: Vec<f64> = of_prior.collect();
+        self.solved(of, at, &of_prior)
+    }
+
+    /// Coefficients that A brings to the rows' pulls and those of the prior.
+    fn solved(&mut self, of: &Posterior, at: &Scales, of_prior: &[f64]) -> Point {
+        let p = of_prior.len();
+        let pulls = &self.k[p * (p + 1)..][..p];
+        let mut c: Vec<f64> = of_prior.iter().zip(pulls).map(|(a, b)| a + b).collect();
         solve_lower(&self.schur, p, &mut c);
         solve_lower_transposed(&self.schur, p, &mut c);
         let Some(elimination) = &mut self.elimination else {
@@ -232,6 +243,58 @@ impl Climb {
         let left: Vec<f64> = each.zip(own).map(|((h, pull), own)| pull - h * own).collect();
         let u = of.pulled(&left, &at.lambda);
         Point { c, u, r, eta }
+    }
+}
+
+impl Climb {
+    /// Factorise A at a mode that is known.
+    pub fn arrive(&mut self, of: &Posterior, at: &Scales, point: &Point) -> Option<f64> {
+        self.visit(of, at, point)?;
+        self.factorise(of, at, point, false)
+    }
+
+    /// Means of c and u, nearly, from a mode at which A was factorised.
+    pub fn mean(&mut self, of: &Posterior, at: &Scales, top: Point) -> Option<Point> {
+        let away = self.skewed(of, at, &top)?;
+        let add = |mut to: Vec<f64>, more: &[f64]| {
+            to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
+            to
+        };
+        let c = add(top.c, &away.c);
+        let u = top.u.into_iter().zip(&away.u).map(|(u, more)| add(u, more)).collect();
+        Some(Point::new(of, at, c, u))
+    }
+
+    /// How far means are from a mode that was found last, nearly: the rows' third derivatives make
+    /// `E(x) − x̂ ≈ ½ A⁻¹ Σ aᵢ ℓ‴ᵢ vᵢ`, with aᵢ the rows of all columns and `vᵢ = aᵢᵀA⁻¹aᵢ`. Where
+    /// levels have few rows it matters to all of them, and to c, that the mode is no mean.
+    fn skewed(&mut self, of: &Posterior, at: &Scales, top: &Point) -> Option<Point> {
+        let variances = self.variances(of);
+        let thirds = of.thirds(&top.eta, &self.said.slopes, &at.values);
+        for ((pull, third), v) in self.pulls.iter_mut().zip(thirds).zip(variances) {
+            *pull = 0.5 * third * v;
+        }
+        self.evaluate(of, at)?;
+        Some(self.solved(of, at, &vec![0.0; top.c.len()]))
+    }
+
+    /// Of the rows' predictors, given θ.
+    fn variances(&mut self, of: &Posterior) -> Vec<f64> {
+        let p = of.n_coefficients();
+        let all = of.weighing.all_rows();
+        let within = self.elimination.as_mut().map(|elimination| {
+            elimination.solve();
+            elimination.invert();
+            Within::new(elimination)
+        });
+        let mut x = vec![0.0; p + 1];
+        let of_row = |row: usize| {
+            x[..p].copy_from_slice(&all.xy[row * p..][..p]);
+            let inside = within.as_ref().map_or(0.0, |within| within.inside(&all, row, &mut x));
+            solve_lower(&self.schur, p, &mut x[..p]);
+            inside + x[..p].iter().map(|x| x * x).sum::<f64>()
+        };
+        (0..of.base.len()).map(of_row).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Modes and products of weighted rows at any θ, as polynomials through those at the points where the
+//! Means and products of weighted rows at any θ, as polynomials through those at the points where the
 //! density was evaluated: what coefficients are drawn around need not be exact, since the weight of a
 //! draw allows for it.
 
@@ -150,13 +150,14 @@ impl Posterior {
         }
     }
 
-    /// c, u and the entries of the products at a mode.
+    /// Means of c and u, nearly, and the entries of the products at a mode.
     fn quantities(&self, climb: &mut Climb, node: &Node) -> Option<Vec<f64>> {
         let point = Point::new(self, &node.at, node.c.clone(), node.u.clone());
-        self.said(&point.eta, &node.at.values, &mut climb.said)?;
-        let mut values = node.c.clone();
-        values.extend(node.u.iter().flatten());
-        let (weights, none) = (&climb.said.curvatures, vec![0.0; point.eta.len()]);
+        climb.arrive(self, &node.at, &point)?;
+        let mean = climb.mean(self, &node.at, point)?;
+        let mut values = mean.c;
+        values.extend(mean.u.iter().flatten());
+        let (weights, none) = (&climb.said.curvatures, vec![0.0; self.base.len()]);
         match &mut climb.elimination {
             Some(elimination) => {
                 let products = Arc::make_mut(&mut elimination.data);

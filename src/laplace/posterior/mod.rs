@@ -5,7 +5,8 @@
 //! are integrated out together. With `f(c, u) = ℓ(η) + log p(c) − ½‖u‖²`, its mode (ĉ, û) and the
 //! matrix A of its second derivatives there, negative,
 //!
-//! `log p(y|θ) ≈ f(ĉ, û) − ½ log|A|`, and `c, u | θ, y ~ N((ĉ, û), A⁻¹)`, nearly.
+//! `log p(y|θ) ≈ f(ĉ, û) − ½ log|A|`, and `c, u | θ, y ~ N(m, A⁻¹)`, nearly, where m is the mode and
+//! what third derivatives add to it ([`climb`]): a mode of many coefficients is no mean.
 //!
 //! `log|A| = log|V₀| + log|K + P|`: V₀ and `K = XᵀH^½ V₀⁻¹ H^½X` are what [`crate::blocks`] gives for
 //! rows weighted by H, and P are the second derivatives of the prior of c. Tierney & Kadane (1986);
@@ -29,9 +30,12 @@ pub use staged::InStages;
 
 use crate::blocks::{Products, Rows, Shape, Weighing};
 use crate::covariance::Covariance;
-use crate::general::{Dispersion, General, GroupPrior, PriorRow};
+use crate::general::{Dispersion, General, GroupPrior, PriorRow, n_scales};
 use crate::marginal::{Parameters, Scale};
 use std::sync::Arc;
+
+/// Coordinates θ that polynomials can have.
+const MOST: usize = 8;
 
 /// Everything fixed before sampling starts.
 pub struct Posterior {
@@ -52,11 +56,17 @@ pub struct Scales {
 }
 
 impl Posterior {
-    /// Why coefficients do not integrate out nearly, if so.
+    /// Or why coefficients do not integrate out nearly.
     pub fn new(model: Arc<General>) -> Result<Self, String> {
         let [part] = &model.parts[..] else {
             return Err("there is a second linear predictor".into());
         };
+        let dims = part.factors.iter().map(n_scales).sum::<usize>() + model.dispersion.dim();
+        if dims > MOST {
+            return Err(format!(
+                "sds, correlations and dispersion have {dims} numbers, and it takes {MOST} at most"
+            ));
+        }
         if part.coefficients.bounded.iter().any(Option::is_some) {
             return Err("a population coefficient has a prior with bounds".into());
         }

@@ -3,8 +3,9 @@
 use super::{Posterior, Scales};
 use crate::predictor::CHUNK;
 
-/// Distance of the predictors from whose slopes curvatures are found.
+/// Distances of the predictors from whose slopes curvatures, and their slopes, are found.
 const NEAR: f64 = 3e-5;
+const FAR: f64 = 1e-3;
 
 /// Coefficients, those of the levels in units in which they are standard normal, and predictors.
 #[derive(Clone, Debug, Default)]
@@ -126,6 +127,20 @@ impl Posterior {
             }
         }
         (said.logp.is_finite() && said.slopes.iter().all(|s| s.is_finite())).then_some(())
+    }
+
+    /// Third derivatives of the rows' log likelihood, whose slopes are `here`.
+    pub fn thirds(&self, eta: &[f64], here: &[f64], values: &[f64]) -> Vec<f64> {
+        let mut unused = vec![0.0; values.len()];
+        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let mut thirds = Vec::with_capacity(eta.len());
+        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            self.rows(eta, first, FAR, values, &mut above, &mut unused);
+            self.rows(eta, first, -FAR, values, &mut below, &mut unused);
+            let ends = above.iter().zip(&below).zip(&here[first..first + eta.len()]);
+            thirds.extend(ends.map(|((a, b), here)| (a + b - 2.0 * here) / (FAR * FAR)));
+        }
+        thirds
     }
 
     /// Log likelihood of a chunk, `shift` away, with its slopes.

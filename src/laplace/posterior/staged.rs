@@ -116,7 +116,8 @@ impl InStages {
             }
         }
         let top = self.top(theta)?;
-        Some((top.point.c, top.point.u, top.log_det))
+        let mean = self.climb.mean(&self.of, &self.at, top.point)?;
+        Some((mean.c, mean.u, top.log_det))
     }
 
     /// Log prior of θ with Jacobians.
