@@ -93,10 +93,12 @@ def fit(
     priors : mapping, optional
         Priors by parameter name as the summary shows it, e.g. ``{"sd_id": pp.Uniform(0, 10)}``;
         the most specific key wins; the rest get default priors (see `default_priors`).
-    method : {"auto", "marginal", "nuts", "metropolis", "reml", "ml"}
+    method : {"auto", "marginal", "nuts", "laplace", "metropolis", "reml", "ml"}
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
-        with. "auto" takes the first that can. "reml" and "ml" do not sample: they find the maximum
+        with. "auto" takes the first that can. "laplace" is an approximation for families other than
+        gaussian: coefficients given scales and dispersion are taken for normal; the fit says how
+        good that is, by weights that exact densities give its draws. "reml" and "ml" do not sample: they find the maximum
         of the (restricted) likelihood, as lme4 and glmmTMB do. That of families other than
         gaussian ("ml") integrates levels by Laplace's approximation, or by `quadrature`.
     sigma : str, optional
@@ -221,7 +223,7 @@ def _walks(method: str) -> str | None:
     """Say why an engine needs the rows of a table, if so."""
     if method in ("nuts", "metropolis"):
         return f'method="{method}" walks over single rows'
-    return None
+    return 'method="laplace" needs single rows' if method == "laplace" else None
 
 
 @takes(fit, ModelOptions, SamplingOptions)

@@ -66,6 +66,16 @@ impl Dense {
     #[inline(always)]
     pub fn subtract(&mut self, columns: &[u32], y: &[f64], q: usize) {
         let n = self.n;
+        let ends = columns.first().zip(columns.last());
+        if q == 1 && ends.is_some_and(|(a, b)| (b - a) as usize + 1 == columns.len()) {
+            // Side by side, as where every level meets every other.
+            for (k, &column) in columns.iter().enumerate() {
+                let (column, own) = (column as usize, y[k]);
+                let below = &mut self.schur[column * n + column..][..columns.len() - k];
+                below.iter_mut().zip(&y[k..]).for_each(|(below, y)| *below -= own * y);
+            }
+            return;
+        }
         for (k, &column) in columns.iter().enumerate() {
             let own = &y[k * q..(k + 1) * q];
             let below = &mut self.schur[column as usize * n..][..n];

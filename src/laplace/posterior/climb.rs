@@ -10,7 +10,7 @@ use std::sync::Arc;
 const STEPS: usize = 100;
 
 /// Gain of a step of Newton's method below which it is the last.
-const CLOSE: f64 = 1e-9;
+const CLOSE: f64 = 1e-7;
 
 /// Share of the size of a log likelihood that rounding can hide.
 const HIDDEN: f64 = 1e-13;

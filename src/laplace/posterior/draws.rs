@@ -12,8 +12,8 @@ use crate::linalg::{solve_lower, solve_lower_transposed};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Numbers by which a draw is judged: log weight; the same with levels integrated out; and by how
-/// many sds their means are off, in the root mean square.
+/// Numbers by which some draws are judged: log weight; the same with levels integrated out; and by how
+/// many sds their means are off, in the root mean square. Else they are not known.
 pub const JUDGED: usize = 3;
 
 /// Nodes of a level's quadrature, for one coefficient and for each of two.
@@ -47,7 +47,7 @@ pub struct Around {
     pub log_det: f64,
     /// `log p(y|θ)` as θ was drawn by it.
     pub drawn_by: f64,
-    /// Whether levels are to be integrated out too.
+    /// Whether it is to be judged.
     pub judged: bool,
 }
 
@@ -58,11 +58,18 @@ pub struct Drawn {
     pub judged: [f64; JUDGED],
 }
 
-/// Coefficients of the levels as they would be drawn with some normal numbers.
-struct Levels {
-    u: Vec<Vec<f64>>,
-    r: Vec<Vec<f64>>,
+/// θ with what was drawn of c.
+struct Given<'a> {
+    around: &'a Around,
+    of: &'a Posterior,
+    at: &'a Scales,
+    c: Vec<f64>,
+    /// c less what it was drawn around.
+    away: Vec<f64>,
 }
+
+/// Coefficients of the levels as they are drawn with some normal numbers: u and Λu.
+type Levels = (Vec<Vec<f64>>, Vec<Vec<f64>>);
 
 impl Around {
     /// Draw, with A as the climb has factorised it.
@@ -77,101 +84,145 @@ impl Around {
         let of_c = normal(p, rng);
         let mut away = of_c.clone();
         solve_lower_transposed(&climb.schur, p, &mut away);
-        let of_levels = normal(of.n_effects(), rng);
-        let levels = self.levels(climb, at, &away, &of_levels);
-        let c: Vec<f64> = away.iter().zip(&self.c).map(|(away, c)| away + c).collect();
-        let mut eta = vec![0.0; of.base.len()];
-        of.fill(&c, &levels.r, &mut eta);
-        let prior = of.log_prior(at, &c, None);
-        let drawn = self.drawn_by + 0.5 * self.log_det - 0.5 * squares(&of_c);
-        let whole = of.logp(&eta, &at.values) + prior
-            - 0.5 * levels.u.iter().map(|u| squares(u)).sum::<f64>()
-            + 0.5 * squares(&of_levels);
-        let mut judged = [whole - drawn, f64::NAN, f64::NAN];
+        let c = away.iter().zip(&self.c).map(|(away, c)| away + c).collect();
+        let given = Given { around: self, of, at, c, away };
+        let z = normal(of.n_effects(), rng);
+        let (u, r) = given.levels(climb, &z);
+        let mut judged = [f64::NAN; JUDGED];
         if self.judged {
-            let (value, off) = self.integrated(of, climb, at, (&c, &away), &of_levels, rng);
-            judged = [whole - drawn, value + prior - drawn, off];
+            let prior = of.log_prior(at, &given.c, None);
+            let drawn = prior - self.drawn_by - 0.5 * self.log_det + 0.5 * squares(&of_c);
+            let penalty = 0.5 * u.iter().map(|u| squares(u)).sum::<f64>();
+            let whole = of.logp(&given.predictors(&r), &at.values) - penalty + 0.5 * squares(&z);
+            let (value, off) = given.integrated(climb, z, rng);
+            judged = [whole + drawn, value + drawn, off];
         }
-        Drawn { c, r: levels.r, judged }
+        Drawn { c: given.c, r, judged }
     }
+}
 
-    /// Levels' coefficients from normal numbers, c being so far from its mode.
-    fn levels(&self, climb: &mut Climb, at: &Scales, away: &[f64], z: &[f64]) -> Levels {
-        let mut levels = Levels { u: Vec::new(), r: Vec::new() };
+impl Given<'_> {
+    /// Levels' coefficients from normal numbers.
+    fn levels(&self, climb: &mut Climb, z: &[f64]) -> Levels {
+        let mut levels = Levels::default();
         let Some(elimination) = &mut climb.elimination else { return levels };
-        let along: Vec<f64> = away.iter().map(|c| -c).chain([0.0]).collect();
+        let along: Vec<f64> = self.away.iter().map(|c| -c).chain([0.0]).collect();
         let moved = elimination.draw(&along, 1.0, z);
         let mut rest = &moved[..];
-        for (lambda, u) in at.lambda.iter().zip(&self.u) {
+        for (lambda, u) in self.at.lambda.iter().zip(&self.around.u) {
             let (own, others) = rest.split_at(u.len());
             rest = others;
             let q = lambda.len().isqrt();
             let mut steps = own.to_vec();
             steps.chunks_exact_mut(q).for_each(|step| solve_lower(lambda, q, step));
             steps.iter_mut().zip(u).for_each(|(step, u)| *step += u);
-            levels.r.push(outward(lambda, &steps));
-            levels.u.push(steps);
+            levels.1.push(outward(lambda, &steps));
+            levels.0.push(steps);
         }
         levels
     }
 
-    /// As the log posterior of a draw, with the penalty of its levels and their normal numbers, but
-    /// the coefficients of the leading factor integrated out; and how far their means are off.
-    fn integrated(
-        &self,
-        of: &Posterior,
-        climb: &mut Climb,
-        at: &Scales,
-        (c, away): (&[f64], &[f64]),
-        z: &[f64],
-        rng: &mut ChaCha8Rng,
-    ) -> (f64, f64) {
-        let groupings = &of.model.parts[0].columns.groupings;
+    fn predictors(&self, r: &[Vec<f64>]) -> Vec<f64> {
+        let mut eta = vec![0.0; self.of.base.len()];
+        self.of.fill(&self.c, r, &mut eta);
+        eta
+    }
+
+    /// As the log posterior of a draw less that of its normal numbers, with the coefficients of the
+    /// leading factor integrated out; and how far their means are off.
+    fn integrated(&self, climb: &mut Climb, mut z: Vec<f64>, rng: &mut ChaCha8Rng) -> (f64, f64) {
+        let groupings = &self.of.model.parts[0].columns.groupings;
         let Some(lead) = climb.elimination.as_ref().map(|e| e.data.lead) else {
-            let mut eta = vec![0.0; of.base.len()];
-            of.fill(c, &[], &mut eta);
-            return (of.logp(&eta, &at.values), f64::NAN);
+            return (self.of.logp(&self.predictors(&[]), &self.at.values), f64::NAN);
         };
-        let (q, n_levels, codes) =
-            (groupings[lead].q, groupings[lead].n_levels, &groupings[lead].codes);
+        let (q, n_levels) = (groupings[lead].q, groupings[lead].n_levels);
         let first: usize = groupings[..lead].iter().map(|g| g.n_levels * g.q).sum();
         let own = first..first + n_levels * q;
-        let mut z = z.to_vec();
-        let outside = squares(&z) - squares(&z[own.clone()]);
+        z[own.clone()].fill(0.0);
+        let outside = 0.5 * squares(&z);
+        let mut there = |node: &[f64]| {
+            z[own.clone()].copy_from_slice(node);
+            let (mut u, r) = self.levels(climb, &z);
+            let u_lead = std::mem::take(&mut u[lead]);
+            let penalty = 0.5 * u.iter().map(|u| squares(u)).sum::<f64>();
+            (Lead { u: u_lead, eta: self.predictors(&r) }, penalty)
+        };
+        // Where all levels have the same node, what follows is linear in it.
+        let (centre, penalty) = there(&vec![0.0; n_levels * q]);
+        let unit = |a: usize| (0..n_levels * q).map(move |k| f64::from(u8::from(k % q == a)));
+        let along: Vec<Lead> =
+            (0..q).map(|a| there(&unit(a).collect::<Vec<f64>>()).0.less(&centre)).collect();
         let nodes = nodes(q);
         let (mut logs, mut of_others) = (Vec::new(), 0.0);
-        let (mut eta, mut each) = (vec![0.0; of.base.len()], vec![0.0; of.base.len()]);
         for (node, weight) in &nodes {
-            match node {
-                Some(node) => z[own.clone()].copy_from_slice(&node.repeat(n_levels)),
-                None => z[own.clone()].copy_from_slice(&normal(n_levels * q, rng)),
-            }
-            let levels = self.levels(climb, at, away, &z);
-            of.fill(c, &levels.r, &mut eta);
-            of_others = of.each_row(&eta, &at.values, &mut each);
-            let of_level = |(u, z): (&[f64], &[f64])| weight.ln() - 0.5 * (squares(u) - squares(z));
-            let both = levels.u[lead].chunks_exact(q).zip(z[own.clone()].chunks_exact(q));
-            let mut values: Vec<f64> = both.map(of_level).collect();
-            codes.iter().zip(&each).for_each(|(code, logp)| values[*code as usize] += logp);
-            let other = levels.u.iter().enumerate().filter(|(k, _)| *k != lead);
-            of_others -= 0.5 * other.map(|(_, u)| squares(u)).sum::<f64>();
-            logs.push(values);
+            let (at, from) = match node {
+                Some(node) => (centre.moved(node, &along), node.repeat(n_levels)),
+                None => {
+                    let from = normal(n_levels * q, rng);
+                    (there(&from).0, from)
+                }
+            };
+            let (rest, of_levels) = self.by_level(&at, &from, q, &groupings[lead].codes);
+            of_others = rest + outside - penalty;
+            logs.push(of_levels.into_iter().map(|log| log + weight.ln()).collect());
         }
-        let (mut total, mut off) = (of_others + 0.5 * outside, 0.0);
-        for level in 0..n_levels {
-            let largest = logs.iter().map(|v| v[level]).fold(f64::NEG_INFINITY, f64::max);
-            let shares: Vec<f64> = logs.iter().map(|v| (v[level] - largest).exp()).collect();
-            let sum: f64 = shares.iter().sum();
-            total += largest + sum.ln();
-            for a in 0..q {
-                let mean = |((node, _), share): (&Node, &f64)| {
-                    node.as_ref().map_or(f64::NAN, |node| node[a]) * share / sum
-                };
-                off += nodes.iter().zip(&shares).map(mean).sum::<f64>().powi(2);
-            }
-        }
-        (total, (off / (n_levels * q) as f64).sqrt())
+        let (total, off) = averaged(&nodes, &logs, q);
+        (total + of_others, off)
     }
+
+    /// Log likelihood of each level's rows with the penalty of u, less that of its normal numbers; and
+    /// what belongs to no row.
+    fn by_level(&self, at: &Lead, from: &[f64], q: usize, codes: &[u32]) -> (f64, Vec<f64>) {
+        let mut each = vec![0.0; at.eta.len()];
+        let rest = self.of.each_row(&at.eta, &self.at.values, &mut each);
+        let both = at.u.chunks_exact(q).zip(from.chunks_exact(q));
+        let mut values: Vec<f64> = both.map(|(u, z)| 0.5 * (squares(z) - squares(u))).collect();
+        codes.iter().zip(&each).for_each(|(code, logp)| values[*code as usize] += logp);
+        (rest, values)
+    }
+}
+
+/// Coefficients u of the leading factor, and predictors.
+struct Lead {
+    u: Vec<f64>,
+    eta: Vec<f64>,
+}
+
+impl Lead {
+    fn less(self, other: &Self) -> Self {
+        let less = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect();
+        Self { u: less(&self.u, &other.u), eta: less(&self.eta, &other.eta) }
+    }
+
+    /// So many steps along each of several directions.
+    fn moved(&self, steps: &[f64], along: &[Self]) -> Self {
+        let (mut u, mut eta) = (self.u.clone(), self.eta.clone());
+        for (step, along) in steps.iter().zip(along) {
+            u.iter_mut().zip(&along.u).for_each(|(u, along)| *u += step * along);
+            eta.iter_mut().zip(&along.eta).for_each(|(eta, along)| *eta += step * along);
+        }
+        Self { u, eta }
+    }
+}
+
+/// Logarithms of all levels' averages over the nodes, summed, and how far the means of their normal
+/// numbers are from 0 in the root mean square.
+fn averaged(nodes: &[Node], logs: &[Vec<f64>], q: usize) -> (f64, f64) {
+    let n_levels = logs.first().map_or(0, Vec::len);
+    let (mut total, mut off) = (0.0, 0.0);
+    for level in 0..n_levels {
+        let largest = logs.iter().map(|v| v[level]).fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> = logs.iter().map(|v| (v[level] - largest).exp()).collect();
+        let sum: f64 = shares.iter().sum();
+        total += largest + sum.ln();
+        for a in 0..q {
+            let of_node = |((node, _), share): (&Node, &f64)| {
+                node.as_ref().map_or(f64::NAN, |node| node[a]) * share / sum
+            };
+            off += nodes.iter().zip(&shares).map(of_node).sum::<f64>().powi(2);
+        }
+    }
+    (total, (off / (n_levels * q) as f64).sqrt())
 }
 
 /// Normal numbers of a level, none where they are random, with their weight.

@@ -9,7 +9,7 @@ use crate::linalg::{cholesky_ridged, solve_lower, solve_lower_transposed};
 use std::sync::Arc;
 
 /// Degrees, and points for each monomial.
-const DEGREES: [usize; 5] = [5, 4, 3, 2, 1];
+const DEGREES: [usize; 4] = [4, 3, 2, 1];
 const SHARE: f64 = 2.0;
 
 /// Monomials at most, and numbers of all polynomials.
