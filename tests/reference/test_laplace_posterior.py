@@ -65,7 +65,9 @@ class Case:
 
     def __init__(self, family, groups, seed, n=60, pooling="partial", levels=(7, 5)):
         rng = np.random.default_rng(seed)
-        x, g, h = rng.normal(size=n), rng.integers(0, levels[0], n), rng.integers(0, levels[1], n)
+        # Equal rows are merged.
+        x = rng.integers(0, 2, n) - 0.3 if seed % 2 else rng.normal(size=n)
+        g, h = rng.integers(0, levels[0], n), rng.integers(0, levels[1], n)
         eta = 0.3 + 0.5 * x + rng.normal(0, 0.7, levels[0])[g] + rng.normal(0, 0.5, levels[1])[h]
         self.family, self.y = family, drawn_rows(family, rng, eta)
         self.data = pd.DataFrame({"x": x, "g": g, "h": h, "y": self.y})

@@ -18,6 +18,7 @@ from partialpool import limits
 from partialpool.answers.sensitivity import Sensitivity, _findings
 from partialpool.data import open_table
 from partialpool.design import build_design, matrix, response
+from partialpool.draws.approximate import Approximation
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.statistic import Statistic
 from partialpool.draws.summary import COLUMNS, Summary
@@ -28,6 +29,7 @@ from partialpool.families.known import FAMILIES
 from partialpool.findings import maximum
 from partialpool.findings import priors as prior_findings
 from partialpool.findings import run as findings
+from partialpool.findings.approximate import _of_levels, _of_population
 from partialpool.findings.check import check_findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.residuals import residual_findings, uniformity
@@ -446,6 +448,32 @@ def pareto_k_of_rows(k):
 def pareto_k_of_weaker_priors(k):
     found = sensitivity_of(0.0, 0.0, pareto_k=(0.1, k))
     return [f.code for f in _findings(found, np.zeros((2, 1)), {}, {})] == ["pareto-k"]
+
+
+def approximate(**values):
+    good = {"judged": 400, "pareto_k": 0.1, "whole": 0.9, "shift": 0.0, "shifted": "b[x]"}
+    found = Approximation(**good | {"error": 0.0, "levels_off": 0.0} | values)
+    return [f.level for f in (*_of_population(found), *_of_levels(found))]
+
+
+@border("PARETO_K", 0.699, 0.701)
+def pareto_k_of_an_approximation(k):
+    return approximate(pareto_k=k) == ["warning"]
+
+
+@border("APPROXIMATE_K", 0.499, 0.501)
+def an_approximation_that_may_be_rough(k):
+    return approximate(pareto_k=k) == ["info"]
+
+
+@border("APPROXIMATE_SHIFT", 0.249, 0.251)
+def an_approximation_that_misses_a_mean(shift):
+    return approximate(shift=shift + 0.02, error=0.01) == ["warning"]
+
+
+@border("APPROXIMATE_LEVELS", 0.249, 0.251)
+def an_approximation_that_misses_levels(off):
+    return approximate(levels_off=off) == ["warning"]
 
 
 def clear(lead, errors):

@@ -1,0 +1,90 @@
+"""``method="laplace"``: its posterior beside that of NUTS, and what it says of itself where that is
+not good.
+
+With twenty rows a level, means are those of NUTS up to Monte Carlo error and 0.12 posterior sds, and
+sds up to 12%: what Laplace's formula leaves out (ARCHITECTURE.md).
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import partialpool as pp
+from partialpool import _core
+from partialpool.draws.approximate import approximation
+from partialpool.model.general import build_general
+from partialpool.spec import Spec, pose
+
+OFF, WIDE = 0.12, 0.12
+
+
+def table(family, levels=30, rows=20, seed=5, level=0.3, sd=0.7):
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(levels), rows)
+    x, h = rng.normal(size=len(g)), rng.integers(0, 8, len(g))
+    eta = level + 0.5 * x + rng.normal(0, sd, levels)[g] + rng.normal(0, 0.5, 8)[h]
+    mean, share = np.exp(np.clip(eta, -3, 3)), 1 / (1 + np.exp(-eta))
+    y = {
+        "bernoulli": lambda: rng.binomial(1, share),
+        "poisson": lambda: rng.poisson(mean),
+        "negbinomial": lambda: rng.negative_binomial(2.0, 2.0 / (2.0 + mean)),
+        "student_t": lambda: eta + rng.standard_t(4, len(eta)),
+        "beta": lambda: np.clip(rng.beta(5 * share, 5 * (1 - share)), 1e-3, 1 - 1e-3),
+        "cumulative": lambda: np.digitize(eta + rng.logistic(size=len(eta)), [-1.0, 0.5]),
+    }[family]()
+    return pd.DataFrame({"x": x, "g": g, "h": h, "y": y})
+
+
+def both(formula, data, family, **options):
+    quick = {"chains": 2, "draws": 1500, "seed": 3, **options}
+    fits = [pp.fit(formula, data, family=family, method=m, **quick) for m in ("laplace", "nuts")]
+    return fits, [fit.summary() for fit in fits]
+
+
+@pytest.mark.parametrize(
+    ("family", "groups", "pooling"),
+    [
+        ("bernoulli", "(1 | g) + (1 | h)", "partial"),
+        ("bernoulli", "(1 | g)", "none"),
+        ("poisson", "(x | g)", "partial"),
+        ("poisson", "(1 | g)", "complete"),
+        ("negbinomial", "(1 | g)", "partial"),
+        ("student_t", "(1 | g)", "partial"),
+        ("beta", "(1 | g) + (1 | h)", "partial"),
+        ("cumulative", "(1 | g)", "partial"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+def test_the_posterior_is_nearly_that_of_nuts(family, groups, pooling):
+    (fit, walk), (own, other) = both(f"y ~ x + {groups}", table(family), family, pooling=pooling)
+    off = np.abs(own["mean"] - other["mean"])
+    assert (off < 4 * np.hypot(own["mcse"], other["mcse"]) + OFF * other["sd"]).all()
+    assert (np.abs(np.log(own["sd"] / other["sd"])) < WIDE + 0.08).all()  # 4 errors of an sd
+    assert not any(finding.code.startswith("approx") for finding in fit.findings)
+    levels, others = fit.coefficients(), walk.coefficients()
+    away = (levels["mean"] - others["mean"]) / others["sd"]
+    assert np.sqrt(np.nanmean(away**2)) < 0.1 if pooling != "complete" else levels.empty
+
+
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+def test_where_it_is_not_good_it_says_so_and_by_how_much():
+    data = table("bernoulli", levels=60, rows=2, sd=2.0)
+    (fit, _), (own, other) = both("y ~ x + (1 | g)", data, "bernoulli")
+    assert [f.level for f in fit.findings if f.code == "approximation"] == ["warning"]
+    assert 'method="nuts"' in str(fit.findings[-1])
+    found = approximation(fit.model, fit.run)
+    truth = (other["mean"] - own["mean"]) / own["sd"]
+    assert found.shifted == "sd_g[Intercept]"
+    # What weights foretell, with the errors of both.
+    assert truth[found.shifted] > 0.4
+    assert found.shift == pytest.approx(truth[found.shifted], abs=0.3)
+
+
+def test_threads_and_parts_of_a_run_change_nothing():
+    data = table("poisson", levels=12, rows=6)
+    model = build_general(pose(Spec("y ~ x + (1 | g)", family="poisson"), data).pool("partial"))
+    core = _core.Approximation(model.core)
+    quick = {"warmup": 0, "seed": 4, "max_depth": 0, "progress": None}
+    one, other = (core.sample(chains=2, draws=30, threads=k, **quick)["chains"] for k in (1, 2))
+    assert all((a["outputs"] == b["outputs"]).all() for a, b in zip(one, other, strict=True))
+    assert not (one[0]["outputs"][:, :-2] == one[1]["outputs"][:, :-2]).all()
