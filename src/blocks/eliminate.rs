@@ -129,6 +129,10 @@ impl Elimination {
             self.rest.subtract(level, columns, y, q);
             for (y, &column) in y.chunks_exact(q).zip(columns) {
                 let sums = &mut self.by_rows[column as usize * w..][..w];
+                if q == 1 {
+                    sums.iter_mut().zip(&*y_b).for_each(|(sum, y_b)| *sum -= y[0] * y_b);
+                    continue;
+                }
                 for (sum, y_b) in sums.iter_mut().zip(y_b.chunks_exact(q)) {
                     *sum -= y.iter().zip(y_b).map(|(a, b)| a * b).sum::<f64>();
                 }
