@@ -98,9 +98,10 @@ def fit(
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
         with. "auto" takes the first that can. "laplace" is an approximation for families other than
         gaussian: coefficients given scales and dispersion are taken for normal; the fit says how
-        good that is, by weights that exact densities give its draws. "reml" and "ml" do not sample: they find the maximum
-        of the (restricted) likelihood, as lme4 and glmmTMB do. That of families other than
-        gaussian ("ml") integrates levels by Laplace's approximation, or by `quadrature`.
+        good that is, by weights that exact densities give its draws. "reml" and "ml" do not sample:
+        they find the maximum of the (restricted) likelihood, as lme4 and glmmTMB do. That of
+        families other than gaussian ("ml") integrates levels by Laplace's approximation, or by
+        `quadrature`.
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …

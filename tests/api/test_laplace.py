@@ -1,7 +1,5 @@
 """What users have of a fit by ``method="laplace"``, and what it refuses."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,20 +29,19 @@ def test_it_says_what_it_is(fit):
     shown = str(fit)
     assert f"Pareto k {found.pareto_k:.2f} over 400 draws" in " ".join(shown.split())
     assert "2 chains × 200 independent draws" in shown
-    record = json.loads(json.dumps(fit.to_json() if hasattr(fit, "to_json") else {}, default=str))
-    assert isinstance(record, (dict, str))
+    assert fit.to_dict()["approximation"]["pareto_k"] == found.pareto_k
 
 
 def test_answers_are_those_of_any_fit(fit):
     assert (fit.summary()["sd"] > 0).all()
     assert len(fit.coefficients()) == 12
     assert fit.predict(DATA.head(3))["mean"].between(0, 1).all()
-    assert len(fit.effects("x").frame if hasattr(fit.effects("x"), "frame") else [1]) > 0
+    assert len(fit.effects("x"))
     assert "b[x]" in str(fit.hypothesis("b[x] > 0"))
-    assert np.isfinite(fit.loo().elpd)
-    assert fit.check(draws=100).statistics
-    assert len(fit.sensitivity().parameters) > 0
-    assert np.isfinite(fit.variance().icc if hasattr(fit.variance(), "icc") else 0.0)
+    assert np.isfinite(fit.loo().elpd).all()
+    assert len(fit.residuals()) == 180
+    assert "b[x]" in fit.sensitivity().labels
+    assert fit.variance().page
 
 
 def test_a_file_keeps_how_good_it_is(fit, tmp_path):

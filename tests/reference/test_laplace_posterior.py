@@ -9,9 +9,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import integrate, optimize, stats
+from scipy import stats
 
-import partialpool as pp
 from partialpool import _core
 from partialpool.engine.laplace import JUDGED
 from partialpool.engine.nuts import unpacked
@@ -61,7 +60,7 @@ FAMILIES = (
 
 
 class Case:
-    """A small model with its dense twin; c are b, behind the first threshold where there are some."""
+    """A small model with its dense twin; c are b, behind a first threshold where there are some."""
 
     def __init__(self, family, groups, seed, n=60, pooling="partial", levels=(7, 5)):
         rng = np.random.default_rng(seed)
@@ -213,7 +212,9 @@ def test_the_density_is_that_of_dense_matrices(family):
         expected.append(dense.value(mode) - 0.5 * np.linalg.slogdet(dense.precision(mode))[1])
     # Coordinates of c are others: a constant.
     assert np.ptp(found) > 0.05
-    assert np.subtract(found, found[0]) == pytest.approx(np.subtract(expected, expected[0]), abs=2e-5)
+    assert np.subtract(found, found[0]) == pytest.approx(
+        np.subtract(expected, expected[0]), abs=2e-5
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -235,7 +236,9 @@ def test_draws_are_weighted_by_the_posterior_over_their_density(family):
         expected.append(dense.value(v) + 0.5 * (v - mean) @ precision @ (v - mean))
         away.append((v - mean) @ precision @ (v - mean))
     assert np.ptp(found) > 1e-3
-    assert np.subtract(found, found[0]) == pytest.approx(np.subtract(expected, expected[0]), abs=1e-3)
+    assert np.subtract(found, found[0]) == pytest.approx(
+        np.subtract(expected, expected[0]), abs=1e-3
+    )
     # As many independent normal numbers.
     assert stats.chi2(4 * len(mean)).cdf(sum(away)) == pytest.approx(0.5, abs=0.4999)
 
@@ -264,7 +267,9 @@ def test_levels_are_integrated_out_of_a_weight(family, groups):
         found.append(judged["log_weight_levels"])
         expected.append(total)
     assert np.ptp(expected) > 1e-3
-    assert np.subtract(found, found[0]) == pytest.approx(np.subtract(expected, expected[0]), abs=5e-3)
+    assert np.subtract(found, found[0]) == pytest.approx(
+        np.subtract(expected, expected[0]), abs=5e-3
+    )
 
 
 def _integral(family, eta, Z, y):
@@ -280,7 +285,7 @@ def test_the_prior_is_that_of_the_parameters():
     values, logs = [], []
     for _ in range(3):
         theta = case.theta()
-        _, prior, run, _ = case.at(theta)
+        prior = case.at(theta)[1]
 
         def parameters(theta):
             run = case.at(theta)[2]

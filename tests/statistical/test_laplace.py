@@ -1,8 +1,8 @@
 """``method="laplace"``: its posterior beside that of NUTS, and what it says of itself where that is
 not good.
 
-With twenty rows a level, means are those of NUTS up to Monte Carlo error and 0.12 posterior sds, and
-sds up to 12%: what Laplace's formula leaves out (ARCHITECTURE.md).
+With twenty rows a level, means are those of NUTS up to Monte Carlo error and 0.12 posterior sds,
+and sds up to 12%: what Laplace's formula leaves out (ARCHITECTURE.md).
 """
 
 import numpy as np

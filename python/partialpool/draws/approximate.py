@@ -1,9 +1,9 @@
 """How good an approximate posterior is, by the weights that some of its draws should have.
 
-A draw of Laplace's approximation comes with the logarithm of the posterior over the density that it
-was drawn from. Over whole draws these weights say little where levels are many: the conditional of
-each is a little skewed, which adds up, though no estimate owes much to it. So the posterior is judged
-by weights of draws whose levels are integrated out by quadrature (those of the factor with most
+Some draws of Laplace's approximation come with the logarithm of the posterior over the density that
+they were drawn from. Over whole draws these weights say little where levels are many: the conditional
+of each is a little skewed, which adds up, though no estimate owes much to it. So the posterior is
+judged by weights of draws whose levels are integrated out by quadrature (those of the factor with most
 coefficients; ``src/laplace/posterior/draws.rs``): how well they could be reweighted (Pareto's k:
 Vehtari et al. 2024; Yao et al. 2018), and how far that would move means. What is left out so is said
 beside it: by how much the levels' own means are off.
@@ -39,7 +39,7 @@ class Approximation:
     pareto_k : float
         Of their weights, levels integrated out.
     whole : float
-        Pareto's k of the weights of all draws as they are, levels and all.
+        The same of the draws as they are, levels and all.
     shift : float
         By how many posterior sds the weights would move the mean of a parameter, at most: of which,
         and the Monte Carlo error of that. NaN where there is no parameter.
@@ -82,7 +82,7 @@ def approximation(model: Model, run: Run) -> Approximation | None:
     weights = np.asarray(run.stats[LEVELS], dtype=float)
     at = np.isfinite(weights)
     judged = int(at.sum())
-    whole = _smoothed(np.asarray(run.stats[WHOLE], dtype=float).ravel())[0]
+    whole = _smoothed(np.asarray(run.stats[WHOLE], dtype=float)[at])[0]
     off = np.asarray(run.stats[LEVELS_OFF], dtype=float)[at]
     levels_off = float(off.mean()) if judged else math.nan
     k, smoothed = _smoothed(weights[at])

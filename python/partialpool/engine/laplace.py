@@ -1,7 +1,7 @@
 """An approximate posterior of models that are not Gaussian: coefficients integrated out by Laplace.
 
 Given scales and dispersion, population and group coefficients are taken for jointly normal around
-their mode (``src/laplace/posterior/``). Draws are independent, and each comes with the logarithm of
+their mean (``src/laplace/posterior/``). Draws are independent, and each comes with the logarithm of
 the posterior over the density that it was drawn from, which tells how good they are.
 """
 
@@ -23,8 +23,8 @@ from partialpool.model import Model, Pooled
 from partialpool.model.general import build_general
 
 WHOLE, LEVELS, LEVELS_OFF = JUDGED = ("log_weight", "log_weight_levels", "levels_off")
-"""What sampler statistics call the logarithm of posterior over density; of draws that are judged, the
-same with levels integrated out, and by how many sds their means are off (else NaN)."""
+"""What sampler statistics call, of draws that are judged, the logarithm of posterior over density, the
+same with levels integrated out, and by how many sds their means are off; of others NaN."""
 
 
 def run_laplace(model: Model, sampling: Sampling) -> Run:
@@ -60,6 +60,7 @@ def _unpacked(model: Model, rows: Array, facts: dict[str, Any]) -> Run:
 
 def _build(pooled: Pooled, priors: Priors | None = None) -> Model:
     model = build_general(pooled, priors)
+    assert isinstance(model.core, _core.General)
     try:
         _core.Approximation(model.core)
     except ValueError as error:
@@ -86,5 +87,5 @@ LAPLACE = Engine(
     obstacle=_not_nearly,
     build=_build,
     run=run_laplace,
-    asked="you asked for it: an approximation, coefficients being integrated out by Laplace's formula",
+    asked="you asked for it: an approximation, coefficients integrated out by Laplace's formula",
 )

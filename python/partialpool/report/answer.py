@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from partialpool import called, limits
+from partialpool.draws.approximate import approximation
 from partialpool.report.effects import Effect
 from partialpool.report.levels import Levels
 from partialpool.report.numbers import between, decimals_of, estimate_text, mean_and_ends, rounded
@@ -132,8 +133,10 @@ def trusted(subject: Subject) -> str:
     if fit.run.certificate is None:
         worst = float(np.nanmax(np.append(fit.parameter_summary.values["r_hat"], 1.0)))
         draws = f"chains agree (R-hat at most {worst:.3f})"
-    else:
+    elif approximation(fit.model, fit.run) is None:
         draws = "draws are independent, and what they come from met the exact density"
+    else:
+        draws = "draws are independent, and exact densities found the approximation good"
     parts = [draws]
     if not isinstance(subject.check, Missing):
         n = len(subject.check.statistics)

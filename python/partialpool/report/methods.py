@@ -6,17 +6,18 @@ import numpy as np
 
 from partialpool import called, limits
 from partialpool.arrays import Array
+from partialpool.draws.approximate import approximation
 from partialpool.draws.posterior import Posterior
 from partialpool.model.parameters import prior_words
 from partialpool.priors import Prior
-from partialpool.report.subject import Missing, Subject
+from partialpool.report.subject import Missing, Subject, sentence
 from partialpool.words.parameters import given_words, pooling_words
 
 ENGINES = {
     "marginal": "coefficients were integrated out exactly and the remaining parameters sampled",
     "nuts": "all parameters were sampled by the No-U-Turn sampler",
-    "laplace": "an approximation, for which coefficients given scales and dispersion were taken for "
-    "normal around their mode (Laplace's formula)",
+    "laplace": "an approximation, for which coefficients given scales and dispersion were taken "
+    "for normal around their mean (Laplace's formula)",
     "metropolis": "all parameters were sampled by random-walk Metropolis",
 }
 
@@ -91,14 +92,16 @@ def _sampling(subject: Subject) -> str:
     summary = fit.parameter_summary.values
     chains = f"{run.chains} chain{'s' * (run.chains > 1)}"
     if run.certificate is not None:
-        seen = run.certificate
-        return (
+        seen, judged = run.certificate, approximation(fit.model, run)
+        density = "posterior density" if judged is None else "approximate density of the others"
+        text = (
             f"By partialpool's {fit.method} engine, {how}: {run.draws * run.chains} independent "
             f"draws (seed {run.seed}) from polynomials through {seen.evaluations} exact "
-            f"evaluations of the posterior density, which they met at {seen.checked} fresh draws "
+            f"evaluations of the {density}, which they met at {seen.checked} fresh draws "
             f"with an sd of the difference of {seen.sd:.2g} in the logarithm (largest "
             f"{seen.largest:.2g})."
         )
+        return text if judged is None else f"{text} {sentence(judged.words)}"
     text = (
         f"By partialpool's {fit.method} engine, {how}, in {chains} of {run.draws} draws each after "
         f"{run.warmup} of warm-up (seed {run.seed})."

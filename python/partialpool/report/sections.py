@@ -11,6 +11,7 @@ import numpy as np
 
 from partialpool import called
 from partialpool.arrays import tails
+from partialpool.draws.approximate import approximation
 from partialpool.draws.posterior import population_draws
 from partialpool.finding import Finding
 from partialpool.numerals import formatted, minus, percent
@@ -359,6 +360,8 @@ def _draws(subject: Subject) -> Iterator[Html]:
     certificate = run.certificate
     if certificate is not None:
         yield paragraph(f"{sentence(certificate.words)} Independent draws need no convergence.")
+        if (found := approximation(fit.model, run)) is not None:
+            yield paragraph(sentence(found.words))
         rows: list[list[str | Cell]] = [
             ["Exact evaluations of the density", f"{certificate.evaluations:,}"],
             ["Fresh draws at which it was compared", f"{certificate.checked:,}"],

@@ -29,6 +29,10 @@ NO_FINDING_INDEPENDENT = (
     "Findings: none. Draws are independent, what they come from met the density, and there are "
     "enough."
 )
+NO_FINDING_APPROXIMATE = (
+    "Findings: none. Draws are independent, exact densities found the approximation good, and "
+    "there are enough."
+)
 
 PREDICTORS = {"mu": "coefficients", "sigma": "coefficients of log sigma"}
 
@@ -40,11 +44,18 @@ def fit_page(fit: Posterior) -> Page:
         table=parameter_table(fit),
         notes=notes(fit),
         findings=about_all(fit.findings),
-        otherwise=NO_FINDING if fit.run.certificate is None else NO_FINDING_INDEPENDENT,
+        otherwise=_nothing_found(fit),
         formula=fit.formula,
         facts=facts(fit),
         rows="parameters",
     )
+
+
+def _nothing_found(fit: Posterior) -> str:
+    if fit.run.certificate is None:
+        return NO_FINDING
+    exact = approximation(fit.model, fit.run) is None
+    return NO_FINDING_INDEPENDENT if exact else NO_FINDING_APPROXIMATE
 
 
 def parameter_table(fit: Posterior) -> ResultTable | None:
