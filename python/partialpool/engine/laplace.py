@@ -23,8 +23,8 @@ from partialpool.model import Model, Pooled
 from partialpool.model.general import build_general
 
 WHOLE, LEVELS, LEVELS_OFF = JUDGED = ("log_weight", "log_weight_levels", "levels_off")
-"""What sampler statistics call, of draws that are judged, the logarithm of posterior over density, the
-same with levels integrated out, and by how many sds their means are off; of others NaN."""
+"""What sampler statistics call, of draws that are judged, the logarithm of posterior over density,
+the same with levels integrated out, and by how many sds their means are off; of others NaN."""
 
 
 def run_laplace(model: Model, sampling: Sampling) -> Run:
