@@ -4,9 +4,9 @@ Some draws of Laplace's approximation come with the logarithm of the posterior o
 they were drawn from. Over whole draws these weights say little where levels are many: the
 conditional of each is a little skewed, which adds up, though no estimate owes much to it. So the
 posterior is judged by weights of draws whose levels are integrated out by quadrature (those of the
-factor with most coefficients; ``src/laplace/posterior/draws.rs``): how well they could be reweighted
-(Pareto's k: Vehtari et al. 2024; Yao et al. 2018), and how far that would move means. What is left
-out so is said beside it: by how much the levels' own means are off.
+factor with most coefficients; ``src/laplace/posterior/draws.rs``): how well they could be
+reweighted (Pareto's k: Vehtari et al. 2024; Yao et al. 2018), and how far that would move means.
+What is left out so is said beside it: by how much the levels' own means are off.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ use crate::linalg::{cholesky_ridged, solve_lower, solve_lower_transposed};
 use std::sync::Arc;
 
 /// Degrees, and points for each monomial.
-const DEGREES: [usize; 4] = [4, 3, 2, 1];
-const SHARE: f64 = 2.0;
+const DEGREES: [usize; 3] = [4, 3, 2];
+const SHARE: f64 = 1.4;
 
 /// Monomials at most, and numbers of all polynomials.
 const MONOMIALS: usize = 36;
