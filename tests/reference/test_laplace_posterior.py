@@ -69,9 +69,10 @@ class Case:
         g, h = rng.integers(0, levels[0], n), rng.integers(0, levels[1], n)
         eta = 0.3 + 0.5 * x + rng.normal(0, 0.7, levels[0])[g] + rng.normal(0, 0.5, levels[1])[h]
         self.family, self.y = family, drawn_rows(family, rng, eta)
-        self.data = pd.DataFrame({"x": x, "g": g, "h": h, "y": self.y})
+        self.data = pd.DataFrame({"x": x, "g": g, "h": h, "k": (g + h) % 3, "y": self.y})
         options = {"trials": 6} if family == "binomial" else {}
-        priors = PRIORS | ({"sd_h": "exponential(1.3)"} if "| h" in groups else {})
+        rates = {"sd_h": "exponential(1.3)", "sd_k": "exponential(1)"}
+        priors = PRIORS | {sd: rate for sd, rate in rates.items() if f"| {sd[-1]}" in groups}
         if family == "negbinomial":
             priors |= {"shape": "gamma(2, 1)"}
         if family == "cumulative":
@@ -197,12 +198,15 @@ class Dense:
 
 
 GROUPS = ("(1 | g)", "(x || g)", "(x | g)", "(1 | g) + (1 | h)", "(1 + x | h) + (x | g)")
+THREE = "(1 | k) + (x || g) + (1 | h)"
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_density_is_that_of_dense_matrices(family):
-    seed = FAMILIES.index(family)
-    case = Case(family, GROUPS[seed % len(GROUPS)], seed)
+@pytest.mark.parametrize(
+    ("family", "groups"),
+    [(family, GROUPS[k % len(GROUPS)]) for k, family in enumerate(FAMILIES)] + [("poisson", THREE)],
+)
+def test_the_density_is_that_of_dense_matrices(family, groups):
+    case = Case(family, groups, FAMILIES.index(family))
     found, expected = [], []
     for _ in range(3):
         value, _, run, _ = case.at(case.theta())
