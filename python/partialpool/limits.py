@@ -109,6 +109,8 @@ PARETO_K = 0.7
 APPROXIMATE_K = 0.5
 """Up to this an approximate posterior is good (Yao, Vehtari, Simpson & Gelman 2018); above
 `PARETO_K` it is not."""
+APPROXIMATE_EFFECTIVE = 0.95
+"""Share of effective draws above which its weights are nearly equal, whatever their tail."""
 APPROXIMATE_SHIFT = 0.25
 """Posterior sds by which it may miss the mean of a parameter."""
 APPROXIMATE_LEVELS = 0.25

@@ -68,7 +68,7 @@ def test_the_posterior_is_nearly_that_of_nuts(family, groups, pooling):
 
 @pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
 def test_where_it_is_not_good_it_says_so_and_by_how_much():
-    data = table("bernoulli", levels=60, rows=2, sd=2.0)
+    data = table("bernoulli", levels=60, rows=3, seed=3, sd=2.0)
     (fit, _), (own, other) = both("y ~ x + (1 | g)", data, "bernoulli")
     assert [f.level for f in fit.findings if f.code == "approximation"] == ["warning"]
     assert 'method="nuts"' in str(fit.findings[-1])

@@ -451,7 +451,14 @@ def pareto_k_of_weaker_priors(k):
 
 
 def approximate(**values):
-    good = {"judged": 400, "pareto_k": 0.1, "whole": 0.9, "shift": 0.0, "shifted": "b[x]"}
+    good = {
+        "judged": 400,
+        "pareto_k": 0.1,
+        "effective": 0.5,
+        "whole": 0.9,
+        "shift": 0.0,
+        "shifted": "b[x]",
+    }
     found = Approximation(**good | {"error": 0.0, "levels_off": 0.0} | values)
     return [f.level for f in (*_of_population(found), *_of_levels(found))]
 
@@ -464,6 +471,11 @@ def pareto_k_of_an_approximation(k):
 @border("APPROXIMATE_K", 0.499, 0.501)
 def an_approximation_that_may_be_rough(k):
     return approximate(pareto_k=k) == ["info"]
+
+
+@border("APPROXIMATE_EFFECTIVE", 0.951, 0.949)
+def an_approximation_whose_weights_differ(effective):
+    return approximate(effective=effective, pareto_k=0.8) == ["warning"]
 
 
 @border("APPROXIMATE_SHIFT", 0.249, 0.251)

@@ -38,6 +38,9 @@ class Approximation:
         Draws that were judged.
     pareto_k : float
         Of their weights, levels integrated out.
+    effective : float
+        Share of the judged draws that those weights leave effective; where it is nearly 1, k is of
+        weights that are nearly equal, and says nothing.
     whole : float
         The same of the draws as they are, levels and all.
     shift : float
@@ -52,6 +55,7 @@ class Approximation:
 
     judged: int
     pareto_k: float
+    effective: float
     whole: float
     shift: float
     shifted: str
@@ -86,9 +90,10 @@ def approximation(model: Model, run: Run) -> Approximation | None:
     off = np.asarray(run.stats[LEVELS_OFF], dtype=float)[at]
     levels_off = float(off.mean()) if judged else math.nan
     k, smoothed = _smoothed(weights[at])
+    effective = 1 / (judged * float(np.sum(smoothed**2))) if judged else math.nan
     labels, draws = population_draws(model, run)
     if not labels or judged < FEW:
-        return Approximation(judged, k, whole, math.nan, "", math.nan, levels_off)
+        return Approximation(judged, k, effective, whole, math.nan, "", math.nan, levels_off)
     drawn = draws[at]
     around = drawn - drawn.mean(axis=0)
     sd = np.where(np.ptp(drawn, axis=0) > 0, drawn.std(axis=0), np.inf)
@@ -96,9 +101,8 @@ def approximation(model: Model, run: Run) -> Approximation | None:
     shifts = extra.sum(axis=0)
     worst = int(np.argmax(np.abs(shifts)))
     error = math.sqrt(judged) * float(extra[:, worst].std())
-    return Approximation(
-        judged, k, whole, float(abs(shifts[worst])), labels[worst], error, levels_off
-    )
+    shift = float(abs(shifts[worst]))
+    return Approximation(judged, k, effective, whole, shift, labels[worst], error, levels_off)
 
 
 def _smoothed(log_weights: Array) -> tuple[float, Array]:

@@ -18,7 +18,7 @@ from partialpool.engine.nuts import unpacked
 from partialpool.engine.rounds import Verdict
 from partialpool.engine.run import Run
 from partialpool.engine.sampling import Sampling
-from partialpool.errors import NotYetError
+from partialpool.errors import EngineError, NotYetError
 from partialpool.model import Model, Pooled
 from partialpool.model.general import build_general
 
@@ -47,7 +47,11 @@ def run_laplace(model: Model, sampling: Sampling) -> Run:
         assert sampling.rounds is not None
         return sampling.rounds.judge(model, _unpacked(model, rows, facts))
 
-    return _unpacked(model, *sample_nuts(core, sampling, worth, levels=levels))
+    try:
+        drawn = sample_nuts(core, sampling, worth, levels=levels)
+    except EngineError as error:
+        raise EngineError(f'{str(error).rstrip(".")}; use method="nuts".') from None
+    return _unpacked(model, *drawn)
 
 
 def _unpacked(model: Model, rows: Array, facts: dict[str, Any]) -> Run:

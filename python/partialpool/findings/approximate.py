@@ -29,6 +29,8 @@ def _of_population(found: Approximation) -> Iterator[Finding]:
             "tell how good it is.",
             "Ask for some hundreds of draws.",
         )
+    elif found.effective > limits.APPROXIMATE_EFFECTIVE:
+        return  # weights are nearly equal, whatever their tail
     elif found.pareto_k > limits.PARETO_K:
         yield Finding(
             "approximation",
