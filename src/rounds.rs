@@ -134,6 +134,7 @@ mod tests {
             chains: 4,
             draws: 3,
             warmup: 0,
+            exact_warmup: true,
             seed: 1,
             threads,
             max_depth: 0,

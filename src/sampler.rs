@@ -32,6 +32,10 @@ pub trait Density: Clone + Send {
     fn walls(&self) -> Vec<usize> {
         Vec::new()
     }
+    /// Where all coordinates but the first so many are about standard normal, given those: how many.
+    fn whitened(&self) -> Option<usize> {
+        None
+    }
     /// The density in two stages, where most of its cost is in a few of its coordinates.
     fn in_stages(&self) -> Option<Box<dyn Staged>> {
         None
@@ -121,7 +125,9 @@ pub struct Explored {
 pub struct Plan {
     pub chains: usize,
     pub draws: usize,
+    /// Draws of the warm-up at most; whether it takes them in any case.
     pub warmup: usize,
+    pub exact_warmup: bool,
     pub seed: u64,
     pub threads: usize,
     pub max_depth: u64,
@@ -136,6 +142,8 @@ pub struct Plan {
 struct Done {
     iterations: AtomicU64,
     divergences: AtomicU64,
+    /// How long it warms up, as far as that is known.
+    warmup: AtomicU64,
 }
 
 /// Shared with the thread that watches: how far each chain is, the stop flag, and what judges rounds
@@ -158,6 +166,13 @@ impl Watch {
         if let Some(done) = self.chains.get(chain) {
             done.iterations.fetch_add(iterations as u64, Relaxed);
             done.divergences.fetch_add(divergences as u64, Relaxed);
+        }
+    }
+
+    /// A chain warms up for so many iterations, as far as it knows.
+    pub fn warms_up(&self, chain: usize, iterations: usize) {
+        if let Some(done) = self.chains.get(chain) {
+            done.warmup.store(iterations as u64, Relaxed);
         }
     }
 
@@ -184,10 +199,12 @@ impl Watch {
         Ok(more > 0 && !self.stop.load(Relaxed))
     }
 
-    /// Iterations and divergences of each chain so far.
-    pub fn so_far(&self) -> (Vec<u64>, Vec<u64>) {
-        let each = |done: &Done| (done.iterations.load(Relaxed), done.divergences.load(Relaxed));
-        self.chains.iter().map(each).unzip()
+    /// Iterations and divergences of each chain so far, and how long it warms up if it said so.
+    pub fn so_far(&self) -> (Vec<u64>, Vec<u64>, Vec<u64>) {
+        let each = |of: fn(&Done) -> &AtomicU64| {
+            self.chains.iter().map(|done| of(done).load(Relaxed)).collect()
+        };
+        (each(|done| &done.iterations), each(|done| &done.divergences), each(|done| &done.warmup))
     }
 }
 
@@ -205,6 +222,8 @@ pub struct ChainRun {
     pub gradients: u64,
     /// Draws that a stand-in proposed and the density refused.
     pub refused: u64,
+    /// Draws of the warm-up.
+    pub warmup: usize,
     pub warmup_seconds: f64,
     pub sampling_seconds: f64,
     pub failure: Option<String>,

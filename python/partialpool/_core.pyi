@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 _Array = NDArray[np.float64]
 _Prior = tuple[str, list[float]]
 _Block = tuple[int, int, bool]
-_Progress = Callable[[list[int], list[int]], object] | None
+_Progress = Callable[[list[int], list[int], list[int]], object] | None
 
 class _Bounded(Protocol):
     @property
@@ -201,6 +201,7 @@ class Density:
         judge: Callable[[list[_Array]], int] | None = None,
         surrogate: bool = True,
         design: bool | None = None,
+        exact_warmup: bool = True,
     ) -> dict[str, Any]: ...
 
 class Marginal(Density):

@@ -118,7 +118,9 @@ def fit(
     trials : str, array or int, optional
         Number of trials of every row, for ``family="binomial"``.
     chains, draws, warmup : int, optional
-        Number of chains (4), and of kept (1000) and warm-up draws (1000) of each. With
+        Number of chains (4), and of kept (1000) and warm-up draws of each. A `warmup` that is given
+        is as long as that. By default each chain of ``"nuts"`` ends it when steps and scales are
+        known, often after 100 draws, and after 1000 at most; other walks take 1000. With
         ``draws="auto"`` chains go on, up to 10,000 draws each, until every parameter has an
         effective sample size of `ess`, in bulk and tails, and R-hat finds that they agree: to the
         same draws as if their number had been given.

@@ -8,6 +8,9 @@ use crate::sampler::Density;
 use rand::Rng;
 use std::sync::Arc;
 
+/// Coordinates before those of the effects whose correlations are worth a matrix.
+const MOST_FIRST: usize = 400;
+
 /// Working storage of a linear predictor.
 #[derive(Clone, Debug, Default)]
 struct PartAt {
@@ -243,6 +246,10 @@ impl Density for GeneralDensity {
 
     fn start(&self) -> Vec<f64> {
         self.model.start.clone()
+    }
+
+    fn whitened(&self) -> Option<usize> {
+        Some(self.model.n_hyper()).filter(|first| *first <= MOST_FIRST)
     }
 
     fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {

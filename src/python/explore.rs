@@ -105,7 +105,7 @@ impl PyDensity {
     /// on to; there it is called again, and chains end where that is not more than they have.
     #[pyo3(signature = (
         *, chains, draws, warmup, seed, threads, max_depth, progress, judge=None, surrogate=true,
-        design=None
+        design=None, exact_warmup=true
     ))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(
@@ -121,8 +121,19 @@ impl PyDensity {
         judge: Option<Py<PyAny>>,
         surrogate: bool,
         design: Option<bool>,
+        exact_warmup: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
+        let plan = Plan {
+            chains,
+            draws,
+            warmup,
+            exact_warmup,
+            seed,
+            threads,
+            max_depth,
+            surrogate,
+            design,
+        };
         let told = Told { progress, judge, width: self.n_outputs };
         explored(py, told, chains, |watch| self.density.sample(&plan, watch))
     }
@@ -199,6 +210,7 @@ fn chain_dict<'py>(py: Python<'py>, run: ChainRun, width: usize) -> PyResult<Bou
     out.set_item("step_size", run.step_size)?;
     out.set_item("gradients", run.gradients)?;
     out.set_item("refused", run.refused)?;
+    out.set_item("warmup", run.warmup)?;
     out.set_item("warmup_seconds", run.warmup_seconds)?;
     out.set_item("sampling_seconds", run.sampling_seconds)?;
     out.set_item("failure", run.failure)?;

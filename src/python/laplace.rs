@@ -262,8 +262,17 @@ impl PyApproximation {
         progress: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let (surrogate, design) = (false, Some(true));
-        let plan = Plan { chains, draws, warmup, seed, threads, max_depth, surrogate, design };
+        let plan = Plan {
+            chains,
+            draws,
+            warmup,
+            exact_warmup: true,
+            seed,
+            threads,
+            max_depth,
+            surrogate: false,
+            design: Some(true),
+        };
         let told = Told { progress, judge, width: self.n_outputs() };
         let (of, every) = (self.of.clone(), chains * draws / JUDGED_DRAWS);
         explored(py, told, chains, move |watch| {

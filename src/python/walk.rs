@@ -118,6 +118,7 @@ impl PyJoint {
             chains: starts.len(),
             draws,
             warmup,
+            exact_warmup: true,
             seed,
             threads,
             max_depth: 0,

@@ -118,6 +118,7 @@ mod tests {
             chains: 2,
             draws: 40_000,
             warmup: 500,
+            exact_warmup: true,
             seed: 1,
             threads: 2,
             max_depth: 0,

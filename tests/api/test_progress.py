@@ -220,6 +220,22 @@ def test_many_chains_share_a_line(shown):
                            "0/10 draws, waiting"]  # fmt: skip
 
 
+def test_chains_that_say_how_long_they_warm_up(shown):
+    """What is not known yet is presumed to be as long as the longest that is."""
+    bar, page, clock = shown(Work(8000, chains=4, warmup=1000))
+    bar.update([100, 40, 0, 0], [0, 0, 0, 0], [200, 100, 0, 0])
+    assert words(page)[:2] == ["100/1,200 draws, warm-up", "40/1,100 draws, warm-up"]
+    clock[0] += 10.0
+    bar.update([1200, 640, 0, 0], [0, 0, 0, 0], [200, 100, 0, 0])
+    assert words(page)[:2] == ["1,200/1,200 draws", "640/1,100 draws, sampling"]
+    assert words(page)[2:] == ["0/1,200 draws, waiting", "0/1,200 draws, waiting, 0:17 left"]
+    bar.update([1200, 1100, 300, 1300], [0, 0, 0, 0], [200, 100, 400, 300])
+    bar.finish([0, 0, 0, 1])
+    with bar:
+        pass
+    assert words(page)[2:] == ["1,400/1,400 draws", "1,300/1,300 draws, 1 divergence, in 0:10"]
+
+
 def test_kfold_takes_the_option():
     fit = pp.fit("y ~ x", {"y": [1.0, 3, 2, 5], "x": [1, 2, 3, 4]}, draws=20, warmup=20, seed=1)
     with pytest.raises(pp.InputError, match="`progress` is 3"):

@@ -131,7 +131,10 @@ Ess = Annotated[
     float | None,
     typer.Option(help="Effective draws that are enough for `--draws auto`.  [default: 400]"),
 ]
-Warmup = Annotated[int | None, typer.Option(help="Warm-up draws of each chain.  [default: 1000]")]
+Warmup = Annotated[
+    int | None,
+    typer.Option(help="Warm-up draws of each chain.  [default: as many as it takes, up to 1000]"),
+]
 Seed = Annotated[
     int | None, typer.Option(help="Same seed, same draws.  [default: random, and shown]")
 ]

@@ -153,6 +153,7 @@ def sample_nuts(
             chains=sampling.chains,
             draws=sampling.draws,
             warmup=sampling.warmup,
+            exact_warmup=sampling.warmup_given,
             seed=sampling.seed,
             threads=sampling.threads,
             max_depth=MAX_TREE_DEPTH,
@@ -171,12 +172,14 @@ def sample_nuts(
     outputs = usable.take("outputs")
     stats = {"lp": usable.take("logp")}
     walks = certificate is None
+    warmups = tuple(chain["warmup"] for chain in usable.good) if walks else ()
     if walks:
         of_walks = {"diverging": "diverging", "energy": "energy", "tree_depth": "depth"}
         stats |= {name: usable.take(key) for name, key in of_walks.items()}
     return outputs, {
         "seed": sampling.seed,
-        "warmup": sampling.warmup if walks or sampling.warmup_given else 0,
+        "warmup": max(warmups) if walks else sampling.warmup if sampling.warmup_given else 0,
+        "warmups": warmups,
         "stats": stats,
         "step_size": tuple(chain["step_size"] for chain in usable.good) if walks else (),
         "certificate": certificate,

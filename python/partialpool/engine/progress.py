@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -24,13 +24,15 @@ class Work:
     Attributes
     ----------
     total : int
-        How much of it there is, in all chains.
+        How much of it there is, in all chains, if all warm up for as long.
     unit, doing : str
         What is counted, and what is done meanwhile.
     chains : int
         Chains that have equal parts of it; 0 where it is not sampling.
     warmup : int
         How much of each chain is warm-up.
+    warmups : tuple of int
+        The same of each chain, where these are not alike.
     at_once : int
         Chains that run at the same time, so that these are about equally far.
     """
@@ -41,6 +43,33 @@ class Work:
     chains: int = 0
     warmup: int = 0
     at_once: int = 0
+    warmups: tuple[int, ...] = ()
+
+    @property
+    def whole(self) -> int:
+        """How much of it all chains have."""
+        return sum(map(self.each, range(self.chains))) if self.warmups else self.total
+
+    def each(self, chain: int) -> int:
+        """How much of it a chain has."""
+        own = self.warmups[chain] if self.warmups else self.warmup
+        return self.total // self.chains - self.warmup + own if self.chains else self.total
+
+    def warming(self, warmups: Sequence[int]) -> Work:
+        """The same where chains warm up for so long, or 0 where that is not known yet.
+
+        Examples
+        --------
+        >>> Work(400, chains=2, warmup=100).warming([50, 0]).warmups
+        (50, 50)
+        """
+        longest = max(warmups, default=0)
+        if not longest:
+            return self
+        draws = self.total // self.chains - self.warmup
+        each = tuple(own or longest for own in warmups)
+        total = self.chains * (draws + longest)
+        return replace(self, total=total, warmup=longest, warmups=each)
 
 
 @dataclass(frozen=True)
@@ -83,10 +112,11 @@ class Progress:
         self._shown: _Shown | None = None
         self._last: tuple[_Counts, _Counts] = 0, 0
 
-    def update(self, done: _Counts, divergences: _Counts = 0) -> None:
-        """Say how far the run is: in all, or each chain by itself."""
+    def update(self, done: _Counts, divergences: _Counts = 0, warmups: Sequence[int] = ()) -> None:
+        """Say how far the run is: in all, or each chain by itself; and how long these warm up."""
         if not self.is_wanted:
             return
+        self._work = self._work.warming(warmups)
         now = time.perf_counter()
         total = _sum(done)
         self._last = done, divergences
@@ -104,8 +134,8 @@ class Progress:
 
     def finish(self, divergences: _Counts = 0) -> None:
         """Say that all is done, which is sooner than the next look."""
-        total, known = self._work.total, self._last[0]
-        every = total if isinstance(known, int) else [total // len(known)] * len(known)
+        work, known = self._work, self._last[0]
+        every = work.whole if isinstance(known, int) else [*map(work.each, range(len(known)))]
         self._last = every, divergences
 
     def __enter__(self) -> Self:
@@ -126,7 +156,7 @@ class Progress:
         began, before = self._first or (now, done)
         if done <= before or now <= began:
             return ""
-        return f"{_clock((now - began) * (self._work.total - done) / (done - before))} left"
+        return f"{_clock((now - began) * (self._work.whole - done) / (done - before))} left"
 
     def _state(self, done: _Counts, divergences: _Counts, time_words: str) -> list[_Line]:
         """What there is to say: a line a chain where each is known, and they are few."""
@@ -134,26 +164,28 @@ class Progress:
         if isinstance(done, int) or not 1 < len(done) <= most:
             total, count = _sum(done), _diverged(_sum(divergences))
             chains = f" {work.chains} chain{'s' * (work.chains > 1)}" if work.chains else ""
-            words = [self._counted(total, work.total), self._phase(total), count, time_words]
+            words = [self._counted(total, work.whole), self._phase(total), count, time_words]
             own = ", ".join(filter(None, words))
-            return [_Line(f"{work.doing}{chains}", total, work.total, own)]
-        each = work.total // len(done)
+            return [_Line(f"{work.doing}{chains}", total, work.whole, own)]
         lines = []
         for k, own_done in enumerate(done):
             diverged = divergences if isinstance(divergences, int) else divergences[k]
+            each = work.each(k)
             last = time_words if k == len(done) - 1 else ""
-            doing = self._doing(own_done, each, any(done))
+            doing = self._doing(k, own_done, any(done))
             words = [self._counted(own_done, each), doing, _diverged(diverged), last]
             lines.append(_Line(f"chain {k + 1}", own_done, each, ", ".join(filter(None, words))))
         return lines
 
-    def _doing(self, done: int, each: int, begun: bool) -> str:
+    def _doing(self, chain: int, done: int, begun: bool) -> str:
         """What a chain is about."""
-        if done >= each:
+        work = self._work
+        if done >= work.each(chain):
             return ""
         if not done:
             return "waiting" if begun else "preparing"
-        return "warm-up" if done < self._work.warmup else self._work.doing
+        warmup = work.warmups[chain] if work.warmups else work.warmup
+        return "warm-up" if done < warmup else work.doing
 
     def _counted(self, done: int, total: int) -> str:
         return f"{done:,}/{total:,} {self._work.unit}"
@@ -161,7 +193,7 @@ class Progress:
     def _phase(self, done: int) -> str:
         """What all chains are about, if that is known."""
         work = self._work
-        if not work.chains or done >= work.total:
+        if not work.chains or done >= work.whole:
             return ""
         if not done:  # where the mass is, and in which coordinates
             return "preparing"

@@ -95,7 +95,10 @@ class Run:
     stats : dict of (chain, draw) arrays
         ``lp``, and from NUTS ``diverging``, ``energy``, ``tree_depth``.
     warmup : int
-        Warm-up draws of each chain; of independent draws, which have none, those asked for.
+        Warm-up draws of each chain, at most; of independent draws, which need none, those asked
+        for.
+    warmups : tuple of int
+        Those of each chain, where it walks; of fits of earlier versions, none.
     acceptance_rate : tuple of float
         Share of accepted proposals in each chain (Metropolis).
     certificate : Certificate or None
@@ -119,7 +122,24 @@ class Run:
     interrupted: bool = False
     failures: tuple[str, ...] = field(default=())
     certificate: Certificate | None = None
+    warmups: tuple[int, ...] = ()
     window: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def warmup_words(self) -> str:
+        """How long chains warmed up, in words; those that decide by themselves may differ.
+
+        Examples
+        --------
+        >>> import partialpool as pp
+        >>> counts = {"x": [1, 2, 3, 4], "y": [0, 2, 1, 4]}
+        >>> fit = pp.fit("y ~ x", counts, family="poisson", draws=4, warmup=4, seed=1)
+        >>> fit.run.warmup_words
+        '4 of warm-up'
+        """
+        shortest = min(self.warmups, default=self.warmup)
+        count = f"{self.warmup}" if shortest == self.warmup else f"{shortest} to {self.warmup}"
+        return f"{count} of warm-up"
 
     @property
     def chains(self) -> int:

@@ -35,7 +35,7 @@ class Sampling:
     threads : int
         Chains that run at the same time.
     warmup_given : bool
-        Whether the user said how long warm-up is.
+        Whether the user said how long warm-up is; if not, `warmup` is the most that it may take.
     progress : bool or None
         Show progress on stderr; by default on runs longer than a second in a terminal.
     proposal_sd : float or None

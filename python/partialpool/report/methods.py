@@ -104,7 +104,7 @@ def _sampling(subject: Subject) -> str:
         return text if judged is None else f"{text} {sentence(judged.words)}"
     text = (
         f"By partialpool's {fit.method} engine, {how}, in {chains} of {run.draws} draws each after "
-        f"{run.warmup} of warm-up (seed {run.seed})."
+        f"{run.warmup_words} (seed {run.seed})."
     )
     if len(summary["r_hat"]):
         worst, least = _most(summary["r_hat"]), _least(summary["ess_bulk"], summary["ess_tail"])

@@ -125,6 +125,7 @@ def _run_facts(run: Run) -> dict[str, Any]:
         # JSON readers elsewhere may round integers beyond 2⁵³
         "seed": str(run.seed),
         "warmup": run.warmup,
+        "warmups": run.warmups,
         "step_size": run.step_size,
         "acceptance_rate": run.acceptance_rate,
         "seconds_warmup": run.seconds_warmup,
@@ -190,7 +191,8 @@ def _read_run(arrays: Arrays, meta: Mapping[str, Any], n_groups: int) -> Run:
         seconds_sampling=record["seconds_sampling"],
         interrupted=record["interrupted"],
         failures=tuple(record["failures"]),
-        # Files of earlier versions have walks only.
+        # Files of earlier versions have walks only, all of whose chains warm up for as long.
+        warmups=tuple(record.get("warmups", ())),
         certificate=None if (found := record.get("certificate")) is None else Certificate(**found),
     )
 

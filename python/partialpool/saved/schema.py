@@ -158,6 +158,10 @@ class _Checked:
             raise DamagedError("run")
         if len(seed) > 20 or int(seed) >= 2**64 or run["warmup"] < 0:
             raise DamagedError("run")
+        warmups = run.get("warmups", [])
+        whole = isinstance(warmups, list) and all(type(count) is int for count in warmups)
+        if not whole or any(not 0 <= count <= run["warmup"] for count in warmups):
+            raise DamagedError("run")
         for name in ("step_size", "acceptance_rate"):
             for value in run[name]:
                 _finite(value, name)

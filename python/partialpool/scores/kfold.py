@@ -163,7 +163,8 @@ def refit(fit: Posterior, design: Design, priors: Mapping[str, Prior]) -> Poster
     sampling = Sampling(
         chains=run.chains,
         draws=run.draws,
-        warmup=max(run.warmup, 200),
+        # Where it decides by itself, it may take as long as it does at most.
+        warmup=max(run.warmup, Sampling.warmup if run.method == "nuts" else 200),
         seed=run.seed,
         progress=False,
     )

@@ -99,6 +99,7 @@ def facts(fit: Posterior) -> dict[str, Any]:
         "chains": run.chains,
         "draws": run.draws,
         "warmup": run.warmup,
+        "warmups": run.warmups,
         "seed": fit.seed,
         "certificate": None if run.certificate is None else asdict(run.certificate),
         "approximation": None if (found := approximation(model, run)) is None else asdict(found),
@@ -159,7 +160,7 @@ def heading(fit: Posterior) -> list[str]:
     """Describe data, model, and engine in a few lines."""
     model, run, facts = fit.model, fit.run, fit.provenance
     walked = run.certificate is None
-    draws = f"{run.draws} draws after {run.warmup} of warm-up"
+    draws = f"{run.draws} draws after {run.warmup_words}"
     return [
         *([f"log sigma {model.sigma_formula}"] if model.sigma_formula else []),
         *rows_words(model, facts),

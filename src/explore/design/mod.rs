@@ -119,6 +119,7 @@ mod tests {
             chains,
             draws,
             warmup: 0,
+            exact_warmup: true,
             seed,
             threads,
             max_depth: 0,

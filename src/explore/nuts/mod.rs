@@ -1,61 +1,22 @@
-//! NUTS (nuts-rs) from a scattered start.
+//! NUTS (nuts-rs) from a scattered start, in coordinates that a pilot gave or in others.
+
+mod metric;
+mod target;
+#[cfg(test)]
+mod tests;
+mod warmup;
 
 use crate::sampler::{ChainRun, DEGENERATE, Density, Kept, Plan, Watch, generator};
-use nuts_rs::{
-    Chain, CpuLogpFunc, CpuMath, CpuMathError, DiagNutsSettings, HasDims, LogpError, Settings,
-};
-use rand::{Rng, RngExt};
+use metric::Metric;
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashMap;
+use rand_distr::{Distribution, StandardNormal};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-use thiserror::Error;
+use target::Walker;
+use warmup::{LEAST, Warmed, Warming};
 
-/// Acceptance that the step size aims at during warm-up. Where the data say little (few levels,
-/// sparse Bernoulli groups) the sds bend the density at every scale: at 0.8 a step in some thousands
-/// diverges there, at 0.9 hardly any.
-const TARGET_ACCEPT: f64 = 0.9;
-
-#[derive(Debug, Error)]
-#[error("the density is not finite here")]
-struct NotFinite;
-
-impl LogpError for NotFinite {
-    fn is_recoverable(&self) -> bool {
-        true
-    }
-}
-
-/// A [`Density`] as nuts-rs wants it.
-struct Target<D>(D);
-
-impl<D: Density> HasDims for Target<D> {
-    fn dim_sizes(&self) -> HashMap<String, u64> {
-        HashMap::from([("unconstrained_parameter".to_string(), self.0.dim() as u64)])
-    }
-}
-
-impl<D: Density> CpuLogpFunc for Target<D> {
-    type LogpError = NotFinite;
-    type FlowParameters = ();
-    type ExpandedVector = ();
-
-    fn dim(&self) -> usize {
-        self.0.dim()
-    }
-
-    fn logp(&mut self, u: &[f64], grad: &mut [f64]) -> Result<f64, NotFinite> {
-        self.0.logp_and_grad(u, grad).ok_or(NotFinite)
-    }
-
-    fn expand_vector<R: Rng + ?Sized>(
-        &mut self,
-        _rng: &mut R,
-        _array: &[f64],
-    ) -> Result<(), CpuMathError> {
-        Ok(())
-    }
-}
+const NO_START: &str = "no starting point with a finite density was found";
 
 /// Run one chain.
 pub fn run_chain<D: Density>(mut density: D, chain: usize, plan: &Plan, watch: &Watch) -> ChainRun {
@@ -101,15 +62,12 @@ fn walk<D: Density>(
     run: &mut ChainRun,
 ) -> Result<(), String> {
     let mut row = vec![0.0; density.n_outputs()];
-    let mut random = generator(plan.seed, chain, 1);
-    let start = starting_point(&mut density, &mut random)?;
-    let math = CpuMath::new(Target(density.clone()));
-    let mut nuts =
-        settings(plan).new_chain(chain as u64, math, &mut random).map_err(|e| e.to_string())?;
-    nuts.set_position(&start).map_err(|e| e.to_string())?;
     let (mut clock, mut until) = (Instant::now(), plan.draws);
+    let mut walker = walker(&mut density, chain, plan, watch, run)?;
+    // What is left of the warm-up.
+    let tune = if walker.is_warm() { 0 } else { plan.warmup - run.warmup };
     for iteration in 0.. {
-        if iteration == plan.warmup {
+        if iteration == tune {
             run.warmup_seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
         }
@@ -124,35 +82,73 @@ fn walk<D: Density>(
         if watch.stop.load(Relaxed) {
             break;
         }
-        let (u, _, stats, progress) = nuts.expanded_draw().map_err(|e| e.to_string())?;
-        run.gradients += progress.num_steps;
-        if iteration < plan.warmup {
+        let draw = walker.draw()?;
+        run.gradients += draw.gradients;
+        if iteration < tune {
+            run.warmup += 1;
             watch.did(chain, 1, 0);
             continue;
         }
-        if !density.output(&u, &mut exact, &mut row) {
+        if !density.output(&draw.u, &mut exact, &mut row) {
             return Err(DEGENERATE.into());
         }
-        watch.did(chain, 1, usize::from(progress.diverging));
-        run.step_size = progress.step_size;
-        let (energy, logp) = (stats.point.energy, stats.point.logp);
-        run.keep(&row, Kept { energy, logp, diverging: progress.diverging, depth: stats.depth });
+        watch.did(chain, 1, usize::from(draw.diverging));
+        run.step_size = draw.step_size;
+        let (energy, logp) = (draw.energy, draw.logp);
+        run.keep(&row, Kept { energy, logp, diverging: draw.diverging, depth: draw.depth });
     }
     run.sampling_seconds += clock.elapsed().as_secs_f64();
     Ok(())
 }
 
-fn settings(plan: &Plan) -> DiagNutsSettings {
-    let mut settings = DiagNutsSettings {
-        num_tune: plan.warmup as u64,
-        num_draws: plan.draws as u64,
-        maxdepth: plan.max_depth,
-        num_chains: 1,
-        seed: plan.seed,
-        ..Default::default()
+/// A walk that is warm, or one that warms up in the draws that are left of the plan.
+fn walker<D: Density>(
+    density: &mut D,
+    chain: usize,
+    plan: &Plan,
+    watch: &Watch,
+    run: &mut ChainRun,
+) -> Result<Walker<D>, String> {
+    let mut random = generator(plan.seed, chain, 1);
+    let at = match density.whitened() {
+        Some(dense) if plan.warmup >= LEAST => {
+            let (metric, start) = whitened_start(density, dense, &mut random)?;
+            let warming = Warming { density, chain, plan, watch };
+            match warming.warm(metric, start, &mut random, run)? {
+                Warmed::Yes(walker) => return Ok(*walker),
+                Warmed::No(at) => at,
+            }
+        }
+        _ => starting_point(density, &mut random)?,
     };
-    settings.adapt_options.step_size_settings.target_accept = TARGET_ACCEPT;
-    settings
+    watch.warms_up(chain, plan.warmup);
+    Walker::adapting(density, &at, plan.warmup - run.warmup, plan, &mut random)
+}
+
+/// Where a chain starts that the pilot gave coordinates: those that are about standard normal are
+/// drawn as such; the `dense` first ones are scattered over twice the sds that their curvature tells.
+fn whitened_start<D: Density>(
+    density: &mut D,
+    dense: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<(Metric, Vec<f64>), String> {
+    let centre = density.start();
+    let mut at = centre.clone();
+    for u in &mut at[dense..] {
+        *u += Distribution::<f64>::sample(&StandardNormal, rng);
+    }
+    let metric = Metric::curved(density, &at, centre, dense);
+    let mut z = metric.to_white(&at);
+    let (mut u, mut grad) = (at.clone(), vec![0.0; at.len()]);
+    z[..dense].fill_with(|| 4.0 * rng.random::<f64>() - 2.0);
+    for _ in 0..40 {
+        metric.to_position(&z, &mut u);
+        if density.logp_and_grad(&u, &mut grad).is_some() {
+            return Ok((metric, u));
+        }
+        z.iter_mut().for_each(|z| *z *= 0.8);
+    }
+    Err(NO_START.into())
 }
 
 /// Scatter chains around the density's own start; come closer where that is outside the support.
@@ -168,5 +164,5 @@ fn starting_point<D: Density>(density: &mut D, rng: &mut ChaCha8Rng) -> Result<V
         }
         width *= 0.8;
     }
-    Err("no starting point with a finite density was found".into())
+    Err(NO_START.into())
 }

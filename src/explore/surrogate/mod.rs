@@ -258,6 +258,7 @@ mod tests {
             chains: 1,
             draws: 40_000,
             warmup: 200,
+            exact_warmup: true,
             seed: 3,
             threads: 1,
             max_depth: 0,

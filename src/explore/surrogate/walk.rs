@@ -145,6 +145,7 @@ fn try_chain<D: Density>(
     walker.surrogate.to_position(&state.z, &mut u);
     let mut logp =
         walker.density.logp(&u).ok_or("the density is not finite where warm-up ended")?;
+    run.warmup = plan.warmup;
     watch.did(chain, plan.warmup, 0);
     run.reserve(plan.draws, row.len())?;
     let mut until = plan.draws;

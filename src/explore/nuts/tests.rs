@@ -1,0 +1,152 @@
+use super::*;
+use crate::sampler::{ChainRun, Plan, protected};
+
+/// A normal density that claims to be about standard normal beyond its first coordinates, of which
+/// each hangs together with the next; the sds of the others perhaps follow one of them (a funnel).
+#[derive(Clone)]
+struct Claimed {
+    sd: Vec<f64>,
+    first: usize,
+    funnel: f64,
+}
+
+impl Density for Claimed {
+    fn dim(&self) -> usize {
+        self.sd.len()
+    }
+
+    fn n_outputs(&self) -> usize {
+        self.sd.len()
+    }
+
+    fn start(&self) -> Vec<f64> {
+        vec![0.0; self.sd.len()]
+    }
+
+    fn whitened(&self) -> Option<usize> {
+        Some(self.first)
+    }
+
+    fn logp_and_grad(&mut self, u: &[f64], grad: &mut [f64]) -> Option<f64> {
+        let (mut logp, last) = (0.0, self.first - 1);
+        grad.fill(0.0);
+        for k in 0..u.len() {
+            let shift = if 0 < k && k <= last { u[k - 1] / self.sd[k - 1] } else { 0.0 };
+            let log_sd = if k > last { self.funnel * u[last] } else { 0.0 };
+            let sd = self.sd[k] * log_sd.exp();
+            let z = u[k] / sd - shift;
+            logp -= 0.5 * z * z + log_sd;
+            grad[k] -= z / sd;
+            if 0 < k && k <= last {
+                grad[k - 1] += z / self.sd[k - 1];
+            } else if k > last {
+                grad[last] += self.funnel * (z * u[k] / sd - 1.0);
+            }
+        }
+        Some(logp)
+    }
+
+    fn output<R: rand::Rng + ?Sized>(&mut self, u: &[f64], _: &mut R, out: &mut [f64]) -> bool {
+        out.copy_from_slice(u);
+        true
+    }
+}
+
+fn plan(warmup: usize, exact_warmup: bool, threads: usize) -> Plan {
+    Plan {
+        chains: 4,
+        draws: 1000,
+        warmup,
+        exact_warmup,
+        seed: 3,
+        threads,
+        max_depth: 10,
+        surrogate: false,
+        design: None,
+    }
+}
+
+fn sampled(density: &Claimed, plan: &Plan) -> Vec<ChainRun> {
+    let watch = Watch::new(plan.chains, None);
+    let runs = protected(plan, &watch, |chain| run_chain(density.clone(), chain, plan, &watch));
+    assert!(runs.iter().all(|run| run.failure.is_none() && run.kept == plan.draws));
+    runs
+}
+
+fn warmups(runs: &[ChainRun]) -> Vec<usize> {
+    runs.iter().map(|run| run.warmup).collect()
+}
+
+/// Means and sds of a coordinate, within five standard errors as if an eighth of the draws counted.
+fn check(runs: &[ChainRun], dim: usize, k: usize, sd: f64) {
+    let all: Vec<f64> =
+        runs.iter().flat_map(|run| run.outputs.iter().skip(k).step_by(dim)).copied().collect();
+    let n = all.len() as f64;
+    let mean = all.iter().sum::<f64>() / n;
+    let square = all.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
+    let error = 5.0 / (n / 8.0).sqrt();
+    assert!(mean.abs() < error * sd, "{k}: mean {mean}");
+    assert!((square.sqrt() / sd - 1.0).abs() < error, "{k}: sd {} not {sd}", square.sqrt());
+}
+
+/// Three coordinates with scales of their own that hang together, and many of sd 1.
+fn claimed() -> Claimed {
+    let mut sd = vec![0.05, 2.0, 0.3];
+    sd.extend(vec![1.0; 40]);
+    Claimed { sd, first: 3, funnel: 0.0 }
+}
+
+fn check_all(runs: &[ChainRun], density: &Claimed) {
+    for (k, sd) in density.sd.iter().enumerate() {
+        // Each of the first adds a variance to that of the one before.
+        let own = if k < density.first { ((k + 1) as f64).sqrt() } else { 1.0 };
+        check(runs, density.sd.len(), k, own * sd);
+    }
+}
+
+#[test]
+fn a_good_pilot_needs_a_short_warm_up() {
+    let density = claimed();
+    let runs = sampled(&density, &plan(1000, false, 2));
+    assert_eq!(warmups(&runs), [300; 4]);
+    assert!(runs.iter().all(|run| run.depth.iter().all(|depth| *depth == 2)));
+    check_all(&runs, &density);
+}
+
+#[test]
+fn a_poor_pilot_takes_longer_and_changes_nothing() {
+    let mut density = claimed();
+    for (k, sd) in density.sd[3..].iter_mut().enumerate() {
+        *sd = [0.1, 1.0, 12.0][k % 3];
+    }
+    let runs = sampled(&density, &plan(1000, false, 2));
+    assert!(warmups(&runs).iter().all(|warmup| *warmup > 300), "{:?}", warmups(&runs));
+    check_all(&runs, &density);
+}
+
+#[test]
+fn where_the_pilot_fails_all_is_learned_anew() {
+    // The sds of 10 coordinates follow a first one over several powers of e.
+    let mut sd = vec![1.0; 11];
+    sd[0] = 1.5;
+    let density = Claimed { sd, first: 1, funnel: 1.0 };
+    let runs = sampled(&density, &plan(1000, false, 2));
+    assert_eq!(warmups(&runs), [1000; 4]);
+}
+
+#[test]
+fn a_number_is_the_length_of_the_warm_up() {
+    for warmup in [0, 120, 400, 550] {
+        let runs = sampled(&claimed(), &plan(warmup, true, 2));
+        assert_eq!(warmups(&runs), [warmup; 4]);
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    let density = claimed();
+    let [one, three] = [1, 3].map(|threads| sampled(&density, &plan(1000, false, threads)));
+    for (a, b) in one.iter().zip(&three) {
+        assert_eq!((a.warmup, &a.outputs), (b.warmup, &b.outputs));
+    }
+}
