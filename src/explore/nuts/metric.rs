@@ -273,7 +273,7 @@ mod tests {
         let other = [25.0, 0.04];
         let mut moments = of.moments();
         for draw in 0..count {
-            let wave = |k: usize| (1.7 * draw as f64 + 2.9 * k as f64 * k as f64).sin();
+            let wave = |k: usize| ((1.7 + 0.31 * k as f64) * draw as f64 + k as f64).sin();
             let z: Vec<f64> = (0..5).map(wave).collect();
             let mut slopes: Vec<f64> = times(&precision, &z[..3]).iter().map(|g| -g).collect();
             slopes.extend((0..2).map(|k| -z[3 + k] * other[k]));

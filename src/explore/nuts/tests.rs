@@ -124,14 +124,24 @@ fn a_poor_pilot_takes_longer_and_changes_nothing() {
     check_all(&runs, &density);
 }
 
-#[test]
-fn where_the_pilot_fails_all_is_learned_anew() {
-    // The sds of 10 coordinates follow a first one over several powers of e.
+/// The sds of 10 coordinates follow a first one over powers of e.
+fn funnel(power: f64) -> Claimed {
     let mut sd = vec![1.0; 11];
     sd[0] = 1.5;
-    let density = Claimed { sd, first: 1, funnel: 1.0 };
-    let runs = sampled(&density, &plan(1000, false, 2));
-    assert_eq!(warmups(&runs), [1000; 4]);
+    Claimed { sd, first: 1, funnel: power }
+}
+
+#[test]
+fn where_short_paths_do_badly_they_are_longer() {
+    let runs = sampled(&funnel(1.0), &plan(1000, false, 2));
+    assert!(warmups(&runs).iter().all(|warmup| *warmup > 300), "{:?}", warmups(&runs));
+    assert!(runs.iter().all(|run| run.depth.iter().any(|depth| *depth > 2)));
+}
+
+#[test]
+fn where_the_pilot_fails_all_is_learned_anew() {
+    let runs = sampled(&funnel(3.0), &plan(1000, false, 2));
+    assert!(warmups(&runs).contains(&1000), "{:?}", warmups(&runs));
 }
 
 #[test]
