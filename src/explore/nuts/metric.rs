@@ -292,7 +292,8 @@ mod tests {
         sigma = product(&sigma, &precision, 3);
         for (at, entry) in sigma.iter().enumerate() {
             let identity = f64::from(u8::from(at / 3 == at % 3));
-            assert!((entry - identity).abs() < 0.02, "{sigma:?}");
+            // Those draws count most where slopes are small.
+            assert!((entry - identity).abs() < 0.06, "{sigma:?}");
         }
         for (sd, precision) in found.sd.iter().zip(other) {
             let log_ratio = (sd * f64::sqrt(precision)).ln().abs();
