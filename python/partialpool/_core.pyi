@@ -370,8 +370,9 @@ class Approximation:
         seed: int,
         threads: int,
         max_depth: int,
-        progress: Callable[[list[int], list[int]], None] | None,
+        progress: _Progress,
         judge: Callable[[list[_Array]], int] | None = None,
+        exact_warmup: bool = True,
     ) -> dict[str, Any]: ...
 
 def group_draws(

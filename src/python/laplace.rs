@@ -248,7 +248,9 @@ impl PyApproximation {
     }
 
     /// Independent draws, as `sample` of a density gives them.
-    #[pyo3(signature = (*, chains, draws, warmup, seed, threads, max_depth, progress, judge=None))]
+    #[pyo3(signature = (
+        *, chains, draws, warmup, seed, threads, max_depth, progress, judge=None, exact_warmup=true
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(
         &self,
@@ -261,12 +263,13 @@ impl PyApproximation {
         max_depth: u64,
         progress: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
+        exact_warmup: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let plan = Plan {
             chains,
             draws,
             warmup,
-            exact_warmup: true,
+            exact_warmup,
             seed,
             threads,
             max_depth,
