@@ -7,7 +7,7 @@
   what they print. They run in an empty folder, as a reader would run them.
 
 Words must be the same, numbers near: draws differ in the last digits between processors, and then
-altogether. Runs of spaces count as one, times and versions as nothing.
+altogether. Runs of spaces count as one; times, versions and lengths of warm-ups as nothing.
 """
 
 import re
@@ -29,7 +29,9 @@ DOCUMENTS = ["README.md", *(page for page in EXECUTED if "move-over" not in page
 LINKED = ["README.md", *PAGES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 MADE = ("gallery/index.md", "changes.md")  # when the site is built
 
-UNSTABLE = re.compile(r"\b\d+(?:\.\d+)? s\b|\b\d+\.\d+\.\d+\b")
+UNSTABLE = re.compile(
+    r"\b\d+(?:\.\d+)? s\b|\b\d+\.\d+\.\d+\b|\bafter \d+(?: to \d+)? of warm-up\b"
+)
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
