@@ -183,7 +183,7 @@ import os, signal, sys
 from partialpool import cli
 from partialpool.engine.progress import Progress
 
-def update(self, iterations, divergences):
+def update(self, iterations, divergences, warmups):
     if sum(iterations) > 10_000 and not self.__dict__.setdefault("sent", False):
         self.sent = True
         os.kill(os.getpid(), signal.SIGINT)

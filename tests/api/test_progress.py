@@ -137,12 +137,12 @@ def test_ctrl_c_keeps_the_draws_and_leaves_the_terminal_as_it_was():
 
 def test_pipes_are_silent_and_told_otherwise_get_the_end_alone():
     for option, expected in (("", 0), (", progress=True", 1)):
-        code = SETUP.format(patience=0.0) + FIT.format(f"draws=1000, warmup=1000{option}")
+        code = SETUP.format(patience=0.0) + FIT.format(f"draws=20_000, warmup=1000{option}")
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
         assert done.stdout == b""
         assert len(re.findall(rb"chain \d", done.stderr)) == 4 * expected
         assert b"\x1b" not in done.stderr
-        assert done.stderr.count(b"2,000/2,000 draws") == 4 * expected
+        assert done.stderr.count(b"21,000/21,000 draws") == 4 * expected
 
 
 # --- Words, without a terminal -------------------------------------------------------------------
