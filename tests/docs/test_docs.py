@@ -29,9 +29,7 @@ DOCUMENTS = ["README.md", *(page for page in EXECUTED if "move-over" not in page
 LINKED = ["README.md", *PAGES, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 MADE = ("gallery/index.md", "changes.md")  # when the site is built
 
-UNSTABLE = re.compile(
-    r"\b\d+(?:\.\d+)? s\b|\b\d+\.\d+\.\d+\b|\bafter \d+(?: to \d+)? of warm-up\b"
-)
+UNSTABLE = re.compile(r"\b\d+(?:\.\d+)? s\b|\b\d+\.\d+\.\d+\b|\bafter \d+(?: to \d+)? of warm-up\b")
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
