@@ -34,6 +34,10 @@ class Moments(NamedTuple):
         """Keep some of the nodes."""
         return Moments(self.mean[picked], self.variance[picked])
 
+    def joined(self, more: Moments) -> Moments:
+        """Add those at other nodes."""
+        return Moments(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
+
 
 def mixture(at: Moments, weights: Array, probabilities: tuple[float, float]) -> Array:
     """Mean, sd and two quantiles of the mixtures of normals over nodes: (level, term, 4)."""

@@ -62,17 +62,24 @@ def emulated(
     -------
     moments of every factor, and the draws that they belong to
     """
+    order, most = along_a_curve(phi), min(LAST, len(phi))
     count = max(LEAST, _enough(phi.shape[1], FIRST_DEGREE))
-    order = along_a_curve(phi)
-    while count <= min(LAST, len(phi)):
-        exact = moments(_spread(order, count))
-        found = _fitted(phi[_spread(order, count)], exact)
+    if count > most:
+        return None
+    picked = _spread(order, count)
+    exact = moments(picked)
+    while True:
+        found = _fitted(phi[picked], exact)
         if found is not None and found.error < GOOD:
             width = sum(one.mean[0].size for one in exact)
             many = _spread(order, min(max(LEAST_MANY, MANY_NUMBERS // width), len(phi)))
             return _apart(found.at(phi[many]), exact), many
-        count *= 2
-    return None
+        # Half as many again, between those that are known.
+        fresh = np.setdiff1d(_spread(order, (len(picked) + 1) // 2), picked)
+        if not len(fresh) or len(picked) + len(fresh) > most:
+            return None
+        exact = [one.joined(more) for one, more in zip(exact, moments(fresh), strict=True)]
+        picked = np.append(picked, fresh)
 
 
 def _enough(dims: int, degree: int) -> int:
