@@ -3,29 +3,15 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from cases import DATASETS
+from marks import PEERS, Mark, Peer
 from simulated import MANY_LEVELS, SCHOOL_PANEL, SCHOOL_SLOPES, THREE_FACTORS, Table
 
 HERE = Path(__file__).parent
 MEASUREMENTS = HERE / "data"
 #: 73,421 lecture ratings of R's lme4, which this repository does not hold.
 INSTEVAL = Path(os.environ.get("INSTEVAL", HERE.parents[1] / "shared" / "data" / "InstEval.csv"))
-
-#: What of ours is judged; ``report`` of ``factor_ours.py`` prints them.
-Measure = Literal["fit", "full", "after_rows", "process", "gigabytes"]
-Peer = Literal["lme4", "glmm"]
-PEERS: tuple[Peer, ...] = ("lme4", "glmm")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """How much of a measure is to be reached: so many seconds, or times a peer's."""
-
-    measure: Measure
-    at_most: float
-    of: Peer | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +21,7 @@ class FactorCase:
     data: Path | Table
     formula: str
     factors: tuple[str, ...]  #: columns that are categories, whatever they look like
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Mark, ...] = ()  #: of what ``factor_ours.py`` prints
     peers: tuple[Peer, ...] = PEERS
     rows_per_level: int | None = None  #: made in memory, with so many; peers read a file
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from factor_cases import PEERS, FactorCase, Mark
+from factor_cases import FactorCase
+from marks import PEERS, Mark
 from results import US, Check, print_table
 
 MEASURES = {
@@ -171,11 +172,11 @@ def _print_seconds(outcomes: list[Outcome]) -> None:
     rows = [["", "fit", "+ coefficients", "GB", "our REML", "lme4", "÷ lme4", "glmm", "÷ glmm"]]
     for outcome in outcomes:
         seconds, row = outcome.ours.seconds, [outcome.case.name]
-        row += [_number(seconds.get(key)) for key in ("fit", "full")]
-        row += [_number(outcome.ours.gigabytes), _number(seconds.get("reml"))]
+        row += [number(seconds.get(key)) for key in ("fit", "full")]
+        row += [number(outcome.ours.gigabytes), number(seconds.get("reml"))]
         for peer in PEERS:
             there = outcome.programs.get(peer)
-            row += [_number(there.seconds["fit"] if there else None), _number(outcome.ratio(peer))]
+            row += [number(there.seconds["fit"] if there else None), number(outcome.ratio(peer))]
         rows.append(row)
     print_table(rows)
     print("\n÷: our fit with all coefficients' means, sds and intervals, over the point estimate.")
@@ -188,7 +189,7 @@ def _print_densities(outcomes: list[Outcome]) -> None:
         seconds = outcome.seconds_density
         micro = None if seconds is None else 1e6 * seconds
         engine = outcome.engine.partition(":")[0]
-        rows.append([outcome.case.name, _number(micro), outcome.case.shape, engine])
+        rows.append([outcome.case.name, number(micro), outcome.case.shape, engine])
     print_table(rows)
 
 
@@ -209,8 +210,8 @@ def _print_agreement(outcomes: list[Outcome]) -> None:
         posterior = outcome.posterior[worst]
         there = (outcome.programs.get(peer) for peer in PEERS)
         points = [peer.estimates[worst] if peer else None for peer in there]
-        row = [outcome.case.name, worst, *map(_number, (posterior["mean"], posterior["sd"]))]
-        rows.append([*row, *map(_number, points), f"{apart[worst]:.2f}", _relative(outcome)])
+        row = [outcome.case.name, worst, *map(number, (posterior["mean"], posterior["sd"]))]
+        rows.append([*row, *map(number, points), f"{apart[worst]:.2f}", _relative(outcome)])
     print_table(rows)
 
 
@@ -229,5 +230,5 @@ def _relative(outcome: Outcome) -> str:
     return ", ".join(f"{value:.0e} {name}" for name, value in largest.items())
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

@@ -11,8 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from factor_results import number
 from factors import LONG, LONGEST, peers, run_program
-from family_cases import FAMILY_CASES, PEERS, FamilyCase, Mark
+from family_cases import FAMILY_CASES, FamilyCase
+from marks import PEERS, Mark
 from results import US, Check, print_checks, print_table
 from run import machine
 
@@ -117,18 +119,14 @@ def print_outcomes(outcomes: dict[str, Found]) -> None:
     for name, found in outcomes.items():
         ours, drawn = found[US][0], typical(found, US, "nuts")
         rate = None if drawn is None else ours["ess"] / drawn
-        row = [name, *map(_number, (drawn, ours["ess"], rate))]
-        row += [_number(typical(found, US, key)) for key in ("laplace", "ml")]
-        row += [_number(typical(found, peer, "fit")) for peer in PEERS]
-        rows.append([*row, _number(max(r["megabytes"] or 0 for r in found[US]) / 1000)])
+        row = [name, *map(number, (drawn, ours["ess"], rate))]
+        row += [number(typical(found, US, key)) for key in ("laplace", "ml")]
+        row += [number(typical(found, peer, "fit")) for peer in PEERS]
+        rows.append([*row, number(max(r["megabytes"] or 0 for r in found[US]) / 1000)])
     print_table(rows)
     records = [own[0] for found in outcomes.values() for own in found.values()]
     versions = {key: value for record in records for key, value in record["versions"].items()}
     print("\n" + ", ".join(f"{name} {version}" for name, version in versions.items()))
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def main() -> int:

@@ -1,23 +1,9 @@
 """Cases of families that are not Gaussian, beside programs that estimate points."""
 
 from dataclasses import dataclass
-from typing import Literal
 
+from marks import PEERS, Mark, Peer
 from simulated import ANSWERS, MAXIMAL, POISSON, RATINGS, VISITS, Table
-
-#: What of ours is judged: all draws until enough are effective, or an approximation.
-Measure = Literal["nuts", "laplace", "ml"]
-Peer = Literal["lme4", "glmm"]
-PEERS: tuple[Peer, ...] = ("lme4", "glmm")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """How many seconds a measure may take, or times a peer's."""
-
-    measure: Measure
-    at_most: float
-    of: Peer | None = None
 
 
 @dataclass(frozen=True)
@@ -28,7 +14,7 @@ class FamilyCase:
     factors: tuple[str, ...]
     family: str
     ess: int  #: effective draws of every parameter, in bulk and tails, until which chains go on
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Mark, ...] = ()  #: of "nuts", until enough are effective, "laplace" or "ml"
     peers: tuple[Peer, ...] = PEERS
 
 
