@@ -23,6 +23,7 @@ def forms(texts):
         "large": plain.cast(pa.large_string()),
         "view": plain.cast(pa.string_view()),
         "dictionary": plain.dictionary_encode(),
+        "unsigned": plain.dictionary_encode().cast(pa.dictionary(pa.uint32(), pa.string())),
         "chunks": pa.chunked_array([plain[:7], plain[7:7], plain[7:]]),
         "no chunks": pa.chunked_array([], pa.string()),
         "sliced": pa.concat_arrays([pa.array(["before"]), plain, pa.array(["after"])])[1:-1],

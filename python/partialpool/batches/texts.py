@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from partialpool import _core
-from partialpool.arrays import Ints
+from partialpool.arrays import Flags, Ints
 from partialpool.data.framed import TextKind
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.table import Array, Column
@@ -30,7 +30,7 @@ class Texts:
 
     def look(self, values: Any) -> None:
         """Take note of the texts of an Arrow array."""
-        places = self._index.add(**_parts(values))
+        places, _ = _coded(self._index.add, values)
         self._add(np.bincount(places[places >= 0]))
 
     def count(self, found: Sequence[str], rows: Ints) -> None:
@@ -91,9 +91,9 @@ class Texts:
 
     def rows(self, values: Any) -> tuple[Column, Ints]:
         """Return the column of some rows, and the place of each row's text."""
-        parts, base = _parts(values), self.column
-        places = self._index.find(**parts)
-        if np.any((places < 0) & ~parts["missing"]):
+        base = self.column
+        places, missing = _coded(self._index.find, values)
+        if np.any((places < 0) & ~missing):
             raise InputError(
                 f"`{base.name}` has a value that was not there when the table was read first",
                 remedy="fit it again while nobody writes to it; a query has to give the same rows "
@@ -120,12 +120,25 @@ def _extended(values: Array) -> Array:
     return np.concatenate([values, fill])
 
 
+def _coded(look: Callable[..., Ints], values: Any) -> tuple[Ints, Flags]:
+    """Look for the texts of an Arrow array, those of a dictionary once; tell which are missing."""
+    import pyarrow as pa
+
+    if isinstance(values, pa.ChunkedArray):
+        values = values.unify_dictionaries()
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.string())
+    if not pa.types.is_dictionary(values.type):
+        parts = _parts(values)
+        return look(**parts), parts["missing"]
+    parts = _parts(values.dictionary)
+    rows = values.indices.cast(pa.int64()).fill_null(-1).to_numpy()  # −1: what is appended
+    return np.append(look(**parts), -1)[rows], np.append(parts["missing"], True)[rows]
+
+
 def _parts(values: Any) -> dict[str, Any]:
     """Return texts as the core takes them: their bytes, where each ends, and which are missing."""
     import pyarrow as pa
 
-    if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else []
     if not isinstance(values, pa.Array):
         values = pa.array(values, pa.large_string())
     own = values.cast(pa.large_string())
