@@ -27,7 +27,7 @@ demo: $(CORE)  ## Set everything up, run the tutorial, and fit real data: radon 
 setup: $(CORE)  ## Make .venv with the locked requirements and the core, built in release mode
 
 test: lint arviz spark  ## Set everything up and run every check: lint, types, Rust tests, Python tests
-	cargo test --release --locked --quiet
+	cargo test --release --locked --quiet --lib
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(CORE)  ## Check style and types
