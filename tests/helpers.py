@@ -3,7 +3,6 @@
 Nothing here calls the package's own densities: matrices are dense, priors are written out.
 """
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from importlib.resources import files
@@ -122,7 +121,7 @@ def assert_moments(draws, mean, sd, k=5.0):
 
 def assert_same_rows(one, other):
     """Every field of two designs; arrays exactly."""
-    for name in (field.name for field in dataclasses.fields(one)):
+    for name in one.__struct_fields__:
         own, wanted = getattr(one, name), getattr(other, name)
         if name in ("factors", "sigma"):
             own, wanted = np.atleast_1d(own), np.atleast_1d(wanted)

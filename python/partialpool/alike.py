@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
@@ -18,8 +18,7 @@ _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
 
-@dataclass(frozen=True, eq=False)
-class Kinds:
+class Kinds(Struct, frozen=True, eq=False, dict=True):
     """Rows sorted into kinds: rows of a kind are equal.
 
     Attributes

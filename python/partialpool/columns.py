@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from partialpool.arrays import Array, Flags
 
@@ -13,8 +14,7 @@ CONSTANT_SHARE = 1e-13
 """An sd below this share of a column's largest number is rounding."""
 
 
-@dataclass(frozen=True, eq=False)
-class ColumnFacts:
+class ColumnFacts(Struct, frozen=True, eq=False):
     """What the columns of a matrix are like over all rows of a table.
 
     Attributes
@@ -71,7 +71,7 @@ class ColumnFacts:
 
     def some(self, columns: Sequence[int]) -> ColumnFacts:
         """Return those of some of the columns."""
-        return ColumnFacts(*(getattr(self, one.name)[list(columns)] for one in fields(self)))
+        return ColumnFacts(*(of_all[list(columns)] for of_all in astuple(self)))
 
     @property
     def outside(self) -> Flags:

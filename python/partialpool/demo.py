@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 import partialpool
 from partialpool.datasets import individuals
@@ -48,8 +48,7 @@ WALK_UNPOOLED = METROPOLIS | {"proposal_sd": 0.125, "start": _start_unpooled}
 WALK_HIERARCHICAL = METROPOLIS | {"proposal_sd": 0.1, "start": _start_hierarchical}
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One fit of the demo, in numbers."""
 
     name: str

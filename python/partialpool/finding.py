@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from partialpool.errors import FindingWarning
 
 Level = Literal["info", "warning", "error"]
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing to know about a fit.
 
     Attributes

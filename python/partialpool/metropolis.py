@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.checks import check_counts, check_interval, check_seed
@@ -142,8 +142,7 @@ def metropolis(
     return MetropolisRun(kept, accepted / steps, densities, seed, warmup)
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class MetropolisRun:
+class MetropolisRun(Struct, frozen=True, eq=False):
     """Draws of `metropolis`, and how the walk went.
 
     Attributes

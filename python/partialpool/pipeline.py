@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import asdict, replace
 
 from partialpool import engine
 from partialpool.draws.posterior import Posterior, Provenance
@@ -123,7 +123,7 @@ def _in_rounds(sampling: Sampling, ess: float, record: Provenance) -> Sampling:
 
 
 def _request(posed: Posed, pooling: Pooling, priors: Priors | None, how: Asked) -> Request:
-    options = {k: v for k, v in vars(posed.spec).items() if k != "formula"}
+    options = {k: v for k, v in asdict(posed.spec).items() if k != "formula"}
     options |= {"pooling": pooling, "priors": priors or None, **how.given}
     return requested(posed.spec.formula, options)
 

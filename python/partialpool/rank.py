@@ -7,9 +7,8 @@ rounding error of its own values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 
 from partialpool.arrays import Array, Ints
 
@@ -20,8 +19,7 @@ _CLEAR = 1e-5  # far from dependent, also by the cross-products, which have half
 _EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True)
-class Dependence:
+class Dependence(Struct, frozen=True):
     """A column that equals a combination of columns before it; of none, if it is 0.
 
     Parameters

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from partialpool.design.roles import ROLES
 
@@ -18,8 +19,7 @@ class Kept(Enum):
     NOTHING = "a function"  # in a file
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """A formula, and the options that were given with it.
 
     Attributes

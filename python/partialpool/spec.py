@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.checks import check_mapping
 from partialpool.cluster import opened
@@ -41,8 +42,7 @@ class ModelOptions(TypedDict, total=False):
     trials: Any
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """What is asked of a model, as the user says it.
 
     Attributes
@@ -78,8 +78,7 @@ class Spec:
         parse_formula(self.formula)
 
 
-@dataclass(frozen=True, eq=False)
-class Posed:
+class Posed(Struct, frozen=True, eq=False):
     """A table as a formula sees it, with the family of its response.
 
     Attributes
@@ -105,8 +104,7 @@ class Posed:
         return self.pool(self.spec.pooling)
 
 
-@dataclass(frozen=True)
-class OnePass:
+class OnePass(Struct, frozen=True):
     """Whether a table is read in one pass, of which only sums are kept.
 
     Attributes

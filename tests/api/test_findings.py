@@ -1,10 +1,9 @@
 """Findings: raised where they should be, with a remedy, and absent where all is well."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 import partialpool as pp
 from partialpool.findings.run import run_findings

@@ -3,12 +3,11 @@
 What the posterior does with any number of groups, whichever engine drew them.
 """
 
-from dataclasses import replace
-
 import h5netcdf
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 import partialpool as pp
 from partialpool.design.plan import Plan, PlannedColumns, PlannedPart

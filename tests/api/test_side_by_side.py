@@ -5,10 +5,10 @@ import math
 import os
 import pickle
 import random
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 import partialpool as pp

@@ -1,10 +1,10 @@
 """Warm-up: as long as it takes, which the fit says, or else as long as was asked."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import partialpool as pp
 

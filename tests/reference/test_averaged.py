@@ -4,10 +4,9 @@ Given φ, θ = (b, coefficients of all levels) is normal a priori and the rows a
 its posterior is N(H⁻¹(AᵀDy + Pm), H⁻¹) with ``H = AᵀDA + P``; over φ, a mixture of these.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 import partialpool as pp

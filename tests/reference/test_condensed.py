@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from condensing import condensed
 from partialpool.design import build_design
@@ -252,7 +253,7 @@ def test_maximum_of_the_likelihood(groups, roles, restricted):
 def fitted(formula, data, reduce, *, roles=None, pooling="partial", priors=None, method="auto"):
     """A fit of the rows, or of points that stand for them."""
     posed = pose(Spec(formula, **(roles or {})), data)
-    posed = dataclasses.replace(posed, design=condensed(posed.design)) if reduce else posed
+    posed = replace(posed, design=condensed(posed.design)) if reduce else posed
     maximised = method in ("reml", "ml")
     how = asked(method=method, **({} if maximised else {"seed": 1, "chains": 2, "draws": 200}))
     with warnings.catch_warnings():

@@ -4,10 +4,9 @@ As in `test_averaged.py`: given φ, θ = (b, coefficients of all levels) is norm
 those of levels that were not fitted too; over φ they are mixtures of normals.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 import partialpool as pp

@@ -3,11 +3,10 @@
 Levels are integrated out by quadrature in the code; here they are simulated, or summed over grids.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 from scipy import special, stats
 
 import partialpool as pp

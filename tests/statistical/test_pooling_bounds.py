@@ -6,10 +6,9 @@ them changes nothing shown here; draws are compared within 5 Monte Carlo errors:
 probability 6e-7 for each of some 100 numbers, and the seeds are fixed.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 import partialpool as pp

@@ -15,8 +15,7 @@ RECORD = '''
 _STEEPNESS = Dispersion("steepness", LogNormal(0.5, 1), 0.0, math.inf, "how steep {y} is")
 
 
-@dataclass(frozen=True)
-class Ageing(Positive):
+class Ageing(Positive, frozen=True):
     """Waiting times of what ages."""
 
     dispersion: tuple[Dispersion, ...] = (_STEEPNESS,)
@@ -152,7 +151,7 @@ for text, said in (("half_fore(2)", "did you mean `HalfFour`?"), ("half_four(0)"
 
 ENGINE = '''"""An engine that says nothing of how it walks."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from partialpool.engine.engine import Engine
 from partialpool.engine.marginal import run_marginal

@@ -24,17 +24,15 @@ def scratch(tmp_path):
 
 ANSWER = '''"""How wide the intervals of the parameters are."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from partialpool.draws.posterior import Posterior
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Widths(Answer):
+class Widths(Answer, Struct, frozen=True, eq=False):
     names: tuple[str, ...]
     widths: np.ndarray
 

@@ -4,13 +4,13 @@ A case is a function that does something at a value and tells whether something 
 `border` names the limit, and a value on each side. Every limit needs a case.
 """
 
-import dataclasses
 import os
 from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import optimize, special
 
 import partialpool as pp
@@ -96,7 +96,7 @@ def judged(label="b[x]", **values):
 def of_run(**changes):
     """Findings of a fit whose run is changed."""
     fit = fitted()
-    return codes(fit.model, dataclasses.replace(fit.run, **changes))
+    return codes(fit.model, replace(fit.run, **changes))
 
 
 # --- Draws ---------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def divergent(share):
     diverging = (np.arange(total) < share * total).reshape(4, -1)
     stats = {"diverging": diverging, "energy": RNG.normal(size=(4, total // 4))}
     fit = fitted()
-    run = dataclasses.replace(fit.run, stats=stats, b=np.zeros((4, total // 4, 2)))
+    run = replace(fit.run, stats=stats, b=np.zeros((4, total // 4, 2)))
     return next(findings._sampler(fit.model, run))
 
 
@@ -255,7 +255,7 @@ def near_zero(part=0.05, share=0.5, room=0.1):
     (top,) = findings._quantiles(name, fit.priors[name], (0.95,))
     draws = np.full(10_000, room * top)
     draws[: round(share * 10_000)] *= part
-    drawn = dataclasses.replace(fit.run.groups[0], sd=draws.reshape(1, -1, 1))
+    drawn = replace(fit.run.groups[0], sd=draws.reshape(1, -1, 1))
     return "sd-near-zero" in of_run(groups=(drawn,))
 
 
@@ -283,7 +283,7 @@ def counts():
 
 def shapes(values):
     fit, pooled = counts()
-    run = dataclasses.replace(fit.run, scalars={"shape": np.reshape(values, (1, -1))})
+    run = replace(fit.run, scalars={"shape": np.reshape(values, (1, -1))})
     return bool(list(findings._scatter(pooled, run)))
 
 
@@ -362,7 +362,7 @@ def a_perfect_fit(share):
     fit = fitted()
     pooled = SimpleNamespace(design=fit.design, family=pp.families.FAMILIES["gaussian"])
     sigma = np.full((4, 100), share * np.std(DATA["y"]))
-    run = dataclasses.replace(fit.run, scalars={"sigma": sigma})
+    run = replace(fit.run, scalars={"sigma": sigma})
     return bool(list(findings._perfect(pooled, run)))
 
 

@@ -2,10 +2,10 @@
 
 import contextlib
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from helpers import assert_same_rows
 from partialpool.design import Plan, build_design

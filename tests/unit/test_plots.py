@@ -5,13 +5,13 @@ Run as a script, this file writes the stored images anew; look at them before ke
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib import style
 from matplotlib.figure import Figure
+from msgspec.structs import replace
 
 from partialpool.drawing.canvas import canvas, titled
 from partialpool.drawing.labels import place_labels

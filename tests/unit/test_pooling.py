@@ -1,9 +1,8 @@
 """Pooling by factor: which factors stay, and which population columns are left beside them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import partialpool as pp
 from partialpool.design import build_design

@@ -7,13 +7,13 @@ import csv
 import io
 import random
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from docx import Document
 from docx.oxml.ns import qn
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 import partialpool as pp
 from partialpool.numerals import minus

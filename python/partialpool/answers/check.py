@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import limits
 from partialpool.arrays import Array, mean_of
@@ -41,8 +41,7 @@ MOST_ROWS = 2_000_000  # that weights stand for, to be made one by one
 COLUMNS = ("observed", "mean", "lower", "upper", "p")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Check(Answer):
+class Check(Answer, Struct, frozen=True, eq=False):
     """What a model makes beside what was observed.
 
     Attributes

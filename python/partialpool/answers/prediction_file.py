@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from partialpool.words.page import Answer, Page
 
 
-@dataclass(frozen=True, repr=False)
-class PredictionFile(Answer):
+class PredictionFile(Answer, Struct, frozen=True):
     """What was written by :meth:`Fit.predict` with ``out=``.
 
     Attributes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from msgspec.structs import asdict
 
 from partialpool import limits
 from partialpool.arrays import Array, Ints, mean_of

@@ -8,10 +8,11 @@ the data, and the draws are reweighted to the posterior that this would give (Ka
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool import limits
 from partialpool.arrays import Array, Ints, mean_of, sd_of
@@ -41,8 +42,7 @@ MOST = 20_000_000
 FINE, RESTS, CONFLICT = "fine", "prior-sensitive", "prior-data-conflict"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Sensitivity(Answer):
+class Sensitivity(Answer, Struct, frozen=True, eq=False):
     """How far population-level parameters depend on the priors, and on the data.
 
     Attributes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.arrays import Array
@@ -89,8 +89,7 @@ def tidy(
     return _wide(fit, found, sets) if wide else _long(fit, found, sets)
 
 
-@dataclass(frozen=True)
-class Levels:
+class Levels(Struct, frozen=True):
     """Parameters of the levels of a group: which kind, of which group, and which of them.
 
     Attributes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.answers.partition import (
     POPULATION,
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 MOST, MOST_INTEGRATED, FEWEST = 4_000_000, 1_000_000, 400
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Variance(Answer):
+class Variance(Answer, Struct, frozen=True, eq=False):
     """Shares of the variance, ICC and R², draw by draw.
 
     Attributes

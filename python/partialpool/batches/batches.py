@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from partialpool.arrays import Ints
 from partialpool.data import Source
@@ -31,8 +32,7 @@ def in_batches(source: Source, names: Iterable[str], labels: Iterable[str] = ())
     return Batches(names, given, source.source, source.how)
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Some rows of a table.
 
     Attributes

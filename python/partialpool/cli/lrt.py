@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, cast
 
 import typer
+from msgspec.structs import replace
 
 import partialpool
 from partialpool.cli import options

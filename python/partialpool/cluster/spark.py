@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Ints
 from partialpool.cluster.spread import Join, Work
@@ -167,8 +167,7 @@ def _packed(batches: Iterator[Any]) -> Iterator[Any]:
         yield pa.RecordBatch.from_arrays([pa.array([data], pa.binary())], ["data"])
 
 
-@dataclass(frozen=True)
-class _Share:
+class _Share(Struct, frozen=True):
     """What a worker does with its share of the rows."""
 
     names: tuple[str, ...]
@@ -199,8 +198,7 @@ def _frames(batches: Iterator[Any], names: list[str]) -> Iterator[Any]:
         yield pa.Table.from_batches(some).rename_columns(names)
 
 
-@dataclass(frozen=True)
-class _Joined:
+class _Joined(Struct, frozen=True):
     """What a worker does with the tables of the keys that it was dealt."""
 
     join: Join

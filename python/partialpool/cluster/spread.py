@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from partialpool.arrays import Ints
 from partialpool.batches.batches import Batches
@@ -103,8 +104,7 @@ class Spread:
         return self._reader.reduce(self.names, task, join)
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(Struct, frozen=True):
     """What a worker does with its rows."""
 
     names: tuple[str, ...]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _BLANK = "[ \u00a0\u2009\u202f]"
 _SIGN = "[+\\-\u2212]?"
@@ -17,8 +19,7 @@ ONE_MARK = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _SAMPLE = 200  # texts that are enough to see which conventions are out of the question
 
 
-@dataclass(frozen=True)
-class Convention:
+class Convention(Struct, frozen=True, dict=True):
     """One way to write numbers.
 
     Parameters

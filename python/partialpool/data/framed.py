@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct, field
 
 from partialpool.data.table import Note
 
@@ -12,8 +13,7 @@ ROWS = 131_072
 """Rows of a batch: a column of them fits into a core's cache."""
 
 
-@dataclass(frozen=True)
-class TextKind:
+class TextKind(Struct, frozen=True):
     """How a column of text is to be read; see `read_texts`.
 
     Attributes
@@ -32,8 +32,7 @@ class TextKind:
     ordered: bool = False
 
 
-@dataclass(frozen=True)
-class Frames:
+class Frames(Struct, frozen=True):
     """A table as frames in memory, one after the other.
 
     Attributes

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from partialpool.data.reading import Reading
 from partialpool.data.relations import RelationReader, connect
@@ -94,8 +95,7 @@ def parquet_batches(paths: Sequence[Path], schema: Any, rows: int) -> Iterator[A
                     raise unreadable(where, error) from None
 
 
-@dataclass(frozen=True)
-class _Files:
+class _Files(Struct, frozen=True):
     """The files of a table, of which a query may find that one is damaged."""
 
     source: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from partialpool.errors import InputError
 
@@ -19,8 +20,7 @@ SIGNS = frozenset(("-", "--", "–", "—", ".", "..", "?", "None", "none", "na"
 SILENT = frozenset(("", "NA", "NaN", "nan"))
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What is said about a table's values beyond what they say themselves.
 
     Parameters

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+
+from msgspec import Struct
 
 from partialpool.data.framed import ROWS, Frames, TextKind
 from partialpool.data.frames import FrameReader, collected
@@ -17,8 +18,7 @@ from partialpool.files.failures import attempt
 _WHOLE = {"Object", "Unknown", "Int128", "UInt128", "Categorical"}
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """Rows that can be asked for.
 
     Attributes

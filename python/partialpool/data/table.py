@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.errors import InputError, did_you_mean
 
@@ -21,8 +22,7 @@ class Note(NamedTuple):
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column: its values, where they are missing, and what kind of values they are.
 
     Parameters
@@ -84,8 +84,7 @@ class Column:
         return self.values if self.texts is None else self.texts
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """Columns of equal length, and a few words that say where they came from."""
 
     columns: dict[str, Column]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from msgspec.structs import replace
 
 from partialpool.arrays import Ints
 from partialpool.data.conventions import PLAIN, WHOLE, Convention, choose, is_number, is_plain

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.data import Column, Note, Table, open_table
@@ -25,8 +26,7 @@ from .roles import (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Complete:
+class Complete(Struct, frozen=True, eq=False):
     """The rows without a missing value and with a weight, and the columns in these rows.
 
     Parameters

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
@@ -19,8 +19,7 @@ from .plan import Aliased, Plan
 from .roles import ROLES, total_offset
 
 
-@dataclass(frozen=True, eq=False)
-class GroupFactor:
+class GroupFactor(Struct, frozen=True, eq=False, dict=True):
     """One grouping factor: its levels, which row belongs to which, and its columns.
 
     Parameters
@@ -92,8 +91,7 @@ class GroupFactor:
         return f"{self.name}: {len(self.levels)} levels × {q} column{'s' * (q != 1)}"
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+class Part(Struct, frozen=True, eq=False):
     """One linear predictor.
 
     Parameters
@@ -128,8 +126,7 @@ class Part:
         return ", ".join(parts)
 
 
-@dataclass(frozen=True, eq=False)
-class Design:
+class Design(Struct, frozen=True, eq=False, weakref=True):
     """The arrays that a model is made of.
 
     Parameters
@@ -262,8 +259,7 @@ class Design:
         return ", ".join(parts)
 
 
-@dataclass(frozen=True, eq=False)
-class Condensed:
+class Condensed(Struct, frozen=True, eq=False):
     """How the rows of a design's arrays stand for the rows of a table, many for each.
 
     They have the first and second moments of the table's rows, weighted, in each combination of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.cluster.opened import opened
@@ -20,8 +21,7 @@ from .plan import Plan
 from .roles import Expression, check_values, role_columns, take_role
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """Rows without prediction, and what else there is to say of those that were gathered.
 
     Attributes
@@ -61,8 +61,7 @@ class LeftOut:
         return notes
 
 
-@dataclass(frozen=True, eq=False)
-class Gathered:
+class Gathered(Struct, frozen=True, eq=False):
     """The columns and roles of the rows that nothing is missing in.
 
     Attributes

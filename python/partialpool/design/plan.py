@@ -7,12 +7,12 @@ It is learned from the rows that are fitted (`learn.py`), and applied to these a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool.arrays import Ints
@@ -28,8 +28,7 @@ from .roles import ROLES, Source, read_source, write_source
 VERSION = 3
 
 
-@dataclass(frozen=True)
-class Aliased:
+class Aliased(Struct, frozen=True):
     """A column that was left out because the rows tell nothing of it.
 
     Parameters
@@ -50,8 +49,7 @@ class Aliased:
     weights: dict[str, float]
 
 
-@dataclass(frozen=True, eq=False)
-class PlannedColumns:
+class PlannedColumns(Struct, frozen=True, eq=False):
     """The columns that some terms make.
 
     Parameters
@@ -103,8 +101,7 @@ class PlannedColumns:
         return cls(kept, made, aliased, stored["state"])
 
 
-@dataclass(frozen=True, eq=False)
-class PlannedGrouping:
+class PlannedGrouping(Struct, frozen=True, eq=False):
     """A grouping factor: where its levels come from, and its columns.
 
     Parameters
@@ -177,8 +174,7 @@ class PlannedGrouping:
         return cls(stored["name"], columns, levels, members, parts)
 
 
-@dataclass(frozen=True, eq=False)
-class PlannedPart:
+class PlannedPart(Struct, frozen=True, eq=False, dict=True):
     """A linear predictor.
 
     Parameters
@@ -238,8 +234,7 @@ class PlannedPart:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Struct, frozen=True, eq=False, dict=True):
     """What makes the columns of a design.
 
     Parameters

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.arrays import Array, Flags, Ints, nearly_whole
 from partialpool.data import Column, Table
@@ -28,8 +29,7 @@ _LARGEST = 1e60
 _LARGEST_COUNT = 2.0**53  # beyond it, floats are no longer counts
 
 
-@dataclass(frozen=True)
-class Role:
+class Role(Struct, frozen=True):
     """What a role is.
 
     Parameters
@@ -62,8 +62,7 @@ ROLES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Expression:
+class Expression(Struct, frozen=True, eq=False):
     """A role that a formula gives, such as ``offset(log(e))``.
 
     Parameters

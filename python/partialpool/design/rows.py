@@ -6,9 +6,9 @@ Those that were fitted, those of a file, and new ones: all are made here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.data import Column, label
@@ -26,8 +26,7 @@ from .plan import Plan, PlannedColumns, PlannedGrouping, PlannedPart
 from .roles import total_offset
 
 
-@dataclass(frozen=True, eq=False)
-class FactorRows:
+class FactorRows(Struct, frozen=True, eq=False):
     """What rows have of a grouping factor.
 
     Parameters
@@ -47,8 +46,7 @@ class FactorRows:
         return np.ascontiguousarray(np.hstack([part.values for part in self.Z]))
 
 
-@dataclass(frozen=True, eq=False)
-class PartRows:
+class PartRows(Struct, frozen=True, eq=False):
     """What rows have of a linear predictor: population columns, and each grouping factor."""
 
     X: Matrix
@@ -142,8 +140,7 @@ def _codes(
     return own[0] if grouping.members is None else match_combinations(own, grouping.members)
 
 
-@dataclass(frozen=True, eq=False)
-class Member:
+class Member(Struct, frozen=True, eq=False):
     """Which level of a group each row belongs to.
 
     Attributes
@@ -162,8 +159,7 @@ class Member:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
+class Rows(Struct, frozen=True, eq=False):
     """The arrays of some rows: population columns, group columns, and what goes with them."""
 
     X: Array

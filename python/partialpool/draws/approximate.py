@@ -12,9 +12,9 @@ What is left out so is said beside it: by how much the levels' own means are off
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import _core
 from partialpool.arrays import Array
@@ -28,8 +28,7 @@ from partialpool.numerals import formatted
 FEW = 50
 
 
-@dataclass(frozen=True)
-class Approximation:
+class Approximation(Struct, frozen=True):
     """How good draws of an approximate posterior are.
 
     Attributes

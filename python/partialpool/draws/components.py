@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.design import Design
@@ -39,8 +39,7 @@ REACH = 8.0
 BLOCK = 60_000  # draws × rows that stay in the cache while levels are integrated out
 
 
-@dataclass(frozen=True, eq=False)
-class Components:
+class Components(Struct, frozen=True, eq=False):
     """Variances, draw by draw: (draw,) each.
 
     Attributes
@@ -70,8 +69,7 @@ class Explained(NamedTuple):
     residual: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Varying:
+class Varying(Struct, frozen=True, eq=False):
     """The factors whose levels vary about a population: their columns and covariances.
 
     Those of working coefficients, which keep their digits far from zero.

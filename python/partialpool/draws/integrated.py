@@ -14,11 +14,11 @@ All levels' cross-products are computed once. Rows are scaled to the same residu
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array, Ints
@@ -98,8 +98,7 @@ class RowScores(NamedTuple):
     log_score: Array
 
 
-@dataclass(frozen=True)
-class Blocks:
+class Blocks(Struct, frozen=True, dict=True):
     """The rows, sorted by level and scaled.
 
     Attributes

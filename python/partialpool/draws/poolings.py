@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Flags, mean_of
 from partialpool.design import GroupFactor
 from partialpool.draws.posterior import Posterior
 
 
-@dataclass(frozen=True, eq=False)
-class Poolings:
+class Poolings(Struct, frozen=True, eq=False, dict=True):
     """The posteriors of one model under three poolings of a factor.
 
     Attributes

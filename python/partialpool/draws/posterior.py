@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from partialpool import called
 from partialpool.arrays import Array
@@ -38,8 +38,7 @@ COEFFICIENT_COLUMNS = ("factor", "level", "term", "n", "mean", "sd", "lower", "u
 MOST_JUDGED = 500
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """Where a fit comes from, for the record.
 
     Attributes

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints
@@ -25,8 +26,7 @@ from partialpool.families import Family, Given
 from partialpool.families.tails import Tails
 
 
-@dataclass(frozen=True, eq=False)
-class RowDraws:
+class RowDraws(Struct, frozen=True, eq=False):
     """Rows and what some draws of the parameters say of them: (draw, row).
 
     Attributes

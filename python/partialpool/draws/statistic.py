@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 
 
-@dataclass(frozen=True, eq=False)
-class Statistic:
+class Statistic(Struct, frozen=True, eq=False):
     """A number that sums up the responses, of the data and of each replicate.
 
     Attributes

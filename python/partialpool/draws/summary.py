@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, quantiles, tails
@@ -22,8 +22,7 @@ COLUMNS = ("mean", "sd", "lower", "upper", "mcse", "ess_bulk", "ess_tail", "r_ha
 ROUNDING = 64 * float(np.finfo(float).eps)
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """Labels and one column of numbers for each of `COLUMNS`."""
 
     labels: tuple[str, ...]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints, mean_of, sd_of
@@ -19,8 +20,7 @@ BARS = 40  # values or bins at most
 NODES = 400  # of a density
 
 
-@dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(Struct, frozen=True, eq=False):
     """Mean response of each level of a factor: of the data, and the replicates' mean and 95%."""
 
     factor: str
@@ -32,8 +32,7 @@ class Groups:
     upper: Array
 
 
-@dataclass(eq=False)
-class Sums:
+class Sums(Struct, eq=False):
     """Running sums over rows, so that no data set is ever held whole."""
 
     design: Design

@@ -9,10 +9,11 @@ splines, all rows are averaged over.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.arrays import Array, Ints
 from partialpool.data import Table
@@ -32,8 +33,7 @@ Averaging = Callable[[Gathered, Array], Array]
 """From rows and their weights."""
 
 
-@dataclass(frozen=True, eq=False)
-class Rule:
+class Rule(Struct, frozen=True, eq=False):
     """Rows with weights, and the values that they get of one column.
 
     Attributes

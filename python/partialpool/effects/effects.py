@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
+from msgspec.structs import replace
 
 from partialpool.answers.predict import AverageRoles, given_roles, predict
 from partialpool.arrays import Array

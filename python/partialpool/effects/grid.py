@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.data import label
@@ -26,8 +26,7 @@ Place = tuple[int, ...]
 """A combination: the position of its value on each axis."""
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """A predictor with the values that rows get, or a grouping factor with chosen levels.
 
     Attributes
@@ -56,8 +55,7 @@ class Axis:
         return tuple(self.levels[0]) if self.levels else (self.name,)
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """What a table of effects is about: it has a row for each combination, or for each two.
 
     Attributes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from partialpool.checks import (
     check_choice,
@@ -22,8 +23,7 @@ KINDS = ("mean", "probability", "linear")
 PAIRS = ("within", "all", "interaction")
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """Checked options of effects.
 
     Attributes

@@ -8,9 +8,10 @@ nodes have to give the same for some levels; else there are more of them.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints, mean_of, sd_of, tails
@@ -114,8 +115,7 @@ def integrated_draws(model: Model, run: Run) -> tuple[Array, int]:
     return draws, 0 if known is None else known.count
 
 
-@dataclass(frozen=True)
-class Normals:
+class Normals(Struct, frozen=True):
     """What the levels' coefficients are distributed by at nodes of φ, a normal at each.
 
     Attributes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from partialpool.engine.run import Run
 from partialpool.engine.sampling import Sampling
@@ -28,8 +29,7 @@ class BoundsError(EngineError):
         return type(self), (self.what, self.remedy)  # to be raised in another process
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """One way to draw from a posterior.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import _core, called
 from partialpool.model.defaults import bounds
@@ -15,8 +15,7 @@ from partialpool.model.scalars import Bounded, correlation_prior
 from partialpool.priors import Normal
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where each kind of parameter lies in the vector that the core walks on."""
 
     b: slice

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from partialpool.engine.chains import Chains, check_draws, progress_of, usable_chains
 from partialpool.engine.conditional import written_scales

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
+
+from msgspec import Struct, field
 
 from partialpool import limits
 from partialpool.checks import check_choice, check_counts, check_flag, check_interval, check_seed
@@ -41,8 +42,7 @@ class SamplingOptions(TypedDict, total=False):
     progress: bool | None
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is asked of the engine: which, how it samples, and the mass of the intervals.
 
     Attributes

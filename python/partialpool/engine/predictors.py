@@ -9,9 +9,9 @@ residuals.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints
@@ -25,8 +25,7 @@ MOST_NODES = 480  # more of them take longer than draws
 MANY = 10**5  # rows for which the number of nodes matters
 
 
-@dataclass(frozen=True)
-class LinearRows:
+class LinearRows(Struct, frozen=True):
     """Rows as linear functions of the coefficients.
 
     Attributes
@@ -49,8 +48,7 @@ class LinearRows:
     noise: Array
 
 
-@dataclass(frozen=True)
-class _Nodes:
+class _Nodes(Struct, frozen=True):
     """Normals at weighted nodes."""
 
     at: Normals
@@ -60,8 +58,7 @@ class _Nodes:
         return len(self.weights)
 
 
-@dataclass(frozen=True)
-class Predictors:
+class Predictors(Struct, frozen=True):
     """All that the linear predictors of rows are averaged by.
 
     What is said of levels that the fit did not see follows the sds of levels themselves, whose

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 PATIENCE = 1.0  # seconds before anything is shown
 PAUSE = 0.2  # seconds between two looks of a notebook's line: each is a message to the browser
@@ -17,8 +19,7 @@ PAUSE = 0.2  # seconds between two looks of a notebook's line: each is a message
 _Counts: TypeAlias = int | Sequence[int]
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(Struct, frozen=True):
     """What is to be done.
 
     Attributes
@@ -72,8 +73,7 @@ class Work:
         return replace(self, total=total, warmup=longest, warmups=each)
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """What is known of a chain, or of all of them."""
 
     name: str

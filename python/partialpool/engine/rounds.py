@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from partialpool import limits
 from partialpool.engine.run import Run
@@ -36,8 +37,7 @@ class Verdict(NamedTuple):
     agree: bool
 
 
-@dataclass(frozen=True)
-class Rounds:
+class Rounds(Struct, frozen=True):
     """How long chains go on.
 
     Attributes

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from partialpool import called
 from partialpool.arrays import Array
 
 
-@dataclass(frozen=True)
-class GroupDraws:
+class GroupDraws(Struct, frozen=True):
     """Draws that belong to the group terms of one factor.
 
     Attributes
@@ -35,8 +35,7 @@ class GroupDraws:
     own: Array | None = None
 
 
-@dataclass(frozen=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """What vouches for independent draws: that polynomials met the density they stood in for.
 
     Attributes
@@ -76,8 +75,7 @@ class Certificate:
         )
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Struct, frozen=True):
     """Draws of the population-level parameters and sampler statistics.
 
     Attributes
@@ -120,10 +118,10 @@ class Run:
     seconds_warmup: float = 0.0
     seconds_sampling: float = 0.0
     interrupted: bool = False
-    failures: tuple[str, ...] = field(default=())
+    failures: tuple[str, ...] = ()
     certificate: Certificate | None = None
     warmups: tuple[int, ...] = ()
-    window: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    window: dict[str, Any] = field(default_factory=dict)
 
     @property
     def warmup_words(self) -> str:
@@ -164,8 +162,8 @@ class Run:
         found = [x for name, x in self.scalars.items() if called.array_of(name) == array]
         return np.stack(found, axis=-1) if found else np.empty((*self.b.shape[:2], 0))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"window": {}}
+    def __reduce__(self) -> tuple[Any, ...]:  # copies begin with no window
+        return Run, astuple(self)[:-1]
 
     def __repr__(self) -> str:
         return f"Run({self.method}: {self.chains} chains × {self.draws} draws, seed {self.seed})"

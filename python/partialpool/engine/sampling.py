@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+
+from msgspec import Struct, field
 
 from partialpool.engine.rounds import Rounds
 
@@ -22,8 +23,7 @@ def all_cores() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
-class Sampling:
+class Sampling(Struct, frozen=True):
     """How a posterior is sampled; all of it was checked.
 
     Attributes

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
@@ -19,8 +20,7 @@ from partialpool.formula.constants import is_text
 from partialpool.formula.tree import Call, Constant, Name, Node, is_condition, show
 
 
-@dataclass(frozen=True, eq=False)
-class Categories:
+class Categories(Struct, frozen=True, eq=False):
     """The categories of the rows.
 
     Parameters

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.data import label
@@ -31,8 +31,7 @@ AS_NUMBERS = "conditions as numbers"
 _Scope = tuple[tuple[str, bool | None], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Coded:
+class Coded(Struct, frozen=True, eq=False):
     """A factor of a term, and its columns on demand.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,7 @@ from .links import LATENT, probabilities
 from .merging import Merged, Responses, repeated, successes
 
 
-@dataclass(frozen=True)
-class Binary(Family):
+class Binary(Family, frozen=True):
     """One trial a row, or a number of successes among `trials`."""
 
     links: tuple[str, ...] = ("logit", "probit", "cloglog")

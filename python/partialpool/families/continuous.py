@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ _SIGMA_T = Dispersion("sigma", None, 0.0, math.inf, "residual scale of {y}")
 _NU = Dispersion("nu", Gamma(2, 0.1), 1.0, math.inf, "degrees of freedom of {y} (few: heavy tails)")
 
 
-@dataclass(frozen=True)
-class Continuous(Family):
+class Continuous(Family, frozen=True):
     """Residuals around the linear predictor: gaussian, Student's t; log-normal for logarithms."""
 
     links: tuple[str, ...] = ("identity",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,7 @@ _WITHOUT_HURDLE = {
 _ONLY_ONES = 'Use family="bernoulli", unless larger counts could have occurred.'
 
 
-@dataclass(frozen=True)
-class Count(LogLink):
+class Count(LogLink, frozen=True):
     """Poisson or, with a `shape`, negative binomial counts; with `zi` or `hu` for their zeros."""
 
     needs: str = "whole numbers from 0"

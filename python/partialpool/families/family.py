@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from partialpool.alike import Kinds
@@ -33,8 +33,7 @@ Aux = Mapping[str, Any]
 """Dispersion parameters by name: numbers or arrays; for ordered categories `threshold`."""
 
 
-@dataclass(frozen=True)
-class Dispersion:
+class Dispersion(Struct, frozen=True):
     """A parameter of the family beside the linear predictor.
 
     Parameters
@@ -107,8 +106,7 @@ class Ends(NamedTuple):
     high: str
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(Struct, frozen=True):
     """A response family: `FAMILIES` holds them all.
 
     Fields are what there is to know of it; methods compute. A new family is a record of one of the
@@ -156,10 +154,13 @@ class Family:
     """The dispersion parameter that says how much rows scatter around their means."""
     zeros: str = ""
     """The dispersion parameter that is about zeros."""
-    words: Mapping[str, str] = field(default_factory=lambda: COEFFICIENTS, hash=False)
+    words: Mapping[str, str] = field(default_factory=lambda: COEFFICIENTS)
     """What a coefficient does, by the name of its scale."""
-    remedies: Mapping[str, str] = field(default_factory=dict, hash=False)
+    remedies: Mapping[str, str] = field(default_factory=dict)
     """What to do, by what was found: codes of findings; `spread`, `zeros` of checks."""
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     @property
     def density(self) -> str:
@@ -309,8 +310,7 @@ class Family:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class LogLink(Family):
+class LogLink(Family, frozen=True):
     """Responses with a log link to their mean."""
 
     links: tuple[str, ...] = ("log",)

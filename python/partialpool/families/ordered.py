@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from .family import Ends, Family, Given, Observed, Response, whole
 from .links import LATENT, probabilities
 
 
-@dataclass(frozen=True)
-class Cumulative(Family):
+class Cumulative(Family, frozen=True):
     """Ordered categories 0 … K − 1, cut out of a latent variable by `threshold` (last axis)."""
 
     links: tuple[str, ...] = ("logit", "probit")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,8 +29,7 @@ _SHAPE_WEIBULL = Dispersion(
 )
 
 
-@dataclass(frozen=True)
-class Positive(LogLink):
+class Positive(LogLink, frozen=True):
     """A mean times noise with mean 1."""
 
     needs: str = "numbers above 0"
@@ -52,8 +50,7 @@ class Positive(LogLink):
         return np.asarray(np.maximum(mu * self.noise(rng, given.aux, mu.shape), _LEAST))
 
 
-@dataclass(frozen=True)
-class Exponential(Positive):
+class Exponential(Positive, frozen=True):
     """Waiting times whose hazard is constant."""
 
     variance_from_mean: bool = True
@@ -80,8 +77,7 @@ class Exponential(Positive):
         return rng.standard_exponential(size)
 
 
-@dataclass(frozen=True)
-class Gamma(Positive):
+class Gamma(Positive, frozen=True):
     """Numbers with a constant coefficient of variation."""
 
     dispersion: tuple[Dispersion, ...] = (_SHAPE_GAMMA,)
@@ -114,8 +110,7 @@ class Gamma(Positive):
         return np.asarray(rng.standard_gamma(aux["shape"], size) / aux["shape"])
 
 
-@dataclass(frozen=True)
-class Weibull(Positive):
+class Weibull(Positive, frozen=True):
     """Waiting times whose hazard rises or falls."""
 
     dispersion: tuple[Dispersion, ...] = (_SHAPE_WEIBULL,)

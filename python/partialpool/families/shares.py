@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ _PHI = Dispersion(
 )
 
 
-@dataclass(frozen=True)
-class Beta(Family):
+class Beta(Family, frozen=True):
     """Shares, with a mean and a precision."""
 
     links: tuple[str, ...] = ("logit", "probit", "cloglog")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.data import Column, label
@@ -28,8 +28,7 @@ MOST = 8  # values of them that may be asked for
 PREDICTORS = 3
 
 
-@dataclass(frozen=True, eq=False)
-class Axis:
+class Axis(Struct, frozen=True, eq=False):
     """A predictor, or a grouping factor, and the values that rows get in turn.
 
     Attributes
@@ -74,8 +73,7 @@ class Axis:
         return [f"{self.name} = {text}" for text in self.labels]
 
 
-@dataclass(frozen=True, eq=False)
-class Chart:
+class Chart(Struct, frozen=True, eq=False):
     """What is drawn of which fit.
 
     Attributes

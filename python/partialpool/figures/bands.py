@@ -7,10 +7,10 @@ take residuals as independent and standard normal; those of rows left out one by
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 
@@ -26,8 +26,7 @@ ROOT_MEAN = 2**0.25 * math.gamma(0.75) / math.sqrt(math.pi)
 ROOT_VARIANCE = math.sqrt(2 / math.pi) - ROOT_MEAN**2
 
 
-@dataclass(frozen=True, eq=False)
-class Sorted:
+class Sorted(Struct, frozen=True, eq=False):
     """Some places along n sorted values of a standard normal variable: (place,) each.
 
     Attributes
@@ -81,8 +80,7 @@ def outside(values: Array, band: Sorted) -> int:
     return int(((own < band.low) | (own > band.high)).sum())
 
 
-@dataclass(frozen=True, eq=False)
-class Trend:
+class Trend(Struct, frozen=True, eq=False):
     """A smooth line through residuals by a predictor, and where it should lie: (point,) each.
 
     Attributes
@@ -106,8 +104,7 @@ class Trend:
         return float(np.max(np.abs(self.y - self.expected) / self.half))
 
 
-@dataclass(frozen=True, eq=False)
-class Smoother:
+class Smoother(Struct, frozen=True, eq=False):
     """What makes smooth lines of values by x, and knows how far these go by chance.
 
     Attributes

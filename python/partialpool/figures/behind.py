@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.figures.asked import Chart, counting, places_of
@@ -18,8 +18,7 @@ BINS = 20  # of a number
 APART = 25  # as many distinct numbers have a mean each
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
+class Data(Struct, frozen=True, eq=False):
     """Fitted rows as they are drawn: all that panels share.
 
     Attributes

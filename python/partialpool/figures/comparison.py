@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import mean_of
 from partialpool.draws.poolings import Poolings
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, eq=False)
-class ComparisonPlots:
+class ComparisonPlots(Struct, frozen=True, eq=False):
     """Figures of a comparison; each returns a matplotlib figure."""
 
     poolings: Poolings

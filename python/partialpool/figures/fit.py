@@ -28,7 +28,7 @@ EFFECTS = 12  # predictors whose effects are among all figures
 Named = Iterator[tuple[str, Callable[[], "Figure"]]]
 
 
-class FitPlots(Plots):
+class FitPlots(Plots, frozen=True, eq=False):
     """Figures of a fit; each returns a matplotlib figure."""
 
     levels = levels

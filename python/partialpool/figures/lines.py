@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints, mean_of, tails
@@ -28,8 +29,7 @@ ROWS = 50  # of a level, over which its line averages
 NUMBERS = 10_000_000  # rows × draws; of more draws, some are used
 
 
-@dataclass(frozen=True, eq=False)
-class Along:
+class Along(Struct, frozen=True, eq=False):
     """The predictor that lines run along.
 
     Attributes
@@ -106,8 +106,7 @@ def _first(fit: Posterior, group: Group, known: tuple[str, ...]) -> str:
     return ""
 
 
-@dataclass(frozen=True, eq=False)
-class Lines:
+class Lines(Struct, frozen=True, eq=False):
     """Expected responses of levels along a predictor: (level, value) arrays.
 
     Attributes

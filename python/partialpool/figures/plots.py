@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from partialpool.draws.posterior import Posterior
 
 
-@dataclass(frozen=True, eq=False)
-class Plots:
+class Plots(Struct, frozen=True, eq=False):
     """A fit whose figures are asked for.
 
     Attributes

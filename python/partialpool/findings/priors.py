@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool import _core, called, limits
@@ -26,8 +26,7 @@ from partialpool.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
 MOST_ROWS = 50_000
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """Coefficients of the mean whose priors are to be compared with the data.
 
     Those of the population, or the levels' own where they have no pooling.

@@ -6,8 +6,9 @@ Wilkinson formulas as formulaic reads them: lower degrees first, otherwise in or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from partialpool.errors import InputError, short
 from partialpool.formula.check import Factor
@@ -39,8 +40,7 @@ def expand_tokens(tokens: list[Token]) -> tuple[Term, ...]:
     return _parsed(tokens)[0]
 
 
-@dataclass(frozen=True)
-class Quotient:
+class Quotient(Struct, frozen=True):
     """Two sides of a ``/`` between terms, and how it is written.
 
     ``a / b`` is ``a + a:b``. Between numbers nobody means that, so the design asks what they are.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 MATH = (
     *("abs", "sqrt", "exp", "expm1", "exp2", "exp10", "log1p", "log2", "log10"),
@@ -12,8 +12,7 @@ MATH = (
 SUMMARIES = ("mean", "sd", "std", "median", "min", "max")
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(Struct, frozen=True):
     """What a function takes.
 
     Parameters

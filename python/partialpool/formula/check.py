@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from partialpool.errors import InputError, NotYetError, did_you_mean, short
 from partialpool.formula.allowed import (
@@ -43,8 +46,7 @@ from partialpool.formula.tree import (
 )
 
 
-@dataclass(frozen=True)
-class Factor:
+class Factor(Struct, frozen=True):
     """One factor of a term: a column, or an expression that has passed the check.
 
     Parameters
@@ -74,7 +76,16 @@ class Factor:
     condition: bool = False
     categorical: bool = False
     constants: tuple[str, ...] = ()
-    tree: Node = field(default=Name(""), compare=False, repr=False)
+    tree: Node = Name("")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Factor) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash(self._said())
+
+    def _said(self) -> tuple[Any, ...]:
+        return astuple(self)[:-1]
 
 
 def column_factor(name: str) -> Factor:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from partialpool.errors import InputError, short
 from partialpool.formula.tree import (
@@ -44,8 +45,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Struct, frozen=True):
     """A part of an expression: a number, a string, a name, a word or an operator.
 
     The kinds are ``number``, ``string``, ``quoted`` (a name, whatever it is made of), ``word``,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.errors import InputError, NotYetError
 from partialpool.formula.algebra import Quotient, expand_tokens, find_quotients
@@ -13,8 +15,7 @@ from partialpool.formula.tokens import Token, join
 from partialpool.formula.tree import Call, Name
 
 
-@dataclass(frozen=True)
-class GroupTerm:
+class GroupTerm(Struct, frozen=True):
     """One group term, ``(terms | factor)``.
 
     Parameters
@@ -44,8 +45,7 @@ class GroupTerm:
     quotients: tuple[Quotient, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Written:
+class _Written(Struct, frozen=True):
     """A group term, the tokens left of its bar, and the text that it was written as."""
 
     group: GroupTerm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from partialpool.errors import InputError, NotYetError, short
 from partialpool.formula.allowed import CALLED
@@ -46,8 +46,7 @@ _PROPORTIONS = ("p", "prop", "proportion")
 _AS_IT_IS = ("as.numeric", "as.integer", "I", "factor", "ordered", "as.character")
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(Struct, frozen=True):
     """The response, as written and as computed, and the roles that the formula gives.
 
     Parameters

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.errors import InputError, NotYetError, short
 from partialpool.formula.algebra import Quotient, find_quotients
@@ -15,8 +17,7 @@ from partialpool.formula.tokens import Token, join, tokenize
 from partialpool.formula.tree import Binary
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """A formula, taken apart.
 
     Parameters

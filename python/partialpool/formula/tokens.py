@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from partialpool.errors import InputError, NotYetError, short
 from partialpool.formula.allowed import CALLED, FUNCTIONS, NOT_YET_COVARIANCES, REWRITTEN
@@ -15,8 +16,7 @@ from partialpool.formula.text import check_length, closing, top_level
 _COVARIANCES = {"us": "|", "diag": "||", "zerocorr": "||"}
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(Struct, frozen=True):
     """One token: its kind, its normalised text, and its first character (counted from 1).
 
     The kinds are ``factor``, ``offset``, ``number``, ``op``, ``open``, ``close``, ``bar`` and

@@ -7,29 +7,27 @@ which trees have a meaning.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from partialpool.formula.names import quoted
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(Struct, frozen=True):
     """A name: of a column, or of a constant such as ``pi``; `sure` where it is in backticks."""
 
     name: str
     sure: bool = False
 
 
-@dataclass(frozen=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """A number, a truth value, a string, or None for nothing at all (``NULL``)."""
 
     value: float | bool | str | None
     written: str = ""
 
 
-@dataclass(frozen=True)
-class Unary:
+class Unary(Struct, frozen=True):
     """``-x``, ``+x`` or not x (the operator is ``!``)."""
 
     operator: str
@@ -37,8 +35,7 @@ class Unary:
     written: str = ""
 
 
-@dataclass(frozen=True)
-class Binary:
+class Binary(Struct, frozen=True):
     """Two operands and what is between them, by its Python name."""
 
     operator: str
@@ -47,8 +44,7 @@ class Binary:
     written: str = ""
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """A function's name, its arguments, and those that are named."""
 
     name: str
@@ -56,8 +52,7 @@ class Call:
     named: tuple[tuple[str, Node], ...] = ()
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(Struct, frozen=True):
     """A list of constants: ``c(1, 2)`` or ``[1, 2]``."""
 
     items: tuple[Node, ...]

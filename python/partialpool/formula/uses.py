@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from partialpool.formula import Factor, Terms, expand
 from partialpool.formula.check import gives_categories
@@ -20,8 +21,7 @@ from partialpool.formula.tree import (
 )
 
 
-@dataclass
-class Uses:
+class Uses(Struct):
     """What the columns of some formulas are used for; a column may have several uses.
 
     Attributes

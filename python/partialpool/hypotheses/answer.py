@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.finding import Finding, about_all
@@ -26,8 +26,7 @@ EQUAL, DIFFERENT, UNDECIDED = "practically equal", "different", "undecided"
 INSIDE, OUTSIDE = "inside", "outside"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Hypothesis(Answer):
+class Hypothesis(Answer, Struct, frozen=True, eq=False, dict=True):
     """What the draws say of hypotheses.
 
     Attributes

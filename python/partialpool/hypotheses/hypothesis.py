@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from partialpool.arrays import Array
 from partialpool.checks import check_interval

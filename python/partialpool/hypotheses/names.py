@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.data.labels import as_given, label
@@ -36,8 +37,7 @@ class OfLevel(NamedTuple):
     term: int
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A parameter that a text names: its full name, and where it ends."""
 
     name: str

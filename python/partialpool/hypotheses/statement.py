@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.errors import InputError, NotYetError, did_you_mean, short, shown
@@ -29,8 +30,7 @@ DIRECTION = {"<": -1, "<=": -1, ">": 1, ">=": 1, "=": 0}
 EXAMPLE = '"b[x] > 0"'
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Two expressions and the sign between them: ``<``, ``<=``, ``>``, ``>=`` or ``=``."""
 
     left: Node
@@ -38,8 +38,7 @@ class Comparison:
     right: Node
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """What a text asks.
 
     Parameters

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from partialpool import _core, called
 from partialpool.arrays import Array, Ints
@@ -28,8 +29,7 @@ FLAT = 1e-6
 STEP = 1e-4
 
 
-@dataclass
-class Searched:
+class Searched(Struct):
     """The deviance along a search, each mode found from that before."""
 
     of: Generalised

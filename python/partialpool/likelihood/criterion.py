@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool import _core, called
@@ -44,8 +44,7 @@ from partialpool.priors import LKJ, Flat, Prior
 STEP = 1e-5
 
 
-@dataclass(frozen=True)
-class Likelihood:
+class Likelihood(Struct, frozen=True):
     """A model whose priors are all flat, and its reduced rows in units fit to search in.
 
     Searching happens in working coefficients ``r̃ = U r``: columns of mean square one a row, and
@@ -111,8 +110,7 @@ class Likelihood:
         return Point(self, G, given, inverse, u, s, value)
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(Struct, frozen=True, dict=True):
     """The likelihood at one relative covariance.
 
     Attributes

@@ -8,10 +8,10 @@ is taken from differences of slopes, and the search ends only where that promise
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 
@@ -39,8 +39,7 @@ class Place(Protocol):
 P = TypeVar("P", bound=Place)
 
 
-@dataclass(frozen=True)
-class Minimum(Generic[P]):
+class Minimum(Generic[P], Struct, frozen=True):
     """Where a search ended.
 
     Attributes

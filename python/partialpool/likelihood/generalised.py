@@ -9,10 +9,11 @@ core (``src/laplace/``).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool import _core
 from partialpool.arrays import Array
@@ -31,8 +32,7 @@ from partialpool.model.scales import Scales, predictors, scales
 from partialpool.priors import Prior
 
 
-@dataclass(frozen=True)
-class Generalised:
+class Generalised(Struct, frozen=True, dict=True):
     """A model of any family whose priors are all flat, with the rows in the core.
 
     A search walks over one vector: working coefficients c, the entries of the lower triangular

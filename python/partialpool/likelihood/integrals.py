@@ -9,11 +9,11 @@ and a second derivative is cheap; with several from `_core.Blocks`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import _core
 from partialpool.arrays import Array
@@ -51,8 +51,7 @@ class Weights(NamedTuple):
         return omega
 
 
-@dataclass(frozen=True)
-class Levels:
+class Levels(Struct, frozen=True):
     """The rows of a model with one factor or none, reduced level by level.
 
     Attributes
@@ -84,8 +83,7 @@ class Levels:
         return LevelsAt(self, G, solved[:, :, : len(G)], solved[:, :, len(G) :], log_det)
 
 
-@dataclass(frozen=True)
-class LevelsAt:
+class LevelsAt(Struct, frozen=True, dict=True):
     """The same at one G: ``K^(−½)`` times R and B, with ``K = I + R G Rᵀ``, and log|V₀|."""
 
     of: Levels
@@ -157,8 +155,7 @@ class LevelsAt:
         return (H + H.T) / 2
 
 
-@dataclass(frozen=True)
-class Several:
+class Several(Struct, frozen=True, dict=True):
     """The rows of a model with several factors.
 
     Attributes
@@ -191,8 +188,7 @@ class Several:
         return SeveralAt(self, G, factors, (F + F.T) / 2, log_det)
 
 
-@dataclass(frozen=True)
-class SeveralAt:
+class SeveralAt(Struct, frozen=True, dict=True):
     """The same at one G."""
 
     of: Several

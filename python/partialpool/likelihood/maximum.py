@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from partialpool import limits
 from partialpool.arrays import Array
@@ -20,8 +20,7 @@ from partialpool.model.model import Group
 from partialpool.model.pooling import Pooled
 
 
-@dataclass(frozen=True)
-class GroupMaximum:
+class GroupMaximum(Struct, frozen=True):
     """Estimates of the group terms of one factor.
 
     Attributes
@@ -41,8 +40,7 @@ class GroupMaximum:
     coef_sd: Array
 
 
-@dataclass(frozen=True)
-class Maximum:
+class Maximum(Struct, frozen=True):
     """Estimates of the parameters, and how they were found.
 
     Attributes

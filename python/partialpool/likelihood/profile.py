@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 
 from partialpool.arrays import Array
 from partialpool.errors import EngineError
@@ -54,8 +54,7 @@ class Held(NamedTuple):
     b: tuple[Array, float] | None = None
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True, dict=True):
     """The deviance of a model in which a parameter is held."""
 
     held: Held
@@ -99,8 +98,7 @@ class _Place:
         return np.append(slope, by_sigma)
 
 
-@dataclass
-class Curve:
+class Curve(Struct):
     """The profiled deviance of one parameter.
 
     Attributes
@@ -175,8 +173,7 @@ class Interval(NamedTuple):
     upper: float
 
 
-@dataclass(frozen=True)
-class Profiles:
+class Profiles(Struct, frozen=True):
     """The intervals of a model's parameters.
 
     Attributes

@@ -9,11 +9,11 @@ the boundary is read off its slope S by the covariance: at a maximum S has no ne
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
@@ -137,8 +137,7 @@ def _descend(point: Point) -> Found:
     return found
 
 
-@dataclass(frozen=True)
-class _ByFactor:
+class _ByFactor(Struct, frozen=True, dict=True):
     """The deviance as a function of the entries of Λ."""
 
     point: Point

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
@@ -23,8 +23,7 @@ from partialpool.own.parts import Block, Outer, OwnParts
 from partialpool.priors import Flat, Normal, NormalAtMean, Prior
 
 
-@dataclass(frozen=True)
-class Coordinates:
+class Coordinates(Struct, frozen=True):
     """How working coefficients c and those of the user are related, and the priors.
 
     Attributes

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool import _core, called, limits
@@ -190,8 +191,7 @@ def _place_effects(
     return placed, first
 
 
-@dataclass(frozen=True)
-class PredictorBuilder:
+class PredictorBuilder(Struct, frozen=True, dict=True):
     """What one linear predictor becomes in the core."""
 
     predictor: Predictor

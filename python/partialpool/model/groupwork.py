@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool import _core, called
@@ -30,8 +31,7 @@ from partialpool.priors import (
 SINGULAR = 1e-9
 
 
-@dataclass(frozen=True)
-class WorkingGroup:
+class WorkingGroup(Struct, frozen=True):
     """Columns for the core, and how its coefficients r̃ become those of the user.
 
     With partial pooling ``r = back r̃``; without, ``coef = T b + base + back r̃``.
@@ -195,8 +195,7 @@ def sampled_group(
     )
 
 
-@dataclass(frozen=True)
-class WorkingPredictor:
+class WorkingPredictor(Struct, frozen=True):
     """A linear predictor in working coordinates, where its coefficients are sampled."""
 
     columns: Array

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.model.coordinates import Coordinates
 
 
-@dataclass(frozen=True)
-class Slices:
+class Slices(Struct, frozen=True):
     """Where the numbers of one linear predictor lie in a row of output.
 
     Attributes
@@ -34,8 +33,7 @@ class Slices:
         return [called.b(column, self.name) for column in self.columns]
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How to read a row of output of the core: predictors, then dispersion parameters."""
 
     predictors: tuple[Slices, ...]

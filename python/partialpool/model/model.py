@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
 from numpy.typing import NDArray
 
 from partialpool import _core, called
@@ -20,8 +21,7 @@ from partialpool.model.layout import Layout
 from partialpool.priors import Normal, NormalAtMean, Prior
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """What the posterior needs to know of the group terms of one factor (the rows are gone).
 
     An engine that integrates draws working coefficients r̃ for every level; those of the user are
@@ -90,8 +90,7 @@ class Group:
         return self.known_sd is not None and bool(np.isinf(self.known_sd).all())
 
 
-@dataclass(frozen=True)
-class Reduced:
+class Reduced(Struct, frozen=True):
     """The rows, reduced to what a Gaussian likelihood needs.
 
     Attributes
@@ -175,8 +174,7 @@ class Reduced:
         return Reduced.from_arrays, (self.arrays(), *rest)
 
 
-@dataclass(frozen=True)
-class Integrable:
+class Integrable(Struct, frozen=True):
     """What is known of the population coefficients c before the rows, in the order of the core.
 
     Attributes
@@ -194,8 +192,7 @@ class Integrable:
     written: Array
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(Struct, frozen=True, dict=True):
     """A model ready to be sampled.
 
     Attributes
@@ -273,8 +270,8 @@ class Model:
             if prior is not None and _differs(prior, self.priors[name])
         }
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"core": None}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Model, astuple(replace(self, core=None))
 
     def __repr__(self) -> str:
         groups = "".join(f", {group.name}: {len(group.levels)} levels" for group in self.groups)

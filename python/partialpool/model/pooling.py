@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool import _core
@@ -22,8 +23,7 @@ POOLINGS: tuple[PoolingName, ...] = get_args(PoolingName)
 Pooling = PoolingName | Mapping[str, PoolingName]
 
 
-@dataclass(frozen=True)
-class Pooled:
+class Pooled(Struct, frozen=True):
     """A design as its pooling sees it.
 
     Attributes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called, limits
 from partialpool.arrays import Array
@@ -22,8 +22,7 @@ from partialpool.own.build import are_dependent, columns_apart, constant_of, own
 from partialpool.own.parts import Outer, OwnParts
 
 
-@dataclass(frozen=True)
-class Predictor:
+class Predictor(Struct, frozen=True):
     """A linear predictor of a design: that of the mean (``mu``) or that of log sigma."""
 
     name: str
@@ -59,8 +58,7 @@ def predictors(design: Design) -> tuple[Predictor, ...]:
     return main, Predictor("sigma", part.columns, part.column_terms, part.X, part.factors)
 
 
-@dataclass(frozen=True)
-class FactorParts:
+class FactorParts(Struct, frozen=True):
     """The columns of one factor.
 
     Attributes
@@ -90,8 +88,7 @@ class FactorParts:
         return self.whole.constant
 
 
-@dataclass(frozen=True)
-class Scales:
+class Scales(Struct, frozen=True):
     """What the default priors are scaled by.
 
     Attributes

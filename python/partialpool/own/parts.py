@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from partialpool.arrays import Array, Ints
 from partialpool.formula import Term
@@ -15,8 +15,7 @@ from partialpool.formula import Term
 CONSTANT: Term = ()
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Struct, frozen=True):
     """Columns of one term.
 
     Several terms share a block where only together they have the constant in their span, such as
@@ -41,8 +40,7 @@ class Block:
         return sizes
 
 
-@dataclass(frozen=True)
-class OwnParts:
+class OwnParts(Struct, frozen=True):
     """A matrix of columns as own parts of their terms.
 
     Attributes
@@ -125,8 +123,7 @@ class OwnParts:
         return single and self.constant != k and bool(np.count_nonzero(self.back[k]) == 1)
 
 
-@dataclass(frozen=True)
-class Outer:
+class Outer(Struct, frozen=True):
     """What takes up a part of a predictor's columns: thresholds, or the levels' own coefficients.
 
     Attributes

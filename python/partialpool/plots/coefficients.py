@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
@@ -34,8 +34,7 @@ WIDTH = 6.8
 STYLES = ((BLUE, "o"), (RED, "D"), (GREY, "s"))
 
 
-@dataclass(frozen=True, eq=False)
-class Estimates:
+class Estimates(Struct, frozen=True, eq=False):
     """What a fit says of some parameters: NaN of those that it has not.
 
     Attributes
@@ -54,8 +53,7 @@ class Estimates:
     outer: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Section:
+class Section(Struct, frozen=True, eq=False):
     """Parameters of one kind.
 
     Attributes

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks, headed
@@ -27,8 +27,7 @@ FURTHEST = 4.5  # residuals beyond lie on the edge
 BAND = "#DADADA"
 
 
-@dataclass(frozen=True, eq=False)
-class Panel:
+class Panel(Struct, frozen=True, eq=False):
     """One diagnostic.
 
     Attributes

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from partialpool.arrays import Array, Ints
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
@@ -41,8 +41,7 @@ NAMED = 30  # categories at most that are named on the axis
 WHITE = "white"
 
 
-@dataclass(frozen=True, eq=False)
-class Curve:
+class Curve(Struct, frozen=True, eq=False):
     """Average predictions along the x axis, with their intervals.
 
     Attributes
@@ -60,8 +59,7 @@ class Curve:
     high: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Behind:
+class Behind(Struct, frozen=True, eq=False):
     """Data behind the curves: rows, or means of some.
 
     Attributes
@@ -83,8 +81,7 @@ class Behind:
 NOTHING = Behind(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
 
-@dataclass(frozen=True, eq=False)
-class Panel:
+class Panel(Struct, frozen=True, eq=False):
     """What one panel shows.
 
     Attributes
@@ -108,8 +105,7 @@ class Panel:
     top: Array = field(default_factory=lambda: np.empty(0))
 
 
-@dataclass(frozen=True, eq=False)
-class Words:
+class Words(Struct, frozen=True, eq=False):
     """What is written around the panels.
 
     Attributes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
@@ -42,8 +42,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Line:
+class Line(Struct, frozen=True, eq=False):
     """What a fit expects of every level along the axis.
 
     Attributes
@@ -68,8 +67,7 @@ class Line:
     upper: Array | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Axis:
+class Axis(Struct, frozen=True, eq=False):
     """An axis: its name, and the names of categories that stand one step apart on it."""
 
     label: str

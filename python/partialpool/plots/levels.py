@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
@@ -40,8 +40,7 @@ ROW = 0.165  # inches
 NAMES, PANEL, MARGIN = 1.7, 3.3, 0.75  # inches: names, a panel, and what is above and below
 
 
-@dataclass(frozen=True, eq=False)
-class Caterpillar:
+class Caterpillar(Struct, frozen=True, eq=False):
     """One coefficient of every level.
 
     Attributes
@@ -64,8 +63,7 @@ class Caterpillar:
     apart: Array | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Places:
+class Places(Struct, frozen=True, eq=False):
     """Where levels stand: the lowest at the bottom.
 
     Attributes

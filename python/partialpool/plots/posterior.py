@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.drawing.canvas import canvas, for_notebooks, headed
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 PANEL, TALL = 2.5, 1.9  # inches
 
 
-@dataclass(frozen=True, eq=False)
-class Density:
+class Density(Struct, frozen=True, eq=False):
     """A parameter.
 
     Attributes

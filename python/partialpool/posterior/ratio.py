@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 ROUNDING = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
-class Side:
+class Side(Struct, frozen=True, eq=False):
     """One of two estimates that are compared."""
 
     formula: str
@@ -34,8 +33,7 @@ class Side:
     maximum: Maximum
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class LikelihoodRatio(Answer):
+class LikelihoodRatio(Answer, Struct, frozen=True, eq=False):
     """A likelihood-ratio test between two nested estimates.
 
     Attributes

@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from partialpool.data import open_table
 from partialpool.data.arrow import arrow_batches, arrow_schema
@@ -40,8 +41,7 @@ class Batch(NamedTuple):
     data: Any
 
 
-@dataclass(frozen=True, eq=False)
-class Batches:
+class Batches(Struct, frozen=True, eq=False):
     """A table in parts.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct, field
 
 from partialpool.arrays import Array
 from partialpool.design.gather import LeftOut
@@ -22,8 +22,7 @@ MOST_LABELS = 1_000_000  # of new levels that are told apart to be counted
 SHOWN = 3
 
 
-@dataclass
-class _Unseen:
+class _Unseen(Struct):
     """Levels of a factor that the fit did not see."""
 
     how: str
@@ -45,8 +44,7 @@ class _Unseen:
         )
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """What was met so far."""
 
     left_out: LeftOut = field(default_factory=LeftOut)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from partialpool.arrays import Ints
 from partialpool.checks import check_choice, check_interval, check_seed
@@ -18,8 +19,7 @@ KINDS = ("mean", "observation", "linear")
 NEW_LEVELS = ("sample", "population", "error")
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is to be predicted.
 
     Attributes
@@ -59,8 +59,7 @@ def asked(
     return Asked(kind, new_levels, own, float(interval), roles)
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
+class Prepared(Struct, frozen=True, eq=False):
     """Rows that can be predicted.
 
     Attributes

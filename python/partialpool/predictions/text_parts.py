@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.data.convert import from_array
 from partialpool.data.delimited import DelimitedReader
 from partialpool.data.table import Column, Table
 
 
-@dataclass(frozen=True, eq=False)
-class TextParts:
+class TextParts(Struct, frozen=True, eq=False):
     """What the columns of a text file are, and its rows some at a time.
 
     Attributes

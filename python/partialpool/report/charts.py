@@ -7,9 +7,10 @@ and work as others do. Data go into a figure once, by their names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from partialpool.drawing.style import GREY, INK
 from partialpool.report.markup import Html, element
@@ -39,8 +40,7 @@ LOOKS: dict[str, Any] = {
 Rows = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, eq=False)
-class Chart:
+class Chart(Struct, frozen=True, eq=False):
     """A figure.
 
     Attributes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.data import Column
 from partialpool.data.labels import label
@@ -25,8 +25,7 @@ MOST_VALUES = 12  # categories of a figure
 MOST_SHOWN = 12  # predictors
 
 
-@dataclass(frozen=True, eq=False)
-class Effect:
+class Effect(Struct, frozen=True, eq=False):
     """What a predictor does on average over the rows.
 
     Attributes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints, mean_of, tails
@@ -21,8 +21,7 @@ from partialpool.words.parameters import POOLING_NAMES
 ALL, SOME = 2000, 1000
 
 
-@dataclass(frozen=True, eq=False)
-class Levels:
+class Levels(Struct, frozen=True, eq=False):
     """What is known of the levels of a factor.
 
     Attributes

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
+
+from msgspec import Struct
 
 from partialpool.numerals import minus
 from partialpool.words.table import ResultTable, plain
@@ -96,8 +97,7 @@ def quoted(text: str, name: str, kind: str = "code") -> Html:
     return element("div", shown, button, class_=f"quoted {kind}")
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A cell of a table.
 
     Attributes
@@ -112,8 +112,7 @@ class Cell:
     value: float | None = None
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Struct, frozen=True):
     """A column of a table: what stands above it, and whether its cells are numbers."""
 
     title: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.arrays import tails
@@ -52,8 +52,7 @@ LEVELS = {"error": "Error", "warning": "Warning", "info": "Note"}
 RATIOS = {"log": "ratio", "logit": "odds ratio"}
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """A part of the page.
 
     Attributes

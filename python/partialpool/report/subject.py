@@ -7,11 +7,11 @@ says why, which the page then says in its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeVar
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.answers.check import Check, check
@@ -37,8 +37,7 @@ MOST_WORK = 20_000_000
 FEWEST_DRAWS = 100
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """An answer that there is not, and why."""
 
     why: str
@@ -68,8 +67,7 @@ class Compared(Protocol):
         """Its table, and among its facts the `factor` whose pooling is compared."""
 
 
-@dataclass(frozen=True, eq=False)
-class Subject:
+class Subject(Struct, frozen=True, eq=False, dict=True):
     """A fit that is reported, and the poolings beside it.
 
     Attributes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -195,8 +194,7 @@ class _Checked:
         """What vouches for independent draws; files of walks and of earlier versions have none."""
         if found is None:
             return
-        names = {field.name for field in fields(Certificate)}
-        if set(_dict(found, "certificate", CERTIFICATE)) != names:
+        if set(_dict(found, "certificate", CERTIFICATE)) != set(Certificate.__struct_fields__):
             raise DamagedError("certificate")
         for name, value in found.items():
             _finite(value, name)

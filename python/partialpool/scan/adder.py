@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool import _core
@@ -29,8 +29,7 @@ Axes = Mapping[tuple[str, Term], Mapping[str, NDArray[np.str_]]]
 """Terms of factors whose categories fix axes, with the texts of these, by column."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Made:
+class _Made(Struct, frozen=True, eq=False):
     """Columns that some terms make, and which of them are not made by terms before."""
 
     terms: tuple[Term, ...]
@@ -249,8 +248,7 @@ class Adder:
         return self.cells.number(found)
 
 
-@dataclass(frozen=True)
-class _Axis:
+class _Axis(Struct, frozen=True):
     """All rows in one cell, weighted by the categories of a term."""
 
     texts: Mapping[str, NDArray[np.str_]]

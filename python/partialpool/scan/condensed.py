@@ -9,10 +9,11 @@ is exactly 1 in every point, so that stages behind need not know that rows stand
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.columns import ColumnFacts
@@ -32,8 +33,7 @@ FAR = 1e3
 ROUNDING, NOTHING = 1e-14, 1e-15
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What else is known of the table that was read.
 
     Attributes

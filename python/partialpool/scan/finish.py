@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from partialpool.arrays import Array, Ints
 from partialpool.design.aliased import leave_out, leave_out_zeros

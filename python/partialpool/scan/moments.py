@@ -8,10 +8,10 @@ sd 1 keeps all its digits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints
@@ -20,8 +20,7 @@ _LISTS = ("mean", "root", "low", "high")
 _FIELDS = ("codes", "n", "weight", *_LISTS, "log_weights")
 
 
-@dataclass(frozen=True, eq=False)
-class Overall:
+class Overall(Struct, frozen=True, eq=False):
     """What all rows together are like, whatever they weigh.
 
     Attributes
@@ -46,8 +45,7 @@ class Overall:
     log_weights: float
 
 
-@dataclass(frozen=True, eq=False)
-class Moments:
+class Moments(Struct, frozen=True, eq=False):
     """What the rows of each cell add up to.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.batches.batches import Batch
@@ -17,8 +17,7 @@ from partialpool.errors import InputError
 from .wanted import Wanted
 
 
-@dataclass(frozen=True, eq=False)
-class CompleteRows:
+class CompleteRows(Struct, frozen=True, eq=False):
     """The rows of a batch without a missing value and with a weight.
 
     Attributes

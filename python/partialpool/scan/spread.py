@@ -7,11 +7,11 @@ as much as there are cells.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.batches.batches import Batches
@@ -106,8 +106,7 @@ def _by_key(found: list[tuple[int, Any]]) -> dict[int, Any]:
 # --- With the workers ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """The first look of a worker at its rows; at the first of them where these tell enough."""
 
     wanted: Wanted
@@ -148,8 +147,7 @@ def _unite(key: int, tables: list[Any]) -> Iterable[Any]:
     return [groups.aggregate([(rows, "sum")]).rename_columns([*names, rows])]
 
 
-@dataclass(frozen=True)
-class _Add:
+class _Add(Struct, frozen=True):
     """A worker adds its rows up, cell by cell."""
 
     wanted: Wanted
@@ -190,8 +188,7 @@ def _dealt(codes: Ints) -> Iterator[tuple[int, Ints]]:
             yield share, own
 
 
-@dataclass(frozen=True)
-class _Merge:
+class _Merge(Struct, frozen=True):
     """A worker merges equal cells of several others."""
 
     columns: tuple[str, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from partialpool.data import Column
 from partialpool.design.roles import Expression, role_columns
@@ -30,8 +31,7 @@ class WholeNeeded(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, eq=False)
-class Wanted:
+class Wanted(Struct, frozen=True, eq=False, dict=True):
     """A formula, and what columns do beside it.
 
     Attributes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from partialpool import _core, limits
@@ -56,8 +56,7 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Loo(Answer):
+class Loo(Answer, Struct, frozen=True, eq=False):
     """Scores of predictions of what a posterior has not seen.
 
     Attributes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool import limits
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Ranking(Answer):
+class Ranking(Answer, Struct, frozen=True, eq=False):
     """Held-out accuracy of several fits of the same data, the best first.
 
     Attributes

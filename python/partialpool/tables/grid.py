@@ -6,9 +6,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from partialpool.numerals import decimals, fixed, give_or_take
 from partialpool.tables.rows import STATISTICS, Row
@@ -36,8 +37,7 @@ class Spanner(NamedTuple):
     last: int
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """A row of cells with its label and the title that it stands under."""
 
     section: str
@@ -45,8 +45,7 @@ class Line:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """Heads of columns, titles over them, rows, and sentences below."""
 
     heads: tuple[str, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.errors import InputError, did_you_mean
@@ -13,8 +14,7 @@ STATISTICS = "Fit"
 """The title above what stands below the parameters."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A row of a table.
 
     Attributes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.arrays import Array, quantiles, tails
@@ -38,8 +38,7 @@ class Place(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """A fit as a column of a table.
 
     Attributes

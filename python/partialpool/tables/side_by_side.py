@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, get_args
+
+from msgspec.structs import replace
 
 from partialpool.checks import (
     check_choice,

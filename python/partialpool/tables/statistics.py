@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.errors import InputError
@@ -19,8 +20,7 @@ MOST_ROWS = 20_000
 ENGINES = {"reml": "REML", "ml": "maximum likelihood"}
 
 
-@dataclass
-class Asked:
+class Asked(Struct, dict=True):
     """A fit of which statistics are wanted.
 
     Attributes

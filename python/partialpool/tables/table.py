@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from partialpool.checks import check_text
 from partialpool.errors import InputError, shown
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from great_tables import GT
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Table(Answer):
+class Table(Answer, Struct, frozen=True, eq=False, dict=True):
     """Fits side by side: print it, show it in a notebook, or write it as a file.
 
     Attributes

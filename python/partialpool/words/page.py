@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from partialpool.finding import Finding, told
 from partialpool.words.table import ResultTable, plain
@@ -14,8 +16,7 @@ from partialpool.words.table import ResultTable, plain
 WIDTH = 100
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """What a result says.
 
     Attributes

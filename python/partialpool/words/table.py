@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class ResultColumn:
+class ResultColumn(Struct, frozen=True):
     """A column of a table.
 
     Attributes
@@ -44,8 +43,7 @@ class ResultColumn:
         return self.head or self.name
 
 
-@dataclass(frozen=True)
-class ResultTable:
+class ResultTable(Struct, frozen=True):
     """Rows with labels, perhaps in sections that have titles.
 
     Examples

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array
@@ -22,8 +22,7 @@ LINES = 500  # of a crowd, as many levels have their lines drawn
 SHOWN = 20_000  # as many levels are drawn at all
 
 
-@dataclass(frozen=True, eq=False)
-class Panel:
+class Panel(Struct, frozen=True, eq=False):
     """What one pooling says about every level.
 
     Attributes
@@ -50,8 +49,7 @@ class Panel:
     note: str = ""
 
 
-@dataclass(eq=False)
-class Scene:
+class Scene(Struct, eq=False):
     """What all panels share.
 
     Attributes
