@@ -1,10 +1,9 @@
 """`one_pass`: when a table is read in batches, what a fit says of it, and what it lacks then."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import astuple
 
 import partialpool as pp
 from partialpool import limits
@@ -138,8 +137,7 @@ def test_default_priors_of_a_large_table(small, data, monkeypatch):
     assert passed.keys() == whole.keys()
     for name, prior in whole.items():
         own, found = (
-            [v for v in dataclasses.astuple(one) if isinstance(v, float)]
-            for one in (prior, passed[name])
+            [v for v in astuple(one) if isinstance(v, float)] for one in (prior, passed[name])
         )
         assert np.allclose(own, found, rtol=1e-9)
 

@@ -4,12 +4,11 @@ Both densities are right to some 1e-13 times their condition, so 1e-10 leaves ro
 columns here.
 """
 
-import dataclasses
 import warnings
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from condensing import condensed
 from partialpool.design import build_design
@@ -108,7 +107,7 @@ def close(one, other, tolerance=CLOSE):
 
 
 def numbers(prior):
-    return [v for v in dataclasses.astuple(prior) if isinstance(v, (int, float))]
+    return [v for v in astuple(prior) if isinstance(v, (int, float))]
 
 
 def assert_same(one, other, rng, density=CLOSE):

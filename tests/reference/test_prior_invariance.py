@@ -11,6 +11,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import astuple
 
 import partialpool as pp
 from helpers import log_likelihood, model_of, points
@@ -226,5 +227,5 @@ def test_rows_that_count_are_rows(family):
     long = pp.default_priors(formula, d.loc[d.index.repeat(d["w"])], family=family)
     assert list(short) == list(long)
     for name, prior in short.items():
-        numbers = [[getattr(p, n) for n in p.__dataclass_fields__] for p in (prior, long[name])]
+        numbers = [astuple(p) for p in (prior, long[name])]
         assert numbers[0] == pytest.approx(numbers[1], rel=1e-9, abs=1e-12), name

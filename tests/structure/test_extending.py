@@ -100,10 +100,9 @@ for formula, options, said in (
         raise AssertionError(said)
 """
 
-BEFORE = "@dataclass(frozen=True)\nclass HalfCauchy"
+BEFORE = "class HalfCauchy"
 # Half of Student's t with 4 degrees of freedom: the core has its density.
-CLASS = '''@dataclass(frozen=True)
-class HalfFour(_Half):
+CLASS = '''class HalfFour(_Half, frozen=True):
     """Student's t with 4 degrees of freedom, above 0."""
 
     scale: float = 1.0

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 import partialpool as pp
 from partialpool.priors import NormalAtMean
@@ -20,7 +21,7 @@ S_X, S_Z = DATA["x"].std(ddof=1), DATA["z"].std(ddof=1)
 
 
 def numbers(prior):
-    return [getattr(prior, name) for name in prior.__dataclass_fields__]
+    return list(astuple(prior))
 
 
 def resolved(formula, priors=None, **options):

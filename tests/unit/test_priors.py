@@ -236,7 +236,7 @@ def test_reading_a_prior(text, prior):
 def test_every_prior_reads_back_what_it_says(name):
     kind = PRIORS[name]
     given = {"low": 1.0, "high": 2.0}
-    prior = kind(*(given.get(f, 1.5) for f in kind.__dataclass_fields__))
+    prior = kind(*(given.get(f, 1.5) for f in kind.__struct_fields__))
     assert parse_prior(str(prior)) == prior
 
 

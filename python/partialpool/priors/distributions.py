@@ -1,4 +1,4 @@
-"""The distributions that there are: frozen dataclasses that users write, listed in `PRIORS`.
+"""The distributions that there are: frozen structs that users write, listed in `PRIORS`.
 
 `kernel()` gives the name and numbers of the density in the core; `support` is where it has mass. A
 prior put on a scale (an sd, sigma) is cut off below 0.
@@ -7,7 +7,6 @@ prior put on a scale (an sd, sigma) is cut off below 0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,8 +16,7 @@ from partialpool.errors import InputError
 from .prior import Kernel, Prior
 
 
-@dataclass(frozen=True)
-class Normal(Prior):
+class Normal(Prior, frozen=True):
     """Normal distribution with a mean and an sd.
 
     Examples
@@ -48,8 +46,7 @@ class AtMean:
         return f"{super().__str__()} at the mean of the predictors"
 
 
-@dataclass(frozen=True)
-class NormalAtMean(AtMean, Normal):
+class NormalAtMean(AtMean, Normal, frozen=True):
     """Normal prior of a coefficient where the other predictors are at their means.
 
     It is the default for the intercept, for terms of several columns, and for terms that occur in
@@ -65,8 +62,7 @@ class NormalAtMean(AtMean, Normal):
     """
 
 
-@dataclass(frozen=True)
-class StudentT(Prior):
+class StudentT(Prior, frozen=True):
     """Student's t with degrees of freedom, location and scale."""
 
     df: float
@@ -84,8 +80,7 @@ class StudentT(Prior):
         return (self.loc, self.scale)
 
 
-@dataclass(frozen=True)
-class Cauchy(Prior):
+class Cauchy(Prior, frozen=True):
     """Cauchy distribution: Student's t with one degree of freedom."""
 
     loc: float = 0.0
@@ -102,8 +97,7 @@ class Cauchy(Prior):
         return (self.loc, self.scale)
 
 
-@dataclass(frozen=True)
-class _Half(Prior):
+class _Half(Prior, frozen=True):
     """A symmetric density around 0, restricted to values above 0."""
 
     @property
@@ -111,8 +105,7 @@ class _Half(Prior):
         return (0.0, math.inf)
 
 
-@dataclass(frozen=True)
-class HalfNormal(_Half):
+class HalfNormal(_Half, frozen=True):
     """Normal(0, sd) restricted to values above 0."""
 
     sd: float = 1.0
@@ -128,8 +121,7 @@ class HalfNormal(_Half):
         return (0.67 * self.sd, 0.6 * self.sd)
 
 
-@dataclass(frozen=True)
-class HalfStudentT(_Half):
+class HalfStudentT(_Half, frozen=True):
     """StudentT(df, 0, scale) restricted to values above 0."""
 
     df: float
@@ -146,8 +138,7 @@ class HalfStudentT(_Half):
         return (self.scale, self.scale)
 
 
-@dataclass(frozen=True)
-class HalfCauchy(_Half):
+class HalfCauchy(_Half, frozen=True):
     """Cauchy(0, scale) restricted to values above 0."""
 
     scale: float = 1.0
@@ -163,8 +154,7 @@ class HalfCauchy(_Half):
         return (self.scale, self.scale)
 
 
-@dataclass(frozen=True)
-class Exponential(_Half):
+class Exponential(_Half, frozen=True):
     """Exponential distribution with a rate (its mean is 1/rate).
 
     Examples
@@ -186,8 +176,7 @@ class Exponential(_Half):
         return (1 / self.rate, 1 / self.rate)
 
 
-@dataclass(frozen=True)
-class ExponentialAtMean(AtMean, Exponential):
+class ExponentialAtMean(AtMean, Exponential, frozen=True):
     """Exponential prior of the sd of coefficients where the other predictors are at their means.
 
     The default where the coefficients of a group term correlate.
@@ -199,8 +188,7 @@ class ExponentialAtMean(AtMean, Exponential):
     """
 
 
-@dataclass(frozen=True)
-class Gamma(_Half):
+class Gamma(_Half, frozen=True):
     """Gamma distribution with shape and rate (its mean is shape/rate)."""
 
     shape: float
@@ -217,8 +205,7 @@ class Gamma(_Half):
         return (self.shape / self.rate, math.sqrt(self.shape) / self.rate)
 
 
-@dataclass(frozen=True)
-class InverseGamma(_Half):
+class InverseGamma(_Half, frozen=True):
     """Inverse gamma distribution with shape and scale (its mode is scale/(shape + 1))."""
 
     shape: float
@@ -236,8 +223,7 @@ class InverseGamma(_Half):
         return (mode, mode)
 
 
-@dataclass(frozen=True)
-class LogNormal(_Half):
+class LogNormal(_Half, frozen=True):
     """Log-normal: the logarithm is Normal(mu, sd)."""
 
     mu: float = 0.0
@@ -254,8 +240,7 @@ class LogNormal(_Half):
         return (math.exp(self.mu), math.exp(self.mu) * min(self.sd, 1.0))
 
 
-@dataclass(frozen=True)
-class Uniform(Prior):
+class Uniform(Prior, frozen=True):
     """Uniform distribution between two bounds, which are kept exactly."""
 
     low: float
@@ -284,8 +269,7 @@ class Uniform(Prior):
         return ((self.low + self.high) / 2, (self.high - self.low) / 4)
 
 
-@dataclass(frozen=True)
-class Flat(Prior):
+class Flat(Prior, frozen=True):
     """The improper uniform density over all values that the parameter can take."""
 
     def kernel(self) -> Kernel:
@@ -296,8 +280,7 @@ class Flat(Prior):
         return (0.0, math.inf)
 
 
-@dataclass(frozen=True)
-class LKJ(Prior):
+class LKJ(Prior, frozen=True):
     """Prior of a correlation matrix: density proportional to det(cor)^(eta − 1).
 
     `eta` = 1 is uniform over correlation matrices; larger values favour weak correlations
@@ -314,8 +297,7 @@ class LKJ(Prior):
         return (0.0, 0.5)
 
 
-@dataclass(frozen=True)
-class LKJAtMean(AtMean, LKJ):
+class LKJAtMean(AtMean, LKJ, frozen=True):
     """LKJ prior of correlations of coefficients where the other predictors are at their means.
 
     Examples

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
 from numbers import Real
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict, astuple, force_setattr
 
 from partialpool.arrays import Array
 from partialpool.errors import InputError, shown
@@ -14,14 +15,12 @@ from partialpool.errors import InputError, shown
 Kernel = tuple[str, list[float]]
 
 
-@dataclass(frozen=True)
-class Prior:
+class Prior(Struct, frozen=True):
     """Base class of all priors."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            what = f"`{field.name}` of {type(self).__name__} is "
+        for name, value in asdict(self).items():
+            what = f"`{name}` of {type(self).__name__} is "
             if isinstance(value, bool) or not isinstance(value, Real):
                 raise InputError(what + shown(value), remedy="give a number")
             try:
@@ -29,13 +28,13 @@ class Prior:
             except OverflowError:
                 number = math.inf
             what += f"{number:g}"
-            object.__setattr__(self, field.name, number)
+            force_setattr(self, name, number)
             if not math.isfinite(number):
                 raise InputError(what, remedy="give a finite number")
-            if field.name in _POSITIVE and number <= 0:
+            if name in _POSITIVE and number <= 0:
                 raise InputError(what, remedy="it must be above 0")
-            low, high = _POSSIBLE if field.name in _POSITIVE else (0.0, _POSSIBLE[1])
-            if field.name == "mu":  # a logarithm
+            low, high = _POSSIBLE if name in _POSITIVE else (0.0, _POSSIBLE[1])
+            if name == "mu":  # a logarithm
                 high = math.log(high)
             if not low <= abs(number) <= high:
                 raise InputError(what, remedy="no quantity is that large or small; check the unit")
@@ -114,7 +113,7 @@ class Prior:
             return any(bool(((x >= low) & (x <= high)).any()) for x in parts)
 
     def __str__(self) -> str:
-        numbers = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))
+        numbers = ", ".join(f"{number:.4g}" for number in astuple(self))
         return f"{type(self).__name__.removesuffix('AtMean')}({numbers})"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import fields
 
 from partialpool.errors import InputError, short
 
@@ -54,7 +53,7 @@ def parse_prior(text: str) -> Prior:
     except (TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        names = ", ".join(f.name for f in fields(by_name[name]))
+        names = ", ".join(by_name[name].__struct_fields__)
         raise InputError(
             f"`{short(text)}` does not fit", remedy=f"{by_name[name].__name__} takes ({names})"
         ) from None

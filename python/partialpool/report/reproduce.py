@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
+
+from msgspec.structs import astuple
 
 from partialpool.families import DEFAULT
 from partialpool.priors import AtMean, Prior
@@ -126,7 +127,7 @@ def _prior(prior: Prior | str) -> str:
 
 def _typed(prior: Prior) -> str:
     """Write a prior as the command line takes it, with all of its digits."""
-    numbers = ", ".join(repr(getattr(prior, field.name)) for field in fields(prior))
+    numbers = ", ".join(map(repr, astuple(prior)))
     kind = type(prior).__name__.removesuffix("AtMean").lower()
     return f"{kind}({numbers}){' at the mean' * isinstance(prior, AtMean)}"
 

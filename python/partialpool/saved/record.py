@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
-from msgspec.structs import asdict
+from msgspec.structs import asdict, astuple
 from numpy.typing import NDArray
 
 from partialpool import called
@@ -286,7 +285,7 @@ def _read_implied(meta: Mapping[str, Any], arrays: Arrays) -> dict[str, Normal]:
 
 
 def _encode_prior(prior: Prior) -> list[Any]:
-    return [type(prior).__name__, *(getattr(prior, f.name) for f in fields(prior))]
+    return [type(prior).__name__, *astuple(prior)]
 
 
 def _decode_prior(spec: list[Any]) -> Prior:

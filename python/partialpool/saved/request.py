@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import astuple
+
 from partialpool.engine.options import SamplingOptions
 from partialpool.priors import PRIORS, Prior
 from partialpool.request import Kept, Request
@@ -55,7 +57,7 @@ def _written(value: Any) -> Any:
     if isinstance(value, Kept):
         return {KEPT: value.name}
     if isinstance(value, Prior):
-        return [type(value).__name__, *vars(value).values()]
+        return [type(value).__name__, *astuple(value)]
     if isinstance(value, Mapping):
         return {str(name): _written(one) for name, one in value.items()}
     if callable(value):
