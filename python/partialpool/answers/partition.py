@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.called import element
@@ -14,7 +14,7 @@ from partialpool.draws.components import Components, Explained, Found
 POPULATION, RESIDUAL, TOGETHER = "population", "residual", "together"
 
 
-class Quantity(NamedTuple):
+class Quantity(Struct, frozen=True):
     """A number that every draw gives.
 
     Attributes

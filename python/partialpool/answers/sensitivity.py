@@ -8,7 +8,7 @@ the data, and the draws are reweighted to the posterior that this would give (Ka
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
@@ -191,7 +191,7 @@ def log_likelihood(fit: Posterior, draws: Ints) -> Array:
     return total
 
 
-class Weights(NamedTuple):
+class Weights(Struct, frozen=True):
     """Normalised weights of draws, and the Pareto k that says how reliable they are."""
 
     weights: Array

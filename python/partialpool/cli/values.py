@@ -6,9 +6,10 @@ That library takes longer to import than a small fit takes in all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import typer
+from msgspec import Struct
 from typer.main import get_command
 
 KINDS = (str, int, float, bool)
@@ -37,7 +38,7 @@ def _parameters(command: Any, outer: typer.Context | None = None) -> Iterator[An
         yield from _parameters(inner, context)
 
 
-class Reader(NamedTuple):
+class Reader(Struct, frozen=True):
     """Reads the values of one option, or of one argument.
 
     Attributes

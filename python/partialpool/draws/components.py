@@ -62,7 +62,7 @@ class Components(Struct, frozen=True, eq=False):
         return np.asarray(sum(parts, np.zeros_like(self.residual)))
 
 
-class Explained(NamedTuple):
+class Explained(Struct, frozen=True):
     """Variance of fitted values over the rows, and the mean variance around them: (draw,) each."""
 
     fitted: Array

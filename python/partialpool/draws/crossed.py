@@ -10,6 +10,7 @@ import os
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array, Ints
@@ -43,7 +44,7 @@ class Drawn(NamedTuple):
     sampled: Array
 
 
-class Crossed(NamedTuple):
+class Crossed(Struct, frozen=True):
     """The rows of a fit in working coordinates.
 
     Attributes

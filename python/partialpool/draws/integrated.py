@@ -53,7 +53,7 @@ def integrates(fit: Posterior) -> bool:
     return True
 
 
-class Parameters(NamedTuple):
+class Parameters(Struct, frozen=True):
     """Draws of φ and what they give: (draw, …).
 
     Attributes

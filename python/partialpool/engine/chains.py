@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -27,7 +28,7 @@ STATISTICS = 4  # numbers of the sampler that are kept of every draw
 SUMMARY = 12  # numbers a draw, while a parameter is summarised
 
 
-class Chains(NamedTuple):
+class Chains(Struct, frozen=True):
     """Chains that can be used, the draws that all of them have, and why others failed."""
 
     good: list[dict[str, Any]]

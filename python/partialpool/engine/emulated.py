@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.engine.blocks import Moments
@@ -25,7 +25,7 @@ DEGREES = (4, 3, 2, 1)
 GOOD = 0.05
 
 
-class Polynomials(NamedTuple):
+class Polynomials(Struct, frozen=True):
     """Means and log variances of many coefficients as polynomials in φ.
 
     Attributes

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -39,7 +38,7 @@ ITERATIONS, RESTARTS = 400, 4
 PATIENCE, SLOW = 4, 1e-4
 
 
-class LeftOver(NamedTuple):
+class LeftOver(Struct, frozen=True):
     """What the columns leave of a response.
 
     Attributes

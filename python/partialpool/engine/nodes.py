@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.engine.conditional import own_scales
@@ -42,7 +43,7 @@ STEPS = 50
 MOST_UNEQUAL = 4.0
 
 
-class Nodes(NamedTuple):
+class Nodes(Struct, frozen=True):
     """Some of the draws.
 
     Attributes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -22,7 +21,7 @@ MARGIN, MOST_MORE = 1.1, 4.0
 FURTHER = 1.5
 
 
-class Verdict(NamedTuple):
+class Verdict(Struct, frozen=True):
     """What draws so far are worth.
 
     Attributes

@@ -90,7 +90,7 @@ class Observed(NamedTuple):
     trials_name: str | None
 
 
-class Ends(NamedTuple):
+class Ends(Struct, frozen=True):
     """Responses from the lowest kind to the highest, which nothing can lie beyond.
 
     Attributes

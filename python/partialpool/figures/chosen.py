@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.arrays import Array
@@ -20,7 +20,7 @@ from partialpool.engine.conditional import coefficient_draws, deviation_draws
 from partialpool.errors import InputError, did_you_mean
 
 
-class Chosen(NamedTuple):
+class Chosen(Struct, frozen=True):
     """Parameters with their draws: (chain, draw, parameter); what to say of those left out."""
 
     labels: list[str]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called
 from partialpool.arrays import Array, Ints
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ALL, CHOSEN, MOST = 12, 8, 24  # levels: all of so few, so many of more, so many on demand
 
 
-class Shown(NamedTuple):
+class Shown(Struct, frozen=True):
     """Levels that have panels: their positions, and why they were chosen."""
 
     levels: list[int]

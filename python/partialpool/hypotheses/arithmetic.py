@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array
 from partialpool.errors import InputError
 from partialpool.formula.tree import Binary, Call, Constant, Name, Node, Unary
 
 
-class Function(NamedTuple):
+class Function(Struct, frozen=True):
     """A function, and how many numbers it takes at most; at least 2 where it takes several."""
 
     compute: Callable[..., Any]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct, field
@@ -30,7 +29,7 @@ EXACT = 1e-7
 AWAKE = 0.05
 
 
-class Held(NamedTuple):
+class Held(Struct, frozen=True):
     """A parameter that is held at a value, in coordinates of the others.
 
     The factor of the relative covariance is ``fixed / σ + Σ v directions``.
@@ -165,7 +164,7 @@ def _positive(curvature: Array, instead: Array) -> Array:
     return instead
 
 
-class Interval(NamedTuple):
+class Interval(Struct, frozen=True):
     """A parameter's estimate by maximum likelihood, and the ends of its interval."""
 
     estimate: float

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -384,7 +383,7 @@ def empirical_thresholds(design: Design) -> Array:
     return np.asarray(np.log(below / (1 - below)))
 
 
-class Thresholds(NamedTuple):
+class Thresholds(Struct, frozen=True):
     """Typical increments from one threshold to the next, and the thresholds' priors."""
 
     increments: list[float]

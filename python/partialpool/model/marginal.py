@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from partialpool import _core, called
@@ -104,7 +104,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     )
 
 
-class WorkingRows(NamedTuple):
+class WorkingRows(Struct, frozen=True):
     """The rows of a Gaussian model with one factor as the core takes them.
 
     Attributes

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from partialpool import called
 from partialpool.design import GroupFactor
 from partialpool.model.defaults import bounds
@@ -37,7 +39,7 @@ class Scalar(NamedTuple):
     signed: bool = False
 
 
-class Bounded(NamedTuple):
+class Bounded(Struct, frozen=True):
     """A prior's density with the bounds of its parameter."""
 
     kernel: Kernel
@@ -45,7 +47,7 @@ class Bounded(NamedTuple):
     high: float
 
 
-class PriorRow(NamedTuple):
+class PriorRow(Struct, frozen=True):
     """A prior of ``row · c + shift``, where c are working coefficients."""
 
     kernel: Kernel
@@ -91,7 +93,7 @@ def group_sd_specs(
     return specs
 
 
-class CovarianceSpec(NamedTuple):
+class CovarianceSpec(Struct, frozen=True):
     """The covariance of the coefficients of one factor: its columns, and priors of correlations."""
 
     q: int

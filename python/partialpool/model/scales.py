@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -222,7 +221,7 @@ def _sd(y: Array, counting: Array | None) -> float:
     return math.sqrt(float(np.sum(counting * rest**2)) / max(total - 1, 1.0))
 
 
-class _Columns(NamedTuple):
+class _Columns(Struct, frozen=True):
     """Columns whose own parts are wanted.
 
     Attributes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.drawing.canvas import TEXT, canvas, for_notebooks
 from partialpool.drawing.frame import handle, surround
@@ -35,7 +36,7 @@ WIDTH = 7.4
 Ends = tuple[float, float]
 
 
-class Study(NamedTuple):
+class Study(Struct, frozen=True):
     """One study: its own estimate, and the shrunken one, each with its interval."""
 
     name: str
@@ -45,7 +46,7 @@ class Study(NamedTuple):
     ends: Ends
 
 
-class Summary(NamedTuple):
+class Summary(Struct, frozen=True):
     """The mean over studies with its interval, and where a new study's true effect is expected."""
 
     mean: float

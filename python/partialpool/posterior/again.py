@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import replace
 
 from partialpool.data import Column, Table
@@ -52,7 +53,7 @@ class Changes(ModelOptions, SamplingOptions, total=False):
     quadrature: int | None
 
 
-class Earlier(NamedTuple):
+class Earlier(Struct, frozen=True):
     """What an earlier fit knows of itself."""
 
     request: Request | None
@@ -60,7 +61,7 @@ class Earlier(NamedTuple):
     facts: Provenance
 
 
-class Again(NamedTuple):
+class Again(Struct, frozen=True):
     """What is asked now, checked, and what to say of it."""
 
     posed: Posed

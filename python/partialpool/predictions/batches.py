@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 ROWS = 131_072  # that are read at a time
 
 
-class Batch(NamedTuple):
+class Batch(Struct, frozen=True):
     """Some rows: as they are written again, and as anything that `open_table` opens."""
 
     table: Any
@@ -109,7 +109,7 @@ def open_batches(data: Any, used: Collection[str], *, as_texts: bool) -> Batches
     return None if found is None else _arrow("the table", found, how)
 
 
-class _Stream(NamedTuple):
+class _Stream(Struct, frozen=True):
     """What Arrow reads in parts."""
 
     schema: Any

@@ -9,7 +9,7 @@ is exactly 1 in every point, so that stages behind need not know that rows stand
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct, field
@@ -184,7 +184,7 @@ def _roles(facts: Facts, precision: Array) -> dict[str, Array]:
     return {facts.precision: precision if facts.precision == "weights" else precision**-0.5}
 
 
-class _Columns(NamedTuple):
+class _Columns(Struct, frozen=True):
     """All columns of moments: where each is, and what is known of it.
 
     Attributes
@@ -223,7 +223,7 @@ class _Columns(NamedTuple):
         return [self.position[name] for name in names]
 
 
-class _Points(NamedTuple):
+class _Points(Struct, frozen=True):
     """Points that have the moments of cells.
 
     Attributes

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import replace
 
 from partialpool.arrays import Array, Ints
@@ -21,7 +20,7 @@ from .levels import Levels
 from .moments import Moments, Overall
 
 
-class Levelled(NamedTuple):
+class Levelled(Struct, frozen=True):
     """The levels of a factor, and which of them each number is that it got as it came."""
 
     levels: tuple[Array, ...]

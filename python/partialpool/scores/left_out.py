@@ -7,9 +7,9 @@ correlations and sigma, whose posterior is reweighted; in all others, that of al
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.arrays import Array, Ints
 from partialpool.draws.crossed import crossed, crosses, drawn
@@ -33,7 +33,7 @@ from partialpool.scores.loo import (
 )
 
 
-class Places(NamedTuple):
+class Places(Struct, frozen=True):
     """Where responses lie among those that a posterior which has not seen them expects: (row,).
 
     Attributes

@@ -29,7 +29,7 @@ class Cell(NamedTuple):
     is_number: bool = True
 
 
-class Spanner(NamedTuple):
+class Spanner(Struct, frozen=True):
     """A title over several columns, counted from 0 without that of labels."""
 
     title: str
@@ -59,7 +59,7 @@ class Grid(Struct, frozen=True):
             yield title, list(lines)
 
 
-class Head(NamedTuple):
+class Head(Struct, frozen=True):
     """What stands above the column of a fit."""
 
     name: str

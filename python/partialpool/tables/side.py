@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     upper: float = math.nan
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True):
     """Where a parameter stands in a table, and what it is called there."""
 
     section: str
