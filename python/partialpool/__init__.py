@@ -3,7 +3,7 @@
 The public names; heavy modules are imported where they are used.
 """
 
-from partialpool import interrupt as _interrupt  # noqa: F401, before what takes time
+from partialpool import starting as _starting  # noqa: F401, before what takes time
 
 # isort: split
 

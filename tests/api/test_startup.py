@@ -50,6 +50,31 @@ def test_the_package_imports_nothing_heavy():
     assert not (HEAVY | {"typer"}) & set(done.stdout.split())
 
 
+SEARCHES = """
+import gc, sys
+sys.argv[0] = sys.argv[1]
+from partialpool import cli
+print(gc.isenabled(), end=" ")
+cli.main(["data", "individuals"])
+print(gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "found"), [("partialpool", "False True True"), ("analysis.py", "True True False")]
+)
+def test_our_own_process_alone_looks_for_no_garbage_in_modules(program, found, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SEARCHES, program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    words = done.stdout.split()
+    assert " ".join([words[0], *words[-2:]]) == found
+
+
 def test_only_the_command_that_is_asked_for_is_made_ready():
     assert list(quick(cli.asked(["fit", "data.csv"])).commands) == ["fit"]
     assert {"fit", "show"} < quick(cli.asked(["fot"])).commands.keys()

@@ -17,7 +17,7 @@ import pytest
 
 import partialpool as pp
 from partialpool.files.failures import attempt
-from partialpool.interrupt import INTERRUPTED
+from partialpool.starting import INTERRUPTED
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 

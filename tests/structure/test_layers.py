@@ -41,7 +41,7 @@ LAYERS = (
     ("files",),
     ("memory", "checks", "writing", "limits", "finding", "alike"),
     ("columns", "rank"),
-    ("paths", "arrays", "numerals", "interrupt", "taking", "called", "version", "_core"),
+    ("paths", "arrays", "numerals", "starting", "taking", "called", "version", "_core"),
     ("errors",),
 )
 
@@ -117,6 +117,18 @@ INSIDE = {
     *("plots", "drawing"),  # matplotlib
     *("draws.frame", "effects.frame"),  # are a pandas.DataFrame
 }
+
+
+def test_records_are_no_dataclasses():
+    """Whose methods are compiled whenever the package is imported, a millisecond for each."""
+    using = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        and "dataclasses" in (getattr(node, "module", None), *(one.name for one in node.names))
+    }
+    assert not using
 
 
 def test_own_files_are_imported_at_the_top():

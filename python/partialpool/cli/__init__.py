@@ -35,7 +35,7 @@ from partialpool.cli.show import show_command
 from partialpool.cli.table import table_command
 from partialpool.cli.values import quick
 from partialpool.errors import EngineError, FindingWarning, InputError
-from partialpool.interrupt import INTERRUPTED
+from partialpool.starting import INTERRUPTED, all_imported
 
 app = typer.Typer(
     name="partialpool",
@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     partialpool 0.1.0
     0
     """
+    all_imported()
     given = list(sys.argv[1:] if arguments is None else arguments)
     with _streams(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FindingWarning)  # findings are printed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from partialpool.finding import Finding
-from partialpool.interrupt import INTERRUPTED
+from partialpool.starting import INTERRUPTED
 
 DONE, UNUSABLE, BAD_INPUT = 0, 1, 2
 

@@ -29,9 +29,9 @@ from partialpool.cli.options import MODEL, READING, SAMPLING, taking
 from partialpool.cli.output import report, say
 from partialpool.engine import MAXIMISED
 from partialpool.errors import InputError
-from partialpool.interrupt import INTERRUPTED
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
+from partialpool.starting import INTERRUPTED
 from partialpool.tables.saving import check_ending
 from partialpool.words.estimate import estimate_page
 

@@ -17,11 +17,11 @@ from partialpool.data import open_table
 from partialpool.engine import MAXIMISED
 from partialpool.errors import InputError
 from partialpool.formula import parse_formula
-from partialpool.interrupt import INTERRUPTED
 from partialpool.posterior.comparison import Comparison
 from partialpool.posterior.fit import Fit
 from partialpool.report.report import check_report
 from partialpool.report.subject import MOST_ROWS
+from partialpool.starting import INTERRUPTED
 
 FITTING = (*READING, "priors", "pooling", *MODEL, *SAMPLING, "start")
 

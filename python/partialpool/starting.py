@@ -1,10 +1,11 @@
-"""Ctrl-C while the command line is still being imported: an exit code, no traceback.
+"""How a process starts that is our command line: Ctrl-C ends it without a traceback, and quickly.
 
 The package imports this first. A program that imports the package keeps its own ways.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from itertools import pairwise
 from pathlib import PurePath
@@ -38,5 +39,15 @@ def _leave_quietly(
     sys.__excepthook__(kind, error, traceback)
 
 
-if is_command(sys.argv, sys.orig_argv):
+COMMAND = is_command(sys.argv, sys.orig_argv)
+
+if COMMAND:
     sys.excepthook = _leave_quietly
+    gc.disable()  # while modules are imported nothing is garbage
+
+
+def all_imported() -> None:
+    """Look for garbage from now on, but never among modules: they stay until the process ends."""
+    if COMMAND:
+        gc.freeze()
+        gc.enable()
