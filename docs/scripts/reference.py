@@ -12,6 +12,7 @@ from typing import Any
 import griffe
 
 import partialpool as pp
+from partialpool import priors
 from partialpool.figures.comparison import ComparisonPlots
 from partialpool.figures.fit import FitPlots
 
@@ -28,6 +29,7 @@ def _listed() -> Iterator[str]:
 
 
 METHODS = frozenset(_listed())
+PRIORS = {f"{prior.__module__}.{prior.__qualname__}": prior for prior in priors.PRIORS.values()}
 
 
 class AsCalled(griffe.Extension):
@@ -37,6 +39,8 @@ class AsCalled(griffe.Extension):
         """Mend an object once it is known."""
         if obj.docstring is not None:
             obj.docstring.value = ROLE.sub(r"`\1`", obj.docstring.value)
+        if isinstance(obj, griffe.Class) and obj.path in PRIORS:
+            obj.set_member("__init__", _made(PRIORS[obj.path]))
         if not isinstance(obj, griffe.Function) or obj.parent is None or not obj.parent.is_module:
             return
         function = getattr(importlib.import_module(obj.parent.path), obj.name, None)
@@ -46,6 +50,13 @@ class AsCalled(griffe.Extension):
         if obj.path in METHODS:
             first = next(iter(obj.parameters))
             first.name, first.annotation = "self", None
+
+
+def _made(prior: type[priors.Prior]) -> griffe.Function:
+    """How a prior is made, which only the class itself knows."""
+    own = [griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)]
+    own += map(_parameter, inspect.signature(prior).parameters.values())
+    return griffe.Function("__init__", parameters=griffe.Parameters(*own))
 
 
 def _parameter(one: inspect.Parameter) -> griffe.Parameter:
