@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from msgspec.structs import asdict
 
 import partialpool as pp
 from partialpool import cli
@@ -85,7 +86,7 @@ def test_same_numbers_as_python(capsys):
     assert (record["seed"], record["formula"]) == (7, SIMPLE)
     assert record["method"] == "marginal"
     assert record["versions"]["partialpool"] == pp.__version__
-    assert record["findings"] == [vars(finding) for finding in fit.findings]
+    assert record["findings"] == [asdict(finding) for finding in fit.findings]
 
 
 def test_known_errors(capsys):

@@ -18,6 +18,7 @@ import warnings
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import asdict
 
 import partialpool as pp
 
@@ -84,7 +85,7 @@ def check_same(here, there):
         assert a.terms == b.terms
     assert list(here.priors) == list(there.priors)
     for name, prior in here.priors.items():
-        own, other = vars(prior), vars(there.priors[name])
+        own, other = asdict(prior), asdict(there.priors[name])
         assert own.keys() == other.keys()
         for key, value in own.items():
             np.testing.assert_allclose(other[key], value, rtol=1e-10, err_msg=name)
