@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-
 from msgspec import Struct, field
 
 from partialpool.engine.rounds import Rounds
+
+if TYPE_CHECKING:
+    import numpy as np
+
+WARMUP = 1000  # draws of a chain, where nothing else is said
 
 Values = Mapping[str, Any]
 # As text: numpy's random numbers take a while to import.
@@ -48,7 +50,7 @@ class Sampling(Struct, frozen=True):
 
     chains: int = 4
     draws: int = 1000
-    warmup: int = 1000
+    warmup: int = WARMUP
     seed: int = 0
     threads: int = field(default_factory=all_cores)
     warmup_given: bool = False

@@ -20,7 +20,7 @@ from partialpool.draws.rows import (
 )
 from partialpool.engine.progress import Progress, Work
 from partialpool.engine.sample import ENGINES, sample
-from partialpool.engine.sampling import Sampling
+from partialpool.engine.sampling import WARMUP, Sampling
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled
 from partialpool.model.fixed import fixed as hold_priors
@@ -164,7 +164,7 @@ def refit(fit: Posterior, design: Design, priors: Mapping[str, Prior]) -> Poster
         chains=run.chains,
         draws=run.draws,
         # Where it decides by itself, it may take as long as it does at most.
-        warmup=max(run.warmup, Sampling.warmup if run.method == "nuts" else 200),
+        warmup=max(run.warmup, WARMUP if run.method == "nuts" else 200),
         seed=run.seed,
         progress=False,
     )
