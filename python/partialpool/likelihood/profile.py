@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct, field
@@ -164,7 +165,7 @@ def _positive(curvature: Array, instead: Array) -> Array:
     return instead
 
 
-class Interval(Struct, frozen=True):
+class Interval(NamedTuple):
     """A parameter's estimate by maximum likelihood, and the ends of its interval."""
 
     estimate: float
