@@ -23,9 +23,11 @@ const BEYOND: f64 = 1.8;
 const FARTHEST: f64 = 5.4;
 /// The first fit, which shows whether there is anything to follow, is at least that far.
 const LEAST: f64 = 0.45;
-/// Steps of a fit, and of the first, which shows whether there is anything to follow.
+/// Steps of a fit at most, and of the first, which shows whether there is anything to follow.
 const ITERATIONS: usize = 15;
 const GLANCE: usize = 4;
+/// Share by which coefficients still move, root mean square, at which a fit is good enough.
+const CLOSE: f64 = 0.01;
 /// H as a power of the sds: no steeper than that, either way.
 const STEEPEST: f64 = 2.5;
 /// Change of log volume within an sd of the log sd, in those of the energy, that is worth the work.
@@ -62,7 +64,11 @@ pub(super) fn drift(
         let scale = (-2.0 * log_size).exp();
         state[which].precision[g] = at.precision[g].iter().map(|p| p * scale).collect();
         for _ in 0..iterations {
+            let before = state[which].r[g].clone();
             improve(model, state, u, which, Some(g)).ok()?;
+            if is_close(&before, &state[which].r[g]) {
+                break;
+            }
         }
         let bound = STEEPEST * log_size.abs();
         levels_at(model, estimates, state, u, which, g, own, &sigma, bound)
@@ -102,6 +108,12 @@ pub(super) fn drift(
         shift,
         slide,
     })
+}
+
+/// Whether coefficients have hardly moved.
+fn is_close(before: &[f64], now: &[f64]) -> bool {
+    let moved: f64 = before.iter().zip(now).map(|(before, now)| (now - before).powi(2)).sum();
+    moved <= CLOSE * CLOSE * dot(now, now)
 }
 
 /// Logs of the sizes at which there are fits, where the prior expects sds of this log size.

@@ -2,10 +2,9 @@
 //! coefficients are integrated out at the pilot's variances.
 
 use super::Estimate;
-use super::products::level_precision;
+use super::products::{half_solved, level_precision, take_out};
 use crate::general::Part;
-use crate::linalg::{cholesky_ridged, inverse_ridged, solve_lower};
-use crate::predictor::dot;
+use crate::linalg::{cholesky_ridged, inverse_ridged};
 use crate::whitening::Whitening;
 
 /// Information that levels share with those that they are nested in: ZᵀWZ′.
@@ -89,41 +88,36 @@ fn eliminate(
     let (q, p) = (own.q, own.p);
     let mut m = level_precision(own, precision, level);
     cholesky_ridged(&mut m, q)?;
-    let half_solved = |matrix: &[f64], width: usize| -> Vec<Vec<f64>> {
-        (0..width)
-            .map(|b| {
-                let mut column: Vec<f64> =
-                    (0..q).map(|a| matrix[(level * q + a) * width + b]).collect();
-                solve_lower(&m, q, &mut column);
-                column
-            })
-            .collect()
+    let half = |matrix: &[f64], width: usize| {
+        half_solved(&m, q, &matrix[level * q * width..][..q * width], width)
     };
-    let with_c = half_solved(&own.cross, p);
-    for i in 0..p {
-        for j in 0..p {
-            population[i * p + j] -= dot(&with_c[i], &with_c[j]);
-        }
-    }
-    let halves: Vec<_> = own.ancestors.iter().map(|a| half_solved(&a.cross, a.q)).collect();
+    let with_c = half(&own.cross, p);
+    take_out(&with_c, p, population);
+    let halves: Vec<_> = own.ancestors.iter().map(|a| half(&a.cross, a.q)).collect();
+    // Of two matrices of q rows, `(AᵀB)[a, b]`.
+    let product = |x: &[f64], y: &[f64], widths: (usize, usize), a: usize, b: usize| -> f64 {
+        (0..q).map(|i| x[i * widths.0 + a] * y[i * widths.1 + b]).sum()
+    };
     for (k, ancestor) in own.ancestors.iter().enumerate() {
         let there = ancestor.levels[level] as usize;
         let outer = &mut levels[ancestor.factor];
-        let (q, half) = (ancestor.q, &halves[k]);
-        for a in 0..q {
-            for b in 0..q {
-                outer.information[(there * q + a) * q + b] -= dot(&half[a], &half[b]);
+        let (width, half) = (ancestor.q, &halves[k]);
+        for a in 0..width {
+            let row = there * width + a;
+            for b in 0..width {
+                outer.information[row * width + b] -= product(half, half, (width, width), a, b);
             }
             for j in 0..p {
-                outer.cross[(there * q + a) * p + j] -= dot(&half[a], &with_c[j]);
+                outer.cross[row * p + j] -= product(half, &with_c, (width, p), a, j);
             }
         }
         for (other, far) in own.ancestors.iter().zip(&halves).skip(k + 1) {
             let shared = outer.ancestors.iter_mut().find(|a| a.factor == other.factor);
             let Some(shared) = shared else { continue };
-            for a in 0..q {
+            for a in 0..width {
                 for b in 0..other.q {
-                    shared.cross[(there * q + a) * other.q + b] -= dot(&half[a], &far[b]);
+                    shared.cross[(there * width + a) * other.q + b] -=
+                        product(half, far, (width, other.q), a, b);
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use super::Estimate;
 use crate::general::Part;
-use crate::linalg::{cholesky_ridged, solve_lower, solve_ridged};
+use crate::linalg::{cholesky_ridged, solve_ridged};
 use crate::predictor::dot;
 use crate::whitening::Whitening;
 
@@ -24,15 +24,13 @@ impl<'a> Products<'a> {
 
     /// Set a factor's targets to its scores, ZᵀWe.
     pub fn set_scores(&mut self, e: &[f64], g: usize) {
-        let (grouping, levels) = (&self.part.columns.groupings[g], &mut self.levels[g]);
-        levels.target.fill(0.0);
-        for k in 0..grouping.q {
-            let z = grouping.column(k, &(0..e.len()));
-            for row in 0..e.len() {
-                let level = grouping.codes[row] as usize;
-                levels.target[level * grouping.q + k] += self.weights[row] * z[row] * e[row];
-            }
-        }
+        self.set_targets(&weighted(e, self.weights), g);
+    }
+
+    fn set_targets(&mut self, weighted: &[f64], g: usize) {
+        let (grouping, target) = (&self.part.columns.groupings[g], &mut self.levels[g].target);
+        target.fill(0.0);
+        grouping.gather(0..weighted.len(), weighted, target);
     }
 
     /// Solve for c and one factor's r, which with the other factors where they are should give
@@ -46,14 +44,17 @@ impl<'a> Products<'a> {
                 grouping.add(0..rest.len(), &minus, &mut rest);
             }
         }
-        let (mut a, mut c) = (self.population.clone(), population_score(part, self.weights, &rest));
+        let rest = weighted(&rest, self.weights);
+        let columns = (0..p).map(|i| part.columns.column(i, &(0..rest.len())));
+        let (mut a, mut c) =
+            (self.population.clone(), columns.map(|x| dot(x, &rest)).collect::<Vec<_>>());
         add_prior_curvature(part, at, &mut a, &mut c);
         if self.levels.is_empty() {
             solve_ridged(&a, p, &mut c)?;
             at.c = c;
             return Some(());
         }
-        self.set_scores(&rest, g);
+        self.set_targets(&rest, g);
         let (levels, precision) = (&mut self.levels[g], &at.precision[g]);
         let q = levels.q;
         for target in levels.target.chunks_exact_mut(q) {
@@ -77,24 +78,32 @@ impl<'a> Products<'a> {
     }
 }
 
+/// Rows whose columns stay in the first-level cache.
+const ROWS: usize = 128;
+
 fn of_population(part: &Part, weights: &[f64]) -> Vec<f64> {
-    let (p, all) = (part.coefficients.len(), 0..part.columns.n);
+    let (n, p) = (part.columns.n, part.coefficients.len());
     let mut a = vec![0.0; p * p];
-    for i in 0..p {
-        let x = weighted(part.columns.column(i, &all), weights);
-        for j in 0..=i {
-            let s = dot(&x, part.columns.column(j, &all));
-            a[i * p + j] = s;
-            a[j * p + i] = s;
+    for first in (0..n).step_by(ROWS) {
+        let range = first..(first + ROWS).min(n);
+        for i in 0..p {
+            let x = weighted(part.columns.column(i, &range), &weights[range.clone()]);
+            for j in 0..=i {
+                a[i * p + j] += dot(&x, part.columns.column(j, &range));
+            }
         }
     }
+    mirror(&mut a, p);
     a
 }
 
-/// XᵀWe.
-fn population_score(part: &Part, weights: &[f64], e: &[f64]) -> Vec<f64> {
-    let columns = (0..part.coefficients.len()).map(|i| part.columns.column(i, &(0..e.len())));
-    columns.map(|column| dot(&weighted(column, weights), e)).collect()
+/// Copy the lower triangle to the upper one.
+fn mirror(a: &mut [f64], p: usize) {
+    for i in 0..p {
+        for j in 0..i {
+            a[j * p + i] = a[i * p + j];
+        }
+    }
 }
 
 fn weighted(column: &[f64], weights: &[f64]) -> Vec<f64> {
@@ -106,22 +115,20 @@ fn of_levels(part: &Part, weights: &[f64], g: usize) -> Whitening {
     let grouping = &part.columns.groupings[g];
     let (q, all) = (grouping.q, 0..n);
     let mut levels = Whitening::none(q, p, grouping.n_levels);
-    for k in 0..q {
-        let z = grouping.column(k, &all);
-        for row in 0..n {
-            let level = grouping.codes[row] as usize;
-            let wz = weights[row] * z[row];
-            for l in 0..=k {
-                let product = wz * grouping.column(l, &all)[row];
-                levels.information[(level * q + k) * q + l] += product;
-                if l < k {
-                    levels.information[(level * q + l) * q + k] += product;
-                }
-            }
-            for j in 0..p {
-                levels.cross[(level * q + k) * p + j] += wz * part.columns.x[j * n + row];
-            }
+    // What a column shares with those of every level.
+    let mut shared = vec![0.0; levels.target.len()];
+    let mut gathered = |column: &[f64], to: &mut [f64], width: usize| {
+        shared.fill(0.0);
+        grouping.gather(all.clone(), &weighted(column, weights), &mut shared);
+        for (to, shared) in to.iter_mut().step_by(width).zip(&shared) {
+            *to = *shared;
         }
+    };
+    for k in 0..q {
+        gathered(grouping.column(k, &all), &mut levels.information[k..], q);
+    }
+    for j in 0..p {
+        gathered(part.columns.column(j, &all), &mut levels.cross[j..], p);
     }
     levels
 }
@@ -162,21 +169,36 @@ fn eliminate_levels(
     for level in 0..levels.n_levels {
         let mut m = level_precision(levels, precision, level);
         cholesky_ridged(&mut m, q)?;
-        // Half-solved: L⁻¹ [G, g].
-        let mut half = vec![vec![0.0; q]; p + 1];
-        for (j, column) in half.iter_mut().enumerate() {
-            for i in 0..q {
-                let row = level * q + i;
-                column[i] = if j < p { levels.cross[row * p + j] } else { levels.target[row] };
-            }
-            solve_lower(&m, q, column);
-        }
-        for i in 0..p {
-            for j in 0..p {
-                a[i * p + j] -= dot(&half[i], &half[j]);
-            }
-            b[i] -= dot(&half[i], &half[p]);
+        let half = half_solved(&m, q, &levels.cross[level * q * p..][..q * p], p);
+        let of_b = half_solved(&m, q, &levels.target[level * q..][..q], 1);
+        take_out(&half, p, a);
+        for (row, of_b) in half.chunks_exact(p.max(1)).zip(of_b) {
+            b.iter_mut().zip(row).for_each(|(b, half)| *b -= half * of_b);
         }
     }
     Some(())
+}
+
+/// `L⁻¹ B` for B with q rows.
+pub(super) fn half_solved(l: &[f64], q: usize, b: &[f64], width: usize) -> Vec<f64> {
+    let mut half = b.to_vec();
+    for i in 0..q {
+        let (above, row) = half.split_at_mut(i * width);
+        let row = &mut row[..width];
+        for k in 0..i {
+            let there = &above[k * width..][..width];
+            row.iter_mut().zip(there).for_each(|(x, there)| *x -= l[i * q + k] * there);
+        }
+        row.iter_mut().for_each(|x| *x /= l[i * q + i]);
+    }
+    half
+}
+
+/// `A −= BᵀB` for B of rows as long as A has.
+pub(super) fn take_out(b: &[f64], p: usize, a: &mut [f64]) {
+    for row in b.chunks_exact(p.max(1)) {
+        for (a, factor) in a.chunks_exact_mut(p).zip(row) {
+            a.iter_mut().zip(row).for_each(|(a, x)| *a -= factor * x);
+        }
+    }
 }

@@ -79,12 +79,12 @@ pub(super) fn covariances(
     all
 }
 
-/// `sum += A V Aᵀ` with V of size k × k.
+/// `sum += A V Aᵀ` with V symmetric, of size k × k.
 fn add_quadratic(a: &[f64], v: &[f64], k: usize, sum: &mut [f64]) {
     let q = a.len() / k.max(1);
     for i in 0..q {
         let row = &a[i * k..][..k];
-        let half: Vec<f64> = (0..k).map(|m| (0..k).map(|l| row[l] * v[l * k + m]).sum()).collect();
+        let half: Vec<f64> = v.chunks_exact(k.max(1)).map(|v| dot(row, v)).collect();
         for j in 0..q {
             sum[i * q + j] += dot(&half, &a[j * k..][..k]);
         }
