@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
 
 pub const DEGENERATE: &str = "the conditional of the coefficients is degenerate";
 
@@ -227,6 +228,53 @@ pub struct ChainRun {
     pub warmup_seconds: f64,
     pub sampling_seconds: f64,
     pub failure: Option<String>,
+}
+
+/// The clock of a chain, and the draws at which its round ends.
+pub struct Pace {
+    clock: Instant,
+    until: usize,
+}
+
+impl Pace {
+    pub fn new(plan: &Plan) -> Self {
+        Self { clock: Instant::now(), until: plan.draws }
+    }
+
+    /// The warm-up has come to its end.
+    pub fn warmed(&mut self, run: &mut ChainRun) {
+        run.warmup_seconds = self.lap();
+    }
+
+    /// Whether a chain goes on, which where a round ends the others decide with it.
+    pub fn goes_on(
+        &mut self,
+        chain: usize,
+        run: &mut ChainRun,
+        width: usize,
+        watch: &Watch,
+    ) -> Result<bool, String> {
+        let ends = run.kept == self.until;
+        if ends {
+            run.sampling_seconds += self.lap();
+        }
+        if ends && !watch.goes_on(chain, run, &mut self.until, width)? {
+            return Ok(false);
+        }
+        if ends {
+            self.clock = Instant::now();
+        } else if watch.stop.load(Relaxed) {
+            run.sampling_seconds += self.lap();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn lap(&mut self) -> f64 {
+        let seconds = self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+        seconds
+    }
 }
 
 /// What is kept of a draw beside its row of output.

@@ -15,7 +15,8 @@ from partialpool.words.parameters import given_words, pooling_words
 
 ENGINES = {
     "marginal": "coefficients were integrated out exactly and the remaining parameters sampled",
-    "nuts": "all parameters were sampled by the No-U-Turn sampler",
+    "nuts": "all parameters were sampled by Hamiltonian Monte Carlo, by the No-U-Turn sampler "
+    "where paths of a set length would not do",
     "laplace": "an approximation, for which coefficients given scales and dispersion were taken "
     "for normal around their mean (Laplace's formula)",
     "metropolis": "all parameters were sampled by random-walk Metropolis",

@@ -1,19 +1,21 @@
-//! NUTS (nuts-rs) from a scattered start, in coordinates that a pilot gave or in others.
+//! Chains from a scattered start: Hamiltonian Monte Carlo in coordinates that a pilot gave, where
+//! these are good; else NUTS.
 
+mod adapting;
 mod metric;
-mod target;
 #[cfg(test)]
 mod tests;
+mod walker;
 mod warmup;
+mod whitened;
 
-use crate::sampler::{ChainRun, DEGENERATE, Density, Kept, Plan, Watch, generator};
+use crate::sampler::{ChainRun, DEGENERATE, Density, Kept, Pace, Plan, Watch, generator};
+use adapting::Adapting;
 use metric::Metric;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
-use target::Walker;
+use walker::Walker;
 use warmup::{LEAST, Warmed, Warming};
 
 const NO_START: &str = "no starting point with a finite density was found";
@@ -62,24 +64,15 @@ fn walk<D: Density>(
     run: &mut ChainRun,
 ) -> Result<(), String> {
     let mut row = vec![0.0; density.n_outputs()];
-    let (mut clock, mut until) = (Instant::now(), plan.draws);
+    let mut pace = Pace::new(plan);
     let mut walker = walker(&mut density, chain, plan, watch, run)?;
     // What is left of the warm-up.
     let tune = if walker.is_warm() { 0 } else { plan.warmup - run.warmup };
     for iteration in 0.. {
         if iteration == tune {
-            run.warmup_seconds = clock.elapsed().as_secs_f64();
-            clock = Instant::now();
+            pace.warmed(run);
         }
-        if run.kept == until {
-            run.sampling_seconds += clock.elapsed().as_secs_f64();
-            let more = watch.goes_on(chain, run, &mut until, row.len())?;
-            clock = Instant::now();
-            if !more {
-                break;
-            }
-        }
-        if watch.stop.load(Relaxed) {
+        if !pace.goes_on(chain, run, row.len(), watch)? {
             break;
         }
         let draw = walker.draw()?;
@@ -97,7 +90,6 @@ fn walk<D: Density>(
         let (energy, logp) = (draw.energy, draw.logp);
         run.keep(&row, Kept { energy, logp, diverging: draw.diverging, depth: draw.depth });
     }
-    run.sampling_seconds += clock.elapsed().as_secs_f64();
     Ok(())
 }
 
@@ -115,14 +107,15 @@ fn walker<D: Density>(
             let (metric, start) = whitened_start(density, dense, &mut random)?;
             let warming = Warming { density, chain, plan, watch };
             match warming.warm(metric, start, &mut random, run)? {
-                Warmed::Yes(walker) => return Ok(*walker),
+                Warmed::Yes(walk) => return Ok(Walker::Whitened(walk)),
                 Warmed::No(at) => at,
             }
         }
         _ => starting_point(density, &mut random)?,
     };
     watch.warms_up(chain, plan.warmup);
-    Walker::adapting(density, &at, plan.warmup - run.warmup, plan, &mut random)
+    let walk = Adapting::new(density, &at, plan.warmup - run.warmup, plan, &mut random)?;
+    Ok(Walker::Adapting(Box::new(walk)))
 }
 
 /// Where a chain starts that the pilot gave coordinates: those that are about standard normal are

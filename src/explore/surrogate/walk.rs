@@ -1,12 +1,10 @@
 //! Chains that walk over the stand-in and answer to the density.
 
 use super::{State, Surrogate, Walker};
-use crate::sampler::{ChainRun, DEGENERATE, Density, Kept, Plan, Watch, generator};
+use crate::sampler::{ChainRun, DEGENERATE, Density, Kept, Pace, Plan, Watch, generator};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use std::f64::consts::PI;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
 /// Moves over the stand-in between two draws: enough that draws hardly correlate.
 const MOVES: usize = 3;
@@ -137,7 +135,7 @@ fn try_chain<D: Density>(
     let mut row = vec![0.0; density.n_outputs()];
     let mut walker = Walker::new(surrogate.clone(), density, true);
     let mut state = scattered(&mut walker, &mut walk);
-    let mut clock = Instant::now();
+    let mut pace = Pace::new(plan);
     for _ in 0..plan.warmup {
         walker.step(&mut state, &mut walk);
     }
@@ -148,21 +146,11 @@ fn try_chain<D: Density>(
     run.warmup = plan.warmup;
     watch.did(chain, plan.warmup, 0);
     run.reserve(plan.draws, row.len())?;
-    let mut until = plan.draws;
     for iteration in 0.. {
         if iteration == SETTLE {
-            run.warmup_seconds = clock.elapsed().as_secs_f64();
-            clock = Instant::now();
+            pace.warmed(run);
         }
-        if run.kept == until {
-            run.sampling_seconds += clock.elapsed().as_secs_f64();
-            let more = watch.goes_on(chain, run, &mut until, row.len())?;
-            clock = Instant::now();
-            if !more {
-                break;
-            }
-        }
-        if watch.stop.load(Relaxed) {
+        if !pace.goes_on(chain, run, row.len(), watch)? {
             break;
         }
         let (accepted, diverging) = walker.answer(&mut state, &mut u, &mut logp, &mut walk);
@@ -178,7 +166,6 @@ fn try_chain<D: Density>(
         let energy = kinetic(u.len(), &mut walk) - logp;
         run.keep(&row, Kept { energy, logp, diverging, depth: 0 });
     }
-    run.sampling_seconds += clock.elapsed().as_secs_f64();
     Ok(())
 }
 
