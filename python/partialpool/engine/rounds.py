@@ -16,7 +16,10 @@ LEAST = 100
 # Numbers of draws are multiples of this.
 STEP = 50
 # How much more than what seems to be needed a round asks for, and how far it trusts that.
-MARGIN, MOST_MORE = 1.1, 4.0
+MARGIN, MOST_MORE = 1.05, 4.0
+# The smallest of many effective sample sizes grows with about this power of the draws: of few
+# draws each is less certain, so that the smallest is too small.
+GROWTH = 1.3
 # How much further chains go that disagree still.
 FURTHER = 1.5
 
@@ -71,13 +74,14 @@ class Rounds(Struct, frozen=True):
         --------
         >>> rounds = Rounds(400, lambda model, run: Verdict(0, False))
         >>> rounds.until(150, Verdict(300, True), 10_000), rounds.until(150, Verdict(9, True), 500)
-        (250, 500)
+        (200, 500)
         >>> rounds.until(250, Verdict(450, True), 10_000)
         250
         """
         if self.enough(verdict) or drawn >= most:
             return drawn
-        ratio = MARGIN * self.ess / verdict.ess if verdict.ess > 0 else math.inf
+        short = self.ess / verdict.ess if verdict.ess > 0 else math.inf
+        ratio = MARGIN * short ** (1 / GROWTH)
         ratio = min(max(ratio, 1.0 if verdict.agree else FURTHER), MOST_MORE)
         return min(_rounded(max(ratio * drawn, drawn + 1)), most)
 
