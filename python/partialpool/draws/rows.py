@@ -180,9 +180,11 @@ def add_by_level(totals: Array, values: Array, codes: Ints) -> None:
     >>> totals
     array([[2., 0., 5.]])
     """
-    order = np.argsort(codes, kind="stable")
-    levels, starts = np.unique(codes[order], return_index=True)
-    totals[:, levels] += np.add.reduceat(values[:, order], starts, axis=1)
+    if (np.diff(codes) < 0).any():
+        order = np.argsort(codes, kind="stable")
+        codes, values = codes[order], values[:, order]
+    levels, starts = np.unique(codes, return_index=True)
+    totals[:, levels] += np.add.reduceat(values, starts, axis=1)
 
 
 def row_draws(

@@ -18,6 +18,7 @@ from partialpool.draws.statistic import Statistic
 
 BARS = 40  # values or bins at most
 NODES = 400  # of a density
+FEW = 8  # bins that are counted one by one
 
 
 class Groups(Struct, frozen=True, eq=False):
@@ -73,15 +74,16 @@ class Sums(Struct, eq=False):
         """Count in the responses of some rows: (draw, row)."""
         weights = self.weights[rows]
         with np.errstate(over="ignore", invalid="ignore"):
-            self.first += (made - self.shift) @ weights
-            self.second += (made - self.shift) ** 2 @ weights
+            around = made - self.shift
+            self.first += around @ weights
+            self.second += around**2 @ weights
         self.low = np.minimum(self.low, made.min(axis=1))
         self.high = np.maximum(self.high, made.max(axis=1))
         self.zeros += (made == 0) @ weights
         self.bins += _histograms(made, self.edges, weights)
         for factor, sums in zip(self.design.factors, self.by_level, strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
-                add_by_level(sums, (made - self.shift) * weights, factor.codes[rows])
+                add_by_level(sums, around * weights, factor.codes[rows])
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -185,8 +187,12 @@ def _edges(y: Array, whole: bool, categories: int) -> Array:
 
 def _histograms(values: Array, edges: Array, weights: Array) -> Array:
     """Count values by bin, row by row, with a weight a column; those outside are left out."""
-    place = np.searchsorted(edges, values, side="right") - 1
     size = len(edges) - 1
+    if size <= FEW:
+        with np.errstate(invalid="ignore"):
+            below = np.stack([(values < edge).astype(float) @ weights for edge in edges], axis=1)
+        return np.asarray(np.diff(below, axis=1))
+    place = np.searchsorted(edges, values, side="right") - 1
     inside = (place >= 0) & (place < size)
     flat = (np.arange(len(values))[:, None] * size + place)[inside]
     own = np.broadcast_to(weights, values.shape)[inside]
