@@ -2,7 +2,7 @@
 
 use crate::parallel::in_parts;
 
-/// Rows whose texts are looked for at once.
+/// Rows whose keys or texts are looked for at once.
 const BLOCK: usize = 64;
 /// Stands where no code is.
 const NONE: i64 = -1;
@@ -28,17 +28,37 @@ impl KeyIndex {
     }
 
     /// The code of each key; new ones get the next.
-    pub fn add(&mut self, keys: &[i64]) -> Vec<i64> {
-        keys.iter().map(|&key| self.code(key)).collect()
+    pub fn add(&mut self, keys: &[i64], threads: usize) -> Vec<i64> {
+        let mut codes = self.find(keys, threads);
+        for (code, &key) in codes.iter_mut().zip(keys) {
+            if *code == NONE {
+                *code = self.code(key);
+            }
+        }
+        codes
     }
 
     /// The code of each key, −1 of those that are not known.
     pub fn find(&self, keys: &[i64], threads: usize) -> Vec<i64> {
         let mut found = keys.to_vec();
         in_parts(&mut found, threads, |_, some| {
-            some.iter_mut().for_each(|key| *key = self.slots[self.place(*key)].1);
+            for block in some.chunks_mut(BLOCK) {
+                self.find_block(block);
+            }
         });
         found
+    }
+
+    /// Replace keys by their codes: reads that wait for memory stand side by side.
+    fn find_block(&self, keys: &mut [i64]) {
+        let mut first = [(0, NONE); BLOCK];
+        for (slot, &key) in first.iter_mut().zip(&*keys) {
+            *slot = self.slots[self.start(key)];
+        }
+        for (key, (known, code)) in keys.iter_mut().zip(first) {
+            let here = code == NONE || known == *key;
+            *key = if here { code } else { self.slots[self.place(*key)].1 };
+        }
     }
 
     fn code(&mut self, key: i64) -> i64 {
@@ -55,12 +75,17 @@ impl KeyIndex {
         code
     }
 
+    /// Where the search for a key begins.
+    fn start(&self, key: i64) -> usize {
+        // The golden ratio spreads numbers in a row, and the shift those that differ in high bits.
+        let mixed = ((key ^ (key >> 32)) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> 32) as usize & (self.slots.len() - 1)
+    }
+
     /// Where a key is, or would be.
     fn place(&self, key: i64) -> usize {
         let last = self.slots.len() - 1;
-        // The golden ratio spreads numbers in a row, and the shift those that differ in high bits.
-        let mixed = ((key ^ (key >> 32)) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mut place = (mixed >> 32) as usize & last;
+        let mut place = self.start(key);
         while self.slots[place].1 != NONE && self.slots[place].0 != key {
             place = (place + 1) & last;
         }
@@ -242,7 +267,7 @@ mod tests {
     #[test]
     fn keys_get_codes_in_the_order_in_which_they_came() {
         let mut index = KeyIndex::default();
-        assert_eq!(index.add(&[7, -3, 7, i64::MIN, 0]), [0, 1, 0, 2, 3]);
+        assert_eq!(index.add(&[7, -3, 7, i64::MIN, 0], 2), [0, 1, 0, 2, 3]);
         assert_eq!(index.find(&[0, 5, -3], 2), [3, -1, 1]);
         assert_eq!(index.keys(), [7, -3, i64::MIN, 0]);
     }
@@ -255,7 +280,8 @@ mod tests {
             let keys: Vec<i64> = (0..20_000).map(pattern).collect();
             let mut index = KeyIndex::default();
             let codes: Vec<i64> = (0..20_000).collect();
-            assert_eq!(index.add(&keys), codes);
+            assert_eq!(index.add(&keys, 2), codes);
+            assert_eq!(index.add(&keys, 1), codes);
             assert_eq!(index.find(&keys, 3), codes);
         }
     }

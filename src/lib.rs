@@ -16,6 +16,7 @@ pub mod mixture;
 pub mod moments;
 pub mod parallel;
 pub mod pilot;
+pub mod points;
 pub mod predictor;
 pub mod prior;
 pub mod psis;

@@ -12,6 +12,10 @@ use crate::parallel::in_parts;
 const SHARDS: usize = 16;
 /// Parts of a batch for what all rows add up to; so many, whatever the number of threads.
 const PARTS: usize = 8;
+/// Columns that need no memory of their own.
+const FEW: usize = 8;
+/// Rows whose accumulators are fetched at once: reads that wait for memory stand side by side.
+const BLOCK: usize = 16;
 
 /// Some rows, row by row.
 pub struct Rows<'a> {
@@ -59,6 +63,10 @@ impl Sums {
         }
     }
 
+    pub fn len(&self) -> usize {
+        self.numbers.len() / stride(self.d)
+    }
+
     pub fn get(&self, k: usize) -> Sum<'_> {
         let own = &self.numbers[k * stride(self.d)..][..stride(self.d)];
         let (mean, triangle) = own[2..].split_at(self.d);
@@ -72,12 +80,14 @@ impl Sums {
             return;
         }
         let own = &mut self.numbers[k * stride(d)..][..stride(d)];
-        let mut scratch = vec![0.0; d];
-        take_in(own, d, part.mean, part.weight, part.rows, &mut scratch);
+        let mut few = [0.0; FEW];
+        let mut many = vec![0.0; if d > FEW { d } else { 0 }];
+        let scratch = if d > FEW { &mut many[..] } else { &mut few[..d] };
+        take_in(own, d, part.mean, part.weight, part.rows, scratch);
         for a in 0..d {
             scratch[..a].fill(0.0);
             scratch[a..].copy_from_slice(&part.triangle[upper(d, a, a)..][..d - a]);
-            rotate(&mut own[2 + d..], d, a, &mut scratch);
+            rotate(&mut own[2 + d..], d, a, scratch);
         }
     }
 }
@@ -169,12 +179,18 @@ impl Cells {
     }
 
     /// What all rows that were added are together, without weights.
-    pub fn overall(&self) -> Sums {
+    pub fn overall(&self, threads: usize) -> Sums {
         let mut whole = Sums::new(self.d, 1);
         if self.weighted {
             self.parts.iter().for_each(|part| whole.join(0, &part.sums.get(0)));
         } else {
-            (0..self.count).for_each(|cell| whole.join(0, &self.get(cell)));
+            let mut each = vec![Sums::new(self.d, 1); SHARDS];
+            in_parts(&mut each, threads, |first, some| {
+                for (own, shard) in some.iter_mut().zip(&self.shards[first..]) {
+                    (0..shard.len()).for_each(|cell| own.join(0, &shard.get(cell)));
+                }
+            });
+            each.iter().for_each(|part| whole.join(0, &part.get(0)));
         }
         whole
     }
@@ -227,19 +243,35 @@ fn upper(d: usize, a: usize, c: usize) -> usize {
 
 /// Add the rows of the cells of some shards; D is the number of columns, 0 where it is not known.
 fn add_rows<const D: usize>(first: usize, shards: &mut [Sums], d: usize, rows: &Rows) {
-    let d = if D > 0 { D } else { d };
+    let (d, count) = (if D > 0 { D } else { d }, shards.len());
     let mut fixed = [[0.0; 2]; D];
     let mut long = vec![0.0; if D > 0 { 0 } else { 2 * d }];
-    for (i, &code) in rows.codes.iter().enumerate() {
-        let (shard, place) = (code as usize % SHARDS, code as usize / SHARDS);
-        let Some(own) = shard.checked_sub(first).and_then(|k| shards.get_mut(k)) else { continue };
-        let own = &mut own.numbers[place * stride(d)..][..stride(d)];
-        let both = if D > 0 { fixed.as_flattened_mut() } else { &mut long[..] };
-        let (row, scratch) = both.split_at_mut(d);
-        for k in 0..d {
-            row[k] = rows.values[i * d + k] - rows.origin[k];
+    let both = if D > 0 { fixed.as_flattened_mut() } else { &mut long[..] };
+    let (row, scratch) = both.split_at_mut(d);
+    let mut own = rows.codes.iter().enumerate().filter_map(|(i, &code)| {
+        let shard = (code as usize % SHARDS).wrapping_sub(first);
+        (shard < count).then_some((i, shard, code as usize / SHARDS * stride(d)))
+    });
+    let mut block = [(0, 0, 0); BLOCK];
+    loop {
+        let mut filled = 0;
+        for (to, from) in block.iter_mut().zip(&mut own) {
+            *to = from;
+            filled += 1;
         }
-        take_in(own, d, row, rows.weight(i), 1.0, scratch);
+        let block = &block[..filled];
+        let near: f64 = block.iter().map(|&(_, k, at)| shards[k].numbers[at]).sum();
+        std::hint::black_box(near);
+        for &(i, k, at) in block {
+            for k in 0..d {
+                row[k] = rows.values[i * d + k] - rows.origin[k];
+            }
+            let own = &mut shards[k].numbers[at..][..stride(d)];
+            take_in(own, d, row, rows.weight(i), 1.0, scratch);
+        }
+        if filled < BLOCK {
+            return;
+        }
     }
 }
 

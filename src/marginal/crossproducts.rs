@@ -8,9 +8,12 @@
 
 use super::Reduced;
 use crate::lanes::{LANES, Lane};
+use crate::parallel::in_parts;
 
 /// Share of a row's largest entry below which an entry counts as rounding error.
 const NOISE: f64 = 1e-11;
+/// Blocks of levels whose rows are added up side by side with those of others.
+const SHARE: usize = 4096;
 
 /// Reduced data, levels in blocks of [`LANES`]; the last block is padded with empty levels.
 #[derive(Clone, Debug)]
@@ -81,6 +84,96 @@ impl CrossProducts {
 
     /// Add one row of Z and `[X y]` (both are scratch afterwards), which belongs to `level`.
     pub fn add_row(&mut self, level: usize, z: &mut [f64], xy: &mut [f64]) {
+        let (r, b, w) = (&mut self.r[..], &mut self.b[..], &mut self.w[..]);
+        Share { q: self.q, width: self.width, r, b, w }.add_row(level, z, xy);
+        self.n_rows += 1;
+    }
+
+    /// Add rows, which `row` writes into what it is given.
+    ///
+    /// Where there are many levels, whose rows stand together and in order, shares of the levels are
+    /// added up side by side: as many as levels make, whatever the number of threads.
+    pub fn add_rows(
+        &mut self,
+        codes: &[i64],
+        row: impl Fn(usize, &mut [f64], &mut [f64]) + Sync,
+        threads: usize,
+    ) {
+        let (q, width) = (self.q, self.width);
+        let (r, b) = (SHARE * q * (q + 1) / 2, SHARE * q * width);
+        let many = q > 0 && self.n_blocks() > SHARE && codes.is_sorted();
+        let shares = if many { self.n_blocks().div_ceil(SHARE) } else { 1 };
+        let mut sums = vec![0.0; shares * width * width];
+        let mut first = 0;
+        let mut parts = Vec::with_capacity(shares);
+        let lengths = if many { (r, b) } else { (self.r.len().max(1), self.b.len().max(1)) };
+        let (mut left_r, mut left_b) = (&mut self.r[..], &mut self.b[..]);
+        for (k, w) in sums.chunks_exact_mut(width * width).enumerate() {
+            let (r, rest_r) = left_r.split_at_mut(lengths.0.min(left_r.len()));
+            let (b, rest_b) = left_b.split_at_mut(lengths.1.min(left_b.len()));
+            (left_r, left_b) = (rest_r, rest_b);
+            let end = ((k + 1) * SHARE * LANES) as i64;
+            let last = if many { codes.partition_point(|&code| code < end) } else { codes.len() };
+            parts.push((first..last, Share { q, width, r, b, w }));
+            first = last;
+        }
+        in_parts(&mut parts, threads, |at, some| {
+            let (mut z, mut xy) = (vec![0.0; q], vec![0.0; width]);
+            for (k, (rows, share)) in some.iter_mut().enumerate() {
+                let level = (at + k) * SHARE * LANES;
+                for i in rows.clone() {
+                    row(i, &mut z, &mut xy);
+                    share.add_row(
+                        if q == 0 { 0 } else { codes[i] as usize - level },
+                        &mut z,
+                        &mut xy,
+                    );
+                }
+            }
+        });
+        for part in sums.chunks_exact(width * width) {
+            self.w.iter_mut().zip(part).for_each(|(w, own)| *w += own);
+        }
+        self.n_rows += codes.len();
+    }
+
+    /// Mirror W and bring R from working columns of Z back to the user's: `R ← R · unscale`
+    /// (`unscale` is upper triangular, q × q).
+    pub fn finish(&mut self, unscale: &[f64]) {
+        let (q, width) = (self.q, self.width);
+        for i in 0..width {
+            for j in 0..i {
+                self.w[j * width + i] = self.w[i * width + j];
+            }
+        }
+        for r in self.r.chunks_exact_mut((q * (q + 1) / 2).max(1)) {
+            for a in 0..q {
+                for c in (a..q).rev() {
+                    let mut sum = [0.0; LANES];
+                    for k in a..=c {
+                        let factor = unscale[k * q + c];
+                        for lane in 0..LANES {
+                            sum[lane] += r[upper(q, a, k)][lane] * factor;
+                        }
+                    }
+                    r[upper(q, a, c)] = sum;
+                }
+            }
+        }
+    }
+}
+
+/// Some of the levels, and what their rows add to W.
+struct Share<'a> {
+    q: usize,
+    width: usize,
+    r: &'a mut [Lane],
+    b: &'a mut [Lane],
+    w: &'a mut [f64],
+}
+
+impl Share<'_> {
+    fn add_row(&mut self, level: usize, z: &mut [f64], xy: &mut [f64]) {
         let (q, width) = (self.q, self.width);
         let (block, lane) = (level / LANES, level % LANES);
         let r = &mut self.r[block * q * (q + 1) / 2..];
@@ -107,32 +200,6 @@ impl CrossProducts {
         for i in 0..width {
             for j in 0..=i {
                 self.w[i * width + j] += xy[i] * xy[j];
-            }
-        }
-        self.n_rows += 1;
-    }
-
-    /// Mirror W and bring R from working columns of Z back to the user's: `R ← R · unscale`
-    /// (`unscale` is upper triangular, q × q).
-    pub fn finish(&mut self, unscale: &[f64]) {
-        let (q, width) = (self.q, self.width);
-        for i in 0..width {
-            for j in 0..i {
-                self.w[j * width + i] = self.w[i * width + j];
-            }
-        }
-        for r in self.r.chunks_exact_mut((q * (q + 1) / 2).max(1)) {
-            for a in 0..q {
-                for c in (a..q).rev() {
-                    let mut sum = [0.0; LANES];
-                    for k in a..=c {
-                        let factor = unscale[k * q + c];
-                        for lane in 0..LANES {
-                            sum[lane] += r[upper(q, a, k)][lane] * factor;
-                        }
-                    }
-                    r[upper(q, a, c)] = sum;
-                }
             }
         }
     }
@@ -166,6 +233,32 @@ mod tests {
                 let bb: f64 = (0..2).map(|k| b[k][i] * b[k][j]).sum();
                 assert!((xx - bb - parts.w[i * 2 + j]).abs() < 1e-13);
             }
+        }
+    }
+
+    #[test]
+    fn levels_in_order_are_added_up_side_by_side() {
+        let levels = 2 * SHARE * LANES + 7;
+        let codes: Vec<i64> = (0..3 * levels).map(|i| (i / 3) as i64).collect();
+        let row = |i: usize, z: &mut [f64], xy: &mut [f64]| {
+            z.copy_from_slice(&[1.0, (i % 11) as f64]);
+            xy.copy_from_slice(&[(i % 7) as f64 - 3.0, (i % 13) as f64]);
+        };
+        let mut one = CrossProducts::new(2, 2, levels);
+        for i in 0..codes.len() {
+            let (mut z, mut xy) = ([0.0; 2], [0.0; 2]);
+            row(i, &mut z, &mut xy);
+            one.add_row(i / 3, &mut z, &mut xy);
+        }
+        let [two, three] = [1, 3].map(|threads| {
+            let mut parts = CrossProducts::new(2, 2, levels);
+            parts.add_rows(&codes, row, threads);
+            parts
+        });
+        assert_eq!((&two.r, &two.b, &two.w), (&three.r, &three.b, &three.w));
+        assert_eq!((&two.r, &two.b, two.n_rows), (&one.r, &one.b, one.n_rows));
+        for (two, one) in two.w.iter().zip(&one.w) {
+            assert!((two - one).abs() <= 1e-12 * one.abs());
         }
     }
 

@@ -11,6 +11,7 @@ mod laplace;
 mod marginal;
 mod mixture;
 mod moments;
+mod points;
 mod quantiles;
 mod walk;
 mod watch;
@@ -26,6 +27,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     laplace::register(module)?;
     mixture::register(module)?;
     moments::register(module)?;
+    points::register(module)?;
     quantiles::register(module)?;
     walk::register(module)?;
     family::register(module)?;

@@ -3,8 +3,9 @@
 use super::arguments::shape_error;
 use crate::index::{KeyIndex as Keys, OutOfBytes, TextIndex as Inside, Texts};
 use crate::moments::{Cells as Inner, Rows, Sum};
-use numpy::ndarray::{Array2, Array3};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3};
+use crate::parallel::in_parts;
+use numpy::ndarray::Array2;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3};
 use pyo3::prelude::*;
 
@@ -13,6 +14,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<KeyIndex>()?;
     module.add_class::<TextIndex>()
 }
+
+/// Cells that a thread takes at once.
+const SHARE: usize = 4096;
 
 type Parts<'py> = (
     Bound<'py, PyArray1<i64>>,
@@ -41,6 +45,11 @@ impl Cells {
     #[pyo3(signature = (*, columns, weighted))]
     fn new(columns: usize, weighted: bool) -> Self {
         Self { d: columns, inner: Inner::new(columns, weighted) }
+    }
+
+    /// How many cells there are.
+    fn __len__(&self) -> usize {
+        self.inner.len()
     }
 
     /// Add rows; cells are as many as the largest code needs.
@@ -115,27 +124,59 @@ impl Cells {
         Ok(())
     }
 
-    /// By cell: rows, weight, mean, triangle.
-    fn parts<'py>(&self, py: Python<'py>) -> Parts<'py> {
-        let (d, count) = (self.d, self.inner.len());
-        let (mut n, mut weight) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let (mut mean, mut root) = (Array2::zeros((count, d)), Array3::zeros((count, d, d)));
-        for k in 0..count {
-            let own = self.inner.get(k);
-            n.push(own.rows as i64);
-            weight.push(own.weight);
-            for (to, from) in mean.row_mut(k).iter_mut().zip(own.mean) {
-                *to = *from;
-            }
-            unpack(d, own.triangle, |a, c, value| root[[k, a, c]] = value);
+    /// By cell: rows, weight, mean, triangle; all cells, or these in this order. With `constant` a
+    /// column stands before the others whose mean is 0, and which does not vary.
+    #[pyo3(signature = (*, order=None, constant=false, threads=1))]
+    fn parts<'py>(
+        &self,
+        py: Python<'py>,
+        order: Option<PyReadonlyArray1<'_, i64>>,
+        constant: bool,
+        threads: usize,
+    ) -> PyResult<Parts<'py>> {
+        let inner = &self.inner;
+        let order = order.as_ref().map(|own| own.as_slice()).transpose()?;
+        if order.is_some_and(|own| own.iter().any(|&k| k < 0 || k as usize >= inner.len())) {
+            return Err(shape_error("order"));
         }
-        (n.into_pyarray(py), weight.into_pyarray(py), mean.into_pyarray(py), root.into_pyarray(py))
+        let d = self.d + usize::from(constant);
+        let count = order.map_or(inner.len(), <[i64]>::len);
+        let (mut n, mut weight) = (vec![0; count], vec![0.0; count]);
+        let (mut mean, mut root) = (vec![0.0; count * d], vec![0.0; count * d * d]);
+        py.detach(|| {
+            let means =
+                mean.chunks_mut(SHARE * d.max(1)).zip(root.chunks_mut(SHARE * d.max(1) * d.max(1)));
+            let counts = n.chunks_mut(SHARE).zip(weight.chunks_mut(SHARE));
+            let mut shares: Vec<_> = counts.zip(means).collect();
+            in_parts(&mut shares, threads, |first, some| {
+                for (k, ((n, weight), (mean, root))) in some.iter_mut().enumerate() {
+                    for cell in 0..n.len() {
+                        let at = (first + k) * SHARE + cell;
+                        let own = inner.get(order.map_or(at, |order| order[at] as usize));
+                        (n[cell], weight[cell]) = (own.rows as i64, own.weight);
+                        mean[(cell + 1) * d - self.d..(cell + 1) * d].copy_from_slice(own.mean);
+                        let root = &mut root[cell * d * d..][..d * d];
+                        let lead = d - self.d;
+                        unpack(self.d, own.triangle, |a, c, value| {
+                            root[(a + lead) * d + c + lead] = value;
+                        });
+                    }
+                }
+            });
+        });
+        Ok((
+            n.into_pyarray(py),
+            weight.into_pyarray(py),
+            mean.into_pyarray(py).reshape([count, d])?,
+            root.into_pyarray(py).reshape([count, d, d])?,
+        ))
     }
 
     /// All rows that were added, without weights: mean, triangle; the smallest and largest of each
     /// column; and the sum of the logarithms of the weights.
-    fn overall<'py>(&self, py: Python<'py>) -> Whole<'py> {
-        let (sums, (low, high, logs)) = (self.inner.overall(), self.inner.ranges());
+    fn overall<'py>(&self, py: Python<'py>, threads: usize) -> Whole<'py> {
+        let inner = &self.inner;
+        let (sums, (low, high, logs)) = py.detach(|| (inner.overall(threads), inner.ranges()));
         let whole = sums.get(0);
         let mut root = Array2::zeros((self.d, self.d));
         unpack(self.d, whole.triangle, |a, c, value| root[[a, c]] = value);
@@ -182,9 +223,10 @@ impl KeyIndex {
         &mut self,
         py: Python<'py>,
         keys: PyReadonlyArray1<'_, i64>,
+        threads: usize,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let (inner, keys) = (&mut self.inner, keys.as_slice()?);
-        Ok(py.detach(|| inner.add(keys)).into_pyarray(py))
+        Ok(py.detach(|| inner.add(keys, threads)).into_pyarray(py))
     }
 
     /// The code of each key, −1 of those that are not known.

@@ -167,10 +167,71 @@ def check_whole(frames):
     np.testing.assert_array_equal(here.design.X, there.design.X)
 
 
+def check_predictions(frames):
+    """Rows get the predictions that they get here, whichever worker has them."""
+    data = table()
+    data = data.append_column("mean", data["small"]).append_column("row", pa.array(range(len(data))))
+    parts = frames.session.createDataFrame(data.drop_columns(["none"]).to_pandas())
+    parts = parts.drop("list").repartition(7, "at random")
+    for formula, roles, options in (
+        ("y ~ x + arm + (x | `int.key`)", {"weights": "w"}, {"kind": "observation"}),
+        ("y ~ x + (1 | text) + (1 | small)", {"offset": "off"}, {"interval": 0.5}),
+        ("small ~ x + yes + (1 | text)", {"family": "ordinal"}, {}),
+    ):
+        fit = pp.fit(formula, data, **roles, **HOW)
+        new = fit.predict(data, **options)
+        made = list(new.columns[len(data.column_names) :])
+        there = fit.predict(parts, **options)
+        assert there.columns == [n for n in new.columns if n not in ("list", "none")]
+        found = there.select("row", "data_mean", *(f"`{name}`" for name in made)).toPandas()
+        found = found.sort_values("row")
+        assert len(found) == len(new)
+        assert (found["data_mean"].to_numpy() == data["mean"].to_numpy()).all()
+        for name in made:
+            own, other = new[name].to_numpy(), found[name].to_numpy()
+            assert (np.isnan(own) == np.isnan(other)).all(), name
+            size = np.nanmax(np.abs(own))
+            np.testing.assert_allclose(other, own, rtol=1e-10, atol=1e-10 * size, err_msg=name)
+    assert there.filter("mean IS NULL").count() == int(new["mean"].isna().sum()) > 0
+
+
+def check_wrong_predictions(frames):
+    """What cannot be predicted is said before Spark works, and no stack of Java says it."""
+    data = table()
+    fit = pp.fit("y ~ x + arm + (x | `int.key`)", data, **HOW)
+    frame = frames.frame()
+    for new, words in (
+        (frame.drop("int.key"), "there is no grouping column `int.key` in the Spark data frame"),
+        (frame.drop("x"), "`x`"),
+        (frame.drop("x").withColumnRenamed("list", "x"), "`x` holds values of type array<bigint>"),
+        (frame.drop("x").withColumnRenamed("text", "x"), "`x`"),
+        (frame.drop("x").withColumnRenamed("day", "x"), "`x`"),
+        (frame.drop("arm").withColumnRenamed("text", "arm"), "`arm`"),
+    ):
+        found = sentence(lambda new=new: fit.predict(new))
+        assert words in found, found
+    found = sentence(lambda: fit.predict(frame, out=f"{FOLDER}/scored.parquet"))
+    assert "leave `out` out" in found, found
+    found = sentence(lambda: fit.predict(frame, weights=np.ones(600)))
+    assert "row by row" in found, found
+    # A category that no first row has is met amid the work.
+    other = fit.predict(frame.selectExpr("*", "IF(x > 1, 'new', arm) AS arm2").drop("arm")
+                        .withColumnRenamed("arm2", "arm"))
+    try:
+        other.toPandas()
+    except Exception as error:
+        assert "`arm`" in str(error), error
+    else:
+        raise AssertionError("nothing was said")
+
+
 def sentence(*args, **options):
     """What a user reads: one sentence, and no stack of Java."""
     try:
-        pp.fit(*args, **HOW, **options, one_pass=True)
+        if callable(args[0]):
+            args[0]()
+        else:
+            pp.fit(*args, **HOW, **options, one_pass=True)
     except pp.InputError as error:
         text = str(error)
         assert "\n" not in text, text
@@ -258,7 +319,10 @@ def cases(mode):
         parts = PARTS if model == next(iter(MODELS)) and mode != "connect" else PARTS[2:]
         yield f"{mode}: {model}", lambda m=model, p=parts: check_fits(frames, m, p)
     yield f"{mode}: a model that takes all rows", lambda: check_whole(frames)
+    if mode != "dask":
+        yield f"{mode}: predictions", lambda: check_predictions(frames)
     if mode == "classic":
+        yield "wrong predictions", lambda: check_wrong_predictions(frames)
         yield "sentences", lambda: check_sentences(frames)
         yield "Spark fails", lambda: check_spark_fails(frames)
         yield "a lost worker", lambda: check_lost_worker(frames)

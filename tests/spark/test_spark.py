@@ -10,7 +10,7 @@ import pytest
 from environments import ENVIRONMENTS, ROOT
 
 (ENVIRONMENT,) = (one for one in ENVIRONMENTS if one.of == "spark")
-CASES = {"classic": 12, "connect": 3, "dask": 9}
+CASES = {"classic": 14, "connect": 4, "dask": 9}
 
 
 @pytest.mark.parametrize("mode", list(CASES))

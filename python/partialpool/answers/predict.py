@@ -11,6 +11,7 @@ import numpy as np
 from partialpool.answers.prediction_file import PredictionFile
 from partialpool.arrays import Ints
 from partialpool.checks import check_counts
+from partialpool.cluster import is_spark
 from partialpool.draws.new_rows import table_frame
 from partialpool.draws.posterior import Posterior
 from partialpool.errors import InputError
@@ -20,6 +21,7 @@ from partialpool.predictions.batches import open_batches
 from partialpool.predictions.notes import Tally
 from partialpool.predictions.prepared import Asked, asked, prepare
 from partialpool.predictions.sink import TEXT, ending
+from partialpool.predictions.spread import predicted_frame
 from partialpool.predictions.stream import Done, stream, used_columns, written_frame
 from partialpool.predictions.summaries import (
     predicted,
@@ -31,6 +33,7 @@ from partialpool.taking import takes
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import DataFrame as SparkFrame
     from xarray import DataArray
 
 
@@ -75,14 +78,14 @@ def predict(
     trials: Any = None,
     se: Any = None,
     weights: Any = None,
-) -> pd.DataFrame | PredictionFile:
+) -> pd.DataFrame | PredictionFile | SparkFrame:
     """Predict rows, for levels that are known or never seen.
 
     Parameters
     ----------
     new : DataFrame, dict of arrays, or path, optional
         The rows to predict, as :func:`partialpool.fit` takes tables; by default those that were
-        fitted. They need no response.
+        fitted. They need no response. Those of a Spark data frame are predicted by Spark's workers.
     kind : {"mean", "observation", "linear"}
         The expected response given the parameters, a new observation, or the linear predictor
         with its offset.
@@ -117,6 +120,10 @@ def predict(
     PredictionFile
         With `out`: what was written. The columns are those of the rows, with their types and in
         their order, and the same beside them; nothing stands where there is no prediction.
+    pyspark.sql.DataFrame
+        For a Spark data frame: the same columns, computed when they are asked for. The first row
+        is predicted at once, so that columns that cannot be are an error here. What is drawn for
+        a row hangs on its place in its partition.
 
     Notes
     -----
@@ -147,6 +154,13 @@ def predict(
     roles = {"offset": offset, "exposure": exposure, "trials": trials}
     roles |= {"se": se, "weights": weights}
     what = asked(fit, kind, new_levels, seed, roles, interval)
+    if is_spark(new):
+        if out is not None:
+            raise InputError(
+                "the rows of a Spark data frame are predicted where they are, and not written here",
+                remedy="leave `out` out, and write the frame that you get with Spark",
+            )
+        return predicted_frame(fit, what, new)
     if out is None:
         return _table(fit, what, new)
     path = as_path(out, "out")

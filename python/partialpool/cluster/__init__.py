@@ -1,6 +1,7 @@
 """Tables whose rows lie with the workers of a cluster: Spark, Dask."""
 
 from .opened import opened, spread_of
-from .spread import Join, Spread
+from .spark import SparkReader, is_spark
+from .spread import Join, Spread, at_work
 
-__all__ = ["Join", "Spread", "opened", "spread_of"]
+__all__ = ["Join", "SparkReader", "Spread", "at_work", "is_spark", "opened", "spread_of"]

@@ -9,7 +9,7 @@ a stack of Java.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -35,6 +35,8 @@ _USABLE = {
     *("string", "char", "varchar", "date", "timestamp", "timestamp_ntz", "void"),
 }
 _TEXT = {"string", "char", "varchar"}
+Make = Callable[[Any, int], list[Any]]
+"""Rows as a pyarrow table, and the place of the first → arrays of numbers beside them."""
 _PIECE = 8 << 20  # bytes of a row at most, far below what Spark Connect lets through
 
 
@@ -121,6 +123,29 @@ class SparkReader:
         ordered = sorted(rows, key=lambda row: int(row["key"]))
         return [(int(row["key"]), _from_bytes(row["data"])) for row in ordered]
 
+    def check_usable(self, names: Iterable[str]) -> None:
+        """Refuse columns of these names whose values cannot be used."""
+        self._select(names)
+
+    def first(self, names: Iterable[str]) -> list[Any]:
+        """Bring some columns of the first row here, as a pyarrow table; none where there is none."""
+        names = tuple(names)
+        if self._frame.isStreaming or not names:
+            return []
+        table = _arrow(self._select(names).limit(1)).rename_columns(list(names))
+        return [table] if len(table) else []
+
+    def widened(self, make: Make, new_names: Mapping[str, str], made: Iterable[str]) -> Any:
+        """Return the frame with numbers beside its columns, which workers make of all of them."""
+        from pyspark.sql.types import DoubleType, StructField, StructType
+
+        fields = [
+            StructField(new_names.get(name, name), kind) for name, kind in self._kinds.items()
+        ]
+        fields += [StructField(name, DoubleType()) for name in made]
+        names = tuple(field.name for field in fields)
+        return self._frame.mapInArrow(_Widened(self.names, names, make), StructType(fields))
+
     def _select(self, names: Iterable[str], *, narrow: bool = False) -> Any:
         """Return the Spark frame with only these columns, called ``c0``, ``c1`` and so on.
 
@@ -182,6 +207,28 @@ class _Share(Struct, frozen=True):
                 yield from _rows(key, part, table)
         except InputError as error:
             yield _sentence(error)
+
+
+@dataclass(frozen=True)
+class _Widened:
+    """What a worker does with rows that get more columns.
+
+    Rows have places as `monotonically_increasing_id` counts them: from 0 in the first partition.
+    """
+
+    names: tuple[str, ...]
+    wider: tuple[str, ...]
+    make: Make
+
+    def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+        from pyspark import TaskContext
+
+        first = TaskContext.get().partitionId() << 33
+        for table in _frames(batches, list(self.names)):
+            columns = [*table.columns, *self.make(table, first)]
+            yield from pa.table(columns, names=list(self.wider)).to_batches()
+            first += len(table)
 
 
 def _frames(batches: Iterator[Any], names: list[str]) -> Iterator[Any]:

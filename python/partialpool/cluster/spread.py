@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
@@ -115,19 +116,32 @@ class _Task(Struct, frozen=True):
     version: str = __version__
 
     def __call__(self, frames: Iterator[Any]) -> Iterator[tuple[int, Any]]:
-        if self.version != __version__:
-            raise InputError(
-                f"the workers have partialpool {__version__}, and this is {self.version}",
-                remedy="install the same version there",
-            )
-        first = next(frames, None)
-        if first is not None:
-            given = Frames(lambda names, rows: chain([first], frames))
-            batches = Batches(self.names, given, self.source, self.how, self.texts)
-            try:
+        with at_work(self.version):
+            first = next(frames, None)
+            if first is not None:
+                given = Frames(lambda names, rows: chain([first], frames))
+                batches = Batches(self.names, given, self.source, self.how, self.texts)
                 yield from self.work(batches)
-            except InputError as error:
-                raise _somewhere(error) from None
+
+
+@contextmanager
+def at_work(version: str) -> Iterator[None]:
+    """What a worker does with some rows, sent by this version.
+
+    Raises
+    ------
+    InputError
+        If the worker has another one; and what is raised inside, which says where it was.
+    """
+    if version != __version__:
+        raise InputError(
+            f"the workers have partialpool {__version__}, and this is {version}",
+            remedy="install the same version there",
+        )
+    try:
+        yield
+    except InputError as error:
+        raise _somewhere(error) from None
 
 
 def _somewhere(error: InputError) -> InputError:

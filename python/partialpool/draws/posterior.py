@@ -408,15 +408,16 @@ def coefficient_frame(groups: Sequence[Group], summaries: Sequence[Array]) -> pd
 
     frames = []
     for group, summary in zip(groups, summaries, strict=True):
-        q = len(group.terms)
+        levels, terms = len(group.levels), len(group.terms)
+        level, term = np.divmod(np.arange(levels * terms), terms)
         facts = {
-            "factor": group.name,
-            "level": np.repeat(group.levels, q),
-            "term": np.tile(group.terms, len(group.levels)),
-            "n": np.repeat(group.counts, q),
+            "factor": pd.Series([group.name]).array.take(np.zeros_like(level)),
+            "level": pd.Series(group.levels).array.take(level),
+            "term": pd.Series(list(group.terms)).array.take(term),
+            "n": group.counts[level],
         }
-        numbers = dict(zip(COEFFICIENT_COLUMNS[4:], summary.reshape(-1, 4).T, strict=True))
-        frames.append(pd.DataFrame(facts | numbers))
+        numbers = pd.DataFrame(summary.reshape(-1, 4), columns=list(COEFFICIENT_COLUMNS[4:]))
+        frames.append(pd.concat([pd.DataFrame(facts), numbers], axis=1))
     if not frames:
         return pd.DataFrame({name: [] for name in COEFFICIENT_COLUMNS})
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

@@ -158,8 +158,13 @@ def _some_rows(design: Design) -> NDArray[np.int64]:
         return np.arange(min(n, SOME_ROWS))
     largest = max(design.factors, key=lambda factor: len(factor.levels))
     size = np.bincount(largest.codes, minlength=len(largest.levels))
-    order = np.lexsort((largest.codes, -size[largest.codes]))
-    return np.sort(order[:SOME_ROWS])
+    order = np.argsort(-size, kind="stable")
+    taken = int(np.searchsorted(np.cumsum(size[order]), SOME_ROWS)) + 1
+    chosen = np.zeros(len(size), dtype=bool)
+    chosen[order[: taken - 1]] = True
+    rows = np.flatnonzero(chosen[largest.codes])
+    last = np.flatnonzero(largest.codes == order[taken - 1])
+    return np.sort(np.append(rows, last[: SOME_ROWS - len(rows)]))
 
 
 def _as_written(design: Design) -> Design:

@@ -125,15 +125,22 @@ def _schema(schema: Any, new_names: dict[str, str], made: tuple[str, ...]) -> An
 
 
 def _beside(table: Any, schema: Any, found: dict[str, Array], places: Ints) -> Any:
-    """Rows with their predictions; nothing where there is none."""
+    """Rows with their predictions."""
     import pyarrow as pa
 
-    columns = list(table.columns)
+    return pa.table([*table.columns, *arrays(found, places, len(table))], schema=schema)
+
+
+def arrays(found: dict[str, Array], places: Ints, n_rows: int) -> list[Any]:
+    """Predictions of all rows as Arrow arrays: nothing where there is none."""
+    import pyarrow as pa
+
+    made = []
     for values in found.values():
-        full = np.full(len(table), np.nan)
+        full = np.full(n_rows, np.nan)
         full[places] = values
-        columns.append(pa.array(full, from_pandas=True))
-    return pa.table(columns, schema=schema)
+        made.append(pa.array(full, from_pandas=True))
+    return made
 
 
 def written_frame(frame: Any, out: Path) -> tuple[str, ...]:

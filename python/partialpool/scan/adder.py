@@ -128,8 +128,9 @@ class Adder:
         self.columns = Columns(wanted, plan)
         self.levels = levels
         self.groupings = plan.part("mu").groupings
-        self.tuples = [Tuples(len(own.columns)) for own in self.groupings]
-        self.cells = Tuples(max(len(self.groupings), 1))
+        self.threads = threads or os.cpu_count() or 1
+        self.tuples = [Tuples(len(own.columns), self.threads) for own in self.groupings]
+        self.cells = Tuples(max(len(self.groupings), 1), self.threads)
         self.origin = origin
         self.roles = frozenset(wanted.roles)
         weighted = bool({"weights", "se"} & self.roles)
@@ -137,7 +138,6 @@ class Adder:
         self.response, self.offsets = _Range(), (_Range(), _Range())
         self.n = 0
         self.axes: dict[tuple[str, Term], _Axis] = {}
-        self._threads = threads or os.cpu_count() or 1
         self._joined: list[Overall] = []
 
     def watch_axes(self, axes: Axes) -> None:
@@ -163,7 +163,7 @@ class Adder:
             values=values,
             origin=self.origin,
             weights=_precision(rows),
-            threads=self._threads,
+            threads=self.threads,
         )
         for (_, term), axis in self.axes.items():
             cells = cells_of(term, rows.columns, axis.texts)
@@ -173,7 +173,7 @@ class Adder:
                 values=values,
                 origin=self.origin,
                 weights=falling(cells),
-                threads=self._threads,
+                threads=self.threads,
             )
         self.n += len(rows)
 
@@ -182,7 +182,7 @@ class Adder:
         """What all rows are like."""
         if self._joined:
             return merged(self._joined, len(self.columns.names))
-        mean, root, low, high, logs = self.sums.overall()
+        mean, root, low, high, logs = self.sums.overall(self.threads)
         return Overall(self.n, mean, root, low, high, logs)
 
     @property

@@ -8,6 +8,7 @@ is exactly 1 in every point, so that stages behind need not know that rows stand
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -15,6 +16,7 @@ import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from partialpool import _core
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.columns import ColumnFacts
 from partialpool.data import Note, Table
@@ -29,8 +31,6 @@ from .moments import Moments
 
 # A column farther from 0 than so many of its sds is kept relative to its origin.
 FAR = 1e3
-# Rows of a triangle that are smaller, beside the cell's or the table's scatter, are rounding.
-ROUNDING, NOTHING = 1e-14, 1e-15
 
 
 class Facts(Struct, frozen=True):
@@ -105,19 +105,21 @@ def condensed_design(
         raise ValueError("axes")
     columns, part = _Columns.of(moments), plan.part("mu")
     assert part.terms.left is not None  # parse_formula saw to it
-    points = _points(moments.mean, moments.root, moments.weight, columns)
-    overall = moments.overall
-    table = _points(overall.mean[None], overall.root[None], np.array([float(overall.n)]), columns)
+    overall, X = moments.overall, columns.places(made.X.names)
+    count = np.array([float(overall.n)])
+    table = _points(overall.mean[None], overall.root[None], count, columns).values[0]
     factors = tuple(
         _factor(part, k, made, columns, table, moments) for k in range(len(part.groupings))
     )
-    X = columns.places(made.X.names)
+    wanted = [X, *(columns.places(own.terms) for own in factors)]
+    points = _points(moments.mean, moments.root, moments.weight, columns, [*wanted, [-1]])
+    rows, *Z, y = points.values
     nothing = np.empty(0, dtype=np.int64)
     summary = Design(
         terms=part.terms,
         response=part.terms.left.factor.label,
-        y=np.ascontiguousarray(table.values[:, -1]),
-        X=np.ascontiguousarray(table.values[:, X]),
+        y=np.ascontiguousarray(table[:, -1]),
+        X=np.ascontiguousarray(table[:, X]),
         columns=made.X.names,
         column_terms=made.X.terms,
         factors=factors,
@@ -136,14 +138,10 @@ def condensed_design(
     )
     return replace(
         summary,
-        y=np.ascontiguousarray(points.values[:, -1]),
-        X=np.ascontiguousarray(points.values[:, X]),
+        y=y[:, 0],
+        X=rows,
         factors=tuple(
-            replace(
-                own,
-                Z=np.ascontiguousarray(points.values[:, columns.places(own.terms)]),
-                codes=np.repeat(moments.codes[:, k], points.copies),
-            )
+            replace(own, Z=Z[k], codes=np.repeat(moments.codes[:, k], points.copies))
             for k, own in enumerate(factors)
         ),
         roles=_roles(facts, points.precision),
@@ -159,7 +157,7 @@ def condensed_design(
     )
 
 
-def _axes(facts: Facts, table: _Points, columns: _Columns) -> dict[str, dict[Term, Array]]:
+def _axes(facts: Facts, table: Array, columns: _Columns) -> dict[str, dict[Term, Array]]:
     """Weights of categories as weights between the rows that describe the table.
 
     Rows with weights of their own are combinations of these, and so are own parts of them, which
@@ -168,11 +166,8 @@ def _axes(facts: Facts, table: _Points, columns: _Columns) -> dict[str, dict[Ter
     size = np.where(columns.facts.sd > 0, columns.facts.sd, 1.0)
     found: dict[str, dict[Term, Array]] = {}
     for (factor, term), own in facts.axes.items():
-        points = _points(own.mean, own.root, own.weight, columns)
-        A, b = (
-            np.vstack([np.ones(len(rows)), (rows / size).T])
-            for rows in (table.values, points.values)
-        )
+        (points,) = _points(own.mean, own.root, own.weight, columns).values
+        A, b = (np.vstack([np.ones(len(rows)), (rows / size).T]) for rows in (table, points))
         shares = np.linalg.lstsq(A, b, rcond=1e-13)[0]
         found.setdefault(factor, {})[term] = shares @ shares.T  # all weigh the same
     return found
@@ -228,44 +223,43 @@ class _Points(Struct, frozen=True):
 
     Attributes
     ----------
-    values : (n, d) array
-        The columns of the design; points of a cell stand together.
+    values : list of (n, …) arrays
+        By set of columns: their values, as columns of the design; points of a cell stand together.
     precision : (n,) array
         How much each weighs.
     copies : (cells,) array of int
         How many points each cell has.
     """
 
-    values: Array
+    values: list[Array]
     precision: Array
     copies: Ints
 
 
-def _points(mean: Array, root: Array, weight: Array, columns: _Columns) -> _Points:
-    """Make the points of cells."""
-    free = ~columns.fixed
+def _points(
+    mean: Array,
+    root: Array,
+    weight: Array,
+    columns: _Columns,
+    sets: Sequence[Sequence[int]] | None = None,
+) -> _Points:
+    """Make the points of cells, with some sets of columns; by default with all of them."""
+    free, d = ~columns.fixed, len(columns.fixed)
     if root[:, ~free].any():  # a triangle of columns that vary needs no rows for the others
-        root = np.asarray(np.linalg.qr(root[:, :, free], mode="r"))
-    else:
-        root = root[:, free][:, :, free]
-    d = root.shape[2]
-    size = ROUNDING * np.sqrt(np.einsum("jac,jac->jc", root, root))
-    size += NOTHING * np.sqrt(weight)[:, None] * columns.facts.sd[free]
-    varied = np.any(np.abs(root) > size[:, None, :], axis=2)
-    rank = varied.sum(axis=1)
-    copies = rank + 1
-    first = np.cumsum(copies) - copies
-    values = np.empty((int(copies.sum()), len(free)))
-    values[:, ~free] = columns.facts.low[~free]
-    centre = mean[:, free] + columns.added[free]
-    for r in np.unique(rank).tolist():
-        own = np.flatnonzero(rank == r)
-        spread = simplex(r) @ root[own][varied[own]].reshape(len(own), r, d)
-        spread *= np.sqrt((r + 1) / weight[own])[:, None, None]
-        spread += centre[own][:, None, :]
-        places = (first[own][:, None] + np.arange(r + 1)).reshape(-1)
-        values[np.ix_(places, free)] = spread.reshape(-1, d)
-    return _Points(values, np.repeat(weight / copies, copies), copies)
+        own, fewer = np.flatnonzero(free), np.linalg.qr(root[:, :, free], mode="r")
+        root = np.zeros_like(root)
+        root[np.ix_(range(len(root)), own, own)] = fewer
+    made = _core.cell_points(
+        weight=np.ascontiguousarray(weight),
+        mean=np.ascontiguousarray(mean),
+        root=np.ascontiguousarray(root),
+        fixed=np.where(free, np.nan, columns.facts.low),
+        added=columns.added,
+        sd=columns.facts.sd,
+        sets=[list(range(d))] if sets is None else [[k % d for k in one] for one in sets],
+        threads=os.cpu_count() or 1,
+    )
+    return _Points(*made)
 
 
 def simplex(r: int) -> Array:
@@ -282,14 +276,14 @@ def _factor(
     k: int,
     made: PartRows,
     columns: _Columns,
-    table: _Points,
+    table: Array,
     moments: Moments,
 ) -> GroupFactor:
     """Give a factor its columns in the rows that describe the table."""
     planned, groups = part.groupings[k], ordered_groups(part.terms, part.groupings[k].name)
     places, X = columns.places(planned.terms), columns.places(made.X.names)
     widths = [(len(own.kept), g.correlated) for own, g in zip(planned.parts, groups, strict=True)]
-    written = table.values + columns.facts.shift
+    written = table + columns.facts.shift
     levels = planned.joined
     counts = np.bincount(moments.codes[:, k], weights=moments.n, minlength=len(levels))
     return GroupFactor(
@@ -298,8 +292,8 @@ def _factor(
         terms=planned.terms,
         column_terms=tuple(term for own in made.factors[k].Z for term in own.terms),
         blocks=make_blocks(widths),
-        Z=np.ascontiguousarray(table.values[:, places]),
-        codes=np.zeros(len(table.values), dtype=np.int64),
+        Z=np.ascontiguousarray(table[:, places]),
+        codes=np.zeros(len(table), dtype=np.int64),
         levels=levels,
         counts=counts.astype(np.int64),
         T=twins(written[:, places], planned.terms, written[:, X], made.X.names),

@@ -30,60 +30,45 @@ class Levelled(Struct, frozen=True):
 
 def finished_moments(adder: Adder, levelled: tuple[Levelled, ...]) -> Moments:
     """Return the moments of all rows that were added, cells in the order of their levels."""
-    n, weight, mean, root = adder.sums.parts()
-    codes = np.zeros((len(n), 0), dtype=np.int64)
+    count, threads, order = len(adder.sums), adder.threads, None
+    codes = np.zeros((count, 0), dtype=np.int64)
     if levelled:
-        members = adder.cells.members(len(n))
+        members = adder.cells.members(count)
         codes = np.column_stack(
             [own.places[numbers] for own, numbers in zip(levelled, members, strict=True)]
         )
         order = np.lexsort(codes.T[::-1])
-        codes, n, weight = codes[order], n[order], weight[order]
-        mean, root = mean[order], root[order]
-    assert adder.origin is not None
-    found = Moments(adder.columns.names, adder.origin, codes, n, weight, mean, root, adder.overall)
-    return _with_constant(found) if adder.columns.constant else found
+        codes = codes[order]
+    constant = adder.columns.constant
+    sums = adder.sums.parts(order=order, constant=constant, threads=threads)
+    origin, overall = adder.origin, adder.overall
+    assert origin is not None
+    if constant:
+        origin, overall = np.append(1.0, origin), _with_constant(overall)
+    return Moments(adder.columns.all, origin, codes, *sums, overall)
 
 
 def axis_moments(adder: Adder, moments: Moments) -> dict[tuple[str, Term], Moments]:
     """Return the moments of all rows with the weights that give axes to terms of factors."""
     found = {}
     for key, axis in adder.axes.items():
-        n, weight, mean, root = axis.sums.parts()
-        own = replace(moments, codes=np.zeros((1, 0), dtype=np.int64), n=n, weight=weight)
-        if adder.columns.constant:
-            mean, root = _beside_constant(mean, root)
-        found[key] = replace(own, mean=mean, root=root)
+        n, weight, mean, root = axis.sums.parts(constant=adder.columns.constant)
+        codes = np.zeros((1, 0), dtype=np.int64)
+        found[key] = replace(moments, codes=codes, n=n, weight=weight, mean=mean, root=root)
     return found
 
 
-def _beside_constant(mean: Array, root: Array) -> tuple[Array, Array]:
-    """Put a column before others whose mean is its origin, and which has no spread."""
-    d = mean.shape[1]
-    wider = np.zeros((len(mean), d + 1, d + 1))
-    wider[:, 1:, 1:] = root
-    return np.column_stack([np.zeros(len(mean)), mean]), wider
-
-
-def _with_constant(moments: Moments) -> Moments:
-    """Put a column of ones before the others."""
-    whole = moments.overall
-    mean, root = _beside_constant(moments.mean, moments.root)
-    whole_mean, whole_root = _beside_constant(whole.mean[None], whole.root[None])
-    overall = replace(
+def _with_constant(whole: Overall) -> Overall:
+    """Put a column of ones, which is its own origin, before the others."""
+    d = len(whole.mean)
+    root = np.zeros((d + 1, d + 1))
+    root[1:, 1:] = whole.root
+    return replace(
         whole,
-        mean=whole_mean[0],
-        root=whole_root[0],
+        mean=np.append(0.0, whole.mean),
+        root=root,
         low=np.append(1.0, whole.low),
         high=np.append(1.0, whole.high),
-    )
-    return replace(
-        moments,
-        columns=("Intercept", *moments.columns),
-        origin=np.append(1.0, moments.origin),
-        mean=mean,
-        root=root,
-        overall=overall,
     )
 
 

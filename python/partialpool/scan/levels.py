@@ -31,10 +31,12 @@ class Levels:
     ----------
     distinct : Column, optional
         The different texts of a column of text, whose places are its numbers.
+    threads : int
+        How many look for values side by side.
     """
 
-    def __init__(self, distinct: Column | None = None) -> None:
-        self._distinct = distinct
+    def __init__(self, distinct: Column | None = None, threads: int = 1) -> None:
+        self._distinct, self._threads = distinct, threads
         self._index = _core.KeyIndex()
         self._objects: dict[Any, int] = {}
         self._like: Column | None = None
@@ -44,14 +46,17 @@ class Levels:
         """Return the number of each row's value; `places` are those of its text."""
         self._like = column if self._like is None else self._like
         if self._distinct is not None and places is not None:
-            return np.asarray(self._index.add(np.ascontiguousarray(places)))
+            return self._add(places)
         values = column.labels
         if values.dtype == object:
             found, codes = distinct(values)
             known = [self._objects.setdefault(one, len(self._objects)) for one in found]
             return np.array(known, dtype=np.int64)[codes]
         self._unsigned |= values.dtype.kind == "u"
-        return np.asarray(self._index.add(_keys(values)))
+        return self._add(_keys(values))
+
+    def _add(self, keys: Ints) -> Ints:
+        return np.asarray(self._index.add(np.ascontiguousarray(keys), self._threads))
 
     @property
     def keys(self) -> Ints:
@@ -64,7 +69,7 @@ class Levels:
         """Return the numbers of values that were identified elsewhere, in a column like this."""
         self._like = like if self._like is None else self._like
         self._unsigned |= like.labels.dtype.kind == "u"
-        return np.asarray(self._index.add(np.ascontiguousarray(keys)))
+        return self._add(keys)
 
     def column(self) -> Column:
         """Return the values that occurred, in the order of their numbers."""
@@ -91,14 +96,15 @@ class Levels:
 class Tuples:
     """Combinations of numbers, which get numbers of their own as they come."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, threads: int = 1) -> None:
+        self._threads = threads
         self._indices = [_core.KeyIndex() for _ in range(width - 1)]
 
     def number(self, parts: Sequence[Ints]) -> Ints:
         """Return the number of each row's combination."""
         codes = parts[0]
         for index, own in zip(self._indices, parts[1:], strict=True):
-            codes = np.asarray(index.add((codes << 32) | own))
+            codes = np.asarray(index.add((codes << 32) | own, self._threads))
         return codes
 
     def members(self, count: int) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -76,12 +77,13 @@ def _passed(wanted: Wanted, batches: Batches, watch: Watch, n_rows: int) -> Desi
             learner.look(rows)
         wanted = learner.settled()
     adder: Adder | None = None
+    threads = os.cpu_count() or 1
     for rows in reading.complete(wanted):
         if adder is None:
             learner.look_first(rows)
             wanted = learner.settled()
             plan = learner.plan(wanted)
-            levels = {name: Levels(reading.distinct.get(name)) for name in wanted.grouping}
+            levels = {n: Levels(reading.distinct.get(n), threads) for n in wanted.grouping}
             adder = Adder(wanted, plan, levels)
             adder.watch_axes(learner.axes(plan))
         try:

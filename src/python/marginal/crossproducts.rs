@@ -21,7 +21,7 @@ impl PyCrossProducts {
     /// `n_rows`, by default themselves.
     #[new]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (*, z, xy, codes, n_levels, unscale, row_scale=None, n_rows=None))]
+    #[pyo3(signature = (*, z, xy, codes, n_levels, unscale, row_scale=None, n_rows=None, threads=1))]
     fn new(
         py: Python<'_>,
         z: PyReadonlyArray2<'_, f64>,
@@ -31,24 +31,26 @@ impl PyCrossProducts {
         unscale: PyReadonlyArray2<'_, f64>,
         row_scale: Option<PyReadonlyArray1<'_, f64>>,
         n_rows: Option<usize>,
+        threads: usize,
     ) -> PyResult<Self> {
-        let (z, xy, codes) = (z.as_array(), xy.as_array(), codes.as_array());
+        let (z, xy) = (z.as_array(), xy.as_array());
         let (n, q) = z.dim();
         let unscale = unscale.as_array();
-        if xy.nrows() != n || (q > 0 && codes.len() != n) || unscale.dim() != (q, q) {
+        if xy.nrows() != n || (q > 0 && codes.as_array().len() != n) || unscale.dim() != (q, q) {
             return Err(shape_error("rows of Z, [X y] and codes"));
         }
-        if q > 0 && codes.iter().any(|&c| c < 0 || c as usize >= n_levels) {
+        if q > 0 && codes.as_array().iter().any(|&c| c < 0 || c as usize >= n_levels) {
             return Err(shape_error("codes beyond the levels"));
         }
         let row_scale = row_scale.as_ref().map(|s| s.as_array());
         if row_scale.as_ref().is_some_and(|s| s.len() != n) {
             return Err(shape_error("row_scale"));
         }
+        let none = vec![0; if q == 0 { n } else { 0 }];
+        let codes = if q == 0 { &none[..] } else { codes.as_slice()? };
         let inner = py.detach(|| {
             let mut inner = CrossProducts::new(q, xy.ncols(), n_levels);
-            let (mut z_row, mut xy_row) = (vec![0.0; q], vec![0.0; xy.ncols()]);
-            for i in 0..n {
+            let row = |i: usize, z_row: &mut [f64], xy_row: &mut [f64]| {
                 let factor = row_scale.as_ref().map_or(1.0, |s| s[i]);
                 for (to, from) in z_row.iter_mut().zip(z.row(i)) {
                     *to = from * factor;
@@ -56,9 +58,8 @@ impl PyCrossProducts {
                 for (to, from) in xy_row.iter_mut().zip(xy.row(i)) {
                     *to = from * factor;
                 }
-                let level = if q == 0 { 0 } else { codes[i] as usize };
-                inner.add_row(level, &mut z_row, &mut xy_row);
-            }
+            };
+            inner.add_rows(codes, row, threads);
             inner.finish(&flat(unscale.iter()));
             inner.n_rows = n_rows.unwrap_or(inner.n_rows);
             inner

@@ -1,0 +1,61 @@
+"""Rows of a Spark data frame → the same with predictions, which its workers make where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from partialpool.cluster import SparkReader, at_work
+from partialpool.draws.posterior import Posterior
+from partialpool.predictions.notes import Tally
+from partialpool.predictions.prepared import Asked, prepare
+from partialpool.predictions.stream import arrays, check_roles_in_parts, used_columns
+from partialpool.predictions.summaries import COLUMNS, predicted, probability_labels, renamed
+from partialpool.version import __version__
+
+
+def predicted_frame(fit: Posterior, asked: Asked, data: Any) -> Any:
+    """Give a Spark data frame its predictions: another one, computed when its rows are asked for.
+
+    The first row is predicted at once, so that a column that is lacking, or of another kind, is an
+    error here and not amid Spark's work.
+
+    Raises
+    ------
+    InputError
+        If the rows cannot be predicted, as far as the first of them tells.
+    """
+    check_roles_in_parts(asked)
+    reader = SparkReader(data)
+    made = (*COLUMNS, *probability_labels(fit.model, asked.kind))
+    used = used_columns(fit, asked)
+    # Without rows and findings, for which workers have no use.
+    slim = Posterior(fit.model, fit.run, fit.provenance, [])
+    predict = _Predict(slim, asked, tuple(name for name in reader.names if name in used))
+    reader.check_usable(predict.names)
+    for batch in reader.first(predict.names):
+        predict(batch, 0)
+    return reader.widened(predict, renamed(reader.names, made), made)
+
+
+@dataclass(frozen=True)
+class _Predict:
+    """What a worker does with some rows.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Columns that predictions may need.
+    """
+
+    fit: Posterior
+    asked: Asked
+    names: tuple[str, ...]
+    version: str = __version__
+
+    def __call__(self, table: Any, first: int) -> list[Any]:
+        """Return columns of predictions beside rows, of which the first has this place."""
+        with at_work(self.version):
+            prepared = prepare(self.fit, self.asked, table.select(list(self.names)), first)
+            found = predicted(prepared, Tally())
+            return arrays(found, prepared.gathered.positions, len(table))
