@@ -25,8 +25,8 @@ At = TypeVar("At")
 
 TOLERANCE = 0.01  # by which summaries may differ from those of twice the nodes, in sds
 LEAST, MOST = 32, 120
-FEWEST = 16
-PER_MONOMIAL = 4
+FEWEST = 12
+PER_MONOMIAL, PER_LINEAR = 4, 2
 DEGREES = (3, 2, 1)
 # Coefficients × nodes that take no time to speak of, and coefficients whose nodes take long: of so
 # many levels φ is known so well that few nodes do, which have to agree as much better.
@@ -94,9 +94,10 @@ def _standardised(phi: Array) -> Array:
 
 def first_count(phi: Array, coefficients: int) -> int:
     """Give the number of nodes to begin with, for so many coefficients of levels."""
-    linear, square = (PER_MONOMIAL * monomial_count(phi.shape[1], degree) for degree in (1, 2))
+    dims = phi.shape[1]
     if coefficients > MANY:
-        return max(FEWEST, linear)
+        return max(FEWEST, PER_LINEAR * monomial_count(dims, 1))
+    linear, square = (PER_MONOMIAL * monomial_count(dims, degree) for degree in (1, 2))
     return max(LEAST, linear, min(square, MOST), CHEAP // max(coefficients, 1))
 
 
@@ -200,7 +201,8 @@ def monomials(phi: Array, degree: int) -> Array:
 def _balanced(phi: Array, picked: Ints) -> Array | None:
     """Weights by which means over the nodes are those over all draws; None if there are none."""
     count, dims = len(picked), phi.shape[1]
-    allowed = [d for d in DEGREES if PER_MONOMIAL * monomial_count(dims, d) <= count]
+    nodes = {d: (PER_MONOMIAL if d > 1 else PER_LINEAR) * monomial_count(dims, d) for d in DEGREES}
+    allowed = [d for d in DEGREES if nodes[d] <= count]
     if not allowed or not dims:
         return np.full(count, 1 / count)
     every = monomials(phi, allowed[0])

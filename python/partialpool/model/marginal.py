@@ -30,7 +30,7 @@ from partialpool.model.scales import scales
 from partialpool.priors import Normal, Prior
 
 # Rows that are rotated into a triangle first, so many at a time.
-TALL, SHARE = 500_000, 4096
+TALL, SHARE = 500_000, 16_384
 
 
 def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
@@ -146,7 +146,8 @@ class WorkingRows(Struct, frozen=True):
         Z, unscale = np.empty((len(self.y), 0)), np.empty((0, 0))
         if self.group is not None:
             Z, unscale = self.group.Z, self.group.unscale
-        xy = np.column_stack([self.X[:, self.order], self.y])
+        in_place = self.order == list(range(self.X.shape[1]))
+        xy = np.column_stack([self.X if in_place else self.X[:, self.order], self.y])
         return _core.CrossProducts(
             z=Z,
             xy=xy,
@@ -254,9 +255,10 @@ def least_squares(
     The rows stand for `n_rows`.
     """
     weight = np.ones(len(y)) if row_scale is None else row_scale
-    A, target = X * weight[:, None], y * weight
     if len(y) > TALL:
-        A, target = _triangle(A, target)
+        A, target = _triangle(X, y, weight)
+    else:
+        A, target = X * weight[:, None], y * weight
     estimate = np.linalg.lstsq(A, target, rcond=None)[0]
     residual = target - A @ estimate
     sd = float(np.sqrt(np.sum(residual**2) / max(n_rows - X.shape[1], 1)))
@@ -267,14 +269,14 @@ def least_squares(
     return np.asarray(estimate, dtype=np.float64), error, sd
 
 
-def _triangle(A: Array, target: Array) -> tuple[Array, Array]:
-    """Rotate rows into few that have the same least squares, those of a cache at a time."""
-    rows = np.column_stack([A, target])
-    share = max(SHARE, 4 * rows.shape[1])
-    whole = len(rows) // share * share
-    parts = rows[:whole].reshape(-1, share, rows.shape[1])
-    R = np.linalg.qr(parts, mode="r").reshape(-1, rows.shape[1])
-    R = np.linalg.qr(np.vstack([R, rows[whole:]]), mode="r")
+def _triangle(X: Array, y: Array, weight: Array) -> tuple[Array, Array]:
+    """Rotate weighted rows into few that have the same least squares, those of a cache at a time."""
+    parts = []
+    for first in range(0, len(y), SHARE):
+        some = slice(first, first + SHARE)
+        rows = np.column_stack([X[some], y[some]]) * weight[some, None]
+        parts.append(np.linalg.qr(rows, mode="r"))
+    R = np.linalg.qr(np.vstack(parts), mode="r")
     return R[:, :-1], R[:, -1]
 
 

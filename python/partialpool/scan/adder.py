@@ -234,6 +234,11 @@ class Adder:
         self._joined.append(moments.overall)
         self.n += moments.overall.n
 
+    def release(self) -> None:
+        """Forget what was added, once it was asked for: there may be millions of cells."""
+        self.sums = _core.Cells(columns=0, weighted=False)
+        self.cells, self.tuples, self.levels, self.axes = Tuples(1), [], {}, {}
+
     def _cells(self, rows: CompleteRows) -> Ints:
         if not self.groupings:
             return np.zeros(len(rows), dtype=np.int64)

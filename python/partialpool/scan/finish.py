@@ -37,7 +37,7 @@ def finished_moments(adder: Adder, levelled: tuple[Levelled, ...]) -> Moments:
         codes = np.column_stack(
             [own.places[numbers] for own, numbers in zip(levelled, members, strict=True)]
         )
-        order = np.lexsort(codes.T[::-1])
+        order = _order(codes)
         codes = codes[order]
     constant = adder.columns.constant
     sums = adder.sums.parts(order=order, constant=constant, threads=threads)
@@ -46,6 +46,15 @@ def finished_moments(adder: Adder, levelled: tuple[Levelled, ...]) -> Moments:
     if constant:
         origin, overall = np.append(1.0, origin), _with_constant(overall)
     return Moments(adder.columns.all, origin, codes, *sums, overall)
+
+
+def _order(codes: Ints) -> Ints:
+    """Return the order of cells by their levels; a level of the only factor is one cell."""
+    if codes.shape[1] > 1:
+        return np.lexsort(codes.T[::-1])
+    order = np.empty(len(codes), dtype=np.int64)
+    order[codes[:, 0]] = np.arange(len(codes))
+    return order
 
 
 def axis_moments(adder: Adder, moments: Moments) -> dict[tuple[str, Term], Moments]:

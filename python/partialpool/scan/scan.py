@@ -166,11 +166,13 @@ def finished_design(plan: Plan, learner: Learner, adder: Adder, reading: Reading
     levelled = ordered_levels(adder)
     moments = finished_moments(adder, levelled)
     _check(adder, moments)
+    axes = axis_moments(adder, moments)
+    adder.release()
     plan, made = complete_plan(plan, learner, moments, levelled)
     roles = learner.wanted.roles
     precision: Any = next((role for role in ("weights", "se") if role in roles), None)
     notes = _notes(plan, learner, reading)
-    axes = {k: v for k, v in axis_moments(adder, moments).items() if k in axis_terms(plan, made)}
+    axes = {key: own for key, own in axes.items() if key in axis_terms(plan, made)}
     facts = Facts(reading.n_dropped, reading.n_zero_weight, precision, notes, axes)
     design = condensed_design(plan, made, moments, facts)
     return replace(design, table=replace(design.table, source=reading.batches.source))
