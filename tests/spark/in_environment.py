@@ -18,6 +18,7 @@ import warnings
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from msgspec.structs import asdict
 
 import partialpool as pp
@@ -105,8 +106,6 @@ class Frames:
     """Frames of one kind with the rows of a table."""
 
     def __init__(self, mode):
-        import pyarrow.parquet as pq
-
         self.mode, self.path = mode, f"{FOLDER}/rows.parquet"
         pq.write_table(table(), self.path)
         if mode != "dask":
@@ -169,20 +168,21 @@ def check_whole(frames):
 
 def check_predictions(frames):
     """Rows get the predictions that they get here, whichever worker has them."""
-    data = table()
+    data = table().drop_columns(["list", "none"])
     data = data.append_column("mean", data["small"]).append_column("row", pa.array(range(len(data))))
-    parts = frames.session.createDataFrame(data.drop_columns(["none"]).to_pandas())
-    parts = parts.drop("list").repartition(7, "at random")
+    path = f"{FOLDER}/new.parquet"
+    pq.write_table(data, path)
+    parts = frames.session.read.parquet(path).repartition(7, "at random")
     for formula, roles, options in (
         ("y ~ x + arm + (x | `int.key`)", {"weights": "w"}, {"kind": "observation"}),
         ("y ~ x + (1 | text) + (1 | small)", {"offset": "off"}, {"interval": 0.5}),
-        ("small ~ x + yes + (1 | text)", {"family": "ordinal"}, {}),
+        ("small ~ x + yes + (1 | text)", {"family": "cumulative"}, {}),
     ):
         fit = pp.fit(formula, data, **roles, **HOW)
         new = fit.predict(data, **options)
         made = list(new.columns[len(data.column_names) :])
         there = fit.predict(parts, **options)
-        assert there.columns == [n for n in new.columns if n not in ("list", "none")]
+        assert there.columns == list(new.columns)
         found = there.select("row", "data_mean", *(f"`{name}`" for name in made)).toPandas()
         found = found.sort_values("row")
         assert len(found) == len(new)
@@ -214,13 +214,13 @@ def check_wrong_predictions(frames):
     assert "leave `out` out" in found, found
     found = sentence(lambda: fit.predict(frame, weights=np.ones(600)))
     assert "row by row" in found, found
-    # A category that no first row has is met amid the work.
-    other = fit.predict(frame.selectExpr("*", "IF(x > 1, 'new', arm) AS arm2").drop("arm")
-                        .withColumnRenamed("arm2", "arm"))
+    # A category that only the last rows have is met amid the work.
+    other = frame.selectExpr("*", "IF(`in order` = 6, 'new', arm) AS other").drop("arm")
+    scored = fit.predict(other.withColumnRenamed("other", "arm"))
     try:
-        other.toPandas()
+        scored.toPandas()
     except Exception as error:
-        assert "`arm`" in str(error), error
+        assert "a category that the fit did not see, `new`" in str(error), error
     else:
         raise AssertionError("nothing was said")
 

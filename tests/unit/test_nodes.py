@@ -109,7 +109,7 @@ def test_nodes_are_doubled_until_it_changes_nothing():
 def test_few_nodes_do_for_many_coefficients_if_they_agree_ten_times_closer(wave):
     phi, prepared = phi_of(4000, 4), []
     few = first_count(phi, 10**6)
-    assert 16 <= few < first_count(phi, 100_000)
+    assert 12 <= few < first_count(phi, 100_000)
 
     def prepare(picked):
         prepared.append(len(picked))

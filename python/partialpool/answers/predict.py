@@ -121,8 +121,8 @@ def predict(
         With `out`: what was written. The columns are those of the rows, with their types and in
         their order, and the same beside them; nothing stands where there is no prediction.
     pyspark.sql.DataFrame
-        For a Spark data frame: the same columns, computed when they are asked for. The first row
-        is predicted at once, so that columns that cannot be are an error here. What is drawn for
+        For a Spark data frame: the same columns, computed when they are asked for. Some rows
+        are predicted at once, so that columns that cannot be are an error here. What is drawn for
         a row hangs on its place in its partition.
 
     Notes

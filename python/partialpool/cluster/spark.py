@@ -127,12 +127,12 @@ class SparkReader:
         """Refuse columns of these names whose values cannot be used."""
         self._select(names)
 
-    def first(self, names: Iterable[str]) -> list[Any]:
-        """Bring some columns of the first row here, as a pyarrow table; none where there is none."""
+    def some(self, names: Iterable[str], rows: int) -> list[Any]:
+        """Bring so many rows of some columns here, as a pyarrow table, if there are any."""
         names = tuple(names)
         if self._frame.isStreaming or not names:
             return []
-        table = _arrow(self._select(names).limit(1)).rename_columns(list(names))
+        table = _arrow(self._select(names).limit(rows)).rename_columns(list(names))
         return [table] if len(table) else []
 
     def widened(self, make: Make, new_names: Mapping[str, str], made: Iterable[str]) -> Any:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from partialpool.cluster import SparkReader, at_work
+from partialpool.data import Source
+from partialpool.data.frames import FrameReader
 from partialpool.draws.posterior import Posterior
 from partialpool.predictions.notes import Tally
 from partialpool.predictions.prepared import Asked, prepare
@@ -13,17 +15,19 @@ from partialpool.predictions.stream import arrays, check_roles_in_parts, used_co
 from partialpool.predictions.summaries import COLUMNS, predicted, probability_labels, renamed
 from partialpool.version import __version__
 
+TRIED = 100  # rows, at once
+
 
 def predicted_frame(fit: Posterior, asked: Asked, data: Any) -> Any:
     """Give a Spark data frame its predictions: another one, computed when its rows are asked for.
 
-    The first row is predicted at once, so that a column that is lacking, or of another kind, is an
+    Some rows are predicted at once, so that a column that is lacking, or of another kind, is an
     error here and not amid Spark's work.
 
     Raises
     ------
     InputError
-        If the rows cannot be predicted, as far as the first of them tells.
+        If the rows cannot be predicted, as far as these tell.
     """
     check_roles_in_parts(asked)
     reader = SparkReader(data)
@@ -33,8 +37,8 @@ def predicted_frame(fit: Posterior, asked: Asked, data: Any) -> Any:
     slim = Posterior(fit.model, fit.run, fit.provenance, [])
     predict = _Predict(slim, asked, tuple(name for name in reader.names if name in used))
     reader.check_usable(predict.names)
-    for batch in reader.first(predict.names):
-        predict(batch, 0)
+    for rows in reader.some(predict.names, TRIED):
+        predict(rows, 0)
     return reader.widened(predict, renamed(reader.names, made), made)
 
 
@@ -56,6 +60,7 @@ class _Predict:
     def __call__(self, table: Any, first: int) -> list[Any]:
         """Return columns of predictions beside rows, of which the first has this place."""
         with at_work(self.version):
-            prepared = prepare(self.fit, self.asked, table.select(list(self.names)), first)
+            rows = Source(FrameReader(table.select(list(self.names)), SparkReader.source))
+            prepared = prepare(self.fit, self.asked, rows, first)
             found = predicted(prepared, Tally())
             return arrays(found, prepared.gathered.positions, len(table))
