@@ -247,11 +247,31 @@ def test_parquet_files_that_do_not_continue_one_another(tmp_path):
     assert open_table(tmp_path).take(["x"]).columns["x"].values.tolist() == [1, 2, 1, 2]
     (tmp_path / "year=2019").mkdir()
     frame.write_parquet(tmp_path / "year=2019" / "a.parquet")
-    assert open_table(tmp_path).n_rows == 4
-    for path in tmp_path.glob("*.parquet"):
-        path.unlink()
     with pytest.raises(pp.InputError, match="divided by folders such as `year=2019`"):
         open_table(tmp_path)
+
+
+def test_a_folder_is_read_only_if_its_files_are_the_table(tmp_path):
+    frame = pl.DataFrame({"x": [1, 2]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    for name in ("_temporary", ".hidden", "notes"):  # nothing of the table is in there
+        (tmp_path / name).mkdir()
+    frame.write_parquet(tmp_path / "_temporary" / "b.parquet")
+    assert open_table(tmp_path).n_rows == 2
+    (tmp_path / "b.parquet").symlink_to(tmp_path / "a.parquet")
+    with pytest.raises(pp.InputError, match=r"`b\.parquet` and `a\.parquet` are one file"):
+        open_table(tmp_path)
+    (tmp_path / "b.parquet").unlink()
+    for log, kind in {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}.items():
+        (tmp_path / log).mkdir()
+        with pytest.raises(pp.InputError, match=f"is a {kind} table"):
+            open_table(tmp_path)
+        (tmp_path / log).rmdir()
+    (tmp_path / "notes" / "more").mkdir()
+    frame.write_parquet(tmp_path / "notes" / "more" / "b.parquet")
+    with pytest.raises(pp.InputError, match="has Parquet files in folders, such as `notes`"):
+        open_table(tmp_path)
+    assert open_table(f"{tmp_path}/**/*.parquet").n_rows == 6
 
 
 # --- A file that is read reads no other -----------------------------------------------------------

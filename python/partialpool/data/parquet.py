@@ -19,6 +19,8 @@ from partialpool.paths import shown
 T = TypeVar("T")
 
 _MAGIC = (b"PAR1", b"PARE")  # how a Parquet file begins and ends; the second is encrypted
+# Where kinds of tables keep which of their files count.
+_LOGS = {"_delta_log": "Delta Lake", ".hoodie": "Hudi", "metadata/*.metadata.json": "Iceberg"}
 _INTEGERS = {"tinyint", "smallint", "integer", "bigint"}
 _FLOATS = {"float", "double"}
 
@@ -27,17 +29,35 @@ def find_parquet(path: Path) -> list[Path]:
     """Return the Parquet files of a folder, or those that a pattern names, ordered by name."""
     if path.is_dir():
         found = [str(p) for p in path.glob("*.parquet")]
-        parts = [p.name for p in path.iterdir() if p.is_dir() and "=" in p.name]
-        if parts and not found:
-            raise InputError(
-                f"the folder `{shown(path)}` is divided by folders such as `{parts[0]}`, whose "
-                "names are not read",
-                remedy="open it with pyarrow, polars or DuckDB and give the table",
-            )
+        _check_flat(path)
     else:
         found = glob.glob(str(path), recursive=True)
     # What starts with a point or an underscore is not data, by the custom of those who write them.
     return sorted(p for p in map(Path, found) if p.is_file() and p.name[0] not in "._")
+
+
+def _check_flat(folder: Path) -> None:
+    """Refuse a folder whose files are not all that its table has, or more than that."""
+    for log, kind in _LOGS.items():
+        if next(folder.glob(log), None) is not None:
+            raise InputError(
+                f"the folder `{shown(folder)}` is a {kind} table, of whose files some may no "
+                "longer count",
+                remedy=f"open it with what reads {kind} and give the table",
+            )
+    for inner in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"):
+        if "=" in inner.name:
+            raise InputError(
+                f"the folder `{shown(folder)}` is divided by folders such as `{inner.name}`, whose "
+                "names are not read",
+                remedy="open it with pyarrow, polars or DuckDB and give the table",
+            )
+        if next(inner.rglob("*.parquet"), None) is not None:
+            raise InputError(
+                f"the folder `{shown(folder)}` has Parquet files in folders, such as "
+                f"`{inner.name}`, which would not be read",
+                remedy=f"give the files by a pattern, such as `{folder.name}/**/*.parquet`",
+            )
 
 
 def open_parquet(paths: Sequence[Path], source: str, how: Reading) -> RelationReader:
@@ -51,7 +71,15 @@ def open_parquet(paths: Sequence[Path], source: str, how: Reading) -> RelationRe
     connection = connect()
     files = _Files(source, attempt(source, lambda: Unchanged.of(paths)))
     first: list[tuple[str, str]] = []
+    seen: dict[tuple[int, int], Path] = {}
     for path in paths:
+        stamp = attempt(path.name, path.stat)
+        twin = seen.setdefault((stamp.st_dev, stamp.st_ino), path)
+        if twin is not path:
+            raise InputError(
+                f"`{path.name}` and `{twin.name}` are one file, whose rows would count twice",
+                remedy="give every file once",
+            )
         _check_ends(path)
         relation = _open(connection, [path], path.name)
         names = _names(connection, path)
