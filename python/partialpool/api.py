@@ -11,10 +11,9 @@ from partialpool.checks import check_counts, check_flag, check_seed, check_text
 from partialpool.cluster import opened
 from partialpool.design import Design, GroupFactor
 from partialpool.engine.options import Auto, SamplingOptions, asked
-from partialpool.engine.progress import RowProgress
 from partialpool.engine.sample import MAXIMISED, Method
 from partialpool.engine.sampling import Start
-from partialpool.errors import InputError, NeedsRowsError, did_you_mean, short
+from partialpool.errors import InputError, did_you_mean, short
 from partialpool.families.known import FamilyName
 from partialpool.families.links import LinkName
 from partialpool.finding import about_all, warn
@@ -22,7 +21,7 @@ from partialpool.model import default_priors as defaults_of
 from partialpool.model import known_keys
 from partialpool.model.general import build_general
 from partialpool.model.pooling import POOLINGS, Pooling
-from partialpool.pipeline import estimated, sampled
+from partialpool.pipeline import estimated, pose_for, sampled, unless_rows
 from partialpool.posterior.comparison import Comparison, known_truth
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
@@ -203,30 +202,15 @@ def fit(
     check_flag("one_pass", one_pass)
     spec.check()
 
-    def found_in(posed: Posed) -> Fit | Estimate:
+    def found_in(table: Posed) -> Fit | Estimate:
         if how.maximises:
-            return estimated(posed, pooling, priors, how, began, Estimate)
-        return sampled(posed, pooling, priors, how, began, Fit)
+            return estimated(table, pooling, priors, how, began, Estimate)
+        return sampled(table, pooling, priors, how, began, Fit)
 
     source = opened(data)
-    with RowProgress(how.sampling.progress) as rows:
-        watch = rows.update if rows.is_wanted else None
-        posed = pose(spec, source, OnePass(one_pass, _walks(how.method), watch))
-    try:
-        found = found_in(posed)
-    except NeedsRowsError:
-        if one_pass:
-            raise
-        found = found_in(pose(spec, source))
+    found = unless_rows(pose_for(spec, source, how, one_pass), source, one_pass, found_in)
     warn(about_all(found.findings))
     return found
-
-
-def _walks(method: str) -> str | None:
-    """Say why an engine needs the rows of a table, if so."""
-    if method in ("nuts", "metropolis"):
-        return f'method="{method}" walks over single rows'
-    return 'method="laplace" needs single rows' if method == "laplace" else None
 
 
 @takes(fit, ModelOptions, SamplingOptions)
@@ -237,6 +221,7 @@ def compare(
     truth: Any = None,
     priors: Mapping[str, Prior | str] | None = None,
     factor: str | None = None,
+    one_pass: bool | None = None,
     **options: Unpack[Options],
 ) -> Comparison:
     """Fit a model under complete, no and partial pooling, side by side.
@@ -251,6 +236,8 @@ def compare(
         A prior applies to the poolings that have the parameter.
     factor : str, optional
         The grouping factor whose pooling is compared, by default the first; others are partial.
+    one_pass : bool, optional
+        As in :func:`fit`: once for all three. Scores that leave out rows are not to be had then.
     family, link, method, sigma, se, weights, offset, exposure, trials
         As in :func:`fit`.
     chains, draws, ess, warmup, seed, interval, proposal_sd, threads, progress
@@ -285,18 +272,24 @@ def compare(
             remedy="leave `method` out to compare posteriors, or use `fit`",
         )
     check_text("factor", factor, '"county"')
+    check_flag("one_pass", one_pass)
     spec, how = Spec(formula, priors=priors, **of_model), asked(**of_sampling)
-    posed = pose(spec, data)
-    compared = _compared_factor(posed.design, formula, factor)
-    true = None if truth is None else known_truth(truth, compared)
-    shared = _share_priors(priors, posed, compared.name)
-    fits: dict[str, Fit] = {
-        pooling: sampled(
-            posed, {compared.name: pooling}, shared[pooling], how, time.perf_counter(), Fit
-        )
-        for pooling in POOLINGS
-    }
-    comparison = Comparison(fits, compared, true)
+
+    def compared_in(table: Posed) -> Comparison:
+        compared = _compared_factor(table.design, formula, factor)
+        true = None if truth is None else known_truth(truth, compared)
+        shared = _share_priors(priors, table, compared.name)
+        fits: dict[str, Fit] = {
+            pooling: sampled(
+                table, {compared.name: pooling}, shared[pooling], how, time.perf_counter(), Fit
+            )
+            for pooling in POOLINGS
+        }
+        return Comparison(fits, compared, true)
+
+    source = opened(data)
+    table = pose_for(spec, source, how, one_pass)
+    comparison = unless_rows(table, source, one_pass, compared_in)
     warn(comparison.findings)
     return comparison
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from msgspec.structs import asdict, replace
@@ -14,9 +14,11 @@ from partialpool import engine
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine.exact import check_likelihood
 from partialpool.engine.options import Asked
+from partialpool.engine.progress import RowProgress
 from partialpool.engine.rounds import Rounds, Verdict
 from partialpool.engine.run import Run
 from partialpool.engine.sampling import Sampling
+from partialpool.errors import NeedsRowsError
 from partialpool.finding import Finding
 from partialpool.findings.approximate import approximate_findings
 from partialpool.findings.data import design_findings
@@ -36,15 +38,61 @@ from partialpool.model import Model, Pooled
 from partialpool.model.pooling import Pooling
 from partialpool.priors import Prior
 from partialpool.request import Request, requested
-from partialpool.spec import Posed
+from partialpool.spec import OnePass, Posed, Spec, pose
 from partialpool.version import __version__
 
 Kind = TypeVar("Kind", bound=Posterior)
 Estimated = TypeVar("Estimated")
+Made = TypeVar("Made")
 MakeEstimate = Callable[[Model, Maximum, Provenance, list[Finding], Pooled, Request], Estimated]
 Priors = Mapping[str, Prior | str]
 
 _PASSED = "; the table was read in one pass, and its rows were not kept"
+
+
+def pose_for(
+    spec: Spec, source: Any, how: Asked, one_pass: bool | None, *, large: bool = False
+) -> Posed:
+    """Read a table, in one pass where that is asked for, or it is large and the model allows it.
+
+    Parameters
+    ----------
+    large : bool
+        Whether to take any table for a large one.
+
+    Raises
+    ------
+    InputError
+        If formula, data, family and roles cannot be used together.
+    """
+    with RowProgress(how.sampling.progress) as rows:
+        watch = rows.update if rows.is_wanted else None
+        return pose(spec, source, OnePass(one_pass, _walks(how.method), watch, large))
+
+
+def unless_rows(
+    posed: Posed, source: Any, one_pass: bool | None, make: Callable[[Posed], Made]
+) -> Made:
+    """Make something of a table; of all its rows where those of one pass turn out not to do.
+
+    Raises
+    ------
+    NeedsRowsError
+        If one pass was asked for.
+    """
+    try:
+        return make(posed)
+    except NeedsRowsError:
+        if one_pass or posed.design.condensed is None:
+            raise
+        return make(pose(posed.spec, source))
+
+
+def _walks(method: str) -> str | None:
+    """Say why an engine needs the rows of a table, if so."""
+    if method in ("nuts", "metropolis"):
+        return f'method="{method}" walks over single rows'
+    return 'method="laplace" needs single rows' if method == "laplace" else None
 
 
 def sampled(

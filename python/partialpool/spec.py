@@ -115,11 +115,14 @@ class OnePass(Struct, frozen=True):
         Why not, whatever the model.
     watch : callable, optional
         Told how many rows were read, and how many there are to read.
+    large : bool
+        Whether to take any table for a large one.
     """
 
     asked: bool | None = False
     obstacle: str | None = None
     watch: Watch = None
+    large: bool = False
 
 
 def pose(spec: Spec, data: Any, one_pass: OnePass | None = None) -> Posed:
@@ -146,7 +149,8 @@ def pose(spec: Spec, data: Any, one_pass: OnePass | None = None) -> Posed:
     if one_pass is not None:
         obstacle = one_pass.obstacle or _needs_rows(spec, family)
         wanted = Wanted(terms, given)
-        summed = one_pass_design(wanted, source, one_pass.asked, obstacle, one_pass.watch)
+        asked, watch = one_pass.asked, one_pass.watch
+        summed = one_pass_design(wanted, source, asked, obstacle, watch, large=one_pass.large)
         if summed is not None:
             return Posed(spec, summed, source.source, family, link, _words(given))
     design = build_design(

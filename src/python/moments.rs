@@ -48,7 +48,7 @@ impl Cells {
     }
 
     /// How many cells there are.
-    fn __len__(&self) -> usize {
+    fn count(&self) -> usize {
         self.inner.len()
     }
 

@@ -249,3 +249,67 @@ def test_progress_counts_rows(monkeypatch, data):
 def test_one_pass_is_yes_or_no(data):
     with pytest.raises(pp.InputError, match="`one_pass` is 3"):
         pp.fit(FORMULA, data, one_pass=3)
+
+
+# --- Again, and side by side ----------------------------------------------------------------------
+
+
+def alike(one, other):
+    """Means within Monte Carlo error: rounding decides whether a proposal is taken."""
+    one, other = one.summary(), other.summary()
+    return bool((abs(one["mean"] - other["mean"]) < 0.1 * one["sd"]).all())
+
+
+def test_updates_read_other_rows_as_the_fit_did(fits, data, small):
+    new = table(n=400)  # too few to be read in one pass by themselves
+    whole, passed = (fit.update(data=new) for fit in fits)
+    assert whole.design is not None
+    assert passed.provenance.one_pass
+    assert alike(passed, whole)
+    assert fits[0].update(data=data).provenance.one_pass  # as large tables are
+    # What one pass does not do is done with all rows.
+    for changes in (
+        {"family": "student_t", "draws": 50},
+        {"formula": ". ~ poly(x, 2) + (1 | id)"},
+        {"pooling": "none", "priors": {"coef_id": "student_t(3, 0, 1)"}, "draws": 50},
+    ):
+        assert fits[1].update(data=new, **changes).design is not None
+    with pytest.raises(pp.InputError, match="in one pass and kept none of them: give them as"):
+        passed.update(draws=50)
+
+
+def test_estimates_are_updated_likewise(data, small):
+    passed = pp.fit(FORMULA, data, method="reml", one_pass=True)
+    new = table(n=400)
+    again, whole = passed.update(data=new), pp.fit(FORMULA, new, method="reml")
+    assert again.provenance.one_pass
+    assert np.allclose(again.summary()["estimate"], whole.summary()["estimate"], rtol=1e-6)
+
+
+def test_poolings_of_a_large_table_are_compared_without_its_rows(data, small, monkeypatch):
+    passed = pp.compare(FORMULA, data, seed=1)
+    assert all(fit.provenance.one_pass for fit in passed.fits.values())
+    monkeypatch.setattr(limits, "ONE_PASS", 10_000)
+    whole = pp.compare(FORMULA, data, seed=1)
+    for pooling, fit in whole.fits.items():
+        assert fit.design is not None
+        assert alike(fit, passed.fits[pooling]), pooling
+        assert np.allclose(passed.estimates[pooling], whole.estimates[pooling], atol=0.01)
+    assert list(passed.table.columns) == list(whole.table.columns)
+    own, other = (one.table.select_dtypes("number") for one in (passed, whole))
+    shared = own.index[own.notna().all(axis=1)]
+    assert len(shared) == 3
+    assert np.allclose(own.loc[shared], other.loc[shared], atol=0.01)
+    assert "no rows to leave out" in passed.sentence
+    assert list(passed.plot.all()) == ["shrinkage", "levels", "coefficients"]
+    assert set(passed.plot.all()) < set(whole.plot.all())
+    for draw in passed.plot.all().values():
+        draw()
+    with pytest.raises(pp.InputError, match="in one pass and kept none of them"):
+        passed.fits["partial"].loo()
+    monkeypatch.setattr(limits, "ONE_PASS", 500)
+    priors = {"coef_id": "student_t(3, 0, 1)"}  # no pooling needs the rows: so all have them
+    found = pp.compare("y ~ x + (1 | id)", data, seed=1, priors=priors, draws=50)
+    assert all(fit.design is not None for fit in found.fits.values())
+    with pytest.raises(pp.NotYetError, match="one pass"):
+        pp.compare("y ~ x + (1 | id)", data, seed=1, priors=priors, draws=50, one_pass=True)

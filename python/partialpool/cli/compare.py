@@ -24,7 +24,7 @@ from partialpool.cli.output import report
 from partialpool.errors import InputError
 
 
-@taking(*READING, "priors", *MODEL, *SAMPLING)
+@taking(*READING, "priors", *MODEL, *SAMPLING, "one_pass")
 def compare_command(
     data: options.Data,
     formula: options.Formula,

@@ -209,8 +209,7 @@ class _Share(Struct, frozen=True):
             yield _sentence(error)
 
 
-@dataclass(frozen=True)
-class _Widened:
+class _Widened(Struct, frozen=True):
     """What a worker does with rows that get more columns.
 
     Rows have places as `monotonically_increasing_id` counts them: from 0 in the first partition.

@@ -44,9 +44,9 @@ class ComparisonPlots(Struct, frozen=True, eq=False):
         found: dict[str, Callable[[], Figure]] = {
             "shrinkage": self.shrinkage,
             "levels": self.levels,
-            "groups": self.groups,
-            "pooling_factor": self.pooling_factor,
         }
+        if self.poolings.fits["partial"].design is not None:  # these show rows
+            found |= {"groups": self.groups, "pooling_factor": self.pooling_factor}
         if any(coefficient_labels(fit) for fit in self.poolings.fits.values()):
             found["coefficients"] = self.coefficients
         return found

@@ -270,13 +270,13 @@ def least_squares(
 
 
 def _triangle(X: Array, y: Array, weight: Array) -> tuple[Array, Array]:
-    """Rotate weighted rows into few that have the same least squares, those of a cache at a time."""
+    """Rotate weighted rows into few that have the same least squares, some at a time."""
     parts = []
     for first in range(0, len(y), SHARE):
         some = slice(first, first + SHARE)
-        rows = np.column_stack([X[some], y[some]]) * weight[some, None]
+        rows = np.column_stack([X[some], y[some]]) * weight[some][:, None]
         parts.append(np.linalg.qr(rows, mode="r"))
-    R = np.linalg.qr(np.vstack(parts), mode="r")
+    R: Array = np.asarray(np.linalg.qr(np.vstack(parts), mode="r"))
     return R[:, :-1], R[:, -1]
 
 

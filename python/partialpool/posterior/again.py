@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from partialpool.cluster import opened
 from partialpool.data import Column, Table
 from partialpool.data.mapping import from_any
 from partialpool.design import Design
@@ -24,7 +25,16 @@ from partialpool.formula import parse_formula, parse_predictor
 from partialpool.formula.update import updated
 from partialpool.model import known_keys
 from partialpool.model.pooling import Pooling
-from partialpool.pipeline import Estimated, Kind, MakeEstimate, estimated, sampled
+from partialpool.pipeline import (
+    Estimated,
+    Kind,
+    Made,
+    MakeEstimate,
+    estimated,
+    pose_for,
+    sampled,
+    unless_rows,
+)
 from partialpool.priors import Prior
 from partialpool.request import Kept, Request
 from partialpool.spec import ModelOptions, Posed, Spec, pose
@@ -65,6 +75,7 @@ class Again(Struct, frozen=True):
     """What is asked now, checked, and what to say of it."""
 
     posed: Posed
+    table: Any
     pooling: Pooling
     priors: dict[str, Prior | str]
     how: Asked
@@ -73,19 +84,20 @@ class Again(Struct, frozen=True):
 
     def sampled(self, kind: type[Kind]) -> Kind:
         """Fit it, as this kind of posterior."""
-        found = sampled(*self._asked, kind)
-        self._tell(found)
-        return found
+        return self._made(lambda posed: sampled(posed, *self._asked, kind))
 
     def estimated(self, kind: MakeEstimate[Estimated]) -> Estimated:
         """Find the maximum of its likelihood, as this kind of estimate."""
-        found = estimated(*self._asked, kind)
+        return self._made(lambda posed: estimated(posed, *self._asked, kind))
+
+    def _made(self, make: Callable[[Posed], Made]) -> Made:
+        found = unless_rows(self.posed, self.table, None, make)
         self._tell(found)
         return found
 
     @property
-    def _asked(self) -> tuple[Posed, Pooling, dict[str, Prior | str], Asked, float]:
-        return self.posed, self.pooling, self.priors, self.how, self.began
+    def _asked(self) -> tuple[Pooling, dict[str, Prior | str], Asked, float]:
+        return self.pooling, self.priors, self.how, self.began
 
     def _tell(self, found: Any) -> None:
         found.findings += self.findings
@@ -138,13 +150,15 @@ def asked_again(
     of_sampling = {k: v for k, v in options.items() if k in OF_SAMPLING}
     spec = Spec(text, **{k: v for k, v in options.items() if k not in OF_SAMPLING})
     how = asked(**of_sampling)
-    posed = pose(spec, table)
     if data is None:
-        posed = _as_before(posed, earlier)
-    priors, findings = _priors(posed, options, "priors" in changes)
+        own = _as_before(pose(spec, table), earlier)
+    else:
+        table = opened(data)
+        own = pose_for(spec, table, how, None, large=earlier.facts.one_pass)
+    priors, findings = _priors(own, options, "priors" in changes)
     if data is None:
-        findings += _left_out(posed, earlier)
-    return Again(posed, spec.pooling, priors, how, findings, began)
+        findings += _left_out(own, earlier)
+    return Again(own, table, spec.pooling, priors, how, findings, began)
 
 
 def _merged(request: Request, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,9 +156,9 @@ class Comparison(Answer):
 
     @cached_property
     def ranking(self) -> Ranking | None:
-        """The poolings by leave-one-out score; None where rows are too many to do it unasked."""
-        rows = self.fits["partial"].provenance.n_rows
-        return self.loo() if rows <= MOST_ROWS else None
+        """The poolings by leave-one-out score; None where rows are too many, or were not kept."""
+        fit = self.fits["partial"]
+        return self.loo() if fit.design and fit.provenance.n_rows <= MOST_ROWS else None
 
     def rows(self) -> list[tuple[str, dict[str, float]]]:
         """Rows of the table: a label, and a number for each pooling that has it."""
@@ -283,6 +283,12 @@ class Comparison(Answer):
     def _predictions(self) -> list[str]:
         """Say which pooling predicts best, and how far to trust that."""
         ranking = self.ranking
+        if self.fits["partial"].provenance.one_pass:
+            return [
+                "The table was read in one pass, so that there are no rows to leave out: which "
+                "pooling predicts best is to be seen with some of the rows, or with "
+                "`one_pass=False`."
+            ]
         if ranking is None:
             return [
                 f"With more than {MOST_ROWS} rows, held-out accuracy is computed only when asked "

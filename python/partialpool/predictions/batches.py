@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from partialpool.data import open_table
 from partialpool.data.arrow import arrow_batches, arrow_schema
 from partialpool.data.delimited import DelimitedReader
 from partialpool.data.files import open_file, path_to_stream
@@ -23,10 +22,11 @@ from partialpool.data.parquet import parquet_batches, parquet_schema
 from partialpool.data.reading import USUAL, Reading
 from partialpool.data.relations import RelationReader
 from partialpool.data.source import Source
-from partialpool.data.streams import StreamReader, open_exported, open_stream
+from partialpool.data.streams import Stream, StreamReader, open_exported, open_stream
 from partialpool.data.table import check_names
 from partialpool.errors import InputError
 from partialpool.files.failures import attempt, unreadable
+from partialpool.predictions.meanings import Meanings, late, of_text, survey
 from partialpool.predictions.text_parts import text_in_parts
 
 T = TypeVar("T")
@@ -63,7 +63,9 @@ class Batches(Struct, frozen=True, eq=False):
     files: tuple[Path, ...] = ()
 
 
-def open_batches(data: Any, used: Collection[str], *, as_texts: bool) -> Batches | None:
+def open_batches(
+    data: Any, used: Collection[str], labels: Collection[str], *, as_texts: bool
+) -> Batches | None:
     """Open a table to be read in parts; None for one that is in memory, or has to be.
 
     Parameters
@@ -73,6 +75,8 @@ def open_batches(data: Any, used: Collection[str], *, as_texts: bool) -> Batches
         object with ``__arrow_c_stream__``.
     used : collection of str
         The columns that matter, if they are there.
+    labels : collection of str
+        Those of them whose values name things.
     as_texts : bool
         Whether text files are to be written again as they stand, not as what they are taken for.
 
@@ -81,7 +85,7 @@ def open_batches(data: Any, used: Collection[str], *, as_texts: bool) -> Batches
     InputError
         If there is no such table, or it cannot be read.
     """
-    how = data.how if isinstance(data, Source) else USUAL
+    how, wanted = (data.how if isinstance(data, Source) else USUAL), _Wanted(used, labels)
     data = data.reader if isinstance(data, Source) else data
     files: tuple[Path, ...] = ()
     if isinstance(data, (str, os.PathLike)):
@@ -90,8 +94,9 @@ def open_batches(data: Any, used: Collection[str], *, as_texts: bool) -> Batches
         path = path_to_stream(text)
         about = None if path is None else attempt(path.name, partial(arrow_schema, path))
         if path is not None and about is not None:
-            stream = _Stream(about[0], arrow_batches(path), about[1])
-            return _arrow(path.name, stream, how, files)
+            again = partial(arrow_batches, path)
+            stream = _Stream(about[0], again(), about[1], lambda names: again())
+            return _arrow(path.name, stream, how, wanted, files)
         data = open_file(text, how, in_parts=True)
     if isinstance(data, DelimitedReader):
         return _delimited(data, used, files, as_texts=as_texts)
@@ -99,22 +104,36 @@ def open_batches(data: Any, used: Collection[str], *, as_texts: bool) -> Batches
         data = RelationReader(data, "the relation", how)
     if isinstance(data, RelationReader) and data.files:
         schema, rows = parquet_schema(data.files)
-        stream = _Stream(schema, parquet_batches(data.files, schema, ROWS), rows)
-        return _arrow(data.source, stream, how, data.files)
+        again = partial(parquet_batches, data.files, schema, ROWS)
+        stream = _Stream(schema, again(), rows, lambda names: again())
+        return _arrow(data.source, stream, how, wanted, data.files)
     if isinstance(data, RelationReader):
         rows = data.n_rows  # before the stream, which another query would end
-        reader = data.stream(ROWS)
-        return _arrow(data.source, _Stream(reader.schema, reader, rows), how, files)
+        schema = data.stream(ROWS).schema
+        again = partial(data.stream, ROWS)
+        stream = _Stream(schema, late(again), rows, lambda names: again())
+        return _arrow(data.source, stream, how, wanted, files)
     found = _stream(data)
-    return None if found is None else _arrow("the table", found, how)
+    return None if found is None else _arrow("the table", found, how, wanted)
+
+
+class _Wanted(Struct, frozen=True):
+    """The columns that matter, and those of them whose values name things."""
+
+    used: Collection[str]
+    labels: Collection[str]
 
 
 class _Stream(Struct, frozen=True):
-    """What Arrow reads in parts."""
+    """What Arrow reads in parts; `again` reads some columns from the beginning, where that can be.
+
+    It is called before the first of `batches` is taken.
+    """
 
     schema: Any
     batches: Iterable[Any]
     n_rows: int | None = None
+    again: Callable[[Sequence[str]], Iterable[Any]] | None = None
 
 
 def _stream(data: Any) -> _Stream | None:
@@ -128,6 +147,11 @@ def _stream(data: Any) -> _Stream | None:
     if found is None:
         return None
     names = [name for name, _ in found.types]
+    again = None
+    if not found.once:
+        again = partial(_again, found)
+    elif (library, type(data).__name__) in {("polars", "DataFrame"), ("pyarrow", "Table")}:
+        again = partial(_itself, data)
     frames = attempt("the table", lambda: map(_as_arrow, found.batches(names, ROWS)))
     first = attempt("the table", lambda: next(frames, None))
     if first is None:
@@ -136,7 +160,16 @@ def _stream(data: Any) -> _Stream | None:
     if found.count is not None:
         rows = attempt("the table", found.count)
     every = itertools.chain([first], frames)
-    return _Stream(first.schema, (batch for one in every for batch in one.to_batches()), rows)
+    batches = (batch for one in every for batch in one.to_batches())
+    return _Stream(first.schema, batches, rows, again)
+
+
+def _again(found: Stream, names: Sequence[str]) -> Iterator[Any]:
+    return map(_as_arrow, found.batches(names, ROWS))
+
+
+def _itself(table: Any, names: Sequence[str]) -> list[Any]:
+    return [table]
 
 
 def _as_arrow(frame: Any) -> Any:
@@ -148,14 +181,20 @@ def _as_arrow(frame: Any) -> Any:
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _arrow(source: str, stream: _Stream, how: Reading, files: tuple[Path, ...] = ()) -> Batches:
+def _arrow(
+    source: str, stream: _Stream, how: Reading, wanted: _Wanted, files: tuple[Path, ...] = ()
+) -> Batches:
     check_names(stream.schema.names, source)
     schema = stream.schema.remove_metadata()
+    used = [name for name in schema.names if name in wanted.used]
+    telling = of_text(schema, {*used} - {*wanted.labels, *how.text})
+    again = None if stream.again is None else _read(source, stream.again(telling))
+    meanings = Meanings(source, used, how, survey(again, telling, how, source))
 
     def parts(size: int) -> Iterator[Batch]:
         read = _read(source, stream.batches)
         for table in _cut(_alike(read, schema, source), schema, size):
-            yield Batch(table, open_table(table, how))
+            yield Batch(table, meanings.columns(table))
 
     return Batches(source, schema, stream.n_rows, parts, files)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from partialpool.batches.texts import Texts
 from partialpool.cluster import SparkReader, at_work
-from partialpool.data import Source
-from partialpool.data.frames import FrameReader
+from partialpool.data.reading import USUAL
 from partialpool.draws.posterior import Posterior
+from partialpool.predictions.meanings import Meanings, check_clear
 from partialpool.predictions.notes import Tally
 from partialpool.predictions.prepared import Asked, prepare
 from partialpool.predictions.stream import arrays, check_roles_in_parts, used_columns
@@ -35,32 +35,40 @@ def predicted_frame(fit: Posterior, asked: Asked, data: Any) -> Any:
     used = used_columns(fit, asked)
     # Without rows and findings, for which workers have no use.
     slim = Posterior(fit.model, fit.run, fit.provenance, [])
-    predict = _Predict(slim, asked, tuple(name for name in reader.names if name in used))
-    reader.check_usable(predict.names)
-    for rows in reader.some(predict.names, TRIED):
+    names = tuple(name for name in reader.names if name in used)
+    reader.check_usable(names)
+    texts = {}
+    for name, kind in (
+        reader.texts([n for n in names if n not in fit.model.plan.labels], ()) or {}
+    ).items():
+        texts[name] = Texts(kind)
+        texts[name].count(*reader.count(name))
+        texts[name].settle(name, USUAL)
+        check_clear(texts[name].column)
+    predict = _Predict(slim, asked, Meanings(reader.source, names, texts=texts))
+    for rows in reader.some(names, TRIED):
         predict(rows, 0)
     return reader.widened(predict, renamed(reader.names, made), made)
 
 
-@dataclass(frozen=True)
-class _Predict:
+class _Predict(Struct, frozen=True):
     """What a worker does with some rows.
 
     Attributes
     ----------
-    names : tuple of str
-        Columns that predictions may need.
+    meanings : Meanings
+        How columns are read that predictions may need.
     """
 
     fit: Posterior
     asked: Asked
-    names: tuple[str, ...]
+    meanings: Meanings
     version: str = __version__
 
     def __call__(self, table: Any, first: int) -> list[Any]:
         """Return columns of predictions beside rows, of which the first has this place."""
         with at_work(self.version):
-            rows = Source(FrameReader(table.select(list(self.names)), SparkReader.source))
+            rows = self.meanings.columns(table.select(list(self.meanings.used)))
             prepared = prepare(self.fit, self.asked, rows, first)
             found = predicted(prepared, Tally())
             return arrays(found, prepared.gathered.positions, len(table))

@@ -15,7 +15,13 @@ from .wanted import Wanted, WholeNeeded
 
 
 def one_pass_design(
-    wanted: Wanted, source: Source | Table, asked: bool | None, obstacle: str | None, watch: Watch
+    wanted: Wanted,
+    source: Source | Table,
+    asked: bool | None,
+    obstacle: str | None,
+    watch: Watch,
+    *,
+    large: bool = False,
 ) -> Design | None:
     """Read a table in one pass where that is asked for, or it is large and the model allows it.
 
@@ -31,6 +37,8 @@ def one_pass_design(
         Why the model does not allow it.
     watch : callable, optional
         Told how many rows were read, and how many there are to read.
+    large : bool
+        Whether to take any table for a large one.
 
     Returns
     -------
@@ -42,7 +50,8 @@ def one_pass_design(
     InputError
         If it is asked for and cannot be, or formula and table cannot be used together.
     """
-    large = isinstance(source, Source) and (asked or source.has_more_than(limits.ONE_PASS))
+    if isinstance(source, Source):
+        large = large or bool(asked) or source.has_more_than(limits.ONE_PASS)
     if asked is False or (asked is None and not large):
         return None
     if obstacle is None and isinstance(source, Table):

@@ -248,7 +248,7 @@ def _points(
     if root[:, ~free].any():  # a triangle of columns that vary needs no rows for the others
         own, fewer = np.flatnonzero(free), np.linalg.qr(root[:, :, free], mode="r")
         root = np.zeros_like(root)
-        root[np.ix_(range(len(root)), own, own)] = fewer
+        root[np.ix_(np.arange(len(root)), own, own)] = fewer
     made = _core.cell_points(
         weight=np.ascontiguousarray(weight),
         mean=np.ascontiguousarray(mean),

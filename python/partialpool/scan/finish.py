@@ -30,7 +30,7 @@ class Levelled(Struct, frozen=True):
 
 def finished_moments(adder: Adder, levelled: tuple[Levelled, ...]) -> Moments:
     """Return the moments of all rows that were added, cells in the order of their levels."""
-    count, threads, order = len(adder.sums), adder.threads, None
+    count, threads, order = adder.sums.count(), adder.threads, None
     codes = np.zeros((count, 0), dtype=np.int64)
     if levelled:
         members = adder.cells.members(count)
