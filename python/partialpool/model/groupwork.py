@@ -115,6 +115,10 @@ def pooled_group(
         return WorkingGroup(factor.written, Z, unscale, back, factor.facts.size, zeros)
     unit = np.array([1.0 if own[k] else factor.facts.size[k] for k in range(q)])
     sizes = np.ones(q)
+    only = parts.blocks[0] if len(factor.blocks) == 1 and all(own) else None
+    if only is not None and not parts.far.any():  # there may be millions of rows to copy
+        Z, back, sizes = only.basis, only.back, only.sizes
+        return WorkingGroup(Z, Z, np.eye(q), back, unit, zeros, at_mean=True, sizes=sizes)
     if parts.far.any() and parts.constant is not None and own[parts.constant]:
         # The constant as written follows from that where these columns are at their means.
         columns = np.array(factor.less(parts.far))

@@ -147,7 +147,7 @@ def _stream(data: Any) -> _Stream | None:
     if found is None:
         return None
     names = [name for name, _ in found.types]
-    again = None
+    again: Callable[[Sequence[str]], Iterable[Any]] | None = None
     if not found.once:
         again = partial(_again, found)
     elif (library, type(data).__name__) in {("polars", "DataFrame"), ("pyarrow", "Table")}:
