@@ -63,7 +63,7 @@ impl Sums {
         }
     }
 
-    pub fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.numbers.len() / stride(self.d)
     }
 
@@ -187,7 +187,7 @@ impl Cells {
             let mut each = vec![Sums::new(self.d, 1); SHARDS];
             in_parts(&mut each, threads, |first, some| {
                 for (own, shard) in some.iter_mut().zip(&self.shards[first..]) {
-                    (0..shard.len()).for_each(|cell| own.join(0, &shard.get(cell)));
+                    (0..shard.count()).for_each(|cell| own.join(0, &shard.get(cell)));
                 }
             });
             each.iter().for_each(|part| whole.join(0, &part.get(0)));
