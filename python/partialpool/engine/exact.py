@@ -158,16 +158,11 @@ def _some_rows(design: Design) -> NDArray[np.int64]:
         return np.arange(min(n, SOME_ROWS))
     largest = max(design.factors, key=lambda factor: len(factor.levels))
     size = np.bincount(largest.codes, minlength=len(largest.levels))
-    few = min(SOME_ROWS, len(size))
-    least = np.partition(size, -few)[-few]
-    order = np.append(np.flatnonzero(size > least), np.flatnonzero(size == least)[:few])
-    order = order[np.argsort(-size[order], kind="stable")]
-    taken = int(np.searchsorted(np.cumsum(size[order]), SOME_ROWS)) + 1
-    chosen = np.zeros(len(size), dtype=bool)
-    chosen[order[: taken - 1]] = True
-    rows = np.flatnonzero(chosen[largest.codes])
-    last = np.flatnonzero(largest.codes == order[taken - 1])
-    return np.sort(np.append(rows, last[: SOME_ROWS - len(rows)]))
+    order = np.argsort(-size, kind="stable")
+    taken = int(np.searchsorted(np.cumsum(size[order]), SOME_ROWS))
+    rows = np.flatnonzero(np.isin(largest.codes, order[:taken]))
+    last = np.flatnonzero(largest.codes == order[taken])
+    return np.sort(np.append(rows, last)[:SOME_ROWS])
 
 
 def _as_written(design: Design) -> Design:
