@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool.batches.texts import Texts
 from partialpool.data import Column, Source, Table
@@ -33,7 +34,7 @@ class Meanings(Struct, frozen=True):
     source: str
     used: Sequence[str]
     how: Reading = USUAL
-    texts: Mapping[str, Texts] = field(default_factory=dict)
+    texts: Mapping[str, Texts] = {}
 
     def columns(self, part: Any) -> Source | Table:
         """Return some rows as anything that `opened` opens."""

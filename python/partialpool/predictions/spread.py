@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct
+
 from partialpool.batches.texts import Texts
 from partialpool.cluster import SparkReader, at_work
 from partialpool.data.reading import USUAL
