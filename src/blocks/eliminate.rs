@@ -19,7 +19,7 @@ pub struct Elimination {
     by_rows: Vec<f64>,
     /// `L⁻¹ΛᵀV`, then, once `solve` was called, `ΛS⁻¹ΛᵀV`: the mean of the others' coefficients.
     pub x: Vec<f64>,
-    solved: bool,
+    pub(super) solved: bool,
     y: Vec<f64>,
     d: Vec<f64>,
     half: Vec<f64>,
@@ -74,7 +74,7 @@ impl Elimination {
         Some(log_det + rest)
     }
 
-    fn set_scales(&mut self, lambda: &[f64]) {
+    pub(super) fn set_scales(&mut self, lambda: &[f64]) {
         let total = lambda.len().isqrt();
         for (factor, scale) in self.data.factors.iter().zip(&mut self.scales) {
             let (q, first) = (factor.q, factor.first);
@@ -147,6 +147,28 @@ impl Elimination {
             for (c, sum) in sums.iter().enumerate() {
                 self.v[c * n + row] = *sum;
             }
+        }
+        Some(log_det)
+    }
+
+    /// M of all levels of the lead; returns Σ log|D|.
+    pub(super) fn factor_levels(&mut self, data: &Products) -> Option<f64> {
+        match data.lead().q {
+            1 => self.factor_each::<1>(data),
+            2 => self.factor_each::<2>(data),
+            3 => self.factor_each::<3>(data),
+            _ => self.factor_each::<0>(data),
+        }
+    }
+
+    #[inline(always)]
+    fn factor_each<const Q: usize>(&mut self, data: &Products) -> Option<f64> {
+        let lead = data.lead();
+        let q = if Q == 0 { lead.q } else { Q };
+        let scale = &self.scales[data.lead];
+        let mut log_det = 0.0;
+        for (level, m) in self.m.chunks_exact_mut(q * q).enumerate() {
+            log_det += level_factor(lead.own(level), scale, q, (&mut self.d, &mut self.half), m)?;
         }
         Some(log_det)
     }

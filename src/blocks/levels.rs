@@ -107,46 +107,59 @@ impl Elimination {
             let mean: f64 = (0..w).map(|c| self.x[c * n + r] * u[c]).sum();
             *value = mean + sigma * *value;
         }
-        let mut out = vec![0.0; z.len()];
+        let (mut out, mut room) = (vec![0.0; z.len()], DrawRoom::default());
         for (k, factor) in data.factors.iter().enumerate() {
             let q = factor.q;
             for level in 0..factor.n_levels {
                 let at = starts[k] + level * q;
                 let value = if k == data.lead {
-                    self.draw_of_lead(level, (u, sigma), &rest, &z[at..at + q])
+                    self.draw_of_lead(level, (u, sigma), &rest, &z[at..at + q], &mut room)
                 } else {
-                    rest[factor.columns(level)].to_vec()
+                    &rest[factor.columns(level)]
                 };
-                out[at..at + q].copy_from_slice(&to_user_rows(factor, &value, 1));
+                for (own, back) in out[at..at + q].iter_mut().zip(factor.back.chunks_exact(q)) {
+                    *own = back.iter().zip(value).map(|(back, value)| back * value).sum();
+                }
             }
         }
         out
     }
 
-    fn draw_of_lead(
+    fn draw_of_lead<'a>(
         &self,
         level: usize,
         (u, sigma): (&[f64], f64),
         rest: &[f64],
         z: &[f64],
-    ) -> Vec<f64> {
+        DrawRoom { e, inner, value }: &'a mut DrawRoom,
+    ) -> &'a [f64] {
         let (lead, w) = (self.data.lead(), self.data.width);
         let (q, m) = (lead.q, self.m(level));
-        let with_b = lead.with_b(level, w);
-        let mut e: Vec<f64> =
-            (0..q).map(|i| (0..w).map(|c| with_b[i * w + c] * u[c]).sum()).collect();
+        e.clear();
+        let of_row = |row: &[f64]| row.iter().zip(u).map(|(own, u)| own * u).sum::<f64>();
+        e.extend(lead.with_b(level, w).chunks_exact(w).map(of_row));
         let links = self.data.links(level);
         let values = self.data.link_values[links.start * q..links.end * q].chunks_exact(q);
         for (a, &column) in values.zip(&self.data.linked[links]) {
-            for i in 0..q {
-                e[i] -= a[i] * rest[column as usize];
+            for (e, a) in e.iter_mut().zip(a) {
+                *e -= a * rest[column as usize];
             }
         }
-        let inner: Vec<f64> = (0..q)
-            .map(|i| (0..q).map(|b| m[i * q + b] * e[b]).sum::<f64>() + sigma * z[i])
-            .collect();
-        (0..q).map(|i| (0..q).map(|c| m[c * q + i] * inner[c]).sum()).collect()
+        inner.clear();
+        let along = |row: &[f64]| row.iter().zip(&*e).map(|(m, e)| m * e).sum::<f64>();
+        inner.extend(m.chunks_exact(q).zip(z).map(|(row, z)| along(row) + sigma * z));
+        value.clear();
+        value.extend((0..q).map(|i| (0..q).map(|c| m[c * q + i] * inner[c]).sum::<f64>()));
+        value
     }
+}
+
+/// Working storage of the draw of one level.
+#[derive(Default)]
+struct DrawRoom {
+    e: Vec<f64>,
+    inner: Vec<f64>,
+    value: Vec<f64>,
 }
 
 /// Where the coefficients of each factor begin when they lie factor by factor.

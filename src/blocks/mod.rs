@@ -14,12 +14,14 @@
 //! That is the block Cholesky factorisation of Bates et al. (2015) and MixedModels.jl with the
 //! unscaled Schur complement kept, so that slopes by Λ exist also where Λ is singular ([`slopes`]).
 
+mod assumed;
 mod eliminate;
 mod gram;
 mod held_out;
 mod levels;
 mod nodes;
 mod products;
+mod response;
 mod rest;
 mod slopes;
 mod sums;

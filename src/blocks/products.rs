@@ -187,20 +187,6 @@ impl Products {
         products
     }
 
-    /// All numbers that weights of the rows change.
-    pub fn parts(&self) -> Vec<&[f64]> {
-        let factors = self.factors.iter().flat_map(|f| [&f.own[..], &f.with_b[..]]);
-        let pairs = self.pair_values.iter().map(|values| &values[..]);
-        factors.chain([&self.link_values[..]]).chain(pairs).chain([&self.total[..]]).collect()
-    }
-
-    pub fn parts_mut(&mut self) -> Vec<&mut [f64]> {
-        let factors = self.factors.iter_mut().flat_map(|f| [&mut f.own[..], &mut f.with_b[..]]);
-        let pairs = self.pair_values.iter_mut().map(|values| &mut values[..]);
-        let links = [&mut self.link_values[..]];
-        factors.chain(links).chain(pairs).chain([&mut self.total[..]]).collect()
-    }
-
     pub fn lead(&self) -> &Factor {
         &self.factors[self.lead]
     }

@@ -1,8 +1,13 @@
 //! Products of rows whose weights change: where each row's share goes is found once.
 
-use super::products::{Products, Rows};
+use super::products::{Factor, Products, Rows};
 use super::within::AllRows;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use std::collections::HashMap;
+
+/// Rows that are weighted at a time.
+const PART: usize = 512;
 
 /// Rows of Z and X, and the place of each in the products.
 pub struct Weighing {
@@ -64,50 +69,96 @@ impl Weighing {
         AllRows { factors: &self.rows, xy: &self.x }
     }
 
-    /// `[X y]ᵀH[X y]` but for yᵀHy, lower triangle; `pulls` are Hy.
+    /// `[X y]ᵀH[X y]` but for yᵀHy; `pulls` are Hy. Its lower triangle counts.
     pub fn total(&self, weights: &[f64], pulls: &[f64], total: &mut [f64]) {
         let (p, w) = (self.p, self.p + 1);
         total.fill(0.0);
-        for (i, x) in self.x.chunks_exact(p.max(1)).enumerate().take(self.n) {
-            for (a, &value) in x.iter().enumerate() {
-                let scaled = weights[i] * value;
-                for (sum, &other) in total[a * w..a * w + a + 1].iter_mut().zip(x) {
-                    *sum += scaled * other;
-                }
+        self.pull(pulls, total);
+        if p == 0 {
+            return;
+        }
+        let mut scaled = vec![0.0; PART * p];
+        for (x, weights) in self.x.chunks(PART * p).zip(weights.chunks(PART)) {
+            let rows = x.chunks_exact(p).zip(scaled.chunks_exact_mut(p)).zip(weights);
+            for ((x, scaled), weight) in rows {
+                scaled.iter_mut().zip(x).for_each(|(scaled, x)| *scaled = weight * x);
             }
-            for (sum, &value) in total[p * w..p * w + p].iter_mut().zip(x) {
-                *sum += pulls[i] * value;
+            let n = weights.len();
+            let into = MatMut::from_row_major_slice_with_stride_mut(total, p, p, w);
+            let x = MatRef::from_row_major_slice(x, n, p);
+            let scaled = MatRef::from_row_major_slice(&scaled[..n * p], n, p);
+            matmul(into, Accum::Add, x.transpose(), scaled, 1.0, Par::Seq);
+        }
+    }
+
+    /// The last row of `total`.
+    pub fn pull(&self, pulls: &[f64], total: &mut [f64]) {
+        let (p, w) = (self.p, self.p + 1);
+        let sums = &mut total[p * w..p * w + p];
+        sums.fill(0.0);
+        for (x, pull) in self.x.chunks_exact(p.max(1)).zip(pulls) {
+            sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += pull * x);
+        }
+    }
+
+    /// Fill what has to do with the response alone.
+    pub fn respond(&self, pulls: &[f64], products: &mut Products) {
+        let (p, w) = (self.p, self.p + 1);
+        self.pull(pulls, &mut products.total);
+        for (factor, rows) in products.factors.iter_mut().zip(&self.rows) {
+            let q = factor.q;
+            factor.with_b.iter_mut().skip(p).step_by(w).for_each(|sum| *sum = 0.0);
+            for ((z, &code), pull) in rows.z.chunks_exact(q).zip(&rows.codes).zip(pulls) {
+                let with_b = &mut factor.with_b[code as usize * q * w..][..q * w];
+                for (row, z) in with_b.chunks_exact_mut(w).zip(z) {
+                    row[p] += pull * z;
+                }
             }
         }
     }
 
     /// Fill the products: ZᵀHZ, and ZᵀH[X y], `pulls` being Hy.
     pub fn fill(&self, weights: &[f64], pulls: &[f64], products: &mut Products) {
-        let (p, w) = (self.p, self.p + 1);
         self.total(weights, pulls, &mut products.total);
         for (factor, rows) in products.factors.iter_mut().zip(&self.rows) {
-            let q = factor.q;
-            factor.own.fill(0.0);
-            factor.with_b.fill(0.0);
-            for (i, &code) in rows.codes.iter().enumerate() {
-                let (z, x, code) = (&rows.z[i * q..][..q], &self.x[i * p..][..p], code as usize);
-                let own = &mut factor.own[code * q * q..][..q * q];
-                let with_b = &mut factor.with_b[code * q * w..][..q * w];
-                for (a, &z_a) in z.iter().enumerate() {
-                    let scaled = weights[i] * z_a;
-                    for (sum, &z_b) in own[a * q..][..q].iter_mut().zip(z) {
-                        *sum += scaled * z_b;
-                    }
-                    let with_b = &mut with_b[a * w..][..w];
-                    for (sum, &x) in with_b[..p].iter_mut().zip(x) {
-                        *sum += scaled * x;
-                    }
-                    with_b[p] += pulls[i] * z_a;
-                }
+            match factor.q {
+                1 => self.fill_factor::<1>(weights, pulls, rows, factor),
+                2 => self.fill_factor::<2>(weights, pulls, rows, factor),
+                _ => self.fill_factor::<0>(weights, pulls, rows, factor),
             }
         }
         self.fill_links(weights, products);
         self.fill_pairs(weights, products);
+    }
+
+    #[inline(always)]
+    fn fill_factor<const Q: usize>(
+        &self,
+        weights: &[f64],
+        pulls: &[f64],
+        rows: &Rows,
+        factor: &mut Factor,
+    ) {
+        let (p, w) = (self.p, self.p + 1);
+        let q = if Q == 0 { factor.q } else { Q };
+        factor.own.fill(0.0);
+        factor.with_b.fill(0.0);
+        for (i, &code) in rows.codes.iter().enumerate() {
+            let (z, x, code) = (&rows.z[i * q..][..q], &self.x[i * p..][..p], code as usize);
+            let own = &mut factor.own[code * q * q..][..q * q];
+            let with_b = &mut factor.with_b[code * q * w..][..q * w];
+            for a in 0..q {
+                let scaled = weights[i] * z[a];
+                for b in 0..q {
+                    own[a * q + b] += scaled * z[b];
+                }
+                let with_b = &mut with_b[a * w..][..w];
+                for (sum, &x) in with_b[..p].iter_mut().zip(x) {
+                    *sum += scaled * x;
+                }
+                with_b[p] += pulls[i] * z[a];
+            }
+        }
     }
 
     fn fill_links(&self, weights: &[f64], products: &mut Products) {
@@ -186,6 +237,10 @@ mod tests {
         for weights in [&ones, &weights] {
             weighing.fill(weights, &pulls, &mut found); // the last one counts
         }
+        let own = found.clone();
+        weighing.respond(&vec![0.3; n], &mut found); // and back
+        assert!((found.factors[0].with_b[p] - own.factors[0].with_b[p]).abs() > 1e-3);
+        weighing.respond(&pulls, &mut found);
         let close = |a: &[f64], b: &[f64]| {
             assert_eq!(a.len(), b.len());
             assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12), "{a:?} {b:?}");

@@ -20,10 +20,14 @@ impl PriorRow {
         Self { prior, row, shift }
     }
 
+    /// `row · c + shift`.
+    pub fn at(&self, c: &[f64]) -> f64 {
+        self.row.iter().zip(c).map(|(w, c)| w * c).sum::<f64>() + self.shift
+    }
+
     /// Log prior at c; adds its slope.
     pub fn add(&self, c: &[f64], extra: f64, by_c: &mut [f64]) -> (f64, f64) {
-        let x: f64 = self.row.iter().zip(c).map(|(w, c)| w * c).sum();
-        let (logp, slope) = self.prior.logp(x + self.shift + extra);
+        let (logp, slope) = self.prior.logp(self.at(c) + extra);
         for (by_c, w) in by_c.iter_mut().zip(&self.row) {
             *by_c += slope * w;
         }

@@ -100,8 +100,24 @@ impl Dense {
         let stack = MemStack::new(&mut self.scratch);
         let none = Default::default();
         llt::factor::cholesky_in_place(matrix, none, Par::Seq, stack, Default::default()).ok()?;
-        let log_det = (0..n).map(|i| self.factor[i * n + i].ln()).sum::<f64>();
+        self.log_det()
+    }
+
+    pub fn log_det(&self) -> Option<f64> {
+        let diagonal = self.factor.iter().step_by(self.n + 1);
+        let log_det = diagonal.map(|entry| entry.ln()).sum::<f64>();
         log_det.is_finite().then_some(2.0 * log_det)
+    }
+
+    /// The factor by columns, from the diagonal on.
+    pub fn columns(&self) -> Vec<&[f64]> {
+        let columns = self.factor.chunks_exact(self.n.max(1)).enumerate();
+        columns.map(|(c, column)| &column[c..]).collect()
+    }
+
+    pub fn columns_mut(&mut self) -> Vec<&mut [f64]> {
+        let columns = self.factor.chunks_exact_mut(self.n.max(1)).enumerate();
+        columns.map(|(c, column)| &mut column[c..]).collect()
     }
 
     fn factor(&self) -> MatRef<'_, f64> {

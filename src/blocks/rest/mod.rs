@@ -69,6 +69,29 @@ impl Rest {
         }
     }
 
+    /// The numbers of the factor of S, in an order of its own.
+    pub fn factor(&self) -> Vec<&[f64]> {
+        match self {
+            Self::Dense(rest) => rest.columns(),
+            Self::Sparse(rest) => vec![&rest.factor],
+        }
+    }
+
+    pub fn factor_mut(&mut self) -> Vec<&mut [f64]> {
+        match self {
+            Self::Dense(rest) => rest.columns_mut(),
+            Self::Sparse(rest) => vec![&mut rest.factor],
+        }
+    }
+
+    /// log|S|, from the factor; `None` where that is none.
+    pub fn log_det(&self) -> Option<f64> {
+        match self {
+            Self::Dense(rest) => rest.log_det(),
+            Self::Sparse(rest) => rest.log_det(),
+        }
+    }
+
     /// `L⁻¹x` in place for some columns; what comes out is in an order of its own.
     pub fn solve(&self, x: &mut [f64]) {
         match self {

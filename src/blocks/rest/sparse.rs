@@ -21,7 +21,7 @@ pub struct Sparse {
     covariance: Vec<f64>,
     /// S in the other order, its factor, and entries of S⁻¹ where the factor has some.
     upper: Vec<f64>,
-    factor: Vec<f64>,
+    pub factor: Vec<f64>,
     inverse: Vec<f64>,
     scratch: Vec<MaybeUninit<u8>>,
 }
@@ -97,7 +97,11 @@ impl Sparse {
         let none = Default::default();
         factorize_simplicial_numeric_llt(&mut self.factor, matrix, none, &pattern.symbolic, stack)
             .ok()?;
-        let heads = &pattern.symbolic.col_ptr()[..pattern.n];
+        self.log_det()
+    }
+
+    pub fn log_det(&self) -> Option<f64> {
+        let heads = &self.pattern.symbolic.col_ptr()[..self.pattern.n];
         let log_det: f64 = heads.iter().map(|&at| self.factor[at].ln()).sum();
         log_det.is_finite().then_some(2.0 * log_det)
     }
