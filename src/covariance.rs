@@ -85,6 +85,11 @@ impl Covariance {
         whole
     }
 
+    /// The correlated pairs of columns, the later one first.
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.pairs.iter().map(|pair| (pair.i, pair.j))
+    }
+
     pub fn n_correlations(&self) -> usize {
         self.pairs.len()
     }

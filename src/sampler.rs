@@ -65,6 +65,16 @@ pub trait Staged: Send + Sync {
     fn walls(&self) -> Vec<usize>;
     /// Mirror θ at a wall; features stay.
     fn mirror(&self, wall: usize, theta: &mut [f64]);
+    /// A batch of points is next: what was learned at earlier ones may be of use from here on.
+    fn begin(&mut self) {}
+    /// Coordinates in which features are more like polynomials than in θ, if there are any.
+    fn chart(&mut self, _theta: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
+    /// How many times as far as a posterior may be from what is drawn from polynomials this may be.
+    fn tolerance(&self) -> f64 {
+        1.0
+    }
     /// What costs much; false where it is not finite.
     fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool;
     /// Where priors of scales have their peaks, each beside what else θ says, with σ as the features

@@ -365,7 +365,8 @@ def prior_predictive(
     check_counts(draws=draws)
     seed = check_seed(seed)
     pooled = pose(spec, data).pooled
-    return PriorPredictive(build_general(pooled, priors), pooled.design, int(draws), seed)
+    model = build_general(pooled, priors, walked=False)
+    return PriorPredictive(model, pooled.design, int(draws), seed)
 
 
 def _compared_factor(design: Design, formula: str, name: str | None) -> GroupFactor:

@@ -19,7 +19,7 @@ use crate::linalg::inverse_ridged;
 use crate::prior::Support;
 use products::Products;
 use rows::{averaged, predictors, spread, working_rows};
-use settle::settle;
+use settle::{settle, stay};
 use variances::{Stride, covariances, follow_variances, improve_variances};
 
 const ITERATIONS: usize = 50;
@@ -43,8 +43,9 @@ struct Estimate {
     strides: Vec<Vec<Stride>>,
 }
 
-/// Fit, and find the model's coordinates and start. `c` holds a first guess for each part.
-pub fn calibrate(model: &General, c: Vec<Vec<f64>>) -> Result<Coordinates, String> {
+/// Fit, and find the model's start, and its coordinates if it will be walked in. `c` holds a first
+/// guess for each part.
+pub fn calibrate(model: &General, c: Vec<Vec<f64>>, walked: bool) -> Result<Coordinates, String> {
     let mut estimates: Vec<Estimate> =
         model.parts.iter().zip(c).map(|(part, c)| first_guess(part, c)).collect();
     let mut u = model.dispersion.start();
@@ -62,7 +63,7 @@ pub fn calibrate(model: &General, c: Vec<Vec<f64>>) -> Result<Coordinates, Strin
         }
         best = now;
     }
-    settle(model, estimates, u)
+    if walked { settle(model, estimates, u) } else { Ok(stay(model, estimates, u)) }
 }
 
 fn first_guess(part: &Part, c: Vec<f64>) -> Estimate {

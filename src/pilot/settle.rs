@@ -78,6 +78,28 @@ pub(super) fn move_means(part: &Part, at: &mut Estimate) {
     }
 }
 
+/// The coordinates that the model has, around the estimate: where nobody walks in them.
+pub(super) fn stay(model: &General, mut estimates: Vec<Estimate>, u: Vec<f64>) -> Coordinates {
+    let of_part = |(part, at): (&Part, &mut Estimate)| {
+        move_means(part, at);
+        let coefficients = &part.coefficients;
+        let v = coefficients.from_c(&at.c);
+        let factors = part.factors.iter().map(|factor| FactorCoordinates {
+            whitening: factor.whitening.clone(),
+            supports: Vec::new(),
+        });
+        PartCoordinates {
+            centre: coefficients.free().iter().map(|&k| v[k]).collect(),
+            basis: coefficients.basis.clone(),
+            factors: factors.collect(),
+        }
+    };
+    let parts = model.parts.iter().zip(&mut estimates).map(of_part).collect();
+    let mut start = vec![0.0; model.n_hyper() - u.len()];
+    start.extend(u);
+    Coordinates { parts, start }
+}
+
 /// Turn scores (ZᵀWe) into targets: at the estimate, h is the score and what H makes of r.
 fn set_targets(own: &mut Whitening, at: &Estimate, g: usize) {
     let (q, p) = (own.q, own.p);

@@ -41,7 +41,9 @@ from partialpool.model.scales import Predictor, Scales, predictors, scales
 from partialpool.priors import NormalAtMean, Prior
 
 
-def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = None) -> Model:
+def build_general(
+    pooled: Pooled, priors: Mapping[str, Prior | str] | None = None, *, walked: bool = True
+) -> Model:
     """Build the joint density of a model of any family, with any number of grouping factors.
 
     Parameters
@@ -50,6 +52,8 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
         Response and columns as the pooling sees them.
     priors : mapping, optional
         User priors by parameter name; defaults for the rest.
+    walked : bool
+        Whether NUTS will walk on it: finding the coordinates for that takes some time.
 
     Raises
     ------
@@ -63,13 +67,12 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
     rows, order = working_rows(design, family)
     parts, slices, groups = [], [], []
     position = 0
-    located = family.averages == "linear"
     shift = y if design.total_offset is None else y - design.total_offset
-    level = float(shift[0] + np.mean(shift - shift[0]))
+    level = float(shift[0] + np.mean(shift - shift[0])) if family.averages == "linear" else 0.0
     for predictor in predictors(design):
         main = predictor.name == "mu"
         builder = PredictorBuilder(
-            predictor, resolved, design, scale, order, level if main and located else 0.0
+            predictor, resolved, design, scale, order, level if main else 0.0
         )
         parts.append(builder.part(rows.rows.offset if main else None))
         groups += builder.groups()
@@ -96,6 +99,7 @@ def build_general(pooled: Pooled, priors: Mapping[str, Prior | str] | None = Non
             scale_spec(name, resolved[name], start_of(name, start, scale)) for name in dispersion
         ],
         thresholds=_thresholds(design, resolved, main_at) if thresholds else None,
+        walked=walked,
     )
     return Model(
         formula=design.terms.formula,

@@ -47,6 +47,7 @@ impl Points {
         self.known.extend(thetas.into_iter().map(point));
         let fresh = &mut self.known[first..];
         let share = fresh.len().div_ceil(self.workers.len()).max(1);
+        self.workers.iter_mut().for_each(|worker| worker.begin());
         std::thread::scope(|scope| {
             let mut parts = fresh.chunks_mut(share).zip(&mut self.workers);
             let own = parts.next();
@@ -94,6 +95,11 @@ impl Points {
         let top = self.best().map_or(0.0, |best| best.profile);
         let inside = self.known.iter().filter(|point| point.is_in(region));
         inside.map(|point| (&point.theta[..], top - point.profile)).collect()
+    }
+
+    /// As [`Staged::chart`].
+    pub fn chart(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
+        self.workers[0].chart(theta)
     }
 
     /// As [`Staged::peaks`], beside a known point.

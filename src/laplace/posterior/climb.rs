@@ -9,8 +9,13 @@ use std::sync::Arc;
 
 const STEPS: usize = 100;
 
-/// Gain of a step of Newton's method below which it is the last.
-const CLOSE: f64 = 1e-7;
+/// Gain of a step below which it is the last.
+const CLOSE: f64 = 1e-9;
+
+/// Gain of a step below which the next one may have the same A, and by how much gains have to fall
+/// then: rows and all they add to A cost far more than to solve with it once more.
+const HELD: f64 = 4.0;
+const FALLS: f64 = 0.05;
 
 /// Share of the size of a log likelihood that rounding can hide.
 const HIDDEN: f64 = 1e-13;
@@ -55,15 +60,17 @@ impl Climb {
         }
     }
 
-    /// f and what belongs to it at a point; `None` where it is not finite.
+    /// f at a point, with its slopes; `None` where it is not finite.
     fn visit(&mut self, of: &Posterior, at: &Scales, point: &Point) -> Option<f64> {
-        of.said(&point.eta, &at.values, &mut self.said)?;
-        let slopes = Some((&mut self.prior_slopes[..], &mut self.prior_curvatures[..]));
-        let value = self.said.logp + of.log_prior(at, &point.c, slopes) - 0.5 * point.squares();
+        of.slopes(&point.eta, &at.values, &mut self.said)?;
+        let log_prior = of.log_prior(at, &point.c, Some(&mut self.prior_slopes));
+        let value = self.said.logp + log_prior - 0.5 * point.squares();
         value.is_finite().then_some(value)
     }
 
     /// Climb from some coefficients; `None` where there is no mode.
+    ///
+    /// Newton's method, whose matrix is kept while that leads on.
     pub fn top(
         &mut self,
         of: &Posterior,
@@ -72,8 +79,10 @@ impl Climb {
     ) -> Option<Top> {
         let mut here = Point::new(of, at, c, u);
         let mut value = self.visit(of, at, &here)?;
+        self.renew(of, at, &here)?;
+        let (mut before, mut held) = (f64::INFINITY, false);
         for _ in 0..STEPS {
-            let (next, gain) = self.step(of, at, &here)?;
+            let (next, gain) = self.step(of, at, &here);
             let last = gain < CLOSE;
             let slack = 1e-12 * value.abs();
             let mut share = 1.0;
@@ -83,6 +92,7 @@ impl Climb {
                 share *= 0.5;
                 found.map(|found| (there, found))
             });
+            let moved = found.is_some();
             let arrived = match found {
                 Some((there, found)) => {
                     (here, value) = (there, found);
@@ -93,6 +103,11 @@ impl Climb {
                     value = self.visit(of, at, &here)?;
                     true
                 }
+                // A from elsewhere may lead nowhere.
+                None if held => {
+                    value = self.visit(of, at, &here)?;
+                    false
+                }
                 None => return None,
             };
             if arrived {
@@ -100,6 +115,14 @@ impl Climb {
                 let value = value - 0.5 * log_det;
                 return value.is_finite().then_some(Top { point: here, value, log_det });
             }
+            held = moved && gain < HELD && gain < FALLS * before;
+            if held {
+                self.set_pulls(of, &here);
+                self.solve_for_pulls(of);
+            } else {
+                self.renew(of, at, &here)?;
+            }
+            before = gain;
         }
         None
     }
@@ -110,11 +133,8 @@ impl Climb {
         self.said.logp.abs() + each.map(|(eta, h)| h.abs() * (1.0 + eta.abs())).sum::<f64>()
     }
 
-    /// Where Newton's method would go, and what a line there promises.
-    fn step(&mut self, of: &Posterior, at: &Scales, here: &Point) -> Option<(Point, f64)> {
-        if self.factorise(of, at, here, false).is_none() {
-            self.factorise(of, at, here, true)?;
-        }
+    /// Where A and the slopes lead, and what a line there promises.
+    fn step(&mut self, of: &Posterior, at: &Scales, here: &Point) -> (Point, f64) {
         let next = self.best(of, at, here);
         let along = |slopes: &[f64], to: &[f64], from: &[f64]| -> f64 {
             slopes.iter().zip(to).zip(from).map(|((s, a), b)| s * (a - b)).sum()
@@ -123,11 +143,16 @@ impl Climb {
         let gain = along(&self.said.slopes, &next.eta, &here.eta)
             + along(&self.prior_slopes, &next.c, &here.c)
             - penalty;
-        Some((next, gain))
+        (next, gain)
     }
 
-    /// Factorise A at a point that was visited, or with rows that curve upwards next to left out;
-    /// returns log|A|.
+    /// Factorise A at a point that was visited last, rows that curve upwards left out if need be.
+    fn renew(&mut self, of: &Posterior, at: &Scales, here: &Point) -> Option<f64> {
+        self.factorise(of, at, here, false).or_else(|| self.factorise(of, at, here, true))
+    }
+
+    /// Factorise A at a point that was visited last, or with rows that curve upwards next to left
+    /// out; returns log|A|.
     fn factorise(
         &mut self,
         of: &Posterior,
@@ -136,6 +161,8 @@ impl Climb {
         downwards: bool,
     ) -> Option<f64> {
         let p = of.n_coefficients();
+        of.curvatures(&here.eta, &at.values, &mut self.said);
+        of.prior_curvatures(at, &here.c, &mut self.prior_curvatures);
         if downwards {
             let sizes: f64 = self.said.curvatures.iter().map(|h| h.abs()).sum();
             let least = LITTLE * sizes / self.said.curvatures.len().max(1) as f64;
@@ -145,16 +172,7 @@ impl Climb {
                 *own = own.max(0.0);
             });
         }
-        let each = self.said.curvatures.iter().zip(&self.said.slopes);
-        let own = here.eta.iter().zip(&of.base).map(|(eta, base)| eta - base);
-        for ((pull, (h, slope)), own) in self.pulls.iter_mut().zip(each).zip(own) {
-            *pull = h * own + slope;
-        }
-        self.evaluate(of, at)
-    }
-
-    /// Factorise A for the curvatures that are there; returns log|A|.
-    fn evaluate(&mut self, of: &Posterior, at: &Scales) -> Option<f64> {
+        self.set_pulls(of, here);
         let log_det = match &mut self.elimination {
             None => {
                 of.weighing.total(&self.said.curvatures, &self.pulls, &mut self.k);
@@ -167,11 +185,31 @@ impl Climb {
                 elimination.evaluate(&joined, &mut self.k)?
             }
         };
-        Some(log_det + self.factorise_schur(of.n_coefficients())?)
+        Some(log_det + self.factorise_schur(p)?)
     }
 
-    /// Around which c and u to draw at θ, with log|A|, by polynomials; `None` where what they give
-    /// is not positive definite.
+    /// What rows that count as they did pull at, at a point that was visited last.
+    fn set_pulls(&mut self, of: &Posterior, here: &Point) {
+        let each = self.said.curvatures.iter().zip(&self.said.slopes);
+        let own = here.eta.iter().zip(&of.base).map(|(eta, base)| eta - base);
+        for ((pull, (h, slope)), own) in self.pulls.iter_mut().zip(each).zip(own) {
+            *pull = h * own + slope;
+        }
+    }
+
+    /// Solve with A, as it was factorised last, for other pulls.
+    fn solve_for_pulls(&mut self, of: &Posterior) {
+        match &mut self.elimination {
+            None => of.weighing.pull(&self.pulls, &mut self.k),
+            Some(elimination) => {
+                of.weighing.respond(&self.pulls, Arc::make_mut(&mut elimination.data));
+                elimination.respond(&mut self.k);
+            }
+        }
+    }
+
+    /// Around which c and u to draw at θ, with log|A|, by polynomials, A being factorised; `None`
+    /// where what they give is no factor.
     pub fn emulate(
         &mut self,
         of: &Posterior,
@@ -179,19 +217,17 @@ impl Climb {
         emulated: &Emulated,
         theta: &[f64],
     ) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
-        let products = self.elimination.as_mut().map(|e| Arc::make_mut(&mut e.data));
-        let (c, u) = emulated.at(of, theta, products, &mut self.k);
-        let log_det = match &mut self.elimination {
+        let (c, u) = emulated.at(of, theta, self);
+        let of_levels = match &mut self.elimination {
             None => 0.0,
             Some(elimination) => {
                 let joined = elimination.data.join(&at.lambda);
-                elimination.evaluate(&joined, &mut self.k)?
+                elimination.assume(&joined)?
             }
         };
-        let slopes = Some((&mut self.prior_slopes[..], &mut self.prior_curvatures[..]));
-        of.log_prior(at, &c, slopes);
-        let log_det = log_det + self.factorise_schur(c.len())?;
-        Some((c, u, log_det))
+        let diagonal = self.schur.iter().step_by(c.len() + 1);
+        let log_det = of_levels + 2.0 * diagonal.map(|entry| entry.ln()).sum::<f64>();
+        log_det.is_finite().then_some((c, u, log_det))
     }
 
     /// Factorise K + P.
@@ -225,16 +261,16 @@ impl Climb {
         let Some(elimination) = &mut self.elimination else {
             return Point::new(of, at, c, Vec::new());
         };
-        let factors = elimination.data.factors.len();
-        let r: Vec<Vec<f64>> = (0..factors)
-            .map(|k| {
-                let means = elimination.means(k);
-                let of_level = |mean: &[f64]| {
-                    mean[p] - mean[..p].iter().zip(&c).map(|(m, c)| m * c).sum::<f64>()
-                };
-                means.chunks_exact(p + 1).map(of_level).collect()
-            })
-            .collect();
+        let contrast: Vec<f64> = c.iter().map(|c| -c).chain([1.0]).collect();
+        let all = elimination.draw(&contrast, 0.0, &vec![0.0; of.n_effects()]);
+        let mut rest = &all[..];
+        let groupings = &of.model.parts[0].columns.groupings;
+        let take = |g: &crate::predictor::Grouping| {
+            let (own, others) = rest.split_at(g.n_levels * g.q);
+            rest = others;
+            own.to_vec()
+        };
+        let r: Vec<Vec<f64>> = groupings.iter().map(take).collect();
         let mut eta = vec![0.0; of.base.len()];
         of.fill(&c, &r, &mut eta);
         // u = ΛᵀZᵀ of what the weighted rows are left with.
@@ -253,29 +289,24 @@ impl Climb {
         self.factorise(of, at, point, false)
     }
 
-    /// Means of c and u, nearly, from a mode at which A was factorised.
-    pub fn mean(&mut self, of: &Posterior, at: &Scales, top: Point) -> Option<Point> {
-        let away = self.skewed(of, at, &top)?;
-        let add = |mut to: Vec<f64>, more: &[f64]| {
-            to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
-            to
-        };
-        let c = add(top.c, &away.c);
-        let u = top.u.into_iter().zip(&away.u).map(|(u, more)| add(u, more)).collect();
-        Some(Point::new(of, at, c, u))
-    }
-
-    /// How far means are from a mode that was found last, nearly: the rows' third derivatives make
-    /// `E(x) − x̂ ≈ ½ A⁻¹ Σ aᵢ ℓ‴ᵢ vᵢ`, with aᵢ the rows of all columns and `vᵢ = aᵢᵀA⁻¹aᵢ`. Where
-    /// levels have few rows it matters to all of them, and to c, that the mode is no mean.
-    fn skewed(&mut self, of: &Posterior, at: &Scales, top: &Point) -> Option<Point> {
+    /// How far means are from a mode at which A was factorised last, nearly: the rows' third
+    /// derivatives make `E(x) − x̂ ≈ ½ A⁻¹ Σ aᵢ ℓ‴ᵢ vᵢ`, with aᵢ the rows of all columns and
+    /// `vᵢ = aᵢᵀA⁻¹aᵢ`. Where levels have few rows it matters to all of them, and to c, that the mode
+    /// is no mean.
+    pub fn skewed(
+        &mut self,
+        of: &Posterior,
+        at: &Scales,
+        top: &Point,
+    ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let variances = self.variances(of);
         let thirds = of.thirds(&top.eta, &self.said.slopes, &at.values);
         for ((pull, third), v) in self.pulls.iter_mut().zip(thirds).zip(variances) {
             *pull = 0.5 * third * v;
         }
-        self.evaluate(of, at)?;
-        Some(self.solved(of, at, &vec![0.0; top.c.len()]))
+        self.solve_for_pulls(of);
+        let away = self.solved(of, at, &vec![0.0; top.c.len()]);
+        (away.c, away.u)
     }
 
     /// Of the rows' predictors, given θ.

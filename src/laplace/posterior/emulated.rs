@@ -1,24 +1,40 @@
-//! Means and products of weighted rows at any θ, as polynomials through those at the points where the
-//! density was evaluated: what coefficients are drawn around need not be exact, since the weight of a
-//! draw allows for it.
+//! Means, and the factor of A, at any θ as polynomials through those at some of the points where the
+//! density was evaluated: what coefficients are drawn around, and how, need not be exact, since the
+//! weight of a draw allows for it.
 
 use super::{Climb, Point, Posterior, Scales};
-use crate::blocks::Products;
+use crate::blocks::Elimination;
 use crate::explore::monomials::{monomials, n_monomials};
 use crate::linalg::{cholesky_ridged, solve_lower, solve_lower_transposed};
+use crate::parallel::in_parts;
 use std::sync::Arc;
 
-/// Degrees, and points for each monomial.
+/// Degrees of what follows the scales, and of what changes with weights of the rows alone.
 const DEGREES: [usize; 3] = [4, 3, 2];
+const STEADY: usize = 2;
+
+/// Points for each monomial, at least and at most.
 const SHARE: f64 = 1.4;
+const ENOUGH: f64 = 1.6;
+
+/// Numbers of polynomials beyond which the factor of the others has the lower degree, too.
+const HEAVY: usize = 150_000;
 
 /// Monomials at most, and numbers of all polynomials.
-const MONOMIALS: usize = 36;
-const NUMBERS: usize = 40_000_000;
+const MONOMIALS: usize = 84;
+const NUMBERS: usize = 20_000_000;
+
+/// How much less likely than the top points may be, as a logarithm, if there are enough others.
+const BELOW: f64 = 14.0;
+
+/// Points whose numbers are in memory at once.
+const AT_ONCE: usize = 16;
 
 /// A mode that is known.
+#[derive(Clone)]
 pub struct Node {
-    pub theta: Vec<f64>,
+    /// Where θ lies in coordinates in which all that is foretold is smooth.
+    pub place: Vec<f64>,
     pub at: Scales,
     pub c: Vec<f64>,
     pub u: Vec<Vec<f64>>,
@@ -26,115 +42,223 @@ pub struct Node {
     pub below: f64,
 }
 
-/// Polynomials of c, u and entries of the products.
+impl Node {
+    fn weight(&self) -> f64 {
+        1.0 / (1.0 + (0.5 * self.below).powi(2))
+    }
+}
+
+/// Polynomials of several quantities.
+#[derive(Clone, Default)]
+struct Polynomials {
+    /// How each monomial but the first follows from an earlier one.
+    from: Vec<(usize, usize)>,
+    /// By monomial, then by quantity.
+    coefficients: Vec<f64>,
+    n: usize,
+}
+
+/// Polynomials of the mode with what follows the scales, and of how far means are from it with what
+/// hardly does.
 #[derive(Clone)]
 pub struct Emulated {
     centre: Vec<f64>,
     spread: Vec<f64>,
-    /// How each monomial but the first follows from an earlier one.
-    from: Vec<(usize, usize)>,
-    /// Quantities, and their numbers: one a quantity for each monomial.
-    n: usize,
-    coefficients: Arc<Vec<f64>>,
+    heavy: bool,
+    swift: Arc<Polynomials>,
+    steady: Arc<Polynomials>,
 }
 
 impl Emulated {
     /// `None` where there are too few nodes, or too many numbers.
-    pub fn new(of: &Posterior, climb: &mut Climb, nodes: &[Node]) -> Option<Self> {
-        let d = nodes.first()?.theta.len();
+    pub fn new(of: &Posterior, climb: &Climb, nodes: Vec<Node>, threads: usize) -> Option<Self> {
+        let d = nodes.first()?.place.len();
         let enough = |k: usize| {
             let m = n_monomials(d, k);
             m <= MONOMIALS && SHARE * m as f64 <= nodes.len() as f64
         };
         let degree = if d == 0 { 0 } else { DEGREES.into_iter().find(|&k| enough(k))? };
-        let m = n_monomials(d, degree);
-        let size = of.n_coefficients() + of.n_effects() + of.n_entries();
-        if m * size > NUMBERS {
+        let (m, few) = (n_monomials(d, degree), n_monomials(d, STEADY.min(degree)));
+        let (mut swift, mut steady) = of.sizes(climb);
+        let factor = climb.elimination.as_ref().map_or(0, |e| total(e.swift()));
+        let heavy = m * factor > HEAVY;
+        if heavy {
+            (swift, steady) = (swift - factor, steady + factor);
+        }
+        if m * swift + few * steady > NUMBERS {
             return None;
         }
-        let mut found = Self {
-            centre: vec![0.0; d],
-            spread: vec![1.0; d],
-            from: monomials(d, degree).1,
-            n: size,
-            coefficients: Arc::new(Vec::new()),
+        let (centre, spread) = spread_of(&nodes);
+        let whiten = |place: &[f64]| -> Vec<f64> {
+            let each = place.iter().zip(&centre).zip(&spread);
+            each.map(|((x, centre), spread)| (x - centre) / spread).collect()
         };
-        for i in 0..d {
-            let values = || nodes.iter().map(|node| node.theta[i]);
-            let mean = values().sum::<f64>() / nodes.len() as f64;
-            let square = values().map(|x| (x - mean).powi(2)).sum::<f64>() / nodes.len() as f64;
-            (found.centre[i], found.spread[i]) = (mean, square.sqrt().max(1e-9));
-        }
-        // Normal equations, all quantities at once.
-        let (mut gram, mut sums) = (vec![0.0; m * m], vec![vec![0.0; size]; m]);
-        for node in nodes {
-            let basis = found.basis(&node.theta);
-            let weight = 1.0 / (1.0 + (0.5 * node.below).powi(2));
-            for (i, a) in basis.iter().enumerate() {
-                for (j, b) in basis.iter().enumerate() {
-                    gram[i * m + j] += weight * a * b;
+        let nodes = spread_out(nodes, whiten, (ENOUGH * m as f64) as usize + 2);
+        let skewed = ((ENOUGH * few as f64) as usize + 2).min(nodes.len());
+        let mut sums = [Sums::new(d, degree, swift), Sums::new(d, STEADY.min(degree), steady)];
+        for (first, some) in (0..).step_by(AT_ONCE).zip(nodes.chunks(AT_ONCE)) {
+            let mut found: Vec<Option<[Vec<f64>; 2]>> = vec![None; some.len()];
+            in_parts(&mut found, threads, |from, part| {
+                let mut climb = climb.clone();
+                for (found, k) in part.iter_mut().zip(from..) {
+                    *found = of.quantities(&mut climb, &some[k], heavy, first + k < skewed);
+                }
+            });
+            for (node, values) in some.iter().zip(found) {
+                let z = whiten(&node.place);
+                for (sums, values) in sums.iter_mut().zip(values?) {
+                    sums.add(&z, node.weight(), &values);
                 }
             }
-            let values = of.quantities(climb, node)?;
-            for (sum, a) in sums.iter_mut().zip(&basis) {
-                sum.iter_mut().zip(&values).for_each(|(sum, value)| *sum += weight * a * value);
-            }
         }
-        cholesky_ridged(&mut gram, m)?;
-        let mut coefficients = vec![0.0; size * m];
-        // Columns of the inverse, so that quantities stay side by side.
-        for (k, own) in coefficients.chunks_exact_mut(size.max(1)).enumerate() {
-            let mut column = vec![0.0; m];
-            column[k] = 1.0;
-            solve_lower(&gram, m, &mut column);
-            solve_lower_transposed(&gram, m, &mut column);
-            for (sum, a) in sums.iter().zip(&column) {
-                own.iter_mut().zip(sum).for_each(|(own, sum)| *own += a * sum);
-            }
-        }
-        found.coefficients = Arc::new(coefficients);
-        Some(found)
+        let [swift, steady] = sums.map(Sums::solve);
+        let (swift, steady) = (Arc::new(swift?), Arc::new(steady?));
+        Some(Self { centre, spread, heavy, swift, steady })
     }
 
-    fn basis(&self, theta: &[f64]) -> Vec<f64> {
-        let scaled: Vec<f64> = (theta.iter().zip(&self.centre).zip(&self.spread))
-            .map(|((x, centre), spread)| (x - centre) / spread)
-            .collect();
-        let mut basis = vec![1.0];
-        for &(earlier, variable) in &self.from {
-            basis.push(basis[earlier] * scaled[variable]);
-        }
-        basis
-    }
-
-    /// Coefficients c and u at θ; fills the products, if there are some, and the lower triangle of
-    /// XᵀHX otherwise.
+    /// Coefficients c and u to draw around at a place; fills the factor of A.
     pub fn at(
         &self,
         of: &Posterior,
-        theta: &[f64],
-        products: Option<&mut Products>,
-        total: &mut [f64],
+        place: &[f64],
+        climb: &mut Climb,
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let mut values = vec![0.0; self.n];
-        let rows = self.coefficients.chunks_exact(self.n.max(1));
-        for (own, a) in rows.zip(self.basis(theta)) {
-            values.iter_mut().zip(own).for_each(|(value, own)| *value += a * own);
-        }
-        let mut each = values.into_iter();
-        let c = each.by_ref().take(of.n_coefficients()).collect();
+        let z: Vec<f64> = (place.iter().zip(&self.centre).zip(&self.spread))
+            .map(|((x, centre), spread)| (x - centre) / spread)
+            .collect();
+        let (swift, steady) = (self.swift.at(&z), self.steady.at(&z));
+        let (mut swift, mut steady) = (&swift[..], &steady[..]);
+        let p = of.n_coefficients();
+        let mut sum = |n: usize| -> Vec<f64> {
+            let (a, b) = (take(&mut swift, n), take(&mut steady, n));
+            a.iter().zip(b).map(|(a, b)| a + b).collect()
+        };
+        let c = sum(p);
         let groupings = &of.model.parts[0].columns.groupings;
-        let u = groupings.iter().map(|g| each.by_ref().take(g.n_levels * g.q).collect()).collect();
-        match products {
-            Some(products) => {
-                for part in products.parts_mut() {
-                    part.iter_mut().zip(each.by_ref()).for_each(|(entry, value)| *entry = value);
-                }
-            }
-            None => total.iter_mut().zip(each).for_each(|(entry, value)| *entry = value),
+        let u = groupings.iter().map(|g| sum(g.n_levels * g.q)).collect();
+        for (i, row) in climb.schur.chunks_exact_mut(p.max(1)).enumerate() {
+            row[..=i].copy_from_slice(take(&mut swift, i + 1));
+        }
+        if let Some(elimination) = &mut climb.elimination {
+            let fill = |from: &mut &[f64], parts: Vec<&mut [f64]>| {
+                parts.into_iter().for_each(|part| part.copy_from_slice(take(from, part.len())));
+            };
+            let follows = if self.heavy { &mut steady } else { &mut swift };
+            fill(follows, elimination.swift_mut());
+            fill(&mut steady, elimination.steady_mut());
         }
         (c, u)
     }
+}
+
+fn take<'a>(from: &mut &'a [f64], n: usize) -> &'a [f64] {
+    let (own, rest) = from.split_at(n);
+    *from = rest;
+    own
+}
+
+/// Means and sds of coordinates.
+fn spread_of(nodes: &[Node]) -> (Vec<f64>, Vec<f64>) {
+    let n = nodes.len() as f64;
+    let of = |i: usize| {
+        let values = || nodes.iter().map(|node| node.place[i]);
+        let mean = values().sum::<f64>() / n;
+        let square = values().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        (mean, square.sqrt().max(1e-9))
+    };
+    (0..nodes[0].place.len()).map(of).unzip()
+}
+
+/// So many nodes, the likeliest first, each as far from those before as can be.
+fn spread_out(
+    mut nodes: Vec<Node>,
+    whiten: impl Fn(&[f64]) -> Vec<f64>,
+    count: usize,
+) -> Vec<Node> {
+    nodes.sort_by(|a, b| a.below.total_cmp(&b.below));
+    let likely = nodes.iter().filter(|node| node.below < BELOW).count();
+    nodes.truncate(likely.max(count));
+    let places: Vec<Vec<f64>> = nodes.iter().map(|node| whiten(&node.place)).collect();
+    let (mut left, mut next) = (vec![f64::INFINITY; nodes.len()], 0);
+    let mut chosen = Vec::new();
+    while chosen.len() < count.min(nodes.len()) {
+        chosen.push(nodes[next].clone());
+        for (left, place) in left.iter_mut().zip(&places) {
+            let apart = place.iter().zip(&places[next]).map(|(a, b)| (a - b).powi(2));
+            *left = left.min(apart.sum());
+        }
+        left[next] = f64::NEG_INFINITY;
+        next = (0..left.len()).max_by(|&a, &b| left[a].total_cmp(&left[b])).unwrap_or(0);
+    }
+    chosen
+}
+
+/// Normal equations, all quantities at once.
+struct Sums {
+    from: Vec<(usize, usize)>,
+    gram: Vec<f64>,
+    values: Vec<Vec<f64>>,
+}
+
+impl Sums {
+    fn new(d: usize, degree: usize, n: usize) -> Self {
+        let m = n_monomials(d, degree);
+        let from = monomials(d, degree).1;
+        Self { from, gram: vec![0.0; m * m], values: vec![vec![0.0; n]; m] }
+    }
+
+    /// Nothing where there are no values.
+    fn add(&mut self, z: &[f64], weight: f64, values: &[f64]) {
+        if values.is_empty() {
+            return;
+        }
+        let basis = basis(&self.from, z);
+        let m = basis.len();
+        for (i, a) in basis.iter().enumerate() {
+            for (j, b) in basis.iter().enumerate() {
+                self.gram[i * m + j] += weight * a * b;
+            }
+            for (sum, value) in self.values[i].iter_mut().zip(values) {
+                *sum += weight * a * value;
+            }
+        }
+    }
+
+    fn solve(mut self) -> Option<Polynomials> {
+        let (m, n) = (self.values.len(), self.values[0].len());
+        cholesky_ridged(&mut self.gram, m)?;
+        let mut coefficients = vec![0.0; n * m];
+        // Columns of the inverse, so that quantities stay side by side.
+        for (k, own) in coefficients.chunks_exact_mut(n.max(1)).enumerate() {
+            let mut column = vec![0.0; m];
+            column[k] = 1.0;
+            solve_lower(&self.gram, m, &mut column);
+            solve_lower_transposed(&self.gram, m, &mut column);
+            for (sum, a) in self.values.iter().zip(&column) {
+                own.iter_mut().zip(sum).for_each(|(own, sum)| *own += a * sum);
+            }
+        }
+        Some(Polynomials { from: self.from, coefficients, n })
+    }
+}
+
+impl Polynomials {
+    fn at(&self, z: &[f64]) -> Vec<f64> {
+        let mut values = vec![0.0; self.n];
+        let rows = self.coefficients.chunks_exact(self.n.max(1));
+        for (own, a) in rows.zip(basis(&self.from, z)) {
+            values.iter_mut().zip(own).for_each(|(value, own)| *value += a * own);
+        }
+        values
+    }
+}
+
+fn basis(from: &[(usize, usize)], z: &[f64]) -> Vec<f64> {
+    let mut basis = vec![1.0];
+    for &(earlier, variable) in from {
+        basis.push(basis[earlier] * z[variable]);
+    }
+    basis
 }
 
 impl Posterior {
@@ -142,34 +266,51 @@ impl Posterior {
         self.model.parts[0].columns.groupings.iter().map(|g| g.n_levels * g.q).sum()
     }
 
-    /// Entries of the products of weighted rows.
-    fn n_entries(&self) -> usize {
-        match &self.products {
-            Some(products) => products.parts().iter().map(|part| part.len()).sum(),
-            None => (self.n_coefficients() + 1).pow(2),
-        }
+    /// Numbers of the quantities of both kinds.
+    fn sizes(&self, climb: &Climb) -> (usize, usize) {
+        let p = self.n_coefficients();
+        let elimination = climb.elimination.as_ref();
+        let of = |e: &Elimination| (total(e.swift()), total(e.steady()));
+        let (swift, steady) = elimination.map_or((0, 0), of);
+        let coefficients = p + self.n_effects();
+        (coefficients + p * (p + 1) / 2 + swift, coefficients + steady)
     }
 
-    /// Means of c and u, nearly, and the entries of the products at a mode.
-    fn quantities(&self, climb: &mut Climb, node: &Node) -> Option<Vec<f64>> {
+    /// At a node: the mode with what follows the scales, and how far means are from it with what
+    /// hardly does, where that is wanted.
+    fn quantities(
+        &self,
+        climb: &mut Climb,
+        node: &Node,
+        heavy: bool,
+        skewed: bool,
+    ) -> Option<[Vec<f64>; 2]> {
         let point = Point::new(self, &node.at, node.c.clone(), node.u.clone());
         climb.arrive(self, &node.at, &point)?;
-        let mean = climb.mean(self, &node.at, point)?;
-        let mut values = mean.c;
-        values.extend(mean.u.iter().flatten());
-        let (weights, none) = (&climb.said.curvatures, vec![0.0; self.base.len()]);
-        match &mut climb.elimination {
-            Some(elimination) => {
-                let products = Arc::make_mut(&mut elimination.data);
-                self.weighing.fill(weights, &none, products);
-                values.extend(products.parts().into_iter().flatten());
-            }
-            None => {
-                let mut total = vec![0.0; (self.n_coefficients() + 1).pow(2)];
-                self.weighing.total(weights, &none, &mut total);
-                values.extend(total);
-            }
+        let mut swift = node.c.clone();
+        swift.extend(node.u.iter().flatten());
+        let p = node.c.len();
+        let rows = climb.schur.chunks_exact(p.max(1)).enumerate();
+        swift.extend(rows.flat_map(|(i, row)| &row[..=i]));
+        let mut factor = Vec::new();
+        if let Some(elimination) = &mut climb.elimination {
+            elimination.solve();
+            let into = if heavy { &mut factor } else { &mut swift };
+            into.extend(elimination.swift().into_iter().flatten());
         }
-        Some(values)
+        if !skewed {
+            return Some([swift, Vec::new()]);
+        }
+        let (mut steady, u) = climb.skewed(self, &node.at, &point);
+        steady.extend(u.iter().flatten());
+        steady.extend(factor);
+        if let Some(elimination) = &climb.elimination {
+            steady.extend(elimination.steady().into_iter().flatten());
+        }
+        Some([swift, steady])
     }
+}
+
+fn total(parts: Vec<&[f64]>) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }

@@ -20,11 +20,13 @@
 mod climb;
 mod draws;
 mod emulated;
+mod levelled;
+mod nearby;
 mod point;
 mod staged;
 
 pub use climb::{Climb, Top};
-pub use draws::JUDGED;
+pub use levelled::JUDGED;
 pub use point::Point;
 pub use staged::InStages;
 

@@ -57,8 +57,13 @@ impl Point {
 /// Λ times the coefficients of each level.
 pub fn outward(lambda: &[f64], u: &[f64]) -> Vec<f64> {
     let q = lambda.len().isqrt();
-    let of = |u: &[f64], a: usize| (0..=a).map(|b| lambda[a * q + b] * u[b]).sum();
-    u.chunks_exact(q).flat_map(|u| (0..q).map(|a| of(u, a)).collect::<Vec<f64>>()).collect()
+    let mut r = vec![0.0; u.len()];
+    for (r, u) in r.chunks_exact_mut(q.max(1)).zip(u.chunks_exact(q.max(1))) {
+        for a in 0..q {
+            r[a] = (0..=a).map(|b| lambda[a * q + b] * u[b]).sum();
+        }
+    }
+    r
 }
 
 impl Posterior {
@@ -107,26 +112,31 @@ impl Posterior {
         rest
     }
 
-    /// All that the rows say at some predictors; `None` where that is not finite.
-    pub fn said(&self, eta: &[f64], values: &[f64], said: &mut Said) -> Option<()> {
-        let n = eta.len();
-        said.slopes.resize(n, 0.0);
-        said.curvatures.resize(n, 0.0);
+    /// Log likelihood and slopes of the rows at some predictors; `None` where they are not finite.
+    pub fn slopes(&self, eta: &[f64], values: &[f64], said: &mut Said) -> Option<()> {
+        said.slopes.resize(eta.len(), 0.0);
         let mut unused = vec![0.0; values.len()];
         said.logp = self.model.constant + self.model.likelihood.shared(values, &mut unused);
-        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
-        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-            let range = first..first + eta.len();
-            let slopes = &mut said.slopes[range.clone()];
+        let chunks = eta.chunks(CHUNK).zip(said.slopes.chunks_mut(CHUNK));
+        for ((eta, slopes), first) in chunks.zip((0..).step_by(CHUNK)) {
             said.logp += self.rows(eta, first, 0.0, values, slopes, &mut unused);
+        }
+        (said.logp.is_finite() && said.slopes.iter().all(|s| s.is_finite())).then_some(())
+    }
+
+    /// And their curvatures.
+    pub fn curvatures(&self, eta: &[f64], values: &[f64], said: &mut Said) {
+        said.curvatures.resize(eta.len(), 0.0);
+        let mut unused = vec![0.0; values.len()];
+        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let chunks = eta.chunks(CHUNK).zip(said.curvatures.chunks_mut(CHUNK));
+        for ((eta, curvatures), first) in chunks.zip((0..).step_by(CHUNK)) {
             self.rows(eta, first, NEAR, values, &mut above, &mut unused);
             self.rows(eta, first, -NEAR, values, &mut below, &mut unused);
-            let ends = below.iter().zip(&above);
-            for (curvature, (b, a)) in said.curvatures[range].iter_mut().zip(ends) {
+            for (curvature, (b, a)) in curvatures.iter_mut().zip(below.iter().zip(&above)) {
                 *curvature = (b - a) / (2.0 * NEAR);
             }
         }
-        (said.logp.is_finite() && said.slopes.iter().all(|s| s.is_finite())).then_some(())
     }
 
     /// Third derivatives of the rows' log likelihood, whose slopes are `here`.
@@ -159,33 +169,31 @@ impl Posterior {
         likelihood.rows_in_vectors(range, values, slopes, &mut [], by_values, &mut [])
     }
 
-    /// Log prior of c, with its slopes and curvatures (p × p, negative), where these are wanted.
-    pub fn log_prior(
-        &self,
-        at: &Scales,
-        c: &[f64],
-        mut slopes: Option<(&mut [f64], &mut [f64])>,
-    ) -> f64 {
-        let p = c.len();
-        if let Some((slopes, curvatures)) = &mut slopes {
+    /// Log prior of c, with its slopes, where these are wanted.
+    pub fn log_prior(&self, at: &Scales, c: &[f64], mut slopes: Option<&mut [f64]>) -> f64 {
+        if let Some(slopes) = &mut slopes {
             slopes.fill(0.0);
-            curvatures.fill(0.0);
         }
         let mut logp = 0.0;
         for (prior, extra) in self.priors(at) {
-            let x: f64 = prior.row.iter().zip(c).map(|(w, c)| w * c).sum();
-            let x = x + prior.shift + extra;
-            let (value, slope) = prior.prior.logp(x);
+            let (value, slope) = prior.prior.logp(prior.at(c) + extra);
             logp += value;
-            let Some((slopes, curvatures)) = &mut slopes else { continue };
-            let curvature = prior.prior.curvature(x);
-            for (i, w) in prior.row.iter().enumerate() {
-                slopes[i] += slope * w;
-                for (j, v) in prior.row.iter().enumerate() {
-                    curvatures[i * p + j] += curvature * w * v;
-                }
+            if let Some(slopes) = &mut slopes {
+                slopes.iter_mut().zip(&prior.row).for_each(|(sum, w)| *sum += slope * w);
             }
         }
         logp
+    }
+
+    /// Its second derivatives by c, negative: p × p.
+    pub fn prior_curvatures(&self, at: &Scales, c: &[f64], curvatures: &mut [f64]) {
+        curvatures.fill(0.0);
+        for (prior, extra) in self.priors(at) {
+            let curvature = prior.prior.curvature(prior.at(c) + extra);
+            let rows = curvatures.chunks_exact_mut(c.len().max(1)).zip(&prior.row);
+            for (sums, w) in rows.filter(|(_, w)| **w != 0.0) {
+                sums.iter_mut().zip(&prior.row).for_each(|(sum, v)| *sum += curvature * w * v);
+            }
+        }
     }
 }

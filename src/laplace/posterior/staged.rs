@@ -1,27 +1,22 @@
 //! The density of θ for the explorer that makes independent draws, and draws of all coefficients.
 
-use super::draws::{Around, Drawn, JUDGED};
+use super::draws::{Around, Drawn};
 use super::emulated::{Emulated, Node};
+use super::levelled::JUDGED;
+use super::nearby::{Modes, Start};
 use super::point::Said;
 use super::{Climb, Posterior, Scales, Top};
 use crate::general::GroupPrior;
 use crate::marginal::Scales as Coordinates;
 use crate::sampler::Staged;
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// Where coordinates of dispersion parameters are looked for, around what the pilot found.
 const AROUND: f64 = 1.5;
 
-/// Numbers of modes that are kept.
-const KEPT: usize = 20_000_000;
-
-/// Coefficients c and u.
-type Start = (Vec<f64>, Vec<Vec<f64>>);
-
-/// Modes by θ.
-type Modes = HashMap<Vec<u64>, Start>;
+/// The density is an approximation itself, and weights of draws know what θ was drawn by.
+const TOLERANCE: f64 = 2.5;
 
 /// The density with its working storage.
 pub struct InStages {
@@ -29,8 +24,11 @@ pub struct InStages {
     coordinates: Coordinates,
     climb: Climb,
     start: Arc<Start>,
+    /// Modes that were found, and those that were known before the points in hand.
     modes: Arc<Mutex<Modes>>,
+    before: Arc<Modes>,
     emulated: Option<Emulated>,
+    threads: usize,
     /// Of how many draws one is judged, and how many were drawn.
     every: usize,
     drawn: usize,
@@ -43,7 +41,7 @@ pub struct InStages {
 
 impl InStages {
     /// `None` where coefficients have no mode at the point from which the search for that of θ begins.
-    pub fn new(of: Arc<Posterior>, every: usize) -> Option<Self> {
+    pub fn new(of: Arc<Posterior>, every: usize, threads: usize) -> Option<Self> {
         let information = of.information();
         let model = of.model.clone();
         let n = model.dispersion.dim();
@@ -52,7 +50,9 @@ impl InStages {
             climb: Climb::new(&of),
             start: Arc::new(of.start()),
             modes: Arc::default(),
+            before: Arc::default(),
             emulated: None,
+            threads,
             every: every.max(1),
             drawn: 0,
             at: Scales { lambda: Vec::new(), values: vec![0.0; model.n_values()] },
@@ -94,30 +94,35 @@ impl InStages {
 
     /// The mode at θ.
     pub fn top(&mut self, theta: &[f64]) -> Option<Top> {
+        let place = self.place(theta);
         self.go_to(theta);
-        self.climb.top(&self.of, &self.at, (*self.start).clone())
+        let near = self.before.foretold(&place);
+        near.and_then(|start| self.climb.top(&self.of, &self.at, start))
+            .or_else(|| self.climb.top(&self.of, &self.at, (*self.start).clone()))
     }
 
-    fn keep(&self, theta: &[f64], top: Top) {
-        let size = self.of.n_coefficients() + self.of.n_effects();
-        if let Ok(mut modes) = self.modes.lock()
-            && modes.len() * size < KEPT
-        {
-            modes.insert(key(theta), (top.point.c, top.point.u));
-        }
+    /// θ in coordinates in which all else is smooth.
+    fn place(&mut self, theta: &[f64]) -> Vec<f64> {
+        self.chart(theta).unwrap_or_else(|| theta.to_vec())
     }
 
     /// Around which c and u to draw at θ, with log|A|, A being factorised.
     fn around(&mut self, theta: &[f64]) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
         if let Some(emulated) = self.emulated.clone() {
+            let place = self.place(theta);
             self.go_to(theta);
-            if let Some(found) = self.climb.emulate(&self.of, &self.at, &emulated, theta) {
+            if let Some(found) = self.climb.emulate(&self.of, &self.at, &emulated, &place) {
                 return Some(found);
             }
         }
-        let top = self.top(theta)?;
-        let mean = self.climb.mean(&self.of, &self.at, top.point)?;
-        Some((mean.c, mean.u, top.log_det))
+        let Top { point, log_det, .. } = self.top(theta)?;
+        let (away_c, away_u) = self.climb.skewed(&self.of, &self.at, &point);
+        let add = |mut to: Vec<f64>, more: Vec<f64>| {
+            to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
+            to
+        };
+        let u = point.u.into_iter().zip(away_u).map(|(u, more)| add(u, more)).collect();
+        Some((add(point.c, away_c), u, log_det))
     }
 
     /// Log prior of θ with Jacobians.
@@ -169,7 +174,8 @@ impl Posterior {
         let mut values = vec![0.0; self.model.n_values()];
         let (u, n) = (self.model.start_of_dispersion(), self.model.dispersion.dim());
         self.model.dispersion.at(u, &mut values, &mut vec![0.0; n], &mut vec![0.0; n]);
-        let known = self.said(&eta, &values, &mut said).is_some();
+        let known = self.slopes(&eta, &values, &mut said).is_some();
+        self.curvatures(&eta, &values, &mut said);
         let part = &self.model.parts[0];
         let mut found = Vec::new();
         for (factor, grouping) in part.factors.iter().zip(&part.columns.groupings) {
@@ -195,7 +201,9 @@ impl Staged for InStages {
             climb: self.climb.clone(),
             start: self.start.clone(),
             modes: self.modes.clone(),
+            before: self.before.clone(),
             emulated: self.emulated.clone(),
+            threads: self.threads,
             every: self.every,
             drawn: 0,
             at: self.at.clone(),
@@ -242,15 +250,34 @@ impl Staged for InStages {
         self.coordinates.mirror(&self.of.parameters, wall, scales);
     }
 
-    fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool {
-        match self.top(theta) {
-            Some(top) => {
-                out[0] = top.value;
-                self.keep(theta, top);
-                true
-            }
-            None => false,
+    fn begin(&mut self) {
+        if let Ok(modes) = self.modes.lock() {
+            self.before = Arc::new(modes.clone());
         }
+    }
+
+    fn chart(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
+        let (scales, rest) = theta.split_at(self.of_scales());
+        self.coordinates.go_to(&self.of.parameters, scales);
+        let mut chart = self.coordinates.chart(&self.of.parameters)?;
+        chart.extend(rest);
+        Some(chart)
+    }
+
+    fn tolerance(&self) -> f64 {
+        TOLERANCE
+    }
+
+    fn features(&mut self, theta: &[f64], out: &mut [f64]) -> bool {
+        let Some(Top { point, value, .. }) = self.top(theta) else { return false };
+        out[0] = value;
+        let place = self.place(theta);
+        if self.before.take_more()
+            && let Ok(mut modes) = self.modes.lock()
+        {
+            modes.keep(theta, place, (point.c, point.u));
+        }
+        true
     }
 
     fn peaks(&mut self, theta: &[f64], _features: &[f64]) -> Vec<Vec<f64>> {
@@ -298,19 +325,15 @@ impl Staged for InStages {
     }
 
     fn prepare(&mut self, known: &[(&[f64], f64)]) {
-        let modes = self.modes.clone();
-        let Ok(modes) = modes.lock() else { return };
+        self.begin();
+        let modes = self.before.clone();
         let node = |(theta, below): &(&[f64], f64)| {
-            let (c, u) = modes.get(&key(theta))?.clone();
+            let (c, u) = modes.at(theta)?.clone();
+            let place = self.place(theta);
             self.go_to(theta);
-            Some(Node { theta: theta.to_vec(), at: self.at.clone(), c, u, below: *below })
+            Some(Node { place, at: self.at.clone(), c, u, below: *below })
         };
         let nodes: Vec<Node> = known.iter().filter_map(node).collect();
-        self.emulated = Emulated::new(&self.of, &mut self.climb, &nodes);
+        self.emulated = Emulated::new(&self.of, &self.climb, nodes, self.threads);
     }
-}
-
-/// The same for the same θ.
-fn key(theta: &[f64]) -> Vec<u64> {
-    theta.iter().map(|x| x.to_bits()).collect()
 }

@@ -149,6 +149,17 @@ impl Scales {
         }
     }
 
+    /// Entries of Λ/σ where θ led, in coordinates like those of its sds; `None` where there are no
+    /// correlations, and they are θ itself. Sds and correlations are far from a likelihood that is
+    /// smooth in Λ, small sds most of all.
+    pub fn chart(&self, parameters: &Parameters) -> Option<Vec<f64>> {
+        let q = self.ratio.len();
+        let entry = |(i, j): (usize, usize)| (self.lambda[i * q + j] / self.unit[i]).asinh();
+        let own = self.sampled.iter().map(|&i| (i, i));
+        (self.n_correlations > 0)
+            .then(|| own.chain(parameters.covariance.pairs()).map(entry).collect())
+    }
+
     /// Λ/σ
     pub fn lambda(&self) -> &[f64] {
         &self.lambda

@@ -37,11 +37,13 @@ struct ThresholdsSpec {
 #[pymethods]
 impl PyGeneral {
     /// `dispersion` has one specification a parameter; `thresholds` stand in its place. `merged` are
-    /// how many rows each stands for and what these scatter by, `constant` is added to the log density.
+    /// how many rows each stands for and what these scatter by, `constant` is added to the log density;
+    /// `walked` says whether NUTS will walk on it, for which it needs coordinates.
     #[new]
     #[allow(clippy::too_many_arguments)]
     #[pyo3(signature = (
-        *, family, link, y, trials, weights, merged, constant, parts, dispersion, thresholds
+        *, family, link, y, trials, weights, merged, constant, parts, dispersion, thresholds,
+        walked
     ))]
     fn new(
         py: Python<'_>,
@@ -55,6 +57,7 @@ impl PyGeneral {
         parts: Vec<PyRef<'_, PyPart>>,
         dispersion: Vec<ScalarSpec>,
         thresholds: Option<ThresholdsSpec>,
+        walked: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
         let optional = |values: Option<PyReadonlyArray1<'_, f64>>| {
             values.map_or_else(Vec::new, |v| v.as_array().to_vec())
@@ -96,7 +99,8 @@ impl PyGeneral {
         if !fits || (model.parts.len() > 1 && !model.likelihood.has_sigma()) {
             return Err(shape_error("dispersion parameters"));
         }
-        let coordinates = py.detach(|| calibrate(&model, start)).map_err(PyValueError::new_err)?;
+        let coordinates = py.detach(|| calibrate(&model, start, walked));
+        let coordinates = coordinates.map_err(PyValueError::new_err)?;
         let model = Arc::new(model.in_coordinates(coordinates));
         let shared = model.clone();
         let density = PyDensity::new(move || GeneralDensity::new(shared.clone()));

@@ -1,0 +1,215 @@
+//! A draw judged once more, with the coefficients of the levels integrated out of its weight.
+//!
+//! With many levels the weight of a whole draw says little: each level's coefficients are a little
+//! skewed, and all of that adds up, though no estimate owes much to it. So those of the factor that is
+//! eliminated first are integrated out level by level, by quadrature around their normal
+//! conditionals, which nearly all of the rest does without. That also tells how far the levels' own
+//! means and sds are off.
+
+use super::draws::{Given, Levels, normal, squares};
+use super::{Climb, Posterior};
+use rand_chacha::ChaCha8Rng;
+
+/// Numbers by which some draws are judged: log weight; the same with levels integrated out; by how
+/// many sds their means are off, in the root mean square; and the mean logarithm of what their sds
+/// should be over what they are. Else they are not known.
+pub const JUDGED: usize = 4;
+
+/// Draws that are judged at most and at least, and evaluations of rows beyond which they are fewer.
+const MANY: usize = 400;
+const FEW: usize = 100;
+const EVALUATIONS: usize = 100_000_000;
+
+/// Nodes and weights for averages over a standard normal number.
+const SEVEN: [(f64, f64); 7] = [
+    (-3.750_439_717_725_742, 5.482_688_559_722_179e-4),
+    (-2.366_759_410_734_541, 3.075_712_396_758_650_6e-2),
+    (-1.154_405_394_739_968_2, 2.401_231_786_050_127e-1),
+    (0.0, 4.571_428_571_428_572e-1),
+    (1.154_405_394_739_968_2, 2.401_231_786_050_127e-1),
+    (2.366_759_410_734_541, 3.075_712_396_758_650_6e-2),
+    (3.750_439_717_725_742, 5.482_688_559_722_179e-4),
+];
+
+/// And for two of them: on three circles, each as (x, y, weight); exact up to degree 7 (Stroud 1971,
+/// E₂^{r²} 7-1).
+const CIRCLES: [(f64, f64, f64); 3] = [
+    (2.449_489_742_783_178, 0.0, 0.027_777_777_777_777_776),
+    (0.756_933_958_067_120_7, 0.756_933_958_067_120_7, 0.210_491_910_111_101_77),
+    (1.981_678_829_458_710_2, 1.981_678_829_458_710_2, 0.011_730_312_111_120_453),
+];
+
+/// Random points of a level where there are more coefficients.
+const POINTS: usize = 30;
+
+/// As the log posterior of a draw less that of its normal numbers z, with the coefficients of the
+/// leading factor integrated out; how far their means are off, and how much wider they should be.
+pub fn levelled(
+    given: &Given<'_>,
+    climb: &mut Climb,
+    mut z: Vec<f64>,
+    (drawn, mut eta): (&Levels, Vec<f64>),
+    rng: &mut ChaCha8Rng,
+) -> (f64, f64, f64) {
+    let groupings = &given.of.model.parts[0].columns.groupings;
+    let Some(lead) = climb.elimination.as_ref().map(|e| e.data.lead) else {
+        return (given.of.logp(&eta, &given.at.values), f64::NAN, f64::NAN);
+    };
+    let (grouping, n) = (&groupings[lead], eta.len());
+    let (q, n_levels) = (grouping.q, grouping.n_levels);
+    let first: usize = groupings[..lead].iter().map(|g| g.n_levels * g.q).sum();
+    let own = first..first + n_levels * q;
+    z[own.clone()].fill(0.0);
+    let outside = 0.5 * squares(&z);
+    let mut there = |node: &[f64]| {
+        z[own.clone()].copy_from_slice(node);
+        given.levels(climb, &z)
+    };
+    // Where all levels have the same node, what follows is linear in it.
+    let centre = there(&vec![0.0; n_levels * q]);
+    grouping.add(0..n, &less(&centre.r[lead], &drawn.r[lead]), &mut eta);
+    let others = centre.u.iter().enumerate().filter(|(k, _)| *k != lead);
+    let penalty = 0.5 * others.map(|(_, u)| squares(u)).sum::<f64>();
+    let mut away = |node: &[f64]| {
+        let (found, mut eta) = (there(node), vec![0.0; n]);
+        grouping.add(0..n, &less(&found.r[lead], &centre.r[lead]), &mut eta);
+        Lead { u: less(&found.u[lead], &centre.u[lead]), eta }
+    };
+    let unit = |a: usize| (0..n_levels * q).map(move |k| f64::from(u8::from(k % q == a)));
+    let along: Vec<Lead> = (0..q).map(|a| away(&unit(a).collect::<Vec<f64>>())).collect();
+    let centre_of_lead = Lead { u: centre.u[lead].clone(), eta };
+    let nodes = nodes(q);
+    let (mut logs, mut of_others) = (Vec::new(), 0.0);
+    for (node, weight) in &nodes {
+        let (at, from) = match node {
+            Some(node) => (centre_of_lead.moved(node, &along), node.repeat(n_levels)),
+            None => {
+                let from = normal(n_levels * q, rng);
+                (centre_of_lead.moved(&[1.0], &[away(&from)]), from)
+            }
+        };
+        let (rest, of_levels) = by_level(given, &at, &from, q, &grouping.codes);
+        of_others = rest + outside - penalty;
+        logs.push(of_levels.into_iter().map(|log| log + weight.ln()).collect());
+    }
+    let (total, off, wider) = averaged(&nodes, &logs, q);
+    (total + of_others, off, wider)
+}
+
+/// Log likelihood of each level's rows with the penalty of u, less that of its normal numbers; and
+/// what belongs to no row.
+fn by_level(
+    given: &Given<'_>,
+    at: &Lead,
+    from: &[f64],
+    q: usize,
+    codes: &[u32],
+) -> (f64, Vec<f64>) {
+    let mut each = vec![0.0; at.eta.len()];
+    let rest = given.of.each_row(&at.eta, &given.at.values, &mut each);
+    let both = at.u.chunks_exact(q).zip(from.chunks_exact(q));
+    let mut values: Vec<f64> = both.map(|(u, z)| 0.5 * (squares(z) - squares(u))).collect();
+    codes.iter().zip(&each).for_each(|(code, logp)| values[*code as usize] += logp);
+    (rest, values)
+}
+
+fn less(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// Coefficients u of the leading factor, and predictors.
+struct Lead {
+    u: Vec<f64>,
+    eta: Vec<f64>,
+}
+
+impl Lead {
+    /// So many steps along each of several directions.
+    fn moved(&self, steps: &[f64], along: &[Self]) -> Self {
+        let (mut u, mut eta) = (self.u.clone(), self.eta.clone());
+        for (step, along) in steps.iter().zip(along).filter(|(step, _)| **step != 0.0) {
+            u.iter_mut().zip(&along.u).for_each(|(u, along)| *u += step * along);
+            eta.iter_mut().zip(&along.eta).for_each(|(eta, along)| *eta += step * along);
+        }
+        Self { u, eta }
+    }
+}
+
+/// Logarithms of all levels' averages over the nodes, summed; how far the means of their normal
+/// numbers are from 0 in the root mean square; and the mean logarithm of their sds.
+fn averaged(nodes: &[Node], logs: &[Vec<f64>], q: usize) -> (f64, f64, f64) {
+    let n_levels = logs.first().map_or(0, Vec::len);
+    let (mut total, mut off, mut wider) = (0.0, 0.0, 0.0);
+    for level in 0..n_levels {
+        let largest = logs.iter().map(|v| v[level]).fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> = logs.iter().map(|v| (v[level] - largest).exp()).collect();
+        let sum: f64 = shares.iter().sum();
+        total += largest + sum.ln();
+        for a in 0..q {
+            let (mut mean, mut square) = (0.0, 0.0);
+            for ((node, _), share) in nodes.iter().zip(&shares) {
+                let at = node.as_ref().map_or(f64::NAN, |node| node[a]);
+                mean += at * share / sum;
+                square += at * at * share / sum;
+            }
+            off += mean * mean;
+            wider += 0.5 * (square - mean * mean).ln();
+        }
+    }
+    let n = (n_levels * q) as f64;
+    (total, (off / n).sqrt(), wider / n)
+}
+
+/// Normal numbers of a level, none where they are random, with their weight.
+type Node = (Option<Vec<f64>>, f64);
+
+fn nodes(q: usize) -> Vec<Node> {
+    match q {
+        1 => SEVEN.iter().map(|(x, weight)| (Some(vec![*x]), *weight)).collect(),
+        2 => {
+            let turned = |(x, y, weight): (f64, f64, f64)| {
+                // By quarters of a turn.
+                [(x, y), (-y, x), (-x, -y), (y, -x)].map(|(x, y)| (Some(vec![x, y]), weight))
+            };
+            CIRCLES.into_iter().flat_map(turned).collect()
+        }
+        _ => (0..POINTS).map(|_| (None, 1.0 / POINTS as f64)).collect(),
+    }
+}
+
+impl Posterior {
+    /// How many draws are judged.
+    pub fn n_judged(&self) -> usize {
+        let lead = self.products.as_ref().map(|products| products.lead().q);
+        let each = self.base.len() * lead.map_or(1, |q| nodes(q).len());
+        (EVALUATIONS / each.max(1)).clamp(FEW, MANY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_have_the_moments_of_normal_numbers() {
+        // Products of even moments of each, 1, 1, 3, 15, ….
+        let moment = |i: i32| f64::from((1..i).step_by(2).product::<i32>());
+        for (q, degree) in [(1, 13), (2, 7)] {
+            let nodes = nodes(q);
+            for (i, j) in (0..=degree).flat_map(|i| (0..=degree - i).map(move |j| (i, j))) {
+                if q == 1 && j > 0 {
+                    continue;
+                }
+                let even = i % 2 == 0 && j % 2 == 0;
+                let expected = if even { moment(i) * moment(j) } else { 0.0 };
+                let of = |(node, weight): &Node| {
+                    let node = node.as_ref().unwrap();
+                    weight * node[0].powi(i) * node.get(1).map_or(1.0, |y| y.powi(j))
+                };
+                let found: f64 = nodes.iter().map(of).sum();
+                let size = expected.abs().max(1.0);
+                assert!((found - expected).abs() < 1e-10 * size, "{i} {j} {found} {expected}");
+            }
+        }
+    }
+}
