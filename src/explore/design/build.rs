@@ -5,7 +5,7 @@ use super::emulator::Emulator;
 use super::locate::{has_others, look_around};
 use super::peaks::has_hills;
 use super::points::Points;
-use super::proposal::{Cheap, Proposal};
+use super::proposal::{Cheap, PARETO_K, Proposal};
 use super::region::Region;
 use crate::sampler::{Certificate, Staged, generator};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -16,6 +16,9 @@ const MAX_MONOMIALS: usize = 330;
 /// Degrees that are tried, from the last with few monomials on.
 const DEGREES: [usize; 7] = [3, 4, 5, 6, 7, 8, 10];
 const FEW: usize = 36;
+
+/// And monomials that are tried where features are like polynomials.
+const MAX_TAME: usize = 1000;
 
 /// Points for each monomial; of those that are well spread at least; and with the last degree.
 const SHARE: f64 = 1.33;
@@ -54,9 +57,6 @@ const MOVED: f64 = 0.05;
 /// Share of the mass that may lie outside the region.
 const OUTSIDE: f64 = 2e-4;
 
-/// Beyond, few proposals have most of the weight (Vehtari et al. 2024).
-const PARETO_K: f64 = 0.7;
-
 /// Stands for a chain beyond all others: what they share has random numbers of its own.
 const OF_NO_CHAIN: usize = 1 << 40;
 
@@ -74,12 +74,16 @@ pub struct Built {
 struct Degrees {
     d: usize,
     all: Vec<usize>,
+    /// Beyond those.
+    finer: Vec<usize>,
 }
 
 impl Degrees {
-    fn new(d: usize) -> Self {
-        let worth = |k: &usize| n_monomials(d, *k) <= MAX_MONOMIALS;
-        Self { d, all: DEGREES.into_iter().filter(worth).collect() }
+    fn new(d: usize, tame: bool) -> Self {
+        let most = if tame { MAX_TAME } else { MAX_MONOMIALS };
+        let tried = DEGREES.into_iter().filter(|k| n_monomials(d, *k) <= most);
+        let (all, finer) = tried.partition(|k| n_monomials(d, *k) <= MAX_MONOMIALS);
+        Self { d, all, finer }
     }
 
     fn points(&self, degree: usize, share: f64) -> f64 {
@@ -93,14 +97,15 @@ impl Degrees {
     }
 
     fn most(&self) -> f64 {
-        self.points(self.all.last().copied().unwrap_or(0), MOST_SHARE)
+        let last = self.finer.first().or(self.all.last());
+        self.points(last.copied().unwrap_or(0), MOST_SHARE)
     }
 
     /// The degree for which so many points are enough, and those beyond.
     fn tried(&self, points: f64) -> Vec<usize> {
         let enough = |&k: &usize| self.points(k, SHARE) <= points;
         let first = self.all.iter().rposition(enough).unwrap_or(0);
-        let some = self.all.iter().skip(first).take(FINER + 1);
+        let some = self.all.iter().chain(&self.finer).skip(first).take(FINER + 1);
         some.map(|k| k * usize::from(self.d > 0)).collect()
     }
 }
@@ -121,7 +126,9 @@ pub fn build(
     // What led to the mode lies close together: polynomials gain by it, but are not held by it.
     let located = points.known.len();
     let d = region.dim();
-    let degrees = Degrees::new(d);
+    let tame = points.chart(&region.centre).is_some();
+    let degrees = Degrees::new(d, tame);
+    let tolerance = staged.tolerance();
     let mut needed = degrees.few();
     for _ in 0..ROUNDS {
         if stop.load(Relaxed) || points.known.len() > MOST || needed > degrees.most() * GROWTH {
@@ -146,11 +153,11 @@ pub fn build(
         let (first, others) = taken.split_at(STEERED.min(taken.len()));
         let mut held = Comparison::default();
         held.compare(&mut points, &mut cheap, first);
-        if wide_enough && !held.is_hopeless() {
+        if wide_enough && !held.is_hopeless(tolerance) {
             held.compare(&mut points, &mut cheap, &others[..others.len().min(CHECKED - STEERED)]);
         }
         let found = Certificate { outside, pareto_k: pool.pareto_k, ..held.found() };
-        if wide_enough && passes(&found) {
+        if wide_enough && passes(&found, tolerance) {
             let certificate = Certificate { evaluations: points.known.len(), ..found };
             let alone =
                 !has_others(&mut points, looked, &region) && !has_hills(&mut points, &region);
@@ -170,10 +177,10 @@ pub fn build(
     None
 }
 
-fn passes(found: &Certificate) -> bool {
+fn passes(found: &Certificate, tolerance: f64) -> bool {
     found.checked == CHECKED
-        && found.sd < SD
-        && found.largest < LARGEST
+        && found.sd < tolerance * SD
+        && found.largest < tolerance * LARGEST
         && found.moved < MOVED
         && found.pareto_k < PARETO_K
 }
@@ -210,9 +217,10 @@ impl Comparison {
     }
 
     /// Whether more draws would hardly let it pass.
-    fn is_hopeless(&self) -> bool {
+    fn is_hopeless(&self, tolerance: f64) -> bool {
         let (sd, largest) = self.spread();
-        !(sd < HOPELESS * SD && largest < LARGEST && self.moved < MOVED)
+        let near = sd < tolerance * HOPELESS * SD && largest < tolerance * LARGEST;
+        !(near && self.moved < MOVED)
     }
 
     fn found(&self) -> Certificate {
@@ -241,9 +249,9 @@ mod tests {
             held.compare(&mut points, cheap, &taken[..CHECKED]);
             held.found()
         };
-        assert!(passes(&again(&mut built.cheap)));
+        assert!(passes(&again(&mut built.cheap), 1.0));
         built.cheap.emulator.polynomials.spoil(0.02);
         let found = again(&mut built.cheap);
-        assert!(!passes(&found) && found.sd > SD, "{found:?}");
+        assert!(!passes(&found, 1.0) && found.sd > SD, "{found:?}");
     }
 }

@@ -13,6 +13,8 @@ pub enum Known {
     Peaks,
     /// A hill, and far from it the needle that a prior makes, with 4% of the mass.
     Needle,
+    /// A standard normal distribution of u₀ + u₁²/2 and u₁, of which polynomials are.
+    Bowl,
     /// |u₀| and |u₁|: no polynomial is like it.
     Edge,
 }
@@ -57,6 +59,9 @@ impl Staged for Known {
     fn mirror(&self, wall: usize, theta: &mut [f64]) {
         theta[wall] = -theta[wall];
     }
+    fn chart(&mut self, u: &[f64]) -> Option<Vec<f64>> {
+        matches!(self, Known::Bowl).then(|| vec![u[0] + 0.5 * u[1] * u[1], u[1]])
+    }
     fn features(&mut self, u: &[f64], out: &mut [f64]) -> bool {
         let (a, b) = (u[0], u[1]);
         out[0] = match self {
@@ -67,6 +72,7 @@ impl Staged for Known {
                 let top = left.max(right);
                 top + ((left - top).exp() + (right - top).exp()).ln() - 0.5 * b * b
             }
+            Known::Bowl => -0.5 * ((a + 0.5 * b * b).powi(2) + b * b),
             Known::Edge => -3.0 * (a.abs() + b.abs()),
             Known::Needle => -0.5 * (a * a + b * b),
         };

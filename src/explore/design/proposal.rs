@@ -17,6 +17,11 @@ const ROUNDS: usize = 25;
 const FEW: usize = 600;
 const MANY: usize = 4000;
 
+/// Beyond, few proposals have most of the weight (Vehtari et al. 2024), unless even the largest is so
+/// few times the mean.
+pub const PARETO_K: f64 = 0.7;
+const PLAIN: f64 = 10.0;
+
 /// Share of effective proposals with which a fit is good, and below which it is of no use.
 const GOOD: f64 = 0.3;
 const USABLE: f64 = 0.02;
@@ -42,7 +47,7 @@ impl Cheap {
     /// θ of a point, and its features.
     pub fn features(&mut self, y: &[f64]) -> (Vec<f64>, &[f64]) {
         let z = &y[..self.emulator.region.dim()];
-        self.emulator.at(z, &mut self.features);
+        self.emulator.at(&mut *self.staged, z, &mut self.features);
         (self.emulator.region.theta(z), &self.features)
     }
 
@@ -56,7 +61,7 @@ impl Cheap {
         if self.walls.iter().any(|&wall| theta[wall] < 0.0) {
             return f64::NEG_INFINITY;
         }
-        self.emulator.at(z, &mut self.features);
+        self.emulator.at(&mut *self.staged, z, &mut self.features);
         self.staged.logp(&theta, rest, &self.features)
     }
 
@@ -64,7 +69,7 @@ impl Cheap {
     pub fn output(&mut self, y: &[f64], rng: &mut ChaCha8Rng, row: &mut [f64]) -> bool {
         let d = self.emulator.region.dim();
         let theta = self.emulator.region.theta(&y[..d]);
-        self.emulator.at(&y[..d], &mut self.features);
+        self.emulator.at(&mut *self.staged, &y[..d], &mut self.features);
         self.staged.output(&theta, &y[d..], &self.features, rng, row)
     }
 }
@@ -194,6 +199,12 @@ impl Proposal {
         } else {
             f64::INFINITY
         };
-        Pool { points, pareto_k }
+        let mut pool = Pool { points, pareto_k };
+        // Where weights have a smooth top, and few coordinates, no tail of Pareto's is like theirs.
+        let largest = pool.weights(1.0).into_iter().fold(0.0, f64::max);
+        if enough && pareto_k > PARETO_K && largest * count as f64 <= PLAIN {
+            pool.pareto_k = 0.0;
+        }
+        pool
     }
 }
