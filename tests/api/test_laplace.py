@@ -44,6 +44,27 @@ def test_answers_are_those_of_any_fit(fit):
     assert fit.variance().page
 
 
+def test_answers_say_whose_draws_they_take(fit):
+    walk = pp.fit("y ~ x + (1 | g)", DATA, **QUICK | {"method": "nuts"})
+    for answer in ("loo", "check"):
+        found = {f.code: f for f in getattr(fit, answer)().findings}["approximate-draws"]
+        assert found.level == "info"
+        assert "Pareto k" in found.message
+        assert "approximate-draws" not in {f.code for f in getattr(walk, answer)().findings}
+
+
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+def test_answers_of_a_bad_approximation_warn():
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(60), 3)})
+    data["y"] = rng.binomial(1, 1 / (1 + np.exp(-2 * rng.normal(size=60)[data["g"]])))
+    bad = pp.fit("y ~ 1 + (1 | g)", data, **QUICK | {"draws": 1000})
+    for answer in ("loo", "check"):
+        found = {f.code: f for f in getattr(bad, answer)().findings}["approximate-draws"]
+        assert found.level == "warning"
+        assert "not a good one" in found.message
+
+
 def test_a_file_keeps_how_good_it_is(fit, tmp_path):
     fit.save(tmp_path / "fit.nc")
     again = pp.load(tmp_path / "fit.nc")

@@ -11,6 +11,7 @@ import pytest
 import partialpool as pp
 from helpers import model_of
 from partialpool.draws.diagnostics import diagnose
+from partialpool.engine.sampling import Sampling
 
 Z = 4.5
 
@@ -26,16 +27,8 @@ def table(seed, levels, rows, sd=0.5, spread=1.0, cor=0.0):
 
 
 def sampled(core, design, draws=5000, seed=1, threads=2, chains=4):
-    raw = core.sample(
-        chains=chains,
-        draws=draws,
-        warmup=1000,
-        seed=seed,
-        threads=threads,
-        max_depth=10,
-        progress=None,
-        design=design,
-    )
+    asked = Sampling(chains, draws, seed=seed, threads=threads, warmup_given=True)
+    raw = core.sample(asked=asked, progress=None, design=design)
     return np.stack([chain["outputs"] for chain in raw["chains"]]), raw["design"]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from helpers import model_of
 from partialpool.draws.diagnostics import diagnose
+from partialpool.engine.sampling import Sampling
 
 Z = 4.5
 CELL = 2e-3  # what the cells of a grid leave of a share
@@ -46,10 +47,8 @@ def core_of(formula, data, priors=None, **options):
 
 
 def sampled(core, design, draws=4000, surrogate=True):
-    raw = core.sample(
-        chains=4, draws=draws, warmup=1000, seed=7, threads=2, max_depth=10, progress=None,
-        surrogate=surrogate, design=design,
-    )  # fmt: skip
+    asked = Sampling(draws=draws, seed=7, threads=2, warmup_given=True)
+    raw = core.sample(asked=asked, progress=None, surrogate=surrogate, design=design)
     return np.stack([chain["outputs"] for chain in raw["chains"]]), raw["design"]
 
 

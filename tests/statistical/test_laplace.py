@@ -12,6 +12,7 @@ import pytest
 import partialpool as pp
 from partialpool import _core
 from partialpool.draws.approximate import approximation
+from partialpool.engine.sampling import Sampling
 from partialpool.model.general import build_general
 from partialpool.spec import Spec, pose
 
@@ -74,17 +75,47 @@ def test_where_it_is_not_good_it_says_so_and_by_how_much():
     assert 'method="nuts"' in str(fit.findings[-1])
     found = approximation(fit.model, fit.run)
     truth = (other["mean"] - own["mean"]) / own["sd"]
-    assert found.shifted == "sd_g[Intercept]"
+    assert found.shift.label == "sd_g[Intercept]"
     # What weights foretell, with the errors of both.
-    assert truth[found.shifted] > 0.4
-    assert found.shift == pytest.approx(truth[found.shifted], abs=0.3)
+    assert truth[found.shift.label] > 0.4
+    assert found.shift.size == pytest.approx(truth[found.shift.label], abs=0.3)
+
+
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+@pytest.mark.parametrize(("rows", "narrow"), [(2, True), (20, False)])
+def test_sds_that_are_too_small_are_told(rows, narrow):
+    data = table("bernoulli", levels=150 if narrow else 30, rows=rows, seed=4, sd=1.0)
+    (fit, _), (own, other) = both("y ~ x + (1 | g)", data, "bernoulli")
+    found = approximation(fit.model, fit.run)
+    truth = np.log(other["sd"] / own["sd"])[found.widening.label]
+    error = np.hypot(found.widening.error, 0.04)  # of NUTS's sds
+    assert found.widening.size == pytest.approx(truth, abs=3 * error)
+    assert (truth > 0.15) == narrow
+    told = [f for f in fit.findings if f.code == "approximation" and f.level == "warning"]
+    assert bool(told) == narrow
+
+
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+def test_six_scales_have_the_posterior_of_nuts():
+    rng = np.random.default_rng(8)
+    g, h = (codes.ravel() for codes in np.indices((40, 25)))
+    x = (g + h) % 2 - 0.5
+    slopes = rng.normal(0, (0.8, 0.6), (40, 2)), rng.normal(0, (0.7, 0.5), (25, 2))
+    eta = 0.4 + 0.5 * x + sum(r[at, 0] + r[at, 1] * x for r, at in zip(slopes, (g, h), strict=True))
+    data = pd.DataFrame({"x": x, "g": g, "h": h, "y": rng.poisson(np.exp(np.clip(eta, -4, 3)))})
+    (fit, _), (own, other) = both("y ~ x + (x | g) + (x | h)", data, "poisson")
+    assert fit.run.certificate.sd < 0.05
+    off = np.abs(own["mean"] - other["mean"])
+    assert (off < 4 * np.hypot(own["mcse"], other["mcse"]) + OFF * other["sd"]).all()
+    assert (np.abs(np.log(own["sd"] / other["sd"])) < WIDE + 0.08).all()
+    assert not any(finding.code.startswith("approx") for finding in fit.findings)
 
 
 def test_threads_and_parts_of_a_run_change_nothing():
     data = table("poisson", levels=12, rows=6)
     model = build_general(pose(Spec("y ~ x + (1 | g)", family="poisson"), data).pool("partial"))
     core = _core.Approximation(model.core)
-    quick = {"warmup": 0, "seed": 4, "max_depth": 0, "progress": None}
-    one, other = (core.sample(chains=2, draws=30, threads=k, **quick)["chains"] for k in (1, 2))
+    asked = (Sampling(chains=2, draws=30, seed=4, threads=threads) for threads in (1, 2))
+    one, other = (core.sample(asked=each, progress=None)["chains"] for each in asked)
     assert all((a["outputs"] == b["outputs"]).all() for a, b in zip(one, other, strict=True))
     assert not (one[0]["outputs"][:, :-2] == one[1]["outputs"][:, :-2]).all()

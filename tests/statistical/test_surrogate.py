@@ -9,6 +9,7 @@ import pytest
 
 import partialpool as pp
 from helpers import model_of
+from partialpool.engine.sampling import Sampling
 
 Z = 4.5
 
@@ -28,16 +29,8 @@ def population(columns):
 
 
 def sampled(core, seed, draws=4000, surrogate=True):
-    raw = core.sample(
-        chains=4,
-        draws=draws,
-        warmup=1000,
-        seed=seed,
-        threads=2,
-        max_depth=10,
-        progress=None,
-        surrogate=surrogate,
-    )
+    asked = Sampling(draws=draws, seed=seed, threads=2, warmup_given=True)
+    raw = core.sample(asked=asked, progress=None, surrogate=surrogate)
     return np.stack([chain["outputs"] for chain in raw["chains"]]), raw["chains"]
 
 

@@ -18,7 +18,7 @@ from partialpool import limits
 from partialpool.answers.sensitivity import Sensitivity, _findings
 from partialpool.data import open_table
 from partialpool.design import build_design, matrix, response
-from partialpool.draws.approximate import Approximation
+from partialpool.draws.approximate import Approximation, Change
 from partialpool.draws.diagnostics import energy_bfmi
 from partialpool.draws.statistic import Statistic
 from partialpool.draws.summary import COLUMNS, Summary
@@ -456,10 +456,10 @@ def approximate(**values):
         "pareto_k": 0.1,
         "effective": 0.5,
         "whole": 0.9,
-        "shift": 0.0,
-        "shifted": "b[x]",
+        "shift": Change(0.0, "b[x]", 0.0),
+        "widening": Change(0.0, "b[x]", 0.0),
     }
-    found = Approximation(**good | {"error": 0.0, "levels_off": 0.0} | values)
+    found = Approximation(**good | {"levels_off": 0.0, "levels_wider": 0.0} | values)
     return [f.level for f in (*_of_population(found), *_of_levels(found))]
 
 
@@ -480,7 +480,18 @@ def an_approximation_whose_weights_differ(effective):
 
 @border("APPROXIMATE_SHIFT", 0.249, 0.251)
 def an_approximation_that_misses_a_mean(shift):
-    return approximate(shift=shift + 0.02, error=0.01) == ["warning"]
+    return approximate(shift=Change(shift + 0.02, "b[x]", 0.01)) == ["warning"]
+
+
+@border("APPROXIMATE_WIDENING", 0.119, 0.121)
+def an_approximation_that_misses_an_sd(size):
+    either = {
+        approximate(widening=Change(side * (size + 0.02), "b", 0.01)) == ["warning"]
+        for side in (1, -1)
+    }
+    of_levels = approximate(levels_wider=size) == ["warning"]
+    assert either == {of_levels}
+    return of_levels
 
 
 @border("APPROXIMATE_LEVELS", 0.249, 0.251)

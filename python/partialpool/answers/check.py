@@ -24,6 +24,7 @@ from partialpool.draws.statistic import Statistic
 from partialpool.draws.sums import Groups, Sums
 from partialpool.errors import InputError, did_you_mean
 from partialpool.finding import Finding, about_all
+from partialpool.findings.approximate import of_approximate_draws
 from partialpool.findings.check import UNJUDGED, check_findings
 from partialpool.findings.dispersion import Scatter
 from partialpool.memory import check_memory
@@ -276,7 +277,9 @@ def check_made(fit: Posterior, draws: int, seed: int, *, prior: bool = False) ->
             scatter.add(drawn, made, rows)
     sums = sums.trimmed()
     statistics = (*sums.statistics(), *scatter.statistics())
-    findings = check_findings(fit, statistics, len(picked), prior) if expanded else [UNJUDGED]
+    findings = list(check_findings(fit, statistics, len(picked), prior)) if expanded else [UNJUDGED]
+    if not prior:
+        findings += of_approximate_draws(fit, "These data sets")
     return Check(
         response=design.response,
         maker="priors" if prior else "model",

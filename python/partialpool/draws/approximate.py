@@ -5,13 +5,15 @@ they were drawn from. Over whole draws these weights say little where levels are
 conditional of each is a little skewed, which adds up, though no estimate owes much to it. So the
 posterior is judged by weights of draws whose levels are integrated out by quadrature (those of the
 factor with most coefficients; ``src/laplace/posterior/draws.rs``): how well they could be
-reweighted (Pareto's k: Vehtari et al. 2024; Yao et al. 2018), and how far that would move means.
-What is left out so is said beside it: by how much the levels' own means are off.
+reweighted (Pareto's k: Vehtari et al. 2024; Yao et al. 2018), how far that would move means, and
+how much wider it would make sds. What is left out so is said beside it: by how much the levels' own
+means and sds are off.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -20,12 +22,28 @@ from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.draws.posterior import population_draws
 from partialpool.engine import Run
-from partialpool.engine.laplace import LEVELS, LEVELS_OFF, WHOLE
+from partialpool.engine.laplace import LEVELS, LEVELS_OFF, LEVELS_WIDER, WHOLE
 from partialpool.model import Model
 from partialpool.numerals import formatted
 
 # Fewer judged draws have no tail.
 FEW = 50
+
+
+class Change(Struct, frozen=True):
+    """How weights would change a summary: of which parameter most, and its Monte Carlo error."""
+
+    size: float
+    label: str
+    error: float
+
+    @property
+    def sure(self) -> float:
+        """What of its size is beyond two errors; 0 where there is none."""
+        return max(0.0, abs(self.size) - 2 * self.error)
+
+
+NO_CHANGE = Change(math.nan, "", math.nan)
 
 
 class Approximation(Struct, frozen=True):
@@ -42,24 +60,24 @@ class Approximation(Struct, frozen=True):
         weights that are nearly equal, and says nothing.
     whole : float
         The same of the draws as they are, levels and all.
-    shift : float
-        By how many posterior sds the weights would move the mean of a parameter, at most: of which,
-        and the Monte Carlo error of that. NaN where there is no parameter.
-    shifted : str
-    error : float
-    levels_off : float
-        By how many of their conditional sds the levels' means are off, in the root mean square; NaN
-        where it is not known.
+    shift : Change
+        By how many posterior sds the weights would move a mean; NaN where there is no parameter.
+    widening : Change
+        By how much they would widen an sd, as a logarithm.
+    levels_off, levels_wider : float
+        By how many of their conditional sds the levels' means are off, in the root mean square, and
+        the mean logarithm of what these sds should be over what they are; NaN where they are not
+        known.
     """
 
     judged: int
     pareto_k: float
     effective: float
     whole: float
-    shift: float
-    shifted: str
-    error: float
+    shift: Change
+    widening: Change
     levels_off: float
+    levels_wider: float
 
     @property
     def words(self) -> str:
@@ -68,13 +86,18 @@ class Approximation(Struct, frozen=True):
             f"an approximation: Laplace's; Pareto k {formatted(self.pareto_k, '.2f')} over "
             f"{self.judged} draws"
         )
-        if math.isfinite(self.shift):
+        moved, wider = self.shift, self.widening
+        if math.isfinite(moved.size):
             text += (
-                f", whose weights would move means by at most {self.shift:.2g} sd "
-                f"({self.shifted}; Monte Carlo error {self.error:.1g})"
+                f", whose weights would move means by at most {abs(moved.size):.2g} sd "
+                f"({moved.label}; Monte Carlo error {moved.error:.1g}) and sds by "
+                f"{100 * math.expm1(wider.size):+.0f}% ({wider.label}; {100 * wider.error:.0f}%)"
             )
         if math.isfinite(self.levels_off):
-            text += f"; means of levels given the rest are off by {self.levels_off:.2g} sd"
+            text += (
+                f"; means of levels given the rest are off by {self.levels_off:.2g} sd, their sds "
+                f"should be {math.exp(self.levels_wider):.2f} times as large"
+            )
         return text
 
 
@@ -85,23 +108,48 @@ def approximation(model: Model, run: Run) -> Approximation | None:
     weights = np.asarray(run.stats[LEVELS], dtype=float)
     at = np.isfinite(weights)
     judged = int(at.sum())
-    whole = _smoothed(np.asarray(run.stats[WHOLE], dtype=float)[at])[0]
-    off = np.asarray(run.stats[LEVELS_OFF], dtype=float)[at]
-    levels_off = float(off.mean()) if judged else math.nan
+
+    def mean_of(name: str) -> float:
+        return float(np.asarray(run.stats[name], dtype=float)[at].mean()) if judged else math.nan
+
+    # Files of earlier versions know nothing of sds.
+    wider = mean_of(LEVELS_WIDER) if LEVELS_WIDER in run.stats else math.nan
     k, smoothed = _smoothed(weights[at])
     effective = 1 / (judged * float(np.sum(smoothed**2))) if judged else math.nan
     labels, draws = population_draws(model, run)
-    if not labels or judged < FEW:
-        return Approximation(judged, k, effective, whole, math.nan, "", math.nan, levels_off)
-    drawn = draws[at]
-    around = drawn - drawn.mean(axis=0)
-    sd = np.where(np.ptp(drawn, axis=0) > 0, drawn.std(axis=0), np.inf)
-    extra = (smoothed - 1 / judged)[:, None] * around / sd
-    shifts = extra.sum(axis=0)
-    worst = int(np.argmax(np.abs(shifts)))
-    error = math.sqrt(judged) * float(extra[:, worst].std())
-    shift = float(abs(shifts[worst]))
-    return Approximation(judged, k, effective, whole, shift, labels[worst], error, levels_off)
+    shift, widening = NO_CHANGE, NO_CHANGE
+    if labels and judged >= FEW:
+        shift, widening = _changes(smoothed, draws[at], labels)
+    return Approximation(
+        judged=judged,
+        pareto_k=k,
+        effective=effective,
+        whole=_smoothed(np.asarray(run.stats[WHOLE], dtype=float)[at])[0],
+        shift=shift,
+        widening=widening,
+        levels_off=mean_of(LEVELS_OFF),
+        levels_wider=wider,
+    )
+
+
+def _changes(weights: Array, drawn: Array, labels: Sequence[str]) -> tuple[Change, Change]:
+    """How weights of draws (draw, parameter) would change means, and sds."""
+    n = len(weights)
+    varies = np.ptp(drawn, axis=0) > 0
+    sd = np.where(varies, drawn.std(axis=0), np.inf)
+    z = (drawn - drawn.mean(axis=0)) / sd
+    extra = (weights - 1 / n)[:, None]
+    moved = extra * z
+    means, errors = moved.sum(axis=0), math.sqrt(n) * moved.std(axis=0)
+    worst = int(np.argmax(np.abs(means)))
+    shift = Change(float(abs(means[worst])), labels[worst], float(errors[worst]))
+    # Around the mean that the weights give, and half of it, as of a logarithm of an sd.
+    wider = extra * (z - means) ** 2
+    variances = np.where(varies, weights @ (z - means) ** 2, 1.0)
+    logs = 0.5 * np.log(variances)
+    errors = 0.5 * math.sqrt(n) * wider.std(axis=0) / variances
+    worst = int(np.argmax(np.abs(logs) - 2 * errors))
+    return shift, Change(float(logs[worst]), labels[worst], float(errors[worst]))
 
 
 def _smoothed(log_weights: Array) -> tuple[float, Array]:

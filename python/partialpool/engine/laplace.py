@@ -22,9 +22,11 @@ from partialpool.errors import EngineError, NotYetError
 from partialpool.model import Model, Pooled
 from partialpool.model.general import build_general
 
-WHOLE, LEVELS, LEVELS_OFF = JUDGED = ("log_weight", "log_weight_levels", "levels_off")
+JUDGED = ("log_weight", "log_weight_levels", "levels_off", "levels_wider")
+WHOLE, LEVELS, LEVELS_OFF, LEVELS_WIDER = JUDGED
 """What sampler statistics call, of draws that are judged, the logarithm of posterior over density,
-the same with levels integrated out, and by how many sds their means are off; of others NaN."""
+the same with levels integrated out, by how many sds their means are off, and the mean logarithm of
+what their sds should be over what they are; of others NaN."""
 
 
 def run_laplace(model: Model, sampling: Sampling) -> Run:
@@ -63,7 +65,7 @@ def _unpacked(model: Model, rows: Array, facts: dict[str, Any]) -> Run:
 
 
 def _build(pooled: Pooled, priors: Priors | None = None) -> Model:
-    model = build_general(pooled, priors)
+    model = build_general(pooled, priors, walked=False)
     assert isinstance(model.core, _core.General)
     try:
         _core.Approximation(model.core)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from partialpool import limits
 from partialpool.draws.approximate import Approximation, approximation
+from partialpool.draws.posterior import Posterior
 from partialpool.engine import Run
 from partialpool.finding import Finding
 from partialpool.model import Model
 
+CODES = ("approximation", "approximate-levels")
 REMEDY = 'Use `method="nuts"`, which samples the posterior itself.'
 
 
@@ -18,6 +20,27 @@ def approximate_findings(model: Model, run: Run) -> list[Finding]:
     """Judge the draws of an approximate posterior; nothing for draws of the posterior itself."""
     found = approximation(model, run)
     return [] if found is None else [*_of_population(found), *_of_levels(found)]
+
+
+def of_approximate_draws(fit: Posterior, answers: str) -> list[Finding]:
+    """Say of answers that take the draws of an approximate posterior for the posterior's.
+
+    Nothing where the draws are the posterior's.
+    """
+    found = approximation(fit.model, fit.run)
+    if found is None:
+        return []
+    about = [f for f in fit.findings if f.code in CODES and f.level == "warning"]
+    if not about:
+        text = (
+            f"{answers} take draws of Laplace's approximation for the posterior's; {found.words}."
+        )
+        return [Finding("approximate-draws", "info", text)]
+    text = (
+        f"{answers} take draws of Laplace's approximation for the posterior's, and it is not a "
+        f"good one here. {about[0].message}"
+    )
+    return [Finding("approximate-draws", "warning", text, REMEDY)]
 
 
 def _of_population(found: Approximation) -> Iterator[Finding]:
@@ -39,12 +62,23 @@ def _of_population(found: Approximation) -> Iterator[Finding]:
             f"a Pareto k of {found.pareto_k:.2g} (should be at most {limits.PARETO_K}).",
             REMEDY,
         )
-    elif found.shift - 2 * found.error > limits.APPROXIMATE_SHIFT:
+    elif found.shift.sure > limits.APPROXIMATE_SHIFT:
         yield Finding(
             "approximation",
             "warning",
-            f"The posterior is Laplace's approximation, and the mean of `{found.shifted}` is off "
-            f"by some {found.shift:.2g} of its sd (should be at most {limits.APPROXIMATE_SHIFT}).",
+            f"The posterior is Laplace's approximation, and the mean of `{found.shift.label}` is "
+            f"off by some {found.shift.size:.2g} of its sd (should be at most "
+            f"{limits.APPROXIMATE_SHIFT}).",
+            REMEDY,
+        )
+    elif found.widening.sure > limits.APPROXIMATE_WIDENING:
+        wide = 100 * math.expm1(-found.widening.size)
+        yield Finding(
+            "approximation",
+            "warning",
+            f"The posterior is Laplace's approximation, and the sd of `{found.widening.label}` is "
+            f"some {abs(wide):.0f}% too {'large' if wide > 0 else 'small'} (should be at most "
+            f"{100 * math.expm1(limits.APPROXIMATE_WIDENING):.0f}%).",
             REMEDY,
         )
     elif found.pareto_k > limits.APPROXIMATE_K:
@@ -65,5 +99,15 @@ def _of_levels(found: Approximation) -> Iterator[Finding]:
             "What is known of single levels is skewed, and Laplace's approximation is normal: "
             f"their means are off by {found.levels_off:.2g} of their sds in the root mean square "
             f"(should be at most {limits.APPROXIMATE_LEVELS}).",
+            REMEDY,
+        )
+    elif abs(found.levels_wider) > limits.APPROXIMATE_WIDENING:
+        wide = 100 * math.expm1(-found.levels_wider)
+        yield Finding(
+            "approximate-levels",
+            "warning",
+            "What is known of single levels is not normal, as Laplace's approximation has it: "
+            f"their sds are {abs(wide):.0f}% too {'large' if wide > 0 else 'small'} on the average "
+            f"(should be at most {100 * math.expm1(limits.APPROXIMATE_WIDENING):.0f}%).",
             REMEDY,
         )

@@ -33,6 +33,7 @@ from partialpool.draws.rows import (
 )
 from partialpool.errors import InputError, did_you_mean
 from partialpool.finding import Finding, about_all
+from partialpool.findings.approximate import of_approximate_draws
 from partialpool.memory import check_memory
 from partialpool.words.page import Answer, Page
 
@@ -327,7 +328,7 @@ def _rows(fit: Posterior) -> Loo:
             expected = of_rows.means()
             first = np.where(np.isfinite(expected[0]), expected[0], 0.0)
             mean[at] = first + np.einsum("sr,sr->r", left.weights, expected - first)
-    found = _unreliable(k, elpd, "rows", "kfold()")
+    found = [*_unreliable(k, elpd, "rows", "kfold()"), *of_approximate_draws(fit, "These scores")]
     method = "integrated" if exact else "psis"
     return Loo(
         method,
