@@ -49,6 +49,22 @@ class _Thresholds(Protocol):
     @property
     def priors(self) -> Sequence[_Row]: ...
 
+class _Asked(Protocol):
+    @property
+    def chains(self) -> int: ...
+    @property
+    def draws(self) -> int: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def warmup_given(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def max_depth(self) -> int: ...
+
 class CrossProducts:
     def __new__(
         cls,
@@ -192,17 +208,11 @@ class Density:
     def sample(
         self,
         *,
-        chains: int,
-        draws: int,
-        warmup: int,
-        seed: int,
-        threads: int,
-        max_depth: int,
+        asked: _Asked,
         progress: _Progress,
         judge: Callable[[list[_Array]], int] | None = None,
         surrogate: bool = True,
         design: bool | None = None,
-        exact_warmup: bool = True,
     ) -> dict[str, Any]: ...
 
 class Marginal(Density):
@@ -318,6 +328,7 @@ class General(Density):
         parts: list[Part],
         dispersion: Sequence[_Scalar],
         thresholds: _Thresholds | None,
+        walked: bool,
     ) -> General: ...
     @property
     def n_rows(self) -> int: ...
@@ -328,8 +339,6 @@ class Mode:
     def value(self) -> float: ...
     @property
     def r(self) -> list[_Array]: ...
-    @property
-    def curvatures(self) -> _Array: ...
 
 class Laplace:
     def __new__(
@@ -365,15 +374,9 @@ class Approximation:
     def sample(
         self,
         *,
-        chains: int,
-        draws: int,
-        warmup: int,
-        seed: int,
-        threads: int,
-        max_depth: int,
+        asked: _Asked,
         progress: _Progress,
         judge: Callable[[list[_Array]], int] | None = None,
-        exact_warmup: bool = True,
     ) -> dict[str, Any]: ...
 
 def group_draws(

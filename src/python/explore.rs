@@ -57,6 +57,26 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyDensity>()
 }
 
+/// What a sampler is told: attributes of `Sampling` in Python.
+#[derive(FromPyObject)]
+pub struct Asked {
+    pub chains: usize,
+    pub draws: usize,
+    warmup: usize,
+    warmup_given: bool,
+    seed: u64,
+    threads: usize,
+    max_depth: u64,
+}
+
+impl Asked {
+    pub fn plan(&self, surrogate: bool, design: Option<bool>) -> Plan {
+        let Self { chains, draws, warmup, warmup_given: exact_warmup, seed, threads, max_depth } =
+            *self;
+        Plan { chains, draws, warmup, exact_warmup, seed, threads, max_depth, surrogate, design }
+    }
+}
+
 /// A log density over unconstrained numbers.
 #[pyclass(frozen, subclass, name = "Density", module = "partialpool._core")]
 pub struct PyDensity {
@@ -103,39 +123,20 @@ impl PyDensity {
     /// times a second, is given the iterations and the divergences of each chain. `judge`, called when
     /// all chains have `draws` draws, is given the outputs of each, and returns the draws of each to go
     /// on to; there it is called again, and chains end where that is not more than they have.
-    #[pyo3(signature = (
-        *, chains, draws, warmup, seed, threads, max_depth, progress, judge=None, surrogate=true,
-        design=None, exact_warmup=true
-    ))]
+    #[pyo3(signature = (*, asked, progress, judge=None, surrogate=true, design=None))]
     #[allow(clippy::too_many_arguments)]
     fn sample<'py>(
         &self,
         py: Python<'py>,
-        chains: usize,
-        draws: usize,
-        warmup: usize,
-        seed: u64,
-        threads: usize,
-        max_depth: u64,
+        asked: Asked,
         progress: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
         surrogate: bool,
         design: Option<bool>,
-        exact_warmup: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let plan = Plan {
-            chains,
-            draws,
-            warmup,
-            exact_warmup,
-            seed,
-            threads,
-            max_depth,
-            surrogate,
-            design,
-        };
+        let plan = asked.plan(surrogate, design);
         let told = Told { progress, judge, width: self.n_outputs };
-        explored(py, told, chains, |watch| self.density.sample(&plan, watch))
+        explored(py, told, asked.chains, |watch| self.density.sample(&plan, watch))
     }
 }
 

@@ -2,13 +2,13 @@
 //! `Approximation`, the posterior with its priors.
 
 use super::arguments::{flat, shape_error, vector};
-use super::explore::{Told, explored};
+use super::explore::{Asked, Told, explored};
 use super::family::likelihood;
 use super::general::{PyGeneral, PyPart};
 use crate::explore::independent;
 use crate::laplace::posterior::{InStages, JUDGED, Posterior};
 use crate::laplace::{Laplace, Mode, Parameters};
-use crate::sampler::{ChainRun, Explored, Plan, Staged, generator};
+use crate::sampler::{ChainRun, Explored, Staged, generator};
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -63,13 +63,6 @@ impl PyMode {
                 PyArray1::from_slice(py, r).reshape([r.len() / q, q])
             })
             .collect()
-    }
-
-    /// Curvature of every row, negative: −∂²ℓ/∂η².
-    #[getter]
-    fn curvatures<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        let rows = 0..self.inner.eta.len();
-        PyArray1::from_vec(py, rows.map(|row| self.inner.weights.at(row)).collect())
     }
 }
 
@@ -182,9 +175,6 @@ impl PyLaplace {
     }
 }
 
-/// Draws in which levels are integrated out, about, to judge them.
-const JUDGED_DRAWS: usize = 400;
-
 const NO_MODE: &str = "the coefficients have no mode where the search begins";
 const NOT_FORETOLD: &str =
     "no polynomial foretells the approximate density of scales and dispersion";
@@ -203,7 +193,7 @@ pub struct PyApproximation {
 
 impl PyApproximation {
     fn in_stages(&self) -> PyResult<InStages> {
-        InStages::new(self.of.clone(), 1).ok_or_else(|| PyValueError::new_err(NO_MODE))
+        InStages::new(self.of.clone(), 1, 1).ok_or_else(|| PyValueError::new_err(NO_MODE))
     }
 }
 
@@ -248,38 +238,22 @@ impl PyApproximation {
     }
 
     /// Independent draws, as `sample` of a density gives them.
-    #[pyo3(signature = (
-        *, chains, draws, warmup, seed, threads, max_depth, progress, judge=None, exact_warmup=true
-    ))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, asked, progress, judge=None))]
     fn sample<'py>(
         &self,
         py: Python<'py>,
-        chains: usize,
-        draws: usize,
-        warmup: usize,
-        seed: u64,
-        threads: usize,
-        max_depth: u64,
+        asked: Asked,
         progress: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
-        exact_warmup: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let plan = Plan {
-            chains,
-            draws,
-            warmup,
-            exact_warmup,
-            seed,
-            threads,
-            max_depth,
-            surrogate: false,
-            design: Some(true),
-        };
+        let plan = asked.plan(false, Some(true));
         let told = Told { progress, judge, width: self.n_outputs() };
-        let (of, every) = (self.of.clone(), chains * draws / JUDGED_DRAWS);
-        explored(py, told, chains, move |watch| {
-            let Some(staged) = InStages::new(of, every) else { return failed(NO_MODE) };
+        let of = self.of.clone();
+        let every = asked.chains * asked.draws / of.n_judged();
+        explored(py, told, asked.chains, move |watch| {
+            let Some(staged) = InStages::new(of, every, plan.threads) else {
+                return failed(NO_MODE);
+            };
             independent(&staged, &plan, watch).unwrap_or_else(|| failed(NOT_FORETOLD))
         })
     }

@@ -8,6 +8,7 @@ nodes have to give the same for some levels; else there are more of them.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 from msgspec import Struct
@@ -55,18 +56,15 @@ def _summary(model: Model, run: Run, k: int, probabilities: tuple[float, float])
 def _averaged(model: Model, run: Run, k: int, probabilities: tuple[float, float]) -> Array:
     levels, terms = np.arange(len(model.groups[k].levels)), len(model.groups[k].terms)
     some = levels[:: min(max(1, len(levels) // SOME_LEVELS), ONE_IN)]
-    draws, integrated = integrated_draws(model, run)
-    phi = tame(model, run, draws[:, integrated:])
-    size = integrated**2
-    at, weights = settle(
-        phi,
-        first_count(phi, len(levels) * terms + size),
-        MOST_NUMBERS // max(size, 1),
+    size = integrated_draws(model, run)[1] ** 2
+    at, weights = settled_normals(
+        model,
+        run,
+        len(levels) * terms + size,
         lambda picked: Normals.at(model, run, k, picked),
         lambda at, weights: at.summary(some, weights, probabilities),
     )
-    used = np.flatnonzero(weights)
-    return at.take(used).summary(levels, weights[used], probabilities)
+    return at.summary(levels, weights, probabilities)
 
 
 def _averaged_together(
@@ -104,6 +102,22 @@ def _averaged_together(
     )
     used = np.flatnonzero(weights)
     return tuple(mixture(one.nodes(used), weights[used], probabilities) for one in at)
+
+
+def settled_normals(
+    model: Model,
+    run: Run,
+    numbers: int,
+    make: Callable[[Ints], Normals],
+    judged: Callable[[Normals, Array], Array],
+) -> tuple[Normals, Array]:
+    """Nodes of φ, so many numbers each, and their weights; twice as many say the same."""
+    draws, integrated = integrated_draws(model, run)
+    phi = tame(model, run, draws[:, integrated:])
+    most = MOST_NUMBERS // max(integrated**2, 1)
+    at, weights = settle(phi, first_count(phi, numbers), most, make, judged)
+    used = np.flatnonzero(weights)
+    return at.take(used), weights[used]
 
 
 def integrated_draws(model: Model, run: Run) -> tuple[Array, int]:

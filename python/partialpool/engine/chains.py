@@ -23,7 +23,6 @@ from partialpool.memory import check_memory
 # From outputs and facts of a run so far to what it is worth.
 Worth = Callable[[Array, dict[str, Any]], Verdict]
 
-MAX_TREE_DEPTH = 10
 STATISTICS = 4  # numbers of the sampler that are kept of every draw
 SUMMARY = 12  # numbers a draw, while a parameter is summarised
 
@@ -151,13 +150,7 @@ def sample_nuts(
     began = time.perf_counter()
     with progress_of(sampling) as bar:
         raw = core.sample(
-            chains=sampling.chains,
-            draws=sampling.draws,
-            warmup=sampling.warmup,
-            exact_warmup=sampling.warmup_given,
-            seed=sampling.seed,
-            threads=sampling.threads,
-            max_depth=MAX_TREE_DEPTH,
+            asked=sampling,
             progress=bar.update,
             judge=_judge(sampling, worth, bar, most) if sampling.rounds is not None else None,
         )

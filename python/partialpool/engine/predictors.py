@@ -15,9 +15,14 @@ from msgspec import Struct
 
 from partialpool import _core
 from partialpool.arrays import Array, Ints
-from partialpool.engine.averaged import MOST_NUMBERS, SOME_LEVELS, Normals, integrated_draws
+from partialpool.engine.averaged import (
+    MOST_NUMBERS,
+    SOME_LEVELS,
+    Normals,
+    integrated_draws,
+    settled_normals,
+)
 from partialpool.engine.blocks import several
-from partialpool.engine.nodes import first_count, settle, tame
 from partialpool.engine.run import Run
 from partialpool.model import Model
 
@@ -129,22 +134,14 @@ def _normal(model: Model, run: Run) -> bool:
 
 def _settled(model: Model, run: Run, judges: LinearRows) -> _Nodes:
     """Nodes of which twice as many say the same of some rows."""
-    draws, integrated = integrated_draws(model, run)
-    phi = tame(model, run, draws[:, integrated:])
     order = np.argsort(judges.codes, kind="stable")
 
     def judged(at: Normals, weights: Array) -> Array:
         return _summary(model, at, weights, judges, order, (0.025, 0.975))
 
-    at, weights = settle(
-        phi,
-        first_count(phi, MANY),
-        MOST_NUMBERS // max(integrated**2, 1),
-        lambda picked: _at(model, run, picked),
-        judged,
+    return _Nodes(
+        *settled_normals(model, run, MANY, lambda picked: _at(model, run, picked), judged)
     )
-    used = np.flatnonzero(weights)
-    return _Nodes(at.take(used), weights[used])
 
 
 def _at(model: Model, run: Run, picked: Ints) -> Normals:
@@ -164,16 +161,9 @@ def _at(model: Model, run: Run, picked: Ints) -> Normals:
         n_integrated=known.count,
         threads=os.cpu_count() or 1,
     )
-    return Normals(
-        data=model.reduced.levels,
-        back=np.empty((0, 0)),
-        covariance=np.empty((m, 0, 0)),
-        sigma=sigma,
-        u=u,
-        root=root,
-        population=np.empty((0, known.count)),
-        shift=np.empty((m, 0)),
-    )
+    back, covariance, population = (np.empty(n) for n in ((0, 0), (m, 0, 0), (0, known.count)))
+    shift, data = np.empty((m, 0)), model.reduced.levels
+    return Normals(data, back, covariance, sigma, u, root, population, shift)
 
 
 def _judges(model: Model, run: Run, *, new: bool) -> LinearRows:

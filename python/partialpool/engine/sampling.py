@@ -38,6 +38,8 @@ class Sampling(Struct, frozen=True):
         Chains that run at the same time.
     warmup_given : bool
         Whether the user said how long warm-up is; if not, `warmup` is the most that it may take.
+    max_depth : int
+        Of the trees of NUTS.
     progress : bool or None
         Show progress on stderr; by default on runs longer than a second in a terminal.
     proposal_sd : float or None
@@ -54,6 +56,7 @@ class Sampling(Struct, frozen=True):
     seed: int = 0
     threads: int = field(default_factory=all_cores)
     warmup_given: bool = False
+    max_depth: int = 10
     progress: bool | None = None
     proposal_sd: float | None = None
     start: Start | None = None
