@@ -94,10 +94,9 @@ class Approximation(Struct, frozen=True):
                 f"{100 * math.expm1(wider.size):+.0f}% ({wider.label}; {100 * wider.error:.0f}%)"
             )
         if math.isfinite(self.levels_off):
-            text += (
-                f"; means of levels given the rest are off by {self.levels_off:.2g} sd, their sds "
-                f"should be {math.exp(self.levels_wider):.2f} times as large"
-            )
+            text += f"; means of levels given the rest are off by {self.levels_off:.2g} sd"
+        if math.isfinite(self.levels_wider):
+            text += f", their sds should be {math.exp(self.levels_wider):.2f} times as large"
         return text
 
 
