@@ -34,10 +34,8 @@ def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> st
         if not (all(flat) or all(normal)):
             return f"the priors on `{whole}` are neither all normal nor all flat or uniform"
         if len(design.factors) > 1 and not all(normal):
-            return (
-                f"with several grouping factors, coefficients without pooling integrate out where "
-                f"their priors are normal, and those on `{whole}` are not"
-            )
+            several = "with several grouping factors, coefficients without pooling integrate out"
+            return f"{several} where their priors are normal, and those on `{whole}` are not"
     if left < LEAST_SHARE:
         return f"{too_little(left, design.response)}, which cross-products would lose"
     return None

@@ -36,11 +36,9 @@ class Layout(Struct, frozen=True):
             len(group.pairs) if group else 0,
             0 if model.known_errors else 1,
         ]
-        ends = np.cumsum(sizes)
-        b, coef, sd, cor, sigma = (
-            slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)
-        )
-        return cls(b, coef, sd, cor, sigma, int(ends[-1]))
+        ends = np.cumsum(sizes).tolist()
+        b, coef, sd, cor, sigma = (slice(e - n, e) for e, n in zip(ends, sizes, strict=True))
+        return cls(b, coef, sd, cor, sigma, ends[-1])
 
 
 def build_joint(model: Model) -> _core.Joint:
