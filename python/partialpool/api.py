@@ -274,6 +274,7 @@ def compare(
     check_text("factor", factor, '"county"')
     check_flag("one_pass", one_pass)
     spec, how = Spec(formula, priors=priors, **of_model), asked(**of_sampling)
+    spec.check()
 
     def compared_in(table: Posed) -> Comparison:
         compared = _compared_factor(table.design, formula, factor)

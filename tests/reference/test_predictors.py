@@ -11,6 +11,7 @@ from scipy import stats
 
 import partialpool as pp
 from helpers import covariance
+from partialpool.engine import averaged
 from partialpool.engine import predictors as engine
 
 RNG = np.random.default_rng(47)
@@ -165,7 +166,7 @@ def test_some_nodes_stand_for_all_draws(monkeypatch):
     some = {kind: fit.predict(NEW, kind=kind) for kind in ("mean", "observation")}
     fit.run.window.clear()
     monkeypatch.setattr(engine, "MOST_NODES", 10**6)
-    monkeypatch.setattr(engine, "first_count", lambda phi, n: 10**6)
+    monkeypatch.setattr(averaged, "first_count", lambda phi, n: 10**6)
     assert len(engine.predictors(fit.model, fit.run).known) == 2000
     for kind, found in some.items():
         every = fit.predict(NEW, kind=kind)
