@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from msgspec.structs import asdict
 from scipy import stats
 
 import partialpool as pp
@@ -164,4 +163,4 @@ def rebuild(plan, table, **given):
         parts.append(SimpleNamespace(X=X, Z=[m.Z for m in own], codes=codes))
     main, *others = parts
     sigma = others[0] if others else None
-    return SimpleNamespace(**asdict(main), offset=rows.offset, sigma=sigma, notes=gathered.notes)
+    return SimpleNamespace(**vars(main), offset=rows.offset, sigma=sigma, notes=gathered.notes)
