@@ -8,7 +8,7 @@ import random
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from scipy import stats
 
 import partialpool as pp
@@ -529,7 +529,7 @@ def test_many_coefficients(tmp_path):
 
 def test_spanners(fits):
     by_response = pp.table({"a": fits["one"], "b": fits["two"], "c": fits["yes"]})._whole.spanners
-    assert [tuple(one) for one in by_response] == [("y", 0, 1), ("k", 2, 2)]
+    assert [astuple(one) for one in by_response] == [("y", 0, 1), ("k", 2, 2)]
     assert pp.table({"a": fits["one"], "b": fits["two"]})._whole.spanners == ()
     beside = pp.table({"a": fits["one"], "b": fits["yes"]}, layout="beside")._whole
     assert [tuple(one) for one in beside.spanners] == [("a", 0, 1), ("b", 2, 3)]
