@@ -532,7 +532,7 @@ def test_spanners(fits):
     assert [astuple(one) for one in by_response] == [("y", 0, 1), ("k", 2, 2)]
     assert pp.table({"a": fits["one"], "b": fits["two"]})._whole.spanners == ()
     beside = pp.table({"a": fits["one"], "b": fits["yes"]}, layout="beside")._whole
-    assert [tuple(one) for one in beside.spanners] == [("a", 0, 1), ("b", 2, 3)]
+    assert [astuple(one) for one in beside.spanners] == [("a", 0, 1), ("b", 2, 3)]
     assert beside.heads == ("estimate", "95% interval") * 2
     assert ">a</span>" in pp.table({"a": fits["one"]}, layout="beside").to_gt().as_raw_html()
 
