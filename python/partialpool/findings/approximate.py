@@ -13,6 +13,7 @@ from partialpool.finding import Finding
 from partialpool.model import Model
 
 CODES = ("approximation", "approximate-levels")
+_AT_MOST = f"should be at most {100 * math.expm1(limits.APPROXIMATE_WIDENING):.0f}%"
 REMEDY = 'Use `method="nuts"`, which samples the posterior itself.'
 
 
@@ -72,13 +73,11 @@ def _of_population(found: Approximation) -> Iterator[Finding]:
             REMEDY,
         )
     elif found.widening.sure > limits.APPROXIMATE_WIDENING:
-        wide = 100 * math.expm1(-found.widening.size)
         yield Finding(
             "approximation",
             "warning",
             f"The posterior is Laplace's approximation, and the sd of `{found.widening.label}` is "
-            f"some {abs(wide):.0f}% too {'large' if wide > 0 else 'small'} (should be at most "
-            f"{100 * math.expm1(limits.APPROXIMATE_WIDENING):.0f}%).",
+            f"some {_too(found.widening.size)} ({_AT_MOST}).",
             REMEDY,
         )
     elif found.pareto_k > limits.APPROXIMATE_K:
@@ -102,12 +101,16 @@ def _of_levels(found: Approximation) -> Iterator[Finding]:
             REMEDY,
         )
     elif abs(found.levels_wider) > limits.APPROXIMATE_WIDENING:
-        wide = 100 * math.expm1(-found.levels_wider)
         yield Finding(
             "approximate-levels",
             "warning",
             "What is known of single levels is not normal, as Laplace's approximation has it: "
-            f"their sds are {abs(wide):.0f}% too {'large' if wide > 0 else 'small'} on the average "
-            f"(should be at most {100 * math.expm1(limits.APPROXIMATE_WIDENING):.0f}%).",
+            f"their sds are {_too(found.levels_wider)} on the average ({_AT_MOST}).",
             REMEDY,
         )
+
+
+def _too(wider: float) -> str:
+    """How far an sd is off that should be wider by this logarithm."""
+    off = 100 * math.expm1(-wider)
+    return f"{abs(off):.0f}% too {'large' if off > 0 else 'small'}"
