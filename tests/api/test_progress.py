@@ -89,9 +89,9 @@ def test_a_terminal_shows_a_line_a_chain_that_ends_with_all_draws():
 
 
 def test_narrow_terminals_keep_each_chain_on_one_line():
-    seen = Seen(FIT.format("draws=1000, warmup=1000"), columns=36)
+    seen = Seen(FIT.format("draws=10_000, warmup=10_000"), columns=36)
     assert max(map(len, seen.looks)) <= 36
-    assert all("/2,000" in look for look in seen.looks[-4:])
+    assert all("/20,000" in look for look in seen.looks[-4:])
 
 
 def test_short_runs_and_those_that_are_told_to_show_nothing():

@@ -167,8 +167,8 @@ def predict(
     as_texts = ending(path) in TEXT
     batches = None
     if new is not None:
-        used, labels = used_columns(fit, what), fit.model.plan.labels
-        batches = open_batches(new, used, labels, as_texts=as_texts)
+        used, named = used_columns(fit, what), fit.model.plan.named
+        batches = open_batches(new, used, named, as_texts=as_texts)
     if batches is not None:
         done = stream(fit, what, batches, path)
     else:

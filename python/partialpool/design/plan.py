@@ -297,6 +297,13 @@ class Plan(Struct, frozen=True, eq=False, dict=True):
         )
 
     @cached_property
+    def named(self) -> frozenset[str]:
+        """The columns of which nothing is wanted but what their values are called."""
+        uses = uses_of(part.terms for part in self.parts)
+        categories = self.categories - {*self.booleans}
+        return ({*uses.labels} | categories) - {*uses.numbers} - ({*uses.predictors} - categories)
+
+    @cached_property
     def coded(self) -> frozenset[str]:
         """The columns that the formulas turn into categories, as ``C(x)`` does."""
         terms = (part.terms.without_roles() for part in self.parts)

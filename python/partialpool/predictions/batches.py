@@ -64,7 +64,7 @@ class Batches(Struct, frozen=True, eq=False):
 
 
 def open_batches(
-    data: Any, used: Collection[str], labels: Collection[str], *, as_texts: bool
+    data: Any, used: Collection[str], named: Collection[str], *, as_texts: bool
 ) -> Batches | None:
     """Open a table to be read in parts; None for one that is in memory, or has to be.
 
@@ -75,8 +75,8 @@ def open_batches(
         object with ``__arrow_c_stream__``.
     used : collection of str
         The columns that matter, if they are there.
-    labels : collection of str
-        Those of them whose values name things.
+    named : collection of str
+        Those of them of which only what values are called is wanted.
     as_texts : bool
         Whether text files are to be written again as they stand, not as what they are taken for.
 
@@ -85,7 +85,7 @@ def open_batches(
     InputError
         If there is no such table, or it cannot be read.
     """
-    how, wanted = (data.how if isinstance(data, Source) else USUAL), _Wanted(used, labels)
+    how, wanted = (data.how if isinstance(data, Source) else USUAL), _Wanted(used, named)
     data = data.reader if isinstance(data, Source) else data
     files: tuple[Path, ...] = ()
     if isinstance(data, (str, os.PathLike)):
@@ -118,10 +118,10 @@ def open_batches(
 
 
 class _Wanted(Struct, frozen=True):
-    """The columns that matter, and those of them whose values name things."""
+    """The columns that matter, and those of them of which only names are wanted."""
 
     used: Collection[str]
-    labels: Collection[str]
+    named: Collection[str]
 
 
 class _Stream(Struct, frozen=True):
@@ -187,7 +187,7 @@ def _arrow(
     check_names(stream.schema.names, source)
     schema = stream.schema.remove_metadata()
     used = [name for name in schema.names if name in wanted.used]
-    telling = of_text(schema, {*used} - {*wanted.labels, *how.text})
+    telling = of_text(schema, {*used} - {*wanted.named, *how.text})
     again = None if stream.again is None else _read(source, stream.again(telling))
     meanings = Meanings(source, used, how, survey(again, telling, how, source))
 

@@ -41,7 +41,7 @@ def predicted_frame(fit: Posterior, asked: Asked, data: Any) -> Any:
     reader.check_usable(names)
     texts = {}
     for name, kind in (
-        reader.texts([n for n in names if n not in fit.model.plan.labels], ()) or {}
+        reader.texts([n for n in names if n not in fit.model.plan.named], ()) or {}
     ).items():
         texts[name] = Texts(kind)
         texts[name].count(*reader.count(name))
