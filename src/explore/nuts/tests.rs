@@ -184,6 +184,21 @@ fn steps_are_as_long_as_the_acceptance_wants_them() {
 }
 
 #[test]
+fn steps_do_not_shrink_for_ever() {
+    // In one coordinate the pilot is wrong by so much that no path is taken.
+    for power in [2, 5, 10] {
+        let mut density = Claimed { sd: vec![1.0; 6], first: 1, funnel: 0.0 };
+        density.sd[3] = 10_f64.powi(-power);
+        let gait = Gait { length: 1.8, jitter: 0.2, step: 0.5, tune: 100, accept: 0.8 };
+        let metric = Metric::new(vec![0.0; 6], 1);
+        let mut random = generator(8, 0, 1);
+        let at = density.sd.clone();
+        let mut walk = Whitened::new(&density, metric, &at, gait, &mut random).unwrap();
+        assert!((0..100).all(|_| walk.draw().gradients <= 22), "{power}");
+    }
+}
+
+#[test]
 fn a_number_is_the_length_of_the_warm_up() {
     for warmup in [0, 120, 400, 550] {
         let runs = sampled(&claimed(), &plan(warmup, true, 2));

@@ -17,8 +17,10 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// Share of a step that a path may lack rather than take another one.
 const SLACK: f64 = 0.15;
-/// The longest step.
+/// The longest step, and the shortest one: where energies are not kept even by this, paths of ever
+/// more steps would only tell the same.
 const LONGEST: f64 = 1.2;
+const SHORTEST: f64 = 0.1;
 /// Error of the energy at which a path was thrown off, as NUTS counts divergences.
 const THROWN_OFF: f64 = 1000.0;
 
@@ -72,7 +74,7 @@ impl<D: Density> Whitened<D> {
             density.logp_and_grad(u, &mut gradient).ok_or("a walk began where it cannot be")?;
         metric.pull_back(&mut gradient);
         let here = Point { u: u.to_vec(), z: metric.to_white(u), gradient, logp };
-        let gait = Gait { step: gait.step.min(LONGEST), ..gait };
+        let gait = Gait { step: gait.step.clamp(SHORTEST, LONGEST), ..gait };
         Ok(Self {
             density,
             metric,
@@ -119,7 +121,7 @@ impl<D: Density> Whitened<D> {
             std::mem::swap(&mut self.here, &mut self.end);
         }
         if let Some(tuning) = &mut self.tuning {
-            self.gait.step = tuning.next(self.taken).min(LONGEST);
+            self.gait.step = tuning.next(self.taken).clamp(SHORTEST, LONGEST);
         }
         Draw {
             u: self.here.u.clone(),
