@@ -84,7 +84,8 @@ def test_where_it_is_not_good_it_says_so_and_by_how_much():
 @pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
 @pytest.mark.parametrize(("rows", "narrow"), [(2, True), (20, False)])
 def test_sds_that_are_too_small_are_told(rows, narrow):
-    data = table("bernoulli", levels=150 if narrow else 30, rows=rows, seed=4, sd=1.0)
+    levels, sd = (100, 2.0) if narrow else (30, 1.0)
+    data = table("bernoulli", levels=levels, rows=rows, seed=4, sd=sd)
     (fit, _), (own, other) = both("y ~ x + (1 | g)", data, "bernoulli")
     found = approximation(fit.model, fit.run)
     truth = np.log(other["sd"] / own["sd"])[found.widening.label]
