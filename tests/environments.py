@@ -81,8 +81,14 @@ class Environment:
         """Make it anew; its lock is copied into it last, as a sign that it is whole."""
         shutil.rmtree(self.folder, ignore_errors=True)
         subprocess.run([self.interpreter(), "-m", "venv", self.folder], check=True)
+        # uv takes a tenth of the time; pip knows of mirrors that it was told of.
+        uv = ["uv", "pip", "install", "--quiet", "--python", self.python]
         pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", self.lock], check=True)
+        installed = subprocess.run(
+            [sys.executable, "-m", *uv, "-r", self.lock], capture_output=True, check=False
+        )
+        if installed.returncode != 0:
+            subprocess.run([*pip, "--no-compile", "-r", self.lock], check=True)
         shutil.copy(self.lock, self.folder / self.lock.name)
 
     def is_whole(self):
