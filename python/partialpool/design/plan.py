@@ -301,7 +301,8 @@ class Plan(Struct, frozen=True, eq=False, dict=True):
         """The columns of which nothing is wanted but what their values are called."""
         uses = uses_of(part.terms for part in self.parts)
         categories = self.categories - {*self.booleans}
-        return ({*uses.labels} | categories) - {*uses.numbers} - ({*uses.predictors} - categories)
+        named = frozenset(uses.labels) | categories
+        return named - {*uses.numbers} - ({*uses.predictors} - categories)
 
     @cached_property
     def coded(self) -> frozenset[str]:
