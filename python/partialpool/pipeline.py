@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from partialpool import engine
+from partialpool.arrays import Array
 from partialpool.draws.posterior import Posterior, Provenance
+from partialpool.draws.summary import Summary
 from partialpool.engine.exact import check_likelihood
 from partialpool.engine.options import Asked
 from partialpool.engine.progress import RowProgress
 from partialpool.engine.rounds import Rounds, Verdict
 from partialpool.engine.run import Run
-from partialpool.engine.sampling import Sampling
 from partialpool.errors import NeedsRowsError
 from partialpool.finding import Finding
 from partialpool.findings.approximate import approximate_findings
@@ -112,15 +114,18 @@ def sampled(
     """
     pooled = posed.pool(pooling)
     sampling = how.sampling
+    judge = None
     if how.ess is not None:
-        sampling = _in_rounds(sampling, how.ess, _provenance(posed, "", "", how, began))
+        judge = _Judge(_provenance(posed, "", "", how, began))
+        rounds = Rounds(how.ess, judge)
+        sampling = replace(sampling, draws=rounds.first(sampling.chains), rounds=rounds)
     model, run, reason = engine.sample(how.method, pooled, priors, sampling)
     if how.ess is not None:
         reason += f'; by draws="auto", each chain ended at {run.draws:,}'
     provenance = _provenance(posed, run.method, reason, how, began)
     asked = _request(posed, pooling, priors, how)
     fit = kind(model, run, provenance, design_findings(pooled, model), pooled.rows, asked)
-    summary = fit.judged_summary
+    summary = fit.judged_summary if judge is None else judge.summary_of(fit)
     fit.findings += run_findings(model, run, summary, pooled)
     fit.findings += approximate_findings(model, run)
     if sampling.rounds is not None:
@@ -160,14 +165,28 @@ def estimated(
     return kind(model, found, provenance, findings, pooled, asked)
 
 
-def _in_rounds(sampling: Sampling, ess: float, record: Provenance) -> Sampling:
-    """Let chains go on until findings would have nothing to say of their length."""
+class _Judge(Struct):
+    """Let chains go on until findings would have nothing to say of their length.
 
-    def judge(model: Model, run: Run) -> Verdict:
-        return verdict(Posterior(model, run, record, []).judged_summary, run)
+    The last summary is kept: where all draws are those of the last round, it is that of the fit.
+    """
 
-    rounds = Rounds(ess, judge)
-    return replace(sampling, draws=rounds.first(sampling.chains), rounds=rounds)
+    record: Provenance
+    last: tuple[Array, Summary] | None = None
+
+    def __call__(self, model: Model, run: Run) -> Verdict:
+        summary = Posterior(model, run, self.record, []).judged_summary
+        self.last = run.b, summary
+        return verdict(summary, run)
+
+    def summary_of(self, fit: Posterior) -> Summary:
+        """Give the `judged_summary` of a fit."""
+        if self.last is not None and fit.run.certificate is None:
+            b, summary = self.last
+            # No two walks have the same coefficients.
+            if b.size and np.array_equal(b, fit.run.b):
+                return summary
+        return fit.judged_summary
 
 
 def _request(posed: Posed, pooling: Pooling, priors: Priors | None, how: Asked) -> Request:

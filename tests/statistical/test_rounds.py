@@ -9,6 +9,8 @@ from partialpool.cli import main
 from partialpool.engine import chains as of_chains
 from partialpool.engine.rounds import Rounds, Verdict, most_draws
 from partialpool.errors import InputError
+from partialpool.findings.run import verdict
+from partialpool.pipeline import _Judge
 
 RNG = np.random.default_rng(3)
 N = 400
@@ -174,3 +176,18 @@ def test_the_command_line_takes_it(tmp_path, capsys):
     assert "4 chains × 200 draws" in capsys.readouterr().out
     assert main([*command[:4], "some"]) == 2
     assert "the value of `--draws` is no whole number: give one, or auto" in capsys.readouterr().err
+
+
+def test_the_summary_of_the_last_round_is_that_of_the_fit():
+    table = {"g": list("aabbccdd"), "y": [0, 2, 1, 4, 2, 2, 5, 1]}
+    how = {"family": "poisson", "method": "nuts", "draws": 30, "progress": False}
+    fit, other = (pp.fit("y ~ 1 + (1 | g)", table, seed=seed, **how) for seed in (1, 2))
+    judge = _Judge(fit.provenance)
+    assert judge.summary_of(fit).labels == fit.judged_summary.labels  # nothing was judged
+    found = judge(fit.model, fit.run)
+    kept = judge.last[1]
+    assert judge.summary_of(fit) is kept
+    assert found == verdict(kept, fit.run)
+    for name, values in fit.judged_summary.values.items():
+        assert np.array_equal(values, kept.values[name], equal_nan=True)
+    assert judge.summary_of(other) is not kept
