@@ -1,12 +1,12 @@
 //! What samplers share: the density that an engine offers, the plan, one chain's run, random streams,
 //! and chains on our own threads: stoppable, never panicking.
 
+use crate::parallel::one_by_one;
 use crate::rounds::Rounds;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 pub const DEGENERATE: &str = "the conditional of the coefficients is degenerate";
@@ -93,6 +93,8 @@ pub trait Staged: Send + Sync {
     fn prepare(&mut self, _known: &[(&[f64], f64)]) {}
     /// How far what is drawn given θ is moved if `found` stands for the `true` features, in sds.
     fn moved(&self, found: &[f64], truth: &[f64]) -> f64;
+    /// Draws are wanted at these θ next, one after another: much of them may be had together.
+    fn expect(&mut self, _thetas: Vec<Vec<f64>>) {}
     /// As [`Density::output`].
     fn output(
         &mut self,
@@ -346,21 +348,5 @@ pub fn protected(
 
 /// Do `work` for every chain on the plan's threads; results in the order of the chains.
 pub fn in_parallel<T: Default + Send>(plan: &Plan, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<T>> = (0..plan.chains).map(|_| Mutex::default()).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..plan.threads.clamp(1, plan.chains.max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let chain = next.fetch_add(1, Relaxed);
-                    let Some(slot) = results.get(chain) else { break };
-                    let result = work(chain);
-                    if let Ok(mut slot) = slot.lock() {
-                        *slot = result;
-                    }
-                }
-            });
-        }
-    });
-    results.into_iter().map(|slot| slot.into_inner().unwrap_or_default()).collect()
+    one_by_one(plan.chains, plan.threads, work)
 }

@@ -10,6 +10,7 @@ use super::settle::move_means;
 use super::{Estimate, improve};
 use crate::general::{Factor, General, GroupPrior};
 use crate::linalg::inverse_ridged;
+use crate::parallel::{all_threads, one_by_one};
 use crate::predictor::dot;
 use crate::spline::Spline;
 use crate::whitening::{Drift, Whitening, place};
@@ -85,10 +86,13 @@ pub(super) fn drift(
     let mut shift = vec![0.0; count * own.n_levels * own.q];
     let mut slide = vec![0.0; count * own.p];
     let ways: [Vec<usize>; 2] = [(0..HOME).rev().collect(), (HOME + 1..count).collect()];
-    for way in ways {
+    let of_way = |way: &Vec<usize>| -> Option<Vec<Levels>> {
         let mut state = estimates.to_vec();
-        for knot in way {
-            let levels = fit(&mut state, log_sizes[knot], ITERATIONS)?;
+        way.iter().map(|&knot| fit(&mut state, log_sizes[knot], ITERATIONS)).collect()
+    };
+    let found = one_by_one(ways.len(), all_threads(), |k| of_way(&ways[k]));
+    for (way, found) in ways.iter().zip(found) {
+        for (&knot, levels) in way.iter().zip(found?) {
             log_factor[knot * own.n_levels..][..own.n_levels].copy_from_slice(&levels.log_factor);
             let size = own.n_levels * own.q;
             shift[knot * size..][..size].copy_from_slice(&levels.shift);

@@ -15,6 +15,7 @@ use crate::general::{
     PartCoordinates,
 };
 use crate::linalg::{cholesky_ridged, inverse_ridged, solve_lower_transposed};
+use crate::parallel::{all_threads, one_by_one};
 use crate::predictor::dot;
 use crate::prior::{Scalar, Support};
 use crate::whitening::Whitening;
@@ -36,8 +37,9 @@ pub(super) fn settle(
         }
         let Products { population: mut base, mut levels, .. } = products;
         share_information(part, &rows.weights, &mut levels);
-        let drifts: Vec<_> =
-            (0..levels.len()).map(|g| drift(model, &estimates, &u, which, g, &levels[g])).collect();
+        let drifts = one_by_one(levels.len(), all_threads(), |g| {
+            drift(model, &estimates, &u, which, g, &levels[g])
+        });
         add_prior_curvature(part, at, &mut base, &mut vec![0.0; at.c.len()]);
         let precision = integrate(part, at, &base, &mut levels).unwrap_or_else(|| base.clone());
         let coefficients = &part.coefficients;
