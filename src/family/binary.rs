@@ -4,7 +4,7 @@ use super::link::{Inverse, PROBABILITIES, by_link};
 use super::list::{About, Formulas, is_whole};
 use super::sweep::{Density, Row, sweep};
 use super::{Kind, Link};
-use crate::vmath::{ln_gamma, ln_gamma_step};
+use crate::vmath::{exp, ln_gamma, ln_gamma_step};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -75,6 +75,26 @@ impl Formulas for Binary {
         by_link!(self.link, L => self.rows_at::<L>(range, eta, each))
     }
 
+    /// Of logits, `n p (1 − p)`.
+    #[inline(always)]
+    fn curvatures(&self, range: Range<usize>, eta: &mut [f64]) -> bool {
+        if self.link != Link::Logit {
+            return false;
+        }
+        eta.iter_mut().for_each(|eta| *eta = variance(*eta));
+        match &self.rows {
+            Rows::Single { weights, .. } if weights.is_empty() => {}
+            Rows::Single { weights, .. } => {
+                eta.iter_mut().zip(&weights[range]).for_each(|(h, weight)| *h *= weight);
+            }
+            Rows::Several { successes, failures } => {
+                let both = successes[range.clone()].iter().zip(&failures[range]);
+                eta.iter_mut().zip(both).for_each(|(h, (some, others))| *h *= some + others);
+            }
+        }
+        true
+    }
+
     fn common(&self, _: &[f64], classes: &mut [f64]) {
         classes[0] = 0.0;
     }
@@ -94,6 +114,14 @@ impl Binary {
             }
         }
     }
+}
+
+/// Of one trial at a logit.
+#[inline(always)]
+fn variance(eta: f64) -> f64 {
+    let e = exp(-eta.abs());
+    let factor = 1.0 + e;
+    e / (factor * factor)
 }
 
 /// `ln(n choose k)`

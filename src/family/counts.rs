@@ -88,6 +88,19 @@ impl Formulas for Counts {
         logp
     }
 
+    /// Of Poisson counts, their means.
+    #[inline(always)]
+    fn curvatures(&self, range: Range<usize>, eta: &mut [f64]) -> bool {
+        if self.kind != Kind::Poisson {
+            return false;
+        }
+        eta.iter_mut().for_each(|eta| *eta = exp(*eta));
+        if !self.weights.is_empty() {
+            eta.iter_mut().zip(&self.weights[range]).for_each(|(h, weight)| *h *= weight);
+        }
+        true
+    }
+
     /// Rows with the same count are a class: that of every row, 0 first, and how many there are.
     fn classes(&self, _: usize) -> (Vec<usize>, usize) {
         let class = |y: &f64| self.table.partition_point(|entry| entry.0 <= *y);

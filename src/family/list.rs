@@ -62,6 +62,13 @@ pub trait Formulas: Sized {
         each: &mut [f64],
     ) -> f64;
 
+    /// See [`super::Likelihood::curvatures`]; implementations are `#[inline(always)]`. False where no
+    /// formula is at hand.
+    #[inline(always)]
+    fn curvatures(&self, _range: Range<usize>, _eta: &mut [f64]) -> bool {
+        false
+    }
+
     /// Let every row stand for several with the same linear predictor: their numbers, and what else
     /// their likelihood needs; false where that is not enough.
     fn merge(&mut self, _copies: Vec<f64>, _within: Vec<f64>) -> bool {
@@ -146,6 +153,13 @@ macro_rules! families {
             ) -> f64 {
                 match self {
                     $(Family::$formulas(f) => f.rows(range, aux, eta, log_sigma, d_aux, each),)+
+                }
+            }
+
+            #[inline(always)]
+            pub fn curvatures(&self, range: Range<usize>, eta: &mut [f64]) -> bool {
+                match self {
+                    $(Family::$formulas(family) => family.curvatures(range, eta),)+
                 }
             }
 

@@ -19,6 +19,7 @@ mod sweep;
 pub use link::Link;
 pub use list::Kind;
 
+use crate::predictor::CHUNK;
 use list::{About, Family};
 use std::ops::Range;
 
@@ -131,6 +132,46 @@ impl Likelihood {
         each: &mut [f64],
     ) -> f64 {
         pulp::Arch::new().dispatch(Rows(self, range, aux, eta, log_sigma, d_aux, each))
+    }
+
+    /// Minus the second derivatives of the log likelihood by the linear predictors, row by row: by
+    /// their formula where the family has one at hand, else by differences of slopes.
+    pub fn curvatures(&self, aux: &[f64], eta: &[f64], out: &mut [f64]) {
+        let mut unused = vec![0.0; aux.len()];
+        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let chunks = eta.chunks(CHUNK).zip(out.chunks_mut(CHUNK));
+        for ((eta, out), first) in chunks.zip((0..).step_by(CHUNK)) {
+            let range = first..first + eta.len();
+            out.copy_from_slice(eta);
+            if pulp::Arch::new().dispatch(Curvatures(self, range.clone(), out)) {
+                continue;
+            }
+            for (slopes, shift) in [(&mut above, NEAR), (&mut below, -NEAR)] {
+                let slopes = &mut slopes[..eta.len()];
+                slopes.iter_mut().zip(eta).for_each(|(slope, eta)| *slope = eta + shift);
+                let (none, range) = (&mut [], range.clone());
+                self.rows_in_vectors(range, aux, slopes, none, &mut unused, &mut []);
+            }
+            for (out, (b, a)) in out.iter_mut().zip(below.iter().zip(&above)) {
+                *out = (b - a) / (2.0 * NEAR);
+            }
+        }
+    }
+}
+
+/// Distances of linear predictors from whose slopes curvatures are found.
+const NEAR: f64 = 3e-5;
+
+/// [`Likelihood::curvatures`] by a formula; false where there is none.
+struct Curvatures<'a>(&'a Likelihood, Range<usize>, &'a mut [f64]);
+
+impl pulp::WithSimd for Curvatures<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) -> bool {
+        let Self(likelihood, range, eta) = self;
+        likelihood.family.curvatures(range, eta)
     }
 }
 
@@ -303,6 +344,25 @@ pub(crate) mod tests {
                 high[k] += h;
                 let slope = (total(&high, 0.0).0 - total(&low, 0.0).0) / (2.0 * h);
                 assert!((slope - by_aux[k]).abs() < 10.0 * rounding, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn curvatures_are_how_slopes_change() {
+        for (kind, likelihood, aux) in cases() {
+            let slopes = |shift: f64| {
+                let mut eta: Vec<f64> = predictor().iter().map(|eta| eta + shift).collect();
+                let unused = &mut vec![0.0; aux.len()];
+                likelihood.rows(0..ROWS, &aux, &mut eta, &mut [], unused, &mut []);
+                eta
+            };
+            let (h, mut found) = (1e-4, vec![0.0; ROWS]);
+            likelihood.curvatures(&aux, &predictor(), &mut found);
+            for ((found, above), below) in found.iter().zip(slopes(h)).zip(slopes(-h)) {
+                let expected = (below - above) / (2.0 * h);
+                let close = 1e-6 * (1.0 + expected.abs());
+                assert!((found - expected).abs() < close, "{kind:?}: {found} {expected}");
             }
         }
     }

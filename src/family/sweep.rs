@@ -186,11 +186,14 @@ impl<const A: usize> Work<A> {
         if !log_sigma.is_empty() {
             log_sigma.copy_from_slice(&filled.aux[0][..size]);
         }
-        for (i, each) in each.iter_mut().enumerate() {
-            *each = filled.logp[i];
+        if !each.is_empty() {
+            let mut own = filled.logp;
             if D::FACTOR {
-                *each -= ln(filled.factor[i]);
+                for i in 0..BLOCK {
+                    own[i] -= ln(filled.factor[i]);
+                }
             }
+            each.copy_from_slice(&own[..each.len()]);
         }
         if size < BLOCK {
             filled.clear_from(size);

@@ -4,8 +4,7 @@ use super::Laplace;
 use crate::blocks::Rows;
 use crate::predictor::CHUNK;
 
-/// Distances of the predictors from whose slopes curvatures, and their slopes, are found.
-const NEAR: f64 = 3e-5;
+/// Distance of the predictors from whose slopes third derivatives are found.
 const FAR: f64 = 1e-3;
 
 /// Share of the mean curvature below which a row's counts as this share.
@@ -43,8 +42,9 @@ impl Laplace {
 
     /// −∂²ℓ/∂η² of every row.
     pub fn curvatures(&self, eta: &[f64], aux: &[f64]) -> Vec<f64> {
-        let [above, below] = [NEAR, -NEAR].map(|shift| self.at_rows(eta, shift, aux).slopes);
-        below.iter().zip(&above).map(|(b, a)| (b - a) / (2.0 * NEAR)).collect()
+        let mut curvatures = vec![0.0; eta.len()];
+        self.likelihood.curvatures(aux, eta, &mut curvatures);
+        curvatures
     }
 
     /// −∂³ℓ/∂η³ of every row, whose slopes are `here`.
