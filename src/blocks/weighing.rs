@@ -74,8 +74,12 @@ impl Weighing {
         let (p, w) = (self.p, self.p + 1);
         total.fill(0.0);
         self.pull(pulls, total);
-        if p == 0 {
-            return;
+        match p {
+            0 => return,
+            1 => return self.total_of::<1>(weights, total),
+            2 => return self.total_of::<2>(weights, total),
+            3 => return self.total_of::<3>(weights, total),
+            _ => {}
         }
         let mut scaled = vec![0.0; PART * p];
         for (x, weights) in self.x.chunks(PART * p).zip(weights.chunks(PART)) {
@@ -121,9 +125,15 @@ impl Weighing {
     pub fn fill(&self, weights: &[f64], pulls: &[f64], products: &mut Products) {
         self.total(weights, pulls, &mut products.total);
         for (factor, rows) in products.factors.iter_mut().zip(&self.rows) {
-            match factor.q {
-                1 => self.fill_factor::<1>(weights, pulls, rows, factor),
-                2 => self.fill_factor::<2>(weights, pulls, rows, factor),
+            match (factor.q, self.p) {
+                (1, 1) => self.fill_by_runs::<1, 1>(weights, pulls, rows, factor),
+                (1, 2) => self.fill_by_runs::<1, 2>(weights, pulls, rows, factor),
+                (1, 3) => self.fill_by_runs::<1, 3>(weights, pulls, rows, factor),
+                (2, 1) => self.fill_by_runs::<2, 1>(weights, pulls, rows, factor),
+                (2, 2) => self.fill_by_runs::<2, 2>(weights, pulls, rows, factor),
+                (2, 3) => self.fill_by_runs::<2, 3>(weights, pulls, rows, factor),
+                (1, _) => self.fill_factor::<1>(weights, pulls, rows, factor),
+                (2, _) => self.fill_factor::<2>(weights, pulls, rows, factor),
                 _ => self.fill_factor::<0>(weights, pulls, rows, factor),
             }
         }
@@ -161,6 +171,62 @@ impl Weighing {
         }
     }
 
+    /// The same for few columns: sums of rows of a level that stand side by side stay in registers.
+    fn fill_by_runs<const Q: usize, const P: usize>(
+        &self,
+        weights: &[f64],
+        pulls: &[f64],
+        rows: &Rows,
+        factor: &mut Factor,
+    ) {
+        factor.own.fill(0.0);
+        factor.with_b.fill(0.0);
+        let (mut z, mut x) = (rows.z.as_chunks::<Q>().0, self.x.as_chunks::<P>().0);
+        let (mut weights, mut pulls) = (weights, pulls);
+        for run in rows.codes.chunk_by(|a, b| a == b) {
+            let (mut own, mut with_x, mut with_y) = ([[0.0; Q]; Q], [[0.0; P]; Q], [0.0; Q]);
+            let of_columns = take(&mut z, run.len()).iter().zip(take(&mut x, run.len()));
+            let of_rows = take(&mut weights, run.len()).iter().zip(take(&mut pulls, run.len()));
+            for ((z, x), (weight, pull)) in of_columns.zip(of_rows) {
+                for a in 0..Q {
+                    let scaled = weight * z[a];
+                    for b in 0..Q {
+                        own[a][b] += scaled * z[b];
+                    }
+                    for c in 0..P {
+                        with_x[a][c] += scaled * x[c];
+                    }
+                    with_y[a] += pull * z[a];
+                }
+            }
+            let level = run[0] as usize;
+            let to = &mut factor.own[level * Q * Q..][..Q * Q];
+            add(to, own.as_flattened());
+            let to = &mut factor.with_b[level * Q * (P + 1)..][..Q * (P + 1)];
+            for (to, (with_x, with_y)) in to.chunks_exact_mut(P + 1).zip(with_x.iter().zip(with_y))
+            {
+                add(&mut to[..P], with_x);
+                to[P] += with_y;
+            }
+        }
+    }
+
+    /// The lower triangle of `XᵀHX` for few columns.
+    fn total_of<const P: usize>(&self, weights: &[f64], total: &mut [f64]) {
+        let mut sums = [[0.0; P]; P];
+        for (x, weight) in self.x.as_chunks::<P>().0.iter().zip(weights) {
+            for a in 0..P {
+                let scaled = weight * x[a];
+                for b in 0..=a {
+                    sums[a][b] += scaled * x[b];
+                }
+            }
+        }
+        for (to, sums) in total.chunks_exact_mut(P + 1).zip(&sums) {
+            add(&mut to[..P], sums);
+        }
+    }
+
     fn fill_links(&self, weights: &[f64], products: &mut Products) {
         products.link_values.fill(0.0);
         let lead = &self.rows[products.lead];
@@ -195,6 +261,16 @@ impl Weighing {
             }
         }
     }
+}
+
+fn take<'a, T>(from: &mut &'a [T], n: usize) -> &'a [T] {
+    let (own, rest) = from.split_at(n);
+    *from = rest;
+    own
+}
+
+fn add(to: &mut [f64], sums: &[f64]) {
+    to.iter_mut().zip(sums).for_each(|(to, sum)| *to += sum);
 }
 
 #[cfg(test)]
