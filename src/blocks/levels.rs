@@ -113,7 +113,12 @@ impl Elimination {
             for level in 0..factor.n_levels {
                 let at = starts[k] + level * q;
                 let value = if k == data.lead {
-                    self.draw_of_lead(level, (u, sigma), &rest, &z[at..at + q], &mut room)
+                    let (given, z) = ((u, sigma), &z[at..at + q]);
+                    match q {
+                        1 => self.draw_of_lead::<1>(level, given, &rest, z, &mut room),
+                        2 => self.draw_of_lead::<2>(level, given, &rest, z, &mut room),
+                        _ => self.draw_of_lead::<0>(level, given, &rest, z, &mut room),
+                    }
                 } else {
                     &rest[factor.columns(level)]
                 };
@@ -125,7 +130,8 @@ impl Elimination {
         out
     }
 
-    fn draw_of_lead<'a>(
+    #[inline(always)]
+    fn draw_of_lead<'a, const Q: usize>(
         &self,
         level: usize,
         (u, sigma): (&[f64], f64),
@@ -134,15 +140,15 @@ impl Elimination {
         DrawRoom { e, inner, value }: &'a mut DrawRoom,
     ) -> &'a [f64] {
         let (lead, w) = (self.data.lead(), self.data.width);
-        let (q, m) = (lead.q, self.m(level));
+        let (q, m) = (if Q == 0 { lead.q } else { Q }, self.m(level));
         e.clear();
         let of_row = |row: &[f64]| row.iter().zip(u).map(|(own, u)| own * u).sum::<f64>();
         e.extend(lead.with_b(level, w).chunks_exact(w).map(of_row));
         let links = self.data.links(level);
         let values = self.data.link_values[links.start * q..links.end * q].chunks_exact(q);
         for (a, &column) in values.zip(&self.data.linked[links]) {
-            for (e, a) in e.iter_mut().zip(a) {
-                *e -= a * rest[column as usize];
+            for k in 0..q {
+                e[k] -= a[k] * rest[column as usize];
             }
         }
         inner.clear();
