@@ -161,8 +161,9 @@ impl Columns {
     }
 }
 
+/// Sum in eight strands, as [`dot`].
 #[inline(always)]
-fn sum(a: &[f64]) -> f64 {
+pub fn sum(a: &[f64]) -> f64 {
     let mut strands = [0.0; 8];
     let chunks = a.chunks_exact(8);
     let rest: f64 = chunks.remainder().iter().sum();

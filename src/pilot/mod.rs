@@ -58,7 +58,7 @@ pub fn calibrate(model: &General, c: Vec<Vec<f64>>, walked: bool) -> Result<Coor
         let now = objective(model, &estimates, &u, 0);
         let strides = estimates.iter().flat_map(|at| at.strides.iter().flatten());
         let settled = strides.map(|stride| stride.last.abs()).fold(0.0, f64::max) < NARROW;
-        if (now - best).abs() < CLOSE && settled {
+        if (now - best).abs() < CLOSE && (settled || !walked) {
             break;
         }
         best = now;

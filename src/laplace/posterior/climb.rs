@@ -1,6 +1,7 @@
 //! The mode of all coefficients together, by Newton's method.
 
-use super::emulated::Emulated;
+use super::emulated::{Emulated, Numbers};
+use super::nearby::Start;
 use super::point::{Point, Said};
 use super::{Posterior, Scales};
 use crate::blocks::{Elimination, Within};
@@ -68,15 +69,18 @@ impl Climb {
         value.is_finite().then_some(value)
     }
 
+    /// The likelier of two places to begin at.
+    pub fn likelier(&mut self, of: &Posterior, at: &Scales, one: Start, other: Start) -> Start {
+        let mut height = |(c, u): &Start| {
+            self.visit(of, at, &Point::new(of, at, c.clone(), u.clone())) // None is less than any
+        };
+        if height(&other) > height(&one) { other } else { one }
+    }
+
     /// Climb from some coefficients; `None` where there is no mode.
     ///
     /// Newton's method, whose matrix is kept while that leads on.
-    pub fn top(
-        &mut self,
-        of: &Posterior,
-        at: &Scales,
-        (c, u): (Vec<f64>, Vec<Vec<f64>>),
-    ) -> Option<Top> {
+    pub fn top(&mut self, of: &Posterior, at: &Scales, (c, u): Start) -> Option<Top> {
         let mut here = Point::new(of, at, c, u);
         let mut value = self.visit(of, at, &here)?;
         self.renew(of, at, &here)?;
@@ -84,14 +88,8 @@ impl Climb {
         for _ in 0..STEPS {
             let (next, gain) = self.step(of, at, &here);
             let last = gain < CLOSE;
-            let slack = 1e-12 * value.abs();
-            let mut share = 1.0;
-            let found = (0..40).find_map(|_| {
-                let there = here.towards(&next, share);
-                let found = self.visit(of, at, &there).filter(|found| *found >= value - slack);
-                share *= 0.5;
-                found.map(|found| (there, found))
-            });
+            let least = value - 1e-12 * value.abs();
+            let found = self.up(of, at, &here, next, least);
             let moved = found.is_some();
             let arrived = match found {
                 Some((there, found)) => {
@@ -125,6 +123,25 @@ impl Climb {
             before = gain;
         }
         None
+    }
+
+    /// From a point to the next or so far towards it that f is no less than this there.
+    fn up(
+        &mut self,
+        of: &Posterior,
+        at: &Scales,
+        here: &Point,
+        next: Point,
+        least: f64,
+    ) -> Option<(Point, f64)> {
+        if let Some(found) = self.visit(of, at, &next).filter(|found| *found >= least) {
+            return Some((next, found));
+        }
+        (1..40).find_map(|k| {
+            let there = here.towards(&next, 0.5_f64.powi(k));
+            let found = self.visit(of, at, &there).filter(|found| *found >= least);
+            found.map(|found| (there, found))
+        })
     }
 
     /// Size of the numbers whose sum the log likelihood is.
@@ -215,9 +232,9 @@ impl Climb {
         of: &Posterior,
         at: &Scales,
         emulated: &Emulated,
-        theta: &[f64],
+        numbers: &Numbers,
     ) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
-        let (c, u) = emulated.at(of, theta, self);
+        let (c, u) = emulated.fill(of, numbers, self);
         let of_levels = match &mut self.elimination {
             None => 0.0,
             Some(elimination) => {

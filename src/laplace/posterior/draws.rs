@@ -1,9 +1,9 @@
 //! A draw of all coefficients given θ, and how likely it was beside the posterior.
 
 use super::levelled::{JUDGED, levelled};
-use super::point::outward;
+use super::point::{inward, outward};
 use super::{Climb, Posterior, Scales};
-use crate::linalg::{solve_lower, solve_lower_transposed};
+use crate::linalg::solve_lower_transposed;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -85,9 +85,7 @@ impl Given<'_> {
         for (lambda, u) in self.at.lambda.iter().zip(&self.around.u) {
             let (own, others) = rest.split_at(u.len());
             rest = others;
-            let q = lambda.len().isqrt();
-            let mut steps = own.to_vec();
-            steps.chunks_exact_mut(q).for_each(|step| solve_lower(lambda, q, step));
+            let mut steps = inward(lambda, own);
             steps.iter_mut().zip(u).for_each(|(step, u)| *step += u);
             levels.r.push(outward(lambda, &steps));
             levels.u.push(steps);

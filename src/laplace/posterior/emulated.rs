@@ -30,6 +30,12 @@ const BELOW: f64 = 14.0;
 /// Points whose numbers are in memory at once.
 const AT_ONCE: usize = 16;
 
+/// Places at which polynomials are evaluated together, and their numbers, at most; and how many of
+/// these stay in the first-level cache.
+const PLACES: usize = 16;
+const PLACES_NUMBERS: usize = 1_000_000;
+const NEAR: usize = 128;
+
 /// A mode that is known.
 #[derive(Clone)]
 pub struct Node {
@@ -56,6 +62,12 @@ struct Polynomials {
     /// By monomial, then by quantity.
     coefficients: Vec<f64>,
     n: usize,
+}
+
+/// What polynomials give at a place.
+pub struct Numbers {
+    swift: Vec<f64>,
+    steady: Vec<f64>,
 }
 
 /// Polynomials of the mode with what follows the scales, and of how far means are from it with what
@@ -116,17 +128,29 @@ impl Emulated {
         Some(Self { centre, spread, heavy, swift, steady })
     }
 
-    /// Coefficients c and u to draw around at a place; fills the factor of A.
-    pub fn at(
+    /// The numbers of so many places at once that they are few enough to be in memory.
+    pub fn at_once(&self) -> usize {
+        (PLACES_NUMBERS / (self.swift.n + self.steady.n).max(1)).clamp(1, PLACES)
+    }
+
+    /// The numbers at some places.
+    pub fn numbers(&self, places: &[Vec<f64>]) -> Vec<Numbers> {
+        let white = |place: &Vec<f64>| -> Vec<f64> {
+            let each = place.iter().zip(&self.centre).zip(&self.spread);
+            each.map(|((x, centre), spread)| (x - centre) / spread).collect()
+        };
+        let places: Vec<Vec<f64>> = places.iter().map(white).collect();
+        let both = self.swift.at(&places).into_iter().zip(self.steady.at(&places));
+        both.map(|(swift, steady)| Numbers { swift, steady }).collect()
+    }
+
+    /// Coefficients c and u to draw around, by the numbers of a place; fills the factor of A.
+    pub fn fill(
         &self,
         of: &Posterior,
-        place: &[f64],
+        Numbers { swift, steady }: &Numbers,
         climb: &mut Climb,
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let z: Vec<f64> = (place.iter().zip(&self.centre).zip(&self.spread))
-            .map(|((x, centre), spread)| (x - centre) / spread)
-            .collect();
-        let (swift, steady) = (self.swift.at(&z), self.steady.at(&z));
         let (mut swift, mut steady) = (&swift[..], &steady[..]);
         let p = of.n_coefficients();
         let mut sum = |n: usize| -> Vec<f64> {
@@ -242,14 +266,40 @@ impl Sums {
     }
 }
 
+/// In code for the machine's vectors.
+struct Adding<'a>(&'a Polynomials, &'a [Vec<f64>], &'a mut [Vec<f64>]);
+
+impl pulp::WithSimd for Adding<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        self.0.add(self.1, self.2);
+    }
+}
+
 impl Polynomials {
-    fn at(&self, z: &[f64]) -> Vec<f64> {
-        let mut values = vec![0.0; self.n];
-        let rows = self.coefficients.chunks_exact(self.n.max(1));
-        for (own, a) in rows.zip(basis(&self.from, z)) {
-            values.iter_mut().zip(own).for_each(|(value, own)| *value += a * own);
+    /// All quantities at some places; what a place has does not depend on the others.
+    fn at(&self, places: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let bases: Vec<Vec<f64>> = places.iter().map(|z| basis(&self.from, z)).collect();
+        let mut found = vec![vec![0.0; self.n]; places.len()];
+        pulp::Arch::new().dispatch(Adding(self, &bases, &mut found));
+        found
+    }
+
+    /// Coefficients are read once for all places.
+    #[inline(always)]
+    fn add(&self, bases: &[Vec<f64>], found: &mut [Vec<f64>]) {
+        for first in (0..self.n).step_by(NEAR) {
+            let part = first..(first + NEAR).min(self.n);
+            for (k, row) in self.coefficients.chunks_exact(self.n).enumerate() {
+                let row = &row[part.clone()];
+                for (values, basis) in found.iter_mut().zip(bases) {
+                    let (values, a) = (&mut values[part.clone()], basis[k]);
+                    values.iter_mut().zip(row).for_each(|(value, own)| *value += a * own);
+                }
+            }
         }
-        values
     }
 }
 
@@ -313,4 +363,26 @@ impl Posterior {
 
 fn total(parts: Vec<&[f64]>) -> usize {
     parts.iter().map(|part| part.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_place_has_does_not_depend_on_the_others() {
+        let (from, n) = (monomials(2, 3).1, 2 * NEAR + 7);
+        let coefficients = (0..n * (from.len() + 1)).map(|k| (1.3 * k as f64).sin()).collect();
+        let polynomials = Polynomials { from, coefficients, n };
+        let places: Vec<Vec<f64>> =
+            (0..5).map(|k| vec![0.3 * k as f64 - 0.7, 0.1 * k as f64]).collect();
+        let together = polynomials.at(&places);
+        for (place, found) in places.iter().zip(&together) {
+            let basis = basis(&polynomials.from, place);
+            let rows = polynomials.coefficients.chunks_exact(n).zip(&basis);
+            let last: f64 = rows.map(|(row, b)| row[n - 1] * b).sum();
+            assert!((found[n - 1] - last).abs() < 1e-12);
+            assert_eq!(found, &polynomials.at(std::slice::from_ref(place))[0]);
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 use super::draws::{Given, Levels, normal, squares};
 use super::{Climb, Posterior};
+use crate::predictor::{CHUNK, sum};
 use rand_chacha::ChaCha8Rng;
 
 /// Numbers by which some draws are judged: log weight; the same with levels integrated out; by how
@@ -73,65 +74,79 @@ pub fn levelled(
     let mut away = |node: &[f64]| {
         let (found, mut eta) = (there(node), vec![0.0; n]);
         grouping.add(0..n, &less(&found.r[lead], &centre.r[lead]), &mut eta);
-        Lead { u: less(&found.u[lead], &centre.u[lead]), eta }
+        Lead { q, u: less(&found.u[lead], &centre.u[lead]), eta }
     };
     let unit = |a: usize| (0..n_levels * q).map(move |k| f64::from(u8::from(k % q == a)));
     let along: Vec<Lead> = (0..q).map(|a| away(&unit(a).collect::<Vec<f64>>())).collect();
-    let centre_of_lead = Lead { u: centre.u[lead].clone(), eta };
+    let centre_of_lead = Lead { q, u: centre.u[lead].clone(), eta };
     let nodes = nodes(q);
-    let (mut logs, mut of_others) = (Vec::new(), 0.0);
-    for (node, weight) in &nodes {
-        let (at, from) = match node {
-            Some(node) => (centre_of_lead.moved(node, &along), node.repeat(n_levels)),
-            None => {
-                let from = normal(n_levels * q, rng);
-                (centre_of_lead.moved(&[1.0], &[away(&from)]), from)
-            }
-        };
-        let (rest, of_levels) = by_level(given, &at, &from, q, &grouping.codes);
-        of_others = rest + outside - penalty;
-        logs.push(of_levels.into_iter().map(|log| log + weight.ln()).collect());
+    let fixed: Vec<&[f64]> = nodes.iter().filter_map(|(node, _)| node.as_deref()).collect();
+    let mut logs = centre_of_lead.by_level(given, &along, &fixed, &grouping.codes);
+    let normal_numbers = |node: &&[f64]| vec![squares(node); n_levels];
+    let mut drawn: Vec<Vec<f64>> = fixed.iter().map(normal_numbers).collect();
+    for _ in fixed.len()..nodes.len() {
+        let from = normal(n_levels * q, rng);
+        logs.extend(centre_of_lead.by_level(given, &[away(&from)], &[&[1.0]], &grouping.codes));
+        drawn.push(from.chunks_exact(q).map(squares).collect());
     }
+    for ((logs, (_, weight)), drawn) in logs.iter_mut().zip(&nodes).zip(&drawn) {
+        let both = logs.iter_mut().zip(drawn);
+        both.for_each(|(log, squares)| *log += 0.5 * squares + weight.ln());
+    }
+    let of_others = given.of.constant(&given.at.values) + outside - penalty;
     let (total, off, wider) = averaged(&nodes, &logs, q);
     (total + of_others, off, wider)
-}
-
-/// Log likelihood of each level's rows with the penalty of u, less that of its normal numbers; and
-/// what belongs to no row.
-fn by_level(
-    given: &Given<'_>,
-    at: &Lead,
-    from: &[f64],
-    q: usize,
-    codes: &[u32],
-) -> (f64, Vec<f64>) {
-    let mut each = vec![0.0; at.eta.len()];
-    let rest = given.of.each_row(&at.eta, &given.at.values, &mut each);
-    let both = at.u.chunks_exact(q).zip(from.chunks_exact(q));
-    let mut values: Vec<f64> = both.map(|(u, z)| 0.5 * (squares(z) - squares(u))).collect();
-    codes.iter().zip(&each).for_each(|(code, logp)| values[*code as usize] += logp);
-    (rest, values)
 }
 
 fn less(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-/// Coefficients u of the leading factor, and predictors.
+/// Coefficients u of the leading factor, q of each level, and predictors.
 struct Lead {
+    q: usize,
     u: Vec<f64>,
     eta: Vec<f64>,
 }
 
 impl Lead {
-    /// So many steps along each of several directions.
-    fn moved(&self, steps: &[f64], along: &[Self]) -> Self {
-        let (mut u, mut eta) = (self.u.clone(), self.eta.clone());
-        for (step, along) in steps.iter().zip(along).filter(|(step, _)| **step != 0.0) {
-            u.iter_mut().zip(&along.u).for_each(|(u, along)| *u += step * along);
-            eta.iter_mut().zip(&along.eta).for_each(|(eta, along)| *eta += step * along);
+    /// Log likelihood of each level's rows with the penalty of u, so many steps along each of several
+    /// directions from here: once for each of several `nodes`. Rows are read once for all of them.
+    fn by_level(
+        &self,
+        given: &Given<'_>,
+        along: &[Self],
+        nodes: &[&[f64]],
+        codes: &[u32],
+    ) -> Vec<Vec<f64>> {
+        let q = self.q;
+        let penalties = |node: &&[f64]| -> Vec<f64> {
+            let mut u = self.u.clone();
+            for (step, along) in node.iter().zip(along) {
+                u.iter_mut().zip(&along.u).for_each(|(u, along)| *u += step * along);
+            }
+            u.chunks_exact(q).map(|u| -0.5 * squares(u)).collect()
+        };
+        let mut found: Vec<Vec<f64>> = nodes.iter().map(penalties).collect();
+        let (mut eta, mut each) = ([0.0; CHUNK], [0.0; CHUNK]);
+        for (first, codes) in (0..).step_by(CHUNK).zip(codes.chunks(CHUNK)) {
+            let rows = first..first + codes.len();
+            let (eta, each) = (&mut eta[..codes.len()], &mut each[..codes.len()]);
+            for (node, found) in nodes.iter().zip(&mut found) {
+                eta.copy_from_slice(&self.eta[rows.clone()]);
+                for (step, along) in node.iter().zip(along).filter(|(step, _)| **step != 0.0) {
+                    let along = &along.eta[rows.clone()];
+                    eta.iter_mut().zip(along).for_each(|(eta, along)| *eta += step * along);
+                }
+                given.of.each_row(rows.clone(), eta, &given.at.values, each);
+                let mut rest = &*each;
+                for run in codes.chunk_by(|a, b| a == b) {
+                    let (own, others) = rest.split_at(run.len());
+                    (found[run[0] as usize], rest) = (found[run[0] as usize] + sum(own), others);
+                }
+            }
         }
-        Self { u, eta }
+        found
     }
 }
 

@@ -1,10 +1,11 @@
 //! Coefficients with what the rows say there.
 
 use super::{Posterior, Scales};
+use crate::linalg::solve_lower;
 use crate::predictor::CHUNK;
+use std::ops::Range;
 
-/// Distances of the predictors from whose slopes curvatures, and their slopes, are found.
-const NEAR: f64 = 3e-5;
+/// Distance of the predictors from whose slopes third derivatives are found.
 const FAR: f64 = 1e-3;
 
 /// Coefficients, those of the levels in units in which they are standard normal, and predictors.
@@ -66,6 +67,13 @@ pub fn outward(lambda: &[f64], u: &[f64]) -> Vec<f64> {
     r
 }
 
+/// What Λ turns into these coefficients of each level.
+pub fn inward(lambda: &[f64], r: &[f64]) -> Vec<f64> {
+    let (q, mut u) = (lambda.len().isqrt(), r.to_vec());
+    u.chunks_exact_mut(q.max(1)).for_each(|u| solve_lower(lambda, q, u));
+    u
+}
+
 impl Posterior {
     /// Predictors of all rows.
     pub fn fill(&self, c: &[f64], r: &[Vec<f64>], eta: &mut [f64]) {
@@ -96,20 +104,17 @@ impl Posterior {
         logp
     }
 
-    /// Every row's share of the log likelihood; returns what is left, in which the predictor has no
-    /// part.
-    pub fn each_row(&self, eta: &[f64], values: &[f64], each: &mut [f64]) -> f64 {
+    /// What of the log likelihood no predictor has a part in.
+    pub fn constant(&self, values: &[f64]) -> f64 {
         let mut unused = vec![0.0; values.len()];
-        let rest = self.model.constant + self.model.likelihood.shared(values, &mut unused);
-        let mut slopes = [0.0; CHUNK];
-        let chunks = eta.chunks(CHUNK).zip(each.chunks_mut(CHUNK));
-        for ((eta, own), first) in chunks.zip((0..).step_by(CHUNK)) {
-            let (range, slopes) = (first..first + eta.len(), &mut slopes[..eta.len()]);
-            slopes.copy_from_slice(eta);
-            let (likelihood, none) = (&self.model.likelihood, &mut []);
-            likelihood.rows_in_vectors(range, values, slopes, none, &mut unused, own);
-        }
-        rest
+        self.model.constant + self.model.likelihood.shared(values, &mut unused)
+    }
+
+    /// What is left of it, row by row, at some predictors, which it writes over.
+    pub fn each_row(&self, rows: Range<usize>, eta: &mut [f64], values: &[f64], each: &mut [f64]) {
+        let mut unused = vec![0.0; values.len()];
+        let (likelihood, none) = (&self.model.likelihood, &mut []);
+        likelihood.rows_in_vectors(rows, values, eta, none, &mut unused, each);
     }
 
     /// Log likelihood and slopes of the rows at some predictors; `None` where they are not finite.
@@ -121,22 +126,15 @@ impl Posterior {
         for ((eta, slopes), first) in chunks.zip((0..).step_by(CHUNK)) {
             said.logp += self.rows(eta, first, 0.0, values, slopes, &mut unused);
         }
-        (said.logp.is_finite() && said.slopes.iter().all(|s| s.is_finite())).then_some(())
+        // Without an early end, which would keep it from being vector code.
+        let finite = said.slopes.iter().fold(true, |all, slope| all & slope.is_finite());
+        (said.logp.is_finite() && finite).then_some(())
     }
 
     /// And their curvatures.
     pub fn curvatures(&self, eta: &[f64], values: &[f64], said: &mut Said) {
         said.curvatures.resize(eta.len(), 0.0);
-        let mut unused = vec![0.0; values.len()];
-        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
-        let chunks = eta.chunks(CHUNK).zip(said.curvatures.chunks_mut(CHUNK));
-        for ((eta, curvatures), first) in chunks.zip((0..).step_by(CHUNK)) {
-            self.rows(eta, first, NEAR, values, &mut above, &mut unused);
-            self.rows(eta, first, -NEAR, values, &mut below, &mut unused);
-            for (curvature, (b, a)) in curvatures.iter_mut().zip(below.iter().zip(&above)) {
-                *curvature = (b - a) / (2.0 * NEAR);
-            }
-        }
+        self.model.likelihood.curvatures(values, eta, &mut said.curvatures);
     }
 
     /// Third derivatives of the rows' log likelihood, whose slopes are `here`.
@@ -195,5 +193,18 @@ impl Posterior {
                 sums.iter_mut().zip(&prior.row).for_each(|(sum, v)| *sum += curvature * w * v);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inward_is_the_way_back() {
+        let (lambda, r) = ([0.8, 0.0, -0.3, 1.7], [1.0, 2.0, -0.4, 0.1]);
+        let back = outward(&lambda, &inward(&lambda, &r));
+        assert!(back.iter().zip(&r).all(|(a, b)| (a - b).abs() < 1e-14), "{back:?}");
+        assert!((inward(&lambda, &r)[0] - 1.25).abs() < 1e-14);
     }
 }

@@ -1,15 +1,17 @@
 //! The density of θ for the explorer that makes independent draws, and draws of all coefficients.
 
 use super::draws::{Around, Drawn};
-use super::emulated::{Emulated, Node};
+use super::emulated::{Emulated, Node, Numbers};
 use super::levelled::JUDGED;
 use super::nearby::{Modes, Start};
-use super::point::Said;
+use super::point::{Point, Said, inward};
 use super::{Climb, Posterior, Scales, Top};
 use crate::general::GroupPrior;
 use crate::marginal::Scales as Coordinates;
 use crate::sampler::Staged;
 use rand_chacha::ChaCha8Rng;
+use std::collections::VecDeque;
+use std::iter;
 use std::sync::{Arc, Mutex};
 
 /// Where coordinates of dispersion parameters are looked for, around what the pilot found.
@@ -23,11 +25,15 @@ pub struct InStages {
     of: Arc<Posterior>,
     coordinates: Coordinates,
     climb: Climb,
-    start: Arc<Start>,
+    /// The mode where the search for that of θ begins.
+    start: Arc<Point>,
     /// Modes that were found, and those that were known before the points in hand.
     modes: Arc<Mutex<Modes>>,
     before: Arc<Modes>,
     emulated: Option<Emulated>,
+    /// θ at which draws are expected, and those first ones for which polynomials were evaluated.
+    expected: VecDeque<Vec<f64>>,
+    foretold: VecDeque<(Vec<f64>, Numbers)>,
     threads: usize,
     /// Of how many draws one is judged, and how many were drawn.
     every: usize,
@@ -45,13 +51,17 @@ impl InStages {
         let information = of.information();
         let model = of.model.clone();
         let n = model.dispersion.dim();
+        let (c, zeros) = of.start();
+        let start = Point { c, u: zeros.clone(), r: zeros, eta: Vec::new() };
         let mut found = Self {
             coordinates: Coordinates::new(&of.parameters, &information),
             climb: Climb::new(&of),
-            start: Arc::new(of.start()),
+            start: Arc::new(start),
             modes: Arc::default(),
             before: Arc::default(),
             emulated: None,
+            expected: VecDeque::new(),
+            foretold: VecDeque::new(),
             threads,
             every: every.max(1),
             drawn: 0,
@@ -62,8 +72,7 @@ impl InStages {
             of,
         };
         let begin = found.start();
-        let top = found.top(&begin)?;
-        found.start = Arc::new((top.point.c, top.point.u));
+        found.start = Arc::new(found.top(&begin)?.point);
         Some(found)
     }
 
@@ -97,8 +106,19 @@ impl InStages {
         let place = self.place(theta);
         self.go_to(theta);
         let near = self.before.foretold(&place);
-        near.and_then(|start| self.climb.top(&self.of, &self.at, start))
-            .or_else(|| self.climb.top(&self.of, &self.at, (*self.start).clone()))
+        near.and_then(|start| self.climb.top(&self.of, &self.at, start)).or_else(|| {
+            let start = self.beginning();
+            self.climb.top(&self.of, &self.at, start)
+        })
+    }
+
+    /// Where to climb from without modes nearby: the coefficients of another θ as they are, or those
+    /// that are as usual as they were there. Far out, one of them can be far from anything likely.
+    fn beginning(&mut self) -> Start {
+        let Point { c, u, r, .. } = &*self.start;
+        let same = r.iter().zip(&self.at.lambda).map(|(r, lambda)| inward(lambda, r));
+        let (usual, same) = ((c.clone(), u.clone()), (c.clone(), same.collect()));
+        self.climb.likelier(&self.of, &self.at, usual, same)
     }
 
     /// θ in coordinates in which all else is smooth.
@@ -108,10 +128,11 @@ impl InStages {
 
     /// Around which c and u to draw at θ, with log|A|, A being factorised.
     fn around(&mut self, theta: &[f64]) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
-        if let Some(emulated) = self.emulated.clone() {
-            let place = self.place(theta);
+        if let Some(emulated) = self.emulated.clone()
+            && let Some(numbers) = self.numbers(&emulated, theta)
+        {
             self.go_to(theta);
-            if let Some(found) = self.climb.emulate(&self.of, &self.at, &emulated, &place) {
+            if let Some(found) = self.climb.emulate(&self.of, &self.at, &emulated, &numbers) {
                 return Some(found);
             }
         }
@@ -123,6 +144,26 @@ impl InStages {
         };
         let u = point.u.into_iter().zip(away_u).map(|(u, more)| add(u, more)).collect();
         Some((add(point.c, away_c), u, log_det))
+    }
+
+    /// What polynomials give at θ, found together with that of others that are expected next.
+    fn numbers(&mut self, emulated: &Emulated, theta: &[f64]) -> Option<Numbers> {
+        while let Some((at, numbers)) = self.foretold.pop_front() {
+            if at == theta {
+                return Some(numbers);
+            }
+        }
+        while let Some(at) = self.expected.pop_front()
+            && at != theta
+        {}
+        let more = self.expected.len().min(emulated.at_once() - 1);
+        let next: Vec<Vec<f64>> =
+            iter::once(theta.to_vec()).chain(self.expected.drain(..more)).collect();
+        let places: Vec<Vec<f64>> = next.iter().map(|at| self.place(at)).collect();
+        let mut found = next.into_iter().zip(emulated.numbers(&places));
+        let (_, own) = found.next()?;
+        self.foretold.extend(found);
+        Some(own)
     }
 
     /// Log prior of θ with Jacobians.
@@ -203,6 +244,8 @@ impl Staged for InStages {
             modes: self.modes.clone(),
             before: self.before.clone(),
             emulated: self.emulated.clone(),
+            expected: VecDeque::new(),
+            foretold: VecDeque::new(),
             threads: self.threads,
             every: self.every,
             drawn: 0,
@@ -305,6 +348,10 @@ impl Staged for InStages {
 
     fn moved(&self, _found: &[f64], _truth: &[f64]) -> f64 {
         0.0 // coefficients are drawn around the mode itself
+    }
+
+    fn expect(&mut self, thetas: Vec<Vec<f64>>) {
+        self.expected = thetas.into();
     }
 
     fn output(
