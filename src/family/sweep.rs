@@ -59,6 +59,18 @@ impl<const A: usize> Filled<A> {
         }
     }
 
+    /// Log likelihoods of the first rows.
+    #[inline(always)]
+    fn write<D: Density<C, A>, const C: usize>(&self, each: &mut [f64]) {
+        let mut own = self.logp;
+        if D::FACTOR {
+            for i in 0..BLOCK {
+                own[i] -= ln(self.factor[i]);
+            }
+        }
+        each.copy_from_slice(&own[..each.len()]);
+    }
+
     /// Rows beyond the last one count for nothing.
     #[inline(always)]
     fn clear_from(&mut self, size: usize) {
@@ -187,13 +199,7 @@ impl<const A: usize> Work<A> {
             log_sigma.copy_from_slice(&filled.aux[0][..size]);
         }
         if !each.is_empty() {
-            let mut own = filled.logp;
-            if D::FACTOR {
-                for i in 0..BLOCK {
-                    own[i] -= ln(filled.factor[i]);
-                }
-            }
-            each.copy_from_slice(&own[..each.len()]);
+            filled.write::<D, C>(each);
         }
         if size < BLOCK {
             filled.clear_from(size);
