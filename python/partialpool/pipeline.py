@@ -8,17 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from partialpool import engine
-from partialpool.arrays import Array
 from partialpool.draws.posterior import Posterior, Provenance
-from partialpool.draws.summary import Summary
 from partialpool.engine.exact import check_likelihood
 from partialpool.engine.options import Asked
 from partialpool.engine.progress import RowProgress
-from partialpool.engine.rounds import Rounds, Verdict
+from partialpool.engine.rounds import Rounds
 from partialpool.engine.run import Run
 from partialpool.errors import NeedsRowsError
 from partialpool.finding import Finding
@@ -27,7 +24,7 @@ from partialpool.findings.data import design_findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.maximum import estimate_findings
 from partialpool.findings.priors import prior_conflicts
-from partialpool.findings.run import run_findings, too_few, verdict
+from partialpool.findings.run import Judge, run_findings, too_few
 from partialpool.likelihood import (
     Maximum,
     build_generalised,
@@ -116,7 +113,7 @@ def sampled(
     sampling = how.sampling
     judge = None
     if how.ess is not None:
-        judge = _Judge(_provenance(posed, "", "", how, began))
+        judge = Judge(_provenance(posed, "", "", how, began))
         rounds = Rounds(how.ess, judge)
         sampling = replace(sampling, draws=rounds.first(sampling.chains), rounds=rounds)
     model, run, reason = engine.sample(how.method, pooled, priors, sampling)
@@ -163,30 +160,6 @@ def estimated(
     provenance = _provenance(posed, how.method, "you asked for it", how, began)
     asked = _request(posed, pooling, priors, how)
     return kind(model, found, provenance, findings, pooled, asked)
-
-
-class _Judge(Struct):
-    """Let chains go on until findings would have nothing to say of their length.
-
-    The last summary is kept: where all draws are those of the last round, it is that of the fit.
-    """
-
-    record: Provenance
-    last: tuple[Array, Summary] | None = None
-
-    def __call__(self, model: Model, run: Run) -> Verdict:
-        summary = Posterior(model, run, self.record, []).judged_summary
-        self.last = run.b, summary
-        return verdict(summary, run)
-
-    def summary_of(self, fit: Posterior) -> Summary:
-        """Give the `judged_summary` of a fit."""
-        if self.last is not None and fit.run.certificate is None:
-            b, summary = self.last
-            # No two walks have the same coefficients.
-            if b.size and np.array_equal(b, fit.run.b):
-                return summary
-        return fit.judged_summary
 
 
 def _request(posed: Posed, pooling: Pooling, priors: Priors | None, how: Asked) -> Request:

@@ -85,19 +85,11 @@ pub(super) fn drift(
     let mut log_factor = vec![0.0; count * own.n_levels];
     let mut shift = vec![0.0; count * own.n_levels * own.q];
     let mut slide = vec![0.0; count * own.p];
-    let ways: [Vec<usize>; 2] = [(0..HOME).rev().collect(), (HOME + 1..count).collect()];
-    let of_way = |way: &Vec<usize>| -> Option<Vec<Levels>> {
-        let mut state = estimates.to_vec();
-        way.iter().map(|&knot| fit(&mut state, log_sizes[knot], ITERATIONS)).collect()
-    };
-    let found = one_by_one(ways.len(), all_threads(), |k| of_way(&ways[k]));
-    for (way, found) in ways.iter().zip(found) {
-        for (&knot, levels) in way.iter().zip(found?) {
-            log_factor[knot * own.n_levels..][..own.n_levels].copy_from_slice(&levels.log_factor);
-            let size = own.n_levels * own.q;
-            shift[knot * size..][..size].copy_from_slice(&levels.shift);
-            slide[knot * own.p..][..own.p].copy_from_slice(&levels.slide);
-        }
+    for (knot, levels) in both_ways(estimates, &log_sizes, fit)? {
+        log_factor[knot * own.n_levels..][..own.n_levels].copy_from_slice(&levels.log_factor);
+        let size = own.n_levels * own.q;
+        shift[knot * size..][..size].copy_from_slice(&levels.shift);
+        slide[knot * own.p..][..own.p].copy_from_slice(&levels.slide);
     }
     // Coefficients with bounds have coordinates that a slide would leave.
     if part.coefficients.bounded.iter().any(Option::is_some) {
@@ -112,6 +104,22 @@ pub(super) fn drift(
         shift,
         slide,
     })
+}
+
+/// Fits at all sizes but the one where the pilot ended, from there on both ways.
+fn both_ways(
+    estimates: &[Estimate],
+    log_sizes: &[f64],
+    fit: impl Fn(&mut Vec<Estimate>, f64, usize) -> Option<Levels> + Sync,
+) -> Option<Vec<(usize, Levels)>> {
+    let ways: [Vec<usize>; 2] = [(0..HOME).rev().collect(), (HOME + 1..log_sizes.len()).collect()];
+    let found = one_by_one(ways.len(), all_threads(), |k| -> Option<Vec<_>> {
+        let mut state = estimates.to_vec();
+        let at = |&knot: &usize| Some((knot, fit(&mut state, log_sizes[knot], ITERATIONS)?));
+        ways[k].iter().map(at).collect()
+    });
+    let found: Option<Vec<Vec<_>>> = found.into_iter().collect();
+    Some(found?.into_iter().flatten().collect())
 }
 
 /// Whether coefficients have hardly moved.

@@ -9,8 +9,7 @@ from partialpool.cli import main
 from partialpool.engine import chains as of_chains
 from partialpool.engine.rounds import Rounds, Verdict, most_draws
 from partialpool.errors import InputError
-from partialpool.findings.run import verdict
-from partialpool.pipeline import _Judge
+from partialpool.findings.run import Judge, verdict
 
 RNG = np.random.default_rng(3)
 N = 400
@@ -182,7 +181,7 @@ def test_the_summary_of_the_last_round_is_that_of_the_fit():
     table = {"g": list("aabbccdd"), "y": [0, 2, 1, 4, 2, 2, 5, 1]}
     how = {"family": "poisson", "method": "nuts", "draws": 30, "progress": False}
     fit, other = (pp.fit("y ~ 1 + (1 | g)", table, seed=seed, **how) for seed in (1, 2))
-    judge = _Judge(fit.provenance)
+    judge = Judge(fit.provenance)
     assert judge.summary_of(fit).labels == fit.judged_summary.labels  # nothing was judged
     found = judge(fit.model, fit.run)
     kept = judge.last[1]

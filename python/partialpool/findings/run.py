@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
 
 from partialpool import called, limits
 from partialpool.arrays import Array, Ints, quantiles, sd_of
 from partialpool.draws.diagnostics import energy_bfmi
+from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.draws.summary import Summary
 from partialpool.engine import GroupDraws, Run
 from partialpool.engine.rounds import Rounds, Verdict
@@ -132,6 +134,30 @@ def _sizes(summary: Summary) -> Array:
 def verdict(summary: Summary, run: Run) -> Verdict:
     """Tell what draws so far are worth."""
     return Verdict(float(np.min(_sizes(summary), initial=np.inf)), not len(_apart(summary, run)))
+
+
+class Judge(Struct):
+    """Let chains go on until findings would have nothing to say of their length.
+
+    The last summary is kept: where all draws are those of the last round, it is that of the fit.
+    """
+
+    record: Provenance
+    last: tuple[Array, Summary] | None = None
+
+    def __call__(self, model: Model, run: Run) -> Verdict:
+        summary = Posterior(model, run, self.record, []).judged_summary
+        self.last = run.b, summary
+        return verdict(summary, run)
+
+    def summary_of(self, fit: Posterior) -> Summary:
+        """Give the `judged_summary` of a fit."""
+        if self.last is not None and fit.run.certificate is None:
+            b, summary = self.last
+            # No two walks have the same coefficients.
+            if b.size and np.array_equal(b, fit.run.b):
+                return summary
+        return fit.judged_summary
 
 
 def too_few(summary: Summary, run: Run, rounds: Rounds) -> list[Finding]:
