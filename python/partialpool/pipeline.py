@@ -16,7 +16,6 @@ from partialpool.engine.exact import check_likelihood
 from partialpool.engine.options import Asked
 from partialpool.engine.progress import RowProgress
 from partialpool.engine.rounds import Rounds
-from partialpool.engine.run import Run
 from partialpool.errors import NeedsRowsError
 from partialpool.finding import Finding
 from partialpool.findings.approximate import approximate_findings
