@@ -25,8 +25,6 @@ pub struct Moments<'a> {
 pub struct Columns<'a> {
     /// What those that do not vary are; NaN for those that do.
     pub fixed: &'a [f64],
-    /// What is added to the means.
-    pub added: &'a [f64],
     /// Of all rows of the table.
     pub sd: &'a [f64],
 }
@@ -40,9 +38,16 @@ pub struct Points {
     pub copies: Vec<i64>,
 }
 
-/// Make the points; `sets` are the columns that are wanted together.
-pub fn points(cells: &Moments, columns: &Columns, sets: &[Vec<usize>], threads: usize) -> Points {
-    let maker = Maker::new(cells, columns, sets);
+/// Make the points; `added` is added to the means, and `sets` are the columns that are wanted
+/// together.
+pub fn points(
+    cells: &Moments,
+    columns: &Columns,
+    added: &[f64],
+    sets: &[Vec<usize>],
+    threads: usize,
+) -> Points {
+    let maker = Maker::new(cells, columns);
     let mut copies = vec![0; cells.weight.len()];
     in_parts(&mut copies, threads, |first, some| {
         let mut varied = Vec::new();
@@ -65,26 +70,47 @@ pub fn points(cells: &Moments, columns: &Columns, sets: &[Vec<usize>], threads: 
         left = (rest, others);
     }
     in_parts(&mut parts, threads, |first, some| {
+        let (mut room, mut whole) = (maker.room(), columns.fixed.to_vec());
         for (k, (precision, values)) in some.iter_mut().enumerate() {
-            maker.fill((first + k) * SHARE, precision, values);
+            let (mut at, mut cell) = (0, (first + k) * SHARE);
+            while at < precision.len() {
+                maker.each(cell, &mut room, |weight, point| {
+                    for &c in maker.free() {
+                        whole[c] = point[c] + added[c];
+                    }
+                    precision[at] = weight;
+                    for (to, set) in values.iter_mut().zip(sets) {
+                        for (to, &c) in to[at * set.len()..].iter_mut().zip(set) {
+                            *to = whole[c];
+                        }
+                    }
+                    at += 1;
+                });
+                cell += 1;
+            }
         }
     });
     drop(parts);
     Points { values, precision, copies }
 }
 
-struct Maker<'a> {
+/// Makes the points of one cell after the other.
+pub struct Maker<'a> {
     cells: &'a Moments<'a>,
     columns: &'a Columns<'a>,
-    sets: &'a [Vec<usize>],
     /// Columns that vary.
     free: Vec<usize>,
 }
 
 impl<'a> Maker<'a> {
-    fn new(cells: &'a Moments<'a>, columns: &'a Columns<'a>, sets: &'a [Vec<usize>]) -> Self {
+    pub fn new(cells: &'a Moments<'a>, columns: &'a Columns<'a>) -> Self {
         let free = (0..columns.fixed.len()).filter(|&k| columns.fixed[k].is_nan()).collect();
-        Self { cells, columns, sets, free }
+        Self { cells, columns, free }
+    }
+
+    /// The columns that vary.
+    pub fn free(&self) -> &[usize] {
+        &self.free
     }
 
     fn root(&self, cell: usize) -> &[f64] {
@@ -109,33 +135,34 @@ impl<'a> Maker<'a> {
         found.sort_unstable();
     }
 
-    /// Make the points of cells from this one on.
-    fn fill(&self, first: usize, precision: &mut [f64], values: &mut [&mut [f64]]) {
+    /// Give every point of a cell to `take`: how much it weighs, and its columns less what is added
+    /// to them; those that do not vary are left as `room` has them.
+    pub fn each(&self, cell: usize, room: &mut Room, mut take: impl FnMut(f64, &[f64])) {
         let d = self.columns.fixed.len();
-        let (mut varied, mut at, mut cell) = (Vec::new(), 0, first);
-        let mut point = self.columns.fixed.to_vec();
-        while at < precision.len() {
-            self.varied(cell, &mut varied);
-            let (mean, root) = (&self.cells.mean[cell * d..][..d], self.root(cell));
-            let copies = (varied.len() + 1) as f64;
-            let stretch = (copies / self.cells.weight[cell]).sqrt();
-            for i in 0..=varied.len() {
-                for &c in &self.free {
-                    let own = varied.iter().enumerate().skip(i.max(1) - 1);
-                    let sum: f64 = own.map(|(k, &a)| helmert(i, k + 1) * root[a * d + c]).sum();
-                    point[c] = sum * stretch + (mean[c] + self.columns.added[c]);
-                }
-                precision[at] = self.cells.weight[cell] / copies;
-                for (to, set) in values.iter_mut().zip(self.sets) {
-                    for (to, &c) in to[at * set.len()..].iter_mut().zip(set) {
-                        *to = point[c];
-                    }
-                }
-                at += 1;
+        self.varied(cell, &mut room.varied);
+        let (mean, root) = (&self.cells.mean[cell * d..][..d], self.root(cell));
+        let copies = (room.varied.len() + 1) as f64;
+        let stretch = (copies / self.cells.weight[cell]).sqrt();
+        for i in 0..=room.varied.len() {
+            for &c in &self.free {
+                let own = room.varied.iter().enumerate().skip(i.max(1) - 1);
+                let sum: f64 = own.map(|(k, &a)| helmert(i, k + 1) * root[a * d + c]).sum();
+                room.point[c] = sum * stretch + mean[c];
             }
-            cell += 1;
+            take(self.cells.weight[cell] / copies, &room.point);
         }
     }
+
+    /// What a thread needs to make points.
+    pub fn room(&self) -> Room {
+        Room { varied: Vec::new(), point: vec![0.0; self.columns.fixed.len()] }
+    }
+}
+
+/// Working storage for the points of a cell.
+pub struct Room {
+    varied: Vec<usize>,
+    point: Vec<f64>,
 }
 
 /// Entry of row i in column k ≥ 1, which ends with row k.
@@ -161,13 +188,11 @@ mod tests {
             mean: &[0.0, 1.0, 2.0, 3.0, 0.0, 5.0, 6.0, 7.0],
             root: &[root.concat(), vec![0.0; 16]].concat(),
         };
-        let columns = Columns {
-            fixed: &[1.0, f64::NAN, f64::NAN, f64::NAN],
-            added: &[0.0, 10.0, 20.0, 0.0],
-            sd: &[0.0, 1.0, 2.0, 1.0],
-        };
+        let columns =
+            Columns { fixed: &[1.0, f64::NAN, f64::NAN, f64::NAN], sd: &[0.0, 1.0, 2.0, 1.0] };
+        let added = [0.0, 10.0, 20.0, 0.0];
         let sets = [vec![0, 1, 2, 3], vec![3, 0]];
-        let found = points(&cells, &columns, &sets, 2);
+        let found = points(&cells, &columns, &added, &sets, 2);
         assert_eq!(found.copies, [3, 1]);
         assert_eq!(found.values[1][..4], [found.values[0][3], 1.0, found.values[0][7], 1.0]);
         assert_eq!(found.values[0][12..], [1.0, 15.0, 26.0, 7.0]);
@@ -183,7 +208,7 @@ mod tests {
                 assert!((sum - wanted).abs() < 1e-13, "{a} {c} {sum} {wanted}");
             }
         }
-        let one = points(&cells, &columns, &sets, 1);
+        let one = points(&cells, &columns, &added, &sets, 1);
         assert_eq!((one.values, one.precision), (found.values, found.precision));
     }
 }

@@ -79,6 +79,23 @@ class CrossProducts:
         threads: int = 1,
     ) -> CrossProducts: ...
     @staticmethod
+    def of_cells(
+        *,
+        z: _Array,
+        xy: _Array,
+        steps: _Array,
+        weight: _Array,
+        mean: _Array,
+        root: _Array,
+        fixed: _Array,
+        sd: _Array,
+        codes: NDArray[np.int64],
+        n_levels: int,
+        unscale: _Array,
+        n_rows: int,
+        threads: int,
+    ) -> CrossProducts: ...
+    @staticmethod
     def from_parts(*, r: _Array, b: _Array, w: _Array, n_rows: int) -> CrossProducts: ...
     @property
     def n_levels(self) -> int: ...

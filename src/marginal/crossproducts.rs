@@ -9,6 +9,7 @@
 use super::Reduced;
 use crate::lanes::{LANES, Lane};
 use crate::parallel::in_parts;
+use crate::points::Maker;
 
 /// Share of a row's largest entry below which an entry counts as rounding error.
 const NOISE: f64 = 1e-11;
@@ -89,14 +90,15 @@ impl CrossProducts {
         self.n_rows += 1;
     }
 
-    /// Add rows, which `row` writes into what it is given.
+    /// Add rows, of which each item has some; what a thread makes gives them to what adds them, as
+    /// Z and `[X y]`. `codes` are the levels of the items.
     ///
-    /// Where there are many levels, whose rows stand together and in order, shares of the levels are
+    /// Where there are many levels, whose items stand together and in order, shares of the levels are
     /// added up side by side: as many as levels make, whatever the number of threads.
-    pub fn add_rows(
+    pub fn add_items<Rows: FnMut(usize, &mut dyn FnMut(&mut [f64], &mut [f64]))>(
         &mut self,
         codes: &[i64],
-        row: impl Fn(usize, &mut [f64], &mut [f64]) + Sync,
+        make: impl Fn() -> Rows + Sync,
         threads: usize,
     ) {
         let (q, width) = (self.q, self.width);
@@ -118,16 +120,12 @@ impl CrossProducts {
             first = last;
         }
         in_parts(&mut parts, threads, |at, some| {
-            let (mut z, mut xy) = (vec![0.0; q], vec![0.0; width]);
-            for (k, (rows, share)) in some.iter_mut().enumerate() {
-                let level = (at + k) * SHARE * LANES;
-                for i in rows.clone() {
-                    row(i, &mut z, &mut xy);
-                    share.add_row(
-                        if q == 0 { 0 } else { codes[i] as usize - level },
-                        &mut z,
-                        &mut xy,
-                    );
+            let mut rows = make();
+            for (k, (items, share)) in some.iter_mut().enumerate() {
+                let first = (at + k) * SHARE * LANES;
+                for i in items.clone() {
+                    let level = if q == 0 { 0 } else { codes[i] as usize - first };
+                    rows(i, &mut |z, xy| share.add_row(level, z, xy));
                 }
             }
         });
@@ -135,6 +133,49 @@ impl CrossProducts {
             self.w.iter_mut().zip(part).for_each(|(w, own)| *w += own);
         }
         self.n_rows += codes.len();
+    }
+
+    /// Add rows, which `row` writes into what it is given, an item each.
+    pub fn add_rows(
+        &mut self,
+        codes: &[i64],
+        row: impl Fn(usize, &mut [f64], &mut [f64]) + Sync,
+        threads: usize,
+    ) {
+        let (q, width) = (self.q, self.width);
+        let make = || {
+            let (mut z, mut xy) = (vec![0.0; q], vec![0.0; width]);
+            let row = &row;
+            move |i: usize, add: &mut dyn FnMut(&mut [f64], &mut [f64])| {
+                row(i, &mut z, &mut xy);
+                add(&mut z, &mut xy);
+            }
+        };
+        self.add_items(codes, make, threads);
+    }
+
+    /// Add the points that have the moments of cells. Working columns are affine in those of the
+    /// cells, so that they are told by their values at corners.
+    pub fn add_cells(&mut self, codes: &[i64], maker: &Maker, at: &Corners, threads: usize) {
+        let (q, width) = (self.q, self.width);
+        let steps = at.steps(maker.free(), q, width);
+        let (steps, base) = (&steps, &at.values[..q + width]);
+        let make = || {
+            let (mut room, mut row) = (maker.room(), vec![0.0; q + width]);
+            move |cell: usize, add: &mut dyn FnMut(&mut [f64], &mut [f64])| {
+                maker.each(cell, &mut room, |weight, point| {
+                    row.copy_from_slice(base);
+                    for (&c, step) in maker.free().iter().zip(steps.chunks_exact(q + width)) {
+                        row.iter_mut().zip(step).for_each(|(to, step)| *to += point[c] * step);
+                    }
+                    let root = weight.sqrt();
+                    row.iter_mut().for_each(|value| *value *= root);
+                    let (z, xy) = row.split_at_mut(q);
+                    add(z, xy);
+                });
+            }
+        };
+        self.add_items(codes, make, threads);
     }
 
     /// Mirror W and bring R from working columns of Z back to the user's: `R ← R · unscale`
@@ -160,6 +201,27 @@ impl CrossProducts {
                 }
             }
         }
+    }
+}
+
+/// Working columns at corners: where the columns of cells are what is added to them, and for each
+/// of these where it alone is higher.
+pub struct Corners<'a> {
+    /// Z and `[X y]`, a corner after the other.
+    pub values: &'a [f64],
+    /// How much higher each column is at its corner.
+    pub steps: &'a [f64],
+}
+
+impl Corners<'_> {
+    /// What a unit of each of these columns adds to the working ones.
+    fn steps(&self, columns: &[usize], q: usize, width: usize) -> Vec<f64> {
+        let (base, corners) = self.values.split_at(q + width);
+        let one = |&c: &usize| {
+            let corner = &corners[c * (q + width)..][..q + width];
+            corner.iter().zip(base).map(move |(high, low)| (high - low) / self.steps[c])
+        };
+        columns.iter().flat_map(one).collect()
     }
 }
 
@@ -208,6 +270,7 @@ impl Share<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::points::{Columns, Moments, points};
 
     #[test]
     fn reduced_rows_keep_all_cross_products() {
@@ -260,6 +323,34 @@ mod tests {
         for (two, one) in two.w.iter().zip(&one.w) {
             assert!((two - one).abs() <= 1e-12 * one.abs());
         }
+    }
+
+    #[test]
+    fn cells_are_added_as_their_points_are() {
+        // Columns 1, x, y of the cells; working ones are [1, 2x − 3] and [x + y, y − 5].
+        let cells = Moments {
+            weight: &[2.5, 7.0],
+            mean: &[0.0, 1.0, 2.0, 0.0, -5.0, 6.0],
+            root: &[0.0, 0.0, 0.0, 0.0, 2.0, 4.0, 0.0, 0.0, 1.5].repeat(2),
+        };
+        let columns = Columns { fixed: &[1.0, f64::NAN, f64::NAN], sd: &[0.0, 1.0, 2.0] };
+        let work = |x: f64, y: f64| [1.0, 2.0 * x - 3.0, x + y, y - 5.0];
+        let corners = [(10.0, 20.0), (10.0, 20.0), (14.0, 20.0), (10.0, 20.5)];
+        let corners = corners.map(|(x, y)| work(x, y)).concat();
+        let at = Corners { values: &corners, steps: &[1.0, 4.0, 0.5] };
+        let mut found = CrossProducts::new(2, 2, 3);
+        found.add_cells(&[0, 2], &Maker::new(&cells, &columns), &at, 2);
+        let all = points(&cells, &columns, &[0.0, 10.0, 20.0], &[vec![1, 2]], 1);
+        let mut wanted = CrossProducts::new(2, 2, 3);
+        for (i, row) in all.values[0].chunks_exact(2).enumerate() {
+            let mut own = work(row[0], row[1]).map(|value| value * all.precision[i].sqrt());
+            let (z, xy) = own.split_at_mut(2);
+            wanted.add_row([0, 0, 0, 2, 2, 2][i], z, xy);
+        }
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-11);
+        assert!(close(found.r.as_flattened(), wanted.r.as_flattened()));
+        assert!(close(found.b.as_flattened(), wanted.b.as_flattened()));
+        assert!(close(&found.w, &wanted.w) && found.w[0] > 1.0);
     }
 
     #[test]

@@ -32,24 +32,37 @@ fn cell_points<'py>(
     sets: Vec<Vec<usize>>,
     threads: usize,
 ) -> PyResult<Made<'py>> {
-    let (n, d) = (weight.as_array().len(), fixed.as_array().len());
-    if mean.as_array().dim() != (n, d)
-        || root.as_array().dim() != (n, d, d)
-        || added.as_array().len() != d
-        || sd.as_array().len() != d
-        || sets.iter().flatten().any(|&column| column >= d)
-    {
-        return Err(shape_error("cells and columns"));
+    let d = fixed.as_array().len();
+    if added.as_array().len() != d || sets.iter().flatten().any(|&column| column >= d) {
+        return Err(shape_error("columns"));
     }
-    let cells =
-        Moments { weight: weight.as_slice()?, mean: mean.as_slice()?, root: root.as_slice()? };
-    let columns =
-        Columns { fixed: fixed.as_slice()?, added: added.as_slice()?, sd: sd.as_slice()? };
-    let found = py.detach(|| points(&cells, &columns, &sets, threads));
+    let (cells, columns) = cells(&weight, &mean, &root, [&fixed, &sd])?;
+    let added = added.as_slice()?;
+    let found = py.detach(|| points(&cells, &columns, added, &sets, threads));
     let rows = found.precision.len();
     let shaped = found.values.into_iter().zip(&sets);
     let values = shaped
         .map(|(values, set)| PyArray1::from_vec(py, values).reshape([rows, set.len()]))
         .collect::<PyResult<_>>()?;
     Ok((values, found.precision.into_pyarray(py), found.copies.into_pyarray(py)))
+}
+
+/// Moments of cells, and what is known of their columns: `fixed` and `sd`.
+pub fn cells<'a>(
+    weight: &'a PyReadonlyArray1<'_, f64>,
+    mean: &'a PyReadonlyArray2<'_, f64>,
+    root: &'a PyReadonlyArray3<'_, f64>,
+    [fixed, sd]: [&'a PyReadonlyArray1<'_, f64>; 2],
+) -> PyResult<(Moments<'a>, Columns<'a>)> {
+    let (n, d) = (weight.as_array().len(), fixed.as_array().len());
+    if mean.as_array().dim() != (n, d)
+        || root.as_array().dim() != (n, d, d)
+        || sd.as_array().len() != d
+    {
+        return Err(shape_error("cells and columns"));
+    }
+    Ok((
+        Moments { weight: weight.as_slice()?, mean: mean.as_slice()?, root: root.as_slice()? },
+        Columns { fixed: fixed.as_slice()?, sd: sd.as_slice()? },
+    ))
 }

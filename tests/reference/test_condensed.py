@@ -150,6 +150,39 @@ def test_random_models(seed):
     assert_same(expected, found, rng)
 
 
+@pytest.mark.parametrize("seed", RANDOM)
+def test_corners_stand_for_points(seed):
+    """What is done to the corners of cells is what is done to all their points, and then reduced."""
+    _, design, pooling, priors = question([41, seed])
+    pooled, found = built(condensed(design), pooling, priors)
+    if len(pooled.design.factors) > 1:
+        return  # whose points are made anyway
+    assert len(pooled.design.y) == len(pooled.design.condensed.whole.fixed) + 1
+    points = replace(pooled, design=pooled.design.points())
+    wanted = build_marginal(points, priors)
+    for own, same in zip(wanted.reduced.data.parts(), found.reduced.data.parts(), strict=True):
+        assert close(own, same, 1e-12 if "poly" not in design.terms.formula else CLOSE)
+    assert close([1e-9, *wanted.core.start()], [1e-9, *found.core.start()], 1e-8)
+
+
+def test_some_cells_have_their_points():
+    """Those of some cells are among those of all, with their levels."""
+    design = condensed(
+        build_design(parse_formula("y ~ x + (1 | g) + (z | h)"), table(np.random.default_rng(2)))
+    )
+    every, picked = design.points(), np.array([3, 0, 7])
+    some = design.points(picked)
+    copies = design.condensed.cells.points([[0]]).copies
+    first = np.cumsum(copies) - copies
+    places = np.concatenate([first[k] + np.arange(copies[k]) for k in picked])
+    assert np.array_equal(some.X, every.X[places])
+    assert np.array_equal(some.y, every.y[places])
+    assert np.array_equal(some.condensed.precision, every.condensed.precision[places])
+    for one, other in zip(some.factors, every.factors, strict=True):
+        assert np.array_equal(one.Z, other.Z[places])
+        assert np.array_equal(one.codes, other.codes[places])
+
+
 @pytest.mark.parametrize("term", ["x * f", "a * f"])
 def test_mirrored_axes(term):
     """The sign of an axis within x:f is one of rounding, and only that of correlations hangs on it.
@@ -361,7 +394,7 @@ def test_points_have_the_moments():
     rng = np.random.default_rng(9)
     data = table(rng)
     design = build_design(parse_formula("y ~ x + (1 | g)"), data)
-    found = condensed(design)
+    found = condensed(design).points()
     codes, precision = found.factors[0].codes, found.condensed.precision
     for level in range(len(found.factors[0].levels)):
         rows, points = design.factors[0].codes == level, codes == level

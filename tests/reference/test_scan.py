@@ -19,6 +19,7 @@ from partialpool.data import Source, open_table
 from partialpool.data.framed import TextKind
 from partialpool.data.frames import FrameReader
 from partialpool.errors import InputError
+from partialpool.model.marginal import build_marginal
 from partialpool.spec import OnePass, Spec, pose
 
 CLOSE = 1e-10
@@ -150,7 +151,7 @@ def assert_same(one, other):
     assert close(one.condensed.mean, other.condensed.mean)
     assert close(one.condensed.logs, other.condensed.logs, one.n_rows)
     facts = [one.condensed.facts, *(factor.known for factor in one.factors)]
-    assert close(products(one, facts), products(other, facts))
+    assert close(products(one.points(), facts), products(other.points(), facts))
     assert one.condensed.axes.keys() == other.condensed.axes.keys()
 
 
@@ -277,3 +278,31 @@ def test_dates_with_and_without_a_time_are_one_level_each():
     data = pd.DataFrame({"y": rng.normal(size=40), "t": times})
     spec = Spec("y ~ 1 + (1 | t)")
     assert_same(condensed(pose(spec, data).design), pose(spec, data, OnePass(True)).design)
+
+
+@pytest.mark.parametrize("pooling", ["partial", "none", "complete"])
+@pytest.mark.parametrize("roles", [{}, {"weights": "w"}])
+def test_many_levels_are_reduced_as_rows_are(roles, pooling, tmp_path):
+    """So many that shares of them are added up side by side; most have two rows or one."""
+    rng = np.random.default_rng(6)
+    levels, n = 70_000, 120_000
+    id_ = np.append(np.arange(levels), rng.integers(0, levels, n - levels))
+    data = pd.DataFrame({"id": rng.permutation(levels)[id_] * 7 - 3, "x": rng.normal(4, 2, n)})
+    data["w"] = rng.uniform(0.5, 2, n)
+    data["y"] = 1e5 + data["x"] * (1 + rng.normal(size=levels)[id_]) + rng.normal(size=n)
+    data = data.sample(frac=1, random_state=1).reset_index(drop=True)
+    spec, path = Spec("y ~ x + (x | id)", **roles), as_parquet(data, tmp_path)
+    one, other = (
+        build_marginal(pose(spec, path, OnePass(asked)).pool(pooling)) for asked in (False, True)
+    )
+    start = np.array(one.core.start())
+    assert np.allclose(start, other.core.start(), atol=1e-7)
+    for _ in range(2):
+        u = start + rng.normal(scale=0.3, size=len(start))
+        (value, slope), (found, steep) = (m.core.logp_and_grad(u) for m in (one, other))
+        assert close([value], [found], n)
+        assert close(slope, steep, n)
+    for own, same in zip(one.groups, other.groups, strict=True):
+        assert np.array_equal(own.levels, same.levels)
+        assert np.array_equal(own.counts, same.counts)
+        assert np.array_equal(own.estimable, same.estimable)

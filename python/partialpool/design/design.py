@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
@@ -15,6 +16,7 @@ from partialpool.columns import ColumnFacts
 from partialpool.data import Note, Table
 from partialpool.formula import Term, Terms
 
+from .cells import Cells
 from .plan import Aliased, Plan
 from .roles import ROLES, total_offset
 
@@ -37,7 +39,7 @@ class GroupFactor(Struct, frozen=True, eq=False, dict=True):
     Z : numpy.ndarray
         (n, q) the group columns.
     codes : numpy.ndarray
-        (n,) each row's index into ``levels``.
+        (n,) each row's index into ``levels``; where rows are corners, that of each cell.
     levels : numpy.ndarray
         The levels that occur, sorted (categorical: in their order), as they came in. Of several
         columns: their values joined by ``:``, in the order of the first column's, then the next's.
@@ -172,7 +174,7 @@ class Design(Struct, frozen=True, eq=False, weakref=True):
     unused : tuple of str
         Categories that no row has; they are no categories of the model.
     condensed : Condensed or None
-        Where rows of the arrays stand for many of the table's: how.
+        Where the arrays do not have the rows of the table: how they stand for them.
     """
 
     terms: Terms
@@ -204,6 +206,32 @@ class Design(Struct, frozen=True, eq=False, weakref=True):
     def described(self) -> Design:
         """Rows that have the means and sds of those of the table, each standing for as many."""
         return self if self.condensed is None else self.condensed.summary
+
+    def points(self, some: Ints | None = None) -> Design:
+        """The design with points for corners, all or those of some cells; itself if it has rows.
+
+        Points are weighted rows, of as many as each cell needs for its moments.
+        """
+        own = self.condensed
+        if own is None or own.cells is None:
+            return self
+        cells = own.cells if some is None else own.cells.some(some)
+        sets = [cells.places(names) for names in (self.columns, *(f.terms for f in self.factors))]
+        made = cells.points([*sets, [len(cells.fixed) - 1]])
+        (X, *Z, y), copies = made.values, made.copies
+        weigh = {"weights": made.precision, "se": made.precision**-0.5}
+        factors = [
+            replace(factor, Z=columns, codes=np.repeat(_picked(factor.codes, some), copies))
+            for factor, columns in zip(self.factors, Z, strict=True)
+        ]
+        return replace(
+            self,
+            y=y[:, 0],
+            X=X,
+            factors=tuple(factors),
+            roles={role: weigh[role] for role in self.roles},
+            condensed=replace(own, cells=None, whole=None, precision=made.precision),
+        )
 
     @property
     def origin(self) -> float:
@@ -260,15 +288,22 @@ class Design(Struct, frozen=True, eq=False, weakref=True):
 
 
 class Condensed(Struct, frozen=True, eq=False):
-    """How the rows of a design's arrays stand for the rows of a table, many for each.
+    """How the arrays of a design stand for the rows of a table, of which cells tell the moments.
 
-    They have the first and second moments of the table's rows, weighted, in each combination of
-    levels, and so the same Gaussian likelihood. `n_rows` is the number of the table's.
+    Either the rows of the arrays are corners, of which those of the table are weighted sums (see
+    `Cells`), or points: these have the first and second moments of the table's rows, weighted, in
+    each combination of levels, and so the same Gaussian likelihood. `n_rows` is the number of the
+    table's.
 
     Parameters
     ----------
-    precision : numpy.ndarray
-        (n,) sum of the precision weights that each row stands for; rows where there are none.
+    cells : Cells or None
+        What the rows add up to, where those of the arrays are corners.
+    whole : Cells or None
+        The same of all rows together, as one cell.
+    precision : numpy.ndarray or None
+        (n,) where they are points, sum of the precision weights that each stands for; rows where
+        there are none.
     summary : Design
         A few rows, unweighted, that have the moments of all rows of the table whatever they weigh.
     origin : float
@@ -281,13 +316,19 @@ class Condensed(Struct, frozen=True, eq=False):
         By factor and term, what fixes the axes within a term with categories (see `own_parts`).
     """
 
-    precision: Array
+    cells: Cells | None
+    whole: Cells | None
+    precision: Array | None
     summary: Design
     origin: float
     facts: ColumnFacts
     mean: float
     logs: float
     axes: Mapping[str, Mapping[Term, Array]] = field(default_factory=dict)
+
+
+def _picked(codes: Ints, some: Ints | None) -> Ints:
+    return codes if some is None else codes[some]
 
 
 def _rows(count: int) -> str:

@@ -65,13 +65,15 @@ def left_over(pooled: Pooled) -> LeftOver:
     >>> left_over(pool(build_design(parse_formula("y ~ x"), data), "partial")).exact
     True
     """
-    design = pooled.design if pooled.design.condensed is None else _as_written(pooled.design)
-    y = pooled.family.linear(design.y)
-    y = y if design.total_offset is None else y - design.total_offset
+    whole, picked = pooled.design, _some_cells(pooled.design)
+    design, n_rows = _as_written(whole, picked), whole.n_rows
+    if picked is not None and whole.condensed is not None and whole.condensed.cells is not None:
+        n_rows = int(whole.condensed.cells.n[picked].sum())
     some = _some_rows(design)
-    found = _left(design, y, some)
-    if found.exact and len(some) < len(y):
-        found = _left(design, y, np.arange(len(y)))
+    found = _left(pooled, design, some, n_rows)
+    if found.exact and (picked is not None or len(some) < len(design.y)):
+        design = _as_written(whole)
+        found = _left(pooled, design, np.arange(len(design.y)), whole.n_rows)
     return found
 
 
@@ -165,16 +167,43 @@ def _some_rows(design: Design) -> NDArray[np.int64]:
     return np.sort(np.append(rows, last)[:SOME_ROWS])
 
 
-def _as_written(design: Design) -> Design:
-    """Columns and responses that no constant among the columns brings back to where they were."""
-    assert design.condensed is not None
+def _some_cells(design: Design) -> NDArray[np.int64] | None:
+    """Cells of the levels with most rows, so many that their points are few; None for all rows."""
+    cells = None if design.condensed is None else design.condensed.cells
+    if cells is None or not design.factors:
+        return None
+    enough = SOME_ROWS // (len(cells.fixed) + 1)
+    largest = max(design.factors, key=lambda factor: len(factor.levels))
+    codes, counts = largest.codes, largest.counts
+    if len(codes) <= enough:
+        return None
+    taken = counts >= 0
+    if len(counts) > enough:
+        least = np.partition(counts, -enough)[-enough]
+        taken = counts > least
+        taken[np.flatnonzero(counts == least)[: enough - taken.sum()]] = True
+    picked = np.flatnonzero(taken[codes])
+    if len(picked) > enough:
+        order = np.lexsort((codes[picked], -counts[codes[picked]]))
+        picked = np.sort(picked[order[:enough]])
+    return picked
+
+
+def _as_written(design: Design, cells: NDArray[np.int64] | None = None) -> Design:
+    """Rows, or points, with what no constant among the columns brings back to where it was."""
+    rows = design.points(cells)
+    if design.condensed is None:
+        return rows
     scale, shift = scales(design), design.condensed.facts.shift
     if scale.parts["mu"].ones.any() or any(own.whole.ones.any() for own in scale.factors.values()):
-        return design
-    return replace(design, y=design.y + design.origin, X=design.X + shift)
+        return rows
+    return replace(rows, y=rows.y + design.origin, X=rows.X + shift)
 
 
-def _left(design: Design, y: Array, rows: NDArray[np.int64]) -> LeftOver:
+def _left(pooled: Pooled, design: Design, rows: NDArray[np.int64], n_rows: int) -> LeftOver:
+    """Look at some rows of a design, all of which stand for so many of the table."""
+    y = pooled.family.linear(design.y)
+    y = y if design.total_offset is None else y - design.total_offset
     columns, y = _Columns.of(design, rows), y[rows]
     largest = float(np.max(np.abs(y)))
     if not math.isfinite(largest):
@@ -190,7 +219,7 @@ def _left(design: Design, y: Array, rows: NDArray[np.int64]) -> LeftOver:
         rounding += ROUNDING * abs(design.origin) / (largest or 1.0) + ROTATED * _rms(around)
     left, size = _rms(columns.residual(y, rounding)), _rms(around)
     # Rows that are added up to fewer points vary where no column does.
-    if left < SATURATED * size and len(design.y) == design.n_rows:
+    if left < SATURATED * size and len(design.y) == n_rows:
         noise = np.random.default_rng(0).normal(size=len(rows))
         if _rms(columns.residual(noise, SATURATED)) <= SATURATED:
             return LeftOver(math.nan, False)
@@ -220,6 +249,7 @@ class _Columns(Struct, frozen=True):
     def of(cls, design: Design, rows: NDArray[np.int64]) -> _Columns:
         root = None
         if design.condensed is not None:
+            assert design.condensed.precision is not None
             precision = design.condensed.precision[rows]
             root = np.sqrt(precision / np.mean(precision))
         X = _times(design.X[rows], root)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool import _core, called, limits
@@ -40,9 +41,11 @@ class _Part(Struct, frozen=True):
 
 def prior_conflicts(pooled: Pooled, model: Model, run: Run) -> Iterator[Finding]:
     """Find priors of coefficients that lie far from what the data say without them."""
-    found = list(_parts(pooled, model, run))
-    if not any(part.suspects for part in found):
+    if not any(part.suspects for part in _parts(pooled, model, run)):
         return
+    design = pooled.design
+    pooled = replace(pooled, design=design.points(_some_cells(design)))
+    found = list(_parts(pooled, model, run))
     said = data_estimate(pooled, model, run, [part.parts for part in found])
     for part, (estimate, error) in zip(found, said, strict=True):
         values = part.at.values(estimate)
@@ -131,8 +134,6 @@ def data_estimate(
     """
     design, n = pooled.design, len(pooled.design.y)
     rows = np.arange(0, n, max(1, -(-n // MOST_ROWS)))
-    if design.condensed is not None:
-        rows = _whole_cells(design)
     z, weight = _working_response(pooled, model, run, rows)
     flat = [coordinates(one, [Flat()] * len(one.terms)) for one in parts]
     columns = np.column_stack([one.columns[rows] for one in flat])
@@ -157,13 +158,14 @@ def data_estimate(
     return found
 
 
-def _whole_cells(design: Design) -> Ints:
-    """Points of a condensed design: all of every so-manieth level of its largest factor."""
-    n = len(design.y)
-    if n <= MOST_ROWS or not design.factors:
-        return np.arange(n)
+def _some_cells(design: Design) -> Ints | None:
+    """Cells whose points are not too many: all of every so-manieth level of the largest factor."""
+    cells = None if design.condensed is None else design.condensed.cells
+    if cells is None or not design.factors:
+        return None
     codes = max(design.factors, key=lambda factor: len(factor.levels)).codes
-    return np.flatnonzero(codes % -(-n // MOST_ROWS) == 0)
+    most = len(codes) * (len(cells.fixed) + 1)
+    return None if most <= MOST_ROWS else np.flatnonzero(codes % -(-most // MOST_ROWS) == 0)
 
 
 def _meat(score: Array, columns: Array, design: Design, rows: Ints) -> Array:
@@ -215,6 +217,7 @@ def _working_response(
         if design.se is not None:
             weight = 1 / design.se**2
         if design.condensed is not None:
+            assert design.condensed.precision is not None
             weight = design.condensed.precision
         return y[rows], weight[rows]
     eta = _fitted(pooled, model, run)[rows]
@@ -286,7 +289,8 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
 
     Nothing is left then that would tell how much levels differ, and the sd comes from its prior.
     """
-    for predictor in predictors(pooled.design):
+    few = any(len(one.levels) <= len(pooled.design.columns) + 1 for one in pooled.design.factors)
+    for predictor in predictors(pooled.design.points() if few else pooled.design):
         basis: Array | None = None
         for factor in predictor.factors:
             J = len(factor.levels)

@@ -242,16 +242,17 @@ def _at_most_one(pooled: Pooled) -> tuple[Model, Levels, Array]:
 
 
 def _several(pooled: Pooled) -> tuple[Model, Several, Array]:
-    model, weight = build_blocks(pooled, flat_priors(pooled)), row_scale_of(pooled.design)
+    design = pooled.design.points()
+    model, weight = build_blocks(pooled, flat_priors(pooled)), row_scale_of(design)
     assert model.reduced is not None
     assert isinstance(model.reduced.data, _core.Blocks)
     unworks = []
-    for factor, group in zip(pooled.design.factors, model.groups, strict=True):
+    for factor, group in zip(design.factors, model.groups, strict=True):
         # Orthogonal reduction keeps the digits of columns far from 0.
         Z = factor.Z if weight is None else factor.Z * weight[:, None]
         R: Array = np.asarray(np.linalg.qr(Z, mode="r"))[None]
         if factor.known is not None:  # back to columns as they are written
-            ones = scales(pooled.design).factors[factor.name].whole.ones
+            ones = scales(design).factors[factor.name].whole.ones
             R = R @ (np.eye(len(ones)) + np.outer(ones, factor.known.shift))
         unworks.append(np.linalg.inv(_working(R, model.n_rows, group)).astype(np.float64))
     sizes = tuple(len(group.levels) for group in model.groups)

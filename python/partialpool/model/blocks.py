@@ -128,7 +128,7 @@ def build_blocks(
     InputError
         If priors do not fit the model, or a group term is too far from 0 to compute with.
     """
-    design = pooled.design
+    design = pooled.design.points()
     resolved = resolve_priors(priors, design)
     work = block_rows(design, resolved)
     at, order = work.at, work.order

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from partialpool import _core, called
 from partialpool.arrays import LOG_2PI, Array
-from partialpool.design import Design, GroupFactor
+from partialpool.design import Condensed, Design, GroupFactor
 from partialpool.errors import NotYetError
 from partialpool.model.coordinates import Coordinates, coordinates, integrable
 from partialpool.model.defaults import resolve_priors
@@ -60,9 +60,7 @@ def build_marginal(pooled: Pooled, priors: Mapping[str, Prior | str] | None = No
     work = working_rows(design, resolved)
     at, order = work.at, work.order
     known = design.se is not None
-    estimate, error, residual_sd = least_squares(
-        work.X, work.y, work.row_scale, design.n_rows, known=known
-    )
+    estimate, error, residual_sd = least_squares(*work.together(), design.n_rows, known=known)
     sampled = order[len(order) - work.n_sampled :]
     data = work.reduce(design.n_rows)
     group, free_rows = None, design.n_rows
@@ -114,21 +112,22 @@ class WorkingRows(Struct, frozen=True):
     Attributes
     ----------
     X, y : arrays
-        Working columns of the population, and what is left of the response beside them.
+        Working columns of the population, and what is left of the response beside them; at the
+        corners where the design has these.
     at : Coordinates
         Those of the population.
     group : WorkingGroup or None
         The columns of the factor.
     codes : (n,) array of int
-        Level of each row.
-    level : float
-        What the levels take out of the response.
+        Level of each row, or cell.
     row_scale : (n,) array or None
         Factor that gives every row the same residual variance.
     order : list of int
         Population columns in the order of the core: integrated ones, then sampled ones.
     n_sampled : int
         How many are sampled.
+    condensed : Condensed or None
+        How corners stand for rows.
     """
 
     X: Array
@@ -140,6 +139,17 @@ class WorkingRows(Struct, frozen=True):
     row_scale: Array | None
     order: list[int]
     n_sampled: int
+    condensed: Condensed | None = None
+
+    def together(self) -> tuple[Array, Array, Array | None]:
+        """Columns, response and factor of rows that have the least squares of all."""
+        if self.condensed is None or self.condensed.whole is None:
+            return self.X, self.y, self.row_scale
+        p, one = self.X.shape[1], np.zeros(1, dtype=np.int64)
+        whole = self.condensed.whole.reduced(self.X, self.y[:, None], one, 1, np.eye(p))
+        R, B, W, _ = whole.parts()
+        X = np.vstack([R.reshape(p, p), np.zeros((1, p))])
+        return X, np.append(B.reshape(p), np.sqrt(W[0, 0])), None
 
     def reduce(self, n_rows: int) -> _core.CrossProducts:
         """Reduce the rows, which stand for so many, to what the likelihood needs of them."""
@@ -148,6 +158,8 @@ class WorkingRows(Struct, frozen=True):
             Z, unscale = self.group.Z, self.group.unscale
         in_place = self.order == list(range(self.X.shape[1]))
         xy = np.column_stack([self.X if in_place else self.X[:, self.order], self.y])
+        if self.condensed is not None and self.condensed.cells is not None:
+            return self.condensed.cells.reduced(Z, xy, self.codes, self.n_levels, unscale)
         return _core.CrossProducts(
             z=Z,
             xy=xy,
@@ -188,7 +200,18 @@ def working_rows(design: Design, priors: Mapping[str, Prior]) -> WorkingRows:
     order = [k for k in range(len(design.columns)) if k not in sampled] + sampled
     codes = np.empty(0, dtype=np.int64) if factor is None else factor.codes
     n_levels = 0 if factor is None else len(factor.levels)
-    return WorkingRows(X, y, at, group, codes, n_levels, row_scale_of(design), order, len(sampled))
+    return WorkingRows(
+        X,
+        y,
+        at,
+        group,
+        codes,
+        n_levels,
+        row_scale_of(design),
+        order,
+        len(sampled),
+        design.condensed,
+    )
 
 
 def response_and_level(design: Design) -> tuple[Array, float]:
@@ -232,9 +255,10 @@ def _residual_sd_within(data: _core.CrossProducts, free_rows: int, fallback: flo
 
 
 def row_scale_of(design: Design) -> Array | None:
-    """Factor that gives every row the same residual variance."""
+    """Factor that gives every row the same residual variance; of corners there is none."""
     if design.condensed is not None:
-        return np.sqrt(design.condensed.precision)
+        own = design.condensed.precision
+        return None if own is None else np.sqrt(own)
     if design.se is not None:
         return 1.0 / design.se
     return None if design.weights is None else np.sqrt(design.weights)

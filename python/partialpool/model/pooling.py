@@ -207,6 +207,8 @@ def _independent_within(design: Design, factor: GroupFactor, candidates: list[in
     if not candidates:
         return []
 
+    design = design.points()
+    factor = design.factor(factor.name)
     columns, Z = design.X[:, candidates], factor.Z
     if np.any(np.all(Z == 1.0, axis=0)):
         # Level intercepts absorb any shift, and without it nothing is lost to rounding.

@@ -1,14 +1,7 @@
-"""Moments of the rows of each cell → a design whose rows are points that have the same moments.
-
-A cell of weight W with mean m and triangle R gets points ``m + √(k/W) H R``, each of precision
-``W/k``: H has k − 1 orthonormal columns that add up to 0. First and second moments of every
-column are then those of the rows, and they are all that a Gaussian likelihood needs. The constant
-is exactly 1 in every point, so that stages behind need not know that rows stand for many.
-"""
+"""Moments of the rows of each cell → a design of cells, which stand for many rows each."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -16,11 +9,11 @@ import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from partialpool import _core
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.columns import ColumnFacts
 from partialpool.data import Note, Table
 from partialpool.design import Condensed, Design, GroupFactor, Plan
+from partialpool.design.cells import Cells
 from partialpool.design.grouping import make_blocks, ordered_groups, twins
 from partialpool.design.plan import PlannedPart
 from partialpool.design.rows import PartRows
@@ -77,7 +70,7 @@ def axis_terms(plan: Plan, made: PartRows) -> list[tuple[str, Term]]:
 def condensed_design(
     plan: Plan, made: PartRows, moments: Moments, facts: Facts | None = None
 ) -> Design:
-    """Build a design whose rows stand for those of a table.
+    """Build a design of cells that stand for the rows of a table.
 
     Parameters
     ----------
@@ -93,7 +86,7 @@ def condensed_design(
     Returns
     -------
     Design
-        With `condensed`; `n_rows` is the number of the table's rows.
+        With `condensed`: its rows are corners. `n_rows` is the number of the table's rows.
 
     Raises
     ------
@@ -105,15 +98,12 @@ def condensed_design(
         raise ValueError("axes")
     columns, part = _Columns.of(moments), plan.part("mu")
     assert part.terms.left is not None  # parse_formula saw to it
-    overall, X = moments.overall, columns.places(made.X.names)
-    count = np.array([float(overall.n)])
-    table = _points(overall.mean[None], overall.root[None], count, columns).values[0]
+    cells = columns.cells(moments.n, moments.weight, moments.mean, moments.root)
+    X, corners, overall = cells.places(made.X.names), cells.corners, moments.overall
+    table = columns.described(overall.n, float(overall.n), overall.mean, overall.root)
     factors = tuple(
         _factor(part, k, made, columns, table, moments) for k in range(len(part.groupings))
     )
-    wanted = [X, *(columns.places(own.terms) for own in factors)]
-    points = _points(moments.mean, moments.root, moments.weight, columns, [*wanted, [-1]])
-    rows, *Z, y = points.values
     nothing = np.empty(0, dtype=np.int64)
     summary = Design(
         terms=part.terms,
@@ -138,15 +128,22 @@ def condensed_design(
     )
     return replace(
         summary,
-        y=y[:, 0],
-        X=rows,
+        y=np.ascontiguousarray(corners[:, -1]),
+        X=np.ascontiguousarray(corners[:, X]),
         factors=tuple(
-            replace(own, Z=Z[k], codes=np.repeat(moments.codes[:, k], points.copies))
+            replace(
+                own,
+                Z=np.ascontiguousarray(corners[:, cells.places(own.terms)]),
+                codes=np.ascontiguousarray(moments.codes[:, k]),
+            )
             for k, own in enumerate(factors)
         ),
-        roles=_roles(facts, points.precision),
+        # What rows weigh, points tell.
+        roles={facts.precision: np.full(len(corners), np.nan)} if facts.precision else {},
         condensed=Condensed(
-            precision=points.precision,
+            cells=cells,
+            whole=columns.cells(*moments.together),
+            precision=None,
             summary=summary,
             origin=float(columns.facts.shift[-1]),
             facts=columns.facts.some(X),
@@ -166,17 +163,11 @@ def _axes(facts: Facts, table: Array, columns: _Columns) -> dict[str, dict[Term,
     size = np.where(columns.facts.sd > 0, columns.facts.sd, 1.0)
     found: dict[str, dict[Term, Array]] = {}
     for (factor, term), own in facts.axes.items():
-        (points,) = _points(own.mean, own.root, own.weight, columns).values
+        points = columns.described(1, float(own.weight[0]), own.mean[0], own.root[0])
         A, b = (np.vstack([np.ones(len(rows)), (rows / size).T]) for rows in (table, points))
         shares = np.linalg.lstsq(A, b, rcond=1e-13)[0]
         found.setdefault(factor, {})[term] = shares @ shares.T  # all weigh the same
     return found
-
-
-def _roles(facts: Facts, precision: Array) -> dict[str, Array]:
-    if facts.precision is None:
-        return {}
-    return {facts.precision: precision if facts.precision == "weights" else precision**-0.5}
 
 
 class _Columns(Struct, frozen=True):
@@ -217,49 +208,33 @@ class _Columns(Struct, frozen=True):
         """Positions of columns by their names."""
         return [self.position[name] for name in names]
 
+    def cells(self, n: Ints, weight: Array, mean: Array, root: Array) -> Cells:
+        """Bring moments of cells into the columns of the design."""
+        return Cells(
+            position=self.position,
+            n=n,
+            weight=np.ascontiguousarray(weight),
+            mean=np.ascontiguousarray(mean),
+            root=self._varying(root),
+            fixed=np.where(self.fixed, self.facts.low, np.nan),
+            added=self.added,
+            sd=self.facts.sd,
+        )
 
-class _Points(Struct, frozen=True):
-    """Points that have the moments of cells.
+    def described(self, n: int, weight: float, mean: Array, root: Array) -> Array:
+        """A few rows, with all columns, that have these moments."""
+        one = self.cells(np.array([n]), np.array([weight]), mean[None], root[None])
+        return one.points([range(len(self.fixed))]).values[0]
 
-    Attributes
-    ----------
-    values : list of (n, …) arrays
-        By set of columns: their values, as columns of the design; points of a cell stand together.
-    precision : (n,) array
-        How much each weighs.
-    copies : (cells,) array of int
-        How many points each cell has.
-    """
-
-    values: list[Array]
-    precision: Array
-    copies: Ints
-
-
-def _points(
-    mean: Array,
-    root: Array,
-    weight: Array,
-    columns: _Columns,
-    sets: Sequence[Sequence[int]] | None = None,
-) -> _Points:
-    """Make the points of cells, with some sets of columns; by default with all of them."""
-    free, d = ~columns.fixed, len(columns.fixed)
-    if root[:, ~free].any():  # a triangle of columns that vary needs no rows for the others
-        own, fewer = np.flatnonzero(free), np.linalg.qr(root[:, :, free], mode="r")
-        root = np.zeros_like(root)
-        root[np.ix_(np.arange(len(root)), own, own)] = fewer
-    made = _core.cell_points(
-        weight=np.ascontiguousarray(weight),
-        mean=np.ascontiguousarray(mean),
-        root=np.ascontiguousarray(root),
-        fixed=np.where(free, np.nan, columns.facts.low),
-        added=columns.added,
-        sd=columns.facts.sd,
-        sets=[list(range(d))] if sets is None else [[k % d for k in one] for one in sets],
-        threads=os.cpu_count() or 1,
-    )
-    return _Points(*made)
+    def _varying(self, root: Array) -> Array:
+        """Triangles of the columns that vary, which need no rows for the others."""
+        if not root[:, self.fixed].any():
+            return np.ascontiguousarray(root)
+        own = np.flatnonzero(~self.fixed)
+        found = np.zeros_like(root)
+        fewer = np.linalg.qr(root[:, :, own], mode="r")
+        found[np.ix_(np.arange(len(root)), own, own)] = fewer
+        return found
 
 
 def simplex(r: int) -> Array:

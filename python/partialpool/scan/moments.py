@@ -149,6 +149,16 @@ class Moments(Struct, frozen=True, eq=False):
         overall = merged([self.overall, other.overall], len(self.columns))
         return Moments(self.columns, self.origin, *_joined(*both), overall)
 
+    @property
+    def together(self) -> tuple[Ints, Ints, Array, Array]:
+        """Rows, weight, mean and triangle of all cells as one: arrays of one each."""
+        whole = self.overall
+        if np.array_equal(self.n, self.weight):
+            n = np.array([whole.n])
+            return n, n.astype(np.float64), whole.mean[None], whole.root[None]
+        none = np.empty((len(self.n), 0))
+        return _joined(none, self.n, self.weight, self.mean, self.root)[1:]
+
     def to_arrow(self) -> Any:
         """Return a pyarrow table with a row a cell, after one of all rows, without codes.
 

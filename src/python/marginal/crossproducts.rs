@@ -1,8 +1,10 @@
 //! `CrossProducts`: rows in, reduced to what the Gaussian likelihood needs.
 
 use crate::lanes::LANES;
-use crate::marginal::crossproducts::{CrossProducts, upper};
+use crate::marginal::crossproducts::{Corners, CrossProducts, upper};
+use crate::points::Maker;
 use crate::python::arguments::{flat, shape_error};
+use crate::python::points::cells;
 use numpy::{
     PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
     PyReadonlyArray3,
@@ -62,6 +64,60 @@ impl PyCrossProducts {
             inner.add_rows(codes, row, threads);
             inner.finish(&flat(unscale.iter()));
             inner.n_rows = n_rows.unwrap_or(inner.n_rows);
+            inner
+        });
+        Ok(Self { inner })
+    }
+
+    /// Rows that are told by the moments of cells, each with the level in `codes`: Z and [X y] are
+    /// affine in the cells' columns, and given at their corners. These are where the columns are what
+    /// was taken out of them, and for each of them where it alone is higher, by its step; `fixed` and
+    /// `sd` are as in `cell_points`.
+    #[staticmethod]
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (
+        *, z, xy, steps, weight, mean, root, fixed, sd, codes, n_levels, unscale, n_rows, threads
+    ))]
+    fn of_cells(
+        py: Python<'_>,
+        z: PyReadonlyArray2<'_, f64>,
+        xy: PyReadonlyArray2<'_, f64>,
+        steps: PyReadonlyArray1<'_, f64>,
+        weight: PyReadonlyArray1<'_, f64>,
+        mean: PyReadonlyArray2<'_, f64>,
+        root: PyReadonlyArray3<'_, f64>,
+        fixed: PyReadonlyArray1<'_, f64>,
+        sd: PyReadonlyArray1<'_, f64>,
+        codes: PyReadonlyArray1<'_, i64>,
+        n_levels: usize,
+        unscale: PyReadonlyArray2<'_, f64>,
+        n_rows: usize,
+        threads: usize,
+    ) -> PyResult<Self> {
+        let (moments, columns) = cells(&weight, &mean, &root, [&fixed, &sd])?;
+        let (z, xy, unscale) = (z.as_array(), xy.as_array(), unscale.as_array());
+        let ((corners, q), d) = (z.dim(), columns.fixed.len());
+        let steps = steps.as_slice()?;
+        if corners != d + 1 || xy.nrows() != d + 1 || steps.len() != d {
+            return Err(shape_error("corners"));
+        }
+        let none = vec![0; if q == 0 { moments.weight.len() } else { 0 }];
+        let codes = if q == 0 { &none[..] } else { codes.as_slice()? };
+        if codes.len() != moments.weight.len() || unscale.dim() != (q, q) {
+            return Err(shape_error("codes and unscale"));
+        }
+        if q > 0 && codes.iter().any(|&c| c < 0 || c as usize >= n_levels) {
+            return Err(shape_error("codes beyond the levels"));
+        }
+        let both = z.rows().into_iter().zip(xy.rows());
+        let values: Vec<f64> =
+            both.flat_map(|(z, xy)| [z.to_vec(), xy.to_vec()].concat()).collect();
+        let inner = py.detach(|| {
+            let mut inner = CrossProducts::new(q, xy.ncols(), n_levels);
+            let at = Corners { values: &values, steps };
+            inner.add_cells(codes, &Maker::new(&moments, &columns), &at, threads);
+            inner.finish(&flat(unscale.iter()));
+            inner.n_rows = n_rows;
             inner
         });
         Ok(Self { inner })

@@ -1,0 +1,139 @@
+"""What the rows of a table add up to, cell by cell, and points that have the same moments.
+
+A cell of weight W with mean m and triangle R gets points ``m + √(k/W) H R``, each of precision
+``W/k``: H has k − 1 orthonormal columns that add up to 0. First and second moments of every
+column are then those of the rows, and they are all that a Gaussian likelihood needs. The constant
+is exactly 1 in every point.
+
+Most of what is done to the rows of a design is affine, a row at a time: own parts, working columns,
+what is taken out of the response. Then it suffices to do it to the corners, of which the points are
+weighted sums, and millions of points need never be made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from partialpool import _core
+from partialpool.arrays import Array, Ints
+
+
+class Points(Struct, frozen=True):
+    """Points that have the moments of cells.
+
+    Attributes
+    ----------
+    values : list of (n, …) arrays
+        By set of columns: their values; points of a cell stand together.
+    precision : (n,) array
+        How much each weighs.
+    copies : (cells,) array of int
+        How many points each cell has.
+    """
+
+    values: list[Array]
+    precision: Array
+    copies: Ints
+
+
+class Cells(Struct, frozen=True, eq=False):
+    """What the rows of each cell of levels add up to.
+
+    Attributes
+    ----------
+    position : mapping of str to int
+        Where the columns of the design are among the d columns; the response is the last.
+    n : (cells,) array of int
+        Rows.
+    weight : (cells,) array
+        Sums of the precision weights.
+    mean : (cells, d) array
+        Weighted means, less what corners have.
+    root : (cells, d, d) array
+        Upper triangular; ``root.T @ root`` is Σ w (row − mean)(row − mean)ᵀ.
+    fixed : (d,) array
+        What columns are that do not vary; NaN for those that do.
+    added : (d,) array
+        What the others are at the first corner.
+    sd : (d,) array
+        Sds over all rows of the table.
+    """
+
+    position: Mapping[str, int]
+    n: Ints
+    weight: Array
+    mean: Array
+    root: Array
+    fixed: Array
+    added: Array
+    sd: Array
+
+    @property
+    def steps(self) -> Array:
+        """How much higher than at the first corner each column is at its own."""
+        return np.where(self.sd > 0, self.sd, 1.0)
+
+    @property
+    def corners(self) -> Array:
+        """The columns at the corners: (d + 1, d)."""
+        varies = np.isnan(self.fixed)
+        first = np.where(varies, self.added, self.fixed)
+        return np.vstack([first, first + np.diag(np.where(varies, self.steps, 0.0))])
+
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Positions of columns by their names."""
+        return [self.position[name] for name in names]
+
+    def some(self, picked: Ints) -> Cells:
+        """Some of the cells."""
+        named = {name: getattr(self, name)[picked] for name in ("n", "weight", "mean", "root")}
+        return replace(self, **named)
+
+    def points(self, sets: Sequence[Sequence[int]]) -> Points:
+        """Make the points, with some sets of columns."""
+        made = _core.cell_points(
+            weight=self.weight,
+            mean=self.mean,
+            root=self.root,
+            fixed=self.fixed,
+            added=self.added,
+            sd=self.sd,
+            sets=[list(one) for one in sets],
+            threads=os.cpu_count() or 1,
+        )
+        return Points(*made)
+
+    def reduced(
+        self, z: Array, xy: Array, codes: Ints, n_levels: int, unscale: Array
+    ) -> _core.CrossProducts:
+        """Reduce the rows to what the likelihood needs of them.
+
+        Parameters
+        ----------
+        z, xy : (d + 1, …) arrays
+            Working columns at the corners.
+        codes : (cells,) array of int
+            Levels.
+        n_levels, unscale
+            As `CrossProducts` takes them.
+        """
+        return _core.CrossProducts.of_cells(
+            z=np.ascontiguousarray(z),
+            xy=np.ascontiguousarray(xy),
+            steps=self.steps,
+            weight=self.weight,
+            mean=self.mean,
+            root=self.root,
+            fixed=self.fixed,
+            sd=self.sd,
+            codes=codes,
+            n_levels=n_levels,
+            unscale=np.ascontiguousarray(unscale),
+            n_rows=int(self.n.sum()),
+            threads=os.cpu_count() or 1,
+        )
