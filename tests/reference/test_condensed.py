@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import astuple, replace
 
 from condensing import condensed
+from partialpool import _core
 from partialpool.design import build_design
 from partialpool.engine.options import asked
 from partialpool.errors import InputError, NeedsRowsError
@@ -19,6 +20,7 @@ from partialpool.likelihood import build_likelihood, maximise
 from partialpool.model import known_keys, pool
 from partialpool.model.blocks import build_blocks
 from partialpool.model.marginal import build_marginal
+from partialpool.model.points import with_points
 from partialpool.pipeline import estimated, sampled
 from partialpool.posterior.estimate import Estimate
 from partialpool.posterior.fit import Fit
@@ -152,13 +154,13 @@ def test_random_models(seed):
 
 @pytest.mark.parametrize("seed", RANDOM)
 def test_corners_stand_for_points(seed):
-    """What is done to the corners of cells is what is done to all their points, and then reduced."""
+    """What is done to the corners of cells is done to all their points."""
     _, design, pooling, priors = question([41, seed])
     pooled, found = built(condensed(design), pooling, priors)
     if len(pooled.design.factors) > 1:
         return  # whose points are made anyway
     assert len(pooled.design.y) == len(pooled.design.condensed.whole.fixed) + 1
-    points = replace(pooled, design=pooled.design.points())
+    points = replace(pooled, design=with_points(pooled.design))
     wanted = build_marginal(points, priors)
     for own, same in zip(wanted.reduced.data.parts(), found.reduced.data.parts(), strict=True):
         assert close(own, same, 1e-12 if "poly" not in design.terms.formula else CLOSE)
@@ -170,9 +172,10 @@ def test_some_cells_have_their_points():
     design = condensed(
         build_design(parse_formula("y ~ x + (1 | g) + (z | h)"), table(np.random.default_rng(2)))
     )
-    every, picked = design.points(), np.array([3, 0, 7])
-    some = design.points(picked)
-    copies = design.condensed.cells.points([[0]]).copies
+    every, picked = with_points(design), np.array([3, 0, 7])
+    some = with_points(design, picked)
+    cells = design.condensed.cells
+    copies = _core.cell_points(**cells.told, added=cells.added, sets=[[0]], threads=1)[2]
     first = np.cumsum(copies) - copies
     places = np.concatenate([first[k] + np.arange(copies[k]) for k in picked])
     assert np.array_equal(some.X, every.X[places])
@@ -394,7 +397,7 @@ def test_points_have_the_moments():
     rng = np.random.default_rng(9)
     data = table(rng)
     design = build_design(parse_formula("y ~ x + (1 | g)"), data)
-    found = condensed(design).points()
+    found = with_points(condensed(design))
     codes, precision = found.factors[0].codes, found.condensed.precision
     for level in range(len(found.factors[0].levels)):
         rows, points = design.factors[0].codes == level, codes == level

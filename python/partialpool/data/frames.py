@@ -164,9 +164,22 @@ def _convert(name: str, series: Any, how: Reading) -> Column:
 
 
 def _plain_column(frame: Any, key: str) -> Array | None:
-    """Plain numbers of a column of pandas, whose data frames no other library need look at."""
-    pandas = type(frame).__module__.split(".")[0] == "pandas"
-    return _plain_numbers(frame[key]) if pandas else None
+    """Plain numbers of a column of pandas or pyarrow, where no other library need look at it."""
+    library = type(frame).__module__.split(".")[0]
+    if library == "pyarrow":
+        return _arrow_numbers(frame.column(key))
+    return _plain_numbers(frame[key]) if library == "pandas" else None
+
+
+def _arrow_numbers(column: Any) -> Array | None:
+    """Numbers of which none is missing, as Arrow has them in memory: a batch of a large table."""
+    import pyarrow as pa
+
+    kind = column.type
+    if column.null_count or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return None
+    values: Array = column.to_numpy()
+    return values
 
 
 def _plain_numbers(series: Any) -> Array | None:

@@ -105,6 +105,8 @@ class RelationReader:
         return Frames(self._open, texts)
 
     def _open(self, names: Sequence[str], rows: int) -> Iterator[Any]:
+        from concurrent.futures import ThreadPoolExecutor
+
         import pyarrow as pa
 
         inner, types = self._relation.columns, self._relation.types
@@ -117,8 +119,11 @@ class RelationReader:
                 casts[k] = f"CAST({casts[k]} AS {as_numpy[kind]})"
         select = ", ".join(f"{cast} AS c{k}" for k, cast in enumerate(casts))
         data = self._run(lambda: record_batches(self._relation.project(select), rows))
-        with data as reader:
-            while (batch := self._run(lambda: next(reader, None))) is not None:
+        # DuckDB reads in the thread that asks: the next batch while this one is looked at.
+        with data as reader, ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(next, reader, None)
+            while (batch := self._run(coming.result)) is not None:
+                coming = ahead.submit(next, reader, None)
                 yield pa.Table.from_batches([batch]).rename_columns(list(names))
 
     def _column(self, name: str, values: Any, kind: Any) -> Column:

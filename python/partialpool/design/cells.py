@@ -12,33 +12,14 @@ weighted sums, and millions of points need never be made.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from partialpool import _core
 from partialpool.arrays import Array, Ints
-
-
-class Points(Struct, frozen=True):
-    """Points that have the moments of cells.
-
-    Attributes
-    ----------
-    values : list of (n, …) arrays
-        By set of columns: their values; points of a cell stand together.
-    precision : (n,) array
-        How much each weighs.
-    copies : (cells,) array of int
-        How many points each cell has.
-    """
-
-    values: list[Array]
-    precision: Array
-    copies: Ints
 
 
 class Cells(Struct, frozen=True, eq=False):
@@ -94,46 +75,7 @@ class Cells(Struct, frozen=True, eq=False):
         named = {name: getattr(self, name)[picked] for name in ("n", "weight", "mean", "root")}
         return replace(self, **named)
 
-    def points(self, sets: Sequence[Sequence[int]]) -> Points:
-        """Make the points, with some sets of columns."""
-        made = _core.cell_points(
-            weight=self.weight,
-            mean=self.mean,
-            root=self.root,
-            fixed=self.fixed,
-            added=self.added,
-            sd=self.sd,
-            sets=[list(one) for one in sets],
-            threads=os.cpu_count() or 1,
-        )
-        return Points(*made)
-
-    def reduced(
-        self, z: Array, xy: Array, codes: Ints, n_levels: int, unscale: Array
-    ) -> _core.CrossProducts:
-        """Reduce the rows to what the likelihood needs of them.
-
-        Parameters
-        ----------
-        z, xy : (d + 1, …) arrays
-            Working columns at the corners.
-        codes : (cells,) array of int
-            Levels.
-        n_levels, unscale
-            As `CrossProducts` takes them.
-        """
-        return _core.CrossProducts.of_cells(
-            z=np.ascontiguousarray(z),
-            xy=np.ascontiguousarray(xy),
-            steps=self.steps,
-            weight=self.weight,
-            mean=self.mean,
-            root=self.root,
-            fixed=self.fixed,
-            sd=self.sd,
-            codes=codes,
-            n_levels=n_levels,
-            unscale=np.ascontiguousarray(unscale),
-            n_rows=int(self.n.sum()),
-            threads=os.cpu_count() or 1,
-        )
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the core takes of them."""
+        return {name: getattr(self, name) for name in ("weight", "mean", "root", "fixed", "sd")}

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct, field
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, Ints
@@ -207,32 +206,6 @@ class Design(Struct, frozen=True, eq=False, weakref=True):
         """Rows that have the means and sds of those of the table, each standing for as many."""
         return self if self.condensed is None else self.condensed.summary
 
-    def points(self, some: Ints | None = None) -> Design:
-        """The design with points for corners, all or those of some cells; itself if it has rows.
-
-        Points are weighted rows, of as many as each cell needs for its moments.
-        """
-        own = self.condensed
-        if own is None or own.cells is None:
-            return self
-        cells = own.cells if some is None else own.cells.some(some)
-        sets = [cells.places(names) for names in (self.columns, *(f.terms for f in self.factors))]
-        made = cells.points([*sets, [len(cells.fixed) - 1]])
-        (X, *Z, y), copies = made.values, made.copies
-        weigh = {"weights": made.precision, "se": made.precision**-0.5}
-        factors = [
-            replace(factor, Z=columns, codes=np.repeat(_picked(factor.codes, some), copies))
-            for factor, columns in zip(self.factors, Z, strict=True)
-        ]
-        return replace(
-            self,
-            y=y[:, 0],
-            X=X,
-            factors=tuple(factors),
-            roles={role: weigh[role] for role in self.roles},
-            condensed=replace(own, cells=None, whole=None, precision=made.precision),
-        )
-
     @property
     def origin(self) -> float:
         """What was taken out of `y` beforehand."""
@@ -325,10 +298,6 @@ class Condensed(Struct, frozen=True, eq=False):
     mean: float
     logs: float
     axes: Mapping[str, Mapping[Term, Array]] = field(default_factory=dict)
-
-
-def _picked(codes: Ints, some: Ints | None) -> Ints:
-    return codes if some is None else codes[some]
 
 
 def _rows(count: int) -> str:

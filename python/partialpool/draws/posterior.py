@@ -409,15 +409,17 @@ def coefficient_frame(groups: Sequence[Group], summaries: Sequence[Array]) -> pd
     frames = []
     for group, summary in zip(groups, summaries, strict=True):
         levels, terms = len(group.levels), len(group.terms)
-        level, term = np.divmod(np.arange(levels * terms), terms)
+        level, term = np.repeat(np.arange(levels), terms), np.tile(np.arange(terms), levels)
         facts = {
             "factor": pd.Series([group.name]).array.take(np.zeros_like(level)),
             "level": pd.Series(group.levels).array.take(level),
             "term": pd.Series(list(group.terms)).array.take(term),
             "n": group.counts[level],
         }
-        numbers = pd.DataFrame(summary.reshape(-1, 4), columns=list(COEFFICIENT_COLUMNS[4:]))
-        frames.append(pd.concat([pd.DataFrame(facts), numbers], axis=1))
+        # One copy, and as the numbers lie: there may be millions of levels.
+        own, names = summary.reshape(-1, 4).copy(), list(COEFFICIENT_COLUMNS[4:])
+        numbers = pd.DataFrame(own, columns=names, copy=False)
+        frames.append(pd.concat([pd.DataFrame(facts, copy=False), numbers], axis=1))
     if not frames:
         return pd.DataFrame({name: [] for name in COEFFICIENT_COLUMNS})
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

@@ -13,15 +13,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool.arrays import Array, sd_of
 from partialpool.design import Design
 from partialpool.errors import InputError
 from partialpool.model.defaults import as_prior
+from partialpool.model.points import as_written, largest_cells, rows_behind
 from partialpool.model.pooling import Pooled
-from partialpool.model.scales import scales
 from partialpool.priors import Prior, vanishes_at_zero
 
 SOME_ROWS = 1000
@@ -65,14 +64,12 @@ def left_over(pooled: Pooled) -> LeftOver:
     >>> left_over(pool(build_design(parse_formula("y ~ x"), data), "partial")).exact
     True
     """
-    whole, picked = pooled.design, _some_cells(pooled.design)
-    design, n_rows = _as_written(whole, picked), whole.n_rows
-    if picked is not None and whole.condensed is not None and whole.condensed.cells is not None:
-        n_rows = int(whole.condensed.cells.n[picked].sum())
+    whole, picked = pooled.design, largest_cells(pooled.design, SOME_ROWS)
+    design = as_written(whole, picked)
     some = _some_rows(design)
-    found = _left(pooled, design, some, n_rows)
+    found = _left(pooled, design, some, rows_behind(whole, picked))
     if found.exact and (picked is not None or len(some) < len(design.y)):
-        design = _as_written(whole)
+        design = as_written(whole)
         found = _left(pooled, design, np.arange(len(design.y)), whole.n_rows)
     return found
 
@@ -165,39 +162,6 @@ def _some_rows(design: Design) -> NDArray[np.int64]:
     rows = np.flatnonzero(np.isin(largest.codes, order[:taken]))
     last = np.flatnonzero(largest.codes == order[taken])
     return np.sort(np.append(rows, last)[:SOME_ROWS])
-
-
-def _some_cells(design: Design) -> NDArray[np.int64] | None:
-    """Cells of the levels with most rows, so many that their points are few; None for all rows."""
-    cells = None if design.condensed is None else design.condensed.cells
-    if cells is None or not design.factors:
-        return None
-    enough = SOME_ROWS // (len(cells.fixed) + 1)
-    largest = max(design.factors, key=lambda factor: len(factor.levels))
-    codes, counts = largest.codes, largest.counts
-    if len(codes) <= enough:
-        return None
-    taken = counts >= 0
-    if len(counts) > enough:
-        least = np.partition(counts, -enough)[-enough]
-        taken = counts > least
-        taken[np.flatnonzero(counts == least)[: enough - taken.sum()]] = True
-    picked = np.flatnonzero(taken[codes])
-    if len(picked) > enough:
-        order = np.lexsort((codes[picked], -counts[codes[picked]]))
-        picked = np.sort(picked[order[:enough]])
-    return picked
-
-
-def _as_written(design: Design, cells: NDArray[np.int64] | None = None) -> Design:
-    """Rows, or points, with what no constant among the columns brings back to where it was."""
-    rows = design.points(cells)
-    if design.condensed is None:
-        return rows
-    scale, shift = scales(design), design.condensed.facts.shift
-    if scale.parts["mu"].ones.any() or any(own.whole.ones.any() for own in scale.factors.values()):
-        return rows
-    return replace(rows, y=rows.y + design.origin, X=rows.X + shift)
 
 
 def _left(pooled: Pooled, design: Design, rows: NDArray[np.int64], n_rows: int) -> LeftOver:

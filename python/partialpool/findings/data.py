@@ -24,6 +24,7 @@ from partialpool.model.defaults import (
     default_priors,
     is_truncated,
 )
+from partialpool.model.points import with_points
 from partialpool.model.scales import predictors
 
 # Scatter around the predictor that an sd with one row a level cannot be told from.
@@ -238,7 +239,7 @@ def _one_row_levels(factor: GroupFactor, pooled: Pooled) -> Iterator[Finding]:
         one_trial = bool(np.all(design.trials == 1))
     if scatter:
         precision = design.weights if family.has_sigma else None
-        if precision is not None and np.ptp(design.points().roles["weights"]) > 0:
+        if precision is not None and np.ptp(with_points(design).roles["weights"]) > 0:
             return  # the residual variance of a row depends on its weight, that of a level not
         known = "Give known standard errors (`se=`), or leave" * ("se" in family.roles)
         yield Finding(

@@ -19,6 +19,7 @@ from partialpool.model import Model, Pooled
 from partialpool.model.coordinates import Coordinates, bounded, coordinates
 from partialpool.model.defaults import default_priors
 from partialpool.model.groupwork import own_priors
+from partialpool.model.points import spread_cells, with_points
 from partialpool.model.scales import FactorParts, predictors, scales
 from partialpool.own.parts import OwnParts
 from partialpool.priors import AtMean, Cauchy, Flat, Prior, StudentT, Uniform
@@ -44,7 +45,7 @@ def prior_conflicts(pooled: Pooled, model: Model, run: Run) -> Iterator[Finding]
     if not any(part.suspects for part in _parts(pooled, model, run)):
         return
     design = pooled.design
-    pooled = replace(pooled, design=design.points(_some_cells(design)))
+    pooled = replace(pooled, design=with_points(design, spread_cells(design, MOST_ROWS)))
     found = list(_parts(pooled, model, run))
     said = data_estimate(pooled, model, run, [part.parts for part in found])
     for part, (estimate, error) in zip(found, said, strict=True):
@@ -156,16 +157,6 @@ def data_estimate(
         found.append((one.at.from_working(c[own]), back @ error[own, own] @ back.T))
         first = own.stop
     return found
-
-
-def _some_cells(design: Design) -> Ints | None:
-    """Cells whose points are not too many: all of every so-manieth level of the largest factor."""
-    cells = None if design.condensed is None else design.condensed.cells
-    if cells is None or not design.factors:
-        return None
-    codes = max(design.factors, key=lambda factor: len(factor.levels)).codes
-    most = len(codes) * (len(cells.fixed) + 1)
-    return None if most <= MOST_ROWS else np.flatnonzero(codes % -(-most // MOST_ROWS) == 0)
 
 
 def _meat(score: Array, columns: Array, design: Design, rows: Ints) -> Array:
@@ -290,7 +281,7 @@ def levels_in_population(pooled: Pooled) -> Iterator[Finding]:
     Nothing is left then that would tell how much levels differ, and the sd comes from its prior.
     """
     few = any(len(one.levels) <= len(pooled.design.columns) + 1 for one in pooled.design.factors)
-    for predictor in predictors(pooled.design.points() if few else pooled.design):
+    for predictor in predictors(with_points(pooled.design) if few else pooled.design):
         basis: Array | None = None
         for factor in predictor.factors:
             J = len(factor.levels)

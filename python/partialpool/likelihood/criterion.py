@@ -36,6 +36,7 @@ from partialpool.model.blocks import build_blocks
 from partialpool.model.coordinates import log_volume
 from partialpool.model.marginal import build_marginal, log_row_scale, row_scale_of
 from partialpool.model.model import Group, Model
+from partialpool.model.points import with_points
 from partialpool.model.pooling import Pooled
 from partialpool.model.scales import scales
 from partialpool.priors import LKJ, Flat, Prior
@@ -242,7 +243,7 @@ def _at_most_one(pooled: Pooled) -> tuple[Model, Levels, Array]:
 
 
 def _several(pooled: Pooled) -> tuple[Model, Several, Array]:
-    design = pooled.design.points()
+    design = with_points(pooled.design)
     model, weight = build_blocks(pooled, flat_priors(pooled)), row_scale_of(design)
     assert model.reduced is not None
     assert isinstance(model.reduced.data, _core.Blocks)

@@ -24,6 +24,7 @@ from partialpool.model.marginal import (
     row_scale_of,
 )
 from partialpool.model.model import Group, Model, Reduced
+from partialpool.model.points import with_points
 from partialpool.model.pooling import Pooled
 from partialpool.model.scalars import (
     CovarianceSpec,
@@ -128,7 +129,7 @@ def build_blocks(
     InputError
         If priors do not fit the model, or a group term is too far from 0 to compute with.
     """
-    design = pooled.design.points()
+    design = with_points(pooled.design)
     resolved = resolve_priors(priors, design)
     work = block_rows(design, resolved)
     at, order = work.at, work.order

@@ -24,6 +24,7 @@ from partialpool.model.groupwork import (
     unpooled_group,
 )
 from partialpool.model.model import Group, Integrable, Model, Reduced
+from partialpool.model.points import reduced
 from partialpool.model.pooling import Pooled
 from partialpool.model.scalars import Scalar, covariance_spec, group_sd_specs, scale_spec
 from partialpool.model.scales import scales
@@ -146,7 +147,7 @@ class WorkingRows(Struct, frozen=True):
         if self.condensed is None or self.condensed.whole is None:
             return self.X, self.y, self.row_scale
         p, one = self.X.shape[1], np.zeros(1, dtype=np.int64)
-        whole = self.condensed.whole.reduced(self.X, self.y[:, None], one, 1, np.eye(p))
+        whole = reduced(self.condensed.whole, self.X, self.y[:, None], one, 1, np.eye(p))
         R, B, W, _ = whole.parts()
         X = np.vstack([R.reshape(p, p), np.zeros((1, p))])
         return X, np.append(B.reshape(p), np.sqrt(W[0, 0])), None
@@ -159,7 +160,7 @@ class WorkingRows(Struct, frozen=True):
         in_place = self.order == list(range(self.X.shape[1]))
         xy = np.column_stack([self.X if in_place else self.X[:, self.order], self.y])
         if self.condensed is not None and self.condensed.cells is not None:
-            return self.condensed.cells.reduced(Z, xy, self.codes, self.n_levels, unscale)
+            return reduced(self.condensed.cells, Z, xy, self.codes, self.n_levels, unscale)
         return _core.CrossProducts(
             z=Z,
             xy=xy,

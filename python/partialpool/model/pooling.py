@@ -15,6 +15,7 @@ from partialpool.checks import check_choice
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import InputError, did_you_mean
 from partialpool.families import DEFAULT, Family
+from partialpool.model.points import with_points
 
 PoolingName = Literal["complete", "none", "partial"]
 POOLINGS: tuple[PoolingName, ...] = get_args(PoolingName)
@@ -207,7 +208,7 @@ def _independent_within(design: Design, factor: GroupFactor, candidates: list[in
     if not candidates:
         return []
 
-    design = design.points()
+    design = with_points(design)
     factor = design.factor(factor.name)
     columns, Z = design.X[:, candidates], factor.Z
     if np.any(np.all(Z == 1.0, axis=0)):

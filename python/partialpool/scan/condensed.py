@@ -9,11 +9,11 @@ import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from partialpool import _core
 from partialpool.arrays import Array, Flags, Ints
 from partialpool.columns import ColumnFacts
 from partialpool.data import Note, Table
-from partialpool.design import Condensed, Design, GroupFactor, Plan
-from partialpool.design.cells import Cells
+from partialpool.design import Cells, Condensed, Design, GroupFactor, Plan
 from partialpool.design.grouping import make_blocks, ordered_groups, twins
 from partialpool.design.plan import PlannedPart
 from partialpool.design.rows import PartRows
@@ -224,7 +224,10 @@ class _Columns(Struct, frozen=True):
     def described(self, n: int, weight: float, mean: Array, root: Array) -> Array:
         """A few rows, with all columns, that have these moments."""
         one = self.cells(np.array([n]), np.array([weight]), mean[None], root[None])
-        return one.points([range(len(self.fixed))]).values[0]
+        (rows,), _, _ = _core.cell_points(
+            **one.told, added=one.added, sets=[list(range(len(self.fixed)))], threads=1
+        )
+        return rows
 
     def _varying(self, root: Array) -> Array:
         """Triangles of the columns that vary, which need no rows for the others."""

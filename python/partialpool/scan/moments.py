@@ -150,14 +150,15 @@ class Moments(Struct, frozen=True, eq=False):
         return Moments(self.columns, self.origin, *_joined(*both), overall)
 
     @property
-    def together(self) -> tuple[Ints, Ints, Array, Array]:
+    def together(self) -> tuple[Ints, Array, Array, Array]:
         """Rows, weight, mean and triangle of all cells as one: arrays of one each."""
         whole = self.overall
         if np.array_equal(self.n, self.weight):
             n = np.array([whole.n])
             return n, n.astype(np.float64), whole.mean[None], whole.root[None]
-        none = np.empty((len(self.n), 0))
-        return _joined(none, self.n, self.weight, self.mean, self.root)[1:]
+        none = np.empty((len(self.n), 0), dtype=np.int64)
+        _, n, weight, mean, root = _joined(none, self.n, self.weight, self.mean, self.root)
+        return n, weight, mean, root
 
     def to_arrow(self) -> Any:
         """Return a pyarrow table with a row a cell, after one of all rows, without codes.
@@ -247,7 +248,7 @@ def _together(
 
 
 def _joined(
-    codes: Array, n: Array, weight: Array, mean: Array, root: Array
+    codes: Array | Ints, n: Array | Ints, weight: Array, mean: Array, root: Array
 ) -> tuple[Ints, Ints, Array, Array, Array]:
     """Merge cells that occur more than once; they come in the order of their codes."""
     if codes.shape[1]:
