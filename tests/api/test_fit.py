@@ -98,7 +98,10 @@ def test_summary_of_one_parameter(fit):
 
 
 def test_coefficients(fit):
+    changed = fit.coefficients()
+    changed.iloc[:, 4:] = 99.0
     table = fit.coefficients()
+    assert table["mean"].max() < 99
     assert list(table.columns) == COEFFICIENTS
     assert table["factor"].unique().tolist() == ["g"]
     assert table["level"].tolist() == np.repeat(sorted(set(G)), 2).tolist()

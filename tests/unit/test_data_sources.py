@@ -2,8 +2,10 @@
 
 import datetime
 import decimal
+import itertools
 import subprocess
 import sys
+import threading
 
 import duckdb
 import numpy as np
@@ -11,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet
 import pytest
 
 from partialpool.data import open_table
@@ -279,3 +282,43 @@ assert design.n_rows == 4
 sys.exit(any(m in sys.modules for m in ("pandas", "formulaic", "scipy", "narwhals", "pyarrow")))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["int8", "int64", "uint8", "uint64", "float", "double"])
+@pytest.mark.parametrize("lacking", [False, True])
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_numbers_of_arrow_are_those_of_lists(kind, lacking, pieces):
+    """With and without missing values, of one piece or several, where one begins in the middle."""
+    given = [3, 0, None if lacking else 7, 100, 2]
+    if kind in ("float", "double"):
+        given[1] = float("nan")
+    if kind == "uint64":
+        given[3] = 2**64 - 1
+    parts = [
+        pa.array(
+            [9, *given], getattr(pa, {"float": "float32", "double": "float64"}.get(kind, kind))()
+        )[1:]
+    ]
+    table = pa.table({"x": pa.chunked_array(parts * pieces), "y": range(5 * pieces)})
+    found = open_table(table).take(["x"]).columns["x"]
+    missing = [v is None or v != v for v in given] * pieces
+    assert found.missing.tolist() == missing
+    kept = [v for v, none in zip(given * pieces, missing, strict=True) if not none]
+    assert found.values[~found.missing].tolist() == kept
+    whole = "uint64" if kind == "uint64" else "int64"
+    assert found.values.dtype == ("float64" if kind in ("float", "double") else whole)
+
+
+def test_batches_that_are_read_ahead_end_with_the_pass(tmp_path):
+    """Who stops in the middle leaves no thread behind, and the table can be read again."""
+    pa.parquet.write_table(pa.table({"x": range(50_000)}), tmp_path / "t.parquet")
+    frames = open_table(tmp_path / "t.parquet").frames(["x"])
+    before = set(threading.enumerate())
+    batches = frames.open(["x"], 2048)
+    first = next(batches)
+    assert set(threading.enumerate()) > before
+    batches.close()
+    assert set(threading.enumerate()) == before
+    again = [batch["x"].to_pylist() for batch in frames.open(["x"], 2048)]
+    assert again[0] == first["x"].to_pylist()
+    assert list(itertools.chain(*again)) == list(range(50_000))

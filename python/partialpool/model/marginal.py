@@ -288,7 +288,8 @@ def least_squares(
     residual = target - A @ estimate
     sd = float(np.sqrt(np.sum(residual**2) / max(n_rows - X.shape[1], 1)))
     if known or sd <= 0 or not math.isfinite(sd):
-        sd = 1.0 if known else max(float(np.std(y)), 1e-300)
+        own = np.std(y) if len(y) == n_rows else np.sqrt(np.sum(target**2) / n_rows)
+        sd = 1.0 if known else max(float(own), 1e-300)
     spread: Array = np.sqrt(np.diag(np.linalg.pinv(A.T @ A)))
     error: Array = np.maximum(sd * spread, 1e-300)
     return np.asarray(estimate, dtype=np.float64), error, sd
