@@ -78,6 +78,11 @@ fn warmups(runs: &[ChainRun]) -> Vec<usize> {
     runs.iter().map(|run| run.warmup).collect()
 }
 
+/// Share of draws with more than three steps.
+fn longer(run: &ChainRun) -> f64 {
+    run.depth.iter().filter(|depth| **depth > 2).count() as f64 / run.kept as f64
+}
+
 /// Means and sds of a coordinate, within five standard errors as if an eighth of the draws counted.
 fn check(runs: &[ChainRun], dim: usize, k: usize, sd: f64) {
     let all: Vec<f64> =
@@ -110,7 +115,7 @@ fn a_good_pilot_needs_a_short_warm_up() {
     let density = claimed();
     let runs = sampled(&density, &plan(1000, false, 2));
     assert_eq!(warmups(&runs), [300; 4]);
-    assert!(runs.iter().all(|run| run.depth.iter().all(|depth| *depth == 2)));
+    assert!(runs.iter().all(|run| longer(run) < 0.2));
     check_all(&runs, &density);
 }
 
@@ -136,7 +141,7 @@ fn funnel(power: f64) -> Claimed {
 fn where_short_paths_do_badly_they_are_longer() {
     let runs = sampled(&funnel(1.0), &plan(1000, false, 2));
     assert!(warmups(&runs).iter().all(|warmup| *warmup > 300), "{:?}", warmups(&runs));
-    assert!(runs.iter().any(|run| run.depth.iter().any(|depth| *depth > 2)));
+    assert!(runs.iter().any(|run| longer(run) > 0.5));
 }
 
 #[test]
@@ -194,7 +199,7 @@ fn steps_do_not_shrink_for_ever() {
         let mut random = generator(8, 0, 1);
         let at = density.sd.clone();
         let mut walk = Whitened::new(&density, metric, &at, gait, &mut random).unwrap();
-        assert!((0..100).all(|_| walk.draw().gradients <= 22), "{power}");
+        assert!((0..100).all(|_| walk.draw().gradients <= 54), "{power}");
     }
 }
 

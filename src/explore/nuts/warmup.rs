@@ -31,7 +31,7 @@ const LONG: (f64, f64) = (3.2, 0.5);
 /// Where a step begins, and the share of paths to be taken that steps aim at: where energies are
 /// kept, and where the density has corners.
 const STEP: f64 = 0.5;
-const ACCEPT: f64 = 0.8;
+const ACCEPT: f64 = 0.9;
 const CAREFUL: f64 = 0.95;
 /// Steps below which the density is not what the pilot took it for.
 const SHORTEST: f64 = 0.2;
@@ -41,7 +41,7 @@ const SETTLED: (f64, f64) = (0.35, 0.7);
 /// steps are rough, and the least share of paths that has to be taken.
 const SLOW: f64 = 0.55;
 const ROUGH: f64 = 10.0;
-const TAKEN: f64 = 0.6;
+const TAKEN: f64 = 0.75;
 
 /// A walk that is warm, or where it stands that could not be made so.
 pub enum Warmed<D: Density> {

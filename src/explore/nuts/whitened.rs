@@ -14,13 +14,17 @@ use crate::sampler::Density;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use std::f64::consts::LN_2;
 
 /// Share of a step that a path may lack rather than take another one.
 const SLACK: f64 = 0.15;
 /// The longest step, and the shortest one: where energies are not kept even by this, paths of ever
 /// more steps would only tell the same.
-const LONGEST: f64 = 1.2;
+const LONGEST: f64 = 0.8;
 const SHORTEST: f64 = 0.1;
+/// Share of paths in shorter steps, and how much shorter these are: where the density bends more
+/// than where steps were tuned, a walk stays for some draws, but not for many.
+const SHORTER: (f64, f64) = (0.1, 0.4);
 /// Error of the energy at which a path was thrown off, as NUTS counts divergences.
 const THROWN_OFF: f64 = 1000.0;
 
@@ -99,8 +103,12 @@ impl<D: Density> Whitened<D> {
     }
 
     pub fn draw(&mut self) -> Draw {
-        let Gait { length, jitter, step, .. } = self.gait;
+        let Gait { length, jitter, mut step, .. } = self.gait;
         let longer = 1.0 + jitter * (2.0 * self.random.random::<f64>() - 1.0);
+        let shorter = self.random.random::<f64>() < SHORTER.0;
+        if shorter {
+            step *= SHORTER.1;
+        }
         let steps = (longer * length / step - SLACK).ceil().max(1.0);
         let step = longer * length / steps;
         for p in &mut self.momentum {
@@ -121,7 +129,8 @@ impl<D: Density> Whitened<D> {
             std::mem::swap(&mut self.here, &mut self.end);
         }
         if let Some(tuning) = &mut self.tuning {
-            self.gait.step = tuning.next(self.taken).clamp(SHORTEST, LONGEST);
+            let taken = (!shorter).then_some(self.taken);
+            self.gait.step = tuning.next(taken).clamp(SHORTEST, LONGEST);
         }
         Draw {
             u: self.here.u.clone(),
@@ -168,25 +177,30 @@ struct Tuning {
     left: usize,
     count: f64,
     error: f64,
+    log_step: f64,
     log_mean: f64,
 }
 
 impl Tuning {
     fn new(gait: Gait) -> Self {
-        let (centre, log_mean) = ((2.0 * gait.step).ln(), gait.step.ln());
-        Self { centre, accept: gait.accept, left: gait.tune, count: 0.0, error: 0.0, log_mean }
+        let (log_step, Gait { accept, tune: left, .. }) = (gait.step.ln(), gait);
+        let centre = log_step + LN_2;
+        Self { centre, accept, left, count: 0.0, error: 0.0, log_step, log_mean: log_step }
     }
 
-    /// The next step; after as many as were asked for, the one that stays.
-    fn next(&mut self, taken: f64) -> f64 {
+    /// The next step, by what was taken of a path in steps of the last one, if it was such; after as
+    /// many paths as were asked for, the step that stays.
+    fn next(&mut self, taken: Option<f64>) -> f64 {
         if self.left > 0 {
             self.left -= 1;
-            self.count += 1.0;
-            self.error += (self.accept - taken - self.error) / (self.count + 10.0);
-            let log_step = self.centre - self.count.sqrt() / 0.05 * self.error;
-            self.log_mean += self.count.powf(-0.75) * (log_step - self.log_mean);
+            if let Some(taken) = taken {
+                self.count += 1.0;
+                self.error += (self.accept - taken - self.error) / (self.count + 10.0);
+                self.log_step = self.centre - self.count.sqrt() / 0.05 * self.error;
+                self.log_mean += self.count.powf(-0.75) * (self.log_step - self.log_mean);
+            }
             if self.left > 0 {
-                return log_step.exp();
+                return self.log_step.exp();
             }
         }
         self.log_mean.exp()
