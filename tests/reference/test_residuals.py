@@ -123,7 +123,7 @@ def test_leaving_out_is_what_refits_say(small, response, family):
     formula, draws = f"{response} ~ x + (1 | g)", {"draws": 2000, "seed": 8}
     fit = pp.fit(formula, small, family=family, **draws)
     found = places(fit)
-    for row in (0, 14, 29):
+    for row in (3, 14, 27):
         again = pp.fit(formula, small.drop(index=row), family=family, priors=fit.priors, **draws)
         eta = again.posterior_predictive(small.iloc[[row]], kind="linear").to_numpy().ravel()
         aux = {} if family == "poisson" else {"sigma": again.run.sigma.ravel()}

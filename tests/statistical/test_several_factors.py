@@ -89,7 +89,9 @@ def test_rows_left_out(fits):
 @pytest.mark.parametrize("factor", ["a", "c"])
 def test_levels_left_out(fits, factor):
     one, other = (fit.loo(by=factor) for fit in fits)
-    np.testing.assert_allclose(one.elpd_i, other.elpd_i, atol=0.3)
+    trusted = np.maximum(one.pareto_k, other.pareto_k) < 0.7  # others say so
+    assert trusted.mean() > 0.8
+    np.testing.assert_allclose(one.elpd_i[trusted], other.elpd_i[trusted], atol=0.3)
     assert len(one.elpd_i) == len(np.unique({"a": A, "c": C}[factor]))
     # Rows of a level together are harder to foretell than one by one.
     assert one.elpd < fits[0].loo().elpd
