@@ -281,8 +281,10 @@ def test_dates_with_and_without_a_time_are_one_level_each():
     assert_same(condensed(pose(spec, data).design), pose(spec, data, OnePass(True)).design)
 
 
-@pytest.mark.parametrize("pooling", ["partial", "none", "complete"])
-@pytest.mark.parametrize("roles", [{}, {"weights": "w"}])
+@pytest.mark.parametrize(
+    ("roles", "pooling"),
+    [({}, "partial"), ({"weights": "w"}, "none"), ({"weights": "w"}, "complete")],
+)
 def test_many_levels_are_reduced_as_rows_are(roles, pooling, tmp_path):
     """So many that shares of them are added up side by side; most have two rows or one."""
     rng = np.random.default_rng(6)
