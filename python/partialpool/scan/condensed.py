@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -102,7 +102,8 @@ def condensed_design(
     X, corners, overall = cells.places(made.X.names), cells.corners, moments.overall
     table = columns.described(overall.n, float(overall.n), overall.mean, overall.root)
     factors = tuple(
-        _factor(part, k, made, columns, table, moments) for k in range(len(part.groupings))
+        _factor(part, k, made, cells, columns.facts, table, moments)
+        for k in range(len(part.groupings))
     )
     nothing = np.empty(0, dtype=np.int64)
     summary = Design(
@@ -204,10 +205,6 @@ class _Columns(Struct, frozen=True):
         position = {name: k for k, name in enumerate(moments.columns[:-1])}
         return cls(position, facts, moments.origin - shift, fixed)
 
-    def places(self, names: Sequence[str]) -> list[int]:
-        """Positions of columns by their names."""
-        return [self.position[name] for name in names]
-
     def cells(self, n: Ints, weight: Array, mean: Array, root: Array) -> Cells:
         """Bring moments of cells into the columns of the design."""
         return Cells(
@@ -253,15 +250,16 @@ def _factor(
     part: PlannedPart,
     k: int,
     made: PartRows,
-    columns: _Columns,
+    cells: Cells,
+    facts: ColumnFacts,
     table: Array,
     moments: Moments,
 ) -> GroupFactor:
     """Give a factor its columns in the rows that describe the table."""
     planned, groups = part.groupings[k], ordered_groups(part.terms, part.groupings[k].name)
-    places, X = columns.places(planned.terms), columns.places(made.X.names)
+    places, X = cells.places(planned.terms), cells.places(made.X.names)
     widths = [(len(own.kept), g.correlated) for own, g in zip(planned.parts, groups, strict=True)]
-    written = table + columns.facts.shift
+    written = table + facts.shift
     levels = planned.joined
     counts = np.bincount(moments.codes[:, k], weights=moments.n, minlength=len(levels))
     return GroupFactor(
@@ -276,5 +274,5 @@ def _factor(
         counts=counts.astype(np.int64),
         T=twins(written[:, places], planned.terms, written[:, X], made.X.names),
         aliased=tuple(one for own in planned.parts for one in own.aliased),
-        known=columns.facts.some(places),
+        known=facts.some(places),
     )
