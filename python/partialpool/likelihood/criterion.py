@@ -21,6 +21,7 @@ from functools import cached_property
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from partialpool import _core, called
@@ -243,7 +244,8 @@ def _at_most_one(pooled: Pooled) -> tuple[Model, Levels, Array]:
 
 
 def _several(pooled: Pooled) -> tuple[Model, Several, Array]:
-    design = with_points(pooled.design)
+    pooled = replace(pooled, design=with_points(pooled.design))  # once, for the model too
+    design = pooled.design
     model, weight = build_blocks(pooled, flat_priors(pooled)), row_scale_of(design)
     assert model.reduced is not None
     assert isinstance(model.reduced.data, _core.Blocks)
