@@ -21,14 +21,6 @@ pub struct Rows {
     /// By rows, `q` numbers each.
     pub z: Vec<f64>,
     pub codes: Vec<u32>,
-    /// 1, or −1 for rows whose cross-products count negative; empty where all are 1.
-    pub signs: Vec<f64>,
-}
-
-impl Rows {
-    fn sign(&self, row: usize) -> f64 {
-        self.signs.get(row).copied().unwrap_or(1.0)
-    }
 }
 
 /// What is kept of a factor.
@@ -145,7 +137,7 @@ impl Products {
         }
         let mut total = vec![0.0; width * width];
         for row in xy.chunks_exact(width.max(1)) {
-            add_outer(row, row, 1.0, &mut total);
+            add_outer(row, row, &mut total);
         }
         let n_rows = xy.len() / width.max(1);
         Self::assemble(factors, |g, h| cross(&rows[g], &rows[h]), total, (width, n_rows))
@@ -227,11 +219,11 @@ impl Products {
     }
 }
 
-/// Add `sign · left · rightᵀ` to `sum`.
-fn add_outer(left: &[f64], right: &[f64], sign: f64, sum: &mut [f64]) {
+/// Add `left · rightᵀ` to `sum`.
+fn add_outer(left: &[f64], right: &[f64], sum: &mut [f64]) {
     for (sum, &a) in sum.chunks_exact_mut(right.len()).zip(left) {
         for (sum, &b) in sum.iter_mut().zip(right) {
-            *sum += sign * a * b;
+            *sum += a * b;
         }
     }
 }
@@ -239,9 +231,9 @@ fn add_outer(left: &[f64], right: &[f64], sign: f64, sum: &mut [f64]) {
 fn factor(rows: &Rows, xy: &[f64], w: usize, first: usize) -> Factor {
     let (mut factor, q) = (Factor::new(&rows.shape, first, w), rows.shape.q);
     for (i, &code) in rows.codes.iter().enumerate() {
-        let (z, code, sign) = (&rows.z[i * q..][..q], code as usize, rows.sign(i));
-        add_outer(z, z, sign, &mut factor.own[code * q * q..][..q * q]);
-        add_outer(z, &xy[i * w..][..w], sign, &mut factor.with_b[code * q * w..][..q * w]);
+        let (z, code) = (&rows.z[i * q..][..q], code as usize);
+        add_outer(z, z, &mut factor.own[code * q * q..][..q * q]);
+        add_outer(z, &xy[i * w..][..w], &mut factor.with_b[code * q * w..][..q * w]);
     }
     factor
 }
@@ -276,7 +268,7 @@ fn cross(g: &Rows, h: &Rows) -> Crossed {
         }
         if let Some((_, sum)) = found.last_mut() {
             let i = i as usize;
-            add_outer(&g.z[i * p..][..p], &h.z[i * q..][..q], g.sign(i), sum);
+            add_outer(&g.z[i * p..][..p], &h.z[i * q..][..q], sum);
         }
     }
     found

@@ -70,7 +70,7 @@ mod tests {
         let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
         let z = (0..n * q).map(|k| (1.3 * k as f64 + q as f64).sin()).collect();
         let codes = (0..n).map(|i| (i * step % n_levels) as u32).collect();
-        Rows { shape: Shape { q, n_levels, unscale }, z, codes, signs: Vec::new() }
+        Rows { shape: Shape { q, n_levels, unscale }, z, codes }
     }
 
     #[test]

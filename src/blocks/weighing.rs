@@ -282,7 +282,7 @@ mod tests {
         let n = codes.len();
         let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
         let z = (0..n * q).map(|k| weights[k / q].sqrt() * (1.3 * k as f64).sin()).collect();
-        Rows { shape: Shape { q, n_levels, unscale }, z, codes, signs: Vec::new() }
+        Rows { shape: Shape { q, n_levels, unscale }, z, codes }
     }
 
     /// Three factors, of which some pairs of levels do not meet.

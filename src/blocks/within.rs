@@ -20,6 +20,29 @@ pub struct Within<'a> {
     beside: Vec<f64>,
 }
 
+impl Elimination {
+    /// T times q numbers a column, in some columns. After T was filled.
+    fn times_rest(&self, columns: &[u32], y: &[f64], q: usize) -> Vec<f64> {
+        let mut sums = vec![0.0; y.len()];
+        for (k, &column) in columns.iter().enumerate() {
+            let (before, here) = sums.split_at_mut((k + 1) * q);
+            let (own, sum) = (&y[k * q..(k + 1) * q], &mut before[k * q..]);
+            let t = self.rest.covariance(column as usize, column as usize);
+            sum.iter_mut().zip(own).for_each(|(sum, y)| *sum += t * y);
+            // Down a column of T, whose numbers lie together; above the diagonal they are the same.
+            let below = here.chunks_exact_mut(q).zip(y[(k + 1) * q..].chunks_exact(q));
+            for ((here, y), &row) in below.zip(&columns[k + 1..]) {
+                let t = self.rest.covariance(row as usize, column as usize);
+                for a in 0..q {
+                    here[a] += t * own[a];
+                    sum[a] += t * y[a];
+                }
+            }
+        }
+        sums
+    }
+}
+
 impl<'a> Within<'a> {
     /// After `solve` and `invert`.
     pub fn new(elimination: &'a Elimination) -> Self {
@@ -31,17 +54,13 @@ impl<'a> Within<'a> {
             let own = elimination.own_covariance(level);
             found.mean.extend(elimination.with_others(level, &own));
             let y = elimination.linked(level, &own);
-            let columns = &data.linked[data.links(level)];
-            for &row in columns {
-                for a in 0..q {
-                    let t =
-                        |column: u32| elimination.rest.covariance(row as usize, column as usize);
-                    let along = columns.iter().enumerate().map(|(c, &col)| t(col) * y[c * q + a]);
-                    found.beside.push(-along.sum::<f64>());
-                }
-            }
-            let shared = elimination.shared(level, &own);
-            found.covariance.extend(own.iter().zip(&shared).map(|(a, b)| a + b));
+            let beside = elimination.times_rest(&data.linked[data.links(level)], &y, q);
+            let shared = |a: usize, b: usize| -> f64 {
+                let each = y.chunks_exact(q).zip(beside.chunks_exact(q));
+                each.map(|(y, beside)| y[a] * beside[b]).sum()
+            };
+            found.covariance.extend((0..q * q).map(|k| own[k] + shared(k / q, k % q)));
+            found.beside.extend(beside.iter().map(|beside| -beside));
         }
         found
     }

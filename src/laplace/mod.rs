@@ -5,36 +5,50 @@
 //!
 //! `log p(y) ≈ ℓ(η̂) − ½‖û‖² − ½ log|V₀|`, `V₀ = I + √H Z G Zᵀ √H`, `G = ΛΛᵀ`.
 //!
-//! A step of Newton's method is a least-squares problem in rows weighted by √H, which is what
-//! [`crate::blocks`] solves; rows that curve upwards count negative. Slopes: with v the variances of the rows' predictors given all,
-//! `w = −½ v ∂H/∂η` and `m = √H V₀⁻¹ w/√H` (how the mode moves with the parameters),
+//! Slopes: with v the variances of the rows' predictors given all, `w = −½ v ∂H/∂η`, `A⁻¹Zᵀw` what
+//! coefficients these pulls would give (how the mode moves with the parameters), z its predictors and
+//! `m = w − Hz`,
 //!
 //! * by c: `Xᵀ(s + m)`;
 //! * by G: `½ t tᵀ − ½ P + sym(Zᵀm tᵀ)`, summed over levels, `t = Zᵀs`, `P = ZᵀHZ − …` of V₀;
-//! * by a dispersion parameter a: `∂ℓ/∂a − ½ v·∂H/∂a + (z r₂)·∂s/∂a`, r₂ being the coefficients that
-//!   `w/√H` would have as a response.
+//! * by a dispersion parameter a: `∂ℓ/∂a − ½ v·∂H/∂a + z·∂s/∂a`.
 //!
 //! All are smooth where G is singular. Second and third derivatives by η are differences of slopes.
 //! Exact for Gaussian rows. Tierney & Kadane (1986); Kristensen et al. (2016).
 
+mod climb;
 mod mode;
+mod point;
 pub mod posterior;
 mod quadrature;
 mod rows;
 mod slopes;
 
-use crate::blocks::Shape;
+use crate::blocks::{Products, Weighing};
 use crate::family::Likelihood;
 use crate::predictor::Columns;
+use mode::Room;
+use std::sync::{Arc, Mutex};
 
+pub use climb::{Climb, Top};
 pub use mode::Mode;
+pub use point::Point;
 pub use slopes::{Conditionals, Slopes};
+
+/// Λ of all factors and the values of dispersion parameters, or thresholds.
+#[derive(Clone, Debug, Default)]
+pub struct Scales {
+    pub lambda: Vec<Vec<f64>>,
+    pub values: Vec<f64>,
+}
 
 /// A model whose parameters have no priors.
 pub struct Laplace {
     pub likelihood: Likelihood,
     pub columns: Columns,
-    shapes: Vec<Shape>,
+    weighing: Weighing,
+    products: Option<Arc<Products>>,
+    room: Mutex<Room>,
 }
 
 /// Values of the parameters.
@@ -49,11 +63,8 @@ pub struct Parameters<'a> {
 
 impl Laplace {
     pub fn new(likelihood: Likelihood, columns: Columns) -> Self {
-        let identity = |q: usize| -> Vec<f64> {
-            (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect()
-        };
-        let shape = |q, n_levels| Shape { q, n_levels, unscale: identity(q) };
-        let shapes = columns.groupings.iter().map(|g| shape(g.q, g.n_levels)).collect();
-        Self { likelihood, columns, shapes }
+        let (weighing, products) = rows::weighing(&columns, 0);
+        let products = products.map(Arc::new);
+        Self { likelihood, columns, weighing, products, room: Mutex::default() }
     }
 }

@@ -1,8 +1,8 @@
 //! Adaptive Gauss–Hermite quadrature, for one factor with one coefficient a level: Laplace's formula
 //! is that with one node. Pinheiro & Bates (1995) §2.4.
 
+use super::rows::Integrand;
 use super::{Laplace, Mode, Parameters};
-use crate::predictor::CHUNK;
 
 impl Laplace {
     /// Log likelihood with these nodes x and weights w, for which `∫ f(x) exp(−x²) dx ≈ Σ w f(x)`.
@@ -15,20 +15,22 @@ impl Laplace {
     ) -> Option<f64> {
         let ([grouping], [lambda]) = (&self.columns.groupings[..], at.lambda) else { return None };
         let [lambda] = lambda[..] else { return None };
+        let (given, _) = self.given(at);
         let z = &grouping.z;
         let mut precision = vec![1.0; grouping.n_levels];
         for (i, (&code, z)) in grouping.codes.iter().zip(z).enumerate() {
-            precision[code as usize] += (lambda * z).powi(2) * mode.weights.at(i);
+            precision[code as usize] += (lambda * z).powi(2) * mode.weights[i];
         }
         let spread: Vec<f64> = precision.iter().map(|p| (2.0 / p).sqrt()).collect();
         // Of each level: log density at its nodes, the penalty of u and exp(x²) in it.
         let mut terms: Vec<Vec<f64>> = Vec::new();
         for (x, w) in nodes.iter().zip(weights) {
-            let eta: Vec<f64> = (mode.eta.iter().zip(&grouping.codes).zip(z))
+            let mut eta: Vec<f64> = (mode.point.eta.iter().zip(&grouping.codes).zip(z))
                 .map(|((eta, &code), z)| eta + z * lambda * spread[code as usize] * x)
                 .collect();
-            let each = self.each_row(&eta, at.aux);
-            let mut own: Vec<f64> = (mode.u[0].iter().zip(&spread))
+            let mut each = vec![0.0; eta.len()];
+            given.each_row(0..eta.len(), &mut eta, at.aux, &mut each);
+            let mut own: Vec<f64> = (mode.point.u[0].iter().zip(&spread))
                 .map(|(u, s)| w.ln() + x * x - 0.5 * (u + s * x).powi(2))
                 .collect();
             for (&code, logp) in grouping.codes.iter().zip(each) {
@@ -36,8 +38,7 @@ impl Laplace {
             }
             terms.push(own);
         }
-        let mut unused = vec![0.0; at.aux.len()];
-        let mut total = self.likelihood.shared(at.aux, &mut unused);
+        let mut total = given.apart(at.aux);
         for level in 0..grouping.n_levels {
             let largest = terms.iter().map(|own| own[level]).fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = terms.iter().map(|own| (own[level] - largest).exp()).sum();
@@ -46,18 +47,5 @@ impl Laplace {
             total += largest + sum.ln() + scale;
         }
         total.is_finite().then_some(total)
-    }
-
-    /// Every row's share of the log likelihood, less what the predictor has no part in.
-    fn each_row(&self, eta: &[f64], aux: &[f64]) -> Vec<f64> {
-        let (mut eta, mut each) = (eta.to_vec(), vec![0.0; eta.len()]);
-        let mut unused = vec![0.0; aux.len()];
-        let chunks = eta.chunks_mut(CHUNK).zip(each.chunks_mut(CHUNK));
-        for ((part, own), first) in chunks.zip((0..).step_by(CHUNK)) {
-            let range = first..first + part.len();
-            let (likelihood, none) = (&self.likelihood, &mut []);
-            likelihood.rows_in_vectors(range, aux, part, none, &mut unused, own);
-        }
-        each
     }
 }

@@ -1,122 +1,192 @@
-//! The rows at some linear predictors: log likelihood, slopes, curvatures, and what least squares see.
+//! What coefficients are integrated out of: the rows of one linear predictor, and priors.
 
-use super::Laplace;
-use crate::blocks::Rows;
-use crate::predictor::CHUNK;
+use super::Scales;
+use crate::blocks::{Products, Rows, Shape, Weighing};
+use crate::family::Likelihood;
+use crate::predictor::{CHUNK, Columns};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Distance of the predictors from whose slopes third derivatives are found.
 const FAR: f64 = 1e-3;
 
-/// Share of the mean curvature below which a row's counts as this share.
-const LEAST: f64 = 1e-12;
-
-/// The same on the way, where rows curve upwards.
-const LITTLE: f64 = 1e-3;
-
-/// The log likelihood at some linear predictors.
-pub struct AtRows {
+/// What the rows say at some predictors: log likelihood, its slopes, and its curvatures, negative.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
     pub logp: f64,
-    /// By the predictors.
     pub slopes: Vec<f64>,
-    pub by_aux: Vec<f64>,
+    pub curvatures: Vec<f64>,
 }
 
-impl Laplace {
-    pub fn predictors(&self, c: &[f64], r: &[Vec<f64>]) -> Vec<f64> {
-        let mut eta = vec![0.0; self.columns.n];
-        self.columns.fill(0..eta.len(), c, r, &mut eta);
-        eta
+/// `log p(y | c, r)` with the log prior of those coefficients c that are integrated out too.
+pub trait Integrand {
+    fn likelihood(&self) -> &Likelihood;
+
+    /// The rows' columns; of X only those of c count.
+    fn columns(&self) -> &Columns;
+
+    /// What the rows' predictors are where c and all levels' coefficients are 0.
+    fn base(&self) -> &[f64];
+
+    fn weighing(&self) -> &Weighing;
+
+    /// With room for [`Self::weighing`]; none where there are no levels.
+    fn products(&self) -> Option<&Arc<Products>>;
+
+    /// What the log likelihood of the rows lacks.
+    fn constant(&self) -> f64;
+
+    /// How many c are integrated out.
+    fn n_coefficients(&self) -> usize;
+
+    /// Log prior of c, with its slopes, where these are wanted.
+    fn log_prior(&self, at: &Scales, c: &[f64], slopes: Option<&mut [f64]>) -> f64;
+
+    /// Its second derivatives by c, negative: p × p.
+    fn prior_curvatures(&self, at: &Scales, c: &[f64], curvatures: &mut [f64]);
+
+    fn n_effects(&self) -> usize {
+        self.columns().groupings.iter().map(|g| g.n_levels * g.q).sum()
     }
 
-    pub fn at_rows(&self, eta: &[f64], shift: f64, aux: &[f64]) -> AtRows {
-        let mut slopes: Vec<f64> = eta.iter().map(|eta| eta + shift).collect();
-        let mut by_aux = vec![0.0; aux.len()];
-        let mut logp = self.likelihood.shared(aux, &mut by_aux);
-        for (part, first) in slopes.chunks_mut(CHUNK).zip((0..).step_by(CHUNK)) {
-            let range = first..first + part.len();
-            let (likelihood, none) = (&self.likelihood, &mut []);
-            logp += likelihood.rows_in_vectors(range, aux, part, none, &mut by_aux, &mut []);
-        }
-        AtRows { logp, slopes, by_aux }
-    }
-
-    /// −∂²ℓ/∂η² of every row.
-    pub fn curvatures(&self, eta: &[f64], aux: &[f64]) -> Vec<f64> {
-        let mut curvatures = vec![0.0; eta.len()];
-        self.likelihood.curvatures(aux, eta, &mut curvatures);
-        curvatures
-    }
-
-    /// −∂³ℓ/∂η³ of every row, whose slopes are `here`.
-    pub fn changes(&self, eta: &[f64], here: &[f64], aux: &[f64]) -> Vec<f64> {
-        let [above, below] = [FAR, -FAR].map(|shift| self.at_rows(eta, shift, aux).slopes);
-        let ends = above.iter().zip(&below).zip(here);
-        ends.map(|((a, b), here)| (2.0 * here - a - b) / (FAR * FAR)).collect()
-    }
-
-    /// Rows of Z, each multiplied by its root.
-    pub fn weighted(&self, weights: &Weights) -> Vec<Rows> {
-        let groupings = self.columns.groupings.iter().zip(&self.shapes);
-        let of = |(grouping, shape): (&crate::predictor::Grouping, &crate::blocks::Shape)| {
-            let (n, q) = (weights.root.len(), grouping.q);
-            let mut z = Vec::with_capacity(n * q);
-            for (i, root) in weights.root.iter().enumerate() {
-                z.extend((0..q).map(|k| grouping.z[k * n + i] * root));
+    /// Predictors of all rows.
+    fn fill(&self, c: &[f64], r: &[Vec<f64>], eta: &mut [f64]) {
+        let columns = self.columns();
+        eta.copy_from_slice(self.base());
+        for first in (0..eta.len()).step_by(CHUNK) {
+            let range = first..(first + CHUNK).min(columns.n);
+            let eta = &mut eta[range.clone()];
+            for (k, c) in c.iter().enumerate() {
+                for (eta, x) in eta.iter_mut().zip(columns.column(k, &range)) {
+                    *eta += c * x;
+                }
             }
-            let (codes, signs) = (grouping.codes.clone(), weights.signs.clone());
-            Rows { shape: shape.clone(), z, codes, signs }
-        };
-        groupings.map(of).collect()
+            for (grouping, r) in columns.groupings.iter().zip(r) {
+                grouping.add(range.clone(), r, eta);
+            }
+        }
+    }
+
+    /// What of the log likelihood no predictor has a part in.
+    fn apart(&self, values: &[f64]) -> f64 {
+        self.constant() + self.likelihood().shared(values, &mut vec![0.0; values.len()])
+    }
+
+    /// Log likelihood at some predictors.
+    fn logp(&self, eta: &[f64], values: &[f64]) -> f64 {
+        let mut unused = vec![0.0; values.len()];
+        let mut part = [0.0; CHUNK];
+        let chunks = eta.chunks(CHUNK).zip((0..).step_by(CHUNK));
+        let of_rows = chunks.map(|(eta, first)| {
+            chunk(self.likelihood(), eta, (first, 0.0), values, &mut part, &mut unused)
+        });
+        self.apart(values) + of_rows.sum::<f64>()
+    }
+
+    /// What is left of it, row by row, at some predictors, which it writes over.
+    fn each_row(&self, rows: Range<usize>, eta: &mut [f64], values: &[f64], each: &mut [f64]) {
+        let mut unused = vec![0.0; values.len()];
+        self.likelihood().rows_in_vectors(rows, values, eta, &mut [], &mut unused, each);
+    }
+
+    /// Log likelihood and slopes of the rows at some predictors; `None` where they are not finite.
+    fn slopes(&self, eta: &[f64], values: &[f64], said: &mut Said) -> Option<()> {
+        said.slopes.resize(eta.len(), 0.0);
+        let mut unused = vec![0.0; values.len()];
+        said.logp = self.apart(values);
+        let chunks = eta.chunks(CHUNK).zip(said.slopes.chunks_mut(CHUNK));
+        for ((eta, slopes), first) in chunks.zip((0..).step_by(CHUNK)) {
+            let at = (first, 0.0);
+            said.logp += chunk(self.likelihood(), eta, at, values, slopes, &mut unused);
+        }
+        // Without an early end, which would keep it from being vector code.
+        let finite = said.slopes.iter().fold(true, |all, slope| all & slope.is_finite());
+        (said.logp.is_finite() && finite).then_some(())
+    }
+
+    /// And their curvatures.
+    fn curvatures(&self, eta: &[f64], values: &[f64], said: &mut Said) {
+        said.curvatures.resize(eta.len(), 0.0);
+        self.likelihood().curvatures(values, eta, &mut said.curvatures);
+    }
+
+    /// Third derivatives of the rows' log likelihood, whose slopes are `here`.
+    fn thirds(&self, eta: &[f64], here: &[f64], values: &[f64]) -> Vec<f64> {
+        let mut unused = vec![0.0; values.len()];
+        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
+        let mut thirds = Vec::with_capacity(eta.len());
+        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            for (shift, to) in [(FAR, &mut above), (-FAR, &mut below)] {
+                chunk(self.likelihood(), eta, (first, shift), values, to, &mut unused);
+            }
+            let ends = above.iter().zip(&below).zip(&here[first..first + eta.len()]);
+            thirds.extend(ends.map(|((a, b), here)| (a + b - 2.0 * here) / (FAR * FAR)));
+        }
+        thirds
+    }
+
+    /// Slopes of the log likelihood by dispersion parameters, or thresholds.
+    fn by_values(&self, eta: &[f64], values: &[f64]) -> Vec<f64> {
+        let (mut by_values, mut part) = (vec![0.0; values.len()], [0.0; CHUNK]);
+        self.likelihood().shared(values, &mut by_values);
+        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            chunk(self.likelihood(), eta, (first, 0.0), values, &mut part, &mut by_values);
+        }
+        by_values
     }
 
     /// `Zᵀx` of each factor, level by level.
-    pub fn gathered(&self, x: &[f64]) -> Vec<Vec<f64>> {
-        let groupings = self.columns.groupings.iter();
-        groupings
-            .map(|grouping| {
-                let mut sums = vec![0.0; grouping.n_levels * grouping.q];
-                grouping.gather(0..x.len(), x, &mut sums);
-                sums
-            })
-            .collect()
-    }
-}
-
-/// What rows count in least squares: `sign · root²`.
-#[derive(Clone)]
-pub struct Weights {
-    pub root: Vec<f64>,
-    /// Empty where all are 1.
-    pub signs: Vec<f64>,
-}
-
-impl Weights {
-    /// Curvatures as they are; those of (nearly) nothing count as a little.
-    pub fn of(curvatures: &[f64]) -> Self {
-        let least = least(curvatures);
-        let root = curvatures.iter().map(|h| h.abs().max(least).sqrt()).collect();
-        // Differences of slopes have rounding errors of their own.
-        let down = |h: &f64| *h > -1e5 * least;
-        let signs = if curvatures.iter().all(down) {
-            Vec::new()
-        } else {
-            curvatures.iter().map(|h| if down(h) { 1.0 } else { -1.0 }).collect()
+    fn gathered(&self, x: &[f64]) -> Vec<Vec<f64>> {
+        let of = |grouping: &crate::predictor::Grouping| {
+            let mut sums = vec![0.0; grouping.n_levels * grouping.q];
+            grouping.gather(0..x.len(), x, &mut sums);
+            sums
         };
-        Self { root, signs }
+        self.columns().groupings.iter().map(of).collect()
     }
 
-    /// The same where rows that curve upwards count as next to nothing.
-    pub fn downwards(curvatures: &[f64]) -> Self {
-        let least = LITTLE / LEAST * least(curvatures);
-        Self { root: curvatures.iter().map(|h| h.max(least).sqrt()).collect(), signs: Vec::new() }
-    }
-
-    pub fn at(&self, row: usize) -> f64 {
-        self.signs.get(row).copied().unwrap_or(1.0) * self.root[row] * self.root[row]
+    /// `ΛᵀZᵀx` of each factor.
+    fn pulled(&self, x: &[f64], lambda: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let mut pulled = self.gathered(x);
+        for (sums, lambda) in pulled.iter_mut().zip(lambda) {
+            let q = lambda.len().isqrt();
+            for t in sums.chunks_exact_mut(q.max(1)) {
+                for a in 0..q {
+                    // Λ is lower triangular: what is below is still there.
+                    t[a] = (a..q).map(|b| lambda[b * q + a] * t[b]).sum();
+                }
+            }
+        }
+        pulled
     }
 }
 
-fn least(curvatures: &[f64]) -> f64 {
-    let mean = curvatures.iter().map(|h| h.abs()).sum::<f64>() / curvatures.len().max(1) as f64;
-    (LEAST * mean).max(f64::MIN_POSITIVE)
+/// Log likelihood of a chunk, its first row and a shift of its predictors given, with its slopes.
+fn chunk(
+    likelihood: &Likelihood,
+    eta: &[f64],
+    (first, shift): (usize, f64),
+    values: &[f64],
+    slopes: &mut [f64],
+    by_values: &mut [f64],
+) -> f64 {
+    let slopes = &mut slopes[..eta.len()];
+    slopes.iter_mut().zip(eta).for_each(|(slope, eta)| *slope = eta + shift);
+    let range = first..first + eta.len();
+    likelihood.rows_in_vectors(range, values, slopes, &mut [], by_values, &mut [])
+}
+
+/// The rows of all levels, and of the first `p` columns of X, to be weighted.
+pub fn weighing(columns: &Columns, p: usize) -> (Weighing, Option<Products>) {
+    let n = columns.n;
+    let of_levels = |grouping: &crate::predictor::Grouping| {
+        let q = grouping.q;
+        let z = (0..n).flat_map(|i| (0..q).map(move |k| grouping.z[k * n + i])).collect();
+        let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
+        let shape = Shape { q, n_levels: grouping.n_levels, unscale };
+        Rows { shape, z, codes: grouping.codes.clone() }
+    };
+    let rows = columns.groupings.iter().map(of_levels).collect();
+    let x = (0..n).flat_map(|i| (0..p).map(move |k| columns.x[k * n + i])).collect();
+    Weighing::new(rows, x, n)
 }

@@ -1,7 +1,10 @@
 //! Slopes of the log likelihood by all parameters, and what is known of the levels.
 
-use super::{Laplace, Mode, Parameters};
-use crate::blocks::{AllRows, Within};
+use super::mode::Given;
+use super::rows::{Integrand, Said};
+use super::{Climb, Laplace, Mode, Parameters, Scales};
+use crate::blocks::Elimination;
+use std::sync::Arc;
 
 /// Step of a dispersion parameter, relative to its size.
 const STEP: f64 = 1e-5;
@@ -25,96 +28,32 @@ impl Laplace {
     pub fn slopes(&self, at: Parameters<'_>, mode: &Mode) -> Option<Slopes> {
         let n = self.columns.n;
         let mut by_c = vec![0.0; at.c.len()];
-        if mode.r.is_empty() {
-            self.columns.gather(0..n, &mode.slopes, &mut by_c, &mut []);
-            return Some(Slopes { by_c, by_g: Vec::new(), by_aux: mode.by_aux.clone() });
-        }
-        let rows = self.weighted(&mode.weights);
-        let (mut elimination, _) = self.eliminated(&rows, &vec![0.0; n], at.lambda)?;
-        // Fills T too.
-        let precisions = elimination.slopes(&[0.0]);
-        let all = AllRows { factors: &rows, xy: &[] };
-        let within = Within::new(&elimination);
-        let variance: Vec<f64> = (mode.weights.root.iter().enumerate())
-            .map(|(row, root)| within.inside(&all, row, &mut []) / (root * root))
-            .collect();
-        let changes = self.changes(&mode.eta, &mode.slopes, at.aux);
-        let pull: Vec<f64> = variance.iter().zip(&changes).map(|(v, h)| -0.5 * v * h).collect();
-        // The response w/√H of rows √H Z.
-        let target: Vec<f64> = (pull.iter().enumerate())
-            .map(|(i, w)| w * mode.weights.root[i] / mode.weights.at(i))
-            .collect();
-        let (mut moved, _) = self.eliminated(&rows, &target, at.lambda)?;
-        let means: Vec<Vec<f64>> = (0..mode.r.len()).map(|k| moved.means(k)).collect();
-        let shifts = self.of_levels(&means);
-        let m: Vec<f64> = (pull.iter().zip(&shifts).enumerate())
-            .map(|(i, (w, shift))| w - mode.weights.at(i) * shift)
-            .collect();
-        let total: Vec<f64> = mode.slopes.iter().zip(&m).map(|(s, m)| s + m).collect();
-        self.columns.gather(0..n, &total, &mut by_c, &mut []);
-        Some(Slopes {
-            by_c,
-            by_g: self.by_covariances(&mode.slopes, &m, &precisions),
-            by_aux: self.by_dispersion(at, mode, &variance, &shifts),
+        self.factorised(at, mode, |given, scales, climb| {
+            let by_aux = given.by_values(&mode.point.eta, at.aux);
+            let Some(elimination) = &mut climb.elimination else {
+                self.columns.gather(0..n, &mode.slopes, &mut by_c, &mut []);
+                return Some(Slopes { by_c, by_g: Vec::new(), by_aux });
+            };
+            let precisions = elimination.slopes(&[0.0]);
+            let (variance, pull, shifts) = moved(given, scales, climb, mode);
+            let m: Vec<f64> = (pull.iter().zip(&mode.weights).zip(&shifts))
+                .map(|((w, h), shift)| w - h * shift)
+                .collect();
+            let total: Vec<f64> = mode.slopes.iter().zip(&m).map(|(s, m)| s + m).collect();
+            self.columns.gather(0..n, &total, &mut by_c, &mut []);
+            let by_g = by_covariances(given, &mode.slopes, &m, &precisions);
+            let more = by_dispersion(given, at.aux, mode, &variance, &shifts)?;
+            let by_aux = by_aux.iter().zip(more).map(|(by, more)| by + more).collect();
+            Some(Slopes { by_c, by_g, by_aux })
         })
-    }
-
-    fn by_covariances(&self, slopes: &[f64], m: &[f64], precisions: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let factors = self.gathered(slopes).into_iter().zip(self.gathered(m)).zip(precisions);
-        factors
-            .map(|((t, m), precision)| {
-                let q = precision.len().isqrt();
-                let mut sum: Vec<f64> = precision.iter().map(|p| -0.5 * p).collect();
-                for (t, m) in t.chunks_exact(q).zip(m.chunks_exact(q)) {
-                    for i in 0..q {
-                        for j in 0..q {
-                            sum[i * q + j] += 0.5 * (t[i] * t[j] + m[i] * t[j] + t[i] * m[j]);
-                        }
-                    }
-                }
-                sum
-            })
-            .collect()
-    }
-
-    fn by_dispersion(
-        &self,
-        at: Parameters<'_>,
-        mode: &Mode,
-        variance: &[f64],
-        shifts: &[f64],
-    ) -> Vec<f64> {
-        let mut by_aux = mode.by_aux.clone();
-        let mut aux = at.aux.to_vec();
-        for (k, by) in by_aux.iter_mut().enumerate() {
-            let step = STEP * at.aux[k].abs().max(1e-3);
-            for side in [1.0, -1.0] {
-                aux[k] = at.aux[k] + side * step;
-                let slopes = self.at_rows(&mode.eta, 0.0, &aux).slopes;
-                let curvatures = self.curvatures(&mode.eta, &aux);
-                let sum: f64 = (slopes.iter().zip(shifts).zip(curvatures.iter().zip(variance)))
-                    .map(|((s, shift), (h, v))| s * shift - 0.5 * h * v)
-                    .sum();
-                *by += side * sum / (2.0 * step);
-            }
-            aux[k] = at.aux[k];
-        }
-        by_aux
     }
 
     /// What is known of the levels, given the parameters.
     pub fn conditionals(&self, at: Parameters<'_>, mode: &Mode) -> Option<Vec<Conditionals>> {
-        let (n, p) = (self.columns.n, self.columns.p);
-        if mode.r.is_empty() {
-            return Some(Vec::new());
-        }
-        let mut xy = Vec::with_capacity(n * (p + 1));
-        for (i, root) in mode.weights.root.iter().enumerate() {
-            xy.extend((0..p).map(|k| self.columns.x[k * n + i] * root));
-            xy.push(0.0);
-        }
-        let (mut elimination, _) =
-            self.eliminated(&self.weighted(&mode.weights), &xy, at.lambda)?;
+        let Some(products) = self.weighted(mode) else { return Some(Vec::new()) };
+        let (p, joined) = (self.columns.p, products.join(at.lambda));
+        let mut elimination = Elimination::new(Arc::new(products));
+        elimination.evaluate(&joined, &mut vec![0.0; (p + 1) * (p + 1)])?;
         elimination.invert();
         let of = |k: usize| {
             let found = elimination.conditional(k);
@@ -122,6 +61,74 @@ impl Laplace {
             let by_c = rows.flat_map(|row| row[..p].iter().map(|mean| -mean)).collect();
             Conditionals { covariance: found.covariance, by_c }
         };
-        Some((0..mode.r.len()).map(of).collect())
+        Some((0..self.columns.groupings.len()).map(of).collect())
     }
+}
+
+/// Variances v of the rows' predictors, w, and the predictors of what coefficients w leads to.
+fn moved(
+    given: &Given<'_>,
+    scales: &Scales,
+    climb: &mut Climb,
+    mode: &Mode,
+) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    let variance = climb.variances(given);
+    let thirds = given.thirds(&mode.point.eta, &mode.slopes, &scales.values);
+    let pull: Vec<f64> = variance.iter().zip(&thirds).map(|(v, third)| 0.5 * v * third).collect();
+    let r = climb.solve_for(given, scales, pull.clone()).r;
+    let mut shifts = vec![0.0; pull.len()];
+    for (grouping, r) in given.columns().groupings.iter().zip(&r) {
+        grouping.add(0..shifts.len(), r, &mut shifts);
+    }
+    (variance, pull, shifts)
+}
+
+fn by_covariances(
+    given: &Given<'_>,
+    slopes: &[f64],
+    m: &[f64],
+    precisions: &[Vec<f64>],
+) -> Vec<Vec<f64>> {
+    let factors = given.gathered(slopes).into_iter().zip(given.gathered(m)).zip(precisions);
+    factors
+        .map(|((t, m), precision)| {
+            let q = precision.len().isqrt();
+            let mut sum: Vec<f64> = precision.iter().map(|p| -0.5 * p).collect();
+            for (t, m) in t.chunks_exact(q).zip(m.chunks_exact(q)) {
+                for i in 0..q {
+                    for j in 0..q {
+                        sum[i * q + j] += 0.5 * (t[i] * t[j] + m[i] * t[j] + t[i] * m[j]);
+                    }
+                }
+            }
+            sum
+        })
+        .collect()
+}
+
+/// `−½ v·∂H/∂a + z·∂s/∂a` of each dispersion parameter, by differences.
+fn by_dispersion(
+    given: &Given<'_>,
+    values: &[f64],
+    mode: &Mode,
+    variance: &[f64],
+    shifts: &[f64],
+) -> Option<Vec<f64>> {
+    let (mut aux, mut said) = (values.to_vec(), Said::default());
+    let mut found = vec![0.0; aux.len()];
+    for (k, by) in found.iter_mut().enumerate() {
+        let step = STEP * values[k].abs().max(1e-3);
+        for side in [1.0, -1.0] {
+            aux[k] = values[k] + side * step;
+            given.slopes(&mode.point.eta, &aux, &mut said)?;
+            given.curvatures(&mode.point.eta, &aux, &mut said);
+            let sum: f64 = (said.slopes.iter().zip(shifts))
+                .zip(said.curvatures.iter().zip(variance))
+                .map(|((s, shift), (h, v))| s * shift - 0.5 * h * v)
+                .sum();
+            *by += side * sum / (2.0 * step);
+        }
+        aux[k] = values[k];
+    }
+    Some(found)
 }

@@ -379,7 +379,6 @@ fn rows(
             shape: shape(q, n_levels[k], &unscale[k])?,
             z: scaled(&z[k], scale),
             codes: levels.iter().map(|&code| code as u32).collect(),
-            signs: Vec::new(),
         })
     };
     (0..g).map(of_factor).collect()

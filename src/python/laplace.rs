@@ -50,13 +50,13 @@ impl PyMode {
     /// Log likelihood by Laplace's formula.
     #[getter]
     fn value(&self) -> f64 {
-        self.inner.value()
+        self.inner.value
     }
 
     /// The coefficients, levels × q a factor.
     #[getter]
     fn r<'py>(&self, py: Python<'py>) -> PyResult<Vec<Matrix<'py>>> {
-        let factors = self.inner.r.iter().zip(&self.lambda);
+        let factors = self.inner.point.r.iter().zip(&self.lambda);
         factors
             .map(|(r, lambda)| {
                 let q = lambda.len().isqrt();
@@ -112,12 +112,9 @@ impl PyLaplace {
             return Err(shape_error("parameters"));
         }
         let lambda: Vec<Vec<f64>> = factors.iter().map(|f| flat(f.as_array().iter())).collect();
-        let from = match start {
-            Some(mode) => mode.inner.r.clone(),
-            None => groupings.iter().map(|g| vec![0.0; g.n_levels * g.q]).collect(),
-        };
         let at = Parameters { c: &c, lambda: &lambda, aux: &aux };
-        let found = py.detach(|| self.inner.mode(at, &from));
+        let near = start.map(|mode| &mode.inner);
+        let found = py.detach(|| self.inner.mode(at, near));
         Ok(found.map(|inner| PyMode { c, lambda, aux, inner }))
     }
 

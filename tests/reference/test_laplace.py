@@ -82,6 +82,18 @@ def test_slopes_are_those_of_the_value(family, groups):
     assert np.allclose(found, ends, rtol=2e-5, atol=2e-5 * np.abs(ends).max())
 
 
+def test_slopes_of_an_earlier_mode_are_its_own():
+    # They share the storage in which modes are found.
+    rng = np.random.default_rng(5)
+    of, _ = generalised("y ~ x + (x | g) + (1 | h)", table(rng, "gamma"), "gamma")
+    v, other = moved(rng, of), moved(rng, of)
+    expected = place(of, v).by_entries
+    here, there = place(of, v), place(of, other)
+    assert np.allclose(here.by_entries, expected, rtol=1e-9, atol=1e-9)
+    assert not np.allclose(there.by_entries, expected, rtol=0.01)
+    assert np.allclose(here.by_entries, place(of, v).by_entries, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("family", ["bernoulli", "poisson", "gamma"])
 def test_the_integral_is_that_of_dense_matrices(family):
     # The mode by a library's optimiser, the curvature by differences of an independent density.

@@ -1,8 +1,10 @@
 //! A draw of all coefficients given θ, and how likely it was beside the posterior.
 
+use super::Posterior;
 use super::levelled::{JUDGED, levelled};
-use super::point::{inward, outward};
-use super::{Climb, Posterior, Scales};
+use crate::laplace::point::{inward, outward};
+use crate::laplace::rows::Integrand;
+use crate::laplace::{Climb, Scales};
 use crate::linalg::solve_lower_transposed;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

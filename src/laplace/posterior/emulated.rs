@@ -2,9 +2,11 @@
 //! density was evaluated: what coefficients are drawn around, and how, need not be exact, since the
 //! weight of a draw allows for it.
 
-use super::{Climb, Point, Posterior, Scales};
+use super::Posterior;
 use crate::blocks::Elimination;
 use crate::explore::monomials::{monomials, n_monomials};
+use crate::laplace::rows::Integrand;
+use crate::laplace::{Climb, Point, Scales};
 use crate::linalg::{cholesky_ridged, solve_lower, solve_lower_transposed};
 use crate::parallel::in_parts;
 use std::sync::Arc;
@@ -144,8 +146,30 @@ impl Emulated {
         both.map(|(swift, steady)| Numbers { swift, steady }).collect()
     }
 
+    /// Around which c and u to draw at θ, with log|A|, A being factorised; `None` where what these
+    /// numbers give is no factor.
+    pub fn around(
+        &self,
+        of: &Posterior,
+        at: &Scales,
+        numbers: &Numbers,
+        climb: &mut Climb,
+    ) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
+        let (c, u) = self.fill(of, numbers, climb);
+        let of_levels = match &mut climb.elimination {
+            None => 0.0,
+            Some(elimination) => {
+                let joined = elimination.data.join(&at.lambda);
+                elimination.assume(&joined)?
+            }
+        };
+        let diagonal = climb.schur.iter().step_by(c.len() + 1);
+        let log_det = of_levels + 2.0 * diagonal.map(|entry| entry.ln()).sum::<f64>();
+        log_det.is_finite().then_some((c, u, log_det))
+    }
+
     /// Coefficients c and u to draw around, by the numbers of a place; fills the factor of A.
-    pub fn fill(
+    fn fill(
         &self,
         of: &Posterior,
         Numbers { swift, steady }: &Numbers,
@@ -312,10 +336,6 @@ fn basis(from: &[(usize, usize)], z: &[f64]) -> Vec<f64> {
 }
 
 impl Posterior {
-    pub fn n_effects(&self) -> usize {
-        self.model.parts[0].columns.groupings.iter().map(|g| g.n_levels * g.q).sum()
-    }
-
     /// Numbers of the quantities of both kinds.
     fn sizes(&self, climb: &Climb) -> (usize, usize) {
         let p = self.n_coefficients();

@@ -6,8 +6,10 @@
 //! conditionals, which nearly all of the rest does without. That also tells how far the levels' own
 //! means and sds are off.
 
+use super::Posterior;
 use super::draws::{Given, Levels, normal, squares};
-use super::{Climb, Posterior};
+use crate::laplace::Climb;
+use crate::laplace::rows::Integrand;
 use crate::predictor::{CHUNK, sum};
 use rand_chacha::ChaCha8Rng;
 
@@ -93,7 +95,7 @@ pub fn levelled(
         let both = logs.iter_mut().zip(drawn);
         both.for_each(|(log, squares)| *log += 0.5 * squares + weight.ln());
     }
-    let of_others = given.of.constant(&given.at.values) + outside - penalty;
+    let of_others = given.of.apart(&given.at.values) + outside - penalty;
     let (total, off, wider) = averaged(&nodes, &logs, q);
     (total + of_others, off, wider)
 }

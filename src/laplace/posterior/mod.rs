@@ -17,23 +17,23 @@
 //!
 //! z being the normal numbers behind it and p̃ what θ was drawn by.
 
-mod climb;
 mod draws;
 mod emulated;
 mod levelled;
 mod nearby;
-mod point;
 mod staged;
 
-pub use climb::{Climb, Top};
 pub use levelled::JUDGED;
-pub use point::Point;
 pub use staged::InStages;
 
-use crate::blocks::{Products, Rows, Shape, Weighing};
+use super::Scales;
+use super::rows::{Integrand, weighing};
+use crate::blocks::{Products, Weighing};
 use crate::covariance::Covariance;
+use crate::family::Likelihood;
 use crate::general::{Dispersion, General, GroupPrior, PriorRow, n_scales};
 use crate::marginal::{Parameters, Scale};
+use crate::predictor::Columns;
 use std::sync::Arc;
 
 /// Coordinates θ that polynomials can have.
@@ -48,13 +48,6 @@ pub struct Posterior {
     products: Option<Arc<Products>>,
     /// What the rows' predictors are where c and u are 0.
     base: Vec<f64>,
-}
-
-/// Λ of all factors and the values of dispersion parameters, or thresholds.
-#[derive(Clone, Debug, Default)]
-pub struct Scales {
-    pub lambda: Vec<Vec<f64>>,
-    pub values: Vec<f64>,
 }
 
 impl Posterior {
@@ -76,7 +69,7 @@ impl Posterior {
         let n = columns.n;
         let mut base =
             if columns.offset.is_empty() { vec![0.0; n] } else { columns.offset.clone() };
-        let (mut covariances, mut sd, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut covariances, mut sd) = (Vec::new(), Vec::new());
         for (factor, grouping) in part.factors.iter().zip(&columns.groupings) {
             match &factor.prior {
                 GroupPrior::Hierarchical { sd: own, covariance } => {
@@ -90,15 +83,8 @@ impl Posterior {
                     return Err("coefficients of levels have priors that are not normal".into());
                 }
             }
-            let q = grouping.q;
-            let z = (0..n).flat_map(|i| (0..q).map(move |k| grouping.z[k * n + i])).collect();
-            let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
-            let shape = Shape { q, n_levels: grouping.n_levels, unscale };
-            rows.push(Rows { shape, z, codes: grouping.codes.clone(), signs: Vec::new() });
         }
-        let p = columns.p;
-        let x = (0..n).flat_map(|i| (0..p).map(move |k| columns.x[k * n + i])).collect();
-        let (weighing, products) = Weighing::new(rows, x, n);
+        let (weighing, products) = weighing(columns, columns.p);
         let parameters = Parameters {
             covariance: Covariance::join(covariances),
             sd,
@@ -109,10 +95,6 @@ impl Posterior {
         };
         let products = products.map(Arc::new);
         Ok(Self { parameters, weighing, products, base, model })
-    }
-
-    pub fn n_coefficients(&self) -> usize {
-        self.model.parts[0].columns.p
     }
 
     /// Priors of c that are no bounds, each with what is added to its `row · c`.
@@ -131,5 +113,61 @@ impl Posterior {
         let groupings = &part.columns.groupings;
         let zeros = groupings.iter().map(|g| vec![0.0; g.n_levels * g.q]).collect();
         (part.coefficients.around(), zeros)
+    }
+}
+
+impl Integrand for Posterior {
+    fn likelihood(&self) -> &Likelihood {
+        &self.model.likelihood
+    }
+
+    fn columns(&self) -> &Columns {
+        &self.model.parts[0].columns
+    }
+
+    fn base(&self) -> &[f64] {
+        &self.base
+    }
+
+    fn weighing(&self) -> &Weighing {
+        &self.weighing
+    }
+
+    fn products(&self) -> Option<&Arc<Products>> {
+        self.products.as_ref()
+    }
+
+    fn constant(&self) -> f64 {
+        self.model.constant
+    }
+
+    fn n_coefficients(&self) -> usize {
+        self.columns().p
+    }
+
+    fn log_prior(&self, at: &Scales, c: &[f64], mut slopes: Option<&mut [f64]>) -> f64 {
+        if let Some(slopes) = &mut slopes {
+            slopes.fill(0.0);
+        }
+        let mut logp = 0.0;
+        for (prior, extra) in self.priors(at) {
+            let (value, slope) = prior.prior.logp(prior.at(c) + extra);
+            logp += value;
+            if let Some(slopes) = &mut slopes {
+                slopes.iter_mut().zip(&prior.row).for_each(|(sum, w)| *sum += slope * w);
+            }
+        }
+        logp
+    }
+
+    fn prior_curvatures(&self, at: &Scales, c: &[f64], curvatures: &mut [f64]) {
+        curvatures.fill(0.0);
+        for (prior, extra) in self.priors(at) {
+            let curvature = prior.prior.curvature(prior.at(c) + extra);
+            let rows = curvatures.chunks_exact_mut(c.len().max(1)).zip(&prior.row);
+            for (sums, w) in rows.filter(|(_, w)| **w != 0.0) {
+                sums.iter_mut().zip(&prior.row).for_each(|(sum, v)| *sum += curvature * w * v);
+            }
+        }
     }
 }

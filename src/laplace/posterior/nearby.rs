@@ -1,12 +1,10 @@
 //! Modes that are known, and what they foretell of the mode at another θ, from which to climb.
 
 use crate::explore::monomials::{monomials, n_monomials};
+use crate::laplace::point::Start;
 use crate::linalg::{cholesky_ridged, solve_lower, solve_lower_transposed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Coefficients c and u.
-pub type Start = (Vec<f64>, Vec<Vec<f64>>);
 
 /// Numbers of modes that are kept.
 const KEPT: usize = 20_000_000;

@@ -1,12 +1,15 @@
 //! The density of θ for the explorer that makes independent draws, and draws of all coefficients.
 
+use super::Posterior;
 use super::draws::{Around, Drawn};
 use super::emulated::{Emulated, Node, Numbers};
 use super::levelled::JUDGED;
-use super::nearby::{Modes, Start};
-use super::point::{Point, Said, inward};
-use super::{Climb, Posterior, Scales, Top};
+use super::nearby::Modes;
 use crate::general::GroupPrior;
+use crate::laplace::climb::CLOSE;
+use crate::laplace::point::{Start, inward};
+use crate::laplace::rows::{Integrand, Said};
+use crate::laplace::{Climb, Point, Scales, Top};
 use crate::marginal::Scales as Coordinates;
 use crate::sampler::Staged;
 use rand_chacha::ChaCha8Rng;
@@ -55,7 +58,7 @@ impl InStages {
         let start = Point { c, u: zeros.clone(), r: zeros, eta: Vec::new() };
         let mut found = Self {
             coordinates: Coordinates::new(&of.parameters, &information),
-            climb: Climb::new(&of),
+            climb: Climb::new(&*of, CLOSE),
             start: Arc::new(start),
             modes: Arc::default(),
             before: Arc::default(),
@@ -106,9 +109,9 @@ impl InStages {
         let place = self.place(theta);
         self.go_to(theta);
         let near = self.before.foretold(&place);
-        near.and_then(|start| self.climb.top(&self.of, &self.at, start)).or_else(|| {
+        near.and_then(|start| self.climb.top(&*self.of, &self.at, start)).or_else(|| {
             let start = self.beginning();
-            self.climb.top(&self.of, &self.at, start)
+            self.climb.top(&*self.of, &self.at, start)
         })
     }
 
@@ -118,7 +121,7 @@ impl InStages {
         let Point { c, u, r, .. } = &*self.start;
         let same = r.iter().zip(&self.at.lambda).map(|(r, lambda)| inward(lambda, r));
         let (usual, same) = ((c.clone(), u.clone()), (c.clone(), same.collect()));
-        self.climb.likelier(&self.of, &self.at, usual, same)
+        self.climb.likelier(&*self.of, &self.at, usual, same)
     }
 
     /// θ in coordinates in which all else is smooth.
@@ -132,12 +135,13 @@ impl InStages {
             && let Some(numbers) = self.numbers(&emulated, theta)
         {
             self.go_to(theta);
-            if let Some(found) = self.climb.emulate(&self.of, &self.at, &emulated, &numbers) {
-                return Some(found);
+            let found = emulated.around(&self.of, &self.at, &numbers, &mut self.climb);
+            if found.is_some() {
+                return found;
             }
         }
         let Top { point, log_det, .. } = self.top(theta)?;
-        let (away_c, away_u) = self.climb.skewed(&self.of, &self.at, &point);
+        let (away_c, away_u) = self.climb.skewed(&*self.of, &self.at, &point);
         let add = |mut to: Vec<f64>, more: Vec<f64>| {
             to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
             to

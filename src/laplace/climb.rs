@@ -1,17 +1,18 @@
 //! The mode of all coefficients together, by Newton's method.
 
-use super::emulated::{Emulated, Numbers};
-use super::nearby::Start;
-use super::point::{Point, Said};
-use super::{Posterior, Scales};
+use super::Scales;
+use super::point::{Point, Start};
+use super::rows::{Integrand, Said};
 use crate::blocks::{Elimination, Within};
 use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
 use std::sync::Arc;
 
 const STEPS: usize = 100;
 
-/// Gain of a step below which it is the last.
-const CLOSE: f64 = 1e-9;
+/// Gain of a step below which it is the last. Of the mode the value has the error squared, log|A|
+/// the error itself: searches and their differences want more of it than draws do.
+pub const CLOSE: f64 = 1e-7;
+pub const CLOSEST: f64 = 1e-15;
 
 /// Gain of a step below which the next one may have the same A, and by how much gains have to fall
 /// then: rows and all they add to A cost far more than to solve with it once more.
@@ -45,24 +46,27 @@ pub struct Climb {
     prior_curvatures: Vec<f64>,
     pulls: Vec<f64>,
     pub said: Said,
+    /// [`CLOSE`] or [`CLOSEST`]
+    close: f64,
 }
 
 impl Climb {
-    pub fn new(of: &Posterior) -> Self {
-        let (n, p) = (of.base.len(), of.n_coefficients());
+    pub fn new(of: &impl Integrand, close: f64) -> Self {
+        let (n, p) = (of.base().len(), of.n_coefficients());
         Self {
-            elimination: of.products.clone().map(Elimination::new),
+            elimination: of.products().cloned().map(Elimination::new),
             k: vec![0.0; (p + 1) * (p + 1)],
             schur: vec![0.0; p * p],
             prior_slopes: vec![0.0; p],
             prior_curvatures: vec![0.0; p * p],
             pulls: vec![0.0; n],
             said: Said::default(),
+            close,
         }
     }
 
     /// f at a point, with its slopes; `None` where it is not finite.
-    fn visit(&mut self, of: &Posterior, at: &Scales, point: &Point) -> Option<f64> {
+    fn visit(&mut self, of: &impl Integrand, at: &Scales, point: &Point) -> Option<f64> {
         of.slopes(&point.eta, &at.values, &mut self.said)?;
         let log_prior = of.log_prior(at, &point.c, Some(&mut self.prior_slopes));
         let value = self.said.logp + log_prior - 0.5 * point.squares();
@@ -70,7 +74,13 @@ impl Climb {
     }
 
     /// The likelier of two places to begin at.
-    pub fn likelier(&mut self, of: &Posterior, at: &Scales, one: Start, other: Start) -> Start {
+    pub fn likelier(
+        &mut self,
+        of: &impl Integrand,
+        at: &Scales,
+        one: Start,
+        other: Start,
+    ) -> Start {
         let mut height = |(c, u): &Start| {
             self.visit(of, at, &Point::new(of, at, c.clone(), u.clone())) // None is less than any
         };
@@ -80,14 +90,14 @@ impl Climb {
     /// Climb from some coefficients; `None` where there is no mode.
     ///
     /// Newton's method, whose matrix is kept while that leads on.
-    pub fn top(&mut self, of: &Posterior, at: &Scales, (c, u): Start) -> Option<Top> {
+    pub fn top(&mut self, of: &impl Integrand, at: &Scales, (c, u): Start) -> Option<Top> {
         let mut here = Point::new(of, at, c, u);
         let mut value = self.visit(of, at, &here)?;
         self.renew(of, at, &here)?;
         let (mut before, mut held) = (f64::INFINITY, false);
         for _ in 0..STEPS {
             let (next, gain) = self.step(of, at, &here);
-            let last = gain < CLOSE;
+            let last = gain < self.close;
             let least = value - 1e-12 * value.abs();
             let found = self.up(of, at, &here, next, least);
             let moved = found.is_some();
@@ -128,7 +138,7 @@ impl Climb {
     /// From a point to the next or so far towards it that f is no less than this there.
     fn up(
         &mut self,
-        of: &Posterior,
+        of: &impl Integrand,
         at: &Scales,
         here: &Point,
         next: Point,
@@ -151,7 +161,7 @@ impl Climb {
     }
 
     /// Where A and the slopes lead, and what a line there promises.
-    fn step(&mut self, of: &Posterior, at: &Scales, here: &Point) -> (Point, f64) {
+    fn step(&mut self, of: &impl Integrand, at: &Scales, here: &Point) -> (Point, f64) {
         let next = self.best(of, at, here);
         let along = |slopes: &[f64], to: &[f64], from: &[f64]| -> f64 {
             slopes.iter().zip(to).zip(from).map(|((s, a), b)| s * (a - b)).sum()
@@ -164,7 +174,7 @@ impl Climb {
     }
 
     /// Factorise A at a point that was visited last, rows that curve upwards left out if need be.
-    fn renew(&mut self, of: &Posterior, at: &Scales, here: &Point) -> Option<f64> {
+    fn renew(&mut self, of: &impl Integrand, at: &Scales, here: &Point) -> Option<f64> {
         self.factorise(of, at, here, false).or_else(|| self.factorise(of, at, here, true))
     }
 
@@ -172,7 +182,7 @@ impl Climb {
     /// out; returns log|A|.
     fn factorise(
         &mut self,
-        of: &Posterior,
+        of: &impl Integrand,
         at: &Scales,
         here: &Point,
         downwards: bool,
@@ -192,12 +202,12 @@ impl Climb {
         self.set_pulls(of, here);
         let log_det = match &mut self.elimination {
             None => {
-                of.weighing.total(&self.said.curvatures, &self.pulls, &mut self.k);
+                of.weighing().total(&self.said.curvatures, &self.pulls, &mut self.k);
                 0.0
             }
             Some(elimination) => {
                 let products = Arc::make_mut(&mut elimination.data);
-                of.weighing.fill(&self.said.curvatures, &self.pulls, products);
+                of.weighing().fill(&self.said.curvatures, &self.pulls, products);
                 let joined = products.join(&at.lambda);
                 elimination.evaluate(&joined, &mut self.k)?
             }
@@ -206,45 +216,23 @@ impl Climb {
     }
 
     /// What rows that count as they did pull at, at a point that was visited last.
-    fn set_pulls(&mut self, of: &Posterior, here: &Point) {
+    fn set_pulls(&mut self, of: &impl Integrand, here: &Point) {
         let each = self.said.curvatures.iter().zip(&self.said.slopes);
-        let own = here.eta.iter().zip(&of.base).map(|(eta, base)| eta - base);
+        let own = here.eta.iter().zip(of.base()).map(|(eta, base)| eta - base);
         for ((pull, (h, slope)), own) in self.pulls.iter_mut().zip(each).zip(own) {
             *pull = h * own + slope;
         }
     }
 
     /// Solve with A, as it was factorised last, for other pulls.
-    fn solve_for_pulls(&mut self, of: &Posterior) {
+    fn solve_for_pulls(&mut self, of: &impl Integrand) {
         match &mut self.elimination {
-            None => of.weighing.pull(&self.pulls, &mut self.k),
+            None => of.weighing().pull(&self.pulls, &mut self.k),
             Some(elimination) => {
-                of.weighing.respond(&self.pulls, Arc::make_mut(&mut elimination.data));
+                of.weighing().respond(&self.pulls, Arc::make_mut(&mut elimination.data));
                 elimination.respond(&mut self.k);
             }
         }
-    }
-
-    /// Around which c and u to draw at θ, with log|A|, by polynomials, A being factorised; `None`
-    /// where what they give is no factor.
-    pub fn emulate(
-        &mut self,
-        of: &Posterior,
-        at: &Scales,
-        emulated: &Emulated,
-        numbers: &Numbers,
-    ) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
-        let (c, u) = emulated.fill(of, numbers, self);
-        let of_levels = match &mut self.elimination {
-            None => 0.0,
-            Some(elimination) => {
-                let joined = elimination.data.join(&at.lambda);
-                elimination.assume(&joined)?
-            }
-        };
-        let diagonal = self.schur.iter().step_by(c.len() + 1);
-        let log_det = of_levels + 2.0 * diagonal.map(|entry| entry.ln()).sum::<f64>();
-        log_det.is_finite().then_some((c, u, log_det))
     }
 
     /// Factorise K + P.
@@ -258,7 +246,7 @@ impl Climb {
     }
 
     /// Coefficients that are best for A and the slopes at a point.
-    fn best(&mut self, of: &Posterior, at: &Scales, here: &Point) -> Point {
+    fn best(&mut self, of: &impl Integrand, at: &Scales, here: &Point) -> Point {
         let p = here.c.len();
         let of_prior = (0..p).map(|i| {
             let own = &self.prior_curvatures[i * p..][..p];
@@ -269,7 +257,7 @@ impl Climb {
     }
 
     /// Coefficients that A brings to the rows' pulls and those of the prior.
-    fn solved(&mut self, of: &Posterior, at: &Scales, of_prior: &[f64]) -> Point {
+    fn solved(&mut self, of: &impl Integrand, at: &Scales, of_prior: &[f64]) -> Point {
         let p = of_prior.len();
         let pulls = &self.k[p * (p + 1)..][..p];
         let mut c: Vec<f64> = of_prior.iter().zip(pulls).map(|(a, b)| a + b).collect();
@@ -281,18 +269,18 @@ impl Climb {
         let contrast: Vec<f64> = c.iter().map(|c| -c).chain([1.0]).collect();
         let all = elimination.draw(&contrast, 0.0, &vec![0.0; of.n_effects()]);
         let mut rest = &all[..];
-        let groupings = &of.model.parts[0].columns.groupings;
+        let groupings = &of.columns().groupings;
         let take = |g: &crate::predictor::Grouping| {
             let (own, others) = rest.split_at(g.n_levels * g.q);
             rest = others;
             own.to_vec()
         };
         let r: Vec<Vec<f64>> = groupings.iter().map(take).collect();
-        let mut eta = vec![0.0; of.base.len()];
+        let mut eta = vec![0.0; of.base().len()];
         of.fill(&c, &r, &mut eta);
         // u = ΛᵀZᵀ of what the weighted rows are left with.
         let each = self.said.curvatures.iter().zip(&self.pulls);
-        let own = eta.iter().zip(&of.base).map(|(eta, base)| eta - base);
+        let own = eta.iter().zip(of.base()).map(|(eta, base)| eta - base);
         let left: Vec<f64> = each.zip(own).map(|((h, pull), own)| pull - h * own).collect();
         let u = of.pulled(&left, &at.lambda);
         Point { c, u, r, eta }
@@ -301,7 +289,7 @@ impl Climb {
 
 impl Climb {
     /// Factorise A at a mode that is known.
-    pub fn arrive(&mut self, of: &Posterior, at: &Scales, point: &Point) -> Option<f64> {
+    pub fn arrive(&mut self, of: &impl Integrand, at: &Scales, point: &Point) -> Option<f64> {
         self.visit(of, at, point)?;
         self.factorise(of, at, point, false)
     }
@@ -312,24 +300,28 @@ impl Climb {
     /// is no mean.
     pub fn skewed(
         &mut self,
-        of: &Posterior,
+        of: &impl Integrand,
         at: &Scales,
         top: &Point,
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
         let variances = self.variances(of);
         let thirds = of.thirds(&top.eta, &self.said.slopes, &at.values);
-        for ((pull, third), v) in self.pulls.iter_mut().zip(thirds).zip(variances) {
-            *pull = 0.5 * third * v;
-        }
-        self.solve_for_pulls(of);
-        let away = self.solved(of, at, &vec![0.0; top.c.len()]);
+        let pulls = thirds.iter().zip(variances).map(|(third, v)| 0.5 * third * v).collect();
+        let away = self.solve_for(of, at, pulls);
         (away.c, away.u)
     }
 
+    /// What A, as it was factorised last, turns pulls at the rows into.
+    pub fn solve_for(&mut self, of: &impl Integrand, at: &Scales, pulls: Vec<f64>) -> Point {
+        self.pulls = pulls;
+        self.solve_for_pulls(of);
+        self.solved(of, at, &vec![0.0; of.n_coefficients()])
+    }
+
     /// Of the rows' predictors, given θ.
-    fn variances(&mut self, of: &Posterior) -> Vec<f64> {
+    pub fn variances(&mut self, of: &impl Integrand) -> Vec<f64> {
         let p = of.n_coefficients();
-        let all = of.weighing.all_rows();
+        let all = of.weighing().all_rows();
         let within = self.elimination.as_mut().map(|elimination| {
             elimination.solve();
             elimination.invert();
@@ -342,26 +334,6 @@ impl Climb {
             solve_lower(&self.schur, p, &mut x[..p]);
             inside + x[..p].iter().map(|x| x * x).sum::<f64>()
         };
-        (0..of.base.len()).map(of_row).collect()
-    }
-}
-
-impl Posterior {
-    /// `ΛᵀZᵀx` of each factor.
-    fn pulled(&self, x: &[f64], lambda: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let groupings = &self.model.parts[0].columns.groupings;
-        let pulled = groupings.iter().zip(lambda).map(|(grouping, lambda)| {
-            let q = grouping.q;
-            let mut sums = vec![0.0; grouping.n_levels * q];
-            grouping.gather(0..x.len(), x, &mut sums);
-            for t in sums.chunks_exact_mut(q) {
-                for a in 0..q {
-                    // Λ is lower triangular: what is below is still there.
-                    t[a] = (a..q).map(|b| lambda[b * q + a] * t[b]).sum();
-                }
-            }
-            sums
-        });
-        pulled.collect()
+        (0..of.base().len()).map(of_row).collect()
     }
 }
