@@ -17,7 +17,7 @@ from partialpool.engine.blocks import Moments
 from partialpool.engine.nodes import along_a_curve, monomial_count, monomials
 
 LEAST, LAST = 16, 200  # nodes, at least and at most
-LEAST_MANY, MANY_NUMBERS = 300, 6_000_000  # draws at which polynomials are evaluated
+LEAST_MANY, MANY_NUMBERS = 300, 3_000_000  # draws at which polynomials are evaluated
 PER_MONOMIAL = 1.6
 FIRST_DEGREE = 2  # what there are nodes enough for, to begin with
 DEGREES = (4, 3, 2, 1)
@@ -109,17 +109,23 @@ def _fitted(phi: Array, exact: list[Moments]) -> Polynomials | None:
 
 
 def _of_degree(degree: int, phi: Array, mean: Array, variance: Array) -> Polynomials | None:
-    """Least squares, with errors at each node in turn from the fit to all others."""
+    """Least squares, with errors at each node in turn from the fit to all others.
+
+    A node far out is hardly foretold by the others, but the fit to all nodes has it: errors count
+    by the share of a node that the others tell, and these shares add up to the nodes that there are
+    beyond the monomials.
+    """
     columns = _columns(phi, degree)
     basis, root = np.linalg.qr(columns)
     leverage = np.sum(basis**2, axis=1)
     if (leverage > 0.999).any():
         return None
+    told = 1 - leverage
 
     def fit(values: Array) -> tuple[Array, Array]:
         along = basis.T @ values
-        left_out = (values - basis @ along) / (1 - leverage)[:, None]
-        return np.linalg.solve(root, along), np.sqrt(np.mean(left_out**2, axis=0))
+        squares = (values - basis @ along) ** 2 / told[:, None]
+        return np.linalg.solve(root, along), np.sqrt(np.sum(squares, axis=0) / np.sum(told))
 
     of_mean, off = fit(mean)
     of_variance, off_variance = fit(np.log(variance))
