@@ -40,3 +40,26 @@ impl Elimination {
         Some(self.factor_levels(&data)? + self.rest.log_det()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::products::{Products, Rows, Shape};
+    use super::*;
+
+    #[test]
+    fn numbers_that_were_computed_have_the_determinant_that_they_had() {
+        // So many levels that no product of theirs is a number.
+        let n = 3000;
+        let rows = |n_levels: usize, step: usize| Rows {
+            shape: Shape { q: 1, n_levels, unscale: vec![1.0] },
+            z: (0..n).map(|k| 30.0 + (1.3 * k as f64).sin()).collect(),
+            codes: (0..n).map(|i| (i * step % n_levels) as u32).collect(),
+        };
+        let data = Arc::new(Products::new(&[rows(1000, 1), rows(7, 3)], &vec![1.0; n], 1));
+        let lambda = data.join(&[vec![0.7], vec![0.4]]);
+        let mut elimination = Elimination::new(data);
+        let computed = elimination.evaluate(&lambda, &mut [0.0]).unwrap();
+        let assumed = elimination.assume(&lambda).unwrap();
+        assert!(computed > 5000.0 && (assumed - computed).abs() < 1e-9 * computed);
+    }
+}

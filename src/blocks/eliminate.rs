@@ -5,6 +5,9 @@ use super::rest::Rest;
 use crate::linalg::{cholesky, solve_lower};
 use std::sync::Arc;
 
+/// Numbers of which two still have a product.
+const FAR: f64 = 1e150;
+
 /// Working storage of an evaluation, and what the slopes and conditionals need of it.
 #[derive(Clone, Debug)]
 pub struct Elimination {
@@ -167,6 +170,23 @@ impl Elimination {
         let q = if Q == 0 { lead.q } else { Q };
         let scale = &self.scales[data.lead];
         let mut log_det = 0.0;
+        if q == 1 {
+            // The logarithm of a product costs less than those of all levels.
+            let mut product = 1.0;
+            for (own, m) in lead.own.iter().zip(&mut self.m) {
+                let d = scale[0] * own * scale[0] + 1.0;
+                *m = scale[0] / d.sqrt();
+                if !(d > 0.0 && d < FAR) {
+                    return None;
+                }
+                product *= d;
+                if !(1.0 / FAR..FAR).contains(&product) {
+                    log_det += f64::ln(product);
+                    product = 1.0;
+                }
+            }
+            return Some(log_det + f64::ln(product));
+        }
         for (level, m) in self.m.chunks_exact_mut(q * q).enumerate() {
             log_det += level_factor(lead.own(level), scale, q, (&mut self.d, &mut self.half), m)?;
         }

@@ -2,7 +2,8 @@
 //! covariances given b, and draws, in the user's columns.
 
 use super::eliminate::{Elimination, outward};
-use super::products::Factor;
+use super::products::{Factor, side_by_side};
+use crate::predictor::dot;
 
 /// What is known of the coefficients of one factor at some φ.
 pub struct Conditional {
@@ -145,10 +146,16 @@ impl Elimination {
         let of_row = |row: &[f64]| row.iter().zip(u).map(|(own, u)| own * u).sum::<f64>();
         e.extend(lead.with_b(level, w).chunks_exact(w).map(of_row));
         let links = self.data.links(level);
-        let values = self.data.link_values[links.start * q..links.end * q].chunks_exact(q);
-        for (a, &column) in values.zip(&self.data.linked[links]) {
-            for k in 0..q {
-                e[k] -= a[k] * rest[column as usize];
+        let columns = &self.data.linked[links.clone()];
+        let values = &self.data.link_values[links.start * q..links.end * q];
+        match side_by_side(columns) {
+            Some(all) if q == 1 => e[0] -= dot(values, &rest[all]),
+            _ => {
+                for (a, &column) in values.chunks_exact(q).zip(columns) {
+                    for k in 0..q {
+                        e[k] -= a[k] * rest[column as usize];
+                    }
+                }
             }
         }
         inner.clear();

@@ -219,6 +219,14 @@ impl Products {
     }
 }
 
+/// Columns that stand side by side, as where every level meets every other.
+#[inline(always)]
+pub fn side_by_side(columns: &[u32]) -> Option<Range<usize>> {
+    let (first, last) = columns.first().zip(columns.last())?;
+    let all = *first as usize..*last as usize + 1;
+    (all.len() == columns.len()).then_some(all)
+}
+
 /// Add `left · rightᵀ` to `sum`.
 fn add_outer(left: &[f64], right: &[f64], sum: &mut [f64]) {
     for (sum, &a) in sum.chunks_exact_mut(right.len()).zip(left) {

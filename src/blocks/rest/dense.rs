@@ -1,7 +1,7 @@
 //! The others as dense matrices.
 
 use super::room;
-use crate::blocks::products::Products;
+use crate::blocks::products::{Products, side_by_side};
 use faer::dyn_stack::MemStack;
 use faer::linalg::cholesky::llt;
 use faer::linalg::triangular_solve::{
@@ -66,9 +66,7 @@ impl Dense {
     #[inline(always)]
     pub fn subtract(&mut self, columns: &[u32], y: &[f64], q: usize) {
         let n = self.n;
-        let ends = columns.first().zip(columns.last());
-        if q == 1 && ends.is_some_and(|(a, b)| (b - a) as usize + 1 == columns.len()) {
-            // Side by side, as where every level meets every other.
+        if q == 1 && side_by_side(columns).is_some() {
             for (k, &column) in columns.iter().enumerate() {
                 let (column, own) = (column as usize, y[k]);
                 let below = &mut self.schur[column * n + column..][..columns.len() - k];

@@ -306,7 +306,7 @@ impl Polynomials {
     /// All quantities at some places; what a place has does not depend on the others.
     fn at(&self, places: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let bases: Vec<Vec<f64>> = places.iter().map(|z| basis(&self.from, z)).collect();
-        let mut found = vec![vec![0.0; self.n]; places.len()];
+        let mut found: Vec<Vec<f64>> = places.iter().map(|_| vec![0.0; self.n]).collect();
         pulp::Arch::new().dispatch(Adding(self, &bases, &mut found));
         found
     }
