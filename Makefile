@@ -68,7 +68,7 @@ fuzz: $(CORE)  ## Run random inputs for ten minutes; SEED=7 for others, SEED=7 C
 		$(if $(SEED),--seed $(SEED)) $(if $(CASE),--case $(CASE))
 
 calibrate: $(CORE)  ## Run the simulation-based calibration at full size
-	$(BIN)/python -m pytest -m calibrate
+	$(BIN)/python -m pytest -m calibrate -o faulthandler_timeout=7200
 
 wheel: $(ENVIRONMENT)  ## Build a wheel into dist/, which installs without Rust
 	$(BIN)/maturin build --release --locked --out dist
