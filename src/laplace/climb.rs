@@ -44,7 +44,7 @@ pub struct Climb {
     pub schur: Vec<f64>,
     prior_slopes: Vec<f64>,
     prior_curvatures: Vec<f64>,
-    pulls: Vec<f64>,
+    pub pulls: Vec<f64>,
     pub said: Said,
     /// [`CLOSE`] or [`CLOSEST`]
     close: f64,
@@ -304,22 +304,28 @@ impl Climb {
         at: &Scales,
         top: &Point,
     ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let variances = self.variances(of);
-        let thirds = of.thirds(&top.eta, &self.said.slopes, &at.values);
-        let pulls = thirds.iter().zip(variances).map(|(third, v)| 0.5 * third * v).collect();
-        let away = self.solve_for(of, at, pulls);
+        let (_, away) = self.pulled_by_thirds(of, at, top);
         (away.c, away.u)
     }
 
-    /// What A, as it was factorised last, turns pulls at the rows into.
-    pub fn solve_for(&mut self, of: &impl Integrand, at: &Scales, pulls: Vec<f64>) -> Point {
-        self.pulls = pulls;
+    /// Variances of the rows' predictors, and what their third derivatives times half of these
+    /// pull at, which is left in `pulls`, leads to.
+    pub fn pulled_by_thirds(
+        &mut self,
+        of: &impl Integrand,
+        at: &Scales,
+        top: &Point,
+    ) -> (Vec<f64>, Point) {
+        let variances = self.variances(of);
+        let thirds = of.thirds(&top.eta, &self.said.slopes, &at.values);
+        self.pulls = thirds.iter().zip(&variances).map(|(third, v)| 0.5 * third * v).collect();
         self.solve_for_pulls(of);
-        self.solved(of, at, &vec![0.0; of.n_coefficients()])
+        let away = self.solved(of, at, &vec![0.0; top.c.len()]);
+        (variances, away)
     }
 
     /// Of the rows' predictors, given θ.
-    pub fn variances(&mut self, of: &impl Integrand) -> Vec<f64> {
+    fn variances(&mut self, of: &impl Integrand) -> Vec<f64> {
         let p = of.n_coefficients();
         let all = of.weighing().all_rows();
         let within = self.elimination.as_mut().map(|elimination| {

@@ -84,17 +84,14 @@ impl Laplace {
     pub fn mode(&self, at: Parameters<'_>, near: Option<&Mode>) -> Option<Mode> {
         let (given, scales) = self.given(at);
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        room.at = 0;
-        let mut climb = room.climb.take().unwrap_or_else(|| Climb::new(&given, CLOSEST));
-        let found = Self::top(&given, &scales, &mut climb, near);
-        let mode = found.map(|Top { point, value, .. }| {
-            let Said { slopes, curvatures, .. } = climb.said.clone();
-            room.count += 1;
-            room.at = room.count;
-            Mode { point, slopes, weights: curvatures, value, number: room.count }
-        });
-        room.climb = Some(climb);
-        mode
+        let Room { climb, at, count } = &mut *room;
+        let climb = climb.get_or_insert_with(|| Climb::new(&given, CLOSEST));
+        *at = 0;
+        let Top { point, value, .. } = Self::top(&given, &scales, climb, near)?;
+        *count += 1;
+        *at = *count;
+        let Said { slopes, curvatures, .. } = climb.said.clone();
+        Some(Mode { point, slopes, weights: curvatures, value, number: *count })
     }
 
     fn top(
@@ -126,15 +123,14 @@ impl Laplace {
     ) -> Option<T> {
         let (given, scales) = self.given(at);
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut climb = room.climb.take().unwrap_or_else(|| Climb::new(&given, CLOSEST));
-        if room.at != mode.number {
-            room.at = 0;
+        let Room { climb, at, .. } = &mut *room;
+        let climb = climb.get_or_insert_with(|| Climb::new(&given, CLOSEST));
+        if *at != mode.number {
+            *at = 0;
             climb.arrive(&given, &scales, &mode.point)?;
-            room.at = mode.number;
+            *at = mode.number;
         }
-        let found = with(&given, &scales, &mut climb);
-        room.climb = Some(climb);
-        found
+        with(&given, &scales, climb)
     }
 
     /// The products of all rows of [Z X], weighted as at a mode.

@@ -128,6 +128,9 @@ pub trait Integrand {
     /// Slopes of the log likelihood by dispersion parameters, or thresholds.
     fn by_values(&self, eta: &[f64], values: &[f64]) -> Vec<f64> {
         let (mut by_values, mut part) = (vec![0.0; values.len()], [0.0; CHUNK]);
+        if values.is_empty() {
+            return by_values;
+        }
         self.likelihood().shared(values, &mut by_values);
         for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
             chunk(self.likelihood(), eta, (first, 0.0), values, &mut part, &mut by_values);

@@ -2,7 +2,7 @@
 
 use super::mode::Given;
 use super::rows::{Integrand, Said};
-use super::{Climb, Laplace, Mode, Parameters, Scales};
+use super::{Laplace, Mode, Parameters};
 use crate::blocks::Elimination;
 use std::sync::Arc;
 
@@ -35,8 +35,9 @@ impl Laplace {
                 return Some(Slopes { by_c, by_g: Vec::new(), by_aux });
             };
             let precisions = elimination.slopes(&[0.0]);
-            let (variance, pull, shifts) = moved(given, scales, climb, mode);
-            let m: Vec<f64> = (pull.iter().zip(&mode.weights).zip(&shifts))
+            let (variance, away) = climb.pulled_by_thirds(given, scales, &mode.point);
+            let shifts = of_levels(given, &away.r);
+            let m: Vec<f64> = (climb.pulls.iter().zip(&mode.weights).zip(&shifts))
                 .map(|((w, h), shift)| w - h * shift)
                 .collect();
             let total: Vec<f64> = mode.slopes.iter().zip(&m).map(|(s, m)| s + m).collect();
@@ -65,22 +66,14 @@ impl Laplace {
     }
 }
 
-/// Variances v of the rows' predictors, w, and the predictors of what coefficients w leads to.
-fn moved(
-    given: &Given<'_>,
-    scales: &Scales,
-    climb: &mut Climb,
-    mode: &Mode,
-) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-    let variance = climb.variances(given);
-    let thirds = given.thirds(&mode.point.eta, &mode.slopes, &scales.values);
-    let pull: Vec<f64> = variance.iter().zip(&thirds).map(|(v, third)| 0.5 * v * third).collect();
-    let r = climb.solve_for(given, scales, pull.clone()).r;
-    let mut shifts = vec![0.0; pull.len()];
-    for (grouping, r) in given.columns().groupings.iter().zip(&r) {
-        grouping.add(0..shifts.len(), r, &mut shifts);
+/// What the levels' coefficients add to the rows' predictors.
+fn of_levels(given: &Given<'_>, r: &[Vec<f64>]) -> Vec<f64> {
+    let columns = given.columns();
+    let mut eta = vec![0.0; columns.n];
+    for (grouping, r) in columns.groupings.iter().zip(r) {
+        grouping.add(0..columns.n, r, &mut eta);
     }
-    (variance, pull, shifts)
+    eta
 }
 
 fn by_covariances(
