@@ -93,8 +93,6 @@ pub trait Staged: Send + Sync {
     fn prepare(&mut self, _known: &[(&[f64], f64)]) {}
     /// How far what is drawn given θ is moved if `found` stands for the `true` features, in sds.
     fn moved(&self, found: &[f64], truth: &[f64]) -> f64;
-    /// Draws are wanted at these θ next, one after another: much of them may be had together.
-    fn expect(&mut self, _thetas: Vec<Vec<f64>>) {}
     /// As [`Density::output`].
     fn output(
         &mut self,

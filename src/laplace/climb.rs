@@ -65,6 +65,12 @@ impl Climb {
         }
     }
 
+    /// log|L| where `LLᵀ = K + P`, as factorised.
+    pub fn log_det_of_factor(&self) -> f64 {
+        let diagonal = self.schur.iter().step_by(self.prior_slopes.len() + 1);
+        diagonal.map(|entry| entry.ln()).sum()
+    }
+
     /// f at a point, with its slopes; `None` where it is not finite.
     fn visit(&mut self, of: &impl Integrand, at: &Scales, point: &Point) -> Option<f64> {
         of.slopes(&point.eta, &at.values, &mut self.said)?;

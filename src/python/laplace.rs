@@ -6,14 +6,14 @@ use super::explore::{Asked, Told, explored};
 use super::family::likelihood;
 use super::general::{PyGeneral, PyPart};
 use crate::explore::independent;
-use crate::laplace::posterior::{InStages, JUDGED, Posterior};
+use crate::laplace::posterior::{InStages, Posterior, levels};
 use crate::laplace::{Laplace, Mode, Parameters};
 use crate::sampler::{ChainRun, Explored, Staged, generator};
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyLaplace>()?;
@@ -173,6 +173,8 @@ impl PyLaplace {
 }
 
 const NO_MODE: &str = "the coefficients have no mode where the search begins";
+const NO_LEVELS: &str =
+    "coefficients of levels have no mode at some of the draws, or take too much memory";
 const NOT_FORETOLD: &str =
     "no polynomial foretells the approximate density of scales and dispersion";
 
@@ -186,6 +188,8 @@ fn failed(why: &str) -> Explored {
 #[pyclass(frozen, name = "Approximation", module = "partialpool._core")]
 pub struct PyApproximation {
     of: Arc<Posterior>,
+    /// What draws were made with.
+    sampled: Arc<Mutex<Option<Arc<InStages>>>>,
 }
 
 impl PyApproximation {
@@ -199,7 +203,7 @@ impl PyApproximation {
     #[new]
     fn new(general: &PyGeneral) -> PyResult<Self> {
         let of = Posterior::new(general.model.clone()).map_err(PyValueError::new_err)?;
-        Ok(Self { of: Arc::new(of) })
+        Ok(Self { of: Arc::new(of), sampled: Arc::default() })
     }
 
     /// Where the search for the mode of θ begins: sds, correlations, dispersion.
@@ -207,10 +211,16 @@ impl PyApproximation {
         Ok(self.in_stages()?.start())
     }
 
-    /// Numbers in one row of output: those of the joint density, then those that a draw is judged by.
+    /// Numbers in one row of output: the parameters of the joint density but coefficients of levels,
+    /// those that a draw is judged by, and what its levels are drawn by.
     #[getter]
     fn n_outputs(&self) -> usize {
-        self.of.model.n_outputs() + JUDGED
+        self.of.n_outputs()
+    }
+
+    #[getter]
+    fn n_parameters(&self) -> usize {
+        self.of.n_parameters()
     }
 
     /// At θ, log density of the rows, the log prior of θ with Jacobians, and a row of output, drawn
@@ -234,6 +244,29 @@ impl PyApproximation {
         Ok(drawn.then(|| (value[0], prior, PyArray1::from_vec(py, row))))
     }
 
+    /// Coefficients of all levels for rows of output, as they are written: rows × coefficients of each
+    /// factor. By what `sample` drew these rows with; else by climbing at each.
+    fn levels<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray2<'_, f64>,
+        threads: usize,
+    ) -> PyResult<Vec<Matrix<'py>>> {
+        if rows.as_array().ncols() != self.of.n_outputs() {
+            return Err(shape_error("rows"));
+        }
+        let rows = flat(rows.as_array().iter());
+        let count = rows.len() / self.of.n_outputs();
+        let sampled = self.sampled.lock().ok().and_then(|sampled| sampled.clone());
+        let staged = sampled.map_or_else(|| self.in_stages().map(Arc::new), Ok)?;
+        let found = py.detach(|| levels(&staged, &rows, threads));
+        let found = found.ok_or_else(|| PyValueError::new_err(NO_LEVELS))?;
+        let factors = found.into_iter().zip(&self.of.model.parts[0].columns.groupings);
+        let arrays =
+            factors.map(|(own, g)| PyArray1::from_vec(py, own).reshape([count, g.n_levels * g.q]));
+        arrays.collect()
+    }
+
     /// Independent draws, as `sample` of a density gives them.
     #[pyo3(signature = (*, asked, progress, judge=None))]
     fn sample<'py>(
@@ -245,13 +278,17 @@ impl PyApproximation {
     ) -> PyResult<Bound<'py, PyDict>> {
         let plan = asked.plan(false, Some(true));
         let told = Told { progress, judge, width: self.n_outputs() };
-        let of = self.of.clone();
+        let (of, sampled) = (self.of.clone(), self.sampled.clone());
         let every = asked.chains * asked.draws / of.n_judged();
         explored(py, told, asked.chains, move |watch| {
             let Some(staged) = InStages::new(of, every, plan.threads) else {
                 return failed(NO_MODE);
             };
-            independent(&staged, &plan, watch).unwrap_or_else(|| failed(NOT_FORETOLD))
+            let explored = independent(&staged, &plan, watch);
+            if let Ok(mut sampled) = sampled.lock() {
+                *sampled = Some(Arc::new(staged));
+            }
+            explored.unwrap_or_else(|| failed(NOT_FORETOLD))
         })
     }
 }

@@ -47,7 +47,7 @@ def integrates(fit: Posterior) -> bool:
         normal = all(isinstance(prior, Normal) for prior in own)
         flat = all(isinstance(prior, (Flat, Uniform)) for prior in own)
         bounded = any(isinstance(prior, Uniform) for prior in own)
-        dropped = fit.run.groups[0].coef is not None
+        dropped = fit.run.groups[0].has_coef
         if not (normal or (flat and not (bounded and dropped))):
             return False
     return True

@@ -155,12 +155,12 @@ class Posterior:
         the sampler walked over, those of some levels speak for the others.
         """
         independent = self.run.certificate is not None
-        if independent or all(drawn.coef is None for drawn in self.run.groups):
+        if independent or not any(drawn.has_coef for drawn in self.run.groups):
             return self.parameter_summary
         labels, draws = population_draws(self.model, self.run)
         parts, scales = [iter([draws])], [np.zeros(draws.shape[2])]
         for k, (group, drawn) in enumerate(zip(self.model.groups, self.run.groups, strict=True)):
-            if drawn.coef is not None:
+            if drawn.has_coef:
                 step = -(-len(group.levels) // MOST_JUDGED)
                 labels += level_labels(group, "coef", step)
                 parts.append(self._every(k, step))

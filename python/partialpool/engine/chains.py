@@ -120,8 +120,11 @@ def sample_nuts(
     worth: Worth,
     *,
     levels: int = 0,
+    later: int = 0,
 ) -> tuple[Array, dict[str, Any]]:
     """Run NUTS on a density of the core, whose draws have so many coefficients of levels.
+
+    So many more are drawn `later`.
 
     `worth` judges outputs and facts, as they are returned, between rounds.
 
@@ -141,7 +144,7 @@ def sample_nuts(
     KeyboardInterrupt
         If interrupted before anything worth keeping was drawn.
     """
-    sizes = core.n_outputs, core.n_outputs - levels
+    sizes = core.n_outputs + later, core.n_outputs - levels
     most = sampling.draws
     if sampling.rounds is not None:
         most = most_draws(lambda draws: fits(replace(sampling, draws=draws), *sizes))

@@ -1,20 +1,22 @@
 """An approximate posterior of models that are not Gaussian: coefficients integrated out by Laplace.
 
 Given scales and dispersion, population and group coefficients are taken for jointly normal around
-their mean (``src/laplace/posterior/``). Draws are independent, and each comes with the logarithm of
-the posterior over the density that it was drawn from, which tells how good they are.
+their mean (``src/laplace/posterior/``). Draws are independent, and some come with the logarithm of
+the posterior over the density that they were drawn from, which tells how good they are.
 """
 
 from __future__ import annotations
 
 import math
+import os
+from threading import Lock
 from typing import Any
 
 from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.engine import Engine, Priors
-from partialpool.engine.nuts import unpacked
+from partialpool.engine.nuts import own_coefficients, population, unpacked
 from partialpool.engine.rounds import Verdict
 from partialpool.engine.run import Run
 from partialpool.engine.sampling import Sampling
@@ -47,21 +49,54 @@ def run_laplace(model: Model, sampling: Sampling) -> Run:
 
     def worth(rows: Array, facts: dict[str, Any]) -> Verdict:
         assert sampling.rounds is not None
-        return sampling.rounds.judge(model, _unpacked(model, rows, facts))
+        return sampling.rounds.judge(model, drawn_as(model, core, rows, facts))
 
     try:
-        drawn = sample_nuts(core, sampling, worth, levels=levels)
+        drawn = sample_nuts(core, sampling, worth, later=levels)
     except EngineError as error:
         raise EngineError(f'{str(error).rstrip(".")}; use method="nuts".') from None
-    return _unpacked(model, *drawn)
+    return drawn_as(model, core, *drawn)
 
 
-def _unpacked(model: Model, rows: Array, facts: dict[str, Any]) -> Run:
+def drawn_as(model: Model, core: _core.Approximation, rows: Array, facts: dict[str, Any]) -> Run:
+    """Split rows of output into parameters and what draws are judged by."""
     assert model.layout is not None
-    last = rows.shape[-1] - len(JUDGED)
+    last = core.n_parameters
     judged = {name: rows[..., last + k].copy() for k, name in enumerate(JUDGED)}
     facts = facts | {"stats": facts["stats"] | judged}
-    return unpacked(model, model.layout, rows[..., :last], facts, "laplace")
+    levels = _Levels(model, core, rows)
+    return unpacked(model, model.layout, rows[..., :last], facts, "laplace", levels.of)
+
+
+class _Levels:
+    """Coefficients of all levels, drawn together when those of a group are first asked for.
+
+    Each draw has what its levels are drawn by, so they are the same whenever that is.
+    """
+
+    def __init__(self, model: Model, core: _core.Approximation, rows: Array) -> None:
+        self._drawn_with: tuple[Model, _core.Approximation, Array] | None = model, core, rows
+        self._found: list[Array] = []
+        self._one_by_one = Lock()
+
+    def of(self, k: int) -> Array:
+        """Those of the group at a position: (chain, draw, level, term)."""
+        with self._one_by_one:
+            if self._drawn_with is not None:
+                self._found = _coefficients(*self._drawn_with)
+                self._drawn_with = None  # polynomials are as large as draws
+        return self._found[k]
+
+
+def _coefficients(model: Model, core: _core.Approximation, rows: Array) -> list[Array]:
+    layout = model.layout
+    assert layout is not None
+    b = population(layout.predictors[0], layout, rows)
+    try:
+        r = core.levels(rows.reshape(-1, rows.shape[-1]), os.cpu_count() or 1)
+    except ValueError as error:
+        raise EngineError(f'{error}; use method="nuts".') from None
+    return [own_coefficients(group, own, b) for group, own in zip(model.groups, r, strict=True)]
 
 
 def _build(pooled: Pooled, priors: Priors | None = None) -> Model:

@@ -77,7 +77,7 @@ def _unpack(model: Model, layout: Layout, usable: Chains, **facts: Any) -> Run:
         coef = theta[..., layout.coef]
         coef = coef.reshape(*theta.shape[:2], len(group.levels), len(group.terms))
         drawn = written_scales(group, theta[..., layout.sd], theta[..., layout.cor])
-        groups = (replace(drawn, coef=coef),)
+        groups = (replace(drawn, levels=coef),)
     sigma = theta[..., layout.sigma]
     return Run(
         method="metropolis",

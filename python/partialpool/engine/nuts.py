@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,7 +16,7 @@ from partialpool.engine.engine import Engine
 from partialpool.engine.rounds import Verdict
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.engine.sampling import Sampling
-from partialpool.model import Model, Pooled
+from partialpool.model import Group, Model, Pooled
 from partialpool.model.general import build_general
 from partialpool.model.layout import Layout, Slices
 
@@ -45,9 +47,18 @@ def run_nuts(model: Model, sampling: Sampling) -> Run:
 
 
 def unpacked(
-    model: Model, layout: Layout, rows: Array, facts: dict[str, Any], method: str = "nuts"
+    model: Model,
+    layout: Layout,
+    rows: Array,
+    facts: dict[str, Any],
+    method: str = "nuts",
+    later: Callable[[int], Array] | None = None,
 ) -> Run:
-    """Split rows of output into parameters on the user's scale."""
+    """Split rows of output into parameters on the user's scale.
+
+    `later` gives the levels' coefficients of the group at a position, where the rows do not have
+    them.
+    """
     groups: list[GroupDraws] = []
     scalars: dict[str, Array] = {}
     coefficients = {s.name: population(s, layout, rows) for s in layout.predictors}
@@ -55,14 +66,13 @@ def unpacked(
         own = [group for group in model.groups if group.predictor == predictor.name]
         b = coefficients[predictor.name]
         for k, group in enumerate(own):
-            shape = (*rows.shape[:2], len(group.levels), len(group.terms))
-            # In place, chain by chain: a second copy of all coefficients would double the memory.
-            coef = rows[..., predictor.r[k]].reshape(shape)
-            for chain, shared in zip(coef, b @ group.T.T, strict=True):
-                chain[...] = chain @ group.back.T
-                chain += shared[:, None, :]
             drawn = written_scales(group, rows[..., predictor.sd[k]], rows[..., predictor.cor[k]])
-            groups.append(replace(drawn, coef=coef))
+            levels = (
+                own_coefficients(group, rows[..., predictor.r[k]], b)
+                if later is None
+                else partial(later, len(groups))
+            )
+            groups.append(replace(drawn, levels=levels))
         if predictor.name != "mu":
             labels = [called.b(column, predictor.name) for column in predictor.columns]
             scalars |= {label: b[..., k] for k, label in enumerate(labels)}
@@ -75,6 +85,18 @@ def unpacked(
         working=None,
         **facts,
     )
+
+
+def own_coefficients(group: Group, r: Array, b: Array) -> Array:
+    """Levels' own coefficients as written, from r̃ and the population's: (chain, draw, level, term).
+
+    In place, chain by chain: a second copy of all coefficients would double the memory.
+    """
+    coef = r.reshape(*b.shape[:2], len(group.levels), len(group.terms))
+    for chain, shared in zip(coef, b @ group.T.T, strict=True):
+        chain[...] = chain @ group.back.T
+        chain += shared[:, None, :]
+    return coef
 
 
 def population(predictor: Slices, layout: Layout, rows: Array) -> Array:

@@ -129,7 +129,7 @@ def _normal(model: Model, run: Run) -> bool:
     if model.reduced.population is None:  # in files of earlier versions
         return False
     group = model.sole_group
-    return group is None or (run.groups[0].coef is None and group.bounds is None)
+    return group is None or not (run.groups[0].has_coef or group.bounds is not None)
 
 
 def _settled(model: Model, run: Run, judges: LinearRows) -> _Nodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,28 @@ class GroupDraws(Struct, frozen=True):
         Their correlations.
     own : (chain, draw, q + pairs) array or None
         Sds and correlations of the working coefficients r̃, where those are others.
-    coef : (chain, draw, level, term) array or None
-        The levels' own coefficients where the engine draws them itself; otherwise they are drawn
-        on demand.
+    levels : (chain, draw, level, term) array, what gives one, or None
+        The levels' own coefficients where the engine draws them itself, at once or when they are
+        first asked for; otherwise they are drawn from their exact conditionals.
     """
 
     sd: Array
     cor: Array
-    coef: Array | None = None
+    levels: Array | Callable[[], Array] | None = None
     own: Array | None = None
+
+    @property
+    def has_coef(self) -> bool:
+        """Whether the engine draws the levels' own coefficients itself."""
+        return self.levels is not None
+
+    @property
+    def coef(self) -> Array | None:
+        """The levels' own coefficients as the engine draws them, if it does."""
+        return self.levels() if callable(self.levels) else self.levels
+
+    def __reduce__(self) -> tuple[Any, ...]:  # copies have them
+        return GroupDraws, (self.sd, self.cor, self.coef, self.own)
 
 
 class Certificate(Struct, frozen=True):

@@ -224,7 +224,7 @@ def _fitted(pooled: Pooled, model: Model, run: Run) -> Array:
         eta = eta + design.total_offset
     names = [factor.name for factor in design.factors]
     for group, drawn in zip(model.groups, run.groups, strict=True):
-        if group.predictor != "mu" or drawn.coef is None:
+        if group.predictor != "mu" or not drawn.has_coef:
             continue
         factor = design.factors[names.index(group.factor)]
         r = drawn.coef.mean(axis=(0, 1)) - group.T @ run.b.mean(axis=(0, 1))

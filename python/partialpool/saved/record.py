@@ -181,7 +181,7 @@ def _read_run(arrays: Arrays, meta: Mapping[str, Any], n_groups: int) -> Run:
         seed=int(record["seed"]),
         warmup=record["warmup"],
         b=arrays["b"],
-        groups=tuple(GroupDraws(**_parts(arrays, k, GROUP_DRAWS)) for k in range(n_groups)),
+        groups=tuple(GroupDraws(*_parts(arrays, k, GROUP_DRAWS).values()) for k in range(n_groups)),
         scalars={name: arrays[f"scalar{k}"] for k, name in enumerate(meta["scalars"])},
         working=arrays.get("working"),
         stats=stats,

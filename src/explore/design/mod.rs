@@ -33,9 +33,6 @@ const PROPOSAL: f64 = 4.0;
 /// Proposals for a draw, at most.
 const PROPOSALS: usize = 500;
 
-/// Draws that are made one after another once their θ are known.
-const AT_ONCE: usize = 16;
-
 /// Draws of all chains, where the plan allows it, the density is expensive, and the certificate holds.
 pub fn sample(staged: &dyn Staged, plan: &Plan, watch: &Watch) -> Option<Explored> {
     if !plan.design.unwrap_or_else(|| pays(staged)) {
@@ -89,26 +86,20 @@ fn try_chain(
     while !watch.stop.load(Relaxed)
         && (run.kept < until || watch.goes_on(chain, run, &mut until, row.len())?)
     {
-        let mut taken = Vec::new();
-        while taken.len() < AT_ONCE.min(until - run.kept) {
-            if run.gradients > (PROPOSALS * until) as u64 {
-                return Err("hardly any proposal was taken".into());
-            }
-            let (y, weight) = built.proposal.propose(&mut cheap, &mut random);
-            run.gradients += 1;
-            if random.random::<f64>().ln() < weight - built.proposal.bound {
-                taken.push(y);
-            }
+        if run.gradients > (PROPOSALS * until) as u64 {
+            return Err("hardly any proposal was taken".into());
         }
-        cheap.expect(&taken);
-        for y in taken.iter().take_while(|_| !watch.stop.load(Relaxed)) {
-            let logp = cheap.logp(y);
-            if !cheap.output(y, &mut exact, &mut row) {
-                return Err(DEGENERATE.into());
-            }
-            watch.did(chain, 1, 0);
-            run.keep(&row, Kept { energy: f64::NAN, logp, diverging: false, depth: 0 });
+        let (y, weight) = built.proposal.propose(&mut cheap, &mut random);
+        run.gradients += 1;
+        if random.random::<f64>().ln() >= weight - built.proposal.bound {
+            continue;
         }
+        let logp = cheap.logp(&y);
+        if !cheap.output(&y, &mut exact, &mut row) {
+            return Err(DEGENERATE.into());
+        }
+        watch.did(chain, 1, 0);
+        run.keep(&row, Kept { energy: f64::NAN, logp, diverging: false, depth: 0 });
     }
     run.sampling_seconds = clock.elapsed().as_secs_f64();
     Ok(())

@@ -65,13 +65,6 @@ impl Cheap {
         self.staged.logp(&theta, rest, &self.features)
     }
 
-    /// Rows of output are wanted at these points next.
-    pub fn expect(&mut self, points: &[Vec<f64>]) {
-        let d = self.emulator.region.dim();
-        let thetas = points.iter().map(|y| self.emulator.region.theta(&y[..d])).collect();
-        self.staged.expect(thetas);
-    }
-
     /// One row of output.
     pub fn output(&mut self, y: &[f64], rng: &mut ChaCha8Rng, row: &mut [f64]) -> bool {
         let d = self.emulator.region.dim();

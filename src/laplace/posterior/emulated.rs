@@ -3,6 +3,7 @@
 //! weight of a draw allows for it.
 
 use super::Posterior;
+use super::draws::Around;
 use crate::blocks::Elimination;
 use crate::explore::monomials::{monomials, n_monomials};
 use crate::laplace::rows::Integrand;
@@ -66,7 +67,7 @@ struct Polynomials {
     n: usize,
 }
 
-/// What polynomials give at a place.
+/// What polynomials give at a place: of both kinds the first numbers, or all.
 pub struct Numbers {
     swift: Vec<f64>,
     steady: Vec<f64>,
@@ -135,68 +136,76 @@ impl Emulated {
         (PLACES_NUMBERS / (self.swift.n + self.steady.n).max(1)).clamp(1, PLACES)
     }
 
-    /// The numbers at some places.
+    /// All numbers at some places.
     pub fn numbers(&self, places: &[Vec<f64>]) -> Vec<Numbers> {
+        self.first_numbers(places, (self.swift.n, self.steady.n))
+    }
+
+    fn first_numbers(&self, places: &[Vec<f64>], count: (usize, usize)) -> Vec<Numbers> {
         let white = |place: &Vec<f64>| -> Vec<f64> {
             let each = place.iter().zip(&self.centre).zip(&self.spread);
             each.map(|((x, centre), spread)| (x - centre) / spread).collect()
         };
         let places: Vec<Vec<f64>> = places.iter().map(white).collect();
-        let both = self.swift.at(&places).into_iter().zip(self.steady.at(&places));
+        let both =
+            self.swift.at(&places, count.0).into_iter().zip(self.steady.at(&places, count.1));
         both.map(|(swift, steady)| Numbers { swift, steady }).collect()
     }
 
-    /// Around which c and u to draw at θ, with log|A|, A being factorised; `None` where what these
-    /// numbers give is no factor.
+    /// Around which c to draw at a place, the factor of its precision being filled; `None` where what
+    /// polynomials give is no factor.
+    pub fn population(&self, place: Vec<f64>, p: usize, climb: &mut Climb) -> Option<Vec<f64>> {
+        let count = (p + p * (p + 1) / 2, p);
+        let numbers = self.first_numbers(&[place], count).pop()?;
+        let c = fill_population(&mut &numbers.swift[..], &mut &numbers.steady[..], p, climb);
+        climb.schur.iter().step_by(p + 1).all(|entry| *entry > 0.0).then_some(c)
+    }
+
+    /// Around which u to draw at θ, by the numbers of its place, V₀ being factorised; `None` where what
+    /// these numbers give is no factor.
     pub fn around(
         &self,
         of: &Posterior,
         at: &Scales,
         numbers: &Numbers,
         climb: &mut Climb,
-    ) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
-        let (c, u) = self.fill(of, numbers, climb);
-        let of_levels = match &mut climb.elimination {
-            None => 0.0,
-            Some(elimination) => {
-                let joined = elimination.data.join(&at.lambda);
-                elimination.assume(&joined)?
-            }
-        };
-        let diagonal = climb.schur.iter().step_by(c.len() + 1);
-        let log_det = of_levels + 2.0 * diagonal.map(|entry| entry.ln()).sum::<f64>();
-        log_det.is_finite().then_some((c, u, log_det))
-    }
-
-    /// Coefficients c and u to draw around, by the numbers of a place; fills the factor of A.
-    fn fill(
-        &self,
-        of: &Posterior,
-        Numbers { swift, steady }: &Numbers,
-        climb: &mut Climb,
-    ) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let (mut swift, mut steady) = (&swift[..], &steady[..]);
-        let p = of.n_coefficients();
-        let mut sum = |n: usize| -> Vec<f64> {
-            let (a, b) = (take(&mut swift, n), take(&mut steady, n));
-            a.iter().zip(b).map(|(a, b)| a + b).collect()
-        };
-        let c = sum(p);
+    ) -> Option<Around> {
+        let (mut swift, mut steady) = (&numbers.swift[..], &numbers.steady[..]);
+        let c = fill_population(&mut swift, &mut steady, of.n_coefficients(), climb);
         let groupings = &of.model.parts[0].columns.groupings;
+        let mut sum = |n: usize| add(take(&mut swift, n), take(&mut steady, n));
         let u = groupings.iter().map(|g| sum(g.n_levels * g.q)).collect();
-        for (i, row) in climb.schur.chunks_exact_mut(p.max(1)).enumerate() {
-            row[..=i].copy_from_slice(take(&mut swift, i + 1));
-        }
-        if let Some(elimination) = &mut climb.elimination {
-            let fill = |from: &mut &[f64], parts: Vec<&mut [f64]>| {
-                parts.into_iter().for_each(|part| part.copy_from_slice(take(from, part.len())));
-            };
-            let follows = if self.heavy { &mut steady } else { &mut swift };
-            fill(follows, elimination.swift_mut());
-            fill(&mut steady, elimination.steady_mut());
-        }
-        (c, u)
+        let Some(elimination) = &mut climb.elimination else {
+            return Some(Around { c, u, log_det: 0.0 });
+        };
+        let fill = |from: &mut &[f64], parts: Vec<&mut [f64]>| {
+            parts.into_iter().for_each(|part| part.copy_from_slice(take(from, part.len())));
+        };
+        let follows = if self.heavy { &mut steady } else { &mut swift };
+        fill(follows, elimination.swift_mut());
+        fill(&mut steady, elimination.steady_mut());
+        let joined = elimination.data.join(&at.lambda);
+        let log_det = elimination.assume(&joined)?;
+        log_det.is_finite().then_some(Around { c, u, log_det })
     }
+}
+
+/// Coefficients c, and the factor of their precision: the first numbers of a place.
+fn fill_population(
+    swift: &mut &[f64],
+    steady: &mut &[f64],
+    p: usize,
+    climb: &mut Climb,
+) -> Vec<f64> {
+    let c = add(take(swift, p), take(steady, p));
+    for (i, row) in climb.schur.chunks_exact_mut(p.max(1)).enumerate() {
+        row[..=i].copy_from_slice(take(swift, i + 1));
+    }
+    c
+}
+
+fn add(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
 fn take<'a>(from: &mut &'a [f64], n: usize) -> &'a [f64] {
@@ -303,10 +312,11 @@ impl pulp::WithSimd for Adding<'_> {
 }
 
 impl Polynomials {
-    /// All quantities at some places; what a place has does not depend on the others.
-    fn at(&self, places: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    /// The first quantities at some places; what a place has does not depend on the others, nor on
+    /// how many quantities are wanted.
+    fn at(&self, places: &[Vec<f64>], count: usize) -> Vec<Vec<f64>> {
         let bases: Vec<Vec<f64>> = places.iter().map(|z| basis(&self.from, z)).collect();
-        let mut found: Vec<Vec<f64>> = places.iter().map(|_| vec![0.0; self.n]).collect();
+        let mut found: Vec<Vec<f64>> = places.iter().map(|_| vec![0.0; count]).collect();
         pulp::Arch::new().dispatch(Adding(self, &bases, &mut found));
         found
     }
@@ -314,8 +324,9 @@ impl Polynomials {
     /// Coefficients are read once for all places.
     #[inline(always)]
     fn add(&self, bases: &[Vec<f64>], found: &mut [Vec<f64>]) {
-        for first in (0..self.n).step_by(NEAR) {
-            let part = first..(first + NEAR).min(self.n);
+        let count = found.first().map_or(0, Vec::len);
+        for first in (0..count).step_by(NEAR) {
+            let part = first..(first + NEAR).min(count);
             for (k, row) in self.coefficients.chunks_exact(self.n).enumerate() {
                 let row = &row[part.clone()];
                 for (values, basis) in found.iter_mut().zip(bases) {
@@ -358,10 +369,10 @@ impl Posterior {
         let point = Point::new(self, &node.at, node.c.clone(), node.u.clone());
         climb.arrive(self, &node.at, &point)?;
         let mut swift = node.c.clone();
-        swift.extend(node.u.iter().flatten());
         let p = node.c.len();
         let rows = climb.schur.chunks_exact(p.max(1)).enumerate();
         swift.extend(rows.flat_map(|(i, row)| &row[..=i]));
+        swift.extend(node.u.iter().flatten());
         let mut factor = Vec::new();
         if let Some(elimination) = &mut climb.elimination {
             elimination.solve();
@@ -396,13 +407,15 @@ mod tests {
         let polynomials = Polynomials { from, coefficients, n };
         let places: Vec<Vec<f64>> =
             (0..5).map(|k| vec![0.3 * k as f64 - 0.7, 0.1 * k as f64]).collect();
-        let together = polynomials.at(&places);
+        let together = polynomials.at(&places, n);
         for (place, found) in places.iter().zip(&together) {
             let basis = basis(&polynomials.from, place);
             let rows = polynomials.coefficients.chunks_exact(n).zip(&basis);
             let last: f64 = rows.map(|(row, b)| row[n - 1] * b).sum();
             assert!((found[n - 1] - last).abs() < 1e-12);
-            assert_eq!(found, &polynomials.at(std::slice::from_ref(place))[0]);
+            let alone = std::slice::from_ref(place);
+            assert_eq!(found, &polynomials.at(alone, n)[0]);
+            assert_eq!(found[..5], polynomials.at(alone, 5)[0]);
         }
     }
 }

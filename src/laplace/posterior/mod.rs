@@ -19,11 +19,13 @@
 
 mod draws;
 mod emulated;
+mod later;
 mod levelled;
 mod nearby;
 mod staged;
 
-pub use levelled::JUDGED;
+pub use later::levels;
+use levelled::JUDGED;
 pub use staged::InStages;
 
 use super::Scales;
@@ -56,7 +58,7 @@ impl Posterior {
         let [part] = &model.parts[..] else {
             return Err("there is a second linear predictor".into());
         };
-        let dims = part.factors.iter().map(n_scales).sum::<usize>() + model.dispersion.dim();
+        let dims = dims(&model);
         if dims > MOST {
             return Err(format!(
                 "sds, correlations and dispersion have {dims} numbers, and it takes {MOST} at most"
@@ -97,6 +99,16 @@ impl Posterior {
         Ok(Self { parameters, weighing, products, base, model })
     }
 
+    /// All parameters but coefficients of levels: the first numbers of a row of output.
+    pub fn n_parameters(&self) -> usize {
+        self.model.n_outputs() - self.model.n_effects()
+    }
+
+    /// Then come those by which the draw is judged, and by which its levels are drawn: θ and a key.
+    pub fn n_outputs(&self) -> usize {
+        self.n_parameters() + JUDGED + dims(&self.model) + 1
+    }
+
     /// Priors of c that are no bounds, each with what is added to its `row · c`.
     fn priors<'a>(&'a self, at: &'a Scales) -> impl Iterator<Item = (&'a PriorRow, f64)> {
         let own = self.model.parts[0].coefficients.priors.iter().map(|prior| (prior, 0.0));
@@ -114,6 +126,12 @@ impl Posterior {
         let zeros = groupings.iter().map(|g| vec![0.0; g.n_levels * g.q]).collect();
         (part.coefficients.around(), zeros)
     }
+}
+
+/// Numbers of θ.
+fn dims(model: &General) -> usize {
+    let scales = model.parts.iter().flat_map(|part| &part.factors).map(n_scales);
+    scales.sum::<usize>() + model.dispersion.dim()
 }
 
 impl Integrand for Posterior {

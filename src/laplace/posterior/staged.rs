@@ -1,7 +1,7 @@
 //! The density of θ for the explorer that makes independent draws, and draws of all coefficients.
 
 use super::Posterior;
-use super::draws::{Around, Drawn};
+use super::draws::{Around, Given, Population};
 use super::emulated::{Emulated, Node, Numbers};
 use super::levelled::JUDGED;
 use super::nearby::Modes;
@@ -13,8 +13,6 @@ use crate::laplace::{Climb, Point, Scales, Top};
 use crate::marginal::Scales as Coordinates;
 use crate::sampler::Staged;
 use rand_chacha::ChaCha8Rng;
-use std::collections::VecDeque;
-use std::iter;
 use std::sync::{Arc, Mutex};
 
 /// Where coordinates of dispersion parameters are looked for, around what the pilot found.
@@ -25,7 +23,7 @@ const TOLERANCE: f64 = 2.5;
 
 /// The density with its working storage.
 pub struct InStages {
-    of: Arc<Posterior>,
+    pub of: Arc<Posterior>,
     coordinates: Coordinates,
     climb: Climb,
     /// The mode where the search for that of θ begins.
@@ -34,9 +32,8 @@ pub struct InStages {
     modes: Arc<Mutex<Modes>>,
     before: Arc<Modes>,
     emulated: Option<Emulated>,
-    /// θ at which draws are expected, and those first ones for which polynomials were evaluated.
-    expected: VecDeque<Vec<f64>>,
-    foretold: VecDeque<(Vec<f64>, Numbers)>,
+    /// The last two as whoever prepared to draw had them, for all that are alike.
+    prepared: Arc<Mutex<(Arc<Modes>, Option<Emulated>)>>,
     threads: usize,
     /// Of how many draws one is judged, and how many were drawn.
     every: usize,
@@ -63,8 +60,7 @@ impl InStages {
             modes: Arc::default(),
             before: Arc::default(),
             emulated: None,
-            expected: VecDeque::new(),
-            foretold: VecDeque::new(),
+            prepared: Arc::default(),
             threads,
             every: every.max(1),
             drawn: 0,
@@ -129,17 +125,33 @@ impl InStages {
         self.chart(theta).unwrap_or_else(|| theta.to_vec())
     }
 
-    /// Around which c and u to draw at θ, with log|A|, A being factorised.
-    fn around(&mut self, theta: &[f64]) -> Option<(Vec<f64>, Vec<Vec<f64>>, f64)> {
-        if let Some(emulated) = self.emulated.clone()
-            && let Some(numbers) = self.numbers(&emulated, theta)
-        {
+    /// Around which c to draw at θ, the factor of its precision being filled.
+    fn population(&mut self, theta: &[f64]) -> Option<Vec<f64>> {
+        if let Some(emulated) = self.emulated.clone() {
+            let (place, p) = (self.place(theta), self.of.n_coefficients());
+            let found = emulated.population(place, p, &mut self.climb);
+            if found.is_some() {
+                self.go_to(theta);
+                return found;
+            }
+        }
+        self.exactly_around(theta).map(|around| around.c)
+    }
+
+    /// Around which coefficients of levels to draw at θ, V₀ being factorised, by what polynomials give.
+    fn around(&mut self, theta: &[f64], numbers: Option<Numbers>) -> Option<Around> {
+        if let (Some(emulated), Some(numbers)) = (self.emulated.clone(), numbers) {
             self.go_to(theta);
             let found = emulated.around(&self.of, &self.at, &numbers, &mut self.climb);
             if found.is_some() {
                 return found;
             }
         }
+        self.exactly_around(theta)
+    }
+
+    /// Around which c and u to draw at θ, A being factorised, by climbing.
+    fn exactly_around(&mut self, theta: &[f64]) -> Option<Around> {
         let Top { point, log_det, .. } = self.top(theta)?;
         let (away_c, away_u) = self.climb.skewed(&*self.of, &self.at, &point);
         let add = |mut to: Vec<f64>, more: Vec<f64>| {
@@ -147,27 +159,50 @@ impl InStages {
             to
         };
         let u = point.u.into_iter().zip(away_u).map(|(u, more)| add(u, more)).collect();
-        Some((add(point.c, away_c), u, log_det))
+        let log_det = log_det - 2.0 * self.climb.log_det_of_factor();
+        Some(Around { c: add(point.c, away_c), u, log_det })
     }
 
-    /// What polynomials give at θ, found together with that of others that are expected next.
-    fn numbers(&mut self, emulated: &Emulated, theta: &[f64]) -> Option<Numbers> {
-        while let Some((at, numbers)) = self.foretold.pop_front() {
-            if at == theta {
-                return Some(numbers);
+    /// What polynomials give at these θ, or nothing at any of them.
+    pub fn numbers(&mut self, thetas: &[&[f64]]) -> Vec<Option<Numbers>> {
+        let Some(emulated) = self.emulated.clone() else {
+            return thetas.iter().map(|_| None).collect();
+        };
+        let places: Vec<Vec<f64>> = thetas.iter().map(|theta| self.place(theta)).collect();
+        emulated.numbers(&places).into_iter().map(Some).collect()
+    }
+
+    /// The same as those that draw.
+    pub fn prepared(&self) -> Self {
+        let mut own = self.again();
+        if let Ok(prepared) = self.prepared.lock() {
+            (own.before, own.emulated) = prepared.clone();
+        }
+        own
+    }
+
+    /// θ whose numbers are to be asked for at once.
+    pub fn at_once(&self) -> usize {
+        self.emulated.as_ref().map_or(1, Emulated::at_once)
+    }
+
+    /// Draw the coefficients of all levels, given c, around what is known of θ.
+    pub fn levels(
+        &mut self,
+        theta: &[f64],
+        population: &Population,
+        numbers: Option<Numbers>,
+    ) -> Option<Vec<Vec<f64>>> {
+        let around = self.around(theta, numbers)?;
+        let given = Given::new(&self.of, &self.at, &around, population);
+        let (z, _) = given.numbers();
+        let mut levels = given.levels(&mut self.climb, &z).r;
+        for (factor, r) in self.of.model.parts[0].factors.iter().zip(&mut levels) {
+            if let GroupPrior::Normal { mean, .. } = &factor.prior {
+                r.iter_mut().zip(mean.iter().cycle()).for_each(|(r, mean)| *r += mean);
             }
         }
-        while let Some(at) = self.expected.pop_front()
-            && at != theta
-        {}
-        let more = self.expected.len().min(emulated.at_once() - 1);
-        let next: Vec<Vec<f64>> =
-            iter::once(theta.to_vec()).chain(self.expected.drain(..more)).collect();
-        let places: Vec<Vec<f64>> = next.iter().map(|at| self.place(at)).collect();
-        let mut found = next.into_iter().zip(emulated.numbers(&places));
-        let (_, own) = found.next()?;
-        self.foretold.extend(found);
-        Some(own)
+        Some(levels)
     }
 
     /// Log prior of θ with Jacobians.
@@ -175,8 +210,9 @@ impl InStages {
         self.coordinates.log_prior(&self.of.parameters, 1.0, bounded) + self.log_prior
     }
 
-    /// A row of output: as that of the joint density, and what there is to judge the draw by.
-    fn write(&self, drawn: &Drawn, out: &mut [f64]) {
+    /// A row of output: as that of the joint density, without coefficients of levels, then what there
+    /// is to judge the draw by, and what its levels are drawn by.
+    fn write(&self, theta: &[f64], drawn: &Population, judged: &[f64; JUDGED], out: &mut [f64]) {
         let mut next = 0;
         let mut put = |values: &[f64]| {
             out[next..next + values.len()].copy_from_slice(values);
@@ -197,16 +233,30 @@ impl InStages {
             }
         }
         put(&self.at.values);
-        for (factor, r) in self.of.model.parts[0].factors.iter().zip(&drawn.r) {
-            match &factor.prior {
-                GroupPrior::Normal { mean, .. } => {
-                    let around = r.iter().zip(mean.iter().cycle()).map(|(r, mean)| r + mean);
-                    put(&around.collect::<Vec<f64>>());
-                }
-                _ => put(r),
-            }
+        put(judged);
+        put(theta);
+        put(&[drawn.key]);
+    }
+
+    /// The same, with working storage of its own.
+    fn again(&self) -> Self {
+        Self {
+            of: self.of.clone(),
+            coordinates: self.coordinates.clone(),
+            climb: self.climb.clone(),
+            start: self.start.clone(),
+            modes: self.modes.clone(),
+            before: self.before.clone(),
+            emulated: self.emulated.clone(),
+            prepared: self.prepared.clone(),
+            threads: self.threads,
+            every: self.every,
+            drawn: 0,
+            at: self.at.clone(),
+            log_prior: self.log_prior,
+            slopes: self.slopes.clone(),
+            by_dispersion: self.by_dispersion.clone(),
         }
-        put(&drawn.judged);
     }
 }
 
@@ -240,24 +290,7 @@ impl Posterior {
 
 impl Staged for InStages {
     fn fresh(&self) -> Box<dyn Staged> {
-        Box::new(Self {
-            of: self.of.clone(),
-            coordinates: self.coordinates.clone(),
-            climb: self.climb.clone(),
-            start: self.start.clone(),
-            modes: self.modes.clone(),
-            before: self.before.clone(),
-            emulated: self.emulated.clone(),
-            expected: VecDeque::new(),
-            foretold: VecDeque::new(),
-            threads: self.threads,
-            every: self.every,
-            drawn: 0,
-            at: self.at.clone(),
-            log_prior: self.log_prior,
-            slopes: self.slopes.clone(),
-            by_dispersion: self.by_dispersion.clone(),
-        })
+        Box::new(self.again())
     }
 
     fn dims(&self) -> (usize, usize) {
@@ -269,7 +302,7 @@ impl Staged for InStages {
     }
 
     fn n_outputs(&self) -> usize {
-        self.of.model.n_outputs() + JUDGED
+        self.of.n_outputs()
     }
 
     fn operations(&self) -> f64 {
@@ -354,10 +387,6 @@ impl Staged for InStages {
         0.0 // coefficients are drawn around the mode itself
     }
 
-    fn expect(&mut self, thetas: Vec<Vec<f64>>) {
-        self.expected = thetas.into();
-    }
-
     fn output(
         &mut self,
         theta: &[f64],
@@ -366,12 +395,18 @@ impl Staged for InStages {
         rng: &mut ChaCha8Rng,
         out: &mut [f64],
     ) -> bool {
-        let judged = self.drawn.is_multiple_of(self.every);
+        let judge = self.drawn.is_multiple_of(self.every);
         self.drawn += 1;
-        let Some((c, u, log_det)) = self.around(theta) else { return false };
-        let around = Around { c, u, log_det, drawn_by: features[0], judged };
-        let drawn = around.draw(&self.of, &mut self.climb, &self.at, rng);
-        self.write(&drawn, out);
+        let Some(mean) = self.population(theta) else { return false };
+        let drawn = Population::draw(&mean, &self.climb, rng);
+        let mut judged = [f64::NAN; JUDGED];
+        if judge {
+            let numbers = self.numbers(&[theta]).pop().flatten();
+            let Some(around) = self.around(theta, numbers) else { return false };
+            let given = Given::new(&self.of, &self.at, &around, &drawn);
+            judged = given.judged(&mut self.climb, features[0]);
+        }
+        self.write(theta, &drawn, &judged, out);
         true
     }
 
@@ -386,5 +421,8 @@ impl Staged for InStages {
         };
         let nodes: Vec<Node> = known.iter().filter_map(node).collect();
         self.emulated = Emulated::new(&self.of, &self.climb, nodes, self.threads);
+        if let Ok(mut prepared) = self.prepared.lock() {
+            *prepared = (modes, self.emulated.clone());
+        }
     }
 }
