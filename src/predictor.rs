@@ -128,10 +128,23 @@ impl Columns {
     /// Fill eta for a chunk; `r` holds one slice a grouping.
     #[inline(always)]
     pub fn fill(&self, range: Range<usize>, c: &[f64], r: &[Vec<f64>], eta: &mut [f64]) {
-        if self.offset.is_empty() {
+        self.fill_from(&self.offset, range, c, r, eta);
+    }
+
+    /// The same from where coefficients are 0, if that is not 0 itself; of X the first columns may do.
+    #[inline(always)]
+    pub fn fill_from(
+        &self,
+        base: &[f64],
+        range: Range<usize>,
+        c: &[f64],
+        r: &[Vec<f64>],
+        eta: &mut [f64],
+    ) {
+        if base.is_empty() {
             eta.fill(0.0);
         } else {
-            eta.copy_from_slice(&self.offset[range.clone()]);
+            eta.copy_from_slice(&base[range.clone()]);
         }
         for (k, c) in c.iter().enumerate() {
             for (eta, x) in eta.iter_mut().zip(self.column(k, &range)) {

@@ -18,9 +18,9 @@ from msgspec import Struct
 from partialpool.arrays import Array
 from partialpool.checks import check_counts, check_interval, check_seed
 from partialpool.draws.summary import Summary, summarise
-from partialpool.engine.progress import Progress, Work
 from partialpool.errors import InputError, did_you_mean, shown
 from partialpool.memory import check_memory
+from partialpool.progress import Progress, Work
 
 if TYPE_CHECKING:
     import pandas as pd

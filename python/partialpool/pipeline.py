@@ -14,7 +14,6 @@ from partialpool import engine
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine.exact import check_likelihood
 from partialpool.engine.options import Asked
-from partialpool.engine.progress import RowProgress
 from partialpool.engine.rounds import Rounds
 from partialpool.errors import NeedsRowsError
 from partialpool.finding import Finding
@@ -35,6 +34,7 @@ from partialpool.likelihood import (
 from partialpool.model import Model, Pooled
 from partialpool.model.pooling import Pooling
 from partialpool.priors import Prior
+from partialpool.progress import RowProgress
 from partialpool.request import Request, requested
 from partialpool.spec import OnePass, Posed, Spec, pose
 from partialpool.version import __version__

@@ -51,20 +51,8 @@ pub trait Integrand {
 
     /// Predictors of all rows.
     fn fill(&self, c: &[f64], r: &[Vec<f64>], eta: &mut [f64]) {
-        let columns = self.columns();
-        eta.copy_from_slice(self.base());
-        for first in (0..eta.len()).step_by(CHUNK) {
-            let range = first..(first + CHUNK).min(columns.n);
-            let eta = &mut eta[range.clone()];
-            for (k, c) in c.iter().enumerate() {
-                for (eta, x) in eta.iter_mut().zip(columns.column(k, &range)) {
-                    *eta += c * x;
-                }
-            }
-            for (grouping, r) in columns.groupings.iter().zip(r) {
-                grouping.add(range.clone(), r, eta);
-            }
-        }
+        let base = self.base();
+        pulp::Arch::new().dispatch(Predictors { columns: self.columns(), base, c, r, eta });
     }
 
     /// What of the log likelihood no predictor has a part in.
@@ -161,6 +149,27 @@ pub trait Integrand {
             }
         }
         pulled
+    }
+}
+
+/// Predictors of all rows, in code for the machine's vectors.
+struct Predictors<'a> {
+    columns: &'a Columns,
+    base: &'a [f64],
+    c: &'a [f64],
+    r: &'a [Vec<f64>],
+    eta: &'a mut [f64],
+}
+
+impl pulp::WithSimd for Predictors<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        let Self { columns, base, c, r, eta } = self;
+        for (first, eta) in (0..).step_by(CHUNK).zip(eta.chunks_mut(CHUNK)) {
+            columns.fill_from(base, first..first + eta.len(), c, r, eta);
+        }
     }
 }
 

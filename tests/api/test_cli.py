@@ -182,7 +182,7 @@ def test_version_and_help(capsys):
 CTRL_C = """
 import os, signal, sys
 from partialpool import cli
-from partialpool.engine.progress import Progress
+from partialpool.progress import Progress
 
 def update(self, iterations, divergences, warmups):
     if sum(iterations) > 10_000 and not self.__dict__.setdefault("sent", False):

@@ -1,5 +1,8 @@
 """What users have of a fit by ``method="laplace"``, and what it refuses."""
 
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,7 @@ import pytest
 import partialpool as pp
 from partialpool.cli import main
 from partialpool.draws.approximate import approximation
+from partialpool.engine import laplace
 
 RNG = np.random.default_rng(2)
 G = np.repeat(np.arange(12), 15)
@@ -42,6 +46,30 @@ def test_answers_are_those_of_any_fit(fit):
     assert len(fit.residuals()) == 180
     assert "b[x]" in fit.sensitivity().labels
     assert fit.variance().page
+
+
+def test_levels_are_drawn_once_and_when_they_are_asked_for(monkeypatch, tmp_path):
+    calls, draw = [], laplace._coefficients
+    monkeypatch.setattr(laplace, "_coefficients", lambda *of: calls.append(1) or draw(*of))
+    data = DATA.assign(h=np.arange(180) % 7)
+    asked = "y ~ x + (1 | g) + (1 | h)"
+    fit = pp.fit(asked, data, **QUICK)
+    assert str(fit)
+    assert len(fit.summary()) == 4
+    assert not calls
+    means = fit.coefficients()["mean"]
+    fit.predict(data.head(3))
+    assert len(calls) == 1
+    for other in (
+        pp.fit(asked, data, **QUICK | {"threads": 1}),
+        pickle.loads(pickle.dumps(pp.fit(asked, data, **QUICK))),
+        copy.deepcopy(fit),
+        fit.save(tmp_path / "fit.nc") or pp.load(tmp_path / "fit.nc"),
+    ):
+        assert (other.coefficients()["mean"] == means).all()
+    one, other = pp.fit(asked, data, **QUICK), pp.fit(asked, data, **QUICK)
+    assert (one.predict(data.head(3))["mean"] == other.predict(data.head(3))["mean"]).all()
+    assert (one.coefficients()["mean"] == means).all()
 
 
 def test_answers_say_whose_draws_they_take(fit):

@@ -235,11 +235,11 @@ def test_an_interrupt_while_rows_are_read(tmp_path, data, capsys, monkeypatch):
 
 def test_progress_counts_rows(monkeypatch, data):
     seen = []
-    monkeypatch.setattr("partialpool.engine.progress.PATIENCE", 0.0)
+    monkeypatch.setattr("partialpool.progress.bar.PATIENCE", 0.0)
     monkeypatch.setattr(batches, "ROWS", 64)
-    shown = "partialpool.engine.progress._Terminal.show"
+    shown = "partialpool.progress.bar.Terminal.show"
     monkeypatch.setattr(shown, lambda self, lines: seen.append(lines[0]))
-    monkeypatch.setattr("partialpool.engine.progress._Terminal.stop", lambda self, lines: None)
+    monkeypatch.setattr("partialpool.progress.bar.Terminal.stop", lambda self, lines: None)
     pp.fit("y ~ scale(x) + (1 | id)", data, seed=1, one_pass=True, progress=True)
     rows = [line for line in seen if line.name == "reading"]
     assert rows[-1].done == rows[-1].total == 1200  # two passes

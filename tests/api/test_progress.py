@@ -9,8 +9,8 @@ import time
 import pytest
 
 import partialpool as pp
-from partialpool.engine import progress
-from partialpool.engine.progress import Progress, Work
+from partialpool.progress import Progress, Work
+from partialpool.progress import bar as progress
 
 fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
 select = pytest.importorskip("select")
@@ -18,7 +18,7 @@ select = pytest.importorskip("select")
 SETUP = """
 import warnings
 import partialpool as pp
-from partialpool.engine import progress
+from partialpool.progress import bar as progress
 warnings.simplefilter("ignore")
 progress.PATIENCE = {patience}
 radon = pp.datasets.radon()
@@ -169,7 +169,7 @@ def shown(monkeypatch):
         page = Page(most)
         clock = [100.0]
         monkeypatch.setattr(progress, "PATIENCE", 0.0)
-        monkeypatch.setattr(progress, "_Terminal", lambda: page)
+        monkeypatch.setattr(progress, "Terminal", lambda: page)
         monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
         return Progress(work, True), page, clock
 

@@ -88,7 +88,7 @@ def made(method="nuts", pooling="partial"):
         GroupDraws(
             sd=np.abs(rng.normal(size=(*shape, len(g.terms)))),
             cor=rng.uniform(-1, 1, size=(*shape, len(g.pairs))),
-            coef=rng.normal(size=(*shape, len(g.levels), len(g.terms))),
+            levels=rng.normal(size=(*shape, len(g.levels), len(g.terms))),
         )
         for g in GROUPS
     )

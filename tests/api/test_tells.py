@@ -11,8 +11,8 @@ import pytest
 
 import partialpool as pp
 from partialpool.cli import main
-from partialpool.engine import progress
-from partialpool.engine.progress import Progress
+from partialpool.progress import Progress, places
+from partialpool.progress import bar as progress
 
 RNG = np.random.default_rng(5)
 G = np.repeat(list("abcdef"), 5)
@@ -186,7 +186,7 @@ def notebook(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", ipython.display)
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
-    monkeypatch.setattr(progress, "PAUSE", 0.0)
+    monkeypatch.setattr(places, "PAUSE", 0.0)
     return found
 
 

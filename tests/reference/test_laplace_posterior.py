@@ -12,8 +12,7 @@ import pytest
 from scipy import stats
 
 from partialpool import _core
-from partialpool.engine.laplace import JUDGED
-from partialpool.engine.nuts import unpacked
+from partialpool.engine.laplace import JUDGED, drawn_as
 from partialpool.model.general import build_general
 from partialpool.spec import Spec, pose
 
@@ -93,9 +92,8 @@ class Case:
     def at(self, theta, seed=1):
         """Log density, log prior, the drawn parameters as a run, and how they are judged."""
         value, prior, row = self.core.at(theta, seed)
-        judged = dict(zip(JUDGED, row[-len(JUDGED) :], strict=True))
-        run = unpacked(self.model, self.model.layout, row[None, None, : -len(JUDGED)].copy(), FACTS)
-        return value, prior, run, judged
+        run = drawn_as(self.model, self.core, row[None, None], FACTS)
+        return value, prior, run, {name: run.stats[name].item() for name in JUDGED}
 
     def dense(self, run):
         return Dense(self, run)

@@ -237,7 +237,7 @@ def test_it_says_in_words_how_it_went():
 
 
 def test_progress_goes_to_stderr_only_when_asked(capsys, monkeypatch):
-    from partialpool.engine import progress
+    from partialpool.progress import bar as progress
 
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     options = {"draws": 300, "proposal_sd": 1.0, "seed": 1}

@@ -41,7 +41,7 @@ LAYERS = (
     ("files",),
     ("memory", "checks", "writing", "limits", "finding", "alike"),
     ("columns", "rank"),
-    ("paths", "arrays", "numerals", "starting", "taking", "called", "version", "_core"),
+    ("paths", "arrays", "numerals", "starting", "taking", "called", "version", "progress", "_core"),
     ("errors",),
 )
 

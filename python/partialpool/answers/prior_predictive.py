@@ -201,7 +201,7 @@ class _Draw:
         root, cor = self._correlations(name, factor)
         r = np.einsum("sab,sjb->sja", root, self._rng.normal(size=(s, J, q))) * sd[:, None]
         drawn = written_scales(group, sd[None], cor[None])
-        return replace(drawn, coef=(shared + r @ group.back.T)[None])
+        return replace(drawn, levels=(shared + r @ group.back.T)[None])
 
     def _correlations(self, name: str, factor: GroupFactor) -> tuple[Array, Array]:
         """Cholesky factors of correlation matrices (draw, q, q), and the correlations of pairs."""

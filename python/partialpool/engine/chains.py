@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from partialpool import _core
 from partialpool.arrays import Array
-from partialpool.engine.progress import Progress, Work
 from partialpool.engine.rounds import Verdict, most_draws
 from partialpool.engine.run import Certificate
 from partialpool.engine.sampling import Sampling
 from partialpool.errors import EngineError, InputError
 from partialpool.memory import check_memory
+from partialpool.progress import Progress, Work
 
 # From outputs and facts of a run so far to what it is worth.
 Worth = Callable[[Array, dict[str, Any]], Verdict]

@@ -224,10 +224,11 @@ def _fitted(pooled: Pooled, model: Model, run: Run) -> Array:
         eta = eta + design.total_offset
     names = [factor.name for factor in design.factors]
     for group, drawn in zip(model.groups, run.groups, strict=True):
-        if group.predictor != "mu" or not drawn.has_coef:
+        coef = drawn.coef if group.predictor == "mu" else None
+        if coef is None:
             continue
         factor = design.factors[names.index(group.factor)]
-        r = drawn.coef.mean(axis=(0, 1)) - group.T @ run.b.mean(axis=(0, 1))
+        r = coef.mean(axis=(0, 1)) - group.T @ run.b.mean(axis=(0, 1))
         eta = eta + np.einsum("iq,iq->i", factor.Z, r[factor.codes])
     return np.asarray(eta)
 

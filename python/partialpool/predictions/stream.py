@@ -12,7 +12,6 @@ from partialpool.arrays import Array, Ints
 from partialpool.design.roles import Expression, role_columns
 from partialpool.draws.new_rows import grouping_columns
 from partialpool.draws.posterior import Posterior
-from partialpool.engine.progress import Progress, Work
 from partialpool.errors import InputError
 from partialpool.paths import resolved, shown
 from partialpool.predictions.batches import ROWS, Batch, Batches
@@ -20,6 +19,7 @@ from partialpool.predictions.notes import Tally
 from partialpool.predictions.prepared import Asked, prepare
 from partialpool.predictions.sink import sink
 from partialpool.predictions.summaries import COLUMNS, predicted, probability_labels, renamed
+from partialpool.progress import Progress, Work
 
 
 class Done(NamedTuple):

@@ -18,13 +18,13 @@ from partialpool.draws.rows import (
     take_rows,
     thinned,
 )
-from partialpool.engine.progress import Progress, Work
 from partialpool.engine.sample import ENGINES, sample
 from partialpool.engine.sampling import WARMUP, Sampling
 from partialpool.errors import InputError, did_you_mean
 from partialpool.model import Pooled
 from partialpool.model.fixed import fixed as hold_priors
 from partialpool.priors import Prior
+from partialpool.progress import Progress, Work
 from partialpool.scores.loo import Loo, log_mean
 
 if TYPE_CHECKING:

@@ -1,18 +1,26 @@
-"""Progress of long runs: lines on stderr, or one in a notebook."""
+"""Progress of long runs: how far they are, in words."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Self, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from partialpool.progress.places import (
+    Line,
+    Notebook,
+    Place,
+    Terminal,
+    can_be_written,
+    in_notebook,
+    in_terminal,
+)
+
 PATIENCE = 1.0  # seconds before anything is shown
-PAUSE = 0.2  # seconds between two looks of a notebook's line: each is a message to the browser
 
 
 # In all, or of each chain.
@@ -73,25 +81,6 @@ class Work(Struct, frozen=True):
         return replace(self, total=total, warmup=longest, warmups=each)
 
 
-class _Line(Struct, frozen=True):
-    """What is known of a chain, or of all of them."""
-
-    name: str
-    done: int
-    total: int
-    words: str
-
-
-class _Shown(Protocol):
-    """Where progress is shown, and how many lines there may be."""
-
-    most: int
-
-    def show(self, lines: Sequence[_Line]) -> None: ...
-
-    def stop(self, lines: Sequence[_Line]) -> None: ...
-
-
 class Progress:
     """Lines that appear only when a run takes longer than a second.
 
@@ -105,11 +94,11 @@ class Progress:
 
     def __init__(self, work: Work | int, show: bool | None) -> None:
         self._work = Work(work) if isinstance(work, int) else work
-        wanted = _in_terminal() if show is None else show and _can_be_written()
-        self.is_wanted = wanted or (_in_notebook() and show is not False)
+        wanted = in_terminal() if show is None else show and can_be_written()
+        self.is_wanted = wanted or (in_notebook() and show is not False)
         self._began = time.perf_counter()
         self._first: tuple[float, int] | None = None
-        self._shown: _Shown | None = None
+        self._shown: Place | None = None
         self._last: tuple[_Counts, _Counts] = 0, 0
 
     def update(self, done: _Counts, divergences: _Counts = 0, warmups: Sequence[int] = ()) -> None:
@@ -125,7 +114,7 @@ class Progress:
         if self._shown is None:
             if now - self._began < PATIENCE:
                 return
-            self._shown = _Notebook() if _in_notebook() else _Terminal()
+            self._shown = Notebook() if in_notebook() else Terminal()
         self._shown.show(self._state(done, divergences, self._left(now, total)))
 
     def expect(self, work: Work) -> None:
@@ -158,7 +147,7 @@ class Progress:
             return ""
         return f"{_clock((now - began) * (self._work.whole - done) / (done - before))} left"
 
-    def _state(self, done: _Counts, divergences: _Counts, time_words: str) -> list[_Line]:
+    def _state(self, done: _Counts, divergences: _Counts, time_words: str) -> list[Line]:
         """What there is to say: a line a chain where each is known, and they are few."""
         work, most = self._work, 0 if self._shown is None else self._shown.most
         if isinstance(done, int) or not 1 < len(done) <= most:
@@ -166,7 +155,7 @@ class Progress:
             chains = f" {work.chains} chain{'s' * (work.chains > 1)}" if work.chains else ""
             words = [self._counted(total, work.whole), self._phase(total), count, time_words]
             own = ", ".join(filter(None, words))
-            return [_Line(f"{work.doing}{chains}", total, work.whole, own)]
+            return [Line(f"{work.doing}{chains}", total, work.whole, own)]
         lines = []
         for k, own_done in enumerate(done):
             diverged = divergences if isinstance(divergences, int) else divergences[k]
@@ -174,7 +163,7 @@ class Progress:
             last = time_words if k == len(done) - 1 else ""
             doing = self._doing(k, own_done, any(done))
             words = [self._counted(own_done, each), doing, _diverged(diverged), last]
-            lines.append(_Line(f"chain {k + 1}", own_done, each, ", ".join(filter(None, words))))
+            lines.append(Line(f"chain {k + 1}", own_done, each, ", ".join(filter(None, words))))
         return lines
 
     def _doing(self, chain: int, done: int, begun: bool) -> str:
@@ -253,81 +242,3 @@ def _clock(seconds: float) -> str:
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
-
-
-def _in_terminal() -> bool:
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # none, or closed: a service
-        return False
-
-
-def _can_be_written() -> bool:
-    return not getattr(sys.stderr, "closed", sys.stderr is None)
-
-
-def _in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook; IPython is not imported to find out."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
-
-
-class _Terminal:
-    """Bars of rich, which is imported only where they are shown."""
-
-    most = 8
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[words]}", markup=False),
-            console=Console(stderr=True),
-        )
-        self._tasks: list[Any] = []
-
-    def show(self, lines: Sequence[_Line]) -> None:
-        if not self._tasks:
-            add = self._bars.add_task
-            self._tasks = [add(one.name, total=one.total, words=one.words) for one in lines]
-            self._bars.start()
-        for task, line in zip(self._tasks, lines, strict=True):
-            self._bars.update(task, description=line.name, completed=line.done, words=line.words)
-
-    def stop(self, lines: Sequence[_Line]) -> None:
-        self.show(lines)
-        self._bars.stop()
-
-
-class _Notebook:
-    """One line of plain HTML, which needs no widgets, and is gone when the run ends."""
-
-    most = 0
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-        self._shown = 0.0
-
-    def show(self, lines: Sequence[_Line]) -> None:
-        if time.perf_counter() - self._shown < PAUSE:
-            return
-        self._shown = time.perf_counter()
-        (line,) = lines
-        bar = f"<progress value='{line.done}' max='{line.total}'></progress>"
-        self._tell(f"{line.name} {bar} {line.words}", f"{line.name} {line.words}")
-
-    def stop(self, lines: Sequence[_Line]) -> None:
-        self._tell("", "")
-
-    def _tell(self, html: str, text: str) -> None:
-        content = {"text/html": html, "text/plain": text}
-        if self._handle is not None:
-            self._handle.update(content, raw=True)
-        elif html:
-            from IPython.display import display
-
-            self._handle = display(content, raw=True, display_id=True)
