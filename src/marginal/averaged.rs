@@ -8,12 +8,10 @@
 use super::conditional::SINGULAR;
 use super::crossproducts::{CrossProducts, upper};
 use super::nodes::{Coefficients, Nodes};
+use super::side_by_side::{by_node, cholesky, solve_lower};
 use super::sums::ANY;
-use crate::lanes::{
-    LANES, Lane, ONE, ZERO, add_product, add_scaled, reciprocal, square_root, subtract_product,
-    times,
-};
-use crate::mixture::{Mixture, Tail, in_lanes, weights_in_lanes};
+use crate::lanes::{LANES, Lane, ONE, ZERO, add_product, add_scaled, times};
+use crate::mixture::{Mixture, Tail, weights_in_lanes};
 use crate::parallel::in_parts;
 
 /// How the core's coefficients become those of the user.
@@ -100,20 +98,6 @@ impl<'a> Averages<'a> {
             }
         });
     }
-}
-
-/// What belongs to each of `n` nodes, from one node after the other to nodes side by side.
-fn by_node(values: &[f64], n: usize) -> Vec<Lane> {
-    let size = values.len() / n.max(1);
-    let blocks = n.div_ceil(LANES);
-    let mut out = vec![ZERO; blocks * size];
-    for k in 0..size {
-        let lanes = in_lanes((0..n).map(|node| values[node * size + k]));
-        for (block, lane) in lanes.into_iter().enumerate() {
-            out[block * size + k] = lane;
-        }
-    }
-    out
 }
 
 struct Summarise<'a, 'b, 'c, const Q: usize>(
@@ -212,7 +196,7 @@ impl<'a> Level<'a> {
                 self.m[i * q + i] = [f64::NAN; LANES];
             }
         }
-        solve_lower::<Q>(&self.m, q, &mut self.v);
+        solve_lower::<Q>(&self.m, q, &mut self.v, q);
         for i in 0..q {
             for c in 0..q {
                 self.h[i * q + c] = self.v[c * q + i];
@@ -251,8 +235,8 @@ impl<'a> Level<'a> {
         }
         // M ≥ I, so this cannot fail for finite numbers; others come out as NaN.
         cholesky::<Q>(&mut self.m, q);
-        solve_lower::<Q>(&self.m, q, &mut self.v);
-        solve_lower::<Q>(&self.m, q, &mut self.y);
+        solve_lower::<Q>(&self.m, q, &mut self.v, q);
+        solve_lower::<Q>(&self.m, q, &mut self.y, q);
         for i in 0..q {
             for c in 0..q {
                 let mut sum = ZERO;
@@ -308,40 +292,6 @@ impl<'a> Level<'a> {
             }
             means[i * blocks + block] = mean;
             variances[i * blocks + block] = total;
-        }
-    }
-}
-
-/// Cholesky factor in the lower triangle, in place.
-#[inline(always)]
-fn cholesky<const Q: usize>(a: &mut [Lane], n: usize) {
-    let n = if Q == ANY { n } else { Q };
-    for j in 0..n {
-        for i in j..n {
-            let mut sum = a[i * n + j];
-            for k in 0..j {
-                let (left, right) = (a[i * n + k], a[j * n + k]);
-                subtract_product(&mut sum, &left, &right);
-            }
-            a[i * n + j] =
-                if i == j { square_root(&sum) } else { times(&sum, &reciprocal(&a[j * n + j])) };
-        }
-    }
-}
-
-/// Solve `L X = B` in place for n columns.
-#[inline(always)]
-fn solve_lower<const Q: usize>(l: &[Lane], n: usize, x: &mut [Lane]) {
-    let n = if Q == ANY { n } else { Q };
-    for i in 0..n {
-        let inverse = reciprocal(&l[i * n + i]);
-        for column in 0..n {
-            let mut sum = x[i * n + column];
-            for k in 0..i {
-                let above = x[k * n + column];
-                subtract_product(&mut sum, &l[i * n + k], &above);
-            }
-            x[i * n + column] = times(&sum, &inverse);
         }
     }
 }

@@ -5,8 +5,9 @@
 //! can be had at any time, on any number of threads, with the same numbers.
 
 use super::crossproducts::{CrossProducts, upper};
-use crate::lanes::LANES;
-use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use super::side_by_side::{by_node, cholesky, solve_lower, solve_lower_transposed};
+use super::sums::ANY;
+use crate::lanes::{LANES, Lane, ONE, ZERO, add_product, add_scaled, reciprocal, times};
 use crate::parallel::in_parts;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -16,15 +17,16 @@ use std::ops::Range;
 /// A diagonal of R below this share of its column means that rows do not determine a coefficient.
 pub const SINGULAR: f64 = 1e-9;
 
-/// Posterior draws of everything that the group coefficients depend on.
+/// Posterior draws of everything that the group coefficients depend on, lanes of draws one after the
+/// other.
 pub struct Given {
     draws: usize,
     q: usize,
-    /// Per draw: Λ, q × q; empty where the group coefficients have a flat prior.
-    lambda: Vec<f64>,
-    sigma: Vec<f64>,
-    /// Per draw: `(−c, 1)`, so that e = B · this.
-    contrast: Vec<f64>,
+    /// Λ, q × q; empty where the group coefficients have a flat prior.
+    lambda: Vec<Lane>,
+    sigma: Vec<Lane>,
+    /// `(−c, 1)`, so that e = B · this.
+    contrast: Vec<Lane>,
     /// From the core's coefficients to those that are reported, q × q.
     back: Vec<f64>,
 }
@@ -33,8 +35,7 @@ impl Given {
     /// `covariance` holds Σ per draw (q × q; none for a flat prior), `coefficients` c per draw
     /// (working columns of X). What comes out is `back · r`.
     pub fn new(covariance: &[f64], sigma: &[f64], coefficients: &[f64], back: &[f64]) -> Self {
-        let q = back.len().isqrt();
-        let draws = sigma.len();
+        let (q, draws) = (back.len().isqrt(), sigma.len());
         let mut lambda = covariance.to_vec();
         for l in lambda.chunks_exact_mut((q * q).max(1)) {
             semidefinite_factor(l, q);
@@ -45,7 +46,14 @@ impl Given {
             contrast.extend(coefficients[s * p..(s + 1) * p].iter().map(|c| -c));
             contrast.push(1.0);
         }
-        Self { draws, q, lambda, sigma: sigma.to_vec(), contrast, back: back.to_vec() }
+        Self {
+            draws,
+            q,
+            lambda: by_node(&lambda, draws),
+            sigma: by_node(sigma, draws),
+            contrast: by_node(&contrast, draws),
+            back: back.to_vec(),
+        }
     }
 }
 
@@ -65,122 +73,152 @@ pub fn semidefinite_factor(a: &mut [f64], n: usize) {
 }
 
 /// Working storage for one level.
-struct Level {
+struct Level<'a> {
+    given: &'a Given,
     r: Vec<f64>,
     b: Vec<f64>,
-    a: Vec<f64>,
-    m: Vec<f64>,
-    e: Vec<f64>,
-    xi: Vec<f64>,
-    column: Vec<f64>,
+    a: Vec<Lane>,
+    m: Vec<Lane>,
+    e: Vec<Lane>,
+    mean: Vec<Lane>,
+    /// Normal numbers, then ξ, then r.
+    x: Vec<Lane>,
 }
 
-impl Level {
-    fn new(q: usize, width: usize) -> Self {
+impl<'a> Level<'a> {
+    fn new(given: &'a Given, width: usize) -> Self {
+        let q = given.q;
         Self {
+            given,
             r: vec![0.0; q * (q + 1) / 2],
             b: vec![0.0; q * width],
-            a: vec![0.0; q * q],
-            m: vec![0.0; q * q],
-            e: vec![0.0; q],
-            xi: vec![0.0; q],
-            column: vec![0.0; q],
+            a: vec![ZERO; q * q],
+            m: vec![ZERO; q * q],
+            e: vec![ZERO; q],
+            mean: vec![ZERO; q],
+            x: vec![ZERO; q],
         }
     }
 
+    #[inline(always)]
     fn load(&mut self, data: &CrossProducts, level: usize) {
         let (block, lane) = (level / LANES, level % LANES);
         let (triangle, size) = (self.r.len(), self.b.len());
-        for (k, r) in self.r.iter_mut().enumerate() {
-            *r = data.r[block * triangle + k][lane];
+        for (to, from) in self.r.iter_mut().zip(&data.r[block * triangle..]) {
+            *to = from[lane];
         }
-        for (k, b) in self.b.iter_mut().enumerate() {
-            *b = data.b[block * size + k][lane];
-        }
-    }
-
-    /// With a flat prior r = R⁻¹(e + σz): ξ stands for r, and `m` for (R/σ)ᵀ, so that the steps
-    /// after this one are the same. Levels that cannot determine r give NaN.
-    fn condition_flat(&mut self, given: &Given, draw: usize) {
-        let (q, width) = (given.q, self.b.len() / given.q);
-        let contrast = &given.contrast[draw * width..(draw + 1) * width];
-        for i in 0..q {
-            self.xi[i] = (0..width).map(|k| self.b[i * width + k] * contrast[k]).sum::<f64>();
-            for c in i..q {
-                self.m[c * q + i] = self.r[upper(q, i, c)];
-            }
-        }
-        for i in 0..q {
-            let length: f64 = (0..=i).map(|k| self.m[i * q + k].powi(2)).sum::<f64>().sqrt();
-            if self.m[i * q + i].abs() <= SINGULAR * length {
-                self.m[i * q + i] = f64::NAN;
-            }
-        }
-        solve_lower_transposed(&self.m, q, &mut self.xi);
-        for m in &mut self.m {
-            *m /= given.sigma[draw];
+        for (to, from) in self.b.iter_mut().zip(&data.b[block * size..]) {
+            *to = from[lane];
         }
     }
 
-    /// Mean of ξ into `xi`, the factor of M into `m`.
-    fn condition(&mut self, given: &Given, draw: usize) {
-        if given.lambda.is_empty() {
-            return self.condition_flat(given, draw);
-        }
-        let q = given.q;
+    /// e = B · contrast of the draws of a block.
+    #[inline(always)]
+    fn residuals<const Q: usize>(&mut self, block: usize) {
+        let q = if Q == ANY { self.given.q } else { Q };
         let width = self.b.len() / q;
-        let lambda = &given.lambda[draw * q * q..(draw + 1) * q * q];
-        let contrast = &given.contrast[draw * width..(draw + 1) * width];
-        let sigma = given.sigma[draw];
+        let contrast = &self.given.contrast[block * width..][..width];
         for i in 0..q {
-            self.e[i] = (0..width).map(|k| self.b[i * width + k] * contrast[k]).sum::<f64>();
-            for j in 0..q {
-                let s: f64 = (i..q).map(|c| self.r[upper(q, i, c)] * lambda[c * q + j]).sum();
-                self.a[i * q + j] = s / sigma;
+            let mut sum = ZERO;
+            for (contrast, b) in contrast.iter().zip(&self.b[i * width..][..width]) {
+                add_scaled(&mut sum, contrast, *b);
             }
+            self.e[i] = sum;
+        }
+    }
+
+    /// With a flat prior `r = R⁻¹(e + σz)`; levels that cannot determine r give NaN.
+    #[inline(always)]
+    fn draw_flat<const Q: usize>(&mut self, block: usize) {
+        let q = if Q == ANY { self.given.q } else { Q };
+        let sigma = self.given.sigma[block];
+        for i in 0..q {
+            for c in i..q {
+                self.m[c * q + i] = [self.r[upper(q, i, c)]; LANES];
+            }
+            let length: f64 = (0..=i).map(|k| self.r[upper(q, k, i)].powi(2)).sum::<f64>().sqrt();
+            if self.r[upper(q, i, i)].abs() <= SINGULAR * length {
+                self.m[i * q + i] = [f64::NAN; LANES];
+            }
+            let mut sum = self.e[i];
+            add_product(&mut sum, &sigma, &self.x[i]);
+            self.x[i] = sum;
+        }
+        solve_lower_transposed::<Q>(&self.m, q, &mut self.x);
+    }
+
+    /// With a normal prior `Lᵀξ = L⁻¹Aᵀe/σ + z`, L being the factor of M, and `r = Λξ`.
+    #[inline(always)]
+    fn draw_normal<const Q: usize>(&mut self, block: usize) {
+        let q = if Q == ANY { self.given.q } else { Q };
+        let lambda = &self.given.lambda[block * q * q..][..q * q];
+        let inverse = reciprocal(&self.given.sigma[block]);
+        for i in 0..q {
+            for j in 0..q {
+                let mut sum = ZERO;
+                for c in i.max(j)..q {
+                    add_scaled(&mut sum, &lambda[c * q + j], self.r[upper(q, i, c)]);
+                }
+                self.a[i * q + j] = times(&sum, &inverse);
+            }
+            self.e[i] = times(&self.e[i], &inverse);
         }
         for i in 0..q {
             for j in 0..=i {
-                let s: f64 = (0..q).map(|c| self.a[c * q + i] * self.a[c * q + j]).sum();
-                self.m[i * q + j] = s + f64::from(u8::from(i == j));
+                let mut sum = if i == j { ONE } else { ZERO };
+                for c in 0..q {
+                    add_product(&mut sum, &self.a[c * q + i], &self.a[c * q + j]);
+                }
+                self.m[i * q + j] = sum;
             }
-            self.xi[i] = (0..q).map(|c| self.a[c * q + i] * self.e[c]).sum::<f64>() / sigma;
+            let mut sum = ZERO;
+            for c in 0..q {
+                add_product(&mut sum, &self.a[c * q + i], &self.e[c]);
+            }
+            self.mean[i] = sum;
         }
-        // M ≥ I, so this cannot fail for finite numbers; otherwise NaN tells.
-        if cholesky(&mut self.m, q).is_none() {
-            self.xi.fill(f64::NAN);
-        }
-        solve_lower(&self.m, q, &mut self.xi);
-        solve_lower_transposed(&self.m, q, &mut self.xi);
-    }
-
-    /// Turn the mean of ξ into a draw, or into a deviation-free r, and multiply by Λ.
-    fn draw(&mut self, given: &Given, draw: usize, rng: &mut ChaCha8Rng, r: &mut [f64]) {
-        let q = given.q;
-        for z in &mut self.column {
-            *z = StandardNormal.sample(rng);
-        }
-        solve_lower_transposed(&self.m, q, &mut self.column);
-        for (noise, mean) in self.column.iter_mut().zip(&self.xi) {
-            *noise += mean;
-        }
-        report(given, draw, &self.column, &mut self.e, r);
-    }
-}
-
-/// `back · Λ ξ`, using `scratch` for Λ ξ.
-fn report(given: &Given, draw: usize, xi: &[f64], scratch: &mut [f64], out: &mut [f64]) {
-    let q = given.q;
-    if given.lambda.is_empty() {
-        scratch.copy_from_slice(xi);
-    } else {
-        let lambda = &given.lambda[draw * q * q..][..q * q];
+        // M ≥ I, so this cannot fail for finite numbers; others come out as NaN.
+        cholesky::<Q>(&mut self.m, q);
+        solve_lower::<Q>(&self.m, q, &mut self.mean, 1);
         for i in 0..q {
-            scratch[i] = (0..=i).map(|k| lambda[i * q + k] * xi[k]).sum();
+            add_scaled(&mut self.x[i], &self.mean[i], 1.0);
+        }
+        solve_lower_transposed::<Q>(&self.m, q, &mut self.x);
+        for i in (0..q).rev() {
+            let mut sum = ZERO;
+            for k in 0..=i {
+                add_product(&mut sum, &lambda[i * q + k], &self.x[k]);
+            }
+            self.x[i] = sum;
         }
     }
-    for (i, out) in out.iter_mut().enumerate() {
-        *out = (0..q).map(|k| given.back[i * q + k] * scratch[k]).sum();
+
+    /// All draws, by coefficient, from a stream of normal numbers.
+    #[inline(always)]
+    fn draw<const Q: usize>(&mut self, rng: &mut ChaCha8Rng, out: &mut [f64]) {
+        let (given, draws) = (self.given, self.given.draws);
+        let q = if Q == ANY { given.q } else { Q };
+        for (block, first) in (0..draws).step_by(LANES).enumerate() {
+            let count = LANES.min(draws - first);
+            for lane in 0..count {
+                for x in &mut self.x {
+                    x[lane] = StandardNormal.sample(rng);
+                }
+            }
+            self.residuals::<Q>(block);
+            if given.lambda.is_empty() {
+                self.draw_flat::<Q>(block);
+            } else {
+                self.draw_normal::<Q>(block);
+            }
+            for i in 0..q {
+                let mut sum = ZERO;
+                for k in 0..q {
+                    add_scaled(&mut sum, &self.x[k], given.back[i * q + k]);
+                }
+                out[i * draws + first..][..count].copy_from_slice(&sum[..count]);
+            }
+        }
     }
 }
 
@@ -191,21 +229,26 @@ fn stream(seed: u64, level: usize) -> ChaCha8Rng {
     rng
 }
 
-/// Call `work` for each level of the range, split over threads, each with its part of `out`.
-fn each_level(
-    levels: Range<usize>,
-    size: usize,
-    out: &mut [f64],
-    threads: usize,
-    work: impl Fn(usize, &mut [f64], &mut Vec<f64>) + Sync,
-) {
-    let mut each: Vec<&mut [f64]> = out.chunks_exact_mut(size.max(1)).collect();
-    in_parts(&mut each, threads, |first, some| {
-        let mut scratch = Vec::new();
-        for (i, out) in some.iter_mut().enumerate() {
-            work(levels.start + first + i, out, &mut scratch);
+/// Some levels from one on, each with its part of the output, in code for the machine's vectors.
+struct Draw<'a, 'b, const Q: usize> {
+    data: &'a CrossProducts,
+    given: &'a Given,
+    seed: u64,
+    first: usize,
+    out: &'a mut [&'b mut [f64]],
+}
+
+impl<const Q: usize> pulp::WithSimd for Draw<'_, '_, Q> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        let mut level = Level::new(self.given, self.data.width);
+        for (index, out) in (self.first..).zip(self.out) {
+            level.load(self.data, index);
+            level.draw::<Q>(&mut stream(self.seed, index), out);
         }
-    });
+    }
 }
 
 /// Draws of r for a range of levels: out is level × coefficient × draw.
@@ -217,18 +260,14 @@ pub fn draw_levels(
     threads: usize,
     out: &mut [f64],
 ) {
-    let (q, draws) = (given.q, given.draws);
-    each_level(levels, q * draws, out, threads, |index, out, _| {
-        let mut level = Level::new(q, data.width);
-        let mut rng = stream(seed, index);
-        let mut r = vec![0.0; q];
-        level.load(data, index);
-        for s in 0..draws {
-            level.condition(given, s);
-            level.draw(given, s, &mut rng, &mut r);
-            for (i, r) in r.iter().enumerate() {
-                out[i * draws + s] = *r;
-            }
+    let mut each: Vec<&mut [f64]> = out.chunks_exact_mut((given.q * given.draws).max(1)).collect();
+    in_parts(&mut each, threads, |first, out| {
+        let (arch, first) = (pulp::Arch::new(), levels.start + first);
+        match given.q {
+            1 => arch.dispatch(Draw::<1> { data, given, seed, first, out }),
+            2 => arch.dispatch(Draw::<2> { data, given, seed, first, out }),
+            3 => arch.dispatch(Draw::<3> { data, given, seed, first, out }),
+            _ => arch.dispatch(Draw::<ANY> { data, given, seed, first, out }),
         }
     });
 }
@@ -264,15 +303,12 @@ mod tests {
             data.add_row(1, &mut [1.0, 3.0], &mut [x]);
         }
         data.finish(&[1.0, 0.0, 0.0, 1.0]);
-        let given = Given::new(&[], &[2.0], &[], &[1.0, 0.0, 0.0, 1.0]);
-        let mut level = Level::new(2, 1);
-        level.load(&data, 0);
-        level.condition(&given, 0);
-        assert!((level.xi[0] - 1.0).abs() < 1e-12 && (level.xi[1] - 2.0).abs() < 1e-12);
+        let given = Given::new(&[], &[1e-9], &[], &[1.0, 0.0, 0.0, 1.0]);
+        let mut values = [0.0; 4];
+        draw_levels(&data, &given, 0..2, 1, 1, &mut values);
+        assert!((values[0] - 1.0).abs() < 1e-7 && (values[1] - 2.0).abs() < 1e-7);
         // The second level has one value of x only.
-        level.load(&data, 1);
-        level.condition(&given, 0);
-        assert!(level.xi.iter().all(|x| x.is_nan()));
+        assert!(values[2..].iter().all(|r| r.is_nan()));
     }
 
     #[test]

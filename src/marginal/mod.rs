@@ -23,6 +23,7 @@ pub mod nodes;
 mod point;
 mod population;
 pub mod predictors;
+mod side_by_side;
 mod staged;
 mod sums;
 mod wide;

@@ -16,6 +16,7 @@ from partialpool.engine.conditional import (
     covariances,
     deviation_draws,
     population_part,
+    together,
 )
 from partialpool.errors import InputError
 from partialpool.families import Given
@@ -255,10 +256,9 @@ class Evaluator:
                 found = found - population_part(model, run, k)[:, :, None, :]
             return self._flat(found)
         draw = deviation_draws if pooled else coefficient_draws
-        runs = np.split(levels, np.flatnonzero(np.diff(levels) > 4) + 1)
         parts = [
             self._flat(draw(model, run, k, int(own[0]), int(own[-1]) + 1))[own - own[0]]
-            for own in runs
+            for own in together(levels)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import _core
-from partialpool.arrays import Array, mean_of
+from partialpool.arrays import Array, Ints, mean_of
 from partialpool.engine.blocks import block_draws, several
 from partialpool.engine.run import GroupDraws, Run
 from partialpool.model import Group, Model
 
 CHUNK = 2_000_000  # draws × coefficients that are drawn at a time
+APART = 4  # places from a level to the next beyond which it is not drawn with it
 
 
 def level_parts(run: Run, group: Group) -> Iterator[tuple[int, int]]:
@@ -148,6 +149,18 @@ def coefficient_draws(model: Model, run: Run, k: int, first: int, last: int) -> 
         return coef[:, :, first:last]
     population = population_part(model, run, k)[:, :, None, :]
     return deviation_draws(model, run, k, first, last) + population
+
+
+def together(levels: Ints) -> Iterator[Ints]:
+    """Split levels in rising order into those that are better drawn at once than one by one.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in together(np.array([2, 3, 6, 40]))]
+    [[2, 3, 6], [40]]
+    """
+    parts = np.split(levels, np.flatnonzero(np.diff(levels) > APART) + 1)
+    return (part for part in parts if len(part))
 
 
 def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:
