@@ -114,13 +114,14 @@ def _limit(mark: Mark, found: Found) -> float | None:
 
 
 def print_outcomes(outcomes: dict[str, Found]) -> None:
-    print("\nSeconds, medians. Ours: draws until enough are effective; approximations; points\n")
-    rows = [["", "posterior", "min ESS", "ESS/s", "laplace", "ml", *PEERS, "GB"]]
+    print("\nSeconds, medians. Ours: draws until enough are effective; approximations, and then")
+    print("coefficients of all levels, which wait to be asked for; points\n")
+    rows = [["", "posterior", "min ESS", "ESS/s", "laplace", "+ levels", "ml", *PEERS, "GB"]]
     for name, found in outcomes.items():
         ours, drawn = found[US][0], typical(found, US, "nuts")
         rate = None if drawn is None else ours["ess"] / drawn
         row = [name, *map(number, (drawn, ours["ess"], rate))]
-        row += [number(typical(found, US, key)) for key in ("laplace", "ml")]
+        row += [number(typical(found, US, key)) for key in ("laplace", "levels", "ml")]
         row += [number(typical(found, peer, "fit")) for peer in PEERS]
         rows.append([*row, number(max(r["megabytes"] or 0 for r in found[US]) / 1000)])
     print_table(rows)

@@ -109,11 +109,11 @@ impl Elimination {
     fn eliminate<const Q: usize>(&mut self, data: &Products, k: &mut [f64]) -> Option<f64> {
         let (lead, w, n) = (data.lead(), data.width, data.n_rest);
         let q = if Q == 0 { lead.q } else { Q };
-        let scale = &self.scales[data.lead];
-        let mut log_det = 0.0;
+        let mut log_det = Log { product: 1.0, rest: 0.0 };
         for level in 0..lead.n_levels {
-            let m = &mut self.m[level * q * q..][..q * q];
-            log_det += level_factor(lead.own(level), scale, q, (&mut self.d, &mut self.half), m)?;
+            let (scale, m) = (&self.scales[data.lead], &mut self.m[level * q * q..][..q * q]);
+            let room = (&mut self.d[..], &mut self.half[..]);
+            log_det.times(level_factor(lead.own(level), scale, q, room, m)?);
             let links = data.links(level);
             let columns = &data.linked[links.clone()];
             let values = &data.link_values[links.start * q..links.end * q];
@@ -151,7 +151,7 @@ impl Elimination {
                 self.v[c * n + row] = *sum;
             }
         }
-        Some(log_det)
+        Some(log_det.sum())
     }
 
     /// M of all levels of the lead; returns Σ log|D|.
@@ -169,28 +169,12 @@ impl Elimination {
         let lead = data.lead();
         let q = if Q == 0 { lead.q } else { Q };
         let scale = &self.scales[data.lead];
-        let mut log_det = 0.0;
-        if q == 1 {
-            // The logarithm of a product costs less than those of all levels.
-            let mut product = 1.0;
-            for (own, m) in lead.own.iter().zip(&mut self.m) {
-                let d = scale[0] * own * scale[0] + 1.0;
-                *m = scale[0] / d.sqrt();
-                if !(d > 0.0 && d < FAR) {
-                    return None;
-                }
-                product *= d;
-                if !(1.0 / FAR..FAR).contains(&product) {
-                    log_det += f64::ln(product);
-                    product = 1.0;
-                }
-            }
-            return Some(log_det + f64::ln(product));
-        }
+        let mut log_det = Log { product: 1.0, rest: 0.0 };
         for (level, m) in self.m.chunks_exact_mut(q * q).enumerate() {
-            log_det += level_factor(lead.own(level), scale, q, (&mut self.d, &mut self.half), m)?;
+            let room = (&mut self.d[..], &mut self.half[..]);
+            log_det.times(level_factor(lead.own(level), scale, q, room, m)?);
         }
-        Some(log_det)
+        Some(log_det.sum())
     }
 
     /// `x = ΛᵀV`.
@@ -237,7 +221,33 @@ pub fn outward(data: &Products, scales: &[Vec<f64>], x: &mut [f64]) {
     }
 }
 
-/// `M = C⁻¹Λᵀ` of a level whose ZᵀZ is `own`, `CCᵀ = D = ΛᵀZᵀZΛ + I`; returns log|D|.
+/// A logarithm that grows: that of a product costs less than those of its factors.
+struct Log {
+    /// What is a number still, and the logarithm of all before it.
+    product: f64,
+    rest: f64,
+}
+
+impl Log {
+    #[inline(always)]
+    fn times(&mut self, (factor, log): (f64, f64)) {
+        self.rest += log;
+        let next = self.product * factor;
+        if (1.0 / FAR..FAR).contains(&next) {
+            self.product = next;
+        } else {
+            self.rest += self.product.ln();
+            self.product = factor;
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        self.rest + self.product.ln()
+    }
+}
+
+/// `M = C⁻¹Λᵀ` of a level whose ZᵀZ is `own`, `CCᵀ = D = ΛᵀZᵀZΛ + I`; returns
+/// |D|, or what multiplies as it does, and the rest of log|D|.
 #[inline(always)]
 fn level_factor(
     own: &[f64],
@@ -245,11 +255,11 @@ fn level_factor(
     q: usize,
     (d, half): (&mut [f64], &mut [f64]),
     m: &mut [f64],
-) -> Option<f64> {
+) -> Option<(f64, f64)> {
     if q == 1 {
         let d = scale[0] * own[0] * scale[0] + 1.0;
         m[0] = scale[0] / d.sqrt();
-        return (d > 0.0 && d.is_finite()).then(|| d.ln());
+        return (d > 0.0 && d.is_finite()).then_some((d, 0.0));
     }
     for i in 0..q {
         for j in 0..q {
@@ -273,5 +283,5 @@ fn level_factor(
             m[i * q + c] = column[i];
         }
     }
-    Some(log_det)
+    Some((1.0, log_det))
 }
