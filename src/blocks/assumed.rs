@@ -19,6 +19,11 @@ impl Elimination {
         self.rest.factor_mut().into_iter().chain([&mut self.x[..]]).collect()
     }
 
+    /// Which of these numbers, counted through all parts, are positive.
+    pub fn positive(&self) -> Vec<usize> {
+        self.rest.diagonal()
+    }
+
     /// And what changes with weights of the rows alone.
     pub fn steady(&self) -> Parts<'_> {
         let lead = self.data.lead();

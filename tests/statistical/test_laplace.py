@@ -8,6 +8,7 @@ and sds up to 12%: what Laplace's formula leaves out (ARCHITECTURE.md).
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import partialpool as pp
 from partialpool import _core
@@ -124,6 +125,33 @@ def test_threads_and_parts_of_a_run_change_nothing():
     (all_at_once,) = core.levels(rows, 1)
     (with_others,) = core.levels(np.vstack([one[1]["outputs"], rows[::-1]]), 3)
     assert (all_at_once == with_others[:29:-1]).all()
+
+
+@pytest.mark.parametrize("seed", [1, 3, 6, 11, 12])
+def test_population_coefficients_far_out_are_those_of_their_theta(seed):
+    # Few levels leave long tails of sds and correlations, where a polynomial may be anything.
+    rng = np.random.default_rng(seed)
+    levels, n = int(rng.integers(4, 9)), int(rng.integers(50, 250))
+    g, x = rng.integers(0, levels, n), rng.normal(rng.normal() * 3, np.exp(rng.normal()), n)
+    own = rng.normal(), 0.4 * (x - x.mean()) / x.std()
+    eta = sum(own) + rng.normal(0, np.exp(rng.normal(-0.3, 0.7)), levels)[g]
+    data = pd.DataFrame({"x": x, "g": g, "y": rng.poisson(np.exp(np.clip(eta, -3, 3)))})
+    model = build_general(pose(Spec("y ~ x + (x | g)", family="poisson"), data).pool("partial"))
+    core, climbing = _core.Approximation(model.core), _core.Approximation(model.core)
+    asked = Sampling(chains=4, draws=1000, seed=seed, threads=2)
+    chains = core.sample(asked=asked, progress=None)["chains"]
+    rows = np.vstack([chain["outputs"] for chain in chains])
+    theta, c = rows[:, core.n_parameters + 4 : -1], rows[:, :2]
+    middle = np.median(c, axis=0)
+    far = np.abs((c - middle) / np.median(np.abs(c - middle), axis=0)).max(axis=1)
+    many, least = 60, 1.0
+    for row in np.argsort(-far)[:6]:
+        # Hotelling: given θ, c is normal around what climbing gives.
+        exact = np.array([climbing.at(theta[row], k)[2][:2] for k in range(many)])
+        off = c[row] - exact.mean(axis=0)
+        square = off @ np.linalg.solve(np.cov(exact.T), off) * many / (many + 1)
+        least = min(least, stats.f.sf(square * (many - 2) / (2 * (many - 1)), 2, many - 2))
+    assert least > 1e-6 / len(rows)
 
 
 @pytest.mark.parametrize(("family", "groups"), [("poisson", "(x | g)"), ("bernoulli", "(1 | g)")])

@@ -21,6 +21,8 @@ from partialpool.model.defaults import INTERCEPT
 
 Mask = NDArray[np.bool_]
 
+FIRST = 200  # rows that tell most columns of many values
+
 
 def separation(pooled: Pooled) -> Iterator[Finding]:
     """Find what separates the responses of a binary, binomial, ordered or count model."""
@@ -93,15 +95,22 @@ def _categories(design: Design) -> Iterator[tuple[str, list[int]]]:
         if name != INTERCEPT and ":" not in name:
             blocks.setdefault(called.array_of(name), []).append(k)
     for name, block in blocks.items():
-        if len(_kinds(design, block)[0]) <= len(block) + 1:
+        most = len(block) + 1
+        few = len(np.unique(_mixed(design, block, FIRST))) <= most
+        if few and len(_kinds(design, block)[0]) <= most:
             yield name, block
 
 
 def _kinds(design: Design, block: Sequence[int]) -> tuple[Ints, Ints]:
     """Rows by what these columns hold together: the first of each kind, and the kind of each."""
-    mixed = design.X[:, block] @ np.cos(1.0 + np.arange(len(block)))
+    mixed = _mixed(design, block, len(design.X))
     _, first, codes = np.unique(mixed, return_index=True, return_inverse=True)
     return first, codes
+
+
+def _mixed(design: Design, block: Sequence[int], n: int) -> Array:
+    """One number for what these columns hold together in each of the first rows."""
+    return np.asarray(design.X[:n, block] @ np.cos(1.0 + np.arange(len(block))))
 
 
 def _separated_categories(

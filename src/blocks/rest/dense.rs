@@ -113,6 +113,16 @@ impl Dense {
         columns.map(|(c, column)| &column[c..]).collect()
     }
 
+    /// Where each of these columns begins, if they lie one after the other.
+    pub fn diagonal(&self) -> Vec<usize> {
+        let starts = (0..self.n).scan(0, |next, c| {
+            let here = *next;
+            *next += self.n - c;
+            Some(here)
+        });
+        starts.collect()
+    }
+
     pub fn columns_mut(&mut self) -> Vec<&mut [f64]> {
         let columns = self.factor.chunks_exact_mut(self.n.max(1)).enumerate();
         columns.map(|(c, column)| &mut column[c..]).collect()

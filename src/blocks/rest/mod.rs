@@ -84,6 +84,14 @@ impl Rest {
         }
     }
 
+    /// Which of these numbers are the diagonal.
+    pub fn diagonal(&self) -> Vec<usize> {
+        match self {
+            Self::Dense(rest) => rest.diagonal(),
+            Self::Sparse(rest) => rest.diagonal(),
+        }
+    }
+
     /// log|S|, from the factor; `None` where that is none.
     pub fn log_det(&self) -> Option<f64> {
         match self {

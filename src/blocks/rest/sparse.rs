@@ -100,9 +100,13 @@ impl Sparse {
         self.log_det()
     }
 
+    /// Where the columns of the factor begin.
+    pub fn diagonal(&self) -> Vec<usize> {
+        self.pattern.symbolic.col_ptr()[..self.pattern.n].to_vec()
+    }
+
     pub fn log_det(&self) -> Option<f64> {
-        let heads = &self.pattern.symbolic.col_ptr()[..self.pattern.n];
-        let log_det: f64 = heads.iter().map(|&at| self.factor[at].ln()).sum();
+        let log_det: f64 = self.diagonal().iter().map(|&at| self.factor[at].ln()).sum();
         log_det.is_finite().then_some(2.0 * log_det)
     }
 

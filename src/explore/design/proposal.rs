@@ -32,12 +32,14 @@ pub struct Cheap {
     pub staged: Box<dyn Staged>,
     walls: Vec<usize>,
     features: Vec<f64>,
+    /// The last point that was asked for, and its log density: a draw that is taken is asked for again.
+    last: Option<(Vec<f64>, f64)>,
 }
 
 impl Cheap {
     pub fn new(emulator: Emulator, staged: &dyn Staged) -> Self {
         let (walls, features) = (staged.walls(), vec![0.0; staged.n_features()]);
-        Self { emulator, staged: staged.fresh(), walls, features }
+        Self { emulator, staged: staged.fresh(), walls, features, last: None }
     }
 
     pub fn fresh(&self) -> Self {
@@ -47,12 +49,24 @@ impl Cheap {
     /// θ of a point, and its features.
     pub fn features(&mut self, y: &[f64]) -> (Vec<f64>, &[f64]) {
         let z = &y[..self.emulator.region.dim()];
+        self.last = None; // its features are gone
         self.emulator.at(&mut *self.staged, z, &mut self.features);
         (self.emulator.region.theta(z), &self.features)
     }
 
     /// Log density; −∞ outside the region, beyond walls and outside the support.
     pub fn logp(&mut self, y: &[f64]) -> f64 {
+        if let Some((last, logp)) = &self.last
+            && last == y
+        {
+            return *logp;
+        }
+        let logp = self.at(y);
+        self.last = Some((y.to_vec(), logp));
+        logp
+    }
+
+    fn at(&mut self, y: &[f64]) -> f64 {
         let (z, rest) = y.split_at(self.emulator.region.dim());
         if self.emulator.region.reach(z) > 1.0 {
             return f64::NEG_INFINITY;
@@ -67,9 +81,11 @@ impl Cheap {
 
     /// One row of output.
     pub fn output(&mut self, y: &[f64], rng: &mut ChaCha8Rng, row: &mut [f64]) -> bool {
+        if !self.logp(y).is_finite() {
+            return false;
+        }
         let d = self.emulator.region.dim();
         let theta = self.emulator.region.theta(&y[..d]);
-        self.emulator.at(&mut *self.staged, &y[..d], &mut self.features);
         self.staged.output(&theta, &y[d..], &self.features, rng, row)
     }
 }

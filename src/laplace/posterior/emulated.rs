@@ -1,14 +1,15 @@
 //! Means, and the factor of A, at any θ as polynomials through those at some of the points where the
 //! density was evaluated: what coefficients are drawn around, and how, need not be exact, since the
-//! weight of a draw allows for it.
+//! weight of a draw allows for it. Of the diagonal of a factor it is the logarithm: that never comes
+//! out as nothing, nor bends as much where scales are large.
 
 use super::Posterior;
 use super::draws::Around;
+use super::polynomials::{Polynomials, Sums};
 use crate::blocks::Elimination;
-use crate::explore::monomials::{monomials, n_monomials};
+use crate::explore::monomials::n_monomials;
 use crate::laplace::rows::Integrand;
 use crate::laplace::{Climb, Point, Scales};
-use crate::linalg::{cholesky_ridged, solve_lower, solve_lower_transposed};
 use crate::parallel::in_parts;
 use std::sync::Arc;
 
@@ -33,11 +34,9 @@ const BELOW: f64 = 14.0;
 /// Points whose numbers are in memory at once.
 const AT_ONCE: usize = 16;
 
-/// Places at which polynomials are evaluated together, and their numbers, at most; and how many of
-/// these stay in the first-level cache.
+/// Places at which polynomials are evaluated together, and their numbers, at most.
 const PLACES: usize = 16;
 const PLACES_NUMBERS: usize = 1_000_000;
-const NEAR: usize = 128;
 
 /// A mode that is known.
 #[derive(Clone)]
@@ -55,16 +54,6 @@ impl Node {
     fn weight(&self) -> f64 {
         1.0 / (1.0 + (0.5 * self.below).powi(2))
     }
-}
-
-/// Polynomials of several quantities.
-#[derive(Clone, Default)]
-struct Polynomials {
-    /// How each monomial but the first follows from an earlier one.
-    from: Vec<(usize, usize)>,
-    /// By monomial, then by quantity.
-    coefficients: Vec<f64>,
-    n: usize,
 }
 
 /// What polynomials give at a place: of both kinds the first numbers, or all.
@@ -126,8 +115,10 @@ impl Emulated {
                 }
             }
         }
-        let [swift, steady] = sums.map(Sums::solve);
-        let (swift, steady) = (Arc::new(swift?), Arc::new(steady?));
+        let places: Vec<Vec<f64>> = nodes.iter().map(|node| whiten(&node.place)).collect();
+        let [swift, steady] = sums;
+        let (swift, steady) = (swift.solve(&places)?, steady.solve(&places[..skewed])?);
+        let (swift, steady) = (Arc::new(swift), Arc::new(steady));
         Some(Self { centre, spread, heavy, swift, steady })
     }
 
@@ -136,29 +127,40 @@ impl Emulated {
         (PLACES_NUMBERS / (self.swift.n + self.steady.n).max(1)).clamp(1, PLACES)
     }
 
-    /// All numbers at some places.
-    pub fn numbers(&self, places: &[Vec<f64>]) -> Vec<Numbers> {
-        self.first_numbers(places, (self.swift.n, self.steady.n))
+    /// All numbers at some places; none where they are not to be trusted.
+    pub fn numbers(&self, places: &[Vec<f64>]) -> Vec<Option<Numbers>> {
+        let found = self.first_numbers(places, (self.swift.n, self.steady.n));
+        found.into_iter().zip(places).map(|(own, at)| self.reaches(at).then_some(own)).collect()
+    }
+
+    fn white(&self, place: &[f64]) -> Vec<f64> {
+        let each = place.iter().zip(&self.centre).zip(&self.spread);
+        each.map(|((x, centre), spread)| (x - centre) / spread).collect()
     }
 
     fn first_numbers(&self, places: &[Vec<f64>], count: (usize, usize)) -> Vec<Numbers> {
-        let white = |place: &Vec<f64>| -> Vec<f64> {
-            let each = place.iter().zip(&self.centre).zip(&self.spread);
-            each.map(|((x, centre), spread)| (x - centre) / spread).collect()
-        };
-        let places: Vec<Vec<f64>> = places.iter().map(white).collect();
+        let places: Vec<Vec<f64>> = places.iter().map(|place| self.white(place)).collect();
         let both =
             self.swift.at(&places, count.0).into_iter().zip(self.steady.at(&places, count.1));
         both.map(|(swift, steady)| Numbers { swift, steady }).collect()
     }
 
+    /// Whether a place is no further out than those that polynomials are through.
+    fn reaches(&self, place: &[f64]) -> bool {
+        let z = self.white(place);
+        [&self.swift, &self.steady].iter().all(|of| of.leverage(&z) <= of.reach)
+    }
+
     /// Around which c to draw at a place, the factor of its precision being filled; `None` where what
-    /// polynomials give is no factor.
+    /// polynomials give is not to be trusted.
     pub fn population(&self, place: Vec<f64>, p: usize, climb: &mut Climb) -> Option<Vec<f64>> {
+        if !self.reaches(&place) {
+            return None;
+        }
         let count = (p + p * (p + 1) / 2, p);
         let numbers = self.first_numbers(&[place], count).pop()?;
         let c = fill_population(&mut &numbers.swift[..], &mut &numbers.steady[..], p, climb);
-        climb.schur.iter().step_by(p + 1).all(|entry| *entry > 0.0).then_some(c)
+        climb.schur.iter().step_by(p + 1).all(|entry| entry.is_normal()).then_some(c)
     }
 
     /// Around which u to draw at θ, by the numbers of its place, V₀ being factorised; `None` where what
@@ -182,7 +184,9 @@ impl Emulated {
             parts.into_iter().for_each(|part| part.copy_from_slice(take(from, part.len())));
         };
         let follows = if self.heavy { &mut steady } else { &mut swift };
-        fill(follows, elimination.swift_mut());
+        let mut own = take(follows, total(elimination.swift())).to_vec();
+        elimination.positive().into_iter().for_each(|at| own[at] = own[at].exp());
+        fill(&mut &own[..], elimination.swift_mut());
         fill(&mut steady, elimination.steady_mut());
         let joined = elimination.data.join(&at.lambda);
         let log_det = elimination.assume(&joined)?;
@@ -200,6 +204,7 @@ fn fill_population(
     let c = add(take(swift, p), take(steady, p));
     for (i, row) in climb.schur.chunks_exact_mut(p.max(1)).enumerate() {
         row[..=i].copy_from_slice(take(swift, i + 1));
+        row[i] = row[i].exp();
     }
     c
 }
@@ -250,102 +255,6 @@ fn spread_out(
     chosen
 }
 
-/// Normal equations, all quantities at once.
-struct Sums {
-    from: Vec<(usize, usize)>,
-    gram: Vec<f64>,
-    values: Vec<Vec<f64>>,
-}
-
-impl Sums {
-    fn new(d: usize, degree: usize, n: usize) -> Self {
-        let m = n_monomials(d, degree);
-        let from = monomials(d, degree).1;
-        Self { from, gram: vec![0.0; m * m], values: vec![vec![0.0; n]; m] }
-    }
-
-    /// Nothing where there are no values.
-    fn add(&mut self, z: &[f64], weight: f64, values: &[f64]) {
-        if values.is_empty() {
-            return;
-        }
-        let basis = basis(&self.from, z);
-        let m = basis.len();
-        for (i, a) in basis.iter().enumerate() {
-            for (j, b) in basis.iter().enumerate() {
-                self.gram[i * m + j] += weight * a * b;
-            }
-            for (sum, value) in self.values[i].iter_mut().zip(values) {
-                *sum += weight * a * value;
-            }
-        }
-    }
-
-    fn solve(mut self) -> Option<Polynomials> {
-        let (m, n) = (self.values.len(), self.values[0].len());
-        cholesky_ridged(&mut self.gram, m)?;
-        let mut coefficients = vec![0.0; n * m];
-        // Columns of the inverse, so that quantities stay side by side.
-        for (k, own) in coefficients.chunks_exact_mut(n.max(1)).enumerate() {
-            let mut column = vec![0.0; m];
-            column[k] = 1.0;
-            solve_lower(&self.gram, m, &mut column);
-            solve_lower_transposed(&self.gram, m, &mut column);
-            for (sum, a) in self.values.iter().zip(&column) {
-                own.iter_mut().zip(sum).for_each(|(own, sum)| *own += a * sum);
-            }
-        }
-        Some(Polynomials { from: self.from, coefficients, n })
-    }
-}
-
-/// In code for the machine's vectors.
-struct Adding<'a>(&'a Polynomials, &'a [Vec<f64>], &'a mut [Vec<f64>]);
-
-impl pulp::WithSimd for Adding<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _simd: S) {
-        self.0.add(self.1, self.2);
-    }
-}
-
-impl Polynomials {
-    /// The first quantities at some places; what a place has does not depend on the others, nor on
-    /// how many quantities are wanted.
-    fn at(&self, places: &[Vec<f64>], count: usize) -> Vec<Vec<f64>> {
-        let bases: Vec<Vec<f64>> = places.iter().map(|z| basis(&self.from, z)).collect();
-        let mut found: Vec<Vec<f64>> = places.iter().map(|_| vec![0.0; count]).collect();
-        pulp::Arch::new().dispatch(Adding(self, &bases, &mut found));
-        found
-    }
-
-    /// Coefficients are read once for all places.
-    #[inline(always)]
-    fn add(&self, bases: &[Vec<f64>], found: &mut [Vec<f64>]) {
-        let count = found.first().map_or(0, Vec::len);
-        for first in (0..count).step_by(NEAR) {
-            let part = first..(first + NEAR).min(count);
-            for (k, row) in self.coefficients.chunks_exact(self.n).enumerate() {
-                let row = &row[part.clone()];
-                for (values, basis) in found.iter_mut().zip(bases) {
-                    let (values, a) = (&mut values[part.clone()], basis[k]);
-                    values.iter_mut().zip(row).for_each(|(value, own)| *value += a * own);
-                }
-            }
-        }
-    }
-}
-
-fn basis(from: &[(usize, usize)], z: &[f64]) -> Vec<f64> {
-    let mut basis = vec![1.0];
-    for &(earlier, variable) in from {
-        basis.push(basis[earlier] * z[variable]);
-    }
-    basis
-}
-
 impl Posterior {
     /// Numbers of the quantities of both kinds.
     fn sizes(&self, climb: &Climb) -> (usize, usize) {
@@ -370,14 +279,20 @@ impl Posterior {
         climb.arrive(self, &node.at, &point)?;
         let mut swift = node.c.clone();
         let p = node.c.len();
-        let rows = climb.schur.chunks_exact(p.max(1)).enumerate();
-        swift.extend(rows.flat_map(|(i, row)| &row[..=i]));
+        for (i, row) in climb.schur.chunks_exact(p.max(1)).enumerate() {
+            swift.extend(&row[..i]);
+            swift.push(row[i].ln());
+        }
         swift.extend(node.u.iter().flatten());
         let mut factor = Vec::new();
         if let Some(elimination) = &mut climb.elimination {
             elimination.solve();
             let into = if heavy { &mut factor } else { &mut swift };
+            let first = into.len();
             into.extend(elimination.swift().into_iter().flatten());
+            for at in elimination.positive() {
+                into[first + at] = into[first + at].ln();
+            }
         }
         if !skewed {
             return Some([swift, Vec::new()]);
@@ -394,28 +309,4 @@ impl Posterior {
 
 fn total(parts: Vec<&[f64]>) -> usize {
     parts.iter().map(|part| part.len()).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_place_has_does_not_depend_on_the_others() {
-        let (from, n) = (monomials(2, 3).1, 2 * NEAR + 7);
-        let coefficients = (0..n * (from.len() + 1)).map(|k| (1.3 * k as f64).sin()).collect();
-        let polynomials = Polynomials { from, coefficients, n };
-        let places: Vec<Vec<f64>> =
-            (0..5).map(|k| vec![0.3 * k as f64 - 0.7, 0.1 * k as f64]).collect();
-        let together = polynomials.at(&places, n);
-        for (place, found) in places.iter().zip(&together) {
-            let basis = basis(&polynomials.from, place);
-            let rows = polynomials.coefficients.chunks_exact(n).zip(&basis);
-            let last: f64 = rows.map(|(row, b)| row[n - 1] * b).sum();
-            assert!((found[n - 1] - last).abs() < 1e-12);
-            let alone = std::slice::from_ref(place);
-            assert_eq!(found, &polynomials.at(alone, n)[0]);
-            assert_eq!(found[..5], polynomials.at(alone, 5)[0]);
-        }
-    }
 }

@@ -22,6 +22,7 @@ mod emulated;
 mod later;
 mod levelled;
 mod nearby;
+mod polynomials;
 mod staged;
 
 pub use later::levels;

@@ -169,7 +169,7 @@ impl InStages {
             return thetas.iter().map(|_| None).collect();
         };
         let places: Vec<Vec<f64>> = thetas.iter().map(|theta| self.place(theta)).collect();
-        emulated.numbers(&places).into_iter().map(Some).collect()
+        emulated.numbers(&places)
     }
 
     /// The same as those that draw.
