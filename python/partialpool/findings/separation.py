@@ -109,8 +109,14 @@ def _kinds(design: Design, block: Sequence[int]) -> tuple[Ints, Ints]:
 
 
 def _mixed(design: Design, block: Sequence[int], n: int) -> Array:
-    """One number for what these columns hold together in each of the first rows."""
-    return np.asarray(design.X[:n, block] @ np.cos(1.0 + np.arange(len(block))))
+    """One number for what these columns hold together in each of the first rows.
+
+    Column by column: products of matrices may round equal rows differently.
+    """
+    mixed = np.zeros(min(n, len(design.X)))
+    for weight, k in zip(np.cos(1.0 + np.arange(len(block))), block, strict=True):
+        mixed += weight * design.X[:n, k]
+    return mixed
 
 
 def _separated_categories(
