@@ -6,6 +6,9 @@ use crate::linalg::{cholesky_ridged, solve_lower, solve_lower_transposed};
 /// Quantities that stay in the first-level cache.
 const NEAR: usize = 128;
 
+/// How many times the largest leverage of a node a place may have.
+const FURTHER: f64 = 2.0;
+
 /// Polynomials of several quantities.
 #[derive(Clone, Default)]
 pub struct Polynomials {
@@ -14,8 +17,8 @@ pub struct Polynomials {
     /// By monomial, then by quantity.
     coefficients: Vec<f64>,
     pub n: usize,
-    /// The factor of the normal equations, and the largest leverage of a node: further out than all
-    /// of them polynomials may be anything.
+    /// The factor of the normal equations, and the largest leverage at which a place is no further
+    /// out than nodes, or little: beyond, polynomials may be anything.
     root: Vec<f64>,
     pub reach: f64,
 }
@@ -67,7 +70,8 @@ impl Sums {
         }
         let reach = f64::INFINITY;
         let mut found = Polynomials { from: self.from, coefficients, n, root: self.gram, reach };
-        found.reach = nodes.iter().map(|z| found.leverage(z)).fold(0.0, f64::max);
+        let largest = nodes.iter().map(|z| found.leverage(z)).fold(0.0, f64::max);
+        found.reach = FURTHER * largest;
         Some(found)
     }
 }
