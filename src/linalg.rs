@@ -2,12 +2,49 @@
 //!
 //! Sizes here are the number of coefficients (1 to a few dozen), where a plain loop beats a library.
 
+/// The logarithm of a product, taken once for many factors, unless these leave the range.
+pub struct LogProduct {
+    /// What is a number still, and the logarithm of all before it.
+    product: f64,
+    log: f64,
+}
+
+impl Default for LogProduct {
+    fn default() -> Self {
+        Self { product: 1.0, log: 0.0 }
+    }
+}
+
+impl LogProduct {
+    #[inline(always)]
+    pub fn times(&mut self, factor: f64) {
+        let next = self.product * factor;
+        if (1e-200..1e200).contains(&next) {
+            self.product = next;
+        } else {
+            self.log += f64::ln(self.product);
+            self.product = factor;
+        }
+    }
+
+    /// Multiply by what has this logarithm.
+    #[inline(always)]
+    pub fn add(&mut self, log: f64) {
+        self.log += log;
+    }
+
+    #[inline(always)]
+    pub fn sum(&self) -> f64 {
+        self.log + f64::ln(self.product)
+    }
+}
+
 /// Overwrite the lower triangle of the symmetric `a` (`n` × `n`) with its Cholesky factor.
 ///
 /// Returns the log determinant of `a`, or `None` where `a` is not positive definite.
 #[inline(always)]
 pub fn cholesky(a: &mut [f64], n: usize) -> Option<f64> {
-    let (mut log_det, mut product) = (0.0, 1.0);
+    let mut log_det = LogProduct::default();
     for i in 0..n {
         for j in 0..=i {
             let (row, other) = (&a[i * n..i * n + j], &a[j * n..j * n + j]);
@@ -16,21 +53,14 @@ pub fn cholesky(a: &mut [f64], n: usize) -> Option<f64> {
                 if !(s > 0.0 && s.is_finite()) {
                     return None;
                 }
-                // One logarithm for many pivots, unless their product leaves the range.
-                let next = product * s;
-                if (1e-200..1e200).contains(&next) {
-                    product = next;
-                } else {
-                    log_det += f64::ln(product);
-                    product = s;
-                }
+                log_det.times(s);
                 a[i * n + i] = s.sqrt();
             } else {
                 a[i * n + j] = s / a[j * n + j];
             }
         }
     }
-    Some(log_det + f64::ln(product))
+    Some(log_det.sum())
 }
 
 /// Solve `L x = b` in place for the lower triangular `l`.

@@ -2,11 +2,8 @@
 
 use super::products::Products;
 use super::rest::Rest;
-use crate::linalg::{cholesky, solve_lower};
+use crate::linalg::{LogProduct, cholesky, solve_lower};
 use std::sync::Arc;
-
-/// Numbers of which two still have a product.
-const FAR: f64 = 1e150;
 
 /// Working storage of an evaluation, and what the slopes and conditionals need of it.
 #[derive(Clone, Debug)]
@@ -109,11 +106,11 @@ impl Elimination {
     fn eliminate<const Q: usize>(&mut self, data: &Products, k: &mut [f64]) -> Option<f64> {
         let (lead, w, n) = (data.lead(), data.width, data.n_rest);
         let q = if Q == 0 { lead.q } else { Q };
-        let mut log_det = Log { product: 1.0, rest: 0.0 };
+        let mut log_det = LogProduct::default();
         for level in 0..lead.n_levels {
             let (scale, m) = (&self.scales[data.lead], &mut self.m[level * q * q..][..q * q]);
             let room = (&mut self.d[..], &mut self.half[..]);
-            log_det.times(level_factor(lead.own(level), scale, q, room, m)?);
+            level_factor(lead.own(level), scale, q, room, m, &mut log_det)?;
             let links = data.links(level);
             let columns = &data.linked[links.clone()];
             let values = &data.link_values[links.start * q..links.end * q];
@@ -169,10 +166,10 @@ impl Elimination {
         let lead = data.lead();
         let q = if Q == 0 { lead.q } else { Q };
         let scale = &self.scales[data.lead];
-        let mut log_det = Log { product: 1.0, rest: 0.0 };
+        let mut log_det = LogProduct::default();
         for (level, m) in self.m.chunks_exact_mut(q * q).enumerate() {
             let room = (&mut self.d[..], &mut self.half[..]);
-            log_det.times(level_factor(lead.own(level), scale, q, room, m)?);
+            level_factor(lead.own(level), scale, q, room, m, &mut log_det)?;
         }
         Some(log_det.sum())
     }
@@ -221,33 +218,8 @@ pub fn outward(data: &Products, scales: &[Vec<f64>], x: &mut [f64]) {
     }
 }
 
-/// A logarithm that grows: that of a product costs less than those of its factors.
-struct Log {
-    /// What is a number still, and the logarithm of all before it.
-    product: f64,
-    rest: f64,
-}
-
-impl Log {
-    #[inline(always)]
-    fn times(&mut self, (factor, log): (f64, f64)) {
-        self.rest += log;
-        let next = self.product * factor;
-        if (1.0 / FAR..FAR).contains(&next) {
-            self.product = next;
-        } else {
-            self.rest += self.product.ln();
-            self.product = factor;
-        }
-    }
-
-    fn sum(&self) -> f64 {
-        self.rest + self.product.ln()
-    }
-}
-
-/// `M = C⁻¹Λᵀ` of a level whose ZᵀZ is `own`, `CCᵀ = D = ΛᵀZᵀZΛ + I`; returns
-/// |D|, or what multiplies as it does, and the rest of log|D|.
+/// `M = C⁻¹Λᵀ` of a level whose ZᵀZ is `own`, `CCᵀ = D = ΛᵀZᵀZΛ + I`; |D|
+/// is multiplied into the product of `log_det`.
 #[inline(always)]
 fn level_factor(
     own: &[f64],
@@ -255,11 +227,13 @@ fn level_factor(
     q: usize,
     (d, half): (&mut [f64], &mut [f64]),
     m: &mut [f64],
-) -> Option<(f64, f64)> {
+    log_det: &mut LogProduct,
+) -> Option<()> {
     if q == 1 {
         let d = scale[0] * own[0] * scale[0] + 1.0;
         m[0] = scale[0] / d.sqrt();
-        return (d > 0.0 && d.is_finite()).then_some((d, 0.0));
+        log_det.times(d);
+        return (d > 0.0 && d.is_finite()).then_some(());
     }
     for i in 0..q {
         for j in 0..q {
@@ -272,7 +246,7 @@ fn level_factor(
             d[i * q + j] = s + f64::from(u8::from(i == j));
         }
     }
-    let log_det = cholesky(d, q)?;
+    log_det.add(cholesky(d, q)?);
     let column = &mut half[..q];
     for c in 0..q {
         for i in 0..q {
@@ -283,5 +257,5 @@ fn level_factor(
             m[i * q + c] = column[i];
         }
     }
-    Some((1.0, log_det))
+    Some(())
 }

@@ -15,8 +15,8 @@ from partialpool.engine.conditional import (
     coefficient_draws,
     covariances,
     deviation_draws,
+    draws_together,
     population_part,
-    together,
 )
 from partialpool.errors import InputError
 from partialpool.families import Given
@@ -256,10 +256,7 @@ class Evaluator:
                 found = found - population_part(model, run, k)[:, :, None, :]
             return self._flat(found)
         draw = deviation_draws if pooled else coefficient_draws
-        parts = [
-            self._flat(draw(model, run, k, int(own[0]), int(own[-1]) + 1))[own - own[0]]
-            for own in together(levels)
-        ]
+        parts = [*map(self._flat, draws_together(draw, model, run, k, levels))]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _flat(self, draws: Array) -> Array:

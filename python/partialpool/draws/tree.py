@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partialpool import called
-from partialpool.arrays import Array, Ints
 from partialpool.engine import Run
-from partialpool.engine.conditional import coefficient_draws, population_part, together
+from partialpool.engine.conditional import coefficient_draws, draws_together, population_part
 from partialpool.memory import check_memory
 from partialpool.model import Model
 
@@ -91,7 +90,7 @@ def group_array(model: Model, run: Run, k: int, picked: list[int]) -> DataArray:
     width, remedy = len(picked) * len(group.terms), "take fewer levels at a time"
     check_memory(run.chains * run.draws, width, what="coefficients", copies=2, remedy=remedy)
     rising, places = np.unique(np.asarray(picked, dtype=int), return_inverse=True)
-    parts = [_rising(model, run, k, levels) for levels in together(rising)]
+    parts = [*draws_together(coefficient_draws, model, run, k, rising)]
     if len(parts) == 1 and np.array_equal(rising, picked):
         values = parts[0]
     else:
@@ -104,12 +103,6 @@ def group_array(model: Model, run: Run, k: int, picked: list[int]) -> DataArray:
         coords={dim: group.levels[picked], term: list(group.terms)},
         name=called.coef(name),
     )
-
-
-def _rising(model: Model, run: Run, k: int, levels: Ints) -> Array:
-    """Draws of the coefficients of levels in rising order, with those between them drawn too."""
-    found = coefficient_draws(model, run, k, int(levels[0]), int(levels[-1]) + 1)
-    return found if found.shape[2] == len(levels) else found[:, :, levels - levels[0]]
 
 
 def group_names(model: Model, run: Run, k: int) -> tuple[str, str, str]:

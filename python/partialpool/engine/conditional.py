@@ -6,7 +6,7 @@ Functions take the position `k` of a group among those of the model.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -151,16 +151,17 @@ def coefficient_draws(model: Model, run: Run, k: int, first: int, last: int) -> 
     return deviation_draws(model, run, k, first, last) + population
 
 
-def together(levels: Ints) -> Iterator[Ints]:
-    """Split levels in rising order into those that are better drawn at once than one by one.
+def draws_together(
+    draw: Callable[[Model, Run, int, int, int], Array], model: Model, run: Run, k: int, levels: Ints
+) -> Iterator[Array]:
+    """What `draw` gives for levels in rising order, those at once that lie together.
 
-    Examples
-    --------
-    >>> [part.tolist() for part in together(np.array([2, 3, 6, 40]))]
-    [[2, 3, 6], [40]]
+    Each part is (chain, draw, level, term).
     """
-    parts = np.split(levels, np.flatnonzero(np.diff(levels) > APART) + 1)
-    return (part for part in parts if len(part))
+    for own in np.split(levels, np.flatnonzero(np.diff(levels) > APART) + 1):
+        if len(own):
+            found = draw(model, run, k, int(own[0]), int(own[-1]) + 1)
+            yield found if found.shape[2] == len(own) else found[:, :, own - own[0]]
 
 
 def draws_within_bounds(model: Model, run: Run) -> NDArray[np.bool_]:

@@ -11,7 +11,6 @@ use crate::explore::monomials::n_monomials;
 use crate::laplace::rows::Integrand;
 use crate::laplace::{Climb, Point, Scales};
 use crate::parallel::in_parts;
-use std::sync::Arc;
 
 /// Degrees of what follows the scales, and of what changes with weights of the rows alone.
 const DEGREES: [usize; 3] = [4, 3, 2];
@@ -64,13 +63,12 @@ pub struct Numbers {
 
 /// Polynomials of the mode with what follows the scales, and of how far means are from it with what
 /// hardly does.
-#[derive(Clone)]
 pub struct Emulated {
     centre: Vec<f64>,
     spread: Vec<f64>,
     heavy: bool,
-    swift: Arc<Polynomials>,
-    steady: Arc<Polynomials>,
+    swift: Polynomials,
+    steady: Polynomials,
 }
 
 impl Emulated {
@@ -93,11 +91,9 @@ impl Emulated {
             return None;
         }
         let (centre, spread) = spread_of(&nodes);
-        let whiten = |place: &[f64]| -> Vec<f64> {
-            let each = place.iter().zip(&centre).zip(&spread);
-            each.map(|((x, centre), spread)| (x - centre) / spread).collect()
-        };
+        let whiten = |place: &[f64]| white(&centre, &spread, place);
         let nodes = spread_out(nodes, whiten, (ENOUGH * m as f64) as usize + 2);
+        let places: Vec<Vec<f64>> = nodes.iter().map(|node| whiten(&node.place)).collect();
         let skewed = ((ENOUGH * few as f64) as usize + 2).min(nodes.len());
         let mut sums = [Sums::new(d, degree, swift), Sums::new(d, STEADY.min(degree), steady)];
         for (first, some) in (0..).step_by(AT_ONCE).zip(nodes.chunks(AT_ONCE)) {
@@ -108,17 +104,14 @@ impl Emulated {
                     *found = of.quantities(&mut climb, &some[k], heavy, first + k < skewed);
                 }
             });
-            for (node, values) in some.iter().zip(found) {
-                let z = whiten(&node.place);
+            for ((node, z), values) in some.iter().zip(&places[first..]).zip(found) {
                 for (sums, values) in sums.iter_mut().zip(values?) {
-                    sums.add(&z, node.weight(), &values);
+                    sums.add(z, node.weight(), &values);
                 }
             }
         }
-        let places: Vec<Vec<f64>> = nodes.iter().map(|node| whiten(&node.place)).collect();
         let [swift, steady] = sums;
         let (swift, steady) = (swift.solve(&places)?, steady.solve(&places[..skewed])?);
-        let (swift, steady) = (Arc::new(swift), Arc::new(steady));
         Some(Self { centre, spread, heavy, swift, steady })
     }
 
@@ -129,36 +122,27 @@ impl Emulated {
 
     /// All numbers at some places; none where they are not to be trusted.
     pub fn numbers(&self, places: &[Vec<f64>]) -> Vec<Option<Numbers>> {
-        let found = self.first_numbers(places, (self.swift.n, self.steady.n));
-        found.into_iter().zip(places).map(|(own, at)| self.reaches(at).then_some(own)).collect()
+        self.first_numbers(places, (self.swift.n, self.steady.n))
     }
 
-    fn white(&self, place: &[f64]) -> Vec<f64> {
-        let each = place.iter().zip(&self.centre).zip(&self.spread);
-        each.map(|((x, centre), spread)| (x - centre) / spread).collect()
-    }
-
-    fn first_numbers(&self, places: &[Vec<f64>], count: (usize, usize)) -> Vec<Numbers> {
-        let places: Vec<Vec<f64>> = places.iter().map(|place| self.white(place)).collect();
-        let both =
-            self.swift.at(&places, count.0).into_iter().zip(self.steady.at(&places, count.1));
-        both.map(|(swift, steady)| Numbers { swift, steady }).collect()
-    }
-
-    /// Whether a place is no further out than those that polynomials are through.
-    fn reaches(&self, place: &[f64]) -> bool {
-        let z = self.white(place);
-        [&self.swift, &self.steady].iter().all(|of| of.leverage(&z) <= of.reach)
+    /// So many numbers of both kinds at some places, none where polynomials do not reach.
+    fn first_numbers(&self, places: &[Vec<f64>], count: (usize, usize)) -> Vec<Option<Numbers>> {
+        let of = |place: &Vec<f64>| white(&self.centre, &self.spread, place);
+        let places: Vec<Vec<f64>> = places.iter().map(of).collect();
+        let (swift, steady) = (self.swift.at(&places, count.0), self.steady.at(&places, count.1));
+        let both = swift.into_iter().zip(steady).zip(&places);
+        both.map(|((swift, steady), z)| {
+            let reached = [&self.swift, &self.steady].iter().all(|of| of.reaches(z));
+            reached.then_some(Numbers { swift, steady })
+        })
+        .collect()
     }
 
     /// Around which c to draw at a place, the factor of its precision being filled; `None` where what
     /// polynomials give is not to be trusted.
     pub fn population(&self, place: Vec<f64>, p: usize, climb: &mut Climb) -> Option<Vec<f64>> {
-        if !self.reaches(&place) {
-            return None;
-        }
         let count = (p + p * (p + 1) / 2, p);
-        let numbers = self.first_numbers(&[place], count).pop()?;
+        let numbers = self.first_numbers(&[place], count).pop()??;
         let c = fill_population(&mut &numbers.swift[..], &mut &numbers.steady[..], p, climb);
         climb.schur.iter().step_by(p + 1).all(|entry| entry.is_normal()).then_some(c)
     }
@@ -207,6 +191,11 @@ fn fill_population(
         row[i] = row[i].exp();
     }
     c
+}
+
+fn white(centre: &[f64], spread: &[f64], place: &[f64]) -> Vec<f64> {
+    let each = place.iter().zip(centre).zip(spread);
+    each.map(|((x, centre), spread)| (x - centre) / spread).collect()
 }
 
 fn add(a: &[f64], b: &[f64]) -> Vec<f64> {

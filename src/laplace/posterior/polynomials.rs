@@ -20,7 +20,7 @@ pub struct Polynomials {
     /// The factor of the normal equations, and the largest leverage at which a place is no further
     /// out than nodes, or little: beyond, polynomials may be anything.
     root: Vec<f64>,
-    pub reach: f64,
+    reach: f64,
 }
 
 /// Normal equations, all quantities at once.
@@ -89,8 +89,13 @@ impl pulp::WithSimd for Adding<'_> {
 }
 
 impl Polynomials {
+    /// Whether a place is hardly further out than those that they are through.
+    pub fn reaches(&self, z: &[f64]) -> bool {
+        self.leverage(z) <= self.reach
+    }
+
     /// How far out a place is.
-    pub fn leverage(&self, z: &[f64]) -> f64 {
+    fn leverage(&self, z: &[f64]) -> f64 {
         let mut basis = basis(&self.from, z);
         let m = basis.len();
         solve_lower(&self.root, m, &mut basis);

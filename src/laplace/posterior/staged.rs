@@ -21,7 +21,10 @@ const AROUND: f64 = 1.5;
 /// The density is an approximation itself, and weights of draws know what θ was drawn by.
 const TOLERANCE: f64 = 2.5;
 
+type Prepared = (Arc<Modes>, Option<Arc<Emulated>>);
+
 /// The density with its working storage.
+#[derive(Clone)]
 pub struct InStages {
     pub of: Arc<Posterior>,
     coordinates: Coordinates,
@@ -31,9 +34,9 @@ pub struct InStages {
     /// Modes that were found, and those that were known before the points in hand.
     modes: Arc<Mutex<Modes>>,
     before: Arc<Modes>,
-    emulated: Option<Emulated>,
+    emulated: Option<Arc<Emulated>>,
     /// The last two as whoever prepared to draw had them, for all that are alike.
-    prepared: Arc<Mutex<(Arc<Modes>, Option<Emulated>)>>,
+    prepared: Arc<Mutex<Prepared>>,
     threads: usize,
     /// Of how many draws one is judged, and how many were drawn.
     every: usize,
@@ -174,7 +177,7 @@ impl InStages {
 
     /// The same as those that draw.
     pub fn prepared(&self) -> Self {
-        let mut own = self.again();
+        let mut own = self.clone();
         if let Ok(prepared) = self.prepared.lock() {
             (own.before, own.emulated) = prepared.clone();
         }
@@ -183,7 +186,7 @@ impl InStages {
 
     /// θ whose numbers are to be asked for at once.
     pub fn at_once(&self) -> usize {
-        self.emulated.as_ref().map_or(1, Emulated::at_once)
+        self.emulated.as_ref().map_or(1, |emulated| emulated.at_once())
     }
 
     /// Draw the coefficients of all levels, given c, around what is known of θ.
@@ -237,27 +240,6 @@ impl InStages {
         put(theta);
         put(&[drawn.key]);
     }
-
-    /// The same, with working storage of its own.
-    fn again(&self) -> Self {
-        Self {
-            of: self.of.clone(),
-            coordinates: self.coordinates.clone(),
-            climb: self.climb.clone(),
-            start: self.start.clone(),
-            modes: self.modes.clone(),
-            before: self.before.clone(),
-            emulated: self.emulated.clone(),
-            prepared: self.prepared.clone(),
-            threads: self.threads,
-            every: self.every,
-            drawn: 0,
-            at: self.at.clone(),
-            log_prior: self.log_prior,
-            slopes: self.slopes.clone(),
-            by_dispersion: self.by_dispersion.clone(),
-        }
-    }
 }
 
 impl Posterior {
@@ -290,7 +272,7 @@ impl Posterior {
 
 impl Staged for InStages {
     fn fresh(&self) -> Box<dyn Staged> {
-        Box::new(self.again())
+        Box::new(Self { drawn: 0, ..self.clone() })
     }
 
     fn dims(&self) -> (usize, usize) {
@@ -420,7 +402,8 @@ impl Staged for InStages {
             Some(Node { place, at: self.at.clone(), c, u, below: *below })
         };
         let nodes: Vec<Node> = known.iter().filter_map(node).collect();
-        self.emulated = Emulated::new(&self.of, &self.climb, nodes, self.threads);
+        let emulated = Emulated::new(&self.of, &self.climb, nodes, self.threads);
+        self.emulated = emulated.map(Arc::new);
         if let Ok(mut prepared) = self.prepared.lock() {
             *prepared = (modes, self.emulated.clone());
         }
