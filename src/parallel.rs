@@ -18,6 +18,29 @@ pub fn in_parts<T: Send>(items: &mut [T], threads: usize, work: impl Fn(usize, &
     });
 }
 
+/// Call `work` with each of the items, which workers take one after another: each has a thread and
+/// what it keeps of its own.
+pub fn shared_out<W: Send, T: Send>(
+    items: &mut [T],
+    workers: &mut [W],
+    work: impl Fn(&mut W, usize, &mut T) + Sync,
+) {
+    let left = Mutex::new(items.iter_mut().enumerate());
+    let next = || left.lock().ok().and_then(|mut left| left.next());
+    let all = |worker: &mut W| {
+        while let Some((k, item)) = next() {
+            work(worker, k, item);
+        }
+    };
+    std::thread::scope(|scope| {
+        let Some((own, others)) = workers.split_first_mut() else { return };
+        for worker in others {
+            scope.spawn(|| all(worker));
+        }
+        all(own);
+    });
+}
+
 /// What `work` gives for each of so many items, which threads take one after another.
 pub fn one_by_one<T: Default + Send>(
     count: usize,
@@ -51,6 +74,19 @@ pub fn all_threads() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_item_is_worked_on_once() {
+        for n_workers in 1..4 {
+            let (mut items, mut workers) = ((0..9).collect::<Vec<usize>>(), vec![0; n_workers]);
+            shared_out(&mut items, &mut workers, |count, k, item| {
+                *count += 1;
+                *item += 10 * k;
+            });
+            assert_eq!(items, (0..9).map(|k| 11 * k).collect::<Vec<_>>());
+            assert_eq!(workers.iter().sum::<usize>(), 9);
+        }
+    }
 
     #[test]
     fn results_stand_in_the_order_of_their_items() {

@@ -131,6 +131,23 @@ impl Elimination {
         out
     }
 
+    /// What normal numbers of the lead's levels add to their draw with σ = 1. After `evaluate`.
+    pub fn steps_of_lead(&self, z: &[f64]) -> Vec<f64> {
+        let lead = self.data.lead();
+        let (q, mut out) = (lead.q, vec![0.0; z.len()]);
+        let mut value = vec![0.0; q];
+        for (level, (z, out)) in z.chunks_exact(q).zip(out.chunks_exact_mut(q)).enumerate() {
+            let m = self.m(level);
+            for (i, value) in value.iter_mut().enumerate() {
+                *value = (0..q).map(|c| m[c * q + i] * z[c]).sum();
+            }
+            for (own, back) in out.iter_mut().zip(lead.back.chunks_exact(q)) {
+                *own = back.iter().zip(&value).map(|(back, value)| back * value).sum();
+            }
+        }
+        out
+    }
+
     #[inline(always)]
     fn draw_of_lead<'a, const Q: usize>(
         &self,

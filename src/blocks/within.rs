@@ -1,7 +1,9 @@
 //! What single rows have of the coefficients of all levels, given all rows.
 
 use super::eliminate::Elimination;
-use super::products::Rows;
+use super::products::{Rows, side_by_side};
+use crate::linalg::solve_lower;
+use crate::predictor::dot;
 
 /// The rows as they were reduced.
 pub struct AllRows<'a> {
@@ -13,6 +15,8 @@ pub struct AllRows<'a> {
 /// Moments of the levels' coefficients over σ², laid out for rows.
 pub struct Within<'a> {
     elimination: &'a Elimination,
+    /// Means of the others' coefficients, w numbers each.
+    others: Vec<f64>,
     /// Of each level of the lead: its coefficients' means (q × w), their covariance (q × q), and that
     /// with those of the others that are linked (q a link).
     mean: Vec<f64>,
@@ -24,6 +28,17 @@ impl Elimination {
     /// T times q numbers a column, in some columns. After T was filled.
     fn times_rest(&self, columns: &[u32], y: &[f64], q: usize) -> Vec<f64> {
         let mut sums = vec![0.0; y.len()];
+        if q == 1
+            && let Some(all) = side_by_side(columns)
+            && let Some(diagonal) = self.rest.covariances(all.start, all.end)
+        {
+            for (k, column) in diagonal.enumerate() {
+                let (own, below) = (y[k], &mut sums[k + 1..]);
+                below.iter_mut().zip(&column[1..]).for_each(|(sum, t)| *sum += t * own);
+                sums[k] += dot(column, &y[k..]);
+            }
+            return sums;
+        }
         for (k, &column) in columns.iter().enumerate() {
             let (before, here) = sums.split_at_mut((k + 1) * q);
             let (own, sum) = (&y[k * q..(k + 1) * q], &mut before[k * q..]);
@@ -47,12 +62,18 @@ impl<'a> Within<'a> {
     /// After `solve` and `invert`.
     pub fn new(elimination: &'a Elimination) -> Self {
         let data = &elimination.data;
-        let (mean, covariance, beside) = (Vec::new(), Vec::new(), Vec::new());
-        let mut found = Self { elimination, mean, covariance, beside };
-        let q = data.lead().q;
+        let (q, w, n) = (data.lead().q, data.width, data.n_rest);
+        let others = (0..n).flat_map(|row| (0..w).map(move |c| elimination.x[c * n + row]));
+        let mut found = Self {
+            elimination,
+            others: others.collect(),
+            mean: Vec::new(),
+            covariance: Vec::new(),
+            beside: Vec::new(),
+        };
         for level in 0..data.lead().n_levels {
             let own = elimination.own_covariance(level);
-            found.mean.extend(elimination.with_others(level, &own));
+            found.add_means(level, &own);
             let y = elimination.linked(level, &own);
             let beside = elimination.times_rest(&data.linked[data.links(level)], &y, q);
             let shared = |a: usize, b: usize| -> f64 {
@@ -65,10 +86,41 @@ impl<'a> Within<'a> {
         found
     }
 
-    /// zᵀTz of a row; turns its `[x y]` into the row of `V₀⁻¹[X y]`.
+    /// Means of a level of the lead: `own (Zᵀ[X y] − a x)`.
+    fn add_means(&mut self, level: usize, own: &[f64]) {
+        let data = &self.elimination.data;
+        let (q, w) = (data.lead().q, data.width);
+        let mut left = data.lead().with_b(level, w).to_vec();
+        let links = data.links(level);
+        let values = data.link_values[links.start * q..links.end * q].chunks_exact(q);
+        for (a, &column) in values.zip(&data.linked[links]) {
+            let other = &self.others[column as usize * w..][..w];
+            for (left, a) in left.chunks_exact_mut(w).zip(a) {
+                left.iter_mut().zip(other).for_each(|(left, x)| *left -= a * x);
+            }
+        }
+        for own in own.chunks_exact(q) {
+            let first = self.mean.len();
+            self.mean.resize(first + w, 0.0);
+            for (left, own) in left.chunks_exact(w).zip(own) {
+                let means = self.mean[first..].iter_mut().zip(left);
+                means.for_each(|(mean, left)| *mean += own * left);
+            }
+        }
+    }
+
+    /// As if the first columns of X were `X L⁻ᵀ`, L being given.
+    pub fn whiten(&mut self, root: &[f64], columns: usize) {
+        let w = self.elimination.data.width;
+        let all = self.mean.chunks_exact_mut(w).chain(self.others.chunks_exact_mut(w));
+        all.for_each(|means| solve_lower(root, columns, &mut means[..columns]));
+    }
+
+    /// zᵀTz of a row; turns its `[x y]` into the row of `V₀⁻¹[X y]`, or as many of its numbers as
+    /// are given.
     pub fn inside(&self, rows: &AllRows<'_>, row: usize, rest: &mut [f64]) -> f64 {
         let (elimination, data) = (self.elimination, &self.elimination.data);
-        let (w, n, q) = (data.width, data.n_rest, data.lead().q);
+        let (w, q) = (data.width, data.lead().q);
         let of = |k: usize| {
             let (factor, p) = (&rows.factors[k], data.factors[k].q);
             (&factor.z[row * p..(row + 1) * p], factor.codes[row] as usize)
@@ -78,12 +130,13 @@ impl<'a> Within<'a> {
         let mut inside = 0.0;
         for a in 0..q {
             inside += z[a] * (0..q).map(|b| own[a * q + b] * z[b]).sum::<f64>();
-            for (c, rest) in rest.iter_mut().enumerate() {
-                *rest -= z[a] * self.mean[(level * q + a) * w + c];
-            }
+            let means = &self.mean[(level * q + a) * w..][..w];
+            rest.iter_mut().zip(means).for_each(|(rest, mean)| *rest -= z[a] * mean);
         }
         let links = data.links(level);
         let columns = &data.linked[links.clone()];
+        // The last of them has none after it, and often it is the only one.
+        let others: usize = data.others.iter().map(|&k| data.factors[k].q).sum();
         let mut seen: Vec<(usize, f64)> = Vec::new();
         for &k in &data.others {
             let (z_other, other) = of(k);
@@ -92,17 +145,136 @@ impl<'a> Within<'a> {
             for (b, (column, &z_other)) in at.zip(z_other).enumerate() {
                 let beside = &self.beside[(links.start + first + b) * q..][..q];
                 inside += 2.0 * z_other * beside.iter().zip(z).map(|(s, z)| s * z).sum::<f64>();
-                for (c, rest) in rest.iter_mut().enumerate() {
-                    *rest -= z_other * elimination.x[c * n + column];
-                }
+                let means = &self.others[column * w..][..w];
+                rest.iter_mut().zip(means).for_each(|(rest, mean)| *rest -= z_other * mean);
                 for &(before, z_before) in &seen {
                     inside +=
                         2.0 * z_other * z_before * elimination.rest.covariance(column, before);
                 }
                 inside += z_other * z_other * elimination.rest.covariance(column, column);
-                seen.push((column, z_other));
+                if (seen.len() + 1) < others {
+                    seen.push((column, z_other));
+                }
             }
         }
         inside
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::products::{Products, Shape};
+    use super::*;
+    use crate::linalg::inverse_ridged;
+    use std::sync::Arc;
+
+    fn rows(q: usize, n_levels: usize, step: usize, n: usize) -> Rows {
+        let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
+        let z = (0..n * q).map(|k| (1.3 * k as f64 + q as f64).sin()).collect();
+        let codes = (0..n).map(|i| (i * step % n_levels) as u32).collect();
+        Rows { shape: Shape { q, n_levels, unscale }, z, codes }
+    }
+
+    /// `(Λ⁻ᵀΛ⁻¹ + ZᵀZ)⁻¹`, and Z itself, all factors side by side.
+    fn dense(factors: &[Rows], lambda: &[Vec<f64>], n: usize) -> (Vec<f64>, Vec<f64>) {
+        let total: usize = factors.iter().map(|f| f.shape.q * f.shape.n_levels).sum();
+        let (mut z, mut a) = (vec![0.0; n * total], vec![0.0; total * total]);
+        let mut first = 0;
+        for (factor, lambda) in factors.iter().zip(lambda) {
+            let q = factor.shape.q;
+            let square = |i: usize, j: usize| {
+                (0..q).map(|k| lambda[i * q + k] * lambda[j * q + k]).sum::<f64>()
+            };
+            let sigma: Vec<f64> = (0..q * q).map(|k| square(k / q, k % q)).collect();
+            let precision = inverse_ridged(&sigma, q).unwrap();
+            for level in 0..factor.shape.n_levels {
+                let at = first + level * q;
+                (0..q * q).for_each(|k| a[(at + k / q) * total + at + k % q] = precision[k]);
+            }
+            for i in 0..n {
+                let at = i * total + first + factor.codes[i] as usize * q;
+                z[at..at + q].copy_from_slice(&factor.z[i * q..][..q]);
+            }
+            first += q * factor.shape.n_levels;
+        }
+        for row in z.chunks_exact(total) {
+            for (i, sums) in a.chunks_exact_mut(total).enumerate().filter(|(i, _)| row[*i] != 0.0) {
+                sums.iter_mut().zip(row).for_each(|(sum, z)| *sum += row[i] * z);
+            }
+        }
+        (inverse_ridged(&a, total).unwrap(), z)
+    }
+
+    #[test]
+    fn rows_have_what_dense_inverses_give() {
+        let (n, w) = (60, 3);
+        for factors in [
+            vec![rows(2, 7, 3, n)],
+            vec![rows(1, 10, 1, n), rows(1, 3, 7, n)], // all levels meet
+            vec![rows(1, 12, 1, n), rows(1, 8, 1, n)],
+            vec![rows(2, 7, 3, n), rows(1, 5, 2, n)],
+            vec![rows(1, 5, 2, n), rows(2, 7, 3, n), rows(1, 4, 5, n)],
+        ] {
+            let scale = |rows: &Rows| match rows.shape.q {
+                1 => vec![0.7],
+                _ => vec![0.8, 0.0, 0.3, 0.5],
+            };
+            let lambda: Vec<Vec<f64>> = factors.iter().map(scale).collect();
+            let xy: Vec<f64> = (0..n * w).map(|k| (0.9 * k as f64).cos()).collect();
+            let products = Products::new(&factors, &xy, w);
+            let joined = products.join(&lambda);
+            let mut elimination = Elimination::new(Arc::new(products));
+            elimination.evaluate(&joined, &mut vec![0.0; w * w]).unwrap();
+            elimination.solve();
+            elimination.invert();
+            let root = [1.0, 0.0, 0.4, 1.3];
+            let own = Within::new(&elimination);
+            let mut white = Within::new(&elimination);
+            white.whiten(&root, 2);
+            let (t, z) = dense(&factors, &lambda, n);
+            let (total, all) = (z.len() / n, AllRows { factors: &factors, xy: &xy });
+            let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} {b}");
+            for i in 0..n {
+                // tᵢ = Tzᵢ; of V₀⁻¹[X y] row i is [x y]ᵢ − Σⱼ (tᵢ·zⱼ) [x y]ⱼ.
+                let along = |k: usize| -> f64 {
+                    (0..total).map(|j| t[k * total + j] * z[i * total + j]).sum()
+                };
+                let ti: Vec<f64> = (0..total).map(along).collect();
+                let mut rest = xy[i * w..][..w].to_vec();
+                close(own.inside(&all, i, &mut rest), dot(&ti, &z[i * total..][..total]));
+                for c in 0..w {
+                    let of = |j: usize| dot(&ti, &z[j * total..][..total]) * xy[j * w + c];
+                    close(rest[c], xy[i * w + c] - (0..n).map(of).sum::<f64>());
+                }
+                let mut expected = rest[..2].to_vec();
+                solve_lower(&root, 2, &mut expected);
+                let mut found = xy[i * w..][..2].to_vec();
+                solve_lower(&root, 2, &mut found);
+                white.inside(&all, i, &mut found);
+                close(found[0], expected[0]);
+                close(found[1], expected[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_of_the_lead_are_what_its_numbers_add_to_a_draw() {
+        for q in 1..4 {
+            let factors = [rows(q, 9, 1, 60), rows(1, 4, 5, 60)];
+            let products = Products::new(&factors, &vec![1.0; 60], 1);
+            let identity = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
+            let joined = products.join(&[identity, vec![0.6]]);
+            let mut elimination = Elimination::new(Arc::new(products));
+            elimination.evaluate(&joined, &mut [0.0]).unwrap();
+            let mut z: Vec<f64> = (0..9 * q + 4).map(|k| (2.3 * k as f64 + 0.4).sin()).collect();
+            assert_eq!(elimination.data.lead, 0);
+            let (whole, steps) = (elimination.draw(&[1.0], 1.0, &z), z[..9 * q].to_vec());
+            z[..9 * q].fill(0.0);
+            let without = elimination.draw(&[1.0], 1.0, &z);
+            let steps = elimination.steps_of_lead(&steps);
+            for ((whole, without), step) in whole.iter().zip(&without).zip(&steps) {
+                assert!((whole - without - step).abs() < 1e-12 && step.abs() > 1e-6);
+            }
+        }
     }
 }

@@ -4,15 +4,27 @@ use super::Scales;
 use super::point::{Point, Start};
 use super::rows::{Integrand, Said};
 use crate::blocks::{Elimination, Within};
-use crate::linalg::{cholesky, solve_lower, solve_lower_transposed};
+use crate::linalg::{cholesky, invert_lower, solve_lower, solve_lower_transposed};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use std::sync::Arc;
 
 const STEPS: usize = 100;
 
-/// Gain of a step below which it is the last. Of the mode the value has the error squared, log|A|
-/// the error itself: searches and their differences want more of it than draws do.
-pub const CLOSE: f64 = 1e-7;
-pub const CLOSEST: f64 = 1e-15;
+/// Rows whose variances are found at a time.
+const PART: usize = 512;
+
+/// Gains of a step below which it is the last, and below which A, if it was factorised where the step
+/// begins, is that of the mode. Of the mode the value has the error squared, log|A| the error itself:
+/// searches and their differences want more of it than draws do.
+#[derive(Clone, Copy)]
+pub struct Close {
+    last: f64,
+    there: f64,
+}
+
+pub const CLOSE: Close = Close { last: 1e-7, there: 1e-6 };
+pub const CLOSEST: Close = Close { last: 1e-15, there: f64::NEG_INFINITY };
 
 /// Gain of a step below which the next one may have the same A, and by how much gains have to fall
 /// then: rows and all they add to A cost far more than to solve with it once more.
@@ -46,12 +58,11 @@ pub struct Climb {
     prior_curvatures: Vec<f64>,
     pub pulls: Vec<f64>,
     pub said: Said,
-    /// [`CLOSE`] or [`CLOSEST`]
-    close: f64,
+    close: Close,
 }
 
 impl Climb {
-    pub fn new(of: &impl Integrand, close: f64) -> Self {
+    pub fn new(of: &impl Integrand, close: Close) -> Self {
         let (n, p) = (of.base().len(), of.n_coefficients());
         Self {
             elimination: of.products().cloned().map(Elimination::new),
@@ -99,12 +110,18 @@ impl Climb {
     pub fn top(&mut self, of: &impl Integrand, at: &Scales, (c, u): Start) -> Option<Top> {
         let mut here = Point::new(of, at, c, u);
         let mut value = self.visit(of, at, &here)?;
-        self.renew(of, at, &here)?;
+        let mut log_det = self.renew(of, at, &here)?;
         let (mut before, mut held) = (f64::INFINITY, false);
         for _ in 0..STEPS {
             let (next, gain) = self.step(of, at, &here);
-            let last = gain < self.close;
+            let last = gain < self.close.last;
             let least = value - 1e-12 * value.abs();
+            if let Some(log_det) = log_det
+                && gain < self.close.there
+                && let Some(found) = self.visit(of, at, &next).filter(|found| *found >= least)
+            {
+                return Some(Top { point: next, value: found - 0.5 * log_det, log_det });
+            }
             let found = self.up(of, at, &here, next, least);
             let moved = found.is_some();
             let arrived = match found {
@@ -133,8 +150,9 @@ impl Climb {
             if held {
                 self.set_pulls(of, &here);
                 self.solve_for_pulls(of);
+                log_det = None;
             } else {
-                self.renew(of, at, &here)?;
+                log_det = self.renew(of, at, &here)?;
             }
             before = gain;
         }
@@ -179,9 +197,12 @@ impl Climb {
         (next, gain)
     }
 
-    /// Factorise A at a point that was visited last, rows that curve upwards left out if need be.
-    fn renew(&mut self, of: &impl Integrand, at: &Scales, here: &Point) -> Option<f64> {
-        self.factorise(of, at, here, false).or_else(|| self.factorise(of, at, here, true))
+    /// Factorise A at a point that was visited last, rows that curve upwards left out if need be;
+    /// returns log|A| if they were not.
+    fn renew(&mut self, of: &impl Integrand, at: &Scales, here: &Point) -> Option<Option<f64>> {
+        let whole = self.factorise(of, at, here, false);
+        let known = whole.is_some() || self.factorise(of, at, here, true).is_some();
+        known.then_some(whole)
     }
 
     /// Factorise A at a point that was visited last, or with rows that curve upwards next to left
@@ -332,20 +353,31 @@ impl Climb {
 
     /// Of the rows' predictors, given θ.
     fn variances(&mut self, of: &impl Integrand) -> Vec<f64> {
-        let p = of.n_coefficients();
+        let (n, p) = (of.base().len(), of.n_coefficients());
         let all = of.weighing().all_rows();
         let within = self.elimination.as_mut().map(|elimination| {
             elimination.solve();
             elimination.invert();
-            Within::new(elimination)
+            let mut within = Within::new(elimination);
+            within.whiten(&self.schur, p);
+            within
         });
-        let mut x = vec![0.0; p + 1];
-        let of_row = |row: usize| {
-            x[..p].copy_from_slice(&all.xy[row * p..][..p]);
-            let inside = within.as_ref().map_or(0.0, |within| within.inside(&all, row, &mut x));
-            solve_lower(&self.schur, p, &mut x[..p]);
-            inside + x[..p].iter().map(|x| x * x).sum::<f64>()
-        };
-        (0..of.base().len()).map(of_row).collect()
+        let mut white = vec![0.0; p * p];
+        invert_lower(&self.schur, p, &mut white);
+        let (mut room, mut found) = (vec![0.0; PART * p], Vec::with_capacity(n));
+        for first in (0..n).step_by(PART) {
+            let rows = first..(first + PART).min(n);
+            let x =
+                MatRef::from_row_major_slice(&all.xy[rows.start * p..rows.end * p], rows.len(), p);
+            let white = MatRef::from_row_major_slice(&white, p, p).transpose();
+            let into = MatMut::from_row_major_slice_mut(&mut room[..rows.len() * p], rows.len(), p);
+            matmul(into, Accum::Replace, x, white, 1.0, Par::Seq);
+            for (k, row) in rows.enumerate() {
+                let x = &mut room[k * p..][..p];
+                let inside = within.as_ref().map_or(0.0, |within| within.inside(&all, row, x));
+                found.push(inside + x.iter().map(|x| x * x).sum::<f64>());
+            }
+        }
+        found
     }
 }

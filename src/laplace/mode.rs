@@ -141,3 +141,48 @@ impl Laplace {
         Some(products)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::climb::CLOSE;
+    use super::*;
+    use crate::family::{Kind, Link};
+    use crate::predictor::Grouping;
+
+    #[test]
+    fn a_factor_from_nearby_hardly_moves_the_value() {
+        let (n, levels) = (400, [40, 10]);
+        let wave = |i: usize, k: f64| (k * i as f64).sin();
+        let grouping = |n_levels: usize, step: usize| {
+            let codes = (0..n).map(|i| (i * step % n_levels) as u32).collect();
+            Grouping::new(codes, n_levels, vec![1.0; n])
+        };
+        let groupings = vec![grouping(levels[0], 1), grouping(levels[1], 3)];
+        let columns = Columns { n, p: 0, x: Vec::new(), offset: Vec::new(), groupings };
+        let y: Vec<f64> = (0..n).map(|i| f64::from(wave(i, 2.7) > 0.3)).collect();
+        let (kind, link) = (Kind::Bernoulli, Link::Logit);
+        let likelihood = Likelihood::new(kind, link, y, Vec::new(), Vec::new()).unwrap();
+        let model = Laplace::new(likelihood, columns);
+        let lambda = [vec![1.3], vec![0.7]];
+        let (given, scales) = model.given(Parameters { c: &[], lambda: &lambda, aux: &[] });
+        let zeros: Vec<Vec<f64>> = levels.map(|n| vec![0.0; n]).to_vec();
+        let mut climb = Climb::new(&given, CLOSEST);
+        let exact = climb.top(&given, &scales, (Vec::new(), zeros)).unwrap();
+        let mut climb = Climb::new(&given, CLOSE);
+        let mut seen = 0;
+        for k in 1..40 {
+            // Gains of some 1e-9 to 1e-5.
+            let size = 1e-6 * 1.25_f64.powi(k);
+            let moved = exact.point.u.iter().zip([0.0, 0.5]).map(|(u, shift)| {
+                let away = (0..u.len()).map(|j| size * (1.0 + wave(j, 1.0 + shift)));
+                u.iter().zip(away).map(|(u, away)| u + away).collect()
+            });
+            let found = climb.top(&given, &scales, (Vec::new(), moved.collect())).unwrap();
+            assert!((found.value - exact.value).abs() < 1e-3);
+            let pairs = found.point.u.iter().flatten().zip(exact.point.u.iter().flatten());
+            assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) < 1e-5);
+            seen += usize::from((found.log_det - exact.log_det).abs() > 1e-8);
+        }
+        assert!((5..35).contains(&seen), "{seen}");
+    }
+}

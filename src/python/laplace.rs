@@ -6,7 +6,7 @@ use super::explore::{Asked, Told, explored};
 use super::family::likelihood;
 use super::general::{PyGeneral, PyPart};
 use crate::explore::independent;
-use crate::laplace::posterior::{InStages, Posterior, levels};
+use crate::laplace::posterior::{InStages, Judging, Posterior, levels};
 use crate::laplace::{Laplace, Mode, Parameters};
 use crate::sampler::{ChainRun, Explored, Staged, generator};
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
@@ -194,7 +194,8 @@ pub struct PyApproximation {
 
 impl PyApproximation {
     fn in_stages(&self) -> PyResult<InStages> {
-        InStages::new(self.of.clone(), 1, 1).ok_or_else(|| PyValueError::new_err(NO_MODE))
+        let judging = Judging::new(&self.of, 1, 0); // nothing is drawn
+        InStages::new(self.of.clone(), judging, 1).ok_or_else(|| PyValueError::new_err(NO_MODE))
     }
 }
 
@@ -279,9 +280,9 @@ impl PyApproximation {
         let plan = asked.plan(false, Some(true));
         let told = Told { progress, judge, width: self.n_outputs() };
         let (of, sampled) = (self.of.clone(), self.sampled.clone());
-        let every = asked.chains * asked.draws / of.n_judged();
+        let judging = Judging::new(&of, asked.chains, asked.draws);
         explored(py, told, asked.chains, move |watch| {
-            let Some(staged) = InStages::new(of, every, plan.threads) else {
+            let Some(staged) = InStages::new(of, judging, plan.threads) else {
                 return failed(NO_MODE);
             };
             let explored = independent(&staged, &plan, watch);

@@ -176,6 +176,11 @@ impl Dense {
         Self::entry(&self.covariance, self.n, r, c)
     }
 
+    /// A column of T from its diagonal down to a row.
+    pub fn covariances(&self, column: usize, end: usize) -> &[f64] {
+        &self.covariance[column * self.n..][column..end]
+    }
+
     pub fn product(&self, a: usize, b: usize) -> f64 {
         (0..self.n).map(|l| self.schur(a, l) * self.covariance(l, b)).sum()
     }

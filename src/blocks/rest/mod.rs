@@ -140,6 +140,14 @@ impl Rest {
         }
     }
 
+    /// Columns of T from its diagonal down to a row, if they lie together; once `invert` was called.
+    pub fn covariances(&self, first: usize, end: usize) -> Option<impl Iterator<Item = &[f64]>> {
+        match self {
+            Self::Dense(rest) => Some((first..end).map(move |c| rest.covariances(c, end))),
+            Self::Sparse(_) => None,
+        }
+    }
+
     /// Entries `(a, b)` of `S̃T` where both are columns of one level.
     pub fn product(&self, a: usize, b: usize) -> f64 {
         match self {

@@ -2,6 +2,7 @@
 
 use super::emulator::MARGIN;
 use super::region::Region;
+use crate::parallel::shared_out;
 use crate::sampler::Staged;
 use statrs::function::erf::erfc_inv;
 use std::f64::consts::{FRAC_PI_2, SQRT_2};
@@ -46,17 +47,10 @@ impl Points {
         let point = |theta| Known { theta, features: None, profile: f64::NEG_INFINITY };
         self.known.extend(thetas.into_iter().map(point));
         let fresh = &mut self.known[first..];
-        let share = fresh.len().div_ceil(self.workers.len()).max(1);
         self.workers.iter_mut().for_each(|worker| worker.begin());
-        std::thread::scope(|scope| {
-            let mut parts = fresh.chunks_mut(share).zip(&mut self.workers);
-            let own = parts.next();
-            for (part, worker) in parts {
-                scope.spawn(move || part.iter_mut().for_each(|point| fill(&mut **worker, point)));
-            }
-            if let Some((part, worker)) = own {
-                part.iter_mut().for_each(|point| fill(&mut **worker, point));
-            }
+        let needed = fresh.len().clamp(1, self.workers.len());
+        shared_out(fresh, &mut self.workers[..needed], |worker, _, point| {
+            fill(&mut **worker, point);
         });
         first
     }

@@ -108,7 +108,7 @@ impl<'a> Given<'a> {
         let mut eta = vec![0.0; of.base.len()];
         of.fill(c, &levels.r, &mut eta);
         let whole = of.logp(&eta, &at.values) - penalty + 0.5 * squares(&z);
-        let (value, off, wider) = levelled(self, climb, z, (&levels, eta), &mut more);
+        let (value, off, wider) = levelled(self, climb, &z, (&levels, eta), &mut more);
         [whole + drawn, value + drawn, off, wider]
     }
 }

@@ -10,7 +10,7 @@ use crate::blocks::Elimination;
 use crate::explore::monomials::n_monomials;
 use crate::laplace::rows::Integrand;
 use crate::laplace::{Climb, Point, Scales};
-use crate::parallel::in_parts;
+use crate::parallel::shared_out;
 
 /// Degrees of what follows the scales, and of what changes with weights of the rows alone.
 const DEGREES: [usize; 3] = [4, 3, 2];
@@ -96,13 +96,11 @@ impl Emulated {
         let places: Vec<Vec<f64>> = nodes.iter().map(|node| whiten(&node.place)).collect();
         let skewed = ((ENOUGH * few as f64) as usize + 2).min(nodes.len());
         let mut sums = [Sums::new(d, degree, swift), Sums::new(d, STEADY.min(degree), steady)];
+        let mut climbs = vec![climb.clone(); threads.clamp(1, AT_ONCE)];
         for (first, some) in (0..).step_by(AT_ONCE).zip(nodes.chunks(AT_ONCE)) {
             let mut found: Vec<Option<[Vec<f64>; 2]>> = vec![None; some.len()];
-            in_parts(&mut found, threads, |from, part| {
-                let mut climb = climb.clone();
-                for (found, k) in part.iter_mut().zip(from..) {
-                    *found = of.quantities(&mut climb, &some[k], heavy, first + k < skewed);
-                }
+            shared_out(&mut found, &mut climbs, |climb, k, found| {
+                *found = of.quantities(climb, &some[k], heavy, first + k < skewed);
             });
             for ((node, z), values) in some.iter().zip(&places[first..]).zip(found) {
                 for (sums, values) in sums.iter_mut().zip(values?) {

@@ -6,22 +6,19 @@
 //! conditionals, which nearly all of the rest does without. That also tells how far the levels' own
 //! means and sds are off.
 
-use super::Posterior;
 use super::draws::{Given, Levels, normal, squares};
 use crate::laplace::Climb;
+use crate::laplace::point::inward;
 use crate::laplace::rows::Integrand;
 use crate::predictor::{CHUNK, sum};
+use crate::vmath;
 use rand_chacha::ChaCha8Rng;
 
 /// Numbers by which some draws are judged: log weight; the same with levels integrated out; by how
 /// many sds their means are off, in the root mean square; and the mean logarithm of what their sds
 /// should be over what they are. Else they are not known.
 pub const JUDGED: usize = 4;
-
-/// Draws that are judged at most and at least, and evaluations of rows beyond which they are fewer.
-const MANY: usize = 400;
-const FEW: usize = 100;
-const EVALUATIONS: usize = 100_000_000;
+pub const LEVELS: usize = 1;
 
 /// Nodes and weights for averages over a standard normal number.
 const SEVEN: [(f64, f64); 7] = [
@@ -49,46 +46,45 @@ const POINTS: usize = 30;
 /// leading factor integrated out; how far their means are off, and how much wider they should be.
 pub fn levelled(
     given: &Given<'_>,
-    climb: &mut Climb,
-    mut z: Vec<f64>,
+    climb: &Climb,
+    z: &[f64],
     (drawn, mut eta): (&Levels, Vec<f64>),
     rng: &mut ChaCha8Rng,
 ) -> (f64, f64, f64) {
     let groupings = &given.of.model.parts[0].columns.groupings;
-    let Some(lead) = climb.elimination.as_ref().map(|e| e.data.lead) else {
+    let Some(elimination) = &climb.elimination else {
         return (given.of.logp(&eta, &given.at.values), f64::NAN, f64::NAN);
     };
+    let lead = elimination.data.lead;
     let (grouping, n) = (&groupings[lead], eta.len());
     let (q, n_levels) = (grouping.q, grouping.n_levels);
     let first: usize = groupings[..lead].iter().map(|g| g.n_levels * g.q).sum();
-    let own = first..first + n_levels * q;
-    z[own.clone()].fill(0.0);
-    let outside = 0.5 * squares(&z);
-    let mut there = |node: &[f64]| {
-        z[own.clone()].copy_from_slice(node);
-        given.levels(climb, &z)
-    };
-    // Where all levels have the same node, what follows is linear in it.
-    let centre = there(&vec![0.0; n_levels * q]);
-    grouping.add(0..n, &less(&centre.r[lead], &drawn.r[lead]), &mut eta);
-    let others = centre.u.iter().enumerate().filter(|(k, _)| *k != lead);
+    let (before, rest) = z.split_at(first);
+    let (own, after) = rest.split_at(n_levels * q);
+    let outside = 0.5 * (squares(before) + squares(after));
+    let others = drawn.u.iter().enumerate().filter(|(k, _)| *k != lead);
     let penalty = 0.5 * others.map(|(_, u)| squares(u)).sum::<f64>();
-    let mut away = |node: &[f64]| {
-        let (found, mut eta) = (there(node), vec![0.0; n]);
-        grouping.add(0..n, &less(&found.r[lead], &centre.r[lead]), &mut eta);
-        Lead { q, u: less(&found.u[lead], &centre.u[lead]), eta }
+    // What follows is linear in the lead's normal numbers.
+    let along = |node: &[f64]| {
+        let r = elimination.steps_of_lead(node);
+        let (u, mut eta) = (inward(&given.at.lambda[lead], &r), vec![0.0; n]);
+        grouping.add(0..n, &r, &mut eta);
+        Lead { q, u, eta }
     };
+    let away = along(own);
+    eta.iter_mut().zip(&away.eta).for_each(|(eta, away)| *eta -= away);
+    let u = drawn.u[lead].iter().zip(&away.u).map(|(u, away)| u - away).collect();
+    let centre = Lead { q, u, eta };
     let unit = |a: usize| (0..n_levels * q).map(move |k| f64::from(u8::from(k % q == a)));
-    let along: Vec<Lead> = (0..q).map(|a| away(&unit(a).collect::<Vec<f64>>())).collect();
-    let centre_of_lead = Lead { q, u: centre.u[lead].clone(), eta };
+    let axes: Vec<Lead> = (0..q).map(|a| along(&unit(a).collect::<Vec<f64>>())).collect();
     let nodes = nodes(q);
     let fixed: Vec<&[f64]> = nodes.iter().filter_map(|(node, _)| node.as_deref()).collect();
-    let mut logs = centre_of_lead.by_level(given, &along, &fixed, &grouping.codes);
+    let mut logs = centre.by_level(given, &axes, &fixed, &grouping.codes);
     let normal_numbers = |node: &&[f64]| vec![squares(node); n_levels];
     let mut drawn: Vec<Vec<f64>> = fixed.iter().map(normal_numbers).collect();
     for _ in fixed.len()..nodes.len() {
         let from = normal(n_levels * q, rng);
-        logs.extend(centre_of_lead.by_level(given, &[away(&from)], &[&[1.0]], &grouping.codes));
+        logs.extend(centre.by_level(given, &[along(&from)], &[&[1.0]], &grouping.codes));
         drawn.push(from.chunks_exact(q).map(squares).collect());
     }
     for ((logs, (_, weight)), drawn) in logs.iter_mut().zip(&nodes).zip(&drawn) {
@@ -96,12 +92,8 @@ pub fn levelled(
         both.for_each(|(log, squares)| *log += 0.5 * squares + weight.ln());
     }
     let of_others = given.of.apart(&given.at.values) + outside - penalty;
-    let (total, off, wider) = averaged(&nodes, &logs, q);
+    let (total, off, wider) = pulp::Arch::new().dispatch(Averages { nodes: &nodes, logs, q });
     (total + of_others, off, wider)
-}
-
-fn less(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
 /// Coefficients u of the leading factor, q of each level, and predictors.
@@ -113,7 +105,7 @@ struct Lead {
 
 impl Lead {
     /// Log likelihood of each level's rows with the penalty of u, so many steps along each of several
-    /// directions from here: once for each of several `nodes`. Rows are read once for all of them.
+    /// directions from here: once for each of several `nodes`.
     fn by_level(
         &self,
         given: &Given<'_>,
@@ -121,21 +113,43 @@ impl Lead {
         nodes: &[&[f64]],
         codes: &[u32],
     ) -> Vec<Vec<f64>> {
-        let q = self.q;
         let penalties = |node: &&[f64]| -> Vec<f64> {
             let mut u = self.u.clone();
             for (step, along) in node.iter().zip(along) {
                 u.iter_mut().zip(&along.u).for_each(|(u, along)| *u += step * along);
             }
-            u.chunks_exact(q).map(|u| -0.5 * squares(u)).collect()
+            u.chunks_exact(self.q).map(|u| -0.5 * squares(u)).collect()
         };
         let mut found: Vec<Vec<f64>> = nodes.iter().map(penalties).collect();
+        let rows = ByLevel { from: self, given, along, nodes, codes, sums: &mut found };
+        pulp::Arch::new().dispatch(rows);
+        found
+    }
+}
+
+/// Log likelihoods of rows, added up by levels, in code for the machine's vectors.
+struct ByLevel<'a> {
+    from: &'a Lead,
+    given: &'a Given<'a>,
+    along: &'a [Lead],
+    nodes: &'a [&'a [f64]],
+    codes: &'a [u32],
+    sums: &'a mut [Vec<f64>],
+}
+
+impl pulp::WithSimd for ByLevel<'_> {
+    type Output = ();
+
+    /// Rows are read once for all nodes.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        let Self { from, given, along, nodes, codes, sums } = self;
         let (mut eta, mut each) = ([0.0; CHUNK], [0.0; CHUNK]);
         for (first, codes) in (0..).step_by(CHUNK).zip(codes.chunks(CHUNK)) {
             let rows = first..first + codes.len();
             let (eta, each) = (&mut eta[..codes.len()], &mut each[..codes.len()]);
-            for (node, found) in nodes.iter().zip(&mut found) {
-                eta.copy_from_slice(&self.eta[rows.clone()]);
+            for (node, sums) in nodes.iter().zip(&mut *sums) {
+                eta.copy_from_slice(&from.eta[rows.clone()]);
                 for (step, along) in node.iter().zip(along).filter(|(step, _)| **step != 0.0) {
                     let along = &along.eta[rows.clone()];
                     eta.iter_mut().zip(along).for_each(|(eta, along)| *eta += step * along);
@@ -144,37 +158,69 @@ impl Lead {
                 let mut rest = &*each;
                 for run in codes.chunk_by(|a, b| a == b) {
                     let (own, others) = rest.split_at(run.len());
-                    (found[run[0] as usize], rest) = (found[run[0] as usize] + sum(own), others);
+                    (sums[run[0] as usize], rest) = (sums[run[0] as usize] + sum(own), others);
                 }
             }
         }
-        found
     }
 }
 
-/// Logarithms of all levels' averages over the nodes, summed; how far the means of their normal
-/// numbers are from 0 in the root mean square; and the mean logarithm of their sds.
-fn averaged(nodes: &[Node], logs: &[Vec<f64>], q: usize) -> (f64, f64, f64) {
-    let n_levels = logs.first().map_or(0, Vec::len);
-    let (mut total, mut off, mut wider) = (0.0, 0.0, 0.0);
-    for level in 0..n_levels {
-        let largest = logs.iter().map(|v| v[level]).fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> = logs.iter().map(|v| (v[level] - largest).exp()).collect();
-        let sum: f64 = shares.iter().sum();
-        total += largest + sum.ln();
-        for a in 0..q {
-            let (mut mean, mut square) = (0.0, 0.0);
-            for ((node, _), share) in nodes.iter().zip(&shares) {
-                let at = node.as_ref().map_or(f64::NAN, |node| node[a]);
-                mean += at * share / sum;
-                square += at * at * share / sum;
-            }
-            off += mean * mean;
-            wider += 0.5 * (square - mean * mean).ln();
+/// From logarithms at the nodes, level by level: those of the averages, summed; how far the means of
+/// their normal numbers are from 0 in the root mean square; and the mean logarithm of their sds.
+struct Averages<'a> {
+    nodes: &'a [Node],
+    logs: Vec<Vec<f64>>,
+    q: usize,
+}
+
+impl pulp::WithSimd for Averages<'_> {
+    type Output = (f64, f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {
+        let Self { nodes, logs: mut shares, q } = self;
+        let n_levels = shares.first().map_or(0, Vec::len);
+        let mut largest = vec![f64::NEG_INFINITY; n_levels];
+        for logs in &shares {
+            let each = largest.iter_mut().zip(logs);
+            each.for_each(|(largest, log)| {
+                *largest = if *log > *largest { *log } else { *largest }
+            });
         }
+        let mut sums = vec![0.0; n_levels];
+        for shares in &mut shares {
+            for ((share, largest), sum) in shares.iter_mut().zip(&largest).zip(&mut sums) {
+                *share = vmath::exp(*share - largest);
+                *sum += *share;
+            }
+        }
+        let mut logs: Vec<f64> = sums.iter().map(|sum| vmath::ln(*sum)).collect();
+        let total = sum(&largest) + sum(&logs);
+        let (mut off, mut wider) = (0.0, 0.0);
+        let (mut means, mut squares) = (vec![0.0; n_levels], vec![0.0; n_levels]);
+        for a in 0..q {
+            means.fill(0.0);
+            squares.fill(0.0);
+            for ((node, _), shares) in nodes.iter().zip(&shares) {
+                let at = node.as_ref().map_or(f64::NAN, |node| node[a]);
+                let each = means.iter_mut().zip(&mut squares).zip(shares);
+                for ((mean, square), share) in each {
+                    *mean += at * share;
+                    *square += at * at * share;
+                }
+            }
+            let each = means.iter_mut().zip(&mut squares).zip(&sums).zip(&mut logs);
+            for (((mean, square), sum), log) in each {
+                let inverse = 1.0 / sum;
+                *mean *= *mean * inverse * inverse;
+                *log = vmath::ln(*square * inverse - *mean);
+            }
+            off += sum(&means);
+            wider += 0.5 * sum(&logs);
+        }
+        let n = (n_levels * q) as f64;
+        (total, (off / n).sqrt(), wider / n)
     }
-    let n = (n_levels * q) as f64;
-    (total, (off / n).sqrt(), wider / n)
 }
 
 /// Normal numbers of a level, none where they are random, with their weight.
@@ -194,13 +240,9 @@ fn nodes(q: usize) -> Vec<Node> {
     }
 }
 
-impl Posterior {
-    /// How many draws are judged.
-    pub fn n_judged(&self) -> usize {
-        let lead = self.products.as_ref().map(|products| products.lead().q);
-        let each = self.base.len() * lead.map_or(1, |q| nodes(q).len());
-        (EVALUATIONS / each.max(1)).clamp(FEW, MANY)
-    }
+/// Points at which a row is evaluated where levels have so many coefficients.
+pub fn evaluations_of_a_row(q: usize) -> usize {
+    nodes(q).len()
 }
 
 #[cfg(test)]

@@ -19,12 +19,14 @@
 
 mod draws;
 mod emulated;
+mod judging;
 mod later;
 mod levelled;
 mod nearby;
 mod polynomials;
 mod staged;
 
+pub use judging::Judging;
 pub use later::levels;
 use levelled::JUDGED;
 pub use staged::InStages;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 const KEPT: usize = 20_000_000;
 
 /// Degree of the polynomials, and known modes for each of their monomials.
-const DEGREE: usize = 2;
+const DEGREE: usize = 3;
 const SHARE: f64 = 2.0;
 
 /// A distance within which modes count alike, as a share of the largest.
@@ -129,10 +129,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quadratic_modes_are_foretold_whatever_the_order_they_came_in() {
+    fn cubic_modes_are_foretold_whatever_the_order_they_came_in() {
         let of = |theta: &[f64]| -> Start {
             let (a, b) = (theta[0], theta[1]);
-            (vec![1.0 + a - 0.3 * a * b], vec![vec![b * b, a - 2.0 * b * b]])
+            (vec![1.0 + a - 0.3 * a * b * b], vec![vec![b * b, a - 2.0 * b * b + 0.1 * a * a * a]])
         };
         let places: Vec<Vec<f64>> =
             (0..20).map(|k| vec![(1.1 * k as f64).sin(), 0.1 * (2.3 * k as f64).cos()]).collect();

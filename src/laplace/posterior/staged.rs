@@ -3,7 +3,8 @@
 use super::Posterior;
 use super::draws::{Around, Given, Population};
 use super::emulated::{Emulated, Node, Numbers};
-use super::levelled::JUDGED;
+use super::judging::Judging;
+use super::levelled::{JUDGED, LEVELS};
 use super::nearby::Modes;
 use crate::general::GroupPrior;
 use crate::laplace::climb::CLOSE;
@@ -38,9 +39,7 @@ pub struct InStages {
     /// The last two as whoever prepared to draw had them, for all that are alike.
     prepared: Arc<Mutex<Prepared>>,
     threads: usize,
-    /// Of how many draws one is judged, and how many were drawn.
-    every: usize,
-    drawn: usize,
+    judging: Judging,
     at: Scales,
     /// Of dispersion parameters, with Jacobian.
     log_prior: f64,
@@ -50,7 +49,7 @@ pub struct InStages {
 
 impl InStages {
     /// `None` where coefficients have no mode at the point from which the search for that of θ begins.
-    pub fn new(of: Arc<Posterior>, every: usize, threads: usize) -> Option<Self> {
+    pub fn new(of: Arc<Posterior>, judging: Judging, threads: usize) -> Option<Self> {
         let information = of.information();
         let model = of.model.clone();
         let n = model.dispersion.dim();
@@ -65,8 +64,7 @@ impl InStages {
             emulated: None,
             prepared: Arc::default(),
             threads,
-            every: every.max(1),
-            drawn: 0,
+            judging,
             at: Scales { lambda: Vec::new(), values: vec![0.0; model.n_values()] },
             log_prior: 0.0,
             slopes: vec![0.0; n],
@@ -272,7 +270,7 @@ impl Posterior {
 
 impl Staged for InStages {
     fn fresh(&self) -> Box<dyn Staged> {
-        Box::new(Self { drawn: 0, ..self.clone() })
+        Box::new(self.clone())
     }
 
     fn dims(&self) -> (usize, usize) {
@@ -377,8 +375,7 @@ impl Staged for InStages {
         rng: &mut ChaCha8Rng,
         out: &mut [f64],
     ) -> bool {
-        let judge = self.drawn.is_multiple_of(self.every);
-        self.drawn += 1;
+        let judge = self.judging.is_next();
         let Some(mean) = self.population(theta) else { return false };
         let drawn = Population::draw(&mean, &self.climb, rng);
         let mut judged = [f64::NAN; JUDGED];
@@ -387,6 +384,7 @@ impl Staged for InStages {
             let Some(around) = self.around(theta, numbers) else { return false };
             let given = Given::new(&self.of, &self.at, &around, &drawn);
             judged = given.judged(&mut self.climb, features[0]);
+            self.judging.saw(judged[LEVELS]);
         }
         self.write(theta, &drawn, &judged, out);
         true
