@@ -23,7 +23,7 @@ pub struct Close {
     there: f64,
 }
 
-pub const CLOSE: Close = Close { last: 1e-7, there: 1e-6 };
+pub const CLOSE: Close = Close { last: 1e-7, there: 1e-7 };
 pub const CLOSEST: Close = Close { last: 1e-15, there: f64::NEG_INFINITY };
 
 /// Gain of a step below which the next one may have the same A, and by how much gains have to fall
