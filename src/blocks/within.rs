@@ -28,16 +28,20 @@ impl Elimination {
     /// T times q numbers a column, in some columns. After T was filled.
     fn times_rest(&self, columns: &[u32], y: &[f64], q: usize) -> Vec<f64> {
         let mut sums = vec![0.0; y.len()];
-        if q == 1
-            && let Some(all) = side_by_side(columns)
-            && let Some(diagonal) = self.rest.covariances(all.start, all.end)
+        if let Some(all) = side_by_side(columns)
+            && let Some(below) = self.rest.covariances(all.start, all.end)
         {
-            for (k, column) in diagonal.enumerate() {
-                let (own, below) = (y[k], &mut sums[k + 1..]);
-                below.iter_mut().zip(&column[1..]).for_each(|(sum, t)| *sum += t * own);
-                sums[k] += dot(column, &y[k..]);
+            // Numbers of one kind side by side, so that loops are over what lies together.
+            let m = columns.len();
+            let (own, mut found) = (transposed(y, q), vec![0.0; y.len()]);
+            for (k, column) in below.enumerate() {
+                for (y, sums) in own.chunks_exact(m).zip(found.chunks_exact_mut(m)) {
+                    let others = sums[k + 1..].iter_mut().zip(&column[1..]);
+                    others.for_each(|(sum, t)| *sum += t * y[k]);
+                    sums[k] += dot(column, &y[k..]);
+                }
             }
-            return sums;
+            return transposed(&found, m);
         }
         for (k, &column) in columns.iter().enumerate() {
             let (before, here) = sums.split_at_mut((k + 1) * q);
@@ -56,6 +60,11 @@ impl Elimination {
         }
         sums
     }
+}
+
+/// By columns what lies by rows of so many numbers.
+fn transposed(rows: &[f64], width: usize) -> Vec<f64> {
+    (0..width).flat_map(|a| rows[a..].iter().step_by(width).copied()).collect()
 }
 
 impl<'a> Within<'a> {
@@ -212,12 +221,15 @@ mod tests {
             vec![rows(2, 7, 3, n)],
             vec![rows(1, 10, 1, n), rows(1, 3, 7, n)], // all levels meet
             vec![rows(1, 12, 1, n), rows(1, 8, 1, n)],
+            vec![rows(2, 10, 1, n), rows(2, 3, 7, n)],
+            vec![rows(3, 10, 1, n), rows(1, 3, 7, n)],
             vec![rows(2, 7, 3, n), rows(1, 5, 2, n)],
             vec![rows(1, 5, 2, n), rows(2, 7, 3, n), rows(1, 4, 5, n)],
         ] {
             let scale = |rows: &Rows| match rows.shape.q {
                 1 => vec![0.7],
-                _ => vec![0.8, 0.0, 0.3, 0.5],
+                2 => vec![0.8, 0.0, 0.3, 0.5],
+                _ => vec![0.8, 0.0, 0.0, 0.3, 0.5, 0.0, -0.2, 0.1, 0.6],
             };
             let lambda: Vec<Vec<f64>> = factors.iter().map(scale).collect();
             let xy: Vec<f64> = (0..n * w).map(|k| (0.9 * k as f64).cos()).collect();
