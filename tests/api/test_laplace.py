@@ -36,6 +36,21 @@ def test_it_says_what_it_is(fit):
     assert fit.to_dict()["approximation"]["pareto_k"] == found.pareto_k
 
 
+def test_more_draws_are_judged_where_their_weights_differ():
+    good = pp.fit("y ~ x + (1 | g)", DATA, family="bernoulli", method="laplace", seed=1)
+    found = approximation(good.model, good.run)
+    assert found.judged == 200
+    assert found.effective > 0.95
+    rng, g = np.random.default_rng(3), np.repeat(np.arange(60), 2)
+    few = pd.DataFrame(
+        {"g": g, "y": rng.random(120) < 1 / (1 + np.exp(-2 * rng.normal(size=60)[g]))}
+    )
+    poor = pp.fit("y ~ 1 + (1 | g)", few, family="bernoulli", method="laplace", seed=1)
+    found = approximation(poor.model, poor.run)
+    assert 400 <= found.judged <= 600
+    assert found.effective < 0.9
+
+
 def test_answers_are_those_of_any_fit(fit):
     assert (fit.summary()["sd"] > 0).all()
     assert len(fit.coefficients()) == 12
