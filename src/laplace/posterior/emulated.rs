@@ -11,10 +11,21 @@ use crate::explore::monomials::n_monomials;
 use crate::laplace::rows::Integrand;
 use crate::laplace::{Climb, Point, Scales};
 use crate::parallel::shared_out;
+use std::slice::from_ref;
 
-/// Degrees of what follows the scales, and of what changes with weights of the rows alone.
+/// Degrees of what follows the scales, and of what changes with weights of the rows alone; and both
+/// where these do not do.
 const DEGREES: [usize; 3] = [4, 3, 2];
 const STEADY: usize = 2;
+const FINER: (usize, usize) = (6, 4);
+
+/// Points that polynomials are held against, and how much less likely than the top, as a logarithm,
+/// they may be; by how many sds means of c may be off there, and those of
+/// levels in the root mean square; and by what factor sds, as a logarithm.
+const HELD: usize = 6;
+const LIKELY: f64 = 8.0;
+const OFF: f64 = 0.1;
+const WIDER: f64 = 0.05;
 
 /// Points for each monomial, at least and at most.
 const SHARE: f64 = 1.4;
@@ -72,17 +83,32 @@ pub struct Emulated {
 }
 
 impl Emulated {
-    /// `None` where there are too few nodes, or too many numbers.
-    pub fn new(of: &Posterior, climb: &Climb, nodes: Vec<Node>, threads: usize) -> Option<Self> {
+    /// `None` where there are too few nodes or too many numbers, or where polynomials are not like what
+    /// there is at other points: few levels leave long tails of sds, in which all bends.
+    pub fn new(of: &Posterior, climb: &Climb, nodes: &[Node], threads: usize) -> Option<Self> {
         let d = nodes.first()?.place.len();
         let enough = |k: usize| {
             let m = n_monomials(d, k);
             m <= MONOMIALS && SHARE * m as f64 <= nodes.len() as f64
         };
         let degree = if d == 0 { 0 } else { DEGREES.into_iter().find(|&k| enough(k))? };
-        let (m, few) = (n_monomials(d, degree), n_monomials(d, STEADY.min(degree)));
-        let (mut swift, mut steady) = of.sizes(climb);
-        let factor = climb.elimination.as_ref().map_or(0, |e| total(e.swift()));
+        let finer = (d > 0 && enough(FINER.0)).then_some(FINER);
+        let tried = [(degree, STEADY.min(degree))].into_iter().chain(finer);
+        let mut climbs = vec![climb.clone(); threads.clamp(1, AT_ONCE)];
+        tried.into_iter().find_map(|degrees| Self::tried(of, &mut climbs, nodes, degrees))
+    }
+
+    /// Polynomials of two degrees, if they are like what there is at other points than their nodes.
+    fn tried(
+        of: &Posterior,
+        climbs: &mut [Climb],
+        nodes: &[Node],
+        (degree, steady_degree): (usize, usize),
+    ) -> Option<Self> {
+        let d = nodes[0].place.len();
+        let (m, few) = (n_monomials(d, degree), n_monomials(d, steady_degree));
+        let (mut swift, mut steady) = of.sizes(&climbs[0]);
+        let factor = climbs[0].elimination.as_ref().map_or(0, |e| total(e.swift()));
         let heavy = m * factor > HEAVY;
         if heavy {
             (swift, steady) = (swift - factor, steady + factor);
@@ -90,16 +116,15 @@ impl Emulated {
         if m * swift + few * steady > NUMBERS {
             return None;
         }
-        let (centre, spread) = spread_of(&nodes);
+        let (centre, spread) = spread_of(nodes);
         let whiten = |place: &[f64]| white(&centre, &spread, place);
-        let nodes = spread_out(nodes, whiten, (ENOUGH * m as f64) as usize + 2);
+        let (nodes, others) = spread_out(nodes.to_vec(), whiten, (ENOUGH * m as f64) as usize + 2);
         let places: Vec<Vec<f64>> = nodes.iter().map(|node| whiten(&node.place)).collect();
         let skewed = ((ENOUGH * few as f64) as usize + 2).min(nodes.len());
-        let mut sums = [Sums::new(d, degree, swift), Sums::new(d, STEADY.min(degree), steady)];
-        let mut climbs = vec![climb.clone(); threads.clamp(1, AT_ONCE)];
+        let mut sums = [Sums::new(d, degree, swift), Sums::new(d, steady_degree, steady)];
         for (first, some) in (0..).step_by(AT_ONCE).zip(nodes.chunks(AT_ONCE)) {
             let mut found: Vec<Option<[Vec<f64>; 2]>> = vec![None; some.len()];
-            shared_out(&mut found, &mut climbs, |climb, k, found| {
+            shared_out(&mut found, climbs, |climb, k, found| {
                 *found = of.quantities(climb, &some[k], heavy, first + k < skewed);
             });
             for ((node, z), values) in some.iter().zip(&places[first..]).zip(found) {
@@ -110,7 +135,40 @@ impl Emulated {
         }
         let [swift, steady] = sums;
         let (swift, steady) = (swift.solve(&places)?, steady.solve(&places[..skewed])?);
-        Some(Self { centre, spread, heavy, swift, steady })
+        let found = Self { centre, spread, heavy, swift, steady };
+        let likely: Vec<&Node> = others.iter().filter(|node| node.below < LIKELY).collect();
+        let every = likely.len().div_ceil(HELD).max(1);
+        let mut held: Vec<(&Node, bool)> =
+            likely.into_iter().step_by(every).map(|node| (node, true)).collect();
+        shared_out(&mut held, climbs, |climb, _, (node, agrees)| {
+            *agrees = found.agrees(of, climb, node).unwrap_or(false);
+        });
+        held.iter().all(|(_, agrees)| *agrees).then_some(found)
+    }
+
+    /// Whether means and sds at a point are what climbing gives, nearly, or not asked for there.
+    fn agrees(&self, of: &Posterior, climb: &mut Climb, node: &Node) -> Option<bool> {
+        let p = node.c.len();
+        let (root, n) = (p * (p + 1) / 2, of.n_effects());
+        let Some(numbers) =
+            self.first_numbers(from_ref(&node.place), (p + root + n, p + n)).pop().flatten()
+        else {
+            return Some(true);
+        };
+        let [swift, steady] = of.quantities(climb, node, self.heavy, true)?;
+        let Numbers { swift: own_swift, steady: own_steady } = &numbers;
+        let away =
+            |at: usize, from: usize| own_swift[at] + own_steady[from] - swift[at] - steady[from];
+        let off: Vec<f64> = (0..p).map(|k| away(k, k)).collect();
+        let along = |j: usize| (j..p).map(|i| climb.schur[i * p + j] * off[i]).sum::<f64>();
+        let of_c: f64 = (0..p).map(|j| along(j).powi(2)).sum();
+        let of_levels: f64 = (0..n).map(|k| away(p + root + k, p + k).powi(2)).sum();
+        let wider = (0..p).map(|i| {
+            let at = p + i * (i + 1) / 2 + i;
+            (own_swift[at] - swift[at]).abs()
+        });
+        let close = of_c < OFF * OFF && of_levels <= OFF * OFF * n as f64;
+        Some(close && wider.fold(0.0, f64::max) < WIDER)
     }
 
     /// The numbers of so many places at once that they are few enough to be in memory.
@@ -218,12 +276,12 @@ fn spread_of(nodes: &[Node]) -> (Vec<f64>, Vec<f64>) {
     (0..nodes[0].place.len()).map(of).unzip()
 }
 
-/// So many nodes, the likeliest first, each as far from those before as can be.
+/// So many nodes, the likeliest first, each as far from those before as can be; and the others.
 fn spread_out(
     mut nodes: Vec<Node>,
     whiten: impl Fn(&[f64]) -> Vec<f64>,
     count: usize,
-) -> Vec<Node> {
+) -> (Vec<Node>, Vec<Node>) {
     nodes.sort_by(|a, b| a.below.total_cmp(&b.below));
     let likely = nodes.iter().filter(|node| node.below < BELOW).count();
     nodes.truncate(likely.max(count));
@@ -231,7 +289,7 @@ fn spread_out(
     let (mut left, mut next) = (vec![f64::INFINITY; nodes.len()], 0);
     let mut chosen = Vec::new();
     while chosen.len() < count.min(nodes.len()) {
-        chosen.push(nodes[next].clone());
+        chosen.push(next);
         for (left, place) in left.iter_mut().zip(&places) {
             let apart = place.iter().zip(&places[next]).map(|(a, b)| (a - b).powi(2));
             *left = left.min(apart.sum());
@@ -239,7 +297,8 @@ fn spread_out(
         left[next] = f64::NEG_INFINITY;
         next = (0..left.len()).max_by(|&a, &b| left[a].total_cmp(&left[b])).unwrap_or(0);
     }
-    chosen
+    let others = (0..nodes.len()).filter(|k| !chosen.contains(k)).map(|k| nodes[k].clone());
+    (chosen.iter().map(|&k| nodes[k].clone()).collect(), others.collect())
 }
 
 impl Posterior {

@@ -400,7 +400,7 @@ impl Staged for InStages {
             Some(Node { place, at: self.at.clone(), c, u, below: *below })
         };
         let nodes: Vec<Node> = known.iter().filter_map(node).collect();
-        let emulated = Emulated::new(&self.of, &self.climb, nodes, self.threads);
+        let emulated = Emulated::new(&self.of, &self.climb, &nodes, self.threads);
         self.emulated = emulated.map(Arc::new);
         if let Ok(mut prepared) = self.prepared.lock() {
             *prepared = (modes, self.emulated.clone());
