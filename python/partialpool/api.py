@@ -146,8 +146,8 @@ def fit(
         5 million rows, where the model allows it.
     quadrature : int, optional
         Of ``method="ml"`` with families other than gaussian: nodes of adaptive Gauss-Hermite
-        quadrature a level (lme4's ``nAGQ``), for a single factor with a single coefficient. By
-        default 1, which is Laplace's approximation.
+        quadrature a level (lme4's ``nAGQ``), for a single factor with one coefficient, or with
+        two, of which each has so many. By default 1, which is Laplace's approximation.
 
     Returns
     -------

@@ -138,7 +138,7 @@ impl PyLaplace {
         Ok(Some((PyArray1::from_vec(py, by_c), by_g, PyArray1::from_vec(py, by_aux))))
     }
 
-    /// Log likelihood by adaptive quadrature, for one factor with one coefficient a level.
+    /// Log likelihood by adaptive quadrature, for one factor with one or two coefficients a level.
     #[pyo3(signature = (*, mode, nodes, weights))]
     fn quadrature(
         &self,

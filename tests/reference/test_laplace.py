@@ -252,9 +252,48 @@ def test_what_it_cannot_do_is_said(options, says):
         pp.fit(CBPP, cbpp(), family="binomial", **options)
 
 
-def test_quadrature_needs_one_coefficient_a_level():
+@pytest.mark.parametrize(("family", "nodes"), [("bernoulli", 31), ("poisson", 45)])
+@pytest.mark.parametrize("term", ["(x | g)", "(x || g)"])
+def test_quadrature_of_two_coefficients_is_the_integral(family, nodes, term):
+    rng = np.random.default_rng(nodes)
+    data = table(rng, family, n=40)
+    of, design = generalised(f"y ~ x + {term}", data, family, nodes)
+    v = moved(rng, of)
+    (L,) = of.factors(v)
+    b = of.model.coordinates["mu"].from_working(v[: of.n_c])
+    y, X, g = data["y"].to_numpy(), design.X, data["g"].to_numpy()
+    grid = np.linspace(-9, 9, 1201)
+    one, other = np.meshgrid(grid, grid, indexing="ij")
+
+    def level(j):
+        logp = -0.5 * (one**2 + other**2) - math.log(2 * math.pi)
+        for i in np.flatnonzero(g == j):
+            z = X[i] @ L
+            eta = X[i] @ b + z[0] * one + z[1] * other
+            if family == "bernoulli":
+                logp = logp + y[i] * eta - np.logaddexp(0, eta)
+            else:
+                logp = logp + stats.poisson.logpmf(y[i], np.exp(eta))
+        return math.log(np.exp(logp).sum() * (grid[1] - grid[0]) ** 2)
+
+    expected = sum(level(j) for j in np.unique(g))
+    assert -0.5 * place(of, v).value == pytest.approx(expected, abs=1e-5)
+
+
+def test_quadrature_of_slopes_says_its_nodes_and_settles():
+    data = table(np.random.default_rng(3), "bernoulli", n=80)
+    fits = [
+        pp.fit("y ~ x + (x | g)", data, family="bernoulli", method="ml", quadrature=nodes)
+        for nodes in (1, 7, 15)
+    ]
+    assert "adaptive quadrature with 7 × 7 nodes a level" in " ".join(str(fits[1]).split())
+    laplace, some, many = (fit.log_likelihood for fit in fits)
+    assert abs(some - many) < 1e-3 < abs(laplace - many)
+
+
+def test_quadrature_needs_few_coefficients_a_level():
     data = cbpp()
-    with pytest.raises(pp.InputError, match="one coefficient a level"):
+    with pytest.raises(pp.InputError, match="one or two coefficients a level"):
         pp.fit(CBPP.replace("(1", "(period"), data, family="binomial", method="ml", quadrature=5)
     with pytest.raises(pp.InputError, match="integrate out exactly"):
         pp.fit("size ~ 1 + (1 | herd)", data, method="ml", quadrature=5)

@@ -72,7 +72,7 @@ class Generalised(Struct, frozen=True, dict=True):
 
     @property
     def quadrature(self) -> int:
-        """Number of nodes a level."""
+        """Number of nodes for each coefficient of a level."""
         return len(self.nodes[0])
 
     @cached_property

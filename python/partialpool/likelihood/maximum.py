@@ -66,7 +66,8 @@ class Maximum(Struct, frozen=True):
     scalars, errors : dict of float
         Thresholds, or dispersion parameters other than sigma, and their standard errors.
     quadrature : int
-        Nodes a level by which levels were integrated out; 1 is Laplace's formula, 0 means exactly.
+        Nodes for each coefficient of a level by which levels were integrated out; 1 is Laplace's
+        formula, 0 means exactly.
     """
 
     b: Array
@@ -150,10 +151,10 @@ def _check_generalised(method: str, pooled: Pooled, quadrature: int) -> None:
             'method="ml" has no formula of sigma',
             remedy="leave `method` out to sample the posterior",
         )
-    if quadrature > 1 and (len(factors) != 1 or len(factors[0].terms) != 1):
+    if quadrature > 1 and (len(factors) != 1 or len(factors[0].terms) > 2):
         raise InputError(
-            "`quadrature` is for one grouping factor with one coefficient a level, such as "
-            "`(1 | id)`, and this model has more",
+            "`quadrature` is for one grouping factor with one or two coefficients a level, such as "
+            "`(1 | id)` and `(x | id)`, and this model has more",
             remedy="leave it out, for Laplace's approximation",
         )
 

@@ -92,7 +92,8 @@ def _integrated(found: Maximum) -> str:
         return ""
     if found.quadrature == 1:
         return " by Laplace's approximation"
-    return f" by adaptive quadrature with {found.quadrature} nodes a level"
+    nodes = " × ".join([str(found.quadrature)] * len(found.groups[0].sd))
+    return f" by adaptive quadrature with {nodes} nodes a level"
 
 
 def _table(estimate: Estimated, values: Mapping[str, Array]) -> ResultTable:
