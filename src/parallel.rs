@@ -19,12 +19,14 @@ pub fn in_parts<T: Send>(items: &mut [T], threads: usize, work: impl Fn(usize, &
 }
 
 /// Call `work` with each of the items, which workers take one after another: each has a thread and
-/// what it keeps of its own.
+/// what it keeps of its own. Of more workers than items, the last have none.
 pub fn shared_out<W: Send, T: Send>(
     items: &mut [T],
     workers: &mut [W],
     work: impl Fn(&mut W, usize, &mut T) + Sync,
 ) {
+    let needed = workers.len().min(items.len());
+    let workers = &mut workers[..needed];
     let left = Mutex::new(items.iter_mut().enumerate());
     let next = || left.lock().ok().and_then(|mut left| left.next());
     let all = |worker: &mut W| {

@@ -333,3 +333,16 @@ fn pairs(
     }
     found.into_iter().unzip()
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Rows of a factor whose levels come in steps, with columns like no others.
+    pub fn rows(q: usize, n_levels: usize, step: usize, n: usize) -> Rows {
+        let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
+        let z = (0..n * q).map(|k| (1.3 * k as f64 + q as f64).sin()).collect();
+        let codes = (0..n).map(|i| (i * step % n_levels) as u32).collect();
+        Rows { shape: Shape { q, n_levels, unscale }, z, codes }
+    }
+}

@@ -62,16 +62,10 @@ impl Elimination {
 
 #[cfg(test)]
 mod tests {
-    use super::super::products::{Products, Rows, Shape};
+    use super::super::products::Products;
+    use super::super::products::tests::rows;
     use super::*;
     use std::sync::Arc;
-
-    fn rows(q: usize, n_levels: usize, step: usize, n: usize) -> Rows {
-        let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
-        let z = (0..n * q).map(|k| (1.3 * k as f64 + q as f64).sin()).collect();
-        let codes = (0..n).map(|i| (i * step % n_levels) as u32).collect();
-        Rows { shape: Shape { q, n_levels, unscale }, z, codes }
-    }
 
     #[test]
     fn another_response_is_as_if_it_had_been_there_from_the_start() {

@@ -82,7 +82,7 @@ impl<'a> Within<'a> {
         };
         for level in 0..data.lead().n_levels {
             let own = elimination.own_covariance(level);
-            found.add_means(level, &own);
+            found.mean.extend(elimination.with_others(level, &own));
             let y = elimination.linked(level, &own);
             let beside = elimination.times_rest(&data.linked[data.links(level)], &y, q);
             let shared = |a: usize, b: usize| -> f64 {
@@ -93,29 +93,6 @@ impl<'a> Within<'a> {
             found.beside.extend(beside.iter().map(|beside| -beside));
         }
         found
-    }
-
-    /// Means of a level of the lead: `own (Zᵀ[X y] − a x)`.
-    fn add_means(&mut self, level: usize, own: &[f64]) {
-        let data = &self.elimination.data;
-        let (q, w) = (data.lead().q, data.width);
-        let mut left = data.lead().with_b(level, w).to_vec();
-        let links = data.links(level);
-        let values = data.link_values[links.start * q..links.end * q].chunks_exact(q);
-        for (a, &column) in values.zip(&data.linked[links]) {
-            let other = &self.others[column as usize * w..][..w];
-            for (left, a) in left.chunks_exact_mut(w).zip(a) {
-                left.iter_mut().zip(other).for_each(|(left, x)| *left -= a * x);
-            }
-        }
-        for own in own.chunks_exact(q) {
-            let first = self.mean.len();
-            self.mean.resize(first + w, 0.0);
-            for (left, own) in left.chunks_exact(w).zip(own) {
-                let means = self.mean[first..].iter_mut().zip(left);
-                means.for_each(|(mean, left)| *mean += own * left);
-            }
-        }
     }
 
     /// As if the first columns of X were `X L⁻ᵀ`, L being given.
@@ -172,17 +149,11 @@ impl<'a> Within<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::products::{Products, Shape};
+    use super::super::products::Products;
+    use super::super::products::tests::rows;
     use super::*;
     use crate::linalg::inverse_ridged;
     use std::sync::Arc;
-
-    fn rows(q: usize, n_levels: usize, step: usize, n: usize) -> Rows {
-        let unscale = (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
-        let z = (0..n * q).map(|k| (1.3 * k as f64 + q as f64).sin()).collect();
-        let codes = (0..n).map(|i| (i * step % n_levels) as u32).collect();
-        Rows { shape: Shape { q, n_levels, unscale }, z, codes }
-    }
 
     /// `(Λ⁻ᵀΛ⁻¹ + ZᵀZ)⁻¹`, and Z itself, all factors side by side.
     fn dense(factors: &[Rows], lambda: &[Vec<f64>], n: usize) -> (Vec<f64>, Vec<f64>) {

@@ -48,10 +48,7 @@ impl Points {
         self.known.extend(thetas.into_iter().map(point));
         let fresh = &mut self.known[first..];
         self.workers.iter_mut().for_each(|worker| worker.begin());
-        let needed = fresh.len().clamp(1, self.workers.len());
-        shared_out(fresh, &mut self.workers[..needed], |worker, _, point| {
-            fill(&mut **worker, point);
-        });
+        shared_out(fresh, &mut self.workers, |worker, _, point| fill(&mut **worker, point));
         first
     }
 

@@ -20,8 +20,8 @@ const STEADY: usize = 2;
 const FINER: (usize, usize) = (6, 4);
 
 /// Points that polynomials are held against, and how much less likely than the top, as a logarithm,
-/// they may be; by how many sds means of c may be off there, and those of
-/// levels in the root mean square; and by what factor sds, as a logarithm.
+/// they may be; by how many sds means of c may be off there, and those of levels in the root mean
+/// square; and by what factor sds, as a logarithm.
 const HELD: usize = 6;
 const LIKELY: f64 = 8.0;
 const OFF: f64 = 0.1;
@@ -49,7 +49,6 @@ const PLACES: usize = 16;
 const PLACES_NUMBERS: usize = 1_000_000;
 
 /// A mode that is known.
-#[derive(Clone)]
 pub struct Node {
     /// Where θ lies in coordinates in which all that is foretold is smooth.
     pub place: Vec<f64>,
@@ -118,14 +117,14 @@ impl Emulated {
         }
         let (centre, spread) = spread_of(nodes);
         let whiten = |place: &[f64]| white(&centre, &spread, place);
-        let (nodes, others) = spread_out(nodes.to_vec(), whiten, (ENOUGH * m as f64) as usize + 2);
+        let (nodes, others) = spread_out(nodes, whiten, (ENOUGH * m as f64) as usize + 2);
         let places: Vec<Vec<f64>> = nodes.iter().map(|node| whiten(&node.place)).collect();
         let skewed = ((ENOUGH * few as f64) as usize + 2).min(nodes.len());
         let mut sums = [Sums::new(d, degree, swift), Sums::new(d, steady_degree, steady)];
         for (first, some) in (0..).step_by(AT_ONCE).zip(nodes.chunks(AT_ONCE)) {
             let mut found: Vec<Option<[Vec<f64>; 2]>> = vec![None; some.len()];
             shared_out(&mut found, climbs, |climb, k, found| {
-                *found = of.quantities(climb, &some[k], heavy, first + k < skewed);
+                *found = of.quantities(climb, some[k], heavy, first + k < skewed);
             });
             for ((node, z), values) in some.iter().zip(&places[first..]).zip(found) {
                 for (sums, values) in sums.iter_mut().zip(values?) {
@@ -136,7 +135,7 @@ impl Emulated {
         let [swift, steady] = sums;
         let (swift, steady) = (swift.solve(&places)?, steady.solve(&places[..skewed])?);
         let found = Self { centre, spread, heavy, swift, steady };
-        let likely: Vec<&Node> = others.iter().filter(|node| node.below < LIKELY).collect();
+        let likely: Vec<&Node> = others.into_iter().filter(|n| n.below < LIKELY).collect();
         let every = likely.len().div_ceil(HELD).max(1);
         let mut held: Vec<(&Node, bool)> =
             likely.into_iter().step_by(every).map(|node| (node, true)).collect();
@@ -278,10 +277,11 @@ fn spread_of(nodes: &[Node]) -> (Vec<f64>, Vec<f64>) {
 
 /// So many nodes, the likeliest first, each as far from those before as can be; and the others.
 fn spread_out(
-    mut nodes: Vec<Node>,
+    nodes: &[Node],
     whiten: impl Fn(&[f64]) -> Vec<f64>,
     count: usize,
-) -> (Vec<Node>, Vec<Node>) {
+) -> (Vec<&Node>, Vec<&Node>) {
+    let mut nodes: Vec<&Node> = nodes.iter().collect();
     nodes.sort_by(|a, b| a.below.total_cmp(&b.below));
     let likely = nodes.iter().filter(|node| node.below < BELOW).count();
     nodes.truncate(likely.max(count));
@@ -297,8 +297,8 @@ fn spread_out(
         left[next] = f64::NEG_INFINITY;
         next = (0..left.len()).max_by(|&a, &b| left[a].total_cmp(&left[b])).unwrap_or(0);
     }
-    let others = (0..nodes.len()).filter(|k| !chosen.contains(k)).map(|k| nodes[k].clone());
-    (chosen.iter().map(|&k| nodes[k].clone()).collect(), others.collect())
+    let others = (0..nodes.len()).filter(|k| !chosen.contains(k)).map(|k| nodes[k]);
+    (chosen.iter().map(|&k| nodes[k]).collect(), others.collect())
 }
 
 impl Posterior {

@@ -18,6 +18,8 @@ use rand_chacha::ChaCha8Rng;
 /// many sds their means are off, in the root mean square; and the mean logarithm of what their sds
 /// should be over what they are. Else they are not known.
 pub const JUDGED: usize = 4;
+
+/// Where the log weight with levels integrated out stands among them.
 pub const LEVELS: usize = 1;
 
 /// Nodes and weights for averages over a standard normal number.
