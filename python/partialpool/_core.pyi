@@ -367,6 +367,7 @@ class Laplace:
         trials: _Array | None,
         weights: _Array | None,
         part: Part,
+        of_sigma: tuple[Part, float] | None = None,
     ) -> Laplace: ...
     def mode(
         self,

@@ -28,6 +28,7 @@ from partialpool.likelihood import (
     build_generalised,
     build_likelihood,
     check_maximised,
+    is_closed,
     maximise,
     maximise_generalised,
 )
@@ -150,6 +151,7 @@ def estimated(
     check_maximised(how.method, pooled, priors, how.quadrature)
     if pooled.family.conjugate:
         check_likelihood(pooled, how.method)
+    if is_closed(pooled):
         likelihood = build_likelihood(pooled, restricted=how.method == "reml")
         model, found = likelihood.model, maximise(likelihood)
     else:

@@ -1,6 +1,7 @@
 //! Responses whose residual sd is a dispersion parameter or has a predictor of its own: gaussian,
 //! Student's t, log-normal.
 
+use super::derivatives::Bend;
 use super::list::{About, Formulas, is_positive};
 use super::sweep::{Density, Row, sweep};
 use super::{Kind, Link};
@@ -132,6 +133,31 @@ impl Formulas for Continuous {
 }
 
 impl Continuous {
+    /// A row at its predictor, and its log residual sd where that is its own.
+    #[inline(always)]
+    pub fn bend(&self, aux: &[f64], i: usize, eta: f64, log_sigma: Option<f64>) -> Bend {
+        // With a sigma of their own rows have none in common.
+        let (sigma, nu) = match log_sigma {
+            None => split(aux, self.student_t),
+            Some(_) => (None, aux.first().copied().filter(|_| self.student_t)),
+        };
+        let inverse = log_sigma.map_or_else(|| 1.0 / sigma.unwrap_or(1.0), |own| exp(-own));
+        let scale = self.root[i] * inverse;
+        let z = (self.y[i] - eta) * scale;
+        let g = match nu {
+            None => [z, 1.0, 0.0],
+            Some(nu) => {
+                let square = z * z;
+                let weight = (nu + 1.0) / (nu + square);
+                let share = weight / (nu + square);
+                let second = 2.0 * z * (square - 3.0 * nu) * share / (nu + square);
+                [weight * z, (nu - square) * share, second]
+            }
+        };
+        let within = self.within.get(i).map_or(0.0, |within| within * inverse * inverse);
+        Bend { scale, z, g, within }
+    }
+
     /// What all rows have in common.
     fn of_all(&self, aux: &[f64]) -> f64 {
         let (sigma, nu) = split(aux, self.student_t);

@@ -10,6 +10,7 @@ mod binary;
 mod continuous;
 mod counts;
 pub mod densities;
+mod derivatives;
 pub mod link;
 mod list;
 mod ordinal;
@@ -19,7 +20,6 @@ mod sweep;
 pub use link::Link;
 pub use list::Kind;
 
-use crate::predictor::CHUNK;
 use list::{About, Family};
 use std::ops::Range;
 
@@ -132,46 +132,6 @@ impl Likelihood {
         each: &mut [f64],
     ) -> f64 {
         pulp::Arch::new().dispatch(Rows(self, range, aux, eta, log_sigma, d_aux, each))
-    }
-
-    /// Minus the second derivatives of the log likelihood by the linear predictors, row by row: by
-    /// their formula where the family has one at hand, else by differences of slopes.
-    pub fn curvatures(&self, aux: &[f64], eta: &[f64], out: &mut [f64]) {
-        let mut unused = vec![0.0; aux.len()];
-        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
-        let chunks = eta.chunks(CHUNK).zip(out.chunks_mut(CHUNK));
-        for ((eta, out), first) in chunks.zip((0..).step_by(CHUNK)) {
-            let range = first..first + eta.len();
-            out.copy_from_slice(eta);
-            if pulp::Arch::new().dispatch(Curvatures(self, range.clone(), out)) {
-                continue;
-            }
-            for (slopes, shift) in [(&mut above, NEAR), (&mut below, -NEAR)] {
-                let slopes = &mut slopes[..eta.len()];
-                slopes.iter_mut().zip(eta).for_each(|(slope, eta)| *slope = eta + shift);
-                let (none, range) = (&mut [], range.clone());
-                self.rows_in_vectors(range, aux, slopes, none, &mut unused, &mut []);
-            }
-            for (out, (b, a)) in out.iter_mut().zip(below.iter().zip(&above)) {
-                *out = (b - a) / (2.0 * NEAR);
-            }
-        }
-    }
-}
-
-/// Distances of linear predictors from whose slopes curvatures are found.
-const NEAR: f64 = 3e-5;
-
-/// [`Likelihood::curvatures`] by a formula; false where there is none.
-struct Curvatures<'a>(&'a Likelihood, Range<usize>, &'a mut [f64]);
-
-impl pulp::WithSimd for Curvatures<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _simd: S) -> bool {
-        let Self(likelihood, range, eta) = self;
-        likelihood.family.curvatures(range, eta)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The mode of all coefficients together, by Newton's method.
 
 use super::Scales;
+use super::observed::Said;
 use super::point::{Point, Start};
-use super::rows::{Integrand, Said};
+use super::rows::Integrand;
 use crate::blocks::{Elimination, Within};
 use crate::linalg::{cholesky, invert_lower, solve_lower, solve_lower_transposed};
 use faer::linalg::matmul::matmul;
@@ -33,9 +34,6 @@ const FALLS: f64 = 0.05;
 
 /// Share of the size of a log likelihood that rounding can hide.
 const HIDDEN: f64 = 1e-13;
-
-/// Share of the mean curvature that rows which curve upwards count on the way.
-const LITTLE: f64 = 1e-3;
 
 /// The mode, and A as it was factorised last.
 pub struct Top {
@@ -84,7 +82,7 @@ impl Climb {
 
     /// f at a point, with its slopes; `None` where it is not finite.
     fn visit(&mut self, of: &impl Integrand, at: &Scales, point: &Point) -> Option<f64> {
-        of.slopes(&point.eta, &at.values, &mut self.said)?;
+        of.observed().slopes(&point.eta, &at.values, &mut self.said)?;
         let log_prior = of.log_prior(at, &point.c, Some(&mut self.prior_slopes));
         let value = self.said.logp + log_prior - 0.5 * point.squares();
         value.is_finite().then_some(value)
@@ -215,12 +213,10 @@ impl Climb {
         downwards: bool,
     ) -> Option<f64> {
         let p = of.n_coefficients();
-        of.curvatures(&here.eta, &at.values, &mut self.said);
+        of.observed().curvatures(&here.eta, &at.values, &mut self.said);
         of.prior_curvatures(at, &here.c, &mut self.prior_curvatures);
         if downwards {
-            let sizes: f64 = self.said.curvatures.iter().map(|h| h.abs()).sum();
-            let least = LITTLE * sizes / self.said.curvatures.len().max(1) as f64;
-            self.said.curvatures.iter_mut().for_each(|h| *h = h.max(least));
+            of.observed().downwards(&mut self.said.curvatures);
             (0..p).for_each(|i| {
                 let own = &mut self.prior_curvatures[i * p + i];
                 *own = own.max(0.0);
@@ -344,8 +340,7 @@ impl Climb {
         top: &Point,
     ) -> (Vec<f64>, Point) {
         let variances = self.variances(of);
-        let thirds = of.thirds(&top.eta, &self.said.slopes, &at.values);
-        self.pulls = thirds.iter().zip(&variances).map(|(third, v)| 0.5 * third * v).collect();
+        self.pulls = of.observed().pulls(&top.eta, &self.said.slopes, &at.values, &variances);
         self.solve_for_pulls(of);
         let away = self.solved(of, at, &vec![0.0; top.c.len()]);
         (variances, away)

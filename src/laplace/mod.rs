@@ -13,11 +13,12 @@
 //! * by G: `½ t tᵀ − ½ P + sym(Zᵀm tᵀ)`, summed over levels, `t = Zᵀs`, `P = ZᵀHZ − …` of V₀;
 //! * by a dispersion parameter a: `∂ℓ/∂a − ½ v·∂H/∂a + z·∂s/∂a`.
 //!
-//! All are smooth where G is singular. Second and third derivatives by η are differences of slopes.
-//! Exact for Gaussian rows. Tierney & Kadane (1986); Kristensen et al. (2016).
+//! All are smooth where G is singular. Exact for Gaussian rows of one sigma, or of sigmas that only
+//! parameters have a part in. Tierney & Kadane (1986); Kristensen et al. (2016).
 
 mod climb;
 mod mode;
+mod observed;
 mod point;
 pub mod posterior;
 mod quadrature;
@@ -28,6 +29,7 @@ use crate::blocks::{Products, Weighing};
 use crate::family::Likelihood;
 use crate::predictor::Columns;
 use mode::Room;
+use observed::Observed;
 use std::sync::{Arc, Mutex};
 
 pub use climb::{Climb, Top};
@@ -45,7 +47,9 @@ pub struct Scales {
 /// A model whose parameters have no priors.
 pub struct Laplace {
     pub likelihood: Likelihood,
+    /// Of both predictors side by side, where there are two (see [`observed`]).
     pub columns: Columns,
+    tie: Option<f64>,
     weighing: Weighing,
     products: Option<Arc<Products>>,
     room: Mutex<Room>,
@@ -62,9 +66,25 @@ pub struct Parameters<'a> {
 }
 
 impl Laplace {
-    pub fn new(likelihood: Likelihood, columns: Columns) -> Self {
+    /// The columns of the mean, and those of log sigma, if these have a predictor, with what
+    /// sigma is like.
+    pub fn new(likelihood: Likelihood, mean: Columns, of_sigma: Option<(&Columns, f64)>) -> Self {
+        let columns = match of_sigma {
+            Some((of_sigma, t)) => observed::tied(&mean, of_sigma, t),
+            None => mean,
+        };
         let (weighing, products) = rows::weighing(&columns, 0);
         let products = products.map(Arc::new);
-        Self { likelihood, columns, weighing, products, room: Mutex::default() }
+        let tie = of_sigma.map(|(_, t)| t);
+        Self { likelihood, columns, tie, weighing, products, room: Mutex::default() }
+    }
+
+    /// Dispersion parameters that it takes, or thresholds up to the highest category.
+    pub fn n_aux(&self) -> usize {
+        self.likelihood.n_aux() - usize::from(self.tie.is_some())
+    }
+
+    fn observed(&self) -> Observed<'_> {
+        Observed { likelihood: &self.likelihood, tie: self.tie, constant: 0.0 }
     }
 }

@@ -1,11 +1,11 @@
 //! The mode of the group coefficients given all parameters.
 
 use super::climb::CLOSEST;
+use super::observed::{Observed, Said};
 use super::point::{Point, inward};
-use super::rows::{Integrand, Said, weighing};
+use super::rows::{Integrand, weighing};
 use super::{Climb, Laplace, Parameters, Scales, Top};
 use crate::blocks::{Products, Weighing};
-use crate::family::Likelihood;
 use crate::predictor::Columns;
 use std::sync::{Arc, PoisonError};
 
@@ -28,8 +28,8 @@ pub(super) struct Given<'a> {
 }
 
 impl Integrand for Given<'_> {
-    fn likelihood(&self) -> &Likelihood {
-        &self.of.likelihood
+    fn observed(&self) -> Observed<'_> {
+        self.of.observed()
     }
 
     fn columns(&self) -> &Columns {
@@ -46,10 +46,6 @@ impl Integrand for Given<'_> {
 
     fn products(&self) -> Option<&Arc<Products>> {
         self.of.products.as_ref()
-    }
-
-    fn constant(&self) -> f64 {
-        0.0
     }
 
     fn n_coefficients(&self) -> usize {
@@ -146,7 +142,7 @@ impl Laplace {
 mod tests {
     use super::super::climb::CLOSE;
     use super::*;
-    use crate::family::{Kind, Link};
+    use crate::family::{Kind, Likelihood, Link};
     use crate::predictor::Grouping;
 
     #[test]
@@ -162,7 +158,7 @@ mod tests {
         let y: Vec<f64> = (0..n).map(|i| f64::from(wave(i, 2.7) > 0.3)).collect();
         let (kind, link) = (Kind::Bernoulli, Link::Logit);
         let likelihood = Likelihood::new(kind, link, y, Vec::new(), Vec::new()).unwrap();
-        let model = Laplace::new(likelihood, columns);
+        let model = Laplace::new(likelihood, columns, None);
         let lambda = [vec![1.3], vec![0.7]];
         let (given, scales) = model.given(Parameters { c: &[], lambda: &lambda, aux: &[] });
         let zeros: Vec<Vec<f64>> = levels.map(|n| vec![0.0; n]).to_vec();

@@ -3,7 +3,6 @@
 //! curvature is that of independent numbers. Pinheiro & Bates (1995) §2.4; Liu & Pierce (1994).
 
 use super::point::outward;
-use super::rows::Integrand;
 use super::{Laplace, Mode, Parameters};
 use crate::linalg::{cholesky, solve_lower_transposed};
 use std::f64::consts::{LN_2, SQRT_2, TAU};
@@ -43,14 +42,15 @@ impl Laplace {
     ) -> Option<f64> {
         let ([grouping], [lambda]) = (&self.columns.groupings[..], at.lambda) else { return None };
         let (q, n) = (grouping.q, grouping.codes.len());
+        let observed = self.observed();
         if q > MOST {
             return None;
         }
-        let (given, _) = self.given(at);
         let (roots, log_det) = self.roots(lambda, &mode.weights)?;
         let empty = LogSum { largest: f64::NEG_INFINITY, sum: 0.0 };
         let mut sums = vec![empty; grouping.n_levels];
-        let (mut eta, mut each) = (vec![0.0; n], vec![0.0; n]);
+        let n_rows = self.likelihood.n_rows();
+        let (mut eta, mut each) = (vec![0.0; n], vec![0.0; n_rows]);
         for product in 0..nodes.len().pow(q as u32) {
             let pick: Vec<usize> =
                 (0..q as u32).map(|a| product / nodes.len().pow(a) % nodes.len()).collect();
@@ -62,7 +62,8 @@ impl Laplace {
             }
             eta.copy_from_slice(&mode.point.eta);
             grouping.add(0..n, &outward(lambda, &steps), &mut eta);
-            given.each_row(0..n, &mut eta, at.aux, &mut each);
+            let of_rows = &mut eta[..observed.n_predictors() * n_rows];
+            observed.each_row(0..n_rows, of_rows, at.aux, &mut each);
             // Of each level: log density at the node, the penalty of u and exp(x²) in it.
             let penalty = |(u, steps): (&[f64], &[f64])| {
                 let squares: f64 = u.iter().zip(steps).map(|(u, step)| (u + step).powi(2)).sum();
@@ -78,7 +79,7 @@ impl Laplace {
         // du = √2 L⁻ᵀ dx of each level, and the density of u has 1/√(2π).
         let scale = 0.5 * (LN_2 - TAU.ln()) * (q * grouping.n_levels) as f64 - 0.5 * log_det;
         let levels: f64 = sums.iter().map(|sum| sum.largest + sum.sum.ln()).sum();
-        let total = given.apart(at.aux) + scale + levels;
+        let total = observed.apart(at.aux) + scale + levels;
         total.is_finite().then_some(total)
     }
 

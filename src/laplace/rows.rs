@@ -1,28 +1,16 @@
-//! What coefficients are integrated out of: the rows of one linear predictor, and priors.
+//! What coefficients are integrated out of: rows, and priors.
 
 use super::Scales;
+use super::observed::Observed;
 use crate::blocks::{Products, Rows, Shape, Weighing};
-use crate::family::Likelihood;
 use crate::predictor::{CHUNK, Columns};
-use std::ops::Range;
 use std::sync::Arc;
-
-/// Distance of the predictors from whose slopes third derivatives are found.
-const FAR: f64 = 1e-3;
-
-/// What the rows say at some predictors: log likelihood, its slopes, and its curvatures, negative.
-#[derive(Clone, Debug, Default)]
-pub struct Said {
-    pub logp: f64,
-    pub slopes: Vec<f64>,
-    pub curvatures: Vec<f64>,
-}
 
 /// `log p(y | c, r)` with the log prior of those coefficients c that are integrated out too.
 pub trait Integrand {
-    fn likelihood(&self) -> &Likelihood;
+    fn observed(&self) -> Observed<'_>;
 
-    /// The rows' columns; of X only those of c count.
+    /// The rows' columns, as [`Observed`] has rows; of X only those of c count.
     fn columns(&self) -> &Columns;
 
     /// What the rows' predictors are where c and all levels' coefficients are 0.
@@ -32,9 +20,6 @@ pub trait Integrand {
 
     /// With room for [`Self::weighing`]; none where there are no levels.
     fn products(&self) -> Option<&Arc<Products>>;
-
-    /// What the log likelihood of the rows lacks.
-    fn constant(&self) -> f64;
 
     /// How many c are integrated out.
     fn n_coefficients(&self) -> usize;
@@ -53,77 +38,6 @@ pub trait Integrand {
     fn fill(&self, c: &[f64], r: &[Vec<f64>], eta: &mut [f64]) {
         let base = self.base();
         pulp::Arch::new().dispatch(Predictors { columns: self.columns(), base, c, r, eta });
-    }
-
-    /// What of the log likelihood no predictor has a part in.
-    fn apart(&self, values: &[f64]) -> f64 {
-        self.constant() + self.likelihood().shared(values, &mut vec![0.0; values.len()])
-    }
-
-    /// Log likelihood at some predictors.
-    fn logp(&self, eta: &[f64], values: &[f64]) -> f64 {
-        let mut unused = vec![0.0; values.len()];
-        let mut part = [0.0; CHUNK];
-        let chunks = eta.chunks(CHUNK).zip((0..).step_by(CHUNK));
-        let of_rows = chunks.map(|(eta, first)| {
-            chunk(self.likelihood(), eta, (first, 0.0), values, &mut part, &mut unused)
-        });
-        self.apart(values) + of_rows.sum::<f64>()
-    }
-
-    /// What is left of it, row by row, at some predictors, which it writes over.
-    fn each_row(&self, rows: Range<usize>, eta: &mut [f64], values: &[f64], each: &mut [f64]) {
-        let mut unused = vec![0.0; values.len()];
-        self.likelihood().rows_in_vectors(rows, values, eta, &mut [], &mut unused, each);
-    }
-
-    /// Log likelihood and slopes of the rows at some predictors; `None` where they are not finite.
-    fn slopes(&self, eta: &[f64], values: &[f64], said: &mut Said) -> Option<()> {
-        said.slopes.resize(eta.len(), 0.0);
-        let mut unused = vec![0.0; values.len()];
-        said.logp = self.apart(values);
-        let chunks = eta.chunks(CHUNK).zip(said.slopes.chunks_mut(CHUNK));
-        for ((eta, slopes), first) in chunks.zip((0..).step_by(CHUNK)) {
-            let at = (first, 0.0);
-            said.logp += chunk(self.likelihood(), eta, at, values, slopes, &mut unused);
-        }
-        // Without an early end, which would keep it from being vector code.
-        let finite = said.slopes.iter().fold(true, |all, slope| all & slope.is_finite());
-        (said.logp.is_finite() && finite).then_some(())
-    }
-
-    /// And their curvatures.
-    fn curvatures(&self, eta: &[f64], values: &[f64], said: &mut Said) {
-        said.curvatures.resize(eta.len(), 0.0);
-        self.likelihood().curvatures(values, eta, &mut said.curvatures);
-    }
-
-    /// Third derivatives of the rows' log likelihood, whose slopes are `here`.
-    fn thirds(&self, eta: &[f64], here: &[f64], values: &[f64]) -> Vec<f64> {
-        let mut unused = vec![0.0; values.len()];
-        let (mut above, mut below) = ([0.0; CHUNK], [0.0; CHUNK]);
-        let mut thirds = Vec::with_capacity(eta.len());
-        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-            for (shift, to) in [(FAR, &mut above), (-FAR, &mut below)] {
-                chunk(self.likelihood(), eta, (first, shift), values, to, &mut unused);
-            }
-            let ends = above.iter().zip(&below).zip(&here[first..first + eta.len()]);
-            thirds.extend(ends.map(|((a, b), here)| (a + b - 2.0 * here) / (FAR * FAR)));
-        }
-        thirds
-    }
-
-    /// Slopes of the log likelihood by dispersion parameters, or thresholds.
-    fn by_values(&self, eta: &[f64], values: &[f64]) -> Vec<f64> {
-        let (mut by_values, mut part) = (vec![0.0; values.len()], [0.0; CHUNK]);
-        if values.is_empty() {
-            return by_values;
-        }
-        self.likelihood().shared(values, &mut by_values);
-        for (eta, first) in eta.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-            chunk(self.likelihood(), eta, (first, 0.0), values, &mut part, &mut by_values);
-        }
-        by_values
     }
 
     /// `Zᵀx` of each factor, level by level.
@@ -171,21 +85,6 @@ impl pulp::WithSimd for Predictors<'_> {
             columns.fill_from(base, first..first + eta.len(), c, r, eta);
         }
     }
-}
-
-/// Log likelihood of a chunk, its first row and a shift of its predictors given, with its slopes.
-fn chunk(
-    likelihood: &Likelihood,
-    eta: &[f64],
-    (first, shift): (usize, f64),
-    values: &[f64],
-    slopes: &mut [f64],
-    by_values: &mut [f64],
-) -> f64 {
-    let slopes = &mut slopes[..eta.len()];
-    slopes.iter_mut().zip(eta).for_each(|(slope, eta)| *slope = eta + shift);
-    let range = first..first + eta.len();
-    likelihood.rows_in_vectors(range, values, slopes, &mut [], by_values, &mut [])
 }
 
 /// The rows of all levels, and of the first `p` columns of X, to be weighted.

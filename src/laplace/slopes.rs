@@ -1,13 +1,16 @@
 //! Slopes of the log likelihood by all parameters, and what is known of the levels.
 
 use super::mode::Given;
-use super::rows::{Integrand, Said};
+use super::observed::Said;
+use super::rows::Integrand;
 use super::{Laplace, Mode, Parameters};
 use crate::blocks::Elimination;
 use std::sync::Arc;
 
-/// Step of a dispersion parameter, relative to its size.
+/// Step of a dispersion parameter, relative to its size; and the least size, but of what has the unit
+/// of the response: thresholds may be 0.
 const STEP: f64 = 1e-5;
+const LEAST: f64 = 1e-3;
 
 /// Slopes of [`Mode::value`].
 pub struct Slopes {
@@ -29,7 +32,7 @@ impl Laplace {
         let n = self.columns.n;
         let mut by_c = vec![0.0; at.c.len()];
         self.factorised(at, mode, |given, scales, climb| {
-            let by_aux = given.by_values(&mode.point.eta, at.aux);
+            let by_aux = given.observed().by_values(&mode.point.eta, at.aux);
             let Some(elimination) = &mut climb.elimination else {
                 self.columns.gather(0..n, &mode.slopes, &mut by_c, &mut []);
                 return Some(Slopes { by_c, by_g: Vec::new(), by_aux });
@@ -110,11 +113,12 @@ fn by_dispersion(
     let (mut aux, mut said) = (values.to_vec(), Said::default());
     let mut found = vec![0.0; aux.len()];
     for (k, by) in found.iter_mut().enumerate() {
-        let step = STEP * values[k].abs().max(1e-3);
+        let least = if given.observed().likelihood.has_sigma() { 0.0 } else { LEAST };
+        let step = STEP * values[k].abs().max(least);
         for side in [1.0, -1.0] {
             aux[k] = values[k] + side * step;
-            given.slopes(&mode.point.eta, &aux, &mut said)?;
-            given.curvatures(&mode.point.eta, &aux, &mut said);
+            given.observed().slopes(&mode.point.eta, &aux, &mut said)?;
+            given.observed().curvatures(&mode.point.eta, &aux, &mut said);
             let sum: f64 = (said.slopes.iter().zip(shifts))
                 .zip(said.curvatures.iter().zip(variance))
                 .map(|((s, shift), (h, v))| s * shift - 0.5 * h * v)

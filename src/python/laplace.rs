@@ -69,7 +69,9 @@ impl PyMode {
 #[pymethods]
 impl PyLaplace {
     #[new]
-    #[pyo3(signature = (*, family, link, y, trials, weights, part))]
+    /// `of_sigma` has the predictor of log sigma, if there is one, and what sigma is like.
+    #[pyo3(signature = (*, family, link, y, trials, weights, part, of_sigma=None))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         family: &str,
         link: &str,
@@ -77,16 +79,21 @@ impl PyLaplace {
         trials: Option<PyReadonlyArray1<'_, f64>>,
         weights: Option<PyReadonlyArray1<'_, f64>>,
         part: &PyPart,
+        of_sigma: Option<(PyRef<'_, PyPart>, f64)>,
     ) -> PyResult<Self> {
         let optional = |values: Option<PyReadonlyArray1<'_, f64>>| {
             values.map_or_else(Vec::new, |v| v.as_array().to_vec())
         };
         let y = y.as_array().to_vec();
-        if y.len() != part.part.columns.n {
-            return Err(shape_error("y and the linear predictor"));
+        let of_sigma = of_sigma.as_ref().map(|(part, t)| (&part.part.columns, *t));
+        if y.len() != part.part.columns.n || of_sigma.is_some_and(|(own, _)| own.n != y.len()) {
+            return Err(shape_error("y and the linear predictors"));
         }
         let likelihood = likelihood(family, link, y, optional(trials), optional(weights))?;
-        Ok(Self { inner: Laplace::new(likelihood, part.part.columns.clone()) })
+        if of_sigma.is_some() && !likelihood.has_sigma() {
+            return Err(shape_error("dispersion parameters"));
+        }
+        Ok(Self { inner: Laplace::new(likelihood, part.part.columns.clone(), of_sigma) })
     }
 
     /// The mode at these parameters, climbing from the coefficients `start`; None where there is
@@ -106,7 +113,7 @@ impl PyLaplace {
         };
         if c.len() != self.inner.columns.p
             || factors.len() != groupings.len()
-            || aux.len() < self.inner.likelihood.n_aux()
+            || aux.len() < self.inner.n_aux()
             || !factors.iter().zip(groupings).all(fits)
         {
             return Err(shape_error("parameters"));
@@ -262,7 +269,8 @@ impl PyApproximation {
         let staged = sampled.map_or_else(|| self.in_stages().map(Arc::new), Ok)?;
         let found = py.detach(|| levels(&staged, &rows, threads));
         let found = found.ok_or_else(|| PyValueError::new_err(NO_LEVELS))?;
-        let factors = found.into_iter().zip(&self.of.model.parts[0].columns.groupings);
+        let parts = self.of.model.parts.iter();
+        let factors = found.into_iter().zip(parts.flat_map(|part| &part.columns.groupings));
         let arrays =
             factors.map(|(own, g)| PyArray1::from_vec(py, own).reshape([count, g.n_levels * g.q]));
         arrays.collect()

@@ -91,12 +91,13 @@ class _Levels:
 def _coefficients(model: Model, core: _core.Approximation, rows: Array) -> list[Array]:
     layout = model.layout
     assert layout is not None
-    b = population(layout.predictors[0], layout, rows)
+    b = {one.name: population(one, layout, rows) for one in layout.predictors}
     try:
         r = core.levels(rows.reshape(-1, rows.shape[-1]), os.cpu_count() or 1)
     except ValueError as error:
         raise EngineError(f'{error}; use method="nuts".') from None
-    return [own_coefficients(group, own, b) for group, own in zip(model.groups, r, strict=True)]
+    groups = zip(model.groups, r, strict=True)
+    return [own_coefficients(group, own, b[group.predictor]) for group, own in groups]
 
 
 def _build(pooled: Pooled, priors: Priors | None = None) -> Model:
@@ -114,12 +115,10 @@ def _build(pooled: Pooled, priors: Priors | None = None) -> Model:
 def _not_nearly(pooled: Pooled, priors: Priors, left: float = math.nan) -> str | None:
     """Say why Laplace's formula does not integrate coefficients out, if so."""
     design = pooled.design
-    if pooled.family.conjugate:
+    if pooled.family.conjugate and design.sigma is None:
         return "in a Gaussian model coefficients integrate out exactly"
     if design.condensed is not None:
         return "it needs single rows, and one pass over the table adds them up"
-    if design.sigma is not None or design.se is not None:
-        return "it takes one linear predictor, and log sigma has one too"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The maximum of a likelihood that is not Gaussian: search, exact zeros, the user's scale."""
+"""The maximum of a likelihood that is nearly integrated: search, exact zeros, the user's scale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from partialpool import _core, called
 from partialpool.arrays import Array, Ints
 from partialpool.errors import EngineError
 from partialpool.likelihood.descent import CONVERGED, Minimum, by_differences, minimise
-from partialpool.likelihood.generalised import Generalised
+from partialpool.likelihood.generalised import Generalised, Predicted
 from partialpool.likelihood.maximum import GroupMaximum, Maximum, correlation
 
 # An sd below this share of where the search started is held against 0.
@@ -59,7 +59,7 @@ class Place:
             self.mode = None
             return
         self.mode = of.core.mode(
-            c=whole[: of.n_c].tolist(),
+            c=of.coefficients(whole).tolist(),
             factors=self.lambdas,
             aux=self.values.tolist(),
             start=search.mode,
@@ -89,7 +89,7 @@ class Place:
         by_c, by_g, by_aux = found
         by_lambda = [2 * S @ L for S, L in zip(by_g, self.lambdas, strict=True)]
         entries = [by_lambda[k][i, j] / of.units[k][i] for k, i, j in of.entries]
-        whole = np.concatenate([by_c, entries, by_aux @ self.jacobian])
+        whole = np.concatenate([by_c * of.sizes, entries, by_aux @ self.jacobian])
         return np.asarray(-2 * whole[search.free])
 
     def _by_differences(self) -> Array:
@@ -125,7 +125,7 @@ def maximise_generalised(of: Generalised) -> Maximum:
 def _search(of: Generalised, start: Array, free: Ints) -> Minimum[Place]:
     search = Searched(of, free, start)
     place = search.at(start[free])
-    if not math.isfinite(place.value):
+    if not (math.isfinite(place.value) and np.isfinite(place.by_entries).all()):
         raise EngineError(
             "the likelihood cannot be computed where the search begins: the coefficients of the "
             "levels have no mode there; leave `method` out to sample the posterior"
@@ -165,7 +165,7 @@ def _held_at_zero(of: Generalised, found: Minimum[Place]) -> Minimum[Place] | No
 def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
     """Bring the estimates to the user's scale."""
     place = found.place
-    free, at = place.search.free, of.model.coordinates["mu"]
+    free = place.search.free
     hessian = found.measured
     if hessian is None:
         hessian = by_differences(place.search.at, found.v, place, found.curvature)
@@ -176,15 +176,20 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
     determined = bool((np.linalg.eigvalsh(scaled) > FLAT).all())
     joint = np.zeros((len(place.whole),) * 2)
     joint[np.ix_(free, free)] = 2 * np.linalg.pinv(scaled, hermitian=True) / np.outer(size, size)
-    own = int(of.thresholds > 0)
-    c = place.whole[own : of.n_c]
-    vcov = at.back @ joint[own : of.n_c, own : of.n_c] @ at.back.T
+    # Of coefficients on the scale of the core.
+    sizes = np.concatenate([of.sizes, np.ones(len(joint) - of.n_c)])
+    joint *= np.outer(sizes, sizes)
+    c = of.coefficients(place.whole)
     scalars, errors = _scalars(of, place, joint)
-    b = at.from_working(c)
+    (b, vcov), *others = (_written(one, c, joint) for one in of.predicted)
+    for one, (own, own_vcov) in zip(of.predicted[1:], others, strict=True):
+        error = np.sqrt(np.maximum(np.diagonal(own_vcov), 0.0))
+        scalars = dict(zip(one.labels, own.tolist(), strict=True)) | scalars
+        errors = dict(zip(one.labels, error.tolist(), strict=True)) | errors
     return Maximum(
         b=b,
         vcov=vcov,
-        groups=_groups(of, place, b, joint[: of.n_c, : of.n_c]),
+        groups=_groups(of, place, c, joint),
         sigma=None,
         deviance=place.value,
         n_parameters=len(b) + len(scalars) + len(of.entries),
@@ -198,6 +203,12 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
     )
 
 
+def _written(of: Predicted, c: Array, joint: Array) -> tuple[Array, Array]:
+    """Coefficients of a predictor on the user's scale, and their covariance."""
+    at, place = of.at, of.place
+    return at.from_working(c[place]), at.back @ joint[place, place] @ at.back.T
+
+
 def _scalars(
     of: Generalised, place: Place, joint: Array
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -206,14 +217,14 @@ def _scalars(
     by_v = np.zeros((len(place.values), len(place.whole)))
     by_v[:, first:] = place.jacobian
     values = place.values
-    names = [one.name for one in of.model.family.dispersion]
+    names = [one.name for one in of.model.family.dispersion if one.name in of.model.priors]
     if of.thresholds:
         # The core's intercept is minus the first threshold where predictors are at their means.
-        at = of.model.coordinates["mu"]
-        shift = at.outer[0] @ at.back
-        values = values - place.whole[0] + shift @ place.whole[1 : of.n_c]
+        main, c = of.predicted[0], of.coefficients(place.whole)
+        shift = main.at.outer[0] @ main.at.back
+        values = values - c[0] + shift @ c[main.place]
         by_v[:, 0] = -1.0
-        by_v[:, 1 : of.n_c] = shift
+        by_v[:, main.place] = shift
         names = [called.threshold(k + 1) for k in range(of.thresholds)]
     error = np.sqrt(np.maximum(np.einsum("ka,ab,kb->k", by_v, joint, by_v), 0.0))
     return (
@@ -222,24 +233,25 @@ def _scalars(
     )
 
 
-def _groups(of: Generalised, place: Place, b: Array, of_c: Array) -> tuple[GroupMaximum, ...]:
+def _groups(of: Generalised, place: Place, c: Array, joint: Array) -> tuple[GroupMaximum, ...]:
     assert place.mode is not None
     known = of.core.conditionals(place.mode)
     if known is None:
         raise EngineError("the coefficients of the levels could not be computed")
-    own = int(of.thresholds > 0)
-    back = of.model.coordinates["mu"].back
+    predicted = {one.name: one for one in of.predicted}
+    of_c = joint[: of.n_c, : of.n_c]
     found = []
     given = zip(of.model.groups, place.lambdas, place.mode.r, known, strict=True)
     for group, L, r, (covariance, by_c) in given:
+        own = predicted[group.predictor]
         sd = np.linalg.norm(L, axis=1)
         cor = np.array([correlation(L[i], L[j]) for i, j in group.pairs])
         moves = by_c.copy()
-        moves[:, :, own:] += group.T @ back
+        moves[:, :, own.place] += group.T @ own.at.back
         variance = np.einsum("jaa->ja", covariance) + np.einsum(
             "jak,kl,jal->ja", moves, of_c, moves, optimize=True
         )
-        coef = group.T @ b + r
+        coef = group.T @ own.at.from_working(c[own.place]) + r
         rank = int(np.linalg.matrix_rank(L)) if L.any() else 0
         found.append(GroupMaximum(sd, cor, rank, coef, np.sqrt(np.maximum(variance, 0.0))))
     return tuple(found)

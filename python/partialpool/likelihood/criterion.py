@@ -35,6 +35,7 @@ from partialpool.likelihood.integrals import (
 )
 from partialpool.model.blocks import build_blocks
 from partialpool.model.coordinates import log_volume
+from partialpool.model.defaults import default_priors
 from partialpool.model.marginal import build_marginal, log_row_scale, row_scale_of
 from partialpool.model.model import Group, Model
 from partialpool.model.points import with_points
@@ -266,14 +267,9 @@ def _several(pooled: Pooled) -> tuple[Model, Several, Array]:
 def flat_priors(pooled: Pooled) -> dict[str, Prior]:
     """Set every prior to flat."""
     design = pooled.design
-    priors: dict[str, Prior] = {"b": Flat()} if design.columns else {}
-    if design.se is None:
-        priors |= {one.name: Flat() for one in pooled.family.dispersion}
-    priors |= {called.threshold(k + 1): Flat() for k in range(len(design.categories) - 1)}
-    for factor in design.factors:
-        priors[called.sd(factor.name)] = Flat()
-        if any(correlated for *_, correlated in factor.blocks):
-            priors[called.cor(factor.name)] = LKJ(1.0)
+    priors: dict[str, Prior] = {}
+    for name in default_priors(design, pooled.family):
+        priors[called.array_of(name)] = LKJ(1.0) if called.kind_of(name) == "cor" else Flat()
     return priors
 
 

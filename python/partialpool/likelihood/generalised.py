@@ -1,9 +1,9 @@
-"""The likelihood of a model that is not Gaussian, without priors: rows in the core, coordinates.
+"""The likelihood of any model, without priors, whose levels do not integrate out in closed form.
 
 Group coefficients are integrated out by Laplace's formula, or by adaptive Gauss-Hermite quadrature
-where a single factor has a single coefficient a level; b, dispersion parameters and covariances are
-all at their maximum, as in lme4's ``glmer`` and in glmmTMB. The integral and its slopes are in the
-core (``src/laplace/``).
+where a single factor has one or two coefficients a level; b, dispersion parameters and covariances
+are all at their maximum, as in lme4's ``glmer`` and in glmmTMB. The integral and its slopes are in
+the core (``src/laplace/``); here are its rows, and the coordinates of a search.
 """
 
 from __future__ import annotations
@@ -32,17 +32,42 @@ from partialpool.model.scales import Scales, predictors, scales
 from partialpool.priors import Prior
 
 
-class Generalised(Struct, frozen=True, dict=True):
-    """A model of any family whose priors are all flat, with the rows in the core.
-
-    A search walks over one vector: working coefficients c, the entries of the lower triangular
-    factors Λ of the covariances (in units of their columns), and the dispersion on the whole real
-    line.
+class Predicted(Struct, frozen=True):
+    """The coefficients of one linear predictor among all of them.
 
     Attributes
     ----------
+    name : {"mu", "sigma"}
+    labels : list of str
+        Full names of the coefficients.
+    at : Coordinates
+        Their working coordinates.
+    place : slice
+        Where working coefficients stand.
+    """
+
+    name: str
+    labels: list[str]
+    at: Coordinates
+    place: slice
+
+
+class Generalised(Struct, frozen=True, dict=True):
+    """A model of any family whose priors are all flat, with the rows in the core.
+
+    A search walks over one vector: working coefficients c in units of their predictor, the entries
+    of the lower triangular factors Λ of the covariances (in units of their columns), and the
+    dispersion on the whole real line.
+
+    Attributes
+    ----------
+    predicted : tuple of Predicted
+        The mean, and log sigma where it has a formula.
+    sizes : (n_c,) array
+        Units of the working coefficients.
     units : tuple of (q,) arrays
-        Of each factor: sizes of its columns, in whose inverse sds are measured.
+        Of each factor: sizes of its columns over the unit of the predictor, in whose inverse sds
+        are measured.
     blocks : tuple
         Of each factor: runs of columns whose coefficients correlate or not.
     ends : tuple of (float, float)
@@ -61,6 +86,8 @@ class Generalised(Struct, frozen=True, dict=True):
 
     model: Model
     core: _core.Laplace
+    predicted: tuple[Predicted, ...]
+    sizes: Array
     units: tuple[Array, ...]
     blocks: tuple[tuple[tuple[int, int, bool], ...], ...]
     ends: tuple[tuple[float, float], ...]
@@ -86,6 +113,10 @@ class Generalised(Struct, frozen=True, dict=True):
             for j in range(first, last)
             if j == i or (tied and j < i)
         )
+
+    def coefficients(self, v: Array) -> Array:
+        """Working coefficients of all predictors."""
+        return v[: self.n_c] * self.sizes
 
     def factors(self, v: Array) -> list[Array]:
         """Λ of each factor."""
@@ -115,7 +146,7 @@ class Generalised(Struct, frozen=True, dict=True):
 
 
 def build_generalised(pooled: Pooled, quadrature: int = 1) -> Generalised:
-    """Build the likelihood of a model of any family with one linear predictor.
+    """Build the likelihood of a model of any family.
 
     Parameters
     ----------
@@ -128,35 +159,47 @@ def build_generalised(pooled: Pooled, quadrature: int = 1) -> Generalised:
     priors = resolve_priors(flat_priors(pooled), design, family)
     scale = scales(design, family)
     rows, order = working_rows(design, family, scattered=False)
-    predictor = predictors(design)[0]
-    offset = design.total_offset
-    builder = PredictorBuilder(predictor, priors, design, scale, order, _level(pooled, offset))
-    part, groups = builder.part(rows.rows.offset), tuple(builder.groups())
-    at = builder.work.at
-
+    level = _level(pooled, design.total_offset)
+    parts, groups, predicted, units = [], [], [], []
+    sizes: list[float] = []
+    for predictor in predictors(design):
+        main, unit = predictor.name == "mu", scale.unit[predictor.name]
+        builder = PredictorBuilder(predictor, priors, design, scale, order, level if main else 0.0)
+        part, first = builder.part(rows.rows.offset if main else None), len(sizes)
+        sizes += [unit] * len(part.start)
+        place = slice(first + int(builder.own_intercept), len(sizes))
+        predicted.append(Predicted(predictor.name, predictor.labels, builder.work.at, place))
+        units += [np.sqrt(np.mean(factor.Z**2, axis=0)) / unit for factor in predictor.factors]
+        groups += builder.groups()
+        parts.append(part)
     core = _core.Laplace(
         family=rows.density,
         link=pooled.link,
-        y=rows.rows.y - at.level,
+        y=rows.rows.y - predicted[0].at.level,
         trials=rows.rows.trials,
         weights=rows.rows.weights,
-        part=part,
+        part=parts[0],
+        of_sigma=(parts[1], scale.sigma) if len(parts) > 1 else None,
     )
+    dispersion = [one for one in family.dispersion if one.name in priors]
     of = Generalised(
-        model=_model(pooled, priors, groups, at),
+        model=_model(pooled, priors, groups, predicted),
         core=core,
-        units=tuple(np.sqrt(np.mean(factor.Z**2, axis=0)) for factor in design.factors),
-        blocks=tuple(factor.blocks for factor in design.factors),
-        ends=tuple((one.low, one.high) for one in family.dispersion),
+        predicted=tuple(predicted),
+        sizes=np.array(sizes),
+        units=tuple(units),
+        blocks=tuple(factor.blocks for one in predictors(design) for factor in one.factors),
+        ends=tuple((one.low, one.high) for one in dispersion),
         thresholds=max(len(design.categories) - 1, 0),
-        n_c=len(part.start),
+        n_c=len(sizes),
         constant=rows.constant,
         start=np.empty(0),
         nodes=np.polynomial.hermite.hermgauss(quadrature),
     )
-    begin = 0.5 * scale.unit["mu"]
-    entries = [begin if i == j else 0.0 for _, i, j in of.entries]
-    return replace(of, start=np.concatenate([part.start, entries, _dispersion(pooled, scale)]))
+    begin = np.concatenate([part.start for part in parts]) / of.sizes
+    entries = [0.5 if i == j else 0.0 for _, i, j in of.entries]
+    around = _dispersion(pooled, scale, [one.name for one in dispersion])
+    return replace(of, start=np.concatenate([begin, entries, around]))
 
 
 def _level(pooled: Pooled, offset: Array | None) -> float:
@@ -167,7 +210,7 @@ def _level(pooled: Pooled, offset: Array | None) -> float:
     return float(y[0] + np.mean(y - y[0]))
 
 
-def _dispersion(pooled: Pooled, scale: Scales) -> list[float]:
+def _dispersion(pooled: Pooled, scale: Scales, names: list[str]) -> list[float]:
     """Where dispersion parameters, or increments of thresholds, begin, on the whole real line."""
     design, family = pooled.design, pooled.family
     if design.categories:
@@ -175,6 +218,8 @@ def _dispersion(pooled: Pooled, scale: Scales) -> list[float]:
     guess = family.start(design.y, design.trials)
     found = []
     for one in family.dispersion:
+        if one.name not in names:
+            continue
         value = start_of(one.name, guess, scale)
         if not one.low < value < one.high:
             value = one.low + (0.5 * (one.high - one.low) if math.isfinite(one.high) else 1.0)
@@ -183,7 +228,7 @@ def _dispersion(pooled: Pooled, scale: Scales) -> list[float]:
 
 
 def _model(
-    pooled: Pooled, priors: dict[str, Prior], groups: tuple[Group, ...], at: Coordinates
+    pooled: Pooled, priors: dict[str, Prior], groups: list[Group], predicted: list[Predicted]
 ) -> Model:
     design = pooled.design
     return Model(
@@ -193,14 +238,15 @@ def _model(
         link=pooled.link,
         pooling=pooled.pooling,
         columns=design.columns,
-        groups=groups,
+        groups=tuple(groups),
         priors=priors,
-        coordinates={"mu": at},
+        coordinates={one.name: one.at for one in predicted},
         known_errors=False,
         n_rows=design.n_rows,
         reduced=None,
         core=None,
         categories=design.categories,
+        sigma_formula="" if design.sigma is None else design.sigma.terms.formula,
         plan=design.plan,
     )
 

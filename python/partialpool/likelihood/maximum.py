@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from partialpool import limits
 from partialpool.arrays import Array
+from partialpool.design import GroupFactor
 from partialpool.engine.engine import Priors
 from partialpool.engine.integrable import not_integrable
 from partialpool.errors import InputError
@@ -18,6 +19,7 @@ from partialpool.likelihood.integrals import factor_of
 from partialpool.likelihood.search import FAR, Found, determined, parts_of, search
 from partialpool.model.model import Group
 from partialpool.model.pooling import Pooled
+from partialpool.model.scales import predictors
 
 
 class GroupMaximum(Struct, frozen=True):
@@ -64,7 +66,8 @@ class Maximum(Struct, frozen=True):
     several : bool
         Whether searches from different starts ended in different maxima.
     scalars, errors : dict of float
-        Thresholds, or dispersion parameters other than sigma, and their standard errors.
+        Thresholds, coefficients of log sigma, or dispersion parameters other than sigma, and their
+        standard errors.
     quadrature : int
         Nodes for each coefficient of a level by which levels were integrated out; 1 is Laplace's
         formula, 0 means exactly.
@@ -104,14 +107,15 @@ def check_maximised(
             f'priors are given with method="{method}", and they have no part in it',
             remedy="leave them out, or leave `method` out to sample the posterior",
         )
-    apart = [factor.name for factor in pooled.design.factors if not factor.pooled]
+    factors = [factor for one in predictors(pooled.design) for factor in one.factors]
+    apart = [factor.name for factor in factors if not factor.pooled]
     if apart:
         raise InputError(
             f'method="{method}" estimates how much levels differ, and without pooling the levels '
             f"of `{apart[0]}` have no common distribution",
             remedy='use pooling="partial" or "complete", or leave `method` out',
         )
-    for factor in pooled.design.factors:
+    for factor in factors:
         widest = max((stop - start for start, stop, tied in factor.blocks if tied), default=0)
         if widest > limits.CORRELATED_REML:
             raise InputError(
@@ -119,17 +123,22 @@ def check_maximised(
                 f"coefficients a level, and those of `{factor.name}` have {widest}",
                 remedy="write `||` for `|`, or leave `method` out to sample the posterior",
             )
-    if pooled.family.conjugate:
+    if is_closed(pooled):
         _check_gaussian(method, pooled, quadrature)
     else:
-        _check_generalised(method, pooled, quadrature)
+        _check_generalised(method, pooled, quadrature, factors)
+
+
+def is_closed(pooled: Pooled) -> bool:
+    """Whether levels integrate out in closed form."""
+    return pooled.family.conjugate and pooled.design.sigma is None
 
 
 def _check_gaussian(method: str, pooled: Pooled, quadrature: int) -> None:
     obstacle = not_integrable(pooled, {})
     if obstacle is not None:
         raise InputError(
-            f'method="{method}" has no formula of sigma, and {obstacle}',
+            f'method="{method}" cannot fit this model: {obstacle}',
             remedy="leave `method` out to sample the posterior",
         )
     if quadrature > 1:
@@ -139,17 +148,16 @@ def _check_gaussian(method: str, pooled: Pooled, quadrature: int) -> None:
         )
 
 
-def _check_generalised(method: str, pooled: Pooled, quadrature: int) -> None:
-    name, factors = pooled.family.name, pooled.design.factors
+def _check_generalised(
+    method: str, pooled: Pooled, quadrature: int, factors: list[GroupFactor]
+) -> None:
     if method == "reml":
+        what = "the family is " + pooled.family.name
+        if pooled.family.conjugate:
+            what = "log sigma has a formula of its own"
         raise InputError(
-            f'method="reml" is for Gaussian models, and the family is {name}',
+            f'method="reml" is for Gaussian models of one residual sd, and {what}',
             remedy='use method="ml", or leave `method` out to sample the posterior',
-        )
-    if pooled.design.sigma is not None:
-        raise InputError(
-            'method="ml" has no formula of sigma',
-            remedy="leave `method` out to sample the posterior",
         )
     if quadrature > 1 and (len(factors) != 1 or len(factors[0].terms) > 2):
         raise InputError(

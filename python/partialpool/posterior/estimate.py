@@ -147,10 +147,10 @@ class Estimate(Answer):
 
     @property
     def _scalars(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Thresholds; and what describes the spread around the predictor."""
+        """Thresholds, or coefficients of log sigma; and what describes the spread."""
         found = self.maximum
         known = dict(found.scalars) if found.sigma is None else {"sigma": found.sigma}
-        early = {name: x for name, x in known.items() if called.kind_of(name) == "threshold"}
+        early = {name: x for name, x in known.items() if called.kind_of(name) in ("b", "threshold")}
         return early, {name: x for name, x in known.items() if name not in early}
 
     @cached_property
@@ -239,10 +239,9 @@ class Estimate(Answer):
         """
         import pandas as pd
 
-        if not self.model.family.conjugate:
+        if self.maximum.quadrature:
             raise NotYetError(
-                f"profiles of the likelihood are not there yet for the {self.model.family.name} "
-                "family",
+                f"profiles of the likelihood are not there yet for {self._kind}",
                 remedy="see the intervals of `summary()`, or leave `method` out to sample",
             )
         level = self.provenance.interval if level is None else check_interval(level, "level")
@@ -301,13 +300,18 @@ class Estimate(Answer):
         >>> found.table["mean"][["icc", "r2_marginal"]].round(2).to_dict()
         {'icc': 0.16, 'r2_marginal': 0.09}
         """
-        if not self.model.family.conjugate:
+        if self.maximum.quadrature:
             raise NotYetError(
-                "`variance` of an estimate is not there yet for the "
-                f"{self.model.family.name} family",
+                f"`variance` of an estimate is not there yet for {self._kind}",
                 remedy="leave `method` out to sample, and ask the fit",
             )
         return variance_at(self.model, self.pooled.design, self.maximum)
+
+    @property
+    def _kind(self) -> str:
+        if self.model.sigma_formula:
+            return "models with a formula of sigma"
+        return f"the {self.model.family.name} family"
 
     @property
     def vcov(self) -> pd.DataFrame:
@@ -362,7 +366,10 @@ class Estimate(Answer):
                 "whether two estimates are of the same rows cannot be told after one pass over "
                 "the table"
             )
-        return Side(self.formula, self.method, self.pooled.rows, self.maximum)
+        likelihood = f"{self.model.family.name} family with the {self.model.link} link"
+        sigma = f", log sigma {self.model.sigma_formula}" if self.model.sigma_formula else ""
+        formula = f"{self.formula}{sigma}"
+        return Side(formula, likelihood, self.method, self.pooled.rows, self.maximum)
 
     # How good it is
 

@@ -13,6 +13,7 @@ from partialpool.arrays import Array
 from partialpool.design import Design, GroupFactor
 from partialpool.errors import EngineError, InputError
 from partialpool.likelihood import Maximum
+from partialpool.model.scales import Predictor, predictors
 from partialpool.numerals import formatted
 from partialpool.words.page import Answer, Page
 from partialpool.words.table import ResultColumn, ResultTable
@@ -25,9 +26,10 @@ ROUNDING = 1e-6
 
 
 class Side(Struct, frozen=True, eq=False):
-    """One of two estimates that are compared."""
+    """One of two estimates that are compared; `likelihood` says family and link."""
 
     formula: str
+    likelihood: str
     method: str
     design: Design
     maximum: Maximum
@@ -196,6 +198,11 @@ def _check_alike(one: Side, other: Side) -> None:
             f'one estimate is by method="{one.method}", the other by method="{other.method}"',
             remedy="fit both by the same method",
         )
+    if one.likelihood != other.likelihood:
+        raise InputError(
+            f"one estimate is of the {one.likelihood}, the other of the {other.likelihood}",
+            remedy="compare such models by `aic`",
+        )
     a, b = one.design, other.design
     given = [(a.y, b.y), (a.weights, b.weights), (a.se, b.se), (a.total_offset, b.total_offset)]
     if not all(_same(x, y) for x, y in given):
@@ -219,20 +226,37 @@ def _same(one: Array | None, other: Array | None) -> bool:
 
 def _not_nested(small: Design, large: Design) -> str | None:
     """Say why a model is not nested in another, if so."""
+    for (one, name), (other, _) in zip(_predictors(small), _predictors(large), strict=True):
+        obstacle = _not_among(one, other, name)
+        if obstacle is not None:
+            return obstacle
+    return None
+
+
+def _predictors(design: Design) -> list[tuple[Predictor, str]]:
+    """Give the predictor of the mean, and that of log sigma, a constant where it has no formula."""
+    main, *others = predictors(design)
+    constant = Predictor("sigma", ("Intercept",), (), np.ones((design.n_rows, 1)), ())
+    of_sigma = others[0] if others else constant
+    return [(main, ""), (of_sigma, " of log sigma")]
+
+
+def _not_among(small: Predictor, large: Predictor, name: str) -> str | None:
+    """Say why terms of a predictor are not among those of another, if so."""
     basis = np.linalg.qr(large.X / (np.linalg.norm(large.X, axis=0) + 1e-300))[0]
     size = np.linalg.norm(small.X, axis=0)
     beside = np.linalg.norm(small.X - basis @ (basis.T @ small.X), axis=0)
     for k in np.flatnonzero(beside > 1e-8 * size):
-        return f"`{small.columns[k]}` is no combination of the population terms of the other"
+        return f"`{small.columns[k]}` is no combination of the population terms{name} of the other"
     for factor in small.factors:
         same = [own for own in large.factors if _same_levels(factor, own)]
         if not same:
-            return f"the other has no group terms of `{factor.name}`"
+            return f"the other has no group terms{name} of `{factor.name}`"
         missing = [term for term in factor.terms if term not in same[0].terms]
         if missing:
-            return f"the other has no `{missing[0]}` by `{factor.name}`"
+            return f"the other has no `{missing[0]}`{name} by `{factor.name}`"
         if not _pairs(factor) <= _pairs(same[0]):
-            return f"coefficients of `{factor.name}` do not correlate in the other"
+            return f"coefficients{name} of `{factor.name}` do not correlate in the other"
     return None
 
 

@@ -11,7 +11,7 @@ from partialpool.finding import Finding, about_all
 from partialpool.likelihood import Maximum
 from partialpool.model import Model
 from partialpool.numerals import number, percent
-from partialpool.words.fit import common_facts, rows_words, section
+from partialpool.words.fit import RATIO_OF_SIGMA, common_facts, rows_words, section
 from partialpool.words.page import Page
 from partialpool.words.table import ResultColumn, ResultTable
 
@@ -77,8 +77,9 @@ def _heading(estimate: Estimated) -> list[str]:
     model, facts = estimate.model, estimate.provenance
     name = "REML criterion" if estimate.method == "reml" else "deviance"
     return [
+        *([f"log sigma {model.sigma_formula}"] if model.sigma_formula else []),
         *rows_words(model, facts),
-        f"{NAMES[estimate.method]}{_integrated(estimate.maximum)}, without priors; "
+        f"{NAMES[estimate.method]}{_integrated(estimate)}, without priors; "
         f"{facts.seconds:.2f} s, "
         f"partialpool {facts.versions.get('partialpool', '')}",
         f"{name} {estimate.deviance:.2f} (log likelihood {estimate.log_likelihood:.2f}), "
@@ -86,9 +87,11 @@ def _heading(estimate: Estimated) -> list[str]:
     ]
 
 
-def _integrated(found: Maximum) -> str:
+def _integrated(estimate: Estimated) -> str:
     """How levels were integrated out, where that is not exact."""
-    if not found.groups or not found.quadrature:
+    found, model = estimate.maximum, estimate.model
+    normal = model.family.conjugate and all(group.predictor == "mu" for group in model.groups)
+    if not found.groups or not found.quadrature or normal:
         return ""
     if found.quadrature == 1:
         return " by Laplace's approximation"
@@ -113,6 +116,7 @@ def _table(estimate: Estimated, values: Mapping[str, Array]) -> ResultTable:
 def _facts(estimate: Estimated) -> dict[str, Any]:
     return {
         **common_facts(estimate.model, estimate.provenance),
+        "sigma": estimate.model.sigma_formula or None,
         "log_likelihood": estimate.log_likelihood,
         "deviance": estimate.deviance,
         "n_parameters": estimate.n_parameters,
@@ -125,6 +129,8 @@ def _facts(estimate: Estimated) -> dict[str, Any]:
 def _notes(estimate: Estimated, *, profiled: bool) -> Iterator[str]:
     """Give the sentences that stand under the table."""
     yield _profile_words(estimate) if profiled else _wald_words(estimate)
+    if estimate.model.sigma_formula:
+        yield RATIO_OF_SIGMA
     if estimate.method == "reml":
         yield "AIC and BIC of REML compare models with the same population terms."
 

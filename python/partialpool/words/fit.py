@@ -35,6 +35,8 @@ NO_FINDING_APPROXIMATE = (
     "there are enough."
 )
 
+RATIO_OF_SIGMA = "exp(b_sigma) multiplies the residual sd."
+
 PREDICTORS = {"mu": "coefficients", "sigma": "coefficients of log sigma"}
 
 
@@ -190,7 +192,7 @@ def scale_note(fit: Posterior) -> str | None:
     words = scale_words(fit.model)
     if not fit.model.sigma_formula:
         return words
-    return " ".join(filter(None, [words, "exp(b_sigma) multiplies the residual sd."]))
+    return " ".join(filter(None, [words, RATIO_OF_SIGMA]))
 
 
 def intercept_note(fit: Posterior) -> str | None:

@@ -107,7 +107,7 @@ impl<'a> Given<'a> {
         let penalty = 0.5 * levels.u.iter().map(|u| squares(u)).sum::<f64>();
         let mut eta = vec![0.0; of.base.len()];
         of.fill(c, &levels.r, &mut eta);
-        let whole = of.logp(&eta, &at.values) - penalty + 0.5 * squares(&z);
+        let whole = of.observed().logp(&eta, &at.values) - penalty + 0.5 * squares(&z);
         let (value, off, wider) = levelled(self, climb, &z, (&levels, eta), &mut more);
         [whole + drawn, value + drawn, off, wider]
     }

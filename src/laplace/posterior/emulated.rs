@@ -213,7 +213,7 @@ impl Emulated {
     ) -> Option<Around> {
         let (mut swift, mut steady) = (&numbers.swift[..], &numbers.steady[..]);
         let c = fill_population(&mut swift, &mut steady, of.n_coefficients(), climb);
-        let groupings = &of.model.parts[0].columns.groupings;
+        let groupings = &of.columns().groupings;
         let mut sum = |n: usize| add(take(&mut swift, n), take(&mut steady, n));
         let u = groupings.iter().map(|g| sum(g.n_levels * g.q)).collect();
         let Some(elimination) = &mut climb.elimination else {
@@ -257,7 +257,7 @@ fn add(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
-fn take<'a>(from: &mut &'a [f64], n: usize) -> &'a [f64] {
+pub fn take<'a>(from: &mut &'a [f64], n: usize) -> &'a [f64] {
     let (own, rest) = from.split_at(n);
     *from = rest;
     own

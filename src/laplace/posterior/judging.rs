@@ -71,7 +71,7 @@ impl Posterior {
     /// How many draws are judged where their weights are not equal.
     fn n_judged(&self) -> usize {
         let lead = self.products.as_ref().map(|products| products.lead().q);
-        let each = self.base.len() * lead.map_or(1, evaluations_of_a_row);
+        let each = self.model.likelihood.n_rows() * lead.map_or(1, evaluations_of_a_row);
         (EVALUATIONS / each.max(1)).clamp(FEW, MANY)
     }
 }

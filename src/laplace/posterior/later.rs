@@ -13,7 +13,7 @@ pub fn levels(drawn: &InStages, rows: &[f64], threads: usize) -> Option<Vec<Vec<
     let rows: Vec<&[f64]> = rows.chunks_exact(drawn.n_outputs()).collect();
     let mut found: Vec<Vec<f64>> = Vec::new();
     let mut by_row: Vec<Vec<&mut [f64]>> = rows.iter().map(|_| Vec::new()).collect();
-    let groupings = &drawn.of.model.parts[0].columns.groupings;
+    let groupings = &drawn.of.columns().groupings;
     for grouping in groupings {
         let count = rows.len() * grouping.n_levels * grouping.q;
         let mut own = Vec::new();
@@ -39,11 +39,11 @@ pub fn levels(drawn: &InStages, rows: &[f64], threads: usize) -> Option<Vec<Vec<
 }
 
 fn some(drawn: &mut InStages, rows: &[&[f64]], out: &mut [Vec<&mut [f64]>]) -> Option<()> {
-    let (p, d) = (drawn.of.n_coefficients(), drawn.dims().0);
+    let d = drawn.dims().0;
     let thetas: Vec<&[f64]> = rows.iter().map(|row| &row[row.len() - 1 - d..][..d]).collect();
     let numbers = drawn.numbers(&thetas);
     for (((row, theta), numbers), out) in rows.iter().zip(thetas).zip(numbers).zip(out) {
-        let population = Population::again(row[..p].to_vec(), row[row.len() - 1]);
+        let population = Population::again(drawn.of.coefficients_of(row), row[row.len() - 1]);
         let found = drawn.levels(theta, &population, numbers)?;
         out.iter_mut().zip(&found).for_each(|(out, found)| out.copy_from_slice(found));
     }

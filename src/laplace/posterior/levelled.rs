@@ -53,9 +53,9 @@ pub fn levelled(
     (drawn, mut eta): (&Levels, Vec<f64>),
     rng: &mut ChaCha8Rng,
 ) -> (f64, f64, f64) {
-    let groupings = &given.of.model.parts[0].columns.groupings;
+    let groupings = &given.of.columns().groupings;
     let Some(elimination) = &climb.elimination else {
-        return (given.of.logp(&eta, &given.at.values), f64::NAN, f64::NAN);
+        return (given.of.observed().logp(&eta, &given.at.values), f64::NAN, f64::NAN);
     };
     let lead = elimination.data.lead;
     let (grouping, n) = (&groupings[lead], eta.len());
@@ -93,7 +93,7 @@ pub fn levelled(
         let both = logs.iter_mut().zip(drawn);
         both.for_each(|(log, squares)| *log += 0.5 * squares + weight.ln());
     }
-    let of_others = given.of.apart(&given.at.values) + outside - penalty;
+    let of_others = given.of.observed().apart(&given.at.values) + outside - penalty;
     let (total, off, wider) = pulp::Arch::new().dispatch(Averages { nodes: &nodes, logs, q });
     (total + of_others, off, wider)
 }
@@ -146,17 +146,22 @@ impl pulp::WithSimd for ByLevel<'_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _simd: S) {
         let Self { from, given, along, nodes, codes, sums } = self;
-        let (mut eta, mut each) = ([0.0; CHUNK], [0.0; CHUNK]);
-        for (first, codes) in (0..).step_by(CHUNK).zip(codes.chunks(CHUNK)) {
+        let (mut eta, mut each) = ([0.0; 2 * CHUNK], [0.0; CHUNK]);
+        let observed = given.of.observed();
+        let (n, kinds) = (observed.likelihood.n_rows(), observed.n_predictors());
+        for (first, codes) in (0..).step_by(CHUNK).zip(codes[..n].chunks(CHUNK)) {
             let rows = first..first + codes.len();
-            let (eta, each) = (&mut eta[..codes.len()], &mut each[..codes.len()]);
+            let (eta, each) = (&mut eta[..kinds * codes.len()], &mut each[..codes.len()]);
             for (node, sums) in nodes.iter().zip(&mut *sums) {
-                eta.copy_from_slice(&from.eta[rows.clone()]);
-                for (step, along) in node.iter().zip(along).filter(|(step, _)| **step != 0.0) {
-                    let along = &along.eta[rows.clone()];
-                    eta.iter_mut().zip(along).for_each(|(eta, along)| *eta += step * along);
+                for (kind, eta) in eta.chunks_exact_mut(codes.len()).enumerate() {
+                    let rows = kind * n + rows.start..kind * n + rows.end;
+                    eta.copy_from_slice(&from.eta[rows.clone()]);
+                    for (step, along) in node.iter().zip(along).filter(|(step, _)| **step != 0.0) {
+                        let along = &along.eta[rows.clone()];
+                        eta.iter_mut().zip(along).for_each(|(eta, along)| *eta += step * along);
+                    }
                 }
-                given.of.each_row(rows.clone(), eta, &given.at.values, each);
+                observed.each_row(rows.clone(), eta, &given.at.values, each);
                 let mut rest = &*each;
                 for run in codes.chunk_by(|a, b| a == b) {
                     let (own, others) = rest.split_at(run.len());

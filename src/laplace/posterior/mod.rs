@@ -1,4 +1,4 @@
-//! An approximate posterior of a model of any family with one linear predictor.
+//! An approximate posterior of a model of any family.
 //!
 //! θ are the sds and correlations of the group coefficients, and dispersion parameters or the
 //! increments of thresholds. Given θ, population coefficients c and group coefficients `r = m + Λu`
@@ -32,11 +32,11 @@ use levelled::JUDGED;
 pub use staged::InStages;
 
 use super::Scales;
+use super::observed::{Observed, tied};
 use super::rows::{Integrand, weighing};
 use crate::blocks::{Products, Weighing};
 use crate::covariance::Covariance;
-use crate::family::Likelihood;
-use crate::general::{Dispersion, General, GroupPrior, PriorRow, n_scales};
+use crate::general::{Dispersion, Factor, General, GroupPrior, PriorRow, n_scales};
 use crate::marginal::{Parameters, Scale};
 use crate::predictor::Columns;
 use std::sync::Arc;
@@ -53,29 +53,50 @@ pub struct Posterior {
     products: Option<Arc<Products>>,
     /// What the rows' predictors are where c and u are 0.
     base: Vec<f64>,
+    /// Where there are two linear predictors.
+    tied: Option<Tied>,
+    /// Priors of the coefficients c of all predictors, one after another.
+    priors: Vec<PriorRow>,
+}
+
+/// Two linear predictors as one of three kinds of rows: see [`crate::laplace::observed`].
+struct Tied {
+    columns: Columns,
+    t: f64,
+}
+
+impl Tied {
+    fn of(model: &General) -> Option<Self> {
+        let [mean, of_sigma] = &model.parts[..] else { return None };
+        let n = of_sigma.columns.n;
+        let mut log_sigma = vec![0.0; n];
+        of_sigma.columns.fill(0..n, &of_sigma.coefficients.around(), &[], &mut log_sigma);
+        let t = (log_sigma.iter().sum::<f64>() / n.max(1) as f64).exp();
+        Some(Self { columns: tied(&mean.columns, &of_sigma.columns, t), t })
+    }
 }
 
 impl Posterior {
     /// Or why coefficients do not integrate out nearly.
     pub fn new(model: Arc<General>) -> Result<Self, String> {
-        let [part] = &model.parts[..] else {
-            return Err("there is a second linear predictor".into());
-        };
         let dims = dims(&model);
         if dims > MOST {
             return Err(format!(
                 "sds, correlations and dispersion have {dims} numbers, and it takes {MOST} at most"
             ));
         }
-        if part.coefficients.bounded.iter().any(Option::is_some) {
+        if model.parts.iter().any(|part| part.coefficients.bounded.iter().any(Option::is_some)) {
             return Err("a population coefficient has a prior with bounds".into());
         }
-        let columns = &part.columns;
+        let tied = Tied::of(&model);
+        let columns = tied.as_ref().map_or(&model.parts[0].columns, |tied| &tied.columns);
         let n = columns.n;
         let mut base =
             if columns.offset.is_empty() { vec![0.0; n] } else { columns.offset.clone() };
         let (mut covariances, mut sd) = (Vec::new(), Vec::new());
-        for (factor, grouping) in part.factors.iter().zip(&columns.groupings) {
+        for (factor, grouping) in
+            model.parts.iter().flat_map(|p| &p.factors).zip(&columns.groupings)
+        {
             match &factor.prior {
                 GroupPrior::Hierarchical { sd: own, covariance } => {
                     covariances.push(covariance.clone());
@@ -98,8 +119,8 @@ impl Posterior {
             sampled_map: Vec::new(),
             sampled_shift: Vec::new(),
         };
-        let products = products.map(Arc::new);
-        Ok(Self { parameters, weighing, products, base, model })
+        let (products, priors) = (products.map(Arc::new), priors(&model));
+        Ok(Self { parameters, weighing, products, base, tied, priors, model })
     }
 
     /// All parameters but coefficients of levels: the first numbers of a row of output.
@@ -114,7 +135,7 @@ impl Posterior {
 
     /// Priors of c that are no bounds, each with what is added to its `row · c`.
     fn priors<'a>(&'a self, at: &'a Scales) -> impl Iterator<Item = (&'a PriorRow, f64)> {
-        let own = self.model.parts[0].coefficients.priors.iter().map(|prior| (prior, 0.0));
+        let own = self.priors.iter().map(|prior| (prior, 0.0));
         let thresholds: &[PriorRow] = match &self.model.dispersion {
             Dispersion::Thresholds { priors, .. } => priors,
             Dispersion::Scalars(_) => &[],
@@ -124,10 +145,13 @@ impl Posterior {
 
     /// Where the climb begins: what the model's pilot found, and levels like their population.
     fn start(&self) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let part = &self.model.parts[0];
-        let groupings = &part.columns.groupings;
-        let zeros = groupings.iter().map(|g| vec![0.0; g.n_levels * g.q]).collect();
-        (part.coefficients.around(), zeros)
+        let zeros = self.columns().groupings.iter().map(|g| vec![0.0; g.n_levels * g.q]).collect();
+        (self.model.parts.iter().flat_map(|part| part.coefficients.around()).collect(), zeros)
+    }
+
+    /// Of all predictors, one after another.
+    fn factors(&self) -> impl Iterator<Item = &Factor> {
+        self.model.parts.iter().flat_map(|part| &part.factors)
     }
 }
 
@@ -137,13 +161,33 @@ fn dims(model: &General) -> usize {
     scales.sum::<usize>() + model.dispersion.dim()
 }
 
+/// Priors of each predictor's coefficients as rows over those of all.
+fn priors(model: &General) -> Vec<PriorRow> {
+    let total: usize = model.parts.iter().map(|part| part.coefficients.len()).sum();
+    let mut first = 0;
+    let mut found = Vec::new();
+    for part in &model.parts {
+        for prior in &part.coefficients.priors {
+            let mut row = vec![0.0; total];
+            row[first..first + prior.row.len()].copy_from_slice(&prior.row);
+            found.push(PriorRow { row, ..prior.clone() });
+        }
+        first += part.coefficients.len();
+    }
+    found
+}
+
 impl Integrand for Posterior {
-    fn likelihood(&self) -> &Likelihood {
-        &self.model.likelihood
+    fn observed(&self) -> Observed<'_> {
+        Observed {
+            likelihood: &self.model.likelihood,
+            tie: self.tied.as_ref().map(|tied| tied.t),
+            constant: self.model.constant,
+        }
     }
 
     fn columns(&self) -> &Columns {
-        &self.model.parts[0].columns
+        self.tied.as_ref().map_or(&self.model.parts[0].columns, |tied| &tied.columns)
     }
 
     fn base(&self) -> &[f64] {
@@ -156,10 +200,6 @@ impl Integrand for Posterior {
 
     fn products(&self) -> Option<&Arc<Products>> {
         self.products.as_ref()
-    }
-
-    fn constant(&self) -> f64 {
-        self.model.constant
     }
 
     fn n_coefficients(&self) -> usize {

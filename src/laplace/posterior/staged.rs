@@ -2,14 +2,15 @@
 
 use super::Posterior;
 use super::draws::{Around, Given, Population};
-use super::emulated::{Emulated, Node, Numbers};
+use super::emulated::{Emulated, Node, Numbers, take};
 use super::judging::Judging;
 use super::levelled::{JUDGED, LEVELS};
 use super::nearby::Modes;
-use crate::general::GroupPrior;
+use crate::general::{GroupPrior, n_scales};
 use crate::laplace::climb::CLOSE;
+use crate::laplace::observed::Said;
 use crate::laplace::point::{Start, inward};
-use crate::laplace::rows::{Integrand, Said};
+use crate::laplace::rows::Integrand;
 use crate::laplace::{Climb, Point, Scales, Top};
 use crate::marginal::Scales as Coordinates;
 use crate::sampler::Staged;
@@ -88,7 +89,7 @@ impl InStages {
         self.log_prior =
             model.dispersion.at(u, &mut self.at.values, &mut self.slopes, &mut self.by_dispersion);
         let (joined, total, mut first) = (self.coordinates.lambda(), of.parameters.covariance.q, 0);
-        let lambda = model.parts[0].factors.iter().map(|factor| match &factor.prior {
+        let lambda = of.factors().map(|factor| match &factor.prior {
             GroupPrior::Hierarchical { sd, .. } => {
                 let (q, from) = (sd.len(), first);
                 first += q;
@@ -198,7 +199,7 @@ impl InStages {
         let given = Given::new(&self.of, &self.at, &around, population);
         let (z, _) = given.numbers();
         let mut levels = given.levels(&mut self.climb, &z).r;
-        for (factor, r) in self.of.model.parts[0].factors.iter().zip(&mut levels) {
+        for (factor, r) in self.of.factors().zip(&mut levels) {
             if let GroupPrior::Normal { mean, .. } = &factor.prior {
                 r.iter_mut().zip(mean.iter().cycle()).for_each(|(r, mean)| *r += mean);
             }
@@ -219,18 +220,17 @@ impl InStages {
             out[next..next + values.len()].copy_from_slice(values);
             next += values.len();
         };
-        put(&drawn.c);
         let covariance = &self.of.parameters.covariance;
         let (mut sd, mut cor) = (vec![0.0; covariance.q], vec![0.0; covariance.n_correlations()]);
         self.coordinates.write(&self.of.parameters, 1.0, &mut sd, &mut cor);
-        let (mut sd, mut cor) = (&sd[..], &cor[..]);
-        for factor in &self.of.model.parts[0].factors {
-            if let GroupPrior::Hierarchical { sd: own, covariance } = &factor.prior {
-                let (own, others) = sd.split_at(own.len());
-                put(own);
-                let (own, other_cor) = cor.split_at(covariance.n_correlations());
-                put(own);
-                (sd, cor) = (others, other_cor);
+        let (mut c, mut sd, mut cor) = (&drawn.c[..], &sd[..], &cor[..]);
+        for part in &self.of.model.parts {
+            put(take(&mut c, part.coefficients.len()));
+            for factor in &part.factors {
+                if let GroupPrior::Hierarchical { sd: own, covariance } = &factor.prior {
+                    put(take(&mut sd, own.len()));
+                    put(take(&mut cor, covariance.n_correlations()));
+                }
             }
         }
         put(&self.at.values);
@@ -241,6 +241,16 @@ impl InStages {
 }
 
 impl Posterior {
+    /// Those of all predictors, in a row of output.
+    pub fn coefficients_of(&self, row: &[f64]) -> Vec<f64> {
+        let (mut rest, mut c) = (row, Vec::new());
+        for part in &self.model.parts {
+            c.extend(take(&mut rest, part.coefficients.len()));
+            take(&mut rest, part.factors.iter().map(n_scales).sum());
+        }
+        c
+    }
+
     /// For each sampled sd, what the rows of a level tell of a coefficient, on the average.
     fn information(&self) -> Vec<f64> {
         let (c, zeros) = self.start();
@@ -249,11 +259,14 @@ impl Posterior {
         let mut values = vec![0.0; self.model.n_values()];
         let (u, n) = (self.model.start_of_dispersion(), self.model.dispersion.dim());
         self.model.dispersion.at(u, &mut values, &mut vec![0.0; n], &mut vec![0.0; n]);
-        let known = self.slopes(&eta, &values, &mut said).is_some();
-        self.curvatures(&eta, &values, &mut said);
-        let part = &self.model.parts[0];
+        let observed = self.observed();
+        let known = observed.slopes(&eta, &values, &mut said).is_some();
+        observed.curvatures(&eta, &values, &mut said);
+        if observed.tie.is_some() {
+            observed.downwards(&mut said.curvatures);
+        }
         let mut found = Vec::new();
-        for (factor, grouping) in part.factors.iter().zip(&part.columns.groupings) {
+        for (factor, grouping) in self.factors().zip(&self.columns().groupings) {
             if !matches!(factor.prior, GroupPrior::Hierarchical { .. }) {
                 continue;
             }
