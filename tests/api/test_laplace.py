@@ -148,7 +148,6 @@ def test_few_draws_are_no_judgement_and_warmup_has_no_part():
     ("formula", "options", "words"),
     [
         ("z ~ x + (1 | g)", {"family": "gaussian"}, "integrate out exactly"),
-        ("z ~ x + (1 | g)", {"family": "student_t", "sigma": "~ x"}, "one linear predictor"),
         ("y ~ x + (1 | g)", {"priors": {"b[x]": "uniform(0, 2)"}}, "prior with bounds"),
         ("y ~ x + (1 + x + z + x:z | g)", {}, "10 numbers, and it takes 8 at most"),
         ("y ~ x + (1 | g)", {"quadrature": 5}, "quadrature"),

@@ -68,6 +68,41 @@ def test_the_posterior_is_nearly_that_of_nuts(family, groups, pooling):
     assert np.sqrt(np.nanmean(away**2)) < 0.1 if pooling != "complete" else levels.empty
 
 
+@pytest.mark.parametrize(
+    ("family", "groups", "sigma"),
+    [
+        ("gaussian", "(x | g)", "~ x"),
+        ("gaussian", "(1 | g)", "~ x + (1 | g)"),
+        ("lognormal", "(1 | h)", "~ (1 | g)"),
+        ("student_t", "(1 | g)", "~ x"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+def test_with_a_formula_of_sigma_too(family, groups, sigma):
+    rng = np.random.default_rng(7)
+    g = np.repeat(np.arange(30), 25)
+    x, h = rng.normal(size=len(g)), rng.integers(0, 8, len(g))
+    noise = rng.standard_t(6, len(g)) if family == "student_t" else rng.normal(size=len(g))
+    log_sigma = -0.5 + 0.4 * x + rng.normal(0, 0.4, 30)[g] * ("g" in sigma)
+    y = 1 + 0.5 * x + rng.normal(0, 0.7, 30)[g] + rng.normal(0, 0.5, 8)[h] * ("h" in groups)
+    y = y + np.exp(log_sigma) * noise
+    data = pd.DataFrame({"x": x, "g": g, "h": h, "y": np.exp(y) if family == "lognormal" else y})
+    (fit, walk), (own, other) = both(f"y ~ x + {groups}", data, family, sigma=sigma)
+    off = np.abs(own["mean"] - other["mean"])
+    assert (off < 4 * np.hypot(own["mcse"], other["mcse"]) + OFF * other["sd"]).all()
+    assert (np.abs(np.log(own["sd"] / other["sd"])) < WIDE + 0.08).all()  # 4 errors of an sd
+    of_it = [finding for finding in fit.findings if finding.code.startswith("approx")]
+    assert all(finding.level == "info" for finding in of_it)
+    levels, others = fit.coefficients(), walk.coefficients()
+    assert len(levels) == sum(len(group.levels) * len(group.terms) for group in fit.model.groups)
+    away = (levels["mean"] - others["mean"]) / others["sd"]
+    assert np.sqrt(np.mean(away**2)) < 0.1
+    new = pd.DataFrame({"x": [-1.0, 0.0, 1.0], "g": [3, 3, "new"], "h": [1, 1, 2]})
+    one, two = (f.predict(new, kind="observation") for f in (fit, walk))
+    wide = [predicted["upper"] - predicted["lower"] for predicted in (one, two)]
+    assert np.allclose(np.log(wide[0] / wide[1]), 0, atol=0.2)
+
+
 @pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
 def test_where_it_is_not_good_it_says_so_and_by_how_much():
     data = table("bernoulli", levels=60, rows=3, seed=3, sd=2.0)
