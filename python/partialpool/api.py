@@ -96,11 +96,11 @@ def fit(
         Engine: "marginal" integrates coefficients out (Gaussian, one grouping factor), "nuts"
         samples all parameters of any model, "metropolis" is the textbook's random walk, to compare
         with. "auto" takes the first that can. "laplace" is an approximation for families other than
-        gaussian: coefficients given scales and dispersion are taken for normal; the fit says how
-        good that is, by weights that exact densities give its draws. "reml" and "ml" do not sample:
-        they find the maximum of the (restricted) likelihood, as lme4 and glmmTMB do. That of
-        families other than gaussian ("ml") integrates levels by Laplace's approximation, or by
-        `quadrature`.
+        gaussian, and for `sigma`: coefficients given scales and dispersion are taken for normal;
+        the fit says how good that is, by weights that exact densities give its draws. "reml" and
+        "ml" do not sample: they find the maximum of the (restricted) likelihood, as lme4 and
+        glmmTMB do. That of families other than gaussian, or with `sigma`, ("ml") integrates levels
+        by Laplace's approximation, or by `quadrature`.
     sigma : str, optional
         Formula of log sigma, such as ``"~ x + (1 | id)"``: the residual sd may depend on
         predictors and differ between levels. Its parameters are ``b_sigma``, ``sd_sigma_id`` …
@@ -145,9 +145,10 @@ def fit(
         that need single rows, such as `loo`, are not to be had. By default so with more than
         5 million rows, where the model allows it.
     quadrature : int, optional
-        Of ``method="ml"`` with families other than gaussian: nodes of adaptive Gauss-Hermite
-        quadrature a level (lme4's ``nAGQ``), for a single factor with one coefficient, or with
-        two, of which each has so many. By default 1, which is Laplace's approximation.
+        Of ``method="ml"`` with families other than gaussian, or with `sigma`: nodes of adaptive
+        Gauss-Hermite quadrature a level (lme4's ``nAGQ``), for a single factor with one
+        coefficient, or with two, of which each has so many. By default 1, which is Laplace's
+        approximation.
 
     Returns
     -------

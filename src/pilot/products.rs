@@ -139,10 +139,7 @@ pub(super) fn add_prior_curvature(part: &Part, at: &Estimate, a: &mut [f64], b: 
     for prior in &part.coefficients.priors {
         let value: f64 = prior.row.iter().zip(&at.c).map(|(w, c)| w * c).sum();
         let x = value + prior.shift;
-        let step = 1e-4 * (1.0 + x.abs());
-        let slope = prior.prior.logp(x).1;
-        let change = prior.prior.logp(x + step).1 - prior.prior.logp(x - step).1;
-        let curvature = (-change / (2.0 * step)).max(0.0);
+        let (slope, curvature) = (prior.prior.logp(x).1, prior.prior.curvature(x).max(0.0));
         for i in 0..p {
             for j in 0..p {
                 a[i * p + j] += curvature * prior.row[i] * prior.row[j];

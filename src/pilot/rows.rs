@@ -21,7 +21,8 @@ const NODES: [(f64, f64); 7] = [
     (2.366_759_410_734_541, 3.075_712_396_758_651e-2),
     (3.750_439_717_725_742, 5.482_688_559_722_179e-4),
 ];
-/// Curvature is found from slopes this far apart at least.
+/// Curvature is found from slopes this far apart at least: of a mean that has the unit of the response,
+/// in residual sds.
 const LEAST_SPREAD: f64 = 1e-3;
 
 /// Weights below this share of their mean are raised to it: steps stay within reason.
@@ -110,11 +111,11 @@ pub(super) fn averaged(
         curvature: vec![0.0; n],
         by_u: vec![0.0; u.len()],
     };
+    let least = least_spread(model, eta, u, which);
+    let spread: Vec<f64> = spread.iter().zip(least).map(|(s, least)| s.max(least)).collect();
     for (node, weight) in NODES {
         let mut eta = eta.to_vec();
-        for (eta, s) in eta[which].iter_mut().zip(spread) {
-            *eta += s.max(LEAST_SPREAD) * node;
-        }
+        eta[which].iter_mut().zip(&spread).for_each(|(eta, s)| *eta += s * node);
         let at = likelihood(model, eta, u);
         mean.logp += weight * at.logp;
         for (by_u, own) in mean.by_u.iter_mut().zip(at.by_u) {
@@ -123,10 +124,23 @@ pub(super) fn averaged(
         // E f″(η + s x) = E x f′(η + s x) / s (Stein).
         for (i, slope) in at.slopes[which].iter().enumerate() {
             mean.slopes[i] += weight * slope;
-            mean.curvature[i] -= weight * node * slope / spread[i].max(LEAST_SPREAD);
+            mean.curvature[i] -= weight * node * slope / spread[i];
         }
     }
     mean
+}
+
+fn least_spread(model: &General, eta: &[Vec<f64>], u: &[f64], which: usize) -> Vec<f64> {
+    let n = eta[which].len();
+    if which > 0 || !model.likelihood.has_sigma() {
+        return vec![LEAST_SPREAD; n];
+    }
+    if let Some(log_sigma) = eta.get(1) {
+        return log_sigma.iter().map(|own| LEAST_SPREAD * own.exp()).collect();
+    }
+    let mut values = vec![0.0; model.n_values()];
+    model.dispersion.at(u, &mut values, &mut vec![0.0; u.len()], &mut vec![0.0; u.len()]);
+    vec![LEAST_SPREAD * values[0]; n]
 }
 
 /// How far the levels' coefficients let each row's predictor vary: its sd, factors independent.

@@ -430,3 +430,17 @@ def test_what_it_cannot_do_is_said(options, says):
     for ask in (estimate.confint, estimate.variance):
         with pytest.raises(pp.InputError, match="a formula of sigma"):
             ask()
+
+
+def test_what_nothing_determines_is_named():
+    # A single row of its own kind that lies where it is expected: its residual sd may be any small one.
+    data = table(np.random.default_rng(3), "gaussian", n=90)
+    data.loc[7, "y"] = 0.3 + 0.5 * data["x"][7] + data.query("g == @data.g[7]")["y"].mean() - 0.4
+    data["kind"] = np.where(np.arange(90) == 7, "one", np.where(np.arange(90) % 2, "a", "b"))
+    fit = pp.fit("y ~ x + (1 | g)", data, sigma="~ kind", method="ml")
+    (finding,) = [one for one in fit.findings if one.level == "error"]
+    assert finding.code == "not-determined"
+    assert "values of `b_sigma[kind[T.one]]`: " in finding.message
+    row = fit.summary().loc["b_sigma[kind[T.one]]"]
+    assert row[["standard_error", "lower", "upper"]].isna().all()
+    assert fit.summary("b")["standard_error"].notna().all()

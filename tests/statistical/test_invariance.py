@@ -98,6 +98,28 @@ def test_scale_of_the_response_with_written_priors():
     assert_same_posterior(stacked(one), stacked(other), [1000, 1000, 1000, 1000, 1, 1000])
 
 
+@pytest.mark.parametrize("method", ["nuts", "laplace"])
+@pytest.mark.parametrize(
+    ("family", "sigma"), [("student_t", None), ("student_t", "~ x"), ("gaussian", "~ x + (1 | id)")]
+)
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+def test_scale_of_the_response_where_coefficients_do_not_integrate_out(method, family, sigma):
+    # Steps of differences must not have a unit: quick pilots are as good, and so are the chains.
+    rng = np.random.default_rng(5)
+    code, x = np.repeat(np.arange(12), 15), rng.normal(size=180)
+    y = 0.3 + 0.5 * x + rng.normal(0, 0.7, 12)[code] + rng.standard_t(5, 180) * np.exp(0.2 * x)
+    fits = []
+    for unit in (1.0, 1e-9, 1e-4, 1e3, 1e7):
+        data = pd.DataFrame({"y": unit * y, "x": x, "id": code})
+        options = {"method": method, "sigma": sigma, "draws": 500, "seed": 2}
+        fit = pp.fit("y ~ x + (1 | id)", data, family=family, **options)
+        fits.append((fit.run.b / unit, fit.summary()["ess_bulk"].min()))
+    (first, least), *others = fits
+    for own, ess in others:
+        assert_same_posterior(own, first)
+        assert ess > 0.6 * least
+
+
 def test_shift_of_a_predictor_leaves_the_population_slope():
     # Default priors, (1 | g): a shift by a whole number loses no digit of x / 64.
     tame = DATA.assign(x=np.round(DATA["x"] * 64) / 64)

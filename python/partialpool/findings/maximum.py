@@ -57,12 +57,15 @@ def _search(model: Model, found: Maximum) -> Iterator[Finding]:
             "Simplify the group term, or leave `method` out to sample with priors.",
         )
     elif not found.determined:
+        loose = ", ".join(f"`{label}`" for label in found.loose) or sds
         yield Finding(
             "not-determined",
             "error",
-            f"The likelihood is the same for very different values of {sds}: the data do not "
+            f"The likelihood is the same for very different values of {loose}: the data do not "
             "determine them.",
-            "Simplify the group term, or give known standard errors (`se=`).",
+            "Leave `method` out to sample with priors, or leave such terms out."
+            if found.loose
+            else "Simplify the group term, or give known standard errors (`se=`).",
         )
     if found.several:
         yield Finding(

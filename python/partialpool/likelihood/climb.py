@@ -25,6 +25,9 @@ SAME = 1e-6
 # Curvature of the deviance, in units in which every parameter's own is 1, below which it is flat.
 FLAT = 1e-6
 
+# Share of a flat direction that makes a parameter one that is not determined.
+PART = 0.3
+
 # Step of differences of deviances, where slopes are not known.
 STEP = 1e-4
 
@@ -173,7 +176,7 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
         hessian = np.zeros_like(hessian)
     size = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
     scaled = hessian / np.outer(size, size)  # whatever the units
-    determined = bool((np.linalg.eigvalsh(scaled) > FLAT).all())
+    loose = _undetermined(of, free, scaled, size)
     joint = np.zeros((len(place.whole),) * 2)
     joint[np.ix_(free, free)] = 2 * np.linalg.pinv(scaled, hermitian=True) / np.outer(size, size)
     # Of coefficients on the scale of the core.
@@ -186,6 +189,10 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
         error = np.sqrt(np.maximum(np.diagonal(own_vcov), 0.0))
         scalars = dict(zip(one.labels, own.tolist(), strict=True)) | scalars
         errors = dict(zip(one.labels, error.tolist(), strict=True)) | errors
+    errors |= {name: math.nan for name in loose if name in errors}
+    for k, name in enumerate(of.predicted[0].labels):
+        if name in loose:
+            vcov[k] = vcov[:, k] = math.nan
     return Maximum(
         b=b,
         vcov=vcov,
@@ -195,12 +202,30 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
         n_parameters=len(b) + len(scalars) + len(of.entries),
         steps=steps,
         converged=found.gain < 1e4 * CONVERGED * (1 + abs(place.value)),
-        determined=determined,
+        determined=not loose,
         several=False,
         scalars=scalars,
         errors=errors,
         quadrature=of.quadrature,
+        loose=tuple(loose),
     )
+
+
+def _undetermined(of: Generalised, free: Ints, scaled: Array, size: Array) -> list[str]:
+    """Name the parameters along which a scaled Hessian is flat."""
+    values, vectors = np.linalg.eigh(scaled)
+    loose = []
+    for vector in vectors[:, values <= FLAT].T:
+        along, shares = np.zeros((2, len(of.start)))
+        along[free], shares[free] = vector / size, np.abs(vector)
+        for one in of.predicted:
+            # Coefficients as written, whatever their units, in place of working ones.
+            own = np.abs(one.at.back @ (along[one.place] * of.sizes[one.place]))
+            own /= np.linalg.norm(one.at.back, axis=1) + 1e-300
+            largest = shares[one.place].max(initial=0.0)
+            shares[one.place] = own * largest / (own.max(initial=0.0) + 1e-300)
+        loose += [name for name, share in zip(of.names, shares, strict=True) if share > PART]
+    return list(dict.fromkeys(loose))
 
 
 def _written(of: Predicted, c: Array, joint: Array) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from partialpool import _core
+from partialpool import _core, called
 from partialpool.arrays import Array
 from partialpool.likelihood.criterion import flat_priors
 from partialpool.model.coordinates import Coordinates
@@ -113,6 +113,22 @@ class Generalised(Struct, frozen=True, dict=True):
             for j in range(first, last)
             if j == i or (tied and j < i)
         )
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What the coordinates of the search are about, parameter by parameter."""
+        first = [called.threshold(1)] * (self.n_c - sum(len(one.labels) for one in self.predicted))
+        found = first + [label for one in self.predicted for label in one.labels]
+        for k, i, j in self.entries:
+            group = self.model.groups[k]
+            cor = dict(zip([tuple(sorted(p)) for p in group.pairs], group.cor_labels, strict=True))
+            found.append(group.sd_labels[i] if i == j else cor[tuple(sorted((i, j)))])
+        if self.thresholds:
+            return [*found, *(called.threshold(k + 2) for k in range(self.thresholds - 1))]
+        return [
+            *found,
+            *(d.name for d in self.model.family.dispersion if d.name in self.model.priors),
+        ]
 
     def coefficients(self, v: Array) -> Array:
         """Working coefficients of all predictors."""

@@ -68,6 +68,8 @@ class Maximum(Struct, frozen=True):
     scalars, errors : dict of float
         Thresholds, coefficients of log sigma, or dispersion parameters other than sigma, and their
         standard errors.
+    loose : tuple of str
+        Which parameters are not determined, where that is known.
     quadrature : int
         Nodes for each coefficient of a level by which levels were integrated out; 1 is Laplace's
         formula, 0 means exactly.
@@ -86,6 +88,7 @@ class Maximum(Struct, frozen=True):
     scalars: dict[str, float] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
     quadrature: int = 0
+    loose: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
