@@ -433,7 +433,7 @@ def test_what_it_cannot_do_is_said(options, says):
 
 
 def test_what_nothing_determines_is_named():
-    # A single row of its own kind that lies where it is expected: its residual sd may be any small one.
+    # A single row of its own kind that lies where it is expected: its sd may be any small one.
     data = table(np.random.default_rng(3), "gaussian", n=90)
     data.loc[7, "y"] = 0.3 + 0.5 * data["x"][7] + data.query("g == @data.g[7]")["y"].mean() - 0.4
     data["kind"] = np.where(np.arange(90) == 7, "one", np.where(np.arange(90) % 2, "a", "b"))
