@@ -1,10 +1,11 @@
-//! Adaptive Gauss–Hermite quadrature, for one factor with one or two coefficients a level: Laplace's
+//! Adaptive Gauss–Hermite quadrature, for factors with one or two coefficients a level: Laplace's
 //! formula is that with one node. Of two it is the product rule in coordinates in which the mode's
 //! curvature is that of independent numbers. Pinheiro & Bates (1995) §2.4; Liu & Pierce (1994).
 
 use super::point::outward;
 use super::{Laplace, Mode, Parameters};
 use crate::linalg::{cholesky, solve_lower_transposed};
+use crate::predictor::Grouping;
 use std::f64::consts::{LN_2, SQRT_2, TAU};
 
 /// Coefficients a level, at most: of q there are as many nodes as n to the power of q.
@@ -31,61 +32,70 @@ impl LogSum {
 }
 
 impl Laplace {
-    /// Log likelihood with these nodes x and weights w of each coefficient, for which
-    /// `∫ f(x) exp(−x²) dx ≈ Σ w f(x)`.
-    pub fn quadrature(
+    /// What Laplace's formula leaves out of the integrals over the coefficients of a factor's levels,
+    /// those of all others being at their mode, by these nodes x and weights w of each coefficient, for
+    /// which `∫ f(x) exp(−x²) dx ≈ Σ w f(x)`. Of a single factor that is all that it leaves out.
+    pub fn left_out(
         &self,
         at: Parameters<'_>,
         mode: &Mode,
+        factor: usize,
         nodes: &[f64],
         weights: &[f64],
     ) -> Option<f64> {
-        let ([grouping], [lambda]) = (&self.columns.groupings[..], at.lambda) else { return None };
-        let (q, n) = (grouping.q, grouping.codes.len());
-        let observed = self.observed();
+        let (grouping, lambda) = (self.columns.groupings.get(factor)?, &at.lambda[factor]);
+        let (q, u) = (grouping.q, &mode.point.u[factor]);
         if q > MOST {
             return None;
         }
-        let (roots, log_det) = self.roots(lambda, &mode.weights)?;
+        let roots = self.roots(factor, lambda, &mode.weights)?;
         let empty = LogSum { largest: f64::NEG_INFINITY, sum: 0.0 };
         let mut sums = vec![empty; grouping.n_levels];
-        let n_rows = self.likelihood.n_rows();
-        let (mut eta, mut each) = (vec![0.0; n], vec![0.0; n_rows]);
+        let mut eta = Vec::new();
+        // Of each level: log density some steps from the mode, and the penalty of u.
+        let mut levels = |steps: &[f64]| -> Vec<f64> {
+            eta.clone_from(&mode.point.eta);
+            grouping.add(0..eta.len(), &outward(lambda, steps), &mut eta);
+            let penalty = |(u, steps): (&[f64], &[f64])| -> f64 {
+                -0.5 * u.iter().zip(steps).map(|(u, step)| (u + step).powi(2)).sum::<f64>()
+            };
+            let both = u.chunks_exact(q.max(1)).zip(steps.chunks_exact(q.max(1)));
+            let mut own: Vec<f64> = both.map(penalty).collect();
+            self.add_rows(grouping, at.aux, &mut eta, &mut own);
+            own
+        };
+        let top = levels(&vec![0.0; u.len()]);
         for product in 0..nodes.len().pow(q as u32) {
             let pick: Vec<usize> =
                 (0..q as u32).map(|a| product / nodes.len().pow(a) % nodes.len()).collect();
             let x: Vec<f64> = pick.iter().map(|&k| SQRT_2 * nodes[k]).collect();
+            // exp(x²) is in it; du = √2 L⁻ᵀ dx of each level, and the density of u has 1/√(2π).
             let weight: f64 = pick.iter().map(|&k| weights[k].ln() + nodes[k].powi(2)).sum();
+            let weight = weight + 0.5 * (LN_2 - TAU.ln()) * q as f64;
             let mut steps = x.repeat(grouping.n_levels);
             for (step, root) in steps.chunks_exact_mut(q).zip(roots.chunks_exact(q * q)) {
                 solve_lower_transposed(root, q, step);
             }
-            eta.copy_from_slice(&mode.point.eta);
-            grouping.add(0..n, &outward(lambda, &steps), &mut eta);
-            let of_rows = &mut eta[..observed.n_predictors() * n_rows];
-            observed.each_row(0..n_rows, of_rows, at.aux, &mut each);
-            // Of each level: log density at the node, the penalty of u and exp(x²) in it.
-            let penalty = |(u, steps): (&[f64], &[f64])| {
-                let squares: f64 = u.iter().zip(steps).map(|(u, step)| (u + step).powi(2)).sum();
-                weight - 0.5 * squares
-            };
-            let levels = mode.point.u[0].chunks_exact(q).zip(steps.chunks_exact(q));
-            let mut own: Vec<f64> = levels.map(penalty).collect();
-            for (&code, logp) in grouping.codes.iter().zip(&each) {
-                own[code as usize] += logp;
-            }
-            sums.iter_mut().zip(own).for_each(|(sum, log)| sum.add(log));
+            let each = levels(&steps).into_iter().zip(&top);
+            sums.iter_mut().zip(each).for_each(|(sum, (log, top))| sum.add(weight + log - top));
         }
-        // du = √2 L⁻ᵀ dx of each level, and the density of u has 1/√(2π).
-        let scale = 0.5 * (LN_2 - TAU.ln()) * (q * grouping.n_levels) as f64 - 0.5 * log_det;
-        let levels: f64 = sums.iter().map(|sum| sum.largest + sum.sum.ln()).sum();
-        let total = observed.apart(at.aux) + scale + levels;
+        let total: f64 = sums.iter().map(|sum| sum.largest + sum.sum.ln()).sum();
         total.is_finite().then_some(total)
     }
 
-    /// Factors of `A = I + ΛᵀZᵀHZΛ` of each level, and the sum of log|A|.
-    fn roots(&self, lambda: &[f64], weights: &[f64]) -> Option<(Vec<f64>, f64)> {
-        let grouping = &self.columns.groupings[0];
+    /// Add up rows by the levels of a factor; predictors are written over.
+    fn add_rows(&self, grouping: &Grouping, aux: &[f64], eta: &mut [f64], sums: &mut [f64]) {
+        let (observed, n) = (self.observed(), self.likelihood.n_rows());
+        let mut each = vec![0.0; n];
+        observed.each_row(0..n, &mut eta[..observed.n_predictors() * n], aux, &mut each);
+        for (&code, logp) in grouping.codes.iter().zip(&each) {
+            sums[code as usize] += logp;
+        }
+    }
+
+    /// Factors of `I + ΛᵀZᵀHZΛ` of each level of a factor.
+    fn roots(&self, factor: usize, lambda: &[f64], weights: &[f64]) -> Option<Vec<f64>> {
+        let grouping = &self.columns.groupings[factor];
         let (q, n) = (grouping.q, grouping.codes.len());
         let identity: Vec<f64> =
             (0..q * q).map(|k| f64::from(u8::from(k % (q + 1) == 0))).collect();
@@ -100,10 +110,9 @@ impl Laplace {
                 *a += weight * along[k / q] * along[k % q];
             }
         }
-        let mut log_det = 0.0;
-        for root in roots.chunks_exact_mut(q * q) {
-            log_det += cholesky(root, q)?;
+        for root in roots.chunks_exact_mut((q * q).max(1)) {
+            cholesky(root, q)?;
         }
-        Some((roots, log_det))
+        Some(roots)
     }
 }

@@ -145,16 +145,19 @@ impl PyLaplace {
         Ok(Some((PyArray1::from_vec(py, by_c), by_g, PyArray1::from_vec(py, by_aux))))
     }
 
-    /// Log likelihood by adaptive quadrature, for one factor with one or two coefficients a level.
-    #[pyo3(signature = (*, mode, nodes, weights))]
-    fn quadrature(
+    /// What Laplace's formula leaves out of the integrals over the levels of a factor with one or two
+    /// coefficients, those of all others being at their mode, by adaptive quadrature.
+    #[pyo3(signature = (*, mode, factor, nodes, weights))]
+    fn left_out(
         &self,
         py: Python<'_>,
         mode: &PyMode,
+        factor: usize,
         nodes: Vec<f64>,
         weights: Vec<f64>,
     ) -> Option<f64> {
-        py.detach(|| self.inner.quadrature(mode.parameters(), &mode.inner, &nodes, &weights))
+        let at = mode.parameters();
+        py.detach(|| self.inner.left_out(at, &mode.inner, factor, &nodes, &weights))
     }
 
     /// Of each factor: covariances of the levels' coefficients (levels × q × q), and how their mode

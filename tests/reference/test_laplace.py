@@ -13,8 +13,9 @@ import pytest
 from scipy import integrate, optimize, stats
 
 import partialpool as pp
-from partialpool.likelihood.climb import Searched
+from partialpool import limits
 from partialpool.likelihood.generalised import build_generalised
+from partialpool.likelihood.place import Searched
 from partialpool.spec import Spec, pose
 
 DATA = Path(__file__).parents[1] / "data"
@@ -56,6 +57,10 @@ FAMILIES = (
     *("bernoulli", "binomial", "poisson", "negbinomial", "gamma", "exponential", "weibull"),
     *("lognormal", "beta", "cumulative", "student_t", "zero_inflated_poisson"),
 )
+
+
+def codes(fit):
+    return [finding.code for finding in fit.findings]
 
 
 def options_of(family):
@@ -215,6 +220,131 @@ def test_cbpp_by_quadrature_as_lme4(link, nodes, b, sd):
     assert np.allclose(summary["estimate"].iloc[:4], b, atol=2e-4)
     assert summary["estimate"]["sd_herd[Intercept]"] == pytest.approx(sd, abs=2e-4)
     assert f"quadrature with {nodes} nodes" in str(found)
+
+
+def test_grouseticks_as_lme4():
+    data = pd.read_csv(DATA / "grouseticks.csv")
+    data["height"] -= data["height"].mean()
+    formula = "ticks ~ factor(year) + height + (1 | brood) + (1 | index) + (1 | location)"
+    found = pp.fit(formula, data, family="poisson", method="ml")
+    assert found.deviance == pytest.approx(1780.542706981, abs=1e-3)
+    summary = found.summary()
+    b = [0.37278646870313, 1.18040749855760, -0.97868689604788, -0.02376040678401]
+    error = [0.196363665437, 0.238119748727, 0.262772674796, 0.003438325874]
+    sds = [0.7500306200386, 0.5415083364103, 0.5287210009327]
+    assert np.allclose(summary["estimate"], [*b, *sds], atol=1e-4)
+    assert np.allclose(summary["standard_error"].iloc[:4], error, rtol=1e-3)
+
+
+CONTRACEPTION = "use ~ age + I(age^2) + urban + children + (1 | district)"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "deviance", "sd"), [(1, 2372.728706598, 0.4752171), (9, 2372.458884977, 0.4786364)]
+)
+def test_contraception_as_lme4(nodes, deviance, sd):
+    data = pd.read_csv(DATA / "contraception.csv")
+    found = pp.fit(CONTRACEPTION, data, family="bernoulli", method="ml", quadrature=nodes)
+    assert found.deviance == pytest.approx(deviance, abs=2e-4)  # lme4 stops before the maximum
+    estimate = found.summary()["estimate"]
+    b = [-1.0354197, 0.0035328, -0.0045632, 0.6967084, 0.8151491, 0.9165219, 0.9153616]
+    assert np.allclose(estimate.iloc[:7], b, atol=6e-4)
+    assert estimate["sd_district[Intercept]"] == pytest.approx(sd, abs=1e-4)
+
+
+TOENAIL = "outcome ~ treatment * visit + (1 | patient)"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "deviance", "estimates", "error"),
+    [
+        (1, 1248.760258954, [-1.450300, -0.013508, -0.805655, -0.235598, 4.759796], 0.9203978),
+        (5, 1250.851293153, [-0.305369, 0.177602, -0.778691, -0.229997, 3.821281], 0.4424228),
+        (25, 1242.421651527, [-0.450784, 0.158118, -0.791549, -0.236020, 4.127021], 0.4786508),
+    ],
+)
+def test_toenail_as_lme4(nodes, deviance, estimates, error):
+    data = pd.read_csv(DATA / "toenail.csv")
+    found = pp.fit(TOENAIL, data, family="bernoulli", method="ml", quadrature=nodes)
+    assert found.deviance == pytest.approx(deviance, abs=1e-5)
+    summary = found.summary()
+    assert np.allclose(summary["estimate"], estimates, atol=2e-5)
+    assert summary["standard_error"].iloc[0] == pytest.approx(error, rel=1e-3)
+
+
+def test_where_laplace_is_rough_it_says_so_and_by_how_much():
+    data = pd.read_csv(DATA / "toenail.csv")
+    found = pp.fit(TOENAIL, data, family="bernoulli", method="ml")
+    (finding,) = [one for one in found.findings if one.code == "laplace-off"]
+    assert finding.level == "warning"
+    assert "`quadrature=15`" in finding.remedy
+    assert found.maximum.moved.label == "sd_patient[Intercept]"
+    assert found.maximum.moved.to == pytest.approx(4.127, abs=0.1)  # in place of 4.76
+    better = pp.fit(TOENAIL, data, family="bernoulli", method="ml", quadrature=25)
+    assert better.maximum.moved is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.filterwarnings("ignore::partialpool.FindingWarning")
+def test_what_would_move_is_where_quadrature_leads(seed):
+    rng = np.random.default_rng(seed)
+    levels, rows = int(rng.integers(40, 400)), int(rng.integers(4, 25))
+    g, sd = np.repeat(np.arange(levels), rows), rng.uniform(0.4, 1.6)
+    x = rng.normal(size=len(g))
+    eta = rng.normal() + 0.5 * x + rng.normal(0, sd, levels)[g]
+    family = ["bernoulli", "poisson"][seed % 2]
+    share = 1 / (1 + np.exp(-eta))
+    y = rng.binomial(1, share) if family == "bernoulli" else rng.poisson(np.exp(eta - 1))
+    fits = [
+        pp.fit("y ~ x + (1 | g)", {"x": x, "g": g, "y": y}, family=family, method="ml", **options)
+        for options in ({}, {"quadrature": 21})
+    ]
+    laplace, exact = (fit.summary()["estimate"] for fit in fits)
+    moved = fits[0].maximum.moved
+    if moved is None:
+        assert abs(laplace["sd_g[Intercept]"] - exact["sd_g[Intercept]"]) < 0.01
+        return
+    assert moved.estimate == pytest.approx(laplace[moved.label])
+    away = exact[moved.label] - moved.estimate
+    error = abs(moved.to - moved.estimate) / moved.errors
+    assert abs(moved.to - exact[moved.label]) < 0.15 * abs(away) + 0.01 * error
+    assert (moved.errors > limits.LAPLACE_OFF) == ("laplace-off" in codes(fits[0]))
+
+
+def test_what_is_left_out_of_crossed_factors_is_that_of_each():
+    rng = np.random.default_rng(4)
+    data = table(rng, "bernoulli", n=90)
+    of, design = generalised("y ~ x + (1 | g) + (x | h)", data, "bernoulli")
+    v = moved(rng, of)
+    here = place(of, v)
+    b = of.model.coordinates["mu"].from_working(v[: of.n_c])
+    y, X = data["y"].to_numpy(), design.X
+    L_g, L_h = of.factors(v)
+    r_g, r_h = here.mode.r
+    g, h = (factor.codes for factor in design.factors)
+    eta = X @ b + r_g[g, 0] + (X * r_h[h]).sum(axis=1)
+    x, width = np.linspace(-8, 8, 401), 0.04
+    square = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    for k, (codes_, L, r, Z) in enumerate([(g, L_g, r_g, X[:, :1]), (h, L_h, r_h, X)]):
+        points, expected = (x[:, None], square)[k], 0.0
+        for level in np.unique(codes_):
+            own = codes_ == level
+            rest = eta[own] - Z[own] @ r[level]
+            mode = np.linalg.solve(L, r[level])
+
+            def logs(u, rest=rest, own=own, L=L, Z=Z):
+                at = rest + u @ (Z[own] @ L).T
+                return (y[own] * at - np.logaddexp(0, at)).sum(axis=1) - 0.5 * (u**2).sum(axis=1)
+
+            p = 1 / (1 + np.exp(-(rest + Z[own] @ r[level])))
+            A = np.eye(len(L)) + L.T @ (Z[own].T * (p * (1 - p))) @ Z[own] @ L
+            top = logs(mode[None])[0]
+            integral = np.log(np.exp(logs(points) - top).sum() * width ** len(L))
+            gauss = 0.5 * len(L) * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(A)[1]
+            expected += integral - gauss
+        nodes, weights = (own.tolist() for own in np.polynomial.hermite.hermgauss(31))
+        found = of.core.left_out(mode=here.mode, factor=k, nodes=nodes, weights=weights)
+        assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_sd_that_nothing_speaks_for_is_0():

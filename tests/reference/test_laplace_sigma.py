@@ -16,8 +16,8 @@ from scipy import special, stats
 import partialpool as pp
 from partialpool import _core
 from partialpool.engine.laplace import JUDGED, drawn_as
-from partialpool.likelihood.climb import Searched
 from partialpool.likelihood.generalised import build_generalised
+from partialpool.likelihood.place import Searched
 from partialpool.model.general import build_general
 from partialpool.spec import Spec, pose
 

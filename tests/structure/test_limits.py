@@ -34,7 +34,7 @@ from partialpool.findings.check import check_findings
 from partialpool.findings.dispersion import overdispersion
 from partialpool.findings.residuals import residual_findings, uniformity
 from partialpool.formula import expand, parse_formula
-from partialpool.likelihood.maximum import check_maximised
+from partialpool.likelihood.maximum import Moved, check_maximised
 from partialpool.model import general, pool
 from partialpool.scan import choose
 from partialpool.scan.wanted import Wanted
@@ -476,6 +476,12 @@ def an_approximation_that_may_be_rough(k):
 @border("APPROXIMATE_EFFECTIVE", 0.951, 0.949)
 def an_approximation_whose_weights_differ(effective):
     return approximate(effective=effective, pareto_k=0.8) == ["warning"]
+
+
+@border("LAPLACE_OFF", 0.249, 0.251)
+def a_maximum_that_better_integrals_move(errors):
+    found = SimpleNamespace(moved=Moved("b[x]", 1.0, 1.2, errors), converged=True)
+    return bool(list(maximum._moved(SimpleNamespace(groups=[1, 2]), found)))
 
 
 @border("APPROXIMATE_SHIFT", 0.249, 0.251)

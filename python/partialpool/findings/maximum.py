@@ -31,6 +31,7 @@ def estimate_findings(pooled: Pooled, model: Model, found: Maximum) -> list[Find
         *apart,
         *([] if apart else _search(model, found)),
         *_singular(model, found),
+        *_moved(model, found),
         *_levels(model),
     ]
 
@@ -74,6 +75,24 @@ def _search(model: Model, found: Maximum) -> Iterator[Finding]:
             "The likelihood has several maxima; the highest that was found is reported.",
             "Simplify the group term, or leave `method` out: a posterior has room for all of them.",
         )
+
+
+def _moved(model: Model, found: Maximum) -> Iterator[Finding]:
+    """Say that Laplace's formula is off, where it is by much."""
+    moved = found.moved
+    if moved is None or moved.errors < limits.LAPLACE_OFF or not found.converged:
+        return
+    few = len(model.groups) == 1 and len(model.groups[0].terms) <= 2
+    better = "Give `quadrature=15`" if few else "Leave `method` out to sample the posterior"
+    yield Finding(
+        "laplace-off",
+        "warning",
+        "Laplace's approximation of the likelihood is rough here: by better integrals "
+        f"`{moved.label}` would be about {moved.to:.3g} in place of {moved.estimate:.3g} "
+        f"({moved.errors:.2g} standard errors). Levels with few rows, or with rows that are alike, "
+        "make it so.",
+        f"{better}.",
+    )
 
 
 def _singular(model: Model, found: Maximum) -> Iterator[Finding]:

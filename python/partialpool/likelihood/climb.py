@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import numpy as np
-from msgspec import Struct, field
 from msgspec.structs import replace
 
-from partialpool import _core, called
+from partialpool import called
 from partialpool.arrays import Array, Ints
 from partialpool.errors import EngineError
+from partialpool.likelihood.beyond import moved
 from partialpool.likelihood.descent import CONVERGED, Minimum, by_differences, minimise
 from partialpool.likelihood.generalised import Generalised, Predicted
 from partialpool.likelihood.maximum import GroupMaximum, Maximum, correlation
+from partialpool.likelihood.place import Place, Searched
 
 # An sd below this share of where the search started is held against 0.
 SMALL = 0.05
@@ -27,82 +27,6 @@ FLAT = 1e-6
 
 # Share of a flat direction that makes a parameter one that is not determined.
 PART = 0.3
-
-# Step of differences of deviances, where slopes are not known.
-STEP = 1e-4
-
-
-class Searched(Struct):
-    """The deviance along a search, each mode found from that before."""
-
-    of: Generalised
-    free: Ints
-    base: Array
-    mode: _core.Mode | None = field(default=None)
-
-    def at(self, v: Array) -> Place:
-        """Evaluate at values of the free coordinates."""
-        whole = self.base.copy()
-        whole[self.free] = v
-        place = Place(self, whole)
-        self.mode = place.mode or self.mode
-        return place
-
-
-class Place:
-    """The deviance at one point."""
-
-    def __init__(self, search: Searched, whole: Array) -> None:
-        self.search, self.whole = search, whole
-        of = search.of
-        self.lambdas = of.factors(whole)
-        try:
-            self.values, self.jacobian = of.aux(whole)
-        except OverflowError:
-            self.mode = None
-            return
-        self.mode = of.core.mode(
-            c=of.coefficients(whole).tolist(),
-            factors=self.lambdas,
-            aux=self.values.tolist(),
-            start=search.mode,
-        )
-
-    @cached_property
-    def value(self) -> float:
-        """Minus twice the log likelihood."""
-        if self.mode is None:
-            return math.inf
-        of = self.search.of
-        if of.quadrature == 1:
-            return -2 * (float(self.mode.value) + of.constant)
-        nodes, weights = of.nodes
-        found = of.core.quadrature(mode=self.mode, nodes=nodes.tolist(), weights=weights.tolist())
-        return math.inf if found is None else -2 * (float(found) + of.constant)
-
-    @cached_property
-    def by_entries(self) -> Array:
-        """Slope of the deviance by the free coordinates."""
-        of, search = self.search.of, self.search
-        if of.quadrature > 1:
-            return self._by_differences()
-        found = None if self.mode is None else of.core.slopes(self.mode)
-        if found is None:
-            return np.full(len(search.free), math.nan)
-        by_c, by_g, by_aux = found
-        by_lambda = [2 * S @ L for S, L in zip(by_g, self.lambdas, strict=True)]
-        entries = [by_lambda[k][i, j] / of.units[k][i] for k, i, j in of.entries]
-        whole = np.concatenate([by_c * of.sizes, entries, by_aux @ self.jacobian])
-        return np.asarray(-2 * whole[search.free])
-
-    def _by_differences(self) -> Array:
-        slope, own = np.empty(len(self.search.free)), self.whole[self.search.free]
-        for k in range(len(own)):
-            step = np.zeros(len(own))
-            step[k] = STEP * max(1.0, abs(own[k]))
-            up, down = self.search.at(own + step), self.search.at(own - step)
-            slope[k] = (up.value - down.value) / (2 * step[k])
-        return slope
 
 
 def maximise_generalised(of: Generalised) -> Maximum:
@@ -208,6 +132,7 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
         errors=errors,
         quadrature=of.quadrature,
         loose=tuple(loose),
+        moved=None if loose else moved(of, place, hessian),
     )
 
 

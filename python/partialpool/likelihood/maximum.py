@@ -42,6 +42,24 @@ class GroupMaximum(Struct, frozen=True):
     coef_sd: Array
 
 
+class Moved(Struct, frozen=True):
+    """A parameter that would move if integrals were better.
+
+    Attributes
+    ----------
+    label : str
+    estimate, to : float
+        By Laplace's formula, and nearly by the integrals themselves.
+    errors : float
+        By how many standard errors it would move.
+    """
+
+    label: str
+    estimate: float
+    to: float
+    errors: float
+
+
 class Maximum(Struct, frozen=True):
     """Estimates of the parameters, and how they were found.
 
@@ -70,6 +88,8 @@ class Maximum(Struct, frozen=True):
         standard errors.
     loose : tuple of str
         Which parameters are not determined, where that is known.
+    moved : Moved or None
+        Which parameter would move by most, were levels not integrated out by Laplace's formula.
     quadrature : int
         Nodes for each coefficient of a level by which levels were integrated out; 1 is Laplace's
         formula, 0 means exactly.
@@ -89,6 +109,7 @@ class Maximum(Struct, frozen=True):
     errors: dict[str, float] = field(default_factory=dict)
     quadrature: int = 0
     loose: tuple[str, ...] = ()
+    moved: Moved | None = None
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
