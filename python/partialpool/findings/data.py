@@ -220,13 +220,18 @@ def _levels(pooled: Pooled) -> Iterator[Finding]:
                     "See whether results change with another prior on "
                     f"`sd_{called.group(predictor.name, factor.name)}`.",
                 )
-            one_each = n > 1 and bool(np.all(factor.counts == 1))
-            if one_each and INTERCEPT in factor.terms and predictor.name == "mu":
-                yield from _one_row_levels(factor, pooled)
+    yield from one_row_levels(pooled)
 
 
-def _one_row_levels(factor: GroupFactor, pooled: Pooled) -> Iterator[Finding]:
-    """Judge a factor that gives every row an intercept of its own."""
+def one_row_levels(pooled: Pooled, *, sampled: bool = True) -> Iterator[Finding]:
+    """Judge factors that give every row an intercept of its own; `sampled` with priors."""
+    for factor in pooled.design.factors:
+        one_each = len(factor.levels) > 1 and bool(np.all(factor.counts == 1))
+        if factor.pooled and one_each and INTERCEPT in factor.terms:
+            yield from _one_row(factor, pooled, sampled=sampled)
+
+
+def _one_row(factor: GroupFactor, pooled: Pooled, *, sampled: bool) -> Iterator[Finding]:
     design, family = pooled.design, pooled.family
     scatter = family.scatter
     if design.sigma is not None:
@@ -247,7 +252,7 @@ def _one_row_levels(factor: GroupFactor, pooled: Pooled) -> Iterator[Finding]:
             "warning",
             f"Every level of `{factor.name}` has one row, so its sd and "
             f"{'the residual sd' if family.has_sigma else f'`{scatter}`'} cannot be told apart: "
-            "only the prior separates them.",
+            f"{'only the prior separates them' if sampled else 'their estimates mean little'}.",
             f"{known or 'Leave'} the group term out.",
         )
     elif design.categories or one_trial:
@@ -255,7 +260,8 @@ def _one_row_levels(factor: GroupFactor, pooled: Pooled) -> Iterator[Finding]:
             "sd-undetermined",
             "warning",
             f"Every level of `{factor.name}` has one row, and one such response says nothing about "
-            "how much levels differ: the sd comes from its prior, and it stretches all other "
+            "how much levels differ: the sd "
+            f"{'comes from its prior' if sampled else 'is arbitrary'}, and it stretches all other "
             "coefficients.",
             "Leave the group term out.",
         )

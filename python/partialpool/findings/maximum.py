@@ -8,14 +8,14 @@ import numpy as np
 
 from partialpool import limits
 from partialpool.finding import Finding
-from partialpool.findings.data import design_findings
+from partialpool.findings.data import design_findings, one_row_levels
 from partialpool.likelihood import Maximum
 from partialpool.model import Model, Pooled
 
-# Findings about data that hold without priors too.
+# Findings about data that hold without priors too, beside notes of how columns were read.
 OF_DATA = (
-    *("dropped-rows", "empty-cell", "aliased-columns"),
-    *("vanished-terms", "different-scales"),
+    *("dropped-rows", "zero-weight", "empty-cell", "aliased-columns", "vanished-terms"),
+    *("different-scales", "unused-categories", "rare-categories"),
 )
 
 SEPARATED = ("separation", "one-outcome")
@@ -24,15 +24,18 @@ SEPARATED = ("separation", "one-outcome")
 def estimate_findings(pooled: Pooled, model: Model, found: Maximum) -> list[Finding]:
     """Judge data and maximum."""
     known = list(design_findings(pooled, model))
-    of_data = [f for f in known if f.code in OF_DATA]
+    notes = {code for code, *_ in pooled.design.notes}
+    of_data = [f for f in known if f.code in OF_DATA or f.code in notes]
     apart = [_without_maximum(f) for f in known if f.code in SEPARATED]
     return [
         *of_data,
         *apart,
         *([] if apart else _search(model, found)),
         *_singular(model, found),
+        *_edges(found),
         *_moved(model, found),
         *_levels(model),
+        *(one_row_levels(pooled, sampled=False) if found.determined else ()),
     ]
 
 
@@ -74,6 +77,18 @@ def _search(model: Model, found: Maximum) -> Iterator[Finding]:
             "warning",
             "The likelihood has several maxima; the highest that was found is reported.",
             "Simplify the group term, or leave `method` out: a posterior has room for all of them.",
+        )
+
+
+def _edges(found: Maximum) -> Iterator[Finding]:
+    for name in found.edges:
+        yield Finding(
+            "at-the-edge",
+            "info",
+            f"The likelihood hardly falls where `{name}` goes on from its estimate, "
+            f"{found.scalars[name]:.3g}, to the end of its range: the data show nothing of what it "
+            "is there for.",
+            "Use a family without it.",
         )
 
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from partialpool.arrays import Array
+from partialpool.arrays import Array, Ints
 from partialpool.likelihood.generalised import Generalised
 from partialpool.likelihood.maximum import Moved
 from partialpool.likelihood.place import Place
@@ -30,22 +30,21 @@ SHARES = (1.0, 0.5, 0.25, 0.125)
 STEP = 0.1
 
 
-def moved(of: Generalised, place: Place, hessian: Array) -> Moved | None:
+def moved(of: Generalised, place: Place, free: Ints, hessian: Array) -> Moved | None:
     """Tell which parameter would move by most, if any.
 
     Parameters
     ----------
     place : Place
         The maximum by Laplace's formula.
-    hessian : array
-        Second derivatives of the deviance by its free coordinates.
+    free, hessian : arrays
+        Coordinates that may move, and second derivatives of the deviance by them.
     """
     if of.quadrature > 1:
         return None
     here = _left_out(of, place)
     if not sum(map(abs, here)) > NOTHING:
         return None
-    free = place.search.free
     inverse = np.asarray(np.linalg.pinv(hessian, hermitian=True), dtype=np.float64)
     steps = STEP / np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
     slope = np.empty(len(free))
@@ -60,7 +59,9 @@ def moved(of: Generalised, place: Place, hessian: Array) -> Moved | None:
     error[free] = np.sqrt(np.maximum(2 * np.diagonal(inverse), 0.0))
     if (np.abs(along) > error).any():  # too far for one step
         along *= min(SHARES, key=lambda share: _total(of, place, place.whole + share * along))
-    return _farthest(of, place, along, error, inverse)
+    joint = np.zeros((len(along),) * 2)
+    joint[np.ix_(free, free)] = 2 * inverse
+    return _farthest(of, place, along, error, joint)
 
 
 def _total(of: Generalised, place: Place, v: Array) -> float:
@@ -85,13 +86,10 @@ def _left_out(of: Generalised, place: Place) -> list[float]:
 
 
 def _farthest(
-    of: Generalised, place: Place, along: Array, error: Array, inverse: Array
+    of: Generalised, place: Place, along: Array, error: Array, joint: Array
 ) -> Moved | None:
     """Of population coefficients as written, sds and dispersion."""
     found = []
-    free = place.search.free
-    joint = np.zeros((len(along),) * 2)
-    joint[np.ix_(free, free)] = 2 * inverse
     here, there = of.coefficients(place.whole), of.coefficients(place.whole + along)
     for one in of.predicted:
         ends = [one.at.from_working(c[one.place]) for c in (here, there)]

@@ -25,6 +25,13 @@ SAME = 1e-6
 # Curvature of the deviance, in units in which every parameter's own is 1, below which it is flat.
 FLAT = 1e-6
 
+# Standard error of the logarithm or logit of a dispersion parameter above which its values are all
+# alike on one side.
+EDGE = 4.0
+
+_SAMPLE = "leave `method` out to sample the posterior"
+_NOWHERE = f"the likelihood cannot be computed where the search has led; {_SAMPLE}"
+
 # Share of a flat direction that makes a parameter one that is not determined.
 PART = 0.3
 
@@ -37,6 +44,14 @@ def maximise_generalised(of: Generalised) -> Maximum:
     EngineError
         If the likelihood cannot be computed where the search begins.
     """
+    try:
+        found, steps = _climbed(of)
+    except np.linalg.LinAlgError:
+        raise EngineError(_NOWHERE) from None
+    return _result(of, found, steps)
+
+
+def _climbed(of: Generalised) -> tuple[Minimum[Place], int]:
     free = np.arange(len(of.start))
     found = _search(of, of.start, free)
     steps = found.steps
@@ -46,7 +61,7 @@ def maximise_generalised(of: Generalised) -> Maximum:
             break
         found = _search(of, held.place.whole, _free_of(of, held.place.whole))
         steps += found.steps
-    return _result(of, found, steps)
+    return found, steps
 
 
 def _search(of: Generalised, start: Array, free: Ints) -> Minimum[Place]:
@@ -55,7 +70,7 @@ def _search(of: Generalised, start: Array, free: Ints) -> Minimum[Place]:
     if not (math.isfinite(place.value) and np.isfinite(place.by_entries).all()):
         raise EngineError(
             "the likelihood cannot be computed where the search begins: the coefficients of the "
-            "levels have no mode there; leave `method` out to sample the posterior"
+            f"levels have no mode there; {_SAMPLE}"
         )
     guess = np.diag(np.maximum(np.abs(place.by_entries), 1.0))
     around = by_differences(search.at, start[free], place, guess)
@@ -98,6 +113,8 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
         hessian = by_differences(place.search.at, found.v, place, found.curvature)
     if not np.isfinite(hessian).all():
         hessian = np.zeros_like(hessian)
+    inside, edges = _inside(of, free, hessian)
+    free, hessian = free[inside], hessian[np.ix_(inside, inside)]
     size = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
     scaled = hessian / np.outer(size, size)  # whatever the units
     loose = _undetermined(of, free, scaled, size)
@@ -113,7 +130,7 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
         error = np.sqrt(np.maximum(np.diagonal(own_vcov), 0.0))
         scalars = dict(zip(one.labels, own.tolist(), strict=True)) | scalars
         errors = dict(zip(one.labels, error.tolist(), strict=True)) | errors
-    errors |= {name: math.nan for name in loose if name in errors}
+    errors |= {name: math.nan for name in [*loose, *edges] if name in errors}
     for k, name in enumerate(of.predicted[0].labels):
         if name in loose:
             vcov[k] = vcov[:, k] = math.nan
@@ -132,8 +149,16 @@ def _result(of: Generalised, found: Minimum[Place], steps: int) -> Maximum:
         errors=errors,
         quadrature=of.quadrature,
         loose=tuple(loose),
-        moved=None if loose else moved(of, place, hessian),
+        edges=tuple(edges),
+        moved=None if loose else moved(of, place, free, hessian),
     )
+
+
+def _inside(of: Generalised, free: Ints, hessian: Array) -> tuple[Ints, list[str]]:
+    """Tell which coordinates lie inside of what they may be, and what is at an edge of it."""
+    reach = np.sqrt(2 / np.maximum(np.diagonal(hessian), 1e-300))
+    far = (free >= of.n_c + len(of.entries)) & (reach > EDGE)
+    return np.flatnonzero(~far), [of.names[k] for k in free[far]]
 
 
 def _undetermined(of: Generalised, free: Ints, scaled: Array, size: Array) -> list[str]:

@@ -88,6 +88,8 @@ class Maximum(Struct, frozen=True):
         standard errors.
     loose : tuple of str
         Which parameters are not determined, where that is known.
+    edges : tuple of str
+        Dispersion parameters at an edge of what they may be.
     moved : Moved or None
         Which parameter would move by most, were levels not integrated out by Laplace's formula.
     quadrature : int
@@ -109,6 +111,7 @@ class Maximum(Struct, frozen=True):
     errors: dict[str, float] = field(default_factory=dict)
     quadrature: int = 0
     loose: tuple[str, ...] = ()
+    edges: tuple[str, ...] = ()
     moved: Moved | None = None
 
     def __repr__(self) -> str:
