@@ -114,3 +114,22 @@ def test_findings_of_both_are_told_with_the_model_that_they_are_about(capsys, tm
     assert code == 0
     assert SMALL in error
     assert LARGE in error
+
+
+@pytest.mark.parametrize(
+    ("formulas", "options"),
+    [
+        (("log_radon ~ 1 + (1 | county)", SMALL), {"sigma": "~ floor"}),
+        (("floor ~ 1 + (1 | county)", "floor ~ log_radon + (1 | county)"), {"quadrature": 5}),
+    ],
+)
+def test_tests_of_other_models_are_those_of_python(capsys, formulas, options):
+    if "quadrature" in options:
+        options = {"family": "bernoulli", **options}
+    given = [text for name, value in options.items() for text in (f"--{name}", value)]
+    code, out, _ = run(capsys, "lrt", RADON, *formulas, *given, "--json")
+    small, large = (pp.fit(text, RADON, method="ml", **options) for text in formulas)
+    test = json.loads(out)
+    assert code == 0
+    assert test["chisq"] == pytest.approx(large.lrt(small).chisq, abs=1e-6)
+    assert test["df"] == 1

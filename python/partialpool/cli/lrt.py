@@ -10,7 +10,7 @@ from msgspec.structs import replace
 import partialpool
 from partialpool.cli import options
 from partialpool.cli.codes import judged
-from partialpool.cli.options import READING, taking
+from partialpool.cli.options import READING, ROLES, taking
 from partialpool.cli.output import report
 from partialpool.engine import MAXIMISED
 from partialpool.engine.sample import Method
@@ -19,7 +19,7 @@ from partialpool.finding import about_all
 from partialpool.posterior.estimate import Estimate
 
 
-@taking(*READING, "se", "weights", "offset")
+@taking(*READING, "family", "link", "sigma", *ROLES, "quadrature")
 def lrt_command(
     data: options.Data,
     formula: options.Formula,
@@ -33,7 +33,7 @@ def lrt_command(
     as_json: options.Json = False,
     **given: Any,
 ) -> int:
-    """Test whether the larger of two nested Gaussian models is better, as R's anova does.
+    """Test whether the larger of two nested models is better, as R's anova does.
 
     Both are estimated without priors, from the same rows.
     Exit code 0: done; 1: an estimate should not be used (a finding of level error); 2: bad input.
