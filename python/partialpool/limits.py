@@ -118,8 +118,8 @@ APPROXIMATE_LEVELS = 0.25
 APPROXIMATE_WIDENING = 0.12
 """Logarithm of the factor by which it may miss the sd of a parameter, or those of levels on the
 average: as much as it misses with twenty rows a level, and half of what users would notice."""
-LAPLACE_OFF = 0.25
-"""Standard errors by which Laplace's formula may miss the maximum of a likelihood."""
+ROUGH_INTEGRAL = 0.25
+"""Standard errors by which Laplace's formula, or few nodes, may miss the maximum."""
 CLEAR_ERRORS, CLEAR_UNITS = 2.0, 4.0
 """Differences of held-out scores of fewer standard errors may be chance; so may those of fewer
 units, whatever their error says (Sivula, Magnusson & Vehtari 2020)."""

@@ -275,13 +275,21 @@ def test_toenail_as_lme4(nodes, deviance, estimates, error):
 def test_where_laplace_is_rough_it_says_so_and_by_how_much():
     data = pd.read_csv(DATA / "toenail.csv")
     found = pp.fit(TOENAIL, data, family="bernoulli", method="ml")
-    (finding,) = [one for one in found.findings if one.code == "laplace-off"]
+    (finding,) = [one for one in found.findings if one.code == "rough-integral"]
     assert finding.level == "warning"
     assert "`quadrature=15`" in finding.remedy
     assert found.maximum.moved.label == "sd_patient[Intercept]"
     assert found.maximum.moved.to == pytest.approx(4.127, abs=0.1)  # in place of 4.76
-    better = pp.fit(TOENAIL, data, family="bernoulli", method="ml", quadrature=25)
-    assert better.maximum.moved is None
+    better = pp.fit(TOENAIL, data, family="bernoulli", method="ml", quadrature=31)
+    assert "rough-integral" not in codes(better)
+
+
+def test_too_few_nodes_are_told():
+    data = pd.read_csv(DATA / "toenail.csv")
+    found = pp.fit(TOENAIL, data, family="bernoulli", method="ml", quadrature=5)
+    (finding,) = [one for one in found.findings if one.code == "rough-integral"]
+    assert finding.message.startswith("Quadrature with 5 nodes of the likelihood is rough")
+    assert found.maximum.moved.to == pytest.approx(4.127, abs=0.15)  # in place of 3.82
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -308,7 +316,7 @@ def test_what_would_move_is_where_quadrature_leads(seed):
     away = exact[moved.label] - moved.estimate
     error = abs(moved.to - moved.estimate) / moved.errors
     assert abs(moved.to - exact[moved.label]) < 0.15 * abs(away) + 0.01 * error
-    assert (moved.errors > limits.LAPLACE_OFF) == ("laplace-off" in codes(fits[0]))
+    assert (moved.errors > limits.ROUGH_INTEGRAL) == ("rough-integral" in codes(fits[0]))
 
 
 def test_what_is_left_out_of_crossed_factors_is_that_of_each():

@@ -93,20 +93,21 @@ def _edges(found: Maximum) -> Iterator[Finding]:
 
 
 def _moved(model: Model, found: Maximum) -> Iterator[Finding]:
-    """Say that Laplace's formula is off, where it is by much."""
-    moved = found.moved
-    if moved is None or moved.errors < limits.LAPLACE_OFF or not found.converged:
+    """Say that levels are integrated out roughly, where estimates owe much to it."""
+    moved, nodes = found.moved, found.quadrature
+    if moved is None or moved.errors < limits.ROUGH_INTEGRAL or not found.converged:
         return
     few = len(model.groups) == 1 and len(model.groups[0].terms) <= 2
-    better = "Give `quadrature=15`" if few else "Leave `method` out to sample the posterior"
+    what = "Laplace's approximation" if nodes == 1 else f"Quadrature with {nodes} nodes"
     yield Finding(
-        "laplace-off",
+        "rough-integral",
         "warning",
-        "Laplace's approximation of the likelihood is rough here: by better integrals "
-        f"`{moved.label}` would be about {moved.to:.3g} in place of {moved.estimate:.3g} "
-        f"({moved.errors:.2g} standard errors). Levels with few rows, or with rows that are alike, "
-        "make it so.",
-        f"{better}.",
+        f"{what} of the likelihood is rough here: by better integrals `{moved.label}` would be "
+        f"about {moved.to:.3g} in place of {moved.estimate:.3g} ({moved.errors:.2g} standard "
+        "errors). Levels with few rows, or with rows that are alike, make it so.",
+        f"Give `quadrature={15 if nodes < 8 else 2 * nodes + 1}`."
+        if few
+        else "Leave `method` out to sample the posterior.",
     )
 
 

@@ -1,9 +1,9 @@
-"""How far the maximum by Laplace's formula is from that of the likelihood itself, nearly.
+"""How far the maximum would move, were levels integrated out better.
 
-What the formula leaves out of the integrals over the levels of a factor, those of all others being
-at their mode, is found by quadrature. Its slope by the parameters over the curvature of the
-deviance is the step that the maximum would make. With few yes/no rows a level and large sds that is
-a long one.
+What Laplace's formula leaves out of the integrals over the levels of a factor, those of all others
+being at their mode, is found by quadrature, and so is what few nodes leave out. Its slope by the
+parameters over the curvature of the deviance is the step that the maximum would make. With few
+yes/no rows a level and large sds that is a long one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from partialpool.likelihood.generalised import Generalised
 from partialpool.likelihood.maximum import Moved
 from partialpool.likelihood.place import Place
 
-# Coefficients a level at most, and nodes for each.
-NODES = {1: 11, 2: 5}
+# Coefficients a level at most, and nodes for each beyond those that were asked for.
+MORE = {1: 10, 2: 4}
 
 # Deviance that is left out, below which no parameter would move.
 NOTHING = 0.1
@@ -40,8 +40,6 @@ def moved(of: Generalised, place: Place, free: Ints, hessian: Array) -> Moved | 
     free, hessian : arrays
         Coordinates that may move, and second derivatives of the deviance by them.
     """
-    if of.quadrature > 1:
-        return None
     here = _left_out(of, place)
     if not sum(map(abs, here)) > NOTHING:
         return None
@@ -74,38 +72,44 @@ def _left_out(of: Generalised, place: Place) -> list[float]:
     """Deviance that is left out, of each factor with few coefficients a level."""
     found = []
     for k, unit in enumerate(of.units):
-        n = NODES.get(len(unit))
-        if n is None:
+        more = MORE.get(len(unit))
+        if more is None:
             continue
-        nodes, weights = (own.tolist() for own in np.polynomial.hermite.hermgauss(n))
-        own = None
-        if place.mode is not None:
-            own = of.core.left_out(mode=place.mode, factor=k, nodes=nodes, weights=weights)
-        found.append(math.nan if own is None else -2 * float(own))
+        own = 0.0 if of.quadrature == 1 else _beyond_laplace(of, place, k, of.quadrature)
+        found.append(_beyond_laplace(of, place, k, of.quadrature + more) - own)
     return found
+
+
+def _beyond_laplace(of: Generalised, place: Place, factor: int, n: int) -> float:
+    if place.mode is None:
+        return math.nan
+    nodes, weights = (own.tolist() for own in np.polynomial.hermite.hermgauss(n))
+    found = of.core.left_out(mode=place.mode, factor=factor, nodes=nodes, weights=weights)
+    return math.nan if found is None else -2 * float(found)
 
 
 def _farthest(
     of: Generalised, place: Place, along: Array, error: Array, joint: Array
 ) -> Moved | None:
-    """Of population coefficients as written, sds and dispersion."""
+    """Of population coefficients as written, sds and dispersion, the one that moves by most."""
+    ends = (place.whole, place.whole + along)
     found = []
-    here, there = of.coefficients(place.whole), of.coefficients(place.whole + along)
+    here, there = map(of.coefficients, ends)
     for one in of.predicted:
-        ends = [one.at.from_working(c[one.place]) for c in (here, there)]
+        b, moved_b = (one.at.from_working(c[one.place]) for c in (here, there))
         back = one.at.back * of.sizes[one.place]
         errors = np.sqrt(np.diagonal(back @ joint[one.place, one.place] @ back.T))
-        found += list(zip(one.labels, *ends, errors, strict=True))
-    sds = [
-        [np.linalg.norm(L, axis=1) for L in of.factors(v)]
-        for v in (place.whole, place.whole + along)
-    ]
+        shares = np.abs(moved_b - b) / np.maximum(errors, 1e-300)
+        found += list(zip(one.labels, b, moved_b, shares * (errors > 0), strict=True))
+    shares = np.abs(along) / np.maximum(error, 1e-300) * (error > 0)
+    L, moved_L = map(of.factors, ends)
     for at, (k, i, j) in enumerate(of.entries, of.n_c):
-        if i == j and error[at] > 0:
-            ends = [own[k][i] for own in sds]
-            own = abs(ends[1] - ends[0]) / (abs(along[at]) / error[at] + 1e-300)
-            found.append((of.model.groups[k].sd_labels[i], *ends, own))
-    shifts = [
-        Moved(label, float(a), float(b), float(abs(b - a) / e)) for label, a, b, e in found if e > 0
-    ]
-    return max(shifts, key=lambda shift: shift.errors, default=None)
+        if i == j:
+            sds = (float(np.linalg.norm(own[k][i])) for own in (L, moved_L))
+            found.append((of.names[at], *sds, shares[at]))
+    if not of.thresholds:
+        first = of.n_c + len(of.entries)
+        aux, moved_aux = (of.aux(v)[0] for v in ends)
+        found += list(zip(of.names[first:], aux, moved_aux, shares[first:], strict=True))
+    moves = (Moved(label, float(a), float(b), float(share)) for label, a, b, share in found)
+    return max(moves, key=lambda move: move.errors, default=None)
