@@ -198,10 +198,9 @@ mod tests {
 
     fn check(of: &Likelihood, aux: &[f64]) {
         let (eta, log_sigma, h) = (predictors(), log_sigmas(), 1e-4);
-        let [mut seconds, mut thirds] = [vec![[0.0; 3]; ROWS], vec![[0.0; 3]; ROWS]];
+        let (mut seconds, mut thirds) = (vec![[0.0; 3]; ROWS], vec![[0.0; 4]; ROWS]);
         of.curvatures_of_both(aux, &eta, &log_sigma, |i, own| seconds[i] = own);
-        let mut all = vec![[0.0; 4]; ROWS];
-        of.thirds_of_both(aux, &eta, &log_sigma, |i, own| all[i] = own);
+        of.thirds_of_both(aux, &eta, &log_sigma, |i, own| thirds[i] = own);
         let close = |found: f64, expected: f64| {
             assert!((found - expected).abs() < 1e-5 * (1.0 + expected.abs()), "{found} {expected}");
         };
@@ -219,8 +218,8 @@ mod tests {
             close(seconds[i][1], -sides[1][0][i]);
             close(seconds[i][2], -sides[1][1][i]);
         }
-        for (which, last) in [(0, 0), (1, 1)] {
-            // Differences of second derivatives by the predictor, and by the log sd.
+        // Differences of second derivatives by the predictor, and by the log sd.
+        for which in [0, 1] {
             let beside = |shift: f64| {
                 let moved = |from: &[f64], by: bool| -> Vec<f64> {
                     from.iter().map(|x| x + if by { shift } else { 0.0 }).collect()
@@ -233,8 +232,7 @@ mod tests {
             let (above, below) = (beside(h), beside(-h));
             for i in 0..ROWS {
                 for k in 0..3 {
-                    thirds[i][k] = -(above[i][k] - below[i][k]) / (2.0 * h);
-                    close(all[i][k + last], thirds[i][k]);
+                    close(thirds[i][k + which], -(above[i][k] - below[i][k]) / (2.0 * h));
                 }
             }
         }

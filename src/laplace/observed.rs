@@ -115,15 +115,15 @@ impl Observed<'_> {
     /// Let weights lead to a matrix that is positive whatever the rows: without what predictors have
     /// to do with one another, and none that curves upwards.
     pub fn downwards(&self, weights: &mut [f64]) {
+        let n = self.likelihood.n_rows();
         if let Some(t) = self.tie {
-            for i in 0..self.likelihood.n_rows() {
-                let both = std::mem::take(&mut weights[2 * weights.len() / 3 + i]);
+            for i in 0..n {
+                let both = std::mem::take(&mut weights[2 * n + i]);
                 weights[i] += both;
-                weights[weights.len() / 3 + i] += both * t * t;
+                weights[n + i] += both * t * t;
             }
         }
-        for weights in weights.chunks_mut(self.likelihood.n_rows().max(1)).take(self.n_predictors())
-        {
+        for weights in weights.chunks_mut(n.max(1)).take(self.n_predictors()) {
             let sizes: f64 = weights.iter().map(|h| h.abs()).sum();
             let least = LITTLE * sizes / weights.len() as f64;
             weights.iter_mut().for_each(|h| *h = h.max(least));

@@ -373,6 +373,13 @@ def test_nested_models_are_tested():
     test = large.lrt(small)
     assert test.df == 3
     assert test.chisq == pytest.approx(small.deviance - large.deviance)
+    finer = pp.fit(CBPP, data, family="binomial", method="ml", quadrature=9)
+    with pytest.raises(
+        pp.InputError, match="integrated out with 1 node, those of the other with 9"
+    ):
+        small.lrt(finer)
+    none = pp.fit(CBPP.replace(" + (1 | herd)", ""), data, family="binomial", method="ml")
+    assert none.lrt(finer).chisq == pytest.approx(none.deviance - finer.deviance)
 
 
 @pytest.mark.parametrize(

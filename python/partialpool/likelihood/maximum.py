@@ -189,8 +189,8 @@ def _check_generalised(
     if quadrature > 1 and (len(factors) != 1 or len(factors[0].terms) > 2):
         raise InputError(
             "`quadrature` is for one grouping factor with one or two coefficients a level, such as "
-            "`(1 | id)` and `(x | id)`, and this model has more",
-            remedy="leave it out, for Laplace's approximation",
+            f"`(1 | id)` and `(x | id)`, and this model has {'more' if factors else 'none'}",
+            remedy="leave it out" + ", for Laplace's approximation" * bool(factors),
         )
 
 

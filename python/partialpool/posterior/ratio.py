@@ -203,6 +203,13 @@ def _check_alike(one: Side, other: Side) -> None:
             f"one estimate is of the {one.likelihood}, the other of the {other.likelihood}",
             remedy="compare such models by `aic`",
         )
+    nodes = [side.maximum.quadrature for side in (one, other) if side.maximum.groups]
+    if len(set(nodes) - {0}) > 1:
+        raise InputError(
+            f"levels of one estimate are integrated out with {nodes[0]} node"
+            f"{'s' * (nodes[0] > 1)}, those of the other with {nodes[1]}",
+            remedy="fit both with the same `quadrature`",
+        )
     a, b = one.design, other.design
     given = [(a.y, b.y), (a.weights, b.weights), (a.se, b.se), (a.total_offset, b.total_offset)]
     if not all(_same(x, y) for x, y in given):
