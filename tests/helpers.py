@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 from scipy import stats
 
 import partialpool as pp
@@ -164,3 +165,14 @@ def rebuild(plan, table, **given):
     main, *others = parts
     sigma = others[0] if others else None
     return SimpleNamespace(**vars(main), offset=rows.offset, sigma=sigma, notes=gathered.notes)
+
+
+def assert_weighted(found, expected, away, dims):
+    """Log weights of four draws are those expected but for a constant; `away` are squared distances
+    of the draws in their own normal distribution."""
+    assert np.ptp(found) > 1e-3
+    assert np.subtract(found, found[0]) == pytest.approx(
+        np.subtract(expected, expected[0]), abs=1e-3
+    )
+    # As many independent normal numbers.
+    assert stats.chi2(4 * dims).cdf(sum(away)) == pytest.approx(0.5, abs=0.4999)

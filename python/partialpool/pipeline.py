@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 from partialpool import engine
 from partialpool.draws.posterior import Posterior, Provenance
 from partialpool.engine.exact import check_likelihood
+from partialpool.engine.integrable import is_closed
 from partialpool.engine.options import Asked
 from partialpool.engine.rounds import Rounds
 from partialpool.errors import NeedsRowsError
@@ -28,7 +29,6 @@ from partialpool.likelihood import (
     build_generalised,
     build_likelihood,
     check_maximised,
-    is_closed,
     maximise,
     maximise_generalised,
 )

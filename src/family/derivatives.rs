@@ -69,30 +69,11 @@ impl Likelihood {
         self.rows_in_vectors(first..first + eta.len(), aux, slopes, &mut [], unused, &mut []);
     }
 
-    /// Where rows have log residual sds of their own: minus the second derivatives by the predictor,
-    /// by both, and by the log sd, for each row. Nothing for families without such sds.
-    pub fn curvatures_of_both(
-        &self,
-        aux: &[f64],
-        eta: &[f64],
-        log_sigma: &[f64],
-        mut row: impl FnMut(usize, [f64; 3]),
-    ) {
+    /// Rows that have log residual sds of their own, one after another. None of families without such
+    /// sds.
+    pub fn bends(&self, aux: &[f64], eta: &[f64], log_sigma: &[f64], row: impl FnMut(usize, Bend)) {
         if let Family::Continuous(own) = &self.family {
-            own.bends(aux, eta, Some(log_sigma), |i, bend| row(i, bend.seconds()));
-        }
-    }
-
-    /// And the third derivatives: by the predictor three, two, one times and never, else by the log sd.
-    pub fn thirds_of_both(
-        &self,
-        aux: &[f64],
-        eta: &[f64],
-        log_sigma: &[f64],
-        mut row: impl FnMut(usize, [f64; 4]),
-    ) {
-        if let Family::Continuous(own) = &self.family {
-            own.bends(aux, eta, Some(log_sigma), |i, bend| row(i, bend.thirds()));
+            own.bends(aux, eta, Some(log_sigma), row);
         }
     }
 }
@@ -121,13 +102,15 @@ pub struct Bend {
 }
 
 impl Bend {
-    fn seconds(&self) -> [f64; 3] {
+    /// Minus the second derivatives: by the predictor, by both, and by the log sd.
+    pub fn seconds(&self) -> [f64; 3] {
         let Self { scale, z, g: [g, first, _], within } = *self;
         let both = first * z + g; // (gz)′
         [first * scale * scale, both * scale, both * z + 2.0 * within]
     }
 
-    fn thirds(&self) -> [f64; 4] {
+    /// Third derivatives: by the predictor three, two, one times and never, else by the log sd.
+    pub fn thirds(&self) -> [f64; 4] {
         let Self { scale, z, g: [g, first, second], within } = *self;
         let both = first * z + g;
         let bent = second * z + 2.0 * first; // (gz)″
@@ -199,8 +182,9 @@ mod tests {
     fn check(of: &Likelihood, aux: &[f64]) {
         let (eta, log_sigma, h) = (predictors(), log_sigmas(), 1e-4);
         let (mut seconds, mut thirds) = (vec![[0.0; 3]; ROWS], vec![[0.0; 4]; ROWS]);
-        of.curvatures_of_both(aux, &eta, &log_sigma, |i, own| seconds[i] = own);
-        of.thirds_of_both(aux, &eta, &log_sigma, |i, own| thirds[i] = own);
+        of.bends(aux, &eta, &log_sigma, |i, bend| {
+            (seconds[i], thirds[i]) = (bend.seconds(), bend.thirds());
+        });
         let close = |found: f64, expected: f64| {
             assert!((found - expected).abs() < 1e-5 * (1.0 + expected.abs()), "{found} {expected}");
         };
@@ -226,7 +210,7 @@ mod tests {
                 };
                 let (eta, own) = (moved(&eta, which == 0), moved(&log_sigma, which == 1));
                 let mut found = vec![[0.0; 3]; ROWS];
-                of.curvatures_of_both(aux, &eta, &own, |i, own| found[i] = own);
+                of.bends(aux, &eta, &own, |i, bend| found[i] = bend.seconds());
                 found
             };
             let (above, below) = (beside(h), beside(-h));

@@ -106,7 +106,8 @@ impl Observed<'_> {
         let (n, out) = (self.likelihood.n_rows(), &mut said.curvatures);
         let Some(t) = self.tie else { return self.likelihood.curvatures(values, eta, out) };
         let (mean, log_sigma) = (&eta[..n], &eta[n..2 * n]);
-        self.likelihood.curvatures_of_both(values, mean, log_sigma, |i, [own, both, of_sigma]| {
+        self.likelihood.bends(values, mean, log_sigma, |i, bend| {
+            let [own, both, of_sigma] = bend.seconds();
             (out[i], out[n + i]) = (own - both / t, of_sigma - both * t);
             out[2 * n + i] = both / t;
         });
@@ -140,7 +141,8 @@ impl Observed<'_> {
         };
         let mut pulls = vec![0.0; eta.len()];
         let (mean, log_sigma) = (&eta[..n], &eta[n..2 * n]);
-        self.likelihood.thirds_of_both(values, mean, log_sigma, |i, [a, b, c, d]| {
+        self.likelihood.bends(values, mean, log_sigma, |i, bend| {
+            let [a, b, c, d] = bend.thirds();
             let (v, of_sigma) = (variances[i], variances[n + i]);
             let both = 0.5 * (variances[2 * n + i] - v - t * t * of_sigma) / t;
             pulls[i] = 0.5 * (a * v + 2.0 * b * both + c * of_sigma);

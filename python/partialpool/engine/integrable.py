@@ -12,6 +12,11 @@ from partialpool.model.defaults import as_prior
 from partialpool.priors import Flat, Normal, Uniform
 
 
+def is_closed(pooled: Pooled) -> bool:
+    """Whether levels integrate out in closed form, if their priors let them."""
+    return pooled.family.conjugate and pooled.design.sigma is None
+
+
 def not_integrable(pooled: Pooled, priors: Priors, left: float = math.nan) -> str | None:
     """Say why coefficients do not integrate out, if so.
 

@@ -16,6 +16,7 @@ from partialpool import _core
 from partialpool.arrays import Array
 from partialpool.engine.chains import sample_nuts
 from partialpool.engine.engine import Engine, Priors
+from partialpool.engine.integrable import is_closed
 from partialpool.engine.nuts import own_coefficients, population, unpacked
 from partialpool.engine.rounds import Verdict
 from partialpool.engine.run import Run
@@ -115,7 +116,7 @@ def _build(pooled: Pooled, priors: Priors | None = None) -> Model:
 def _not_nearly(pooled: Pooled, priors: Priors, left: float = math.nan) -> str | None:
     """Say why Laplace's formula does not integrate coefficients out, if so."""
     design = pooled.design
-    if pooled.family.conjugate and design.sigma is None:
+    if is_closed(pooled):
         return "in a Gaussian model coefficients integrate out exactly"
     if design.condensed is not None:
         return "it needs single rows, and one pass over the table adds them up"

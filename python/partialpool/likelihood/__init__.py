@@ -3,7 +3,7 @@
 from partialpool.likelihood.climb import maximise_generalised
 from partialpool.likelihood.criterion import build_likelihood
 from partialpool.likelihood.generalised import build_generalised
-from partialpool.likelihood.maximum import Maximum, check_maximised, is_closed, maximise
+from partialpool.likelihood.maximum import Maximum, check_maximised, maximise
 from partialpool.likelihood.profile import intervals
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "build_likelihood",
     "check_maximised",
     "intervals",
-    "is_closed",
     "maximise",
     "maximise_generalised",
 ]

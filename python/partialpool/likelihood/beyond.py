@@ -75,17 +75,9 @@ def _left_out(of: Generalised, place: Place) -> list[float]:
         more = MORE.get(len(unit))
         if more is None:
             continue
-        own = 0.0 if of.quadrature == 1 else _beyond_laplace(of, place, k, of.quadrature)
-        found.append(_beyond_laplace(of, place, k, of.quadrature + more) - own)
+        own = 0.0 if of.quadrature == 1 else place.left_out(k, of.quadrature)
+        found.append(place.left_out(k, of.quadrature + more) - own)
     return found
-
-
-def _beyond_laplace(of: Generalised, place: Place, factor: int, n: int) -> float:
-    if place.mode is None:
-        return math.nan
-    nodes, weights = (own.tolist() for own in np.polynomial.hermite.hermgauss(n))
-    found = of.core.left_out(mode=place.mode, factor=factor, nodes=nodes, weights=weights)
-    return math.nan if found is None else -2 * float(found)
 
 
 def _farthest(

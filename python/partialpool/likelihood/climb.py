@@ -192,7 +192,7 @@ def _scalars(
     by_v = np.zeros((len(place.values), len(place.whole)))
     by_v[:, first:] = place.jacobian
     values = place.values
-    names = [one.name for one in of.model.family.dispersion if one.name in of.model.priors]
+    names = of.names[first:]
     if of.thresholds:
         # The core's intercept is minus the first threshold where predictors are at their means.
         main, c = of.predicted[0], of.coefficients(place.whole)

@@ -80,8 +80,8 @@ class Generalised(Struct, frozen=True, dict=True):
         What the log likelihood of the rows in the core lacks.
     start : array
         Where the search begins.
-    nodes : (nodes, weights)
-        Of the quadrature; a single node is Laplace's formula.
+    quadrature : int
+        Nodes for each coefficient of a level; a single one is Laplace's formula.
     """
 
     model: Model
@@ -95,12 +95,7 @@ class Generalised(Struct, frozen=True, dict=True):
     n_c: int
     constant: float
     start: Array
-    nodes: tuple[Array, Array]
-
-    @property
-    def quadrature(self) -> int:
-        """Number of nodes for each coefficient of a level."""
-        return len(self.nodes[0])
+    quadrature: int
 
     @cached_property
     def entries(self) -> tuple[tuple[int, int, int], ...]:
@@ -121,8 +116,8 @@ class Generalised(Struct, frozen=True, dict=True):
         found = first + [label for one in self.predicted for label in one.labels]
         for k, i, j in self.entries:
             group = self.model.groups[k]
-            cor = dict(zip([tuple(sorted(p)) for p in group.pairs], group.cor_labels, strict=True))
-            found.append(group.sd_labels[i] if i == j else cor[tuple(sorted((i, j)))])
+            both = called.pair(group.terms[j], group.terms[i])
+            found.append(group.sd_labels[i] if i == j else called.cor(group.name, both))
         if self.thresholds:
             return [*found, *(called.threshold(k + 2) for k in range(self.thresholds - 1))]
         return [
@@ -210,7 +205,7 @@ def build_generalised(pooled: Pooled, quadrature: int = 1) -> Generalised:
         n_c=len(sizes),
         constant=rows.constant,
         start=np.empty(0),
-        nodes=np.polynomial.hermite.hermgauss(quadrature),
+        quadrature=quadrature,
     )
     begin = np.concatenate([part.start for part in parts]) / of.sizes
     entries = [0.5 if i == j else 0.0 for _, i, j in of.entries]

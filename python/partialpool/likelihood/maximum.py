@@ -11,7 +11,7 @@ from partialpool import limits
 from partialpool.arrays import Array
 from partialpool.design import GroupFactor
 from partialpool.engine.engine import Priors
-from partialpool.engine.integrable import not_integrable
+from partialpool.engine.integrable import is_closed, not_integrable
 from partialpool.errors import InputError
 from partialpool.likelihood.criterion import Likelihood, Point
 from partialpool.likelihood.descent import CONVERGED
@@ -154,11 +154,6 @@ def check_maximised(
         _check_gaussian(method, pooled, quadrature)
     else:
         _check_generalised(method, pooled, quadrature, factors)
-
-
-def is_closed(pooled: Pooled) -> bool:
-    """Whether levels integrate out in closed form."""
-    return pooled.family.conjugate and pooled.design.sigma is None
 
 
 def _check_gaussian(method: str, pooled: Pooled, quadrature: int) -> None:

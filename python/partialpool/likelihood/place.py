@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from msgspec import Struct, field
@@ -14,6 +14,13 @@ from partialpool.likelihood.generalised import Generalised
 
 # Step of differences of deviances, where slopes are not known.
 STEP = 1e-4
+
+
+@cache
+def gauss(n: int) -> tuple[list[float], list[float]]:
+    """Nodes and weights of Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite.hermgauss(n)
+    return nodes.tolist(), weights.tolist()
 
 
 class Searched(Struct):
@@ -58,13 +65,22 @@ class Place:
         if self.mode is None:
             return math.inf
         of = self.search.of
-        if of.quadrature == 1:
-            return -2 * (float(self.mode.value) + of.constant)
-        nodes, weights = (own.tolist() for own in of.nodes)
-        more = of.core.left_out(mode=self.mode, factor=0, nodes=nodes, weights=weights)
-        if more is None:
-            return math.inf
-        return -2 * (float(self.mode.value) + float(more) + of.constant)
+        value = -2 * (float(self.mode.value) + of.constant)
+        if of.quadrature > 1:
+            value += self.left_out(0, of.quadrature)
+        return math.inf if math.isnan(value) else value
+
+    def left_out(self, factor: int, nodes: int) -> float:
+        """What Laplace's formula leaves out of the deviance, by so many nodes; NaN where unknown.
+
+        Of a factor with one or two coefficients a level, those of all others at their mode.
+        """
+        if self.mode is None:
+            return math.nan
+        x, weights = gauss(nodes)
+        core = self.search.of.core
+        found = core.left_out(mode=self.mode, factor=factor, nodes=x, weights=weights)
+        return math.nan if found is None else -2 * float(found)
 
     @cached_property
     def by_entries(self) -> Array:
